@@ -1,0 +1,37 @@
+//! The chi-square law's upper tail, by the library where it is a number and by a continued
+//! fraction on the log scale where it underflows.
+
+use statrs::distribution::{ChiSquared, ContinuousCDF};
+
+use super::gamma::ln_gamma;
+
+/// P(X > x) with `df` >= 1 degrees of freedom, for finite x.
+pub fn chi_squared_upper_tail(x: f64, df: u32) -> f64 {
+    if x <= 0.0 || df == 0 {
+        return 1.0;
+    }
+    // A positive number of degrees of freedom is the only condition the constructor checks.
+    ChiSquared::new(f64::from(df))
+        .map_or(1.0, |law| law.sf(x))
+        .clamp(0.0, 1.0)
+}
+
+/// ln P(X > x) with `df` >= 1 degrees of freedom, for finite x.
+pub fn chi_squared_ln_upper_tail(x: f64, df: u32) -> f64 {
+    let a = f64::from(df) / 2.0;
+    if x > 600.0 && x > 8.0 * a {
+        let half = x / 2.0;
+        return a * half.ln() - half - ln_gamma(a) + upper_gamma_fraction(a, half).ln();
+    }
+    chi_squared_upper_tail(x, df).ln()
+}
+
+/// Γ(a, x) e^x x^-a by the Legendre continued fraction, for x well above a.
+fn upper_gamma_fraction(a: f64, x: f64) -> f64 {
+    let terms = 60;
+    let rest = (1..=terms).rev().fold(0.0, |rest, k| {
+        let k = f64::from(k);
+        k * (k - a) / (x + 2.0 * k + 1.0 - a - rest)
+    });
+    1.0 / (x + 1.0 - a - rest)
+}

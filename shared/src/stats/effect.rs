@@ -1,0 +1,204 @@
+//! The common currency of all methods: an effect, its standard error and the units behind it.
+//!
+//! Whatever the metric (conversion, mean, ratio, adjusted, quantile), a fixed test, a confidence
+//! sequence and a Bayesian posterior need no more than this.
+
+use serde::Serialize;
+
+use super::distributions::{
+    normal_ln_upper_tail, normal_upper_quantile, student_t_ln_upper_tail, student_t_upper_quantile,
+};
+use super::level::{Alpha, Alternative};
+use super::p_value::PValue;
+use super::undefined::{Undefined, finite};
+
+/// An estimated difference between two arms with its standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Effect {
+    value: f64,
+    standard_error: f64,
+    degrees_of_freedom: Option<f64>,
+    units: u64,
+}
+
+impl Effect {
+    /// A finite effect with a finite, positive standard error. `units` counts both arms;
+    /// `degrees_of_freedom` is none where the normal law applies.
+    pub fn new(
+        value: f64,
+        standard_error: f64,
+        degrees_of_freedom: Option<f64>,
+        units: u64,
+    ) -> Result<Self, Undefined> {
+        finite(value)?;
+        finite(standard_error)?;
+        if standard_error <= 0.0 {
+            return Err(Undefined::ZeroVariance);
+        }
+        if degrees_of_freedom.is_some_and(|df| !(df > 0.0 && df.is_finite())) {
+            return Err(Undefined::OutOfRange("degrees_of_freedom"));
+        }
+        Ok(Self {
+            value,
+            standard_error,
+            degrees_of_freedom,
+            units,
+        })
+    }
+
+    /// Treatment minus control, in metric units or as a share of |control|.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// Standard error of the value, above 0.
+    pub fn standard_error(&self) -> f64 {
+        self.standard_error
+    }
+
+    /// Degrees of freedom of Student's t; none means the normal law.
+    pub fn degrees_of_freedom(&self) -> Option<f64> {
+        self.degrees_of_freedom
+    }
+
+    /// Units of both arms together.
+    pub fn units(&self) -> u64 {
+        self.units
+    }
+
+    /// The opposite effect, for metrics where lower is better.
+    pub fn negated(&self) -> Self {
+        Self {
+            value: -self.value,
+            ..*self
+        }
+    }
+
+    /// The two-sided 1 - alpha interval of a test that looks once.
+    pub fn interval(&self, alpha: Alpha) -> Result<Interval, Undefined> {
+        Interval::around(
+            self.value,
+            self.quantile(alpha.per_tail())? * self.standard_error,
+        )
+    }
+
+    /// Tests once, at a size fixed beforehand, whether the effect differs from `null_value`.
+    ///
+    /// Looking again and again at this p-value finds an effect in 28 % of experiments without one
+    /// (28 looks); a [`super::ConfidenceSequence`] may be looked at all the time.
+    pub fn test(
+        &self,
+        null_value: f64,
+        alpha: Alpha,
+        alternative: Alternative,
+    ) -> Result<FixedTest, Undefined> {
+        let statistic = finite((self.value - null_value) / self.standard_error)?;
+        let one_sided = self.quantile(alpha.get())? * self.standard_error;
+        let one_sided_bound = match alternative {
+            Alternative::TwoSided => None,
+            Alternative::Greater => Some(finite(self.value - one_sided)?),
+            Alternative::Less => Some(finite(self.value + one_sided)?),
+        };
+        Ok(FixedTest {
+            effect: self.value,
+            standard_error: self.standard_error,
+            statistic,
+            degrees_of_freedom: self.degrees_of_freedom,
+            p_value: p_value(statistic, self.degrees_of_freedom, alternative),
+            interval: self.interval(alpha)?,
+            one_sided_bound,
+        })
+    }
+
+    fn quantile(&self, q: f64) -> Result<f64, Undefined> {
+        match self.degrees_of_freedom {
+            Some(df) => student_t_upper_quantile(q, df),
+            None => normal_upper_quantile(q),
+        }
+        .ok_or(Undefined::OutOfRange("alpha"))
+    }
+}
+
+/// The p-value of a standardised statistic under the normal or, with degrees of freedom, the t law.
+pub(crate) fn p_value(
+    statistic: f64,
+    degrees_of_freedom: Option<f64>,
+    alternative: Alternative,
+) -> PValue {
+    let ln_upper_tail = |t: f64| match degrees_of_freedom {
+        Some(df) => student_t_ln_upper_tail(t, df),
+        None => normal_ln_upper_tail(t),
+    };
+    PValue::from_ln(match alternative {
+        Alternative::TwoSided => ln_upper_tail(statistic.abs()) + std::f64::consts::LN_2,
+        Alternative::Greater => ln_upper_tail(statistic),
+        Alternative::Less => ln_upper_tail(-statistic),
+    })
+}
+
+/// A closed interval, lower end first.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Interval {
+    /// Lower end.
+    pub lower: f64,
+    /// Upper end.
+    pub upper: f64,
+}
+
+impl Interval {
+    /// Between two finite ends, in either order.
+    pub(crate) fn between(a: f64, b: f64) -> Result<Self, Undefined> {
+        let (a, b) = (finite(a)?, finite(b)?);
+        Ok(Self {
+            lower: a.min(b),
+            upper: a.max(b),
+        })
+    }
+
+    pub(crate) fn around(centre: f64, half_width: f64) -> Result<Self, Undefined> {
+        Self::between(centre - half_width, centre + half_width)
+    }
+
+    /// Whether `x` lies inside, ends included.
+    pub fn contains(&self, x: f64) -> bool {
+        self.lower <= x && x <= self.upper
+    }
+
+    /// Distance between the ends.
+    pub fn width(&self) -> f64 {
+        self.upper - self.lower
+    }
+
+    /// Whether every value inside is on one side of zero.
+    pub fn excludes_zero(&self) -> bool {
+        self.lower > 0.0 || self.upper < 0.0
+    }
+
+    /// What both intervals allow; none when they do not meet.
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        let both = Self {
+            lower: self.lower.max(other.lower),
+            upper: self.upper.min(other.upper),
+        };
+        (both.lower <= both.upper).then_some(both)
+    }
+}
+
+/// The result of a test at a size fixed beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FixedTest {
+    /// Treatment minus control.
+    pub effect: f64,
+    /// Standard error of the effect.
+    pub standard_error: f64,
+    /// (effect - null value) / standard error.
+    pub statistic: f64,
+    /// Degrees of freedom of Student's t; none means the normal law.
+    pub degrees_of_freedom: Option<f64>,
+    /// Probability of a statistic at least as extreme without an effect.
+    pub p_value: PValue,
+    /// Two-sided interval of the effect at 1 - alpha, whatever the alternative.
+    pub interval: Interval,
+    /// The bound that a one-sided test gives at 1 - alpha: lower for `Greater`, upper for `Less`.
+    pub one_sided_bound: Option<f64>,
+}

@@ -1,0 +1,148 @@
+//! Relative lift, (treatment - control) / |control|: three intervals for three situations.
+//!
+//! The log ratio is shown for metrics that cannot be negative, Fieller's set for all others. The
+//! delta method is for the formulas that need a normal effect (sequential, Bayesian, adjusted):
+//! with 10 conversions an arm its 95 % interval misses 7.6 % above the truth and 0 % below.
+
+use serde::Serialize;
+
+use super::distributions::normal_upper_quantile;
+use super::effect::{Effect, Interval};
+use super::level::Alpha;
+use super::means::welch_degrees_of_freedom;
+use super::sample::Sample;
+use super::undefined::{Undefined, finite};
+
+/// The lift with its delta-method standard error (Deng, Knoblich & Lu 2018).
+///
+/// The baseline's absolute value is the divisor, so that a rise is positive also when the control
+/// mean is negative. None when the control mean is zero.
+pub fn relative_difference(control: &Sample, treatment: &Sample) -> Result<Effect, Undefined> {
+    if control.mean() == 0.0 {
+        return Err(Undefined::ZeroBaseline);
+    }
+    let ratio = treatment.mean() / control.mean();
+    let baseline = control.mean().abs();
+    let standard_error = (treatment.mean_variance().sqrt() / baseline)
+        .hypot(control.mean_variance().sqrt() / baseline * ratio);
+    Effect::new(
+        treatment.mean_minus(control) / baseline,
+        standard_error,
+        Some(welch_degrees_of_freedom(control, treatment)?),
+        control.n().saturating_add(treatment.n()),
+    )
+}
+
+/// A lift with an interval that need not be symmetric.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LogRatio {
+    /// (treatment - control) / control.
+    pub lift: f64,
+    /// Standard error of ln(treatment / control).
+    pub log_standard_error: f64,
+    /// Interval of the lift at 1 - alpha; its lower end is above -1.
+    pub interval: Interval,
+}
+
+/// The lift's interval from the normal law of ln(treatment / control): right down to ten
+/// conversions an arm. None unless both means are positive.
+pub fn log_ratio(
+    control: &Sample,
+    treatment: &Sample,
+    alpha: Alpha,
+) -> Result<LogRatio, Undefined> {
+    if control.mean() == 0.0 {
+        return Err(Undefined::ZeroBaseline);
+    }
+    if !(control.mean() > 0.0 && treatment.mean() > 0.0) {
+        return Err(Undefined::MeanNotPositive);
+    }
+    let relative_error = |arm: &Sample| arm.mean_variance().sqrt() / arm.mean();
+    let log_standard_error = finite(relative_error(control).hypot(relative_error(treatment)))?;
+    if log_standard_error <= 0.0 {
+        return Err(Undefined::ZeroVariance);
+    }
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+    let lift = treatment.mean_minus(control) / control.mean();
+    // (1 + lift) e^w - 1 without the cancellation for small lifts.
+    let end = |width: f64| lift * width.exp() + width.exp_m1();
+    Ok(LogRatio {
+        lift: finite(lift)?,
+        log_standard_error,
+        interval: Interval::between(end(-z * log_standard_error), end(z * log_standard_error))?,
+    })
+}
+
+/// The set of ratios that Fieller's test does not reject.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Fieller {
+    /// An interval: the baseline is clearly not zero.
+    Bounded {
+        /// Interval of treatment mean / control mean.
+        ratio: Interval,
+        /// Interval of (treatment - control) / |control|.
+        lift: Interval,
+    },
+    /// Every ratio *outside* the open interval is possible: the baseline may be zero.
+    Exclusive {
+        /// The only ratios ruled out.
+        ruled_out: Interval,
+    },
+    /// Every ratio is possible.
+    Everything,
+}
+
+/// Fieller's confidence set of the ratio of two means (1954), normal law.
+///
+/// It inverts the absolute test, so that it excludes zero exactly when that test rejects.
+/// None when neither arm varies.
+pub fn fieller(control: &Sample, treatment: &Sample, alpha: Alpha) -> Result<Fieller, Undefined> {
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+    let (e_c, e_t) = (
+        z * control.mean_variance().sqrt(),
+        z * treatment.mean_variance().sqrt(),
+    );
+    if e_c + e_t <= 0.0 {
+        return Err(Undefined::ZeroVariance);
+    }
+    // In units of each arm's own size nothing over- or underflows.
+    let scale = control
+        .mean()
+        .abs()
+        .max(treatment.mean().abs())
+        .max(e_c)
+        .max(e_t);
+    let (m_c, m_t, e_c, e_t) = (
+        control.mean() / scale,
+        treatment.mean() / scale,
+        e_c / scale,
+        e_t / scale,
+    );
+    let a = (m_c - e_c) * (m_c + e_c);
+    let b = m_c * m_t;
+    let c = (m_t - e_t) * (m_t + e_t);
+    // b² - a c, written so that equal terms do not cancel.
+    let discriminant = (m_c * e_t).powi(2) + (m_t * e_c).powi(2) - (e_c * e_t).powi(2);
+    if a == 0.0 {
+        return Err(Undefined::BaselineNotDistinguishable);
+    }
+    if discriminant < 0.0 {
+        return Ok(Fieller::Everything);
+    }
+    let root = discriminant.sqrt();
+    // The root without cancellation first, the other from the product of both, c / a.
+    let large = b + root.copysign(b);
+    let (first, second) = if large == 0.0 {
+        (0.0, 0.0)
+    } else {
+        (large / a, c / large)
+    };
+    let ratio = Interval::between(first, second)?;
+    if a < 0.0 {
+        return Ok(Fieller::Exclusive { ruled_out: ratio });
+    }
+    let sign = m_c.signum();
+    let lift = Interval::between((ratio.lower - 1.0) * sign, (ratio.upper - 1.0) * sign)?;
+    Ok(Fieller::Bounded { ratio, lift })
+}
