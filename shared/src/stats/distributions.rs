@@ -7,15 +7,16 @@
 mod beta;
 mod chi_squared;
 mod gamma;
+mod noncentral_t;
 mod normal;
 mod student_t;
 
 pub use beta::{beta_cdf, beta_ln_density, beta_quantile, binomial_cdf};
 pub use chi_squared::{chi_squared_ln_upper_tail, chi_squared_upper_tail};
 pub use gamma::{ln_beta, ln_gamma};
+pub use noncentral_t::noncentral_t_upper_tail;
 pub use normal::{
     normal_density, normal_ln_upper_tail, normal_upper_quantile, normal_upper_tail,
     normal_upper_tail_mean,
 };
 pub use student_t::{student_t_ln_upper_tail, student_t_upper_quantile, student_t_upper_tail};
-

@@ -19,6 +19,9 @@ pub struct Effect {
     standard_error: f64,
     degrees_of_freedom: Option<f64>,
     units: u64,
+    /// One arm does not vary at all: fine for the t test, too early for the normal law.
+    #[serde(skip)]
+    one_arm_constant: bool,
 }
 
 impl Effect {
@@ -43,7 +46,26 @@ impl Effect {
             standard_error,
             degrees_of_freedom,
             units,
+            one_arm_constant: false,
         })
+    }
+
+    /// Notes that one arm has no variance yet, so that [`Effect::require_normal`] fails.
+    pub(crate) fn with_constant_arm(self, one_arm_constant: bool) -> Self {
+        Self {
+            one_arm_constant,
+            ..self
+        }
+    }
+
+    /// Whether the methods that rest on the normal law of the effect may be used: not while all
+    /// units of one arm have the same value.
+    pub(crate) fn require_normal(&self) -> Result<(), Undefined> {
+        if self.one_arm_constant {
+            Err(Undefined::ZeroVariance)
+        } else {
+            Ok(())
+        }
     }
 
     /// Treatment minus control, in metric units or as a share of |control|.

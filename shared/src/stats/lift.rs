@@ -25,12 +25,13 @@ pub fn relative_difference(control: &Sample, treatment: &Sample) -> Result<Effec
     let baseline = control.mean().abs();
     let standard_error = (treatment.mean_variance().sqrt() / baseline)
         .hypot(control.mean_variance().sqrt() / baseline * ratio);
-    Effect::new(
+    let effect = Effect::new(
         treatment.mean_minus(control) / baseline,
         standard_error,
         Some(welch_degrees_of_freedom(control, treatment)?),
         control.n().saturating_add(treatment.n()),
-    )
+    )?;
+    Ok(effect.with_constant_arm(control.variance() == 0.0 || treatment.variance() == 0.0))
 }
 
 /// A lift with an interval that need not be symmetric.
@@ -71,6 +72,15 @@ pub fn log_ratio(
         log_standard_error,
         interval: Interval::between(end(-z * log_standard_error), end(z * log_standard_error))?,
     })
+}
+
+/// How much of the baseline is noise: z² times the squared relative error of the control mean.
+///
+/// Below 1 Fieller's set is an interval. None when the control mean is zero.
+pub fn fieller_g(control: &Sample, alpha: Alpha) -> Option<f64> {
+    let z = normal_upper_quantile(alpha.per_tail())?;
+    let g = (z * control.mean_variance().sqrt() / control.mean()).powi(2);
+    g.is_finite().then_some(g)
 }
 
 /// The set of ratios that Fieller's test does not reject.
@@ -124,10 +134,7 @@ pub fn fieller(control: &Sample, treatment: &Sample, alpha: Alpha) -> Result<Fie
     let c = (m_t - e_t) * (m_t + e_t);
     // b² - a c, written so that equal terms do not cancel.
     let discriminant = (m_c * e_t).powi(2) + (m_t * e_c).powi(2) - (e_c * e_t).powi(2);
-    if a == 0.0 {
-        return Err(Undefined::BaselineNotDistinguishable);
-    }
-    if discriminant < 0.0 {
+    if a == 0.0 || discriminant < 0.0 {
         return Ok(Fieller::Everything);
     }
     let root = discriminant.sqrt();

@@ -10,12 +10,13 @@ use super::undefined::Undefined;
 /// None when neither arm varies.
 pub fn difference(control: &Sample, treatment: &Sample) -> Result<Effect, Undefined> {
     let variance = control.mean_variance() + treatment.mean_variance();
-    Effect::new(
+    let effect = Effect::new(
         treatment.mean_minus(control),
         variance.sqrt(),
         Some(welch_degrees_of_freedom(control, treatment)?),
         control.n().saturating_add(treatment.n()),
-    )
+    )?;
+    Ok(effect.with_constant_arm(control.variance() == 0.0 || treatment.variance() == 0.0))
 }
 
 /// Welch's t test of the difference of means against zero.

@@ -1,0 +1,125 @@
+//! The smallest effect that an experiment of a given size can be expected to find.
+
+use super::level::{Alpha, Alternative};
+use super::power::{Rates, power_of_means_t, tail_beyond};
+use super::root::rising_root;
+use super::sample_size::Goal;
+use super::undefined::{Undefined, finite};
+
+/// A two-sided goal for arms of these sizes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Capacity {
+    /// Units in the control, at least one.
+    pub control: f64,
+    /// Units in the treatment, at least one.
+    pub treatment: f64,
+    /// Error level, two-sided.
+    pub alpha: Alpha,
+    /// Probability of finding the effect.
+    pub power: f64,
+}
+
+impl Capacity {
+    /// The goal that it is measured against.
+    fn z_sum(&self) -> Result<f64, Undefined> {
+        if !(self.control >= 1.0 && self.treatment >= 1.0) {
+            return Err(Undefined::NoUnits);
+        }
+        Goal {
+            alpha: self.alpha,
+            power: self.power,
+            ratio: 1.0,
+            one_sided: false,
+        }
+        .z_sum()
+    }
+
+    fn inverse_units(&self) -> f64 {
+        1.0 / self.control + 1.0 / self.treatment
+    }
+}
+
+/// Treatment rates at the edge of what can be found, either way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DetectableRates {
+    /// The lowest rise that can be found; none when it would pass 1.
+    pub up: Option<f64>,
+    /// The smallest fall that can be found; none when it would pass 0.
+    pub down: Option<f64>,
+}
+
+/// Rates that can be told from the control's, by both arms' own variances.
+///
+/// The roots p of (p - pc)² = (za + zb)² (pc qc / nc + p q / nt), a quadratic in p.
+pub fn detectable_rates(
+    control_rate: f64,
+    capacity: &Capacity,
+) -> Result<DetectableRates, Undefined> {
+    let p = Rates::new(control_rate, 0.5)?.control;
+    let z2 = capacity.z_sum()?.powi(2);
+    let (k_c, k_t) = (z2 / capacity.control, z2 / capacity.treatment);
+    // With x = rate - p: (1 + k_t) x² - k_t (1 - 2p) x - (k_c + k_t) p q = 0.
+    let (a, half_b, c) = (
+        1.0 + k_t,
+        0.5 * k_t * (1.0 - 2.0 * p),
+        (k_c + k_t) * p * (1.0 - p),
+    );
+    let root = (half_b * half_b + a * c).sqrt();
+    let (rise, fall) = if half_b >= 0.0 {
+        let rise = (half_b + root) / a;
+        (rise, c / (a * rise))
+    } else {
+        let fall = (root - half_b) / a;
+        (c / (a * fall), fall)
+    };
+    Ok(DetectableRates {
+        up: inside(p + rise),
+        down: inside(p - fall),
+    })
+}
+
+fn inside(rate: f64) -> Option<f64> {
+    (rate > 0.0 && rate < 1.0).then_some(rate)
+}
+
+/// Cohen's h that can be found, counting both tails (arcsine scale, in radians).
+pub fn detectable_arcsine(capacity: &Capacity) -> Result<f64, Undefined> {
+    let unit = capacity.inverse_units().sqrt();
+    let z = super::power::critical(capacity.alpha, Alternative::TwoSided)?;
+    rising_root(capacity.z_sum()? * unit, capacity.power, |h| {
+        Ok(tail_beyond(z, h / unit, Alternative::TwoSided))
+    })
+}
+
+/// Rates at a distance of `h` from the control's on the arcsine scale.
+pub fn rates_at_arcsine(control_rate: f64, h: f64) -> DetectableRates {
+    let angle = 2.0 * control_rate.sqrt().asin();
+    let at = |angle: f64| {
+        let reachable = angle > 0.0 && angle < std::f64::consts::PI;
+        reachable.then(|| (angle / 2.0).sin().powi(2))
+    };
+    DetectableRates {
+        up: at(angle + h),
+        down: at(angle - h),
+    }
+}
+
+/// Difference of means that can be found, in metric units, by the z test.
+pub fn detectable_mean(standard_deviation: f64, capacity: &Capacity) -> Result<f64, Undefined> {
+    finite(capacity.z_sum()? * standard_deviation * capacity.inverse_units().sqrt())
+}
+
+/// Difference of means that can be found by the exact equal-variance t test.
+pub fn detectable_mean_t(standard_deviation: f64, capacity: &Capacity) -> Result<f64, Undefined> {
+    let start = detectable_mean(standard_deviation, capacity)?;
+    let units = (capacity.control, capacity.treatment);
+    rising_root(start, capacity.power, |effect| {
+        power_of_means_t(
+            effect,
+            standard_deviation,
+            units,
+            capacity.alpha,
+            Alternative::TwoSided,
+        )
+    })
+}

@@ -1,0 +1,160 @@
+//! Scheduled looks with error spending (Lan & DeMets 1983), an option for daily analyses.
+//!
+//! Nearly the power of a single look, at the price of a plan: the final size is fixed, and every
+//! look is recorded before its result is shown. The boundary comes from the recursion of Armitage,
+//! McPherson & Rowe (1969) over the stored information fractions.
+
+use super::distributions::{normal_density, normal_upper_quantile, normal_upper_tail};
+use super::level::Alpha;
+use super::p_value::PValue;
+use super::quadrature::rule;
+use super::undefined::Undefined;
+
+/// How the error is handed out as information comes in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Spending {
+    /// Almost none early on, nearly all at the end: the usual choice.
+    OBrienFleming,
+    /// About the same z at each look.
+    Pocock,
+    /// alpha times a power of the information fraction.
+    Power(f64),
+}
+
+impl Spending {
+    /// One-sided error spent by information fraction `t` (0 to 1) of a total of `a`.
+    fn spent(self, a: f64, t: f64) -> f64 {
+        match self {
+            Self::OBrienFleming => {
+                let z = normal_upper_quantile(a / 2.0).unwrap_or(0.0);
+                2.0 * normal_upper_tail(z / t.sqrt())
+            }
+            Self::Pocock => a * ((std::f64::consts::E - 1.0) * t).ln_1p(),
+            Self::Power(phi) => a * t.powf(phi),
+        }
+    }
+}
+
+/// The boundary at one look.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Boundary {
+    /// Stop for an effect when z is at least this (two-sided: in size). None when the look has
+    /// practically no error to spend.
+    pub z: Option<f64>,
+    /// Error spent up to this look, per side.
+    pub cumulative_alpha: f64,
+    /// The p-value that a single look would have at the boundary, over all sides.
+    pub nominal_p: PValue,
+}
+
+/// The boundaries at these information fractions (rising, in (0, 1]), with alpha shared equally
+/// by one or both sides.
+pub fn group_sequential_boundaries(
+    information: &[f64],
+    alpha: Alpha,
+    two_sided: bool,
+    spending: Spending,
+) -> Result<Vec<Boundary>, Undefined> {
+    let sides: f64 = if two_sided { 2.0 } else { 1.0 };
+    let a = alpha.get() / sides;
+    let mut walk = Walk::default();
+    let mut spent = 0.0;
+    let mut boundaries = Vec::with_capacity(information.len());
+    let mut before = 0.0;
+    for t in information.iter().copied() {
+        if !(t > before && t <= 1.0) {
+            return Err(Undefined::OutOfRange("information"));
+        }
+        before = t;
+        let cumulative_alpha = spending.spent(a, t).clamp(spent, a.max(spent));
+        let z = walk.look(t, cumulative_alpha - spent);
+        spent = cumulative_alpha;
+        let ln_tail = z.map_or(f64::MIN, super::distributions::normal_ln_upper_tail);
+        let nominal_p = PValue::from_ln(ln_tail + sides.ln());
+        boundaries.push(Boundary {
+            z,
+            cumulative_alpha,
+            nominal_p,
+        });
+    }
+    Ok(boundaries)
+}
+
+/// The score z * sqrt(t) of an experiment that has not stopped yet: where it may be, how likely.
+#[derive(Default)]
+struct Walk {
+    t: f64,
+    /// (score, probability mass at this node); empty before the first look.
+    mass: Vec<(f64, f64)>,
+}
+
+/// Below this many standard deviations the score is not followed.
+const FLOOR: f64 = -9.0;
+/// Panels per look: each is at most about one step's standard deviation wide.
+const MAX_PANELS: f64 = 80.0;
+
+impl Walk {
+    /// The z at which crossing for the first time at `t` has this probability.
+    fn look(&mut self, t: f64, crossing: f64) -> Option<f64> {
+        let step = (t - self.t).sqrt();
+        let bound = if crossing < 1e-290 {
+            None
+        } else {
+            self.solve(t, step, crossing)
+        };
+        let top = bound.unwrap_or(9.0 * t.sqrt());
+        let bottom = FLOOR * t.sqrt();
+        let panels = ((top - bottom) / step).ceil().clamp(8.0, MAX_PANELS) as usize;
+        let width = (top - bottom) / panels as f64;
+        let mass = (0..panels)
+            .flat_map(|k| {
+                let left = bottom + width * k as f64;
+                rule().on(left, left + width)
+            })
+            .map(|(s, w)| (s, w * self.density(s, step)))
+            .collect();
+        *self = Self { t, mass };
+        bound.map(|b| b / t.sqrt())
+    }
+
+    fn density(&self, s: f64, step: f64) -> f64 {
+        if self.mass.is_empty() {
+            return normal_density(s / step) / step;
+        }
+        // Nodes more than nine steps away add nothing.
+        let near = self
+            .mass
+            .iter()
+            .filter(|(from, _)| (s - from).abs() < 9.0 * step);
+        near.map(|(from, p)| p * normal_density((s - from) / step))
+            .sum::<f64>()
+            / step
+    }
+
+    fn crossing(&self, bound: f64, step: f64) -> f64 {
+        if self.mass.is_empty() {
+            return normal_upper_tail(bound / step);
+        }
+        self.mass
+            .iter()
+            .map(|(from, p)| p * normal_upper_tail((bound - from) / step))
+            .sum()
+    }
+
+    /// Bisection: the crossing probability falls with the bound. 60 halvings reach 1e-16.
+    fn solve(&self, t: f64, step: f64, crossing: f64) -> Option<f64> {
+        if self.mass.is_empty() {
+            return normal_upper_quantile(crossing).map(|z| z * step);
+        }
+        let (mut low, mut high) = (FLOOR * t.sqrt(), 40.0 * t.sqrt());
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            if self.crossing(middle, step) > crossing {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        Some(0.5 * (low + high))
+    }
+}

@@ -1,0 +1,133 @@
+//! Do segments react differently? Cochran's Q (1954) over the segments' effects.
+//!
+//! Single segments are not headlines: a difference is reported only when Q says that there is one
+//! at all, and the segment survives Holm's correction.
+
+use serde::Serialize;
+
+use super::distributions::chi_squared_ln_upper_tail;
+use super::effect::{Effect, p_value};
+use super::level::{Alpha, Alternative};
+use super::multiplicity::holm;
+use super::p_value::PValue;
+use super::undefined::{Undefined, finite};
+
+/// Level at which Q reports that segments differ.
+pub const HETEROGENEITY_LEVEL: f64 = 0.01;
+
+/// The effect of all segments together and how far they are from it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Heterogeneity {
+    /// Effect of all segments, weighted by precision.
+    pub pooled_effect: f64,
+    /// Standard error of the pooled effect.
+    pub pooled_standard_error: f64,
+    /// Cochran's Q: weighted squared distances from the pooled effect.
+    pub q: f64,
+    /// Segments less one.
+    pub degrees_of_freedom: u32,
+    /// Of Q, under the chi-square law.
+    pub p_value: PValue,
+    /// Share of the scatter that is not noise, 0 to 1.
+    pub i_squared: f64,
+    /// One entry per segment, in order.
+    pub segments: Vec<SegmentDeviation>,
+}
+
+/// How one segment differs from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SegmentDeviation {
+    /// Segment against all others, standardised; 0 when one segment holds all the precision.
+    pub z: f64,
+    /// Two-sided, for this segment alone.
+    pub p_value: PValue,
+    /// After Holm's correction for the number of segments.
+    pub adjusted_p_value: PValue,
+}
+
+impl Heterogeneity {
+    /// Which segments may be reported as different: those that survive Holm at alpha, provided
+    /// that Q passes [`HETEROGENEITY_LEVEL`].
+    pub fn different_segments(&self, alpha: Alpha) -> Vec<usize> {
+        if self.p_value.value() > HETEROGENEITY_LEVEL {
+            return Vec::new();
+        }
+        let survives = |s: &SegmentDeviation| s.adjusted_p_value.value() <= alpha.get();
+        self.segments
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| survives(s))
+            .map(|(i, _)| i)
+            .collect()
+    }
+}
+
+/// Compares the effects of disjoint segments; none with fewer than two.
+pub fn heterogeneity(effects: &[Effect]) -> Result<Heterogeneity, Undefined> {
+    if effects.len() < 2 {
+        return Err(Undefined::TooFewArms {
+            needed: 2,
+            seen: effects.len() as u64,
+        });
+    }
+    // Errors in units of the smallest keep the weights within (0, 1].
+    let unit = effects
+        .iter()
+        .map(Effect::standard_error)
+        .fold(f64::INFINITY, f64::min);
+    let weight = |effect: &Effect| (unit / effect.standard_error()).powi(2);
+    let total: f64 = effects.iter().map(weight).sum();
+    let reference = effects.first().map_or(0.0, Effect::value);
+    let shift: f64 = effects
+        .iter()
+        .map(|e| weight(e) / total * (e.value() - reference))
+        .sum();
+    let pooled_effect = finite(reference + shift)?;
+    let deviation = |effect: &Effect| (effect.value() - pooled_effect) / effect.standard_error();
+    let q = finite(effects.iter().map(|e| deviation(e).powi(2)).sum())?;
+    let degrees_of_freedom =
+        u32::try_from(effects.len() - 1).map_err(|_| Undefined::OutOfRange("effects"))?;
+
+    let zs: Vec<f64> = effects
+        .iter()
+        .map(|effect| {
+            let others = 1.0 - weight(effect) / total;
+            if others > 1e-12 {
+                deviation(effect) / others.sqrt()
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let p_values: Vec<Option<PValue>> = zs
+        .iter()
+        .map(|z| Some(p_value(*z, None, Alternative::TwoSided)))
+        .collect();
+    let segments = zs
+        .iter()
+        .zip(
+            p_values
+                .iter()
+                .flatten()
+                .zip(holm(&p_values).into_iter().flatten()),
+        )
+        .map(|(z, (p_value, adjusted_p_value))| SegmentDeviation {
+            z: *z,
+            p_value: *p_value,
+            adjusted_p_value,
+        })
+        .collect();
+    Ok(Heterogeneity {
+        pooled_effect,
+        pooled_standard_error: unit / total.sqrt(),
+        q,
+        degrees_of_freedom,
+        p_value: PValue::from_ln(chi_squared_ln_upper_tail(q, degrees_of_freedom)),
+        i_squared: if q > 0.0 {
+            (1.0 - f64::from(degrees_of_freedom) / q).max(0.0)
+        } else {
+            0.0
+        },
+        segments,
+    })
+}

@@ -1,0 +1,264 @@
+//! A histogram with logarithmic buckets: quantiles to a fixed relative accuracy from counts that
+//! add and subtract exactly.
+//!
+//! Masson, Rim & Lee 2019 (DDSketch), never collapsing a bucket. Five decades at 1 % take 575
+//! buckets. Sketches that adapt (t-digest, KLL) cannot take a user out again.
+
+use std::collections::BTreeMap;
+
+use super::distributions::normal_upper_quantile;
+use super::effect::Interval;
+use super::level::Alpha;
+use super::ranks::normal_ranks;
+use super::sample::Sample;
+use super::undefined::{Undefined, finite};
+
+/// Where the buckets are: each is a factor gamma wide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LogBuckets {
+    relative_accuracy: f64,
+    gamma: f64,
+}
+
+impl LogBuckets {
+    /// For values right to this share of themselves; 0.01 is usual, 0.0001 to 0.5 allowed.
+    pub fn new(relative_accuracy: f64) -> Result<Self, Undefined> {
+        if !(1e-4..=0.5).contains(&relative_accuracy) {
+            return Err(Undefined::OutOfRange("relative_accuracy"));
+        }
+        let gamma = (1.0 + relative_accuracy) / (1.0 - relative_accuracy);
+        Ok(Self {
+            relative_accuracy,
+            gamma,
+        })
+    }
+
+    /// Ratio of a bucket's edges.
+    pub fn gamma(&self) -> f64 {
+        self.gamma
+    }
+
+    /// Bucket of a size above 0: it holds (gamma^(key-1), gamma^key].
+    pub fn key(&self, size: f64) -> i32 {
+        (size.ln() / self.gamma.ln()).ceil() as i32
+    }
+
+    /// The value that stands for all in the bucket.
+    pub fn value(&self, key: i32) -> f64 {
+        2.0 * self.gamma.powi(key) / (1.0 + self.gamma)
+    }
+
+    /// The largest value in the bucket.
+    pub fn upper_edge(&self, key: i32) -> f64 {
+        self.gamma.powi(key)
+    }
+}
+
+/// Counts of users by bucket of their value, with the sign kept apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogHistogram {
+    buckets: LogBuckets,
+    /// Users whose value is zero.
+    pub zero: u64,
+    /// Users by bucket of a positive value.
+    pub positive: BTreeMap<i32, u64>,
+    /// Users by bucket of the size of a negative value.
+    pub negative: BTreeMap<i32, u64>,
+}
+
+/// The ends of one bucket with the sign applied, and what stands for it.
+#[derive(Clone, Copy)]
+struct Bucket {
+    lower: f64,
+    value: f64,
+    upper: f64,
+}
+
+impl LogHistogram {
+    /// Without users.
+    pub fn new(buckets: LogBuckets) -> Self {
+        Self {
+            buckets,
+            zero: 0,
+            positive: BTreeMap::new(),
+            negative: BTreeMap::new(),
+        }
+    }
+
+    /// Counts one user with this finite value.
+    pub fn record(&mut self, value: f64) {
+        if value > 0.0 {
+            *self.positive.entry(self.buckets.key(value)).or_default() += 1;
+        } else if value < 0.0 {
+            *self.negative.entry(self.buckets.key(-value)).or_default() += 1;
+        } else {
+            self.zero += 1;
+        }
+    }
+
+    /// Users counted.
+    pub fn count(&self) -> u64 {
+        let all = self.positive.values().chain(self.negative.values());
+        all.fold(self.zero, |sum, n| sum.saturating_add(*n))
+    }
+
+    /// Both groups of users together; none on overflow or when the buckets differ.
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        self.combine(other, u64::checked_add)
+    }
+
+    /// The users that remain without `other`, exactly; none when there were not that many.
+    pub fn checked_sub(&self, other: &Self) -> Option<Self> {
+        self.combine(other, u64::checked_sub)
+    }
+
+    fn combine(&self, other: &Self, f: fn(u64, u64) -> Option<u64>) -> Option<Self> {
+        if self.buckets != other.buckets {
+            return None;
+        }
+        let sides = |a: &BTreeMap<i32, u64>, b: &BTreeMap<i32, u64>| {
+            let mut sum = a.clone();
+            for (key, n) in b {
+                let slot = sum.entry(*key).or_default();
+                *slot = f(*slot, *n)?;
+            }
+            sum.retain(|_, n| *n > 0);
+            Some(sum)
+        };
+        Some(Self {
+            buckets: self.buckets,
+            zero: f(self.zero, other.zero)?,
+            positive: sides(&self.positive, &other.positive)?,
+            negative: sides(&self.negative, &other.negative)?,
+        })
+    }
+
+    /// Buckets with their counts in the order of their values.
+    fn in_order(&self) -> impl Iterator<Item = (Bucket, u64)> + '_ {
+        let side = |key: i32, sign: f64| {
+            let (inner, outer) = (
+                self.buckets.upper_edge(key - 1),
+                self.buckets.upper_edge(key),
+            );
+            let (a, b) = (sign * inner, sign * outer);
+            Bucket {
+                lower: a.min(b),
+                value: sign * self.buckets.value(key),
+                upper: a.max(b),
+            }
+        };
+        let zero = Bucket {
+            lower: 0.0,
+            value: 0.0,
+            upper: 0.0,
+        };
+        let negative = self
+            .negative
+            .iter()
+            .rev()
+            .map(move |(key, n)| (side(*key, -1.0), *n));
+        let positive = self
+            .positive
+            .iter()
+            .map(move |(key, n)| (side(*key, 1.0), *n));
+        negative
+            .chain(std::iter::once((zero, self.zero)))
+            .chain(positive)
+    }
+
+    /// The first bucket at which the running count passes `rank`.
+    fn bucket_beyond(&self, rank: f64) -> Option<Bucket> {
+        let mut seen = 0.0;
+        let mut last = None;
+        for (bucket, n) in self.in_order().filter(|(_, n)| *n > 0) {
+            seen += n as f64;
+            last = Some(bucket);
+            if seen > rank {
+                break;
+            }
+        }
+        last
+    }
+
+    /// Quantile `q` (0 to 1), right to the relative accuracy; none without users.
+    pub fn quantile(&self, q: f64) -> Result<f64, Undefined> {
+        if !(0.0..=1.0).contains(&q) {
+            return Err(Undefined::OutOfRange("quantile"));
+        }
+        let n = self.count();
+        let last = n.checked_sub(1).ok_or(Undefined::NoUnits)?;
+        self.bucket_beyond(q * last as f64)
+            .map(|b| b.value)
+            .ok_or(Undefined::NoUnits)
+    }
+
+    /// The quantile with its interval at 1 - alpha, from the outer edges of the buckets of its
+    /// ranks; see [`QuantileEstimate::sample`] for comparing arms.
+    pub fn quantile_estimate(&self, q: f64, alpha: Alpha) -> Result<QuantileEstimate, Undefined> {
+        let n = self.count();
+        let (lower_rank, upper_rank) = normal_ranks(n, q, alpha)?;
+        enough_for_quantile(n, q, alpha)?;
+        let lower = self
+            .bucket_beyond(lower_rank as f64 - 1.0)
+            .ok_or(Undefined::NoUnits)?;
+        let upper = self
+            .bucket_beyond(upper_rank as f64 - 1.0)
+            .ok_or(Undefined::NoUnits)?;
+        if lower.lower == upper.lower && lower.upper == upper.upper {
+            return Err(Undefined::NoResolution);
+        }
+        let estimate = self.quantile(q)?;
+        Ok(QuantileEstimate {
+            n,
+            estimate,
+            interval: Interval::between(lower.lower, upper.upper)?,
+            alpha,
+            // Uniform within its bucket, the estimate is off by this much on average.
+            resolution: self.buckets.relative_accuracy * estimate.abs() / 3.0_f64.sqrt(),
+        })
+    }
+}
+
+/// Refuses quantiles so far out that the interval would run off the sample:
+/// n must exceed z² q/(1-q) and z² (1-q)/q.
+pub(crate) fn enough_for_quantile(n: u64, q: f64, alpha: Alpha) -> Result<(), Undefined> {
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+    let needed = z * z * (q / (1.0 - q)).max((1.0 - q) / q);
+    if n as f64 > needed {
+        Ok(())
+    } else {
+        Err(Undefined::TooFewUnits {
+            needed: needed.floor() as u64 + 1,
+            seen: n,
+        })
+    }
+}
+
+/// A quantile of one arm with its interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QuantileEstimate {
+    /// Users in the arm.
+    pub n: u64,
+    /// The quantile.
+    pub estimate: f64,
+    /// Its interval at 1 - alpha.
+    pub interval: Interval,
+    /// The level of the interval.
+    pub alpha: Alpha,
+    /// The least standard error that the source can resolve, in metric units.
+    pub resolution: f64,
+}
+
+impl QuantileEstimate {
+    /// The quantile as a sample, whose mean it plays: ready for the differences and lifts of means.
+    pub fn sample(&self) -> Result<Sample, Undefined> {
+        let z =
+            normal_upper_quantile(self.alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+        let standard_error = (self.interval.width() / (2.0 * z)).max(self.resolution);
+        let variance = finite(standard_error * standard_error * self.n as f64)?;
+        if variance <= 0.0 {
+            return Err(Undefined::NoResolution);
+        }
+        Sample::new(self.n, self.estimate, variance)
+    }
+}

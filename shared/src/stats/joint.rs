@@ -1,0 +1,216 @@
+//! Several quantities of the same users: exact joint sums, and the means and covariances in them.
+//!
+//! A ratio metric is the pair (numerator, denominator); an adjusted metric is the metric followed
+//! by its covariates.
+
+use super::double_double::DoubleDouble;
+use super::moments::{exact_covariance, exact_mean};
+use super::sample::Sample;
+use super::undefined::Undefined;
+
+/// Exact sums and sums of products of `k` quantities over users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrossMoments {
+    /// Users counted.
+    pub n: u64,
+    /// Sum of each quantity, in millionths; `k` of them.
+    pub sums_micros: Vec<i128>,
+    /// Sums of products in 1e-12, the upper triangle by rows: (0,0), (0,1), …, (1,1), (1,2), ….
+    pub products_picos: Vec<i128>,
+}
+
+impl CrossMoments {
+    /// No users, `k` quantities.
+    pub fn empty(k: usize) -> Self {
+        Self {
+            n: 0,
+            sums_micros: vec![0; k],
+            products_picos: vec![0; triangle(k)],
+        }
+    }
+
+    /// One user with these values in millionths; none when a product is too large.
+    pub fn of_user(values_micros: &[i128]) -> Option<Self> {
+        let mut products_picos = Vec::with_capacity(triangle(values_micros.len()));
+        for (i, x) in values_micros.iter().enumerate() {
+            for y in values_micros.iter().skip(i) {
+                products_picos.push(x.checked_mul(*y)?);
+            }
+        }
+        Some(Self {
+            n: 1,
+            sums_micros: values_micros.to_vec(),
+            products_picos,
+        })
+    }
+
+    /// Both groups of users together; none on overflow or when the quantities differ in number.
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        Some(Self {
+            n: self.n.checked_add(other.n)?,
+            sums_micros: zip(&self.sums_micros, &other.sums_micros, i128::checked_add)?,
+            products_picos: zip(
+                &self.products_picos,
+                &other.products_picos,
+                i128::checked_add,
+            )?,
+        })
+    }
+
+    /// The users that remain without `other`, exactly; none when there were not that many.
+    pub fn checked_sub(&self, other: &Self) -> Option<Self> {
+        Some(Self {
+            n: self.n.checked_sub(other.n)?,
+            sums_micros: zip(&self.sums_micros, &other.sums_micros, i128::checked_sub)?,
+            products_picos: zip(
+                &self.products_picos,
+                &other.products_picos,
+                i128::checked_sub,
+            )?,
+        })
+    }
+
+    /// Means and covariances, with one rounding each; none below two users.
+    pub fn joint_sample(&self) -> Result<JointSample, Undefined> {
+        let k = self.sums_micros.len();
+        if self.products_picos.len() != triangle(k) {
+            return Err(Undefined::OutOfRange("products"));
+        }
+        let means: Result<Vec<_>, _> = self
+            .sums_micros
+            .iter()
+            .map(|sum| exact_mean(*sum, self.n))
+            .collect();
+        let covariances: Result<Vec<_>, _> = pairs(&self.sums_micros)
+            .zip(&self.products_picos)
+            .map(|((x, y), product)| exact_covariance(self.n, *product, x, y))
+            .collect();
+        JointSample::from_parts(self.n, means?, covariances?)
+    }
+}
+
+fn triangle(k: usize) -> usize {
+    k * (k + 1) / 2
+}
+
+fn pairs<T: Copy>(values: &[T]) -> impl Iterator<Item = (T, T)> + '_ {
+    values
+        .iter()
+        .enumerate()
+        .flat_map(move |(i, x)| values.iter().skip(i).map(move |y| (*x, *y)))
+}
+
+fn zip(a: &[i128], b: &[i128], f: fn(i128, i128) -> Option<i128>) -> Option<Vec<i128>> {
+    if a.len() != b.len() {
+        return None;
+    }
+    a.iter().zip(b).map(|(x, y)| f(*x, *y)).collect()
+}
+
+/// Means and covariances of `k` quantities of the units of one arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JointSample {
+    n: u64,
+    means: Vec<DoubleDouble>,
+    /// Upper triangle by rows.
+    covariances: Vec<f64>,
+}
+
+impl JointSample {
+    /// From plain sums and sums of products (upper triangle by rows) over `n` units; the
+    /// subtraction is done in twice the precision. None below two units.
+    pub fn from_sums(n: u64, sums: &[f64], products: &[f64]) -> Result<Self, Undefined> {
+        if n < 2 {
+            return Err(Undefined::TooFewUnits { needed: 2, seen: n });
+        }
+        if products.len() != triangle(sums.len()) {
+            return Err(Undefined::OutOfRange("products"));
+        }
+        let units = DoubleDouble::from(i128::from(n));
+        let means = sums
+            .iter()
+            .map(|sum| DoubleDouble::from(*sum).over(units))
+            .collect();
+        let covariances = pairs(sums)
+            .zip(products)
+            .map(|((x, y), product)| {
+                let expected = DoubleDouble::product(x, y).over(units);
+                DoubleDouble::from(*product).minus(expected).to_f64() / (n - 1) as f64
+            })
+            .collect();
+        Self::from_parts(n, means, covariances)
+    }
+
+    pub(crate) fn from_parts(
+        n: u64,
+        means: Vec<DoubleDouble>,
+        mut covariances: Vec<f64>,
+    ) -> Result<Self, Undefined> {
+        if n < 2 {
+            return Err(Undefined::TooFewUnits { needed: 2, seen: n });
+        }
+        if means.is_empty() {
+            return Err(Undefined::OutOfRange("quantities"));
+        }
+        if !means.iter().all(|m| m.is_finite()) || !covariances.iter().all(|c| c.is_finite()) {
+            return Err(Undefined::Overflow);
+        }
+        for i in 0..means.len() {
+            if let Some(variance) = covariances.get_mut(place(means.len(), i, i)) {
+                *variance = variance.max(0.0);
+            }
+        }
+        Ok(Self {
+            n,
+            means,
+            covariances,
+        })
+    }
+
+    /// Units in the arm, at least two.
+    pub fn n(&self) -> u64 {
+        self.n
+    }
+
+    /// How many quantities are held.
+    pub fn quantities(&self) -> usize {
+        self.means.len()
+    }
+
+    /// Mean of quantity `i`; 0 for one that is not held.
+    pub fn mean(&self, i: usize) -> f64 {
+        self.exact_mean(i).to_f64()
+    }
+
+    pub(crate) fn exact_mean(&self, i: usize) -> DoubleDouble {
+        self.means
+            .get(i)
+            .copied()
+            .unwrap_or(DoubleDouble::from(0.0))
+    }
+
+    /// Covariance of quantities `i` and `j` (the variance for `i == j`); 0 for one not held.
+    pub fn covariance(&self, i: usize, j: usize) -> f64 {
+        let (i, j) = (i.min(j), i.max(j));
+        if j >= self.means.len() {
+            return 0.0;
+        }
+        self.covariances
+            .get(place(self.means.len(), i, j))
+            .copied()
+            .unwrap_or(0.0)
+    }
+
+    /// Quantity `i` alone, as the plain tests see it.
+    pub fn sample(&self, i: usize) -> Result<Sample, Undefined> {
+        if i >= self.means.len() {
+            return Err(Undefined::OutOfRange("quantity"));
+        }
+        Sample::from_parts(self.n, self.exact_mean(i), self.covariance(i, i))
+    }
+}
+
+/// Where (i, j), i <= j < k, is in the upper triangle by rows.
+fn place(k: usize, i: usize, j: usize) -> usize {
+    i * (2 * k - i + 1) / 2 + (j - i)
+}

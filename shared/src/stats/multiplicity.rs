@@ -1,0 +1,171 @@
+//! Many metrics at once: keeping the share of false findings at what was promised.
+//!
+//! Holm (1979) for decisions: any false finding with probability at most alpha. Benjamini &
+//! Hochberg (1995) for exploration: the share of false findings. e-BH (Wang & Ramdas 2022) for
+//! sequential results, under any dependence. Metrics without a p-value are skipped, not counted.
+
+use super::level::Alpha;
+use super::p_value::PValue;
+use super::undefined::Undefined;
+
+/// Holm's adjusted p-values; reject where they are at most alpha.
+pub fn holm(p_values: &[Option<PValue>]) -> Vec<Option<PValue>> {
+    adjust(p_values, None, step_down).unwrap_or_default()
+}
+
+/// Holm's procedure with weights: a primary metric may own most of alpha.
+///
+/// One weight per p-value, at least 0, on any scale; weight 0 can never be a finding on its own.
+pub fn weighted_holm(
+    p_values: &[Option<PValue>],
+    weights: &[f64],
+) -> Result<Vec<Option<PValue>>, Undefined> {
+    adjust(p_values, Some(weights), step_down)
+}
+
+/// Benjamini and Hochberg's adjusted p-values; reject where they are at most alpha.
+pub fn benjamini_hochberg(p_values: &[Option<PValue>]) -> Vec<Option<PValue>> {
+    adjust(p_values, None, step_up).unwrap_or_default()
+}
+
+/// Benjamini and Hochberg's procedure with weights (Genovese, Roeder & Wasserman 2006).
+pub fn weighted_benjamini_hochberg(
+    p_values: &[Option<PValue>],
+    weights: &[f64],
+) -> Result<Vec<Option<PValue>>, Undefined> {
+    adjust(p_values, Some(weights), step_up)
+}
+
+/// A metric in the family: its place, its weight as a share of all, and ln(p / weight).
+struct Member {
+    place: usize,
+    share: f64,
+    ln_p: f64,
+    ln_ratio: f64,
+}
+
+fn adjust(
+    p_values: &[Option<PValue>],
+    weights: Option<&[f64]>,
+    step: fn(&[Member]) -> Vec<(usize, f64)>,
+) -> Result<Vec<Option<PValue>>, Undefined> {
+    if weights.is_some_and(|w| {
+        w.len() != p_values.len() || w.iter().any(|x| !(*x >= 0.0 && x.is_finite()))
+    }) {
+        return Err(Undefined::OutOfRange("weights"));
+    }
+    let weight = |i: usize| weights.and_then(|w| w.get(i)).copied().unwrap_or(1.0);
+    let present = || {
+        p_values
+            .iter()
+            .enumerate()
+            .filter_map(|(i, p)| p.map(|p| (i, p)))
+    };
+    let total: f64 = present().map(|(i, _)| weight(i)).sum();
+    let mut members: Vec<Member> = present()
+        .map(|(place, p)| {
+            let share = if total > 0.0 {
+                weight(place) / total
+            } else {
+                0.0
+            };
+            let ln_ratio = if share > 0.0 {
+                p.ln() - share.ln()
+            } else {
+                f64::INFINITY
+            };
+            Member {
+                place,
+                share,
+                ln_p: p.ln(),
+                ln_ratio,
+            }
+        })
+        .collect();
+    members.sort_by(|a, b| {
+        a.ln_ratio
+            .total_cmp(&b.ln_ratio)
+            .then(a.place.cmp(&b.place))
+    });
+    let mut adjusted = vec![None; p_values.len()];
+    for (place, ln) in step(&members) {
+        if let Some(slot) = adjusted.get_mut(place) {
+            *slot = Some(PValue::from_ln(ln));
+        }
+    }
+    Ok(adjusted)
+}
+
+/// From the smallest up: each is multiplied by the weight of all that are not smaller.
+fn step_down(members: &[Member]) -> Vec<(usize, f64)> {
+    let mut remaining: f64 = members.iter().map(|m| m.share).sum();
+    let mut largest = f64::NEG_INFINITY;
+    let equal = members
+        .first()
+        .is_some_and(|m| members.iter().all(|n| n.share == m.share));
+    members
+        .iter()
+        .enumerate()
+        .map(|(rank, member)| {
+            let factor = if equal {
+                ((members.len() - rank) as f64).ln()
+            } else {
+                (remaining / member.share).ln()
+            };
+            let ln = if member.share > 0.0 {
+                member.ln_p + factor
+            } else {
+                0.0
+            };
+            remaining -= member.share;
+            largest = largest.max(ln.min(0.0));
+            (member.place, largest)
+        })
+        .collect()
+}
+
+/// From the largest down: each is divided by the share of metrics that are not larger.
+fn step_up(members: &[Member]) -> Vec<(usize, f64)> {
+    let mut smallest = 0.0_f64;
+    members
+        .iter()
+        .enumerate()
+        .rev()
+        .map(|(rank, member)| {
+            smallest = smallest.min(member.ln_ratio - ((rank + 1) as f64).ln());
+            (member.place, smallest)
+        })
+        .collect()
+}
+
+/// The e-BH procedure on natural logarithms of e-values: which metrics are findings.
+///
+/// Controls the share of false findings at alpha whatever the dependence between the metrics.
+pub fn e_benjamini_hochberg(ln_e_values: &[Option<f64>], alpha: Alpha) -> Vec<Option<bool>> {
+    let mut sorted: Vec<f64> = ln_e_values.iter().flatten().copied().collect();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let m = sorted.len() as f64;
+    let needed = |k: usize| (m / (k as f64 * alpha.get())).ln();
+    let threshold = sorted
+        .iter()
+        .enumerate()
+        .rev()
+        .find(|(i, ln_e)| **ln_e >= needed(i + 1))
+        .map(|(_, e)| *e);
+    ln_e_values
+        .iter()
+        .map(|ln_e| ln_e.map(|ln_e| threshold.is_some_and(|threshold| ln_e >= threshold)))
+        .collect()
+}
+
+/// The level for intervals that hold for all `metrics` at once, to go with Holm.
+pub fn simultaneous_level(alpha: Alpha, metrics: u32) -> Alpha {
+    alpha.divided_by(metrics)
+}
+
+/// The level for the intervals of the `selected` among `metrics` findings of Benjamini and
+/// Hochberg: at most alpha of them miss the truth (Benjamini & Yekutieli 2005).
+pub fn false_coverage_level(alpha: Alpha, selected: u32, metrics: u32) -> Result<Alpha, Undefined> {
+    let share = f64::from(selected.max(1)) / f64::from(metrics.max(1));
+    Alpha::new((alpha.get() * share.min(1.0)).max(1e-12))
+}
