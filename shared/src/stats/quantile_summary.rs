@@ -9,8 +9,8 @@ use super::level::Alpha;
 use super::sample::Sample;
 use super::undefined::Undefined;
 
-/// Half width of a 95 % interval in standard errors, as rounded there.
-const Z_95: f64 = 1.959_964;
+/// Half width of a 95 % interval in standard errors.
+const Z_95: f64 = 1.959_963_984_540_054;
 /// Least variance of an arm with at least [`FLOORED_FROM`] units.
 const VARIANCE_FLOOR: f64 = 1e-5;
 const FLOORED_FROM: u64 = 100;

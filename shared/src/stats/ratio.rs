@@ -14,10 +14,15 @@ const ROUNDING: f64 = 1e-12;
 /// The ratio of quantity 0 to quantity 1 as a sample: its mean is the ratio of the sums, its
 /// variance the delta-method variance per user.
 ///
-/// None when the denominators add up to zero.
+/// None when the denominators add up to zero, or when every user has the same ratio: the tangent
+/// then says nothing about the noise.
 pub fn ratio(arm: &JointSample) -> Result<Sample, Undefined> {
     let line = Line::of(arm, 0, 1).ok_or(Undefined::ZeroDenominator)?;
-    Sample::from_parts(arm.n(), line.ratio, line.variance(arm))
+    let variance = line.variance(arm);
+    if variance == 0.0 {
+        return Err(Undefined::ZeroVariance);
+    }
+    Sample::from_parts(arm.n(), line.ratio, variance)
 }
 
 /// A ratio metric with its own past as covariate: the quantities numerator, denominator,

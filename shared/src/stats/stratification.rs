@@ -6,16 +6,52 @@
 use super::effect::Effect;
 use super::means::welch_degrees_of_freedom;
 use super::moments::Moments;
+use super::proportion::Proportion;
 use super::sample::Sample;
 use super::undefined::Undefined;
 
 /// The two arms within one stratum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stratum {
-    /// Control units of the stratum.
-    pub control: Sample,
-    /// Treatment units of the stratum.
-    pub treatment: Sample,
+    control: Part,
+    treatment: Part,
+}
+
+/// One arm within a stratum, with its sum of squared deviations: (n - 1) variances for a mean, n
+/// for a rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Part {
+    sample: Sample,
+    deviations: f64,
+}
+
+impl Stratum {
+    /// From the arms' means within the stratum.
+    pub fn of_means(control: Sample, treatment: Sample) -> Self {
+        let part = |sample: Sample| Part {
+            sample,
+            deviations: sample.variance() * (sample.n() - 1) as f64,
+        };
+        Self {
+            control: part(control),
+            treatment: part(treatment),
+        }
+    }
+
+    /// From the arms' conversions within the stratum; none with fewer than two units in an arm.
+    pub fn of_rates(control: &Proportion, treatment: &Proportion) -> Result<Self, Undefined> {
+        let part = |arm: &Proportion| {
+            let sample = arm.sample()?;
+            Ok(Part {
+                sample,
+                deviations: sample.variance() * sample.n() as f64,
+            })
+        };
+        Ok(Self {
+            control: part(control)?,
+            treatment: part(treatment)?,
+        })
+    }
 }
 
 /// The stratified effect, absolute and relative.
@@ -56,7 +92,7 @@ pub fn post_stratify(strata: &[Stratum]) -> Result<Stratified, Undefined> {
     )?);
     let seen = strata
         .iter()
-        .map(|s| s.control.n().saturating_add(s.treatment.n()));
+        .map(|s| s.control.sample.n().saturating_add(s.treatment.sample.n()));
     let total = seen.fold(0_u64, u64::saturating_add);
     let relative_error = |effect_variance: f64, baseline_variance: f64, covariance: f64| {
         let lift = effect / baseline;
@@ -90,7 +126,7 @@ pub fn post_stratify(strata: &[Stratum]) -> Result<Stratified, Undefined> {
 }
 
 fn stratum_units(stratum: &Stratum) -> f64 {
-    stratum.control.n() as f64 + stratum.treatment.n() as f64
+    stratum.control.sample.n() as f64 + stratum.treatment.sample.n() as f64
 }
 
 #[derive(Default)]
@@ -106,12 +142,13 @@ struct Sums {
 
 impl Sums {
     fn add(&mut self, stratum: &Stratum, share: f64) {
-        let effect = stratum.treatment.mean_minus(&stratum.control);
-        let baseline = stratum.control.mean();
-        let control_variance = share * share * stratum.control.mean_variance();
+        let effect = stratum.treatment.sample.mean_minus(&stratum.control.sample);
+        let baseline = stratum.control.sample.mean();
+        let control_variance = share * share * stratum.control.sample.mean_variance();
         self.effect += share * effect;
         self.baseline += share * baseline;
-        self.variance += control_variance + share * share * stratum.treatment.mean_variance();
+        self.variance +=
+            control_variance + share * share * stratum.treatment.sample.mean_variance();
         self.baseline_variance += control_variance;
         self.effect_squares += share * effect * effect;
         self.baseline_squares += share * baseline * baseline;
@@ -120,23 +157,17 @@ impl Sums {
 }
 
 /// One arm over all strata.
-fn pooled(strata: &[Stratum], arm: fn(&Stratum) -> Sample) -> Result<Sample, Undefined> {
-    let n: u64 = strata
-        .iter()
-        .map(|s| arm(s).n())
-        .fold(0, u64::saturating_add);
-    let mean: f64 = strata
-        .iter()
-        .map(|s| arm(s).mean() * (arm(s).n() as f64 / n as f64))
+fn pooled(strata: &[Stratum], arm: fn(&Stratum) -> Part) -> Result<Sample, Undefined> {
+    let samples = || strata.iter().map(|stratum| arm(stratum).sample);
+    let n = samples().map(|s| s.n()).fold(0, u64::saturating_add);
+    let mean: f64 = samples()
+        .map(|s| s.mean() * (s.n() as f64 / n as f64))
         .sum();
-    let deviations: f64 = strata
-        .iter()
-        .map(|s| {
-            let arm = arm(s);
-            (arm.n() - 1) as f64 * arm.variance() + arm.n() as f64 * (arm.mean() - mean).powi(2)
-        })
+    let within: f64 = strata.iter().map(|stratum| arm(stratum).deviations).sum();
+    let between: f64 = samples()
+        .map(|s| s.n() as f64 * (s.mean() - mean).powi(2))
         .sum();
-    Sample::new(n, mean, deviations / (n as f64 - 1.0))
+    Sample::new(n, mean, (within + between) / (n as f64 - 1.0))
 }
 
 /// Strata from exact sums; those in which an arm is empty or does not vary join the largest one,
@@ -161,11 +192,6 @@ pub fn usable_strata(strata: &[(Moments, Moments)]) -> Result<Vec<Stratum>, Unde
             .ok_or(Undefined::Overflow)?;
     }
     kept.iter()
-        .map(|(control, treatment)| {
-            Ok(Stratum {
-                control: control.sample()?,
-                treatment: treatment.sample()?,
-            })
-        })
+        .map(|(control, treatment)| Ok(Stratum::of_means(control.sample()?, treatment.sample()?)))
         .collect()
 }
