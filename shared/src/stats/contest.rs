@@ -92,14 +92,16 @@ impl ArmPosterior {
                 standard_deviation,
             } => normal_density((u - mean) / standard_deviation) / standard_deviation,
             Self::Beta { a, b } => {
+                // From the side of the smaller count: there the terms that cancel are smallest.
                 let v = u - (a / b).ln();
+                let (count, w) = if a <= b { (a, v) } else { (b, -v) };
                 let n = a + b;
-                // Right of the centre from the other side, so that e^v cannot overflow.
-                let ln_density = if v <= 0.0 {
-                    a * v - n * (a / n * v.exp_m1()).ln_1p()
+                let ln_growth = if w < 700.0 {
+                    (count / n * w.exp_m1()).ln_1p()
                 } else {
-                    -b * v - n * (b / n * (-v).exp_m1()).ln_1p()
+                    (count / n).ln() + w
                 };
+                let ln_density = count * w - n * ln_growth;
                 ln_density.exp()
             }
         }

@@ -16,14 +16,16 @@ impl PValue {
     /// The p-value that speaks of nothing: 1.
     pub const ONE: Self = Self { ln: 0.0 };
 
-    /// From a natural logarithm; rounding above 0 counts as 0.
+    /// From a natural logarithm, brought into the range of finite numbers up to 0.
     pub(crate) fn from_ln(ln: f64) -> Self {
-        Self { ln: ln.min(0.0) }
+        Self {
+            ln: ln.clamp(f64::MIN, 0.0),
+        }
     }
 
     /// From a number in [0, 1]; none for anything else.
     pub fn new(p: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&p).then(|| Self { ln: p.ln() })
+        (0.0..=1.0).contains(&p).then(|| Self::from_ln(p.ln()))
     }
 
     /// The p-value as a number; zero when it is below the smallest f64.

@@ -71,49 +71,47 @@ fn lower_tail(a: f64, b: f64, x: f64) -> f64 {
 /// The x that X ~ Beta(a, b) stays below with probability `p`, for 0 < p < 1; none outside.
 pub fn beta_quantile(p: f64, a: f64, b: f64) -> Option<f64> {
     let z = -normal_upper_quantile(p)?;
-    let (mut low, mut high) = (0.0_f64, 1.0_f64);
-    let mut x = quantile_start(z, p, a, b);
-    // Newton inside a bracket that every step narrows: it ends after at most the 200 halvings that
-    // empty (0, 1), and in practice after three or four steps.
-    for _ in 0..200 {
-        let excess = beta_cdf(a, b, x) - p;
-        if excess > 0.0 {
-            high = x;
+    if p > 0.5 {
+        return beta_quantile(1.0 - p, b, a).map(|x| 1.0 - x);
+    }
+    // Newton on ln P in the logit of x, where the curve is concave and nearly straight far out. The
+    // bracket narrows with every step, so that the search ends even where rounding stops Newton.
+    let (mut low, mut high) = (-745.0_f64, 745.0_f64);
+    let mut u = logit_start(z, p, a, b);
+    for _ in 0..100 {
+        let x = logistic(u);
+        let cdf = beta_cdf(a, b, x);
+        if cdf > p {
+            high = u;
         } else {
-            low = x;
+            low = u;
         }
-        let mut next = x - excess / beta_ln_density(a, b, x).exp();
+        let mut next = u - (cdf / p).ln() * cdf / ln_prefactor(a, b, x).exp();
         if !(next > low && next < high) {
             next = 0.5 * (low + high);
         }
-        let moved = (next - x).abs();
-        x = next;
-        if moved <= 1e-15 * x || high - low <= 1e-15 * high {
+        let moved = (next - u).abs();
+        u = next;
+        if moved <= 1e-15 * u.abs().max(1e-3) {
             break;
         }
     }
-    Some(x)
+    Some(logistic(u))
 }
 
-fn quantile_start(z: f64, p: f64, a: f64, b: f64) -> f64 {
-    let n = a + b;
+fn logistic(u: f64) -> f64 {
+    1.0 / (1.0 + (-u).exp())
+}
+
+/// Near the quantile's logit: by the normal law for large counts, by the leading power of x for
+/// small ones.
+fn logit_start(z: f64, p: f64, a: f64, b: f64) -> f64 {
     if a > 1.0 && b > 1.0 {
-        // Normal approximation on the logit scale keeps the start inside (0, 1).
-        let sd = (1.0 / a + 1.0 / b).sqrt();
-        let logit = (a / b).ln() + z * sd;
-        return (1.0 / (1.0 + (-logit).exp())).clamp(1e-300, 1.0 - 1e-16);
-    }
-    let (ln_left, ln_right) = (a * (a / n).ln(), b * (b / n).ln());
-    let left = ln_left.exp() / a;
-    let right = ln_right.exp() / b;
-    let share = left / (left + right);
-    if p < share {
-        (a * (left + right) * p)
-            .powf(1.0 / a)
-            .clamp(1e-300, 1.0 - 1e-16)
+        (a / b).ln() + z * (1.0 / a + 1.0 / b).sqrt()
     } else {
-        (1.0 - (b * (left + right) * (1.0 - p)).powf(1.0 / b)).clamp(1e-300, 1.0 - 1e-16)
+        (p.ln() + a.ln() + ln_beta(a, b)) / a
     }
+    .clamp(-700.0, 30.0)
 }
 
 /// P(K <= k) for K ~ Binomial(n, p).

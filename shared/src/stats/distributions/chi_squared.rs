@@ -18,17 +18,18 @@ pub fn chi_squared_upper_tail(x: f64, df: u32) -> f64 {
 
 /// ln P(X > x) with `df` >= 1 degrees of freedom, for finite x.
 pub fn chi_squared_ln_upper_tail(x: f64, df: u32) -> f64 {
-    let a = f64::from(df) / 2.0;
-    if x > 600.0 && x > 8.0 * a {
-        let half = x / 2.0;
-        return a * half.ln() - half - ln_gamma(a) + upper_gamma_fraction(a, half).ln();
+    let tail = chi_squared_upper_tail(x, df);
+    if tail > 1e-250 {
+        return tail.ln();
     }
-    chi_squared_upper_tail(x, df).ln()
+    let (a, half) = (f64::from(df) / 2.0, x / 2.0);
+    a * half.ln() - half - ln_gamma(a) + upper_gamma_fraction(a, half).ln()
 }
 
-/// Γ(a, x) e^x x^-a by the Legendre continued fraction, for x well above a.
+/// Γ(a, x) e^x x^-a by the Legendre continued fraction, for x so far above a that the tail is all
+/// but gone.
 fn upper_gamma_fraction(a: f64, x: f64) -> f64 {
-    let terms = 60;
+    let terms = 60 + (4.0 * a.sqrt()) as u32;
     let rest = (1..=terms).rev().fold(0.0, |rest, k| {
         let k = f64::from(k);
         k * (k - a) / (x + 2.0 * k + 1.0 - a - rest)
