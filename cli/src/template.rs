@@ -1,0 +1,281 @@
+//! `template.yaml` as typed parts, with every intrinsic function worked out to its local value.
+//!
+//! The template is the single source of tables, routes, gateway responses, scopes and environment names.
+//! The local platform runs from what is read here, and tests compare the code with it. Only what is
+//! needed is resolved; in those parts nothing unknown is passed over: it is an error with its place.
+
+mod api;
+mod error;
+mod event_source;
+mod function;
+mod intrinsics;
+mod local;
+mod node;
+mod table;
+
+pub use api::{Api, GatewayResponse, TokenAuthorizer};
+pub use error::TemplateError;
+pub use event_source::{ApiRoute, EventSource, RouteAuthorizer, StreamSource};
+pub use function::{LambdaFunction, PolicyStatement};
+pub use local::LocalNames;
+pub use table::{KeyAttribute, Projection, Table, TableIndex, TableKey};
+
+use intrinsics::Resolver;
+use node::{Node, describe};
+use serde_yaml_ng::{Mapping, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The parts of a template that the platform runs from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    /// The REST API.
+    pub api: Api,
+    /// Functions by logical id.
+    pub functions: BTreeMap<String, LambdaFunction>,
+    /// Tables by logical id.
+    pub tables: BTreeMap<String, Table>,
+    /// Values of the parameters.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Template {
+    /// Reads a file, as deployed to [`LocalNames`].
+    pub fn read(file: &Path, local: &LocalNames) -> Result<Self, TemplateError> {
+        let text = std::fs::read_to_string(file).map_err(|source| TemplateError::File {
+            file: file.to_owned(),
+            source,
+        })?;
+        Self::parse(&text, local)
+    }
+
+    /// Reads the text of a template, as deployed to [`LocalNames`].
+    pub fn parse(text: &str, local: &LocalNames) -> Result<Self, TemplateError> {
+        let document: Value = serde_yaml_ng::from_str(text)?;
+        let parameters = read_parameters(section(&document, "Parameters")?, local)?;
+        let resources = section(&document, "Resources")?;
+        let mut kinds = BTreeMap::new();
+        for (id, resource) in resources {
+            let kind = resource.get("Type").and_then(Value::as_str);
+            let path = || format!("Resources.{}", describe(id));
+            let id = id
+                .as_str()
+                .ok_or_else(|| TemplateError::Missing { path: path() })?;
+            let kind = kind.ok_or_else(|| TemplateError::Missing {
+                path: format!("{}.Type", path()),
+            })?;
+            kinds.insert(id.to_owned(), kind.to_owned());
+        }
+        let resolver = Resolver {
+            parameters: &parameters,
+            conditions: section(&document, "Conditions")?,
+            resources: &kinds,
+            local,
+        };
+        let mut parts = Parts::default();
+        let globals = parts.globals(section(&document, "Globals")?, &resolver)?;
+        for (id, kind) in &kinds {
+            if let Some(resource) = resources.get(id.as_str()) {
+                parts.add(id, kind, resource, globals.as_ref(), &resolver)?;
+            }
+        }
+        let api = parts.api.ok_or_else(|| TemplateError::Missing {
+            path: "a resource of type AWS::Serverless::Api".to_owned(),
+        })?;
+        let text = |value: &Value| node::scalar_text(value).unwrap_or_default();
+        Self {
+            api,
+            functions: parts.functions,
+            tables: parts.tables,
+            parameters: parameters
+                .iter()
+                .map(|(name, value)| (name.clone(), text(value)))
+                .collect(),
+        }
+        .checked()
+    }
+
+    /// The function that runs this binary.
+    pub fn function_of(&self, binary: &str) -> Option<&LambdaFunction> {
+        self.functions
+            .values()
+            .find(|function| function.binary == binary)
+    }
+
+    /// The function with this ARN.
+    pub fn function_with_arn(&self, arn: &str) -> Option<&LambdaFunction> {
+        let (_, logical_id) = arn.rsplit_once(':')?;
+        self.functions.get(logical_id)
+    }
+
+    /// Every route with its function, in the order of logical ids.
+    pub fn routes(&self) -> impl Iterator<Item = (&LambdaFunction, &ApiRoute)> {
+        let functions = self.functions.values();
+        functions.flat_map(|function| function.routes().map(move |route| (function, route)))
+    }
+
+    /// The name of the authorizer of a route; none when it is open.
+    pub fn authorizer_of<'a>(&'a self, route: &'a ApiRoute) -> Option<&'a str> {
+        match &route.authorizer {
+            RouteAuthorizer::Open => None,
+            RouteAuthorizer::Named(name) => Some(name),
+            RouteAuthorizer::Default => self.api.default_authorizer.as_deref(),
+        }
+    }
+
+    /// Refuses names that lead nowhere, which CloudFormation would only notice at deployment.
+    fn checked(self) -> Result<Self, TemplateError> {
+        let unknown = |path: String, name: &str| TemplateError::UnknownName {
+            path,
+            name: name.to_owned(),
+        };
+        for (function, route) in self.routes() {
+            let path = format!("Resources.{}.Properties.Events", function.logical_id);
+            if route.api != self.api.logical_id {
+                return Err(unknown(path, &route.api));
+            }
+            if let Some(name) = self.authorizer_of(route)
+                && !self.api.authorizers.contains_key(name)
+            {
+                return Err(unknown(path, name));
+            }
+        }
+        for authorizer in self.api.authorizers.values() {
+            if self.function_with_arn(&authorizer.function_arn).is_none() {
+                let path = format!("Resources.{}.Properties.Auth", self.api.logical_id);
+                return Err(unknown(path, &authorizer.function_arn));
+            }
+        }
+        Ok(self)
+    }
+}
+
+#[derive(Default)]
+struct Parts {
+    api: Option<Api>,
+    functions: BTreeMap<String, LambdaFunction>,
+    tables: BTreeMap<String, Table>,
+}
+
+impl Parts {
+    /// `Globals.Function`, the only section whose members a function here inherits.
+    fn globals(
+        &self,
+        globals: &Mapping,
+        resolver: &Resolver<'_>,
+    ) -> Result<Option<Node>, TemplateError> {
+        let Some(function) = globals.get("Function") else {
+            return Ok(None);
+        };
+        // Only what functions read: the rest may hold names that mean nothing on this machine.
+        let mut needed = Mapping::new();
+        for key in ["Timeout", "MemorySize", "Environment"] {
+            if let Some(value) = function.get(key) {
+                needed.insert(key.into(), value.clone());
+            }
+        }
+        let path = "Globals.Function";
+        let resolved = resolver.resolve(&Value::Mapping(needed), path)?;
+        Ok(resolved.map(|value| Node::new(value, path)))
+    }
+
+    fn add(
+        &mut self,
+        id: &str,
+        kind: &str,
+        resource: &Value,
+        globals: Option<&Node>,
+        resolver: &Resolver<'_>,
+    ) -> Result<(), TemplateError> {
+        let path = format!("Resources.{id}");
+        if let Some(condition) = resource.get("Condition").and_then(Value::as_str)
+            && !resolver.condition(condition, &path)?
+        {
+            return Ok(());
+        }
+        let part = |key: &str, keys: Option<&[&str]>| -> Result<Node, TemplateError> {
+            let place = format!("{path}.{key}");
+            let value = resource.get(key).cloned();
+            let mut value = value.unwrap_or_else(|| Value::Mapping(Mapping::new()));
+            if let (Some(keys), Some(members)) = (keys, value.as_mapping_mut()) {
+                members.retain(|name, _| name.as_str().is_some_and(|name| keys.contains(&name)));
+            }
+            let resolved = resolver.resolve(&value, &place)?;
+            Ok(Node::new(resolved.unwrap_or(Value::Null), place))
+        };
+        match kind {
+            "AWS::DynamoDB::Table" => {
+                let table = Table::read(id, &part("Properties", None)?)?;
+                self.tables.insert(id.to_owned(), table);
+            }
+            "AWS::Serverless::Function" => {
+                let keys = ["Timeout", "MemorySize", "Environment", "Events", "Policies"];
+                let properties = part("Properties", Some(&keys))?;
+                let metadata = part("Metadata", None)?;
+                let function = LambdaFunction::read(id, &metadata, &properties, globals)?;
+                self.functions.insert(id.to_owned(), function);
+            }
+            "AWS::Serverless::Api" => {
+                let properties = part("Properties", None)?;
+                if self.api.is_some() {
+                    return Err(properties.conflict("a second API, and only one runs locally"));
+                }
+                self.api = Some(Api::read(id, &properties)?);
+            }
+            // Alarms, roles, log groups and dashboards have no part in a local run.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn section<'a>(document: &'a Value, name: &str) -> Result<&'a Mapping, TemplateError> {
+    static EMPTY: std::sync::LazyLock<Mapping> = std::sync::LazyLock::new(Mapping::new);
+    match document.get(name) {
+        None | Some(Value::Null) => Ok(&EMPTY),
+        Some(Value::Mapping(members)) => Ok(members),
+        Some(other) => Err(TemplateError::Unexpected {
+            path: name.to_owned(),
+            expected: "a mapping",
+            found: describe(other),
+        }),
+    }
+}
+
+fn read_parameters(
+    declared: &Mapping,
+    local: &LocalNames,
+) -> Result<BTreeMap<String, Value>, TemplateError> {
+    let mut parameters = BTreeMap::new();
+    for (name, parameter) in declared {
+        let name = node::scalar_text(name).unwrap_or_default();
+        let path = format!("Parameters.{name}");
+        let given = local.parameters.get(&name).cloned();
+        let default = || parameter.get("Default").and_then(node::scalar_text);
+        let text = given
+            .or_else(default)
+            .ok_or_else(|| TemplateError::Missing {
+                path: format!("{path}.Default"),
+            })?;
+        let kind = parameter.get("Type").and_then(Value::as_str);
+        let value = match kind {
+            Some(kind) if kind == "CommaDelimitedList" || kind.starts_with("List<") => text
+                .split(',')
+                .map(|item| Value::String(item.trim().to_owned()))
+                .collect(),
+            _ => Value::String(text),
+        };
+        parameters.insert(name, value);
+    }
+    if let Some(unknown) = local
+        .parameters
+        .keys()
+        .find(|name| !parameters.contains_key(*name))
+    {
+        return Err(TemplateError::UnknownName {
+            path: "Parameters".to_owned(),
+            name: unknown.clone(),
+        });
+    }
+    Ok(parameters)
+}

@@ -1,0 +1,178 @@
+//! The REST API as the template declares it: stage, authorizers and gateway responses.
+
+use super::error::TemplateError;
+use super::function::members;
+use super::node::Node;
+use super::table::list;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// API Gateway's own default for the life of a cached policy.
+const DEFAULT_AUTHORIZER_TTL_SECONDS: u64 = 300;
+
+/// The REST API.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Api {
+    /// Logical id.
+    pub logical_id: String,
+    /// First segment of its address in the cloud.
+    pub stage: String,
+    /// Authorizers by name.
+    pub authorizers: BTreeMap<String, TokenAuthorizer>,
+    /// The authorizer of routes that name none.
+    pub default_authorizer: Option<String>,
+    /// The gateway's own answers by response type, as `UNAUTHORIZED`.
+    pub gateway_responses: BTreeMap<String, GatewayResponse>,
+    /// Media types that travel as base64.
+    pub binary_media_types: Vec<String>,
+    /// `stageVariables` of every event.
+    pub stage_variables: BTreeMap<String, String>,
+}
+
+/// A Lambda authorizer of type TOKEN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenAuthorizer {
+    /// ARN of its function.
+    pub function_arn: String,
+    /// Name of the header with the token.
+    pub header: String,
+    /// What a token must match for the function to be called at all.
+    pub validation_expression: Option<String>,
+    /// How long its policy is reused.
+    pub ttl: Duration,
+}
+
+/// An answer of the gateway itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GatewayResponse {
+    /// Its status, if the template changes it.
+    pub status: Option<u16>,
+    /// Headers with fixed values.
+    pub headers: Vec<(String, String)>,
+    /// Body templates by content type, in the order of the template.
+    pub templates: Vec<(String, String)>,
+}
+
+impl Api {
+    pub(super) fn read(logical_id: &str, properties: &Node) -> Result<Self, TemplateError> {
+        // From `Name` on they change nothing in what a caller sees; throttling is not reproduced.
+        properties.only(&[
+            "StageName",
+            "Auth",
+            "GatewayResponses",
+            "BinaryMediaTypes",
+            "Variables",
+            "Name",
+            "Description",
+            "EndpointConfiguration",
+            "FailOnWarnings",
+            "TracingEnabled",
+            "MethodSettings",
+            "AccessLogSetting",
+            "OpenApiVersion",
+            "AlwaysDeploy",
+            "Tags",
+        ])?;
+        let auth = properties.get("Auth");
+        let mut authorizers = BTreeMap::new();
+        let mut default_authorizer = None;
+        if let Some(auth) = &auth {
+            auth.only(&[
+                "DefaultAuthorizer",
+                "AddDefaultAuthorizerToCorsPreflight",
+                "Authorizers",
+            ])?;
+            default_authorizer = auth
+                .get("DefaultAuthorizer")
+                .map(|n| n.text())
+                .transpose()?;
+            for (name, authorizer) in members(auth.get("Authorizers"))? {
+                authorizers.insert(name, read_authorizer(&authorizer)?);
+            }
+        }
+        let mut gateway_responses = BTreeMap::new();
+        for (kind, response) in members(properties.get("GatewayResponses"))? {
+            gateway_responses.insert(kind, read_response(&response)?);
+        }
+        let mut stage_variables = BTreeMap::new();
+        for (name, value) in members(properties.get("Variables"))? {
+            stage_variables.insert(name, value.text()?);
+        }
+        let binary = list(properties.get("BinaryMediaTypes"))?;
+        Ok(Self {
+            logical_id: logical_id.to_owned(),
+            stage: properties.require("StageName")?.text()?,
+            authorizers,
+            default_authorizer,
+            gateway_responses,
+            stage_variables,
+            // SAM writes the slash as `~1`.
+            binary_media_types: binary
+                .iter()
+                .map(|node| Ok(node.text()?.replace("~1", "/")))
+                .collect::<Result<_, TemplateError>>()?,
+        })
+    }
+}
+
+fn read_authorizer(authorizer: &Node) -> Result<TokenAuthorizer, TemplateError> {
+    authorizer.only(&["FunctionPayloadType", "FunctionArn", "Identity"])?;
+    if let Some(kind) = authorizer.get("FunctionPayloadType")
+        && kind.text()? != "TOKEN"
+    {
+        return Err(kind.unexpected("TOKEN, the one type of authorizer that runs locally"));
+    }
+    let identity = authorizer.get("Identity");
+    let setting = |key: &str| identity.as_ref().and_then(|identity| identity.get(key));
+    if let Some(identity) = &identity {
+        identity.only(&["Header", "ValidationExpression", "ReauthorizeEvery"])?;
+    }
+    let ttl = setting("ReauthorizeEvery")
+        .map(|node| node.unsigned())
+        .transpose()?;
+    Ok(TokenAuthorizer {
+        function_arn: authorizer.require("FunctionArn")?.text()?,
+        header: match setting("Header") {
+            Some(header) => header.text()?,
+            None => "Authorization".to_owned(),
+        },
+        validation_expression: setting("ValidationExpression")
+            .map(|node| node.text())
+            .transpose()?,
+        ttl: Duration::from_secs(ttl.unwrap_or(DEFAULT_AUTHORIZER_TTL_SECONDS)),
+    })
+}
+
+fn read_response(response: &Node) -> Result<GatewayResponse, TemplateError> {
+    response.only(&["StatusCode", "ResponseParameters", "ResponseTemplates"])?;
+    let status = match response.get("StatusCode") {
+        Some(status) => Some(
+            u16::try_from(status.unsigned()?)
+                .ok()
+                .filter(|code| (200..600).contains(code))
+                .ok_or_else(|| status.unexpected("an HTTP status"))?,
+        ),
+        None => None,
+    };
+    let mut headers = Vec::new();
+    if let Some(parameters) = response.get("ResponseParameters") {
+        parameters.only(&["Headers"])?;
+        for (name, value) in members(parameters.get("Headers"))? {
+            let text = value.text()?;
+            let fixed = text
+                .strip_prefix('\'')
+                .and_then(|text| text.strip_suffix('\''));
+            let fixed = fixed.ok_or_else(|| value.unexpected("a fixed value in single quotes"))?;
+            headers.push((name, fixed.to_owned()));
+        }
+    }
+    let mut templates = Vec::new();
+    for (content_type, template) in members(response.get("ResponseTemplates"))? {
+        templates.push((content_type, template.text()?));
+    }
+    Ok(GatewayResponse {
+        status,
+        headers,
+        templates,
+    })
+}

@@ -1,0 +1,80 @@
+//! The account, region and stack that the template is deployed to when it runs on this machine.
+
+use std::collections::BTreeMap;
+
+/// Values of the pseudo parameters, and parameters that differ from their defaults.
+#[derive(Debug, Clone)]
+pub struct LocalNames {
+    /// `AWS::Region`.
+    pub region: String,
+    /// `AWS::AccountId`.
+    pub account: String,
+    /// `AWS::StackName`.
+    pub stack: String,
+    /// Parameters given a value other than their default.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl Default for LocalNames {
+    fn default() -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            account: "123456789012".to_owned(),
+            stack: "assay-local".to_owned(),
+            parameters: BTreeMap::new(),
+        }
+    }
+}
+
+impl LocalNames {
+    /// The defaults, with some parameters set.
+    pub fn with_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self {
+            parameters: parameters.into_iter().map(own).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// `arn:aws:lambda:…:function:NAME`.
+    pub fn function_arn(&self, logical_id: &str) -> String {
+        self.arn("lambda", &format!("function:{logical_id}"))
+    }
+
+    /// `arn:aws:dynamodb:…:table/NAME`.
+    pub fn table_arn(&self, logical_id: &str) -> String {
+        self.arn("dynamodb", &format!("table/{logical_id}"))
+    }
+
+    fn arn(&self, service: &str, rest: &str) -> String {
+        let Self {
+            region, account, ..
+        } = self;
+        format!("arn:aws:{service}:{region}:{account}:{rest}")
+    }
+
+    pub(super) fn pseudo_parameter(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "AWS::Region" => self.region.clone(),
+            "AWS::AccountId" => self.account.clone(),
+            "AWS::StackName" => self.stack.clone(),
+            "AWS::StackId" => self.arn("cloudformation", &format!("stack/{}/local", self.stack)),
+            "AWS::Partition" => "aws".to_owned(),
+            "AWS::URLSuffix" => "amazonaws.com".to_owned(),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn attribute(&self, id: &str, kind: &str, attribute: &str) -> Option<String> {
+        Some(match (kind, attribute) {
+            ("AWS::DynamoDB::Table", "Arn") => self.table_arn(id),
+            ("AWS::DynamoDB::Table", "StreamArn") => {
+                format!("{}/stream/local", self.table_arn(id))
+            }
+            ("AWS::Serverless::Function", "Arn") => self.function_arn(id),
+            ("AWS::SQS::Queue", "Arn") => self.arn("sqs", id),
+            ("AWS::SQS::Queue", "QueueName") => id.to_owned(),
+            _ => return None,
+        })
+    }
+}
