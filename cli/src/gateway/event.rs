@@ -1,0 +1,179 @@
+//! The event of a proxy integration, member by member as REST API Gateway sends it.
+
+use super::request::Incoming;
+use super::stage::Stage;
+use axum::http::{HeaderMap, header};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+/// Where a request was routed to.
+#[derive(Debug)]
+pub(super) struct Routed<'r> {
+    pub(super) resource: &'r str,
+    pub(super) parameters: &'r [(String, String)],
+    /// `requestContext.authorizer`, when the route has an authorizer.
+    pub(super) authorizer: Option<&'r Map<String, Value>>,
+}
+
+/// The event for a request.
+pub(super) fn proxy_event(
+    request: &Incoming,
+    body: Vec<u8>,
+    routed: &Routed<'_>,
+    stage: &Stage,
+) -> Value {
+    let (headers, multi_value_headers) = headers(request);
+    let (query, multi_value_query) = query(request.query.as_deref());
+    let (body, is_base64_encoded) = encoded_body(body, &request.headers, stage);
+    json!({
+        "resource": routed.resource,
+        "path": request.path,
+        "httpMethod": request.method.as_str(),
+        "headers": headers,
+        "multiValueHeaders": multi_value_headers,
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": multi_value_query,
+        "pathParameters": path_parameters(routed.parameters),
+        "stageVariables": stage.variables,
+        "requestContext": request_context(request, routed, stage),
+        "body": body,
+        "isBase64Encoded": is_base64_encoded,
+    })
+}
+
+fn request_context(request: &Incoming, routed: &Routed<'_>, stage: &Stage) -> Value {
+    let received = DateTime::<Utc>::from(request.received);
+    let host = request.header("host").unwrap_or("localhost");
+    let mut context = json!({
+        "accountId": stage.account,
+        "apiId": stage.api_id,
+        "stage": stage.name,
+        "resourceId": resource_id(routed.resource),
+        "resourcePath": routed.resource,
+        "operationName": null,
+        "httpMethod": request.method.as_str(),
+        // With the stage, unlike `path` beside it.
+        "path": format!("/{}{}", stage.name, request.path),
+        "protocol": request.protocol,
+        "domainName": host,
+        "domainPrefix": host.split('.').next(),
+        "requestId": request.id,
+        "extendedRequestId": request.extended_id,
+        "requestTime": received.format("%d/%b/%Y:%H:%M:%S %z").to_string(),
+        "requestTimeEpoch": received.timestamp_millis(),
+        "identity": {
+            "cognitoIdentityPoolId": null,
+            "accountId": null,
+            "cognitoIdentityId": null,
+            "caller": null,
+            "sourceIp": request.peer.ip().to_string(),
+            "principalOrgId": null,
+            "accessKey": null,
+            "cognitoAuthenticationType": null,
+            "cognitoAuthenticationProvider": null,
+            "userArn": null,
+            "userAgent": request.header("user-agent"),
+            "user": null,
+        },
+    });
+    if let (Some(authorizer), Some(members)) = (routed.authorizer, context.as_object_mut()) {
+        members.insert("authorizer".to_owned(), Value::Object(authorizer.clone()));
+    }
+    context
+}
+
+/// Still encoded: the live service decodes query values, but no path parameter of a proxy integration.
+fn path_parameters(parameters: &[(String, String)]) -> Value {
+    if parameters.is_empty() {
+        return Value::Null;
+    }
+    let members = parameters.iter();
+    let members = members.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+    Value::Object(members.collect())
+}
+
+/// The last value of each header, and all of them.
+fn headers(request: &Incoming) -> (Value, Value) {
+    let mut single = Map::new();
+    let mut multi = Map::new();
+    let mut add = |name: &str, value: String| {
+        append(&mut multi, name, value.clone());
+        single.insert(name.to_owned(), Value::String(value));
+    };
+    // The gateway's own words about where the request came from replace the caller's.
+    let peer = request.peer.ip().to_string();
+    let forwarded_for = match request.header("x-forwarded-for") {
+        Some(before) => format!("{before}, {peer}"),
+        None => peer,
+    };
+    for (name, value) in &request.headers {
+        let name = name.as_str();
+        if !matches!(name, "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-port" | "x-amzn-trace-id")
+            // A body of unknown length is gathered before it is handed on.
+            && name != header::TRANSFER_ENCODING
+        {
+            add(name, String::from_utf8_lossy(value.as_bytes()).into_owned());
+        }
+    }
+    let port = request
+        .header("host")
+        .and_then(|host| host.rsplit_once(':'));
+    add("x-forwarded-for", forwarded_for);
+    add("x-forwarded-proto", "http".to_owned());
+    add(
+        "x-forwarded-port",
+        port.map_or("80", |(_, port)| port).to_owned(),
+    );
+    add("x-amzn-trace-id", request.trace.clone());
+    (Value::Object(single), Value::Object(multi))
+}
+
+/// The last value of each parameter, and all of them, decoded; both null without a parameter.
+fn query(query: Option<&str>) -> (Value, Value) {
+    let mut single = Map::new();
+    let mut multi = Map::new();
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        append(&mut multi, &name, value.to_string());
+        single.insert(name.into_owned(), Value::String(value.into_owned()));
+    }
+    if single.is_empty() {
+        return (Value::Null, Value::Null);
+    }
+    (Value::Object(single), Value::Object(multi))
+}
+
+fn append(members: &mut Map<String, Value>, name: &str, value: String) {
+    let values = members
+        .entry(name)
+        .or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(values) = values {
+        values.push(Value::String(value));
+    }
+}
+
+/// The body as text, or as base64 if its type is one of the API's binary types or it is no text at all.
+fn encoded_body(body: Vec<u8>, headers: &HeaderMap, stage: &Stage) -> (Value, bool) {
+    if body.is_empty() {
+        return (Value::Null, false);
+    }
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let base64 = |bytes: &[u8]| (Value::String(data_encoding::BASE64.encode(bytes)), true);
+    if stage.is_binary(content_type.unwrap_or("application/json")) {
+        return base64(&body);
+    }
+    match String::from_utf8(body) {
+        Ok(text) => (Value::String(text), false),
+        Err(error) => base64(error.as_bytes()),
+    }
+}
+
+/// Six characters that stay the same for a resource, as in the service.
+fn resource_id(resource: &str) -> String {
+    use sha2::Digest;
+    let digest = sha2::Sha256::digest(resource.as_bytes());
+    data_encoding::BASE32_NOPAD
+        .encode(&digest[..5])
+        .to_lowercase()[..6]
+        .to_owned()
+}

@@ -1,0 +1,101 @@
+//! A Lambda function as the gateway sees it: JSON in, JSON out.
+
+use futures::future::BoxFuture;
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, IntoResponse, Request};
+use lambda_runtime::tower::{Service, ServiceExt};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+/// A Lambda function.
+pub type Function =
+    Arc<dyn Fn(Value, Context) -> BoxFuture<'static, Result<Value, FunctionError>> + Send + Sync>;
+
+/// Functions by the name of their binary.
+pub type Functions = HashMap<String, Function>;
+
+/// What a failed invocation reports, as the runtime posts it to Lambda.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error_type}: {message}")]
+pub struct FunctionError {
+    /// `errorType`.
+    pub error_type: String,
+    /// `errorMessage`; an authorizer that says exactly `Unauthorized` here makes a 401.
+    pub message: String,
+}
+
+impl FunctionError {
+    /// An error of this type and message.
+    pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            error_type: error_type.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl From<Diagnostic> for FunctionError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::new(diagnostic.error_type, diagnostic.error_message)
+    }
+}
+
+/// An HTTP handler as a function, through the same adapter that `lambda_http::run` puts around it in Lambda:
+/// `http_function(service_fn(move |request| handle(app.clone(), request)))`.
+pub fn http_function<S, R, E>(service: S) -> Function
+where
+    S: Service<Request, Response = R, Error = E> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    R: IntoResponse + Send + Sync + 'static,
+    E: Into<Diagnostic> + Send + 'static,
+{
+    let adapter = Adapter::from(service);
+    Arc::new(move |event, context| {
+        let adapter = adapter.clone();
+        Box::pin(async move {
+            let request: LambdaRequest = serde_json::from_value(event).map_err(unreadable_event)?;
+            let call = LambdaEvent::new(request, context);
+            let response = adapter.oneshot(call).await.map_err(reported)?;
+            serde_json::to_value(response).map_err(unwritable_answer)
+        })
+    })
+}
+
+/// Any other handler as a function, such as an authorizer or the consumer of a stream:
+/// `event_function(move |event: LambdaEvent<TokenRequest>| authorize(app.clone(), event))`.
+pub fn event_function<H, F, I, O, E>(handler: H) -> Function
+where
+    H: Fn(LambdaEvent<I>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<O, E>> + Send + 'static,
+    I: DeserializeOwned + Send + 'static,
+    O: Serialize + Send + 'static,
+    E: Into<Diagnostic> + Send + 'static,
+{
+    Arc::new(move |event, context| {
+        let handler = handler.clone();
+        Box::pin(async move {
+            let event = serde_json::from_value(event).map_err(unreadable_event)?;
+            let answer = handler(LambdaEvent::new(event, context))
+                .await
+                .map_err(reported)?;
+            serde_json::to_value(answer).map_err(unwritable_answer)
+        })
+    })
+}
+
+fn reported(error: impl Into<Diagnostic>) -> FunctionError {
+    error.into().into()
+}
+
+fn unreadable_event(error: serde_json::Error) -> FunctionError {
+    FunctionError::new("Runtime.UnmarshalError", error.to_string())
+}
+
+fn unwritable_answer(error: serde_json::Error) -> FunctionError {
+    FunctionError::new("Runtime.MarshalError", error.to_string())
+}

@@ -1,0 +1,130 @@
+//! Calling a function as Lambda would: with a deadline, a size limit, and no way to take the gateway down.
+
+use super::function::{Function, FunctionError};
+use lambda_runtime::{Config, Context};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+
+/// Most bytes of JSON in a synchronous call, each way.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
+
+/// A function of the template, ready to be called.
+#[derive(Clone)]
+pub(super) struct Deployed {
+    function: Function,
+    arn: String,
+    timeout: Duration,
+    config: Arc<Config>,
+    running: Running,
+}
+
+/// Held by every running call, so that a shutdown can wait for the last of them.
+pub(super) type Running = mpsc::Sender<()>;
+
+/// Why there is no answer of a function.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InvokeError {
+    #[error("the event of {0} bytes is larger than Lambda accepts")]
+    EventTooLarge(usize),
+    #[error("the gateway has waited long enough")]
+    GatewayTimeout,
+    #[error("the function failed: {0}")]
+    Function(#[from] FunctionError),
+}
+
+impl Deployed {
+    pub(super) fn new(
+        function: Function,
+        binary: &str,
+        arn: String,
+        timeout: Duration,
+        memory_mb: u64,
+        running: Running,
+    ) -> Self {
+        let config = Arc::new(Config {
+            function_name: binary.to_owned(),
+            memory: i32::try_from(memory_mb).unwrap_or(i32::MAX),
+            version: "$LATEST".to_owned(),
+            log_stream: String::new(),
+            log_group: String::new(),
+        });
+        Self {
+            function,
+            arn,
+            timeout,
+            config,
+            running,
+        }
+    }
+
+    /// Calls the function. It runs in a task of its own: a panic ends only that task, a caller who goes away
+    /// does not stop it, and after `patience` the gateway turns away from it, as API Gateway does.
+    pub(super) async fn invoke(
+        &self,
+        event: Value,
+        trace: &str,
+        patience: Duration,
+    ) -> Result<Value, InvokeError> {
+        let size = json_size(&event);
+        if size > MAX_PAYLOAD_BYTES {
+            return Err(InvokeError::EventTooLarge(size));
+        }
+        let (function, context) = (self.function.clone(), self.context(trace));
+        let limit = self.timeout;
+        let running = self.running.clone();
+        let task = tokio::spawn(async move {
+            let call = async { function(event, context).await };
+            let outcome = tokio::time::timeout(limit, call).await;
+            drop(running);
+            outcome
+        });
+        let answer = match tokio::time::timeout(patience, task).await {
+            Err(_) => return Err(InvokeError::GatewayTimeout),
+            Ok(Err(crash)) => Err(FunctionError::new("Runtime.ExitError", crash.to_string())),
+            Ok(Ok(Err(_))) => Err(FunctionError::new(
+                "Sandbox.Timedout",
+                format!("Task timed out after {:.2} seconds", limit.as_secs_f64()),
+            )),
+            Ok(Ok(Ok(answer))) => answer,
+        }?;
+        let size = json_size(&answer);
+        if size > MAX_PAYLOAD_BYTES {
+            let message = format!("the answer of {size} bytes is larger than Lambda allows");
+            return Err(FunctionError::new("Function.ResponseSizeTooLarge", message).into());
+        }
+        Ok(answer)
+    }
+
+    fn context(&self, trace: &str) -> Context {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let deadline = now.unwrap_or_default() + self.timeout;
+        // `Context` can't be built by its fields outside its crate.
+        let mut context = Context::default();
+        context.request_id = uuid::Uuid::new_v4().to_string();
+        context.deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        context.invoked_function_arn = self.arn.clone();
+        context.xray_trace_id = Some(trace.to_owned());
+        context.env_config = self.config.clone();
+        context
+    }
+}
+
+/// Bytes of the value as JSON, counted without building the text.
+fn json_size(value: &Value) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    // Writing to a counter cannot fail, and neither can a JSON value.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
+}

@@ -1,0 +1,201 @@
+//! The gateway's own answers: their types, default statuses and texts, and the template's versions of them.
+
+use super::request::Incoming;
+use super::stage::Stage;
+use crate::template::GatewayResponse;
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use std::collections::BTreeMap;
+
+/// Why the gateway answers itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// No such path or method, in spite of the name that API Gateway gives it.
+    MissingAuthenticationToken,
+    Unauthorized,
+    AccessDenied,
+    AuthorizerFailure,
+    AuthorizerConfigurationError,
+    RequestTooLarge,
+    /// The method's ARN is longer than a policy can name. Has no type of its own.
+    UriTooLong,
+    /// The request could not be read. Has no type of its own.
+    BadRequest,
+    /// The template names a function that this process does not have.
+    ApiConfigurationError,
+    IntegrationTimeout,
+    /// The function failed, or its answer is no proxy response. Has no type of its own.
+    BadGateway,
+}
+
+impl Kind {
+    /// Response type, status, message and `x-amzn-ErrorType` without a template.
+    fn facts(self) -> (&'static str, u16, &'static str, &'static str) {
+        match self {
+            Self::MissingAuthenticationToken => (
+                "MISSING_AUTHENTICATION_TOKEN",
+                403,
+                "Missing Authentication Token",
+                "MissingAuthenticationTokenException",
+            ),
+            Self::Unauthorized => ("UNAUTHORIZED", 401, "Unauthorized", "UnauthorizedException"),
+            Self::AccessDenied => (
+                "ACCESS_DENIED",
+                403,
+                "User is not authorized to access this resource",
+                "AccessDeniedException",
+            ),
+            // The service's message is null here, and so is its text in a template.
+            Self::AuthorizerFailure => (
+                "AUTHORIZER_FAILURE",
+                500,
+                "",
+                "AuthorizerConfigurationException",
+            ),
+            Self::AuthorizerConfigurationError => (
+                "AUTHORIZER_CONFIGURATION_ERROR",
+                500,
+                "",
+                "AuthorizerConfigurationException",
+            ),
+            Self::RequestTooLarge => (
+                "REQUEST_TOO_LARGE",
+                413,
+                "Request Too Long",
+                "BadRequestException",
+            ),
+            Self::UriTooLong => (
+                "DEFAULT_4XX",
+                414,
+                "Request URI too long",
+                "BadRequestException",
+            ),
+            Self::BadRequest => ("DEFAULT_4XX", 400, "Bad Request", "BadRequestException"),
+            Self::ApiConfigurationError => (
+                "API_CONFIGURATION_ERROR",
+                500,
+                "Internal server error",
+                "InternalServerErrorException",
+            ),
+            Self::IntegrationTimeout => (
+                "INTEGRATION_TIMEOUT",
+                504,
+                "Endpoint request timed out",
+                "InternalServerErrorException",
+            ),
+            Self::BadGateway => (
+                "DEFAULT_5XX",
+                502,
+                "Internal server error",
+                "InternalServerErrorException",
+            ),
+        }
+    }
+
+    /// The type under which a template may change the answer.
+    pub(super) fn response_type(self) -> &'static str {
+        self.facts().0
+    }
+}
+
+/// The API's gateway responses.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    declared: BTreeMap<String, GatewayResponse>,
+}
+
+const DEFAULT_TEMPLATE: &str = r#"{"message":$context.error.messageString}"#;
+
+impl Refusals {
+    pub(super) fn new(declared: BTreeMap<String, GatewayResponse>) -> Self {
+        Self { declared }
+    }
+
+    /// The answer to a request that was refused.
+    pub(super) fn answer(&self, kind: Kind, request: &Incoming, stage: &Stage) -> Response<Body> {
+        let (name, status, message, error_type) = kind.facts();
+        let class = if status < 500 {
+            "DEFAULT_4XX"
+        } else {
+            "DEFAULT_5XX"
+        };
+        let declared = self.declared.get(name).or_else(|| self.declared.get(class));
+        let accept = request.header("accept").unwrap_or_default();
+        let (content_type, template) = declared
+            .and_then(|response| choose(&response.templates, accept))
+            .unwrap_or(("application/json", DEFAULT_TEMPLATE));
+        let message_string = match message {
+            "" => "null".to_owned(),
+            message => serde_json::Value::from(message).to_string(),
+        };
+        let body = substitute(template, &|variable| match variable {
+            "requestId" => Some(request.id.as_str()),
+            "extendedRequestId" => Some(&request.extended_id),
+            "error.message" => Some(message),
+            "error.messageString" => Some(&message_string),
+            "error.responseType" => Some(name),
+            "httpMethod" => Some(request.method.as_str()),
+            "path" => Some(&request.path),
+            "stage" => Some(&stage.name),
+            "apiId" => Some(&stage.api_id),
+            "accountId" => Some(&stage.account),
+            _ => None,
+        });
+        let mut response = Response::new(Body::from(body));
+        let status = declared
+            .and_then(|response| response.status)
+            .unwrap_or(status);
+        // Both come from this program or the checked template, so the fall-back is never taken.
+        *response.status_mut() =
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        let fixed = [
+            ("content-type", content_type),
+            ("x-amzn-errortype", error_type),
+        ];
+        let own = declared
+            .map(|response| response.headers.as_slice())
+            .unwrap_or_default();
+        let own = own
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in fixed.into_iter().chain(own) {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(name), HeaderValue::try_from(value))
+            {
+                headers.insert(name, value);
+            }
+        }
+        debug_assert!(headers.contains_key(header::CONTENT_TYPE));
+        response
+    }
+}
+
+/// The template for what the caller accepts, else the one for JSON, else the first.
+fn choose<'t>(templates: &'t [(String, String)], accept: &str) -> Option<(&'t str, &'t str)> {
+    let named = |wanted: &str| templates.iter().find(|(kind, _)| kind == wanted);
+    let chosen = named(accept)
+        .or_else(|| named("application/json"))
+        .or_else(|| templates.first());
+    chosen.map(|(kind, template)| (kind.as_str(), template.as_str()))
+}
+
+/// Plain substitution of `$context.name`; a variable that is not known becomes nothing, as in the service.
+fn substitute<'v>(template: &str, value: &dyn Fn(&str) -> Option<&'v str>) -> String {
+    const PREFIX: &str = "$context.";
+    let mut output = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(start) = rest.find(PREFIX) {
+        output.push_str(&rest[..start]);
+        let after = &rest[start + PREFIX.len()..];
+        let end = after
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_')
+            .unwrap_or(after.len());
+        // A full stop after a name ends a sentence, not the name.
+        let name = after[..end].trim_end_matches('.');
+        output.push_str(value(name).unwrap_or_default());
+        rest = &after[name.len()..];
+    }
+    output.push_str(rest);
+    output
+}

@@ -1,0 +1,99 @@
+//! A request as it came in: parts, whole body, and the names under which it is logged.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, header};
+use futures::StreamExt;
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Most bytes of a body that API Gateway takes.
+pub(super) const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// How much of a body that is too large is still read. A connection closed under a client that is sending
+/// would hide the 413 from it.
+const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Everything about a request but its body.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) method: Method,
+    /// As sent, still encoded.
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) peer: SocketAddr,
+    pub(super) protocol: String,
+    pub(super) id: String,
+    pub(super) extended_id: String,
+    /// X-Ray trace header.
+    pub(super) trace: String,
+    pub(super) received: SystemTime,
+}
+
+impl Incoming {
+    pub(super) fn new(request: &Request<Body>, peer: SocketAddr) -> Self {
+        let received = SystemTime::now();
+        let seconds = received.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let random = uuid::Uuid::new_v4();
+        let sent_trace = request.headers().get("x-amzn-trace-id");
+        let trace = sent_trace.and_then(|trace| trace.to_str().ok());
+        Self {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            query: request.uri().query().map(str::to_owned),
+            headers: request.headers().clone(),
+            peer,
+            protocol: format!("{:?}", request.version()),
+            id: uuid::Uuid::new_v4().to_string(),
+            extended_id: data_encoding::BASE64.encode(&random.as_bytes()[..11]),
+            trace: trace.map_or_else(
+                || {
+                    format!(
+                        "Root=1-{:08x}-{}",
+                        seconds.as_secs(),
+                        &random.simple().to_string()[..24]
+                    )
+                },
+                str::to_owned,
+            ),
+            received,
+        }
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// Why there is no body.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
+    TooLarge,
+    #[error("the body broke off: {0}")]
+    Broken(#[from] axum::Error),
+}
+
+/// The whole body, or the reason why it is not taken.
+pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, BodyError> {
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(MAX_BODY_BYTES));
+    let mut received = 0_usize;
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        received = received.saturating_add(chunk.len());
+        if received > MAX_DRAINED_BYTES {
+            break;
+        }
+        if received <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    if received > MAX_BODY_BYTES {
+        return Err(BodyError::TooLarge);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,116 @@
+//! A function's proxy response: checked as strictly as the service checks it, and turned into HTTP.
+
+use super::stage::Stage;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Why a function's answer is no proxy response.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MalformedResponse {
+    #[error("it has the wrong form: {0}")]
+    Form(#[from] serde_json::Error),
+    #[error("statusCode {0} is no HTTP status")]
+    Status(Value),
+    #[error("the header {0} is not a valid header")]
+    Header(String),
+    #[error("the body is not valid base64: {0}")]
+    Base64(#[from] data_encoding::DecodeError),
+}
+
+// A member that is not listed here makes the answer malformed in the service too.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ProxyResponse {
+    status_code: Value,
+    #[serde(default)]
+    headers: Option<Map<String, Value>>,
+    #[serde(default)]
+    multi_value_headers: Option<Map<String, Value>>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: Option<bool>,
+}
+
+/// The HTTP response for a function's answer. `accept` is the caller's header: base64 is only decoded for a
+/// caller who asks for one of the API's binary types, and else handed out as the text that it is.
+pub(super) fn proxy_response(
+    answer: Value,
+    accept: Option<&str>,
+    stage: &Stage,
+) -> Result<Response<Body>, MalformedResponse> {
+    let answer: ProxyResponse = serde_json::from_value(answer)?;
+    let status = status(answer.status_code)?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in answer.headers.unwrap_or_default() {
+        add_header(&mut headers, &name, &value)?;
+    }
+    for (name, values) in answer.multi_value_headers.unwrap_or_default() {
+        let Value::Array(values) = values else {
+            return Err(MalformedResponse::Header(name));
+        };
+        // Both maps may name a header; the longer form then wins and is not doubled.
+        headers.remove(name.as_str());
+        for value in &values {
+            add_header(&mut headers, &name, value)?;
+        }
+    }
+    if !headers.contains_key(header::CONTENT_TYPE) {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+    }
+    let body = answer.body.unwrap_or_default();
+    let first_accepted = accept.and_then(|accept| accept.split(',').next());
+    let binary = stage.is_binary(first_accepted.unwrap_or("application/json"));
+    let body = if answer.is_base64_encoded.unwrap_or(false) && binary {
+        Body::from(data_encoding::BASE64.decode(body.as_bytes())?)
+    } else {
+        Body::from(body)
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+fn status(value: Value) -> Result<StatusCode, MalformedResponse> {
+    let number = match &value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    number
+        .filter(|number| (200..600).contains(number))
+        .and_then(|number| u16::try_from(number).ok())
+        .and_then(|number| StatusCode::from_u16(number).ok())
+        .ok_or(MalformedResponse::Status(value))
+}
+
+fn add_header(headers: &mut HeaderMap, name: &str, value: &Value) -> Result<(), MalformedResponse> {
+    let malformed = || MalformedResponse::Header(name.to_owned());
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        _ => return Err(malformed()),
+    };
+    let value = HeaderValue::try_from(text).map_err(|_| malformed())?;
+    let name = HeaderName::try_from(name.to_lowercase()).map_err(|_| malformed())?;
+    match name.as_str() {
+        // The connection to the caller is the gateway's.
+        "connection" | "content-length" | "keep-alive" | "transfer-encoding" | "upgrade" => {}
+        // Names that the service keeps for itself come out under another one.
+        "date" | "server" | "www-authenticate" => {
+            let remapped = HeaderName::try_from(format!("x-amzn-remapped-{name}"));
+            headers.append(remapped.map_err(|_| malformed())?, value);
+        }
+        _ => {
+            headers.append(name, value);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Functions that fail, crash, sleep or are not there.
+
+use super::support::{Setup, TOKEN, authorizer, echo, function, sleeps};
+use assay::gateway::FunctionError;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_function_that_reports_an_error_is_a_502_that_says_nothing_of_it() {
+    let failing = function(|_| Err(FunctionError::new("Oops", "secret detail")));
+    let api = Setup::new().with("open", failing).start().await;
+    let response = api.get("/open").send().await.unwrap();
+    assert_eq!(response.status(), 502);
+    assert_eq!(
+        response.headers()["x-amzn-errortype"],
+        "InternalServerErrorException"
+    );
+    assert!(!response.text().await.unwrap().contains("secret"));
+}
+
+#[tokio::test]
+async fn a_function_that_panics_is_a_502_and_the_next_request_is_served() {
+    let panics_once = Arc::new(AtomicBool::new(true));
+    let panicking = function(move |_| {
+        assert!(
+            !panics_once.swap(false, Ordering::SeqCst),
+            "as the test wants it"
+        );
+        Ok(json!({ "statusCode": 200 }))
+    });
+    let api = Setup::new().with("open", panicking).start().await;
+    assert_eq!(api.get("/open").send().await.unwrap().status(), 502);
+    assert_eq!(api.get("/open").send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_function_that_outlives_its_own_timeout_is_a_502() {
+    let api = Setup::new()
+        .with("open", sleeps(Duration::from_secs(60)))
+        .start()
+        .await;
+    assert_eq!(api.get("/open").send().await.unwrap().status(), 502);
+}
+
+#[tokio::test]
+async fn a_function_that_outlives_the_gateways_patience_is_a_504() {
+    let setup = Setup::new().with("open", sleeps(Duration::from_secs(1)));
+    let api = setup
+        .integration_timeout(Duration::from_millis(50))
+        .start()
+        .await;
+    let response = api.get("/open").send().await.unwrap();
+    assert_eq!(response.status(), 504);
+    let body: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(body["message"], "Endpoint request timed out");
+}
+
+#[tokio::test]
+async fn an_answer_beyond_lambdas_limit_is_a_502() {
+    let large = function(|_| Ok(json!({ "statusCode": 200, "body": "a".repeat(6 * 1024 * 1024) })));
+    let api = Setup::new().with("open", large).start().await;
+    assert_eq!(api.get("/open").send().await.unwrap().status(), 502);
+}
+
+#[tokio::test]
+async fn a_route_without_its_function_is_a_configuration_error() {
+    let api = Setup::new().start().await;
+    assert_eq!(api.get("/unwired").send().await.unwrap().status(), 500);
+}
+
+#[tokio::test]
+async fn a_function_goes_on_when_its_caller_has_left() {
+    let done = Arc::new(AtomicBool::new(false));
+    let seen = done.clone();
+    let slow: assay::gateway::Function = Arc::new(move |_, _| {
+        let done = done.clone();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            done.store(true, Ordering::SeqCst);
+            Ok(json!({ "statusCode": 200 }))
+        })
+    });
+    let api = Setup::new().with("open", slow).start().await;
+    let left = api
+        .get("/open")
+        .timeout(Duration::from_millis(50))
+        .send()
+        .await;
+    assert!(left.unwrap_err().is_timeout());
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(seen.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn an_authorizer_that_crashes_or_sleeps_is_a_500_and_the_function_is_not_called() {
+    let crashing = authorizer(|_| panic!("as the test wants it"));
+    let failing = authorizer(|_| Err(FunctionError::new("Error", "unauthorized")));
+    for broken in [crashing, failing, sleeps(Duration::from_secs(60))] {
+        let api = Setup::new()
+            .with("authorizer", broken)
+            .with("notes", echo())
+            .start()
+            .await;
+        let request = api.get("/notes").header("authorization", TOKEN);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(
+            response.headers()["x-amzn-errortype"],
+            "AuthorizerConfigurationException"
+        );
+    }
+}

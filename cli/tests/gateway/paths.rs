@@ -1,0 +1,89 @@
+//! How a path finds its function, and how it reaches it.
+
+use super::support::Setup;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_path_reaches_the_function_as_it_was_sent_still_encoded() {
+    let api = Setup::new().start().await;
+    for (id, user) in [
+        ("a%2Fb", "%25"),
+        ("%F0%9F%98%80", "u+1"),
+        ("a%20b", "x%252Fy"),
+        ("~tilde", "semi;colon,comma"),
+        ("%e2%82%ac", "."),
+    ] {
+        let path = format!("/open/{id}/of/{user}");
+        let event = api.raw_event(&path).await;
+        assert_eq!(event["path"], path);
+        assert_eq!(event["requestContext"]["path"], format!("/dev{path}"));
+        assert_eq!(event["resource"], "/open/{id}/of/{user_id}");
+        assert_eq!(
+            event["pathParameters"],
+            json!({ "id": id, "user_id": user })
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_finds_the_same_resource_and_stays_in_the_path() {
+    let api = Setup::new().start().await;
+    let event = api.raw_event("/open/").await;
+    assert_eq!(event["path"], "/open/");
+    assert_eq!(event["resource"], "/open");
+    assert!(event["pathParameters"].is_null());
+}
+
+#[tokio::test]
+async fn a_greedy_parameter_takes_the_rest_of_the_path() {
+    let api = Setup::new().start().await;
+    let event = api.raw_event("/files/a/b%2Fc/d").await;
+    assert_eq!(event["pathParameters"], json!({ "path": "a/b%2Fc/d" }));
+}
+
+#[tokio::test]
+async fn what_has_no_route_is_answered_as_a_missing_authentication_token() {
+    let api = Setup::new().start().await;
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/nowhere"),
+        ("GET", "/OPEN"),
+        ("GET", "//open"),
+        ("GET", "/open//of/u"),
+        ("GET", "/open/i/of/"),
+        ("GET", "/open/i/of/u/more"),
+        ("GET", "/files/"),
+        ("DELETE", "/open"),
+        ("HEAD", "/open"),
+        ("OPTIONS", "/open"),
+        ("DELETE", "/notes"),
+    ] {
+        let response = api.request(method, path).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{method} {path}");
+        assert_eq!(
+            response.headers()["x-amzn-errortype"],
+            "MissingAuthenticationTokenException"
+        );
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+        if method != "HEAD" {
+            let body: serde_json::Value = response.json().await.unwrap();
+            let detail = "Missing Authentication Token";
+            let expected =
+                json!({ "status": 404, "detail": detail, "type": "MISSING_AUTHENTICATION_TOKEN" });
+            assert_eq!(body, expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_takes_head_and_options_and_a_head_has_no_body() {
+    let api = Setup::new().start().await;
+    let event = api.event(api.request("OPTIONS", "/files/a")).await;
+    assert_eq!(event["httpMethod"], "OPTIONS");
+    let response = api.request("HEAD", "/files/a").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.bytes().await.unwrap().is_empty());
+}
