@@ -1,1 +1,41 @@
-fn main(){}
+//! The `assay` command.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Experiments and feature flags in your own AWS account, and the whole platform on this machine.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(assay::serve::ServeArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // The engine's server warns of every failed condition, which is how a lost race looks to us.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ASSAY_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,dynoxide=error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    // A bare `assay` serves: that is what `cargo run` starts.
+    let default = || Cli::parse_from(["assay", "serve"]).command;
+    let outcome = match Cli::parse().command.or_else(default) {
+        Some(Command::Serve(args)) => assay::serve::run(args).await.map_err(|e| e.to_string()),
+        None => Ok(()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("assay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The environment variables that each function would find in Lambda.
+
+use crate::engine::LOCAL_ACCESS_KEY;
+use crate::template::{LambdaFunction, LocalNames, Template};
+use std::collections::BTreeMap;
+
+/// The variables of one function.
+pub type Environment = BTreeMap<String, String>;
+
+/// The variables of all functions.
+#[derive(Debug, Clone)]
+pub struct Environments {
+    common: Environment,
+    by_binary: BTreeMap<String, Environment>,
+}
+
+impl Environments {
+    /// What the template says, and what Lambda and this machine add.
+    pub fn new(template: &Template, local: &LocalNames, dynamodb_endpoint: &str) -> Self {
+        let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let common = Environment::from([
+            text("AWS_REGION", &local.region),
+            text("AWS_DEFAULT_REGION", &local.region),
+            text("AWS_ACCESS_KEY_ID", LOCAL_ACCESS_KEY),
+            text("AWS_SECRET_ACCESS_KEY", LOCAL_ACCESS_KEY),
+            text("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_endpoint),
+        ]);
+        let environment = |function: &LambdaFunction| {
+            let mut environment = common.clone();
+            environment.insert(
+                "AWS_LAMBDA_FUNCTION_NAME".to_owned(),
+                function.binary.clone(),
+            );
+            environment.extend(function.environment.clone());
+            (function.binary.clone(), environment)
+        };
+        let by_binary = template.functions.values().map(environment).collect();
+        Self { common, by_binary }
+    }
+
+    /// The variables of the function that runs this binary.
+    pub fn of(&self, binary: &str) -> &Environment {
+        self.by_binary.get(binary).unwrap_or(&self.common)
+    }
+}

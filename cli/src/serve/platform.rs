@@ -1,0 +1,251 @@
+//! The whole platform in one process: engine, tables, functions and gateway, started and stopped in order.
+
+use super::environment::Environments;
+use super::token::{TokenError, kept_token, new_token};
+use crate::engine::{self, Engine, EngineError, Storage, TablesError, ensure_tables};
+use crate::functions::{self, WiringError};
+use crate::gateway::{Function, Functions, Gateway, GatewayError, INTEGRATION_TIMEOUT};
+use crate::template::{LocalNames, Template, TemplateError};
+use aws_sdk_dynamodb::Client;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The template of the platform, so that the command works in any folder.
+pub const BUILT_IN_TEMPLATE: &str = include_str!("../../../template.yaml");
+
+/// Where the data file is by default, below the current folder.
+pub const DEFAULT_DATA_FILE: &str = ".assay/assay.db";
+
+/// Which DynamoDB the functions talk to.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// An engine inside this process.
+    Embedded(Storage),
+    /// A local engine that runs already, such as Amazon's DynamoDB Local.
+    Endpoint(String),
+}
+
+/// How a platform is started. The default is what tests want: in memory, on free ports.
+pub struct PlatformOptions {
+    /// Where the gateway listens; port 0 for a free one.
+    pub address: SocketAddr,
+    /// Which DynamoDB the functions talk to.
+    pub database: Database,
+    /// The template's text; the one compiled in when it is none.
+    pub template: Option<String>,
+    /// Account, region, and parameters of the template that differ from their defaults.
+    pub local: LocalNames,
+    /// The development token; one is made when it is none.
+    pub token: Option<String>,
+    /// Functions in place of the built-in ones with the same name, or beside them.
+    pub functions: Functions,
+    /// How long the gateway waits for a function.
+    pub integration_timeout: Duration,
+}
+
+impl Default for PlatformOptions {
+    fn default() -> Self {
+        Self {
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            database: Database::Embedded(Storage::Memory),
+            template: None,
+            local: LocalNames::default(),
+            token: None,
+            functions: Functions::new(),
+            integration_timeout: INTEGRATION_TIMEOUT,
+        }
+    }
+}
+
+impl PlatformOptions {
+    /// Uses this function for a binary, whatever is built in.
+    #[must_use]
+    pub fn with_function(mut self, binary: &str, function: Function) -> Self {
+        self.functions.insert(binary.to_owned(), function);
+        self
+    }
+
+    /// Sets a parameter of the template.
+    #[must_use]
+    pub fn with_parameter(mut self, name: &str, value: &str) -> Self {
+        self.local
+            .parameters
+            .insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Keeps data in this file instead of in memory.
+    #[must_use]
+    pub fn with_data(mut self, file: impl Into<PathBuf>) -> Self {
+        self.database = Database::Embedded(Storage::File(file.into()));
+        self
+    }
+}
+
+/// Why the platform does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// The template can't be used.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The embedded engine does not run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The tables are not there.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+    /// There is no development token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A function could not be wired.
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    /// The gateway can't be made or has failed.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// Another program listens there.
+    #[error("{0} is taken by another program: stop it, or choose another port with --port")]
+    PortTaken(SocketAddr),
+    /// The gateway cannot listen there.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The gateway's task panicked.
+    #[error("the gateway crashed")]
+    Crashed,
+}
+
+/// A running platform.
+pub struct Platform {
+    /// Where the gateway listens.
+    pub address: SocketAddr,
+    /// The development token, with all scopes.
+    pub token: String,
+    /// Where DynamoDB listens.
+    pub dynamodb_endpoint: String,
+    /// What it was made from.
+    pub template: Template,
+    /// The environment of each function.
+    pub environments: Environments,
+    /// An SDK client for its DynamoDB.
+    pub dynamodb: Client,
+    /// Binaries that the template calls for and that are not wired.
+    pub unwired: Vec<String>,
+    engine: Option<Engine>,
+    stop: oneshot::Sender<()>,
+    gateway: JoinHandle<Result<(), GatewayError>>,
+}
+
+impl Platform {
+    /// Starts everything; when it returns, the gateway answers.
+    pub async fn start(options: PlatformOptions) -> Result<Self, PlatformError> {
+        let text = options.template.as_deref().unwrap_or(BUILT_IN_TEMPLATE);
+        let template = Template::parse(text, &options.local)?;
+        // Before the data is opened: a second `serve` should say that the port is taken.
+        let listener = listen(options.address).await?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| PlatformError::Listen {
+                address: options.address,
+                source,
+            })?;
+        let (engine, dynamodb_endpoint) = match &options.database {
+            Database::Embedded(storage) => {
+                let engine = Engine::start(storage)?;
+                let endpoint = engine.endpoint().to_owned();
+                (Some(engine), endpoint)
+            }
+            Database::Endpoint(endpoint) => (None, endpoint.clone()),
+        };
+        let dynamodb = engine::client(&dynamodb_endpoint, &options.local.region);
+        let environments = Environments::new(&template, &options.local, &dynamodb_endpoint);
+        let assembled = assemble(&template, &environments, &dynamodb, options).await;
+        let (gateway, token) = match assembled {
+            Ok(assembled) => assembled,
+            Err(error) => {
+                // Whoever mends the cause and starts again wants the data file free.
+                if let Some(engine) = engine {
+                    engine.shutdown().await?;
+                }
+                return Err(error);
+            }
+        };
+        let unwired = gateway.unwired().to_vec();
+        let (stop, stopped) = oneshot::channel();
+        // Resolves when the platform says so, and when it is dropped.
+        let stopped = async move { drop(stopped.await) };
+        Ok(Self {
+            address,
+            token,
+            dynamodb_endpoint,
+            template,
+            environments,
+            dynamodb,
+            unwired,
+            engine,
+            stop,
+            gateway: tokio::spawn(gateway.serve(listener, stopped)),
+        })
+    }
+
+    /// The address as a URL, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Takes no more requests, lets those that run finish, and closes the data.
+    pub async fn shutdown(self) -> Result<(), PlatformError> {
+        drop(self.stop);
+        let served = self.gateway.await;
+        // The engine last: functions that still ran needed it.
+        if let Some(engine) = self.engine {
+            engine.shutdown().await?;
+        }
+        served.map_err(|_| PlatformError::Crashed)??;
+        Ok(())
+    }
+}
+
+/// Everything between the database and the listener: tables, token, functions, gateway.
+async fn assemble(
+    template: &Template,
+    environments: &Environments,
+    dynamodb: &Client,
+    options: PlatformOptions,
+) -> Result<(Gateway, String), PlatformError> {
+    ensure_tables(dynamodb, &template.tables).await?;
+    let token = development_token(&options)?;
+    functions::store_development_token(environments, &token).await?;
+    let mut wired = functions::wire(environments).await?;
+    wired.extend(options.functions);
+    let gateway = Gateway::new(template, &options.local, &wired)?
+        .with_integration_timeout(options.integration_timeout);
+    Ok((gateway, token))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, PlatformError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| match source.kind() {
+            std::io::ErrorKind::AddrInUse => PlatformError::PortTaken(address),
+            _ => PlatformError::Listen { address, source },
+        })
+}
+
+fn development_token(options: &PlatformOptions) -> Result<String, TokenError> {
+    match (&options.token, &options.database) {
+        (Some(token), _) => Ok(token.clone()),
+        (None, Database::Embedded(Storage::File(file))) => {
+            kept_token(&file.with_extension("token"))
+        }
+        (None, _) => new_token(),
+    }
+}

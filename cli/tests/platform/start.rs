@@ -1,0 +1,93 @@
+//! Starting and stopping.
+
+use super::support::{options, slow, status};
+use assay::serve::{Platform, PlatformError, PlatformOptions};
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn the_real_template_starts_with_all_its_tables() {
+    let platform = Platform::start(PlatformOptions::default()).await.unwrap();
+    let answer = platform.dynamodb.list_tables().send().await.unwrap();
+    let declared: Vec<_> = platform.template.tables.keys().cloned().collect();
+    assert_eq!(answer.table_names(), declared);
+    platform.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_token_is_refused_in_the_form_of_our_problems() {
+    let platform = Platform::start(PlatformOptions::default()).await.unwrap();
+    let answer = reqwest::get(format!("{}/experiments", platform.url()))
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+    let problem: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(problem["code"], "unauthorized");
+}
+
+#[tokio::test]
+async fn two_platforms_run_beside_each_other_and_each_has_its_own_token() {
+    let one = Platform::start(PlatformOptions::default()).await.unwrap();
+    let two = Platform::start(PlatformOptions::default()).await.unwrap();
+    assert_ne!(one.address, two.address);
+    assert_ne!(one.token, two.token);
+    assert_eq!(one.token.len(), "assay_".len() + 43);
+}
+
+#[tokio::test]
+async fn a_function_finds_the_environment_that_the_template_gives_it() {
+    let platform = Platform::start(options()).await.unwrap();
+    let environment = platform.environments.of("slow");
+    assert_eq!(environment["NOTES_TABLE"], "NotesTable");
+    assert_eq!(
+        environment["AWS_ENDPOINT_URL_DYNAMODB"],
+        platform.dynamodb_endpoint
+    );
+    assert_eq!(environment["AWS_LAMBDA_FUNCTION_NAME"], "slow");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_said_so() {
+    let first = Platform::start(options()).await.unwrap();
+    let again = PlatformOptions {
+        address: first.address,
+        ..options()
+    };
+    let error = Platform::start(again).await.err().unwrap();
+    assert!(matches!(error, PlatformError::PortTaken(_)));
+    assert!(error.to_string().contains("--port"), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_that_runs_is_finished_before_the_platform_stops() {
+    let options = options().with_function("slow", slow(Duration::from_millis(500)));
+    let platform = Platform::start(options).await.unwrap();
+    let request = tokio::spawn(reqwest::get(format!("{}/slow", platform.url())));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let stopping = Instant::now();
+    platform.shutdown().await.unwrap();
+    assert!(stopping.elapsed() > Duration::from_millis(200));
+    let answer = request.await.unwrap().unwrap();
+    assert_eq!(answer.text().await.unwrap(), "done");
+}
+
+#[tokio::test]
+async fn a_function_whose_caller_has_left_is_finished_before_the_platform_stops() {
+    let options = options().with_function("slow", slow(Duration::from_millis(500)));
+    let platform = Platform::start(options).await.unwrap();
+    let client = reqwest::Client::new();
+    let request = client.get(format!("{}/slow", platform.url()));
+    let left = request.timeout(Duration::from_millis(100)).send().await;
+    assert!(left.is_err());
+    let stopping = Instant::now();
+    platform.shutdown().await.unwrap();
+    assert!(stopping.elapsed() > Duration::from_millis(250));
+}
+
+#[tokio::test]
+async fn what_no_function_is_wired_for_is_named_and_answers_500() {
+    let platform = Platform::start(options()).await.unwrap();
+    assert_eq!(platform.unwired, ["slow"]);
+    assert_eq!(status(&platform, "/slow").await, 500);
+}
