@@ -65,12 +65,20 @@ pub fn log_ratio(
     }
     let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
     let lift = treatment.mean_minus(control) / control.mean();
-    // (1 + lift) e^w - 1 without the cancellation for small lifts.
-    let end = |width: f64| lift * width.exp() + width.exp_m1();
+    let ratio = treatment.mean() / control.mean();
+    let end = |width: f64| {
+        if lift.abs() < 0.5 {
+            // (1 + lift) e^w - 1 without the cancellation that small lifts would suffer.
+            lift * width.exp() + width.exp_m1()
+        } else {
+            ratio * width.exp() - 1.0
+        }
+    };
+    let half = z * log_standard_error;
     Ok(LogRatio {
         lift: finite(lift)?,
         log_standard_error,
-        interval: Interval::between(end(-z * log_standard_error), end(z * log_standard_error))?,
+        interval: Interval::between(end(-half).min(lift), end(half).max(lift))?,
     })
 }
 

@@ -1,0 +1,59 @@
+//! The markdown table, and whether every line holds.
+
+use std::io::{self, Write};
+use std::ops::RangeInclusive;
+
+pub(crate) struct Table<W> {
+    out: W,
+    all_hold: bool,
+}
+
+impl<W: Write> Table<W> {
+    pub(crate) fn new(mut out: W) -> io::Result<Self> {
+        writeln!(out, "| promise | experiment | measured | bound | holds |")?;
+        writeln!(out, "| --- | --- | ---: | ---: | --- |")?;
+        Ok(Self {
+            out,
+            all_hold: true,
+        })
+    }
+
+    /// One share in per cent, which must lie within the bound.
+    pub(crate) fn line(
+        &mut self,
+        promise: &str,
+        experiment: &str,
+        percent: f64,
+        bound: RangeInclusive<f64>,
+    ) -> io::Result<()> {
+        let holds = bound.contains(&percent);
+        self.all_hold &= holds;
+        let text = match (*bound.start(), *bound.end()) {
+            (low, high) if low <= 0.0 => format!("at most {high:.1} %"),
+            (low, high) if high >= 100.0 => format!("at least {low:.1} %"),
+            (low, high) => format!("{low:.1} to {high:.1} %"),
+        };
+        let mark = if holds { "yes" } else { "**no**" };
+        writeln!(
+            self.out,
+            "| {promise} | {experiment} | {percent:.2} % | {text} | {mark} |"
+        )
+    }
+
+    /// A share without a bound, for comparison.
+    pub(crate) fn remark(
+        &mut self,
+        promise: &str,
+        experiment: &str,
+        percent: f64,
+    ) -> io::Result<()> {
+        writeln!(
+            self.out,
+            "| {promise} | {experiment} | {percent:.2} % | - | |"
+        )
+    }
+
+    pub(crate) fn all_hold(&self) -> bool {
+        self.all_hold
+    }
+}
