@@ -205,7 +205,7 @@ impl Parts {
         };
         match kind {
             "AWS::DynamoDB::Table" => {
-                let table = Table::read(id, &part("Properties", None)?)?;
+                let table = Table::read(resolver.local.table_name(id), &part("Properties", None)?)?;
                 self.tables.insert(id.to_owned(), table);
             }
             "AWS::Serverless::Function" => {

@@ -29,7 +29,7 @@ pub enum Database {
     Endpoint(String),
 }
 
-/// How a platform is started. The default is what tests want: in memory, on free ports.
+/// How a platform is started. By default in memory, on free ports.
 pub struct PlatformOptions {
     /// Where the gateway listens; port 0 for a free one.
     pub address: SocketAddr,
@@ -62,6 +62,17 @@ impl Default for PlatformOptions {
 }
 
 impl PlatformOptions {
+    /// For tests: in memory, or on the engine that `DYNAMODB_ENDPOINT` names, where each platform then has
+    /// tables of its own.
+    pub fn for_tests() -> Self {
+        let mut options = Self::default();
+        if let Ok(endpoint) = std::env::var("DYNAMODB_ENDPOINT") {
+            options.database = Database::Endpoint(endpoint);
+            options.local.table_prefix = format!("{}-", uuid::Uuid::new_v4().simple());
+        }
+        options
+    }
+
     /// Uses this function for a binary, whatever is built in.
     #[must_use]
     pub fn with_function(mut self, binary: &str, function: Function) -> Self {
@@ -131,7 +142,7 @@ pub struct Platform {
     pub token: String,
     /// Where DynamoDB listens.
     pub dynamodb_endpoint: String,
-    /// What it was made from.
+    /// What it was made from, with the names that its tables have here.
     pub template: Template,
     /// The environment of each function.
     pub environments: Environments,

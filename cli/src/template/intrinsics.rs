@@ -100,10 +100,13 @@ impl Resolver<'_> {
         if let Some(value) = self.parameters.get(name) {
             return Ok(Some(value.clone()));
         }
-        // `Ref` of a table, a function or an API is its name, and the local name is the logical id.
+        let resource = || {
+            let kind = self.resources.get(name)?;
+            Some(self.local.reference(name, kind))
+        };
         self.local
             .pseudo_parameter(name)
-            .or_else(|| self.resources.contains_key(name).then(|| name.to_owned()))
+            .or_else(resource)
             .map(some_text)
             .ok_or_else(|| unknown(path, name))
     }

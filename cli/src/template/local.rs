@@ -11,6 +11,8 @@ pub struct LocalNames {
     pub account: String,
     /// `AWS::StackName`.
     pub stack: String,
+    /// Before the logical id of every table: keeps platforms apart that share an engine.
+    pub table_prefix: String,
     /// Parameters given a value other than their default.
     pub parameters: BTreeMap<String, String>,
 }
@@ -21,6 +23,7 @@ impl Default for LocalNames {
             region: "us-east-1".to_owned(),
             account: "123456789012".to_owned(),
             stack: "assay-local".to_owned(),
+            table_prefix: String::new(),
             parameters: BTreeMap::new(),
         }
     }
@@ -41,9 +44,17 @@ impl LocalNames {
         self.arn("lambda", &format!("function:{logical_id}"))
     }
 
+    /// The name of a table on the engine.
+    pub fn table_name(&self, logical_id: &str) -> String {
+        format!("{}{logical_id}", self.table_prefix)
+    }
+
     /// `arn:aws:dynamodb:…:table/NAME`.
     pub fn table_arn(&self, logical_id: &str) -> String {
-        self.arn("dynamodb", &format!("table/{logical_id}"))
+        self.arn(
+            "dynamodb",
+            &format!("table/{}", self.table_name(logical_id)),
+        )
     }
 
     fn arn(&self, service: &str, rest: &str) -> String {
@@ -63,6 +74,14 @@ impl LocalNames {
             "AWS::URLSuffix" => "amazonaws.com".to_owned(),
             _ => return None,
         })
+    }
+
+    /// `Ref` of a resource is its name, and the local name is the logical id.
+    pub(super) fn reference(&self, id: &str, kind: &str) -> String {
+        match kind {
+            "AWS::DynamoDB::Table" => self.table_name(id),
+            _ => id.to_owned(),
+        }
     }
 
     pub(super) fn attribute(&self, id: &str, kind: &str, attribute: &str) -> Option<String> {

@@ -4,10 +4,10 @@ use super::error::TemplateError;
 use super::node::Node;
 use std::collections::BTreeMap;
 
-/// One table. Locally its name is its logical id.
+/// One table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Logical id, and local name.
+    /// Its name on the engine: the logical id, after the prefix of [`LocalNames`](super::LocalNames).
     pub name: String,
     /// Primary key.
     pub key: TableKey,
@@ -67,7 +67,7 @@ pub enum Projection {
 }
 
 impl Table {
-    pub(super) fn read(name: &str, properties: &Node) -> Result<Self, TemplateError> {
+    pub(super) fn read(name: String, properties: &Node) -> Result<Self, TemplateError> {
         // From `BillingMode` on they mean nothing on one machine. Any other would change how the table behaves.
         properties.only(&[
             "AttributeDefinitions",
@@ -100,7 +100,7 @@ impl Table {
             });
         }
         let table = Self {
-            name: name.to_owned(),
+            name,
             key,
             indexes,
             stream: match properties.get("StreamSpecification") {

@@ -85,7 +85,7 @@ async fn every_write_that_was_acknowledged_survives_kill_9() {
     let again = serve(folder.path());
     for id in &acknowledged {
         assert!(
-            has(&again.client, id).await,
+            has(&again.client, "NotesTable", id).await,
             "{id} of {} is lost",
             acknowledged.len()
         );
@@ -98,7 +98,7 @@ async fn a_signal_stops_the_process_cleanly_and_soon() {
     for signal in ["INT", "TERM"] {
         let folder = tempfile::tempdir().unwrap();
         let mut process = serve(folder.path());
-        put(&process.client, "kept").await;
+        put(&process.client, "NotesTable", "kept").await;
         // An idle connection of a client must not hold the process up.
         let idle = reqwest::Client::new();
         idle.get(format!("{}/slow", process.url))
@@ -118,6 +118,6 @@ async fn a_signal_stops_the_process_cleanly_and_soon() {
             !folder.path().join("assay.db-wal").exists(),
             "the log is folded into the file"
         );
-        assert!(has(&serve(folder.path()).client, "kept").await);
+        assert!(has(&serve(folder.path()).client, "NotesTable", "kept").await);
     }
 }

@@ -1,6 +1,6 @@
 //! The same data file, opened again.
 
-use super::support::{TEMPLATE, has, options, put};
+use super::support::{TEMPLATE, has, on_disk, put, table};
 use assay::engine::EngineError;
 use assay::serve::{Platform, PlatformError, PlatformOptions};
 
@@ -8,13 +8,13 @@ use assay::serve::{Platform, PlatformError, PlatformOptions};
 async fn data_and_token_are_the_same_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("deep/assay.db");
-    let first = Platform::start(options().with_data(&file)).await.unwrap();
-    put(&first.dynamodb, "kept").await;
+    let first = Platform::start(on_disk(&file)).await.unwrap();
+    put(&first.dynamodb, table(&first), "kept").await;
     let token = first.token.clone();
     first.shutdown().await.unwrap();
 
-    let second = Platform::start(options().with_data(&file)).await.unwrap();
-    assert!(has(&second.dynamodb, "kept").await);
+    let second = Platform::start(on_disk(&file)).await.unwrap();
+    assert!(has(&second.dynamodb, table(&second), "kept").await);
     assert_eq!(second.token, token);
     second.shutdown().await.unwrap();
 }
@@ -25,7 +25,7 @@ async fn the_kept_token_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
-    let platform = Platform::start(options().with_data(&file)).await.unwrap();
+    let platform = Platform::start(on_disk(&file)).await.unwrap();
     let kept = folder.path().join("assay.token");
     assert_eq!(
         std::fs::read_to_string(&kept).unwrap().trim(),
@@ -41,24 +41,21 @@ async fn the_kept_token_is_for_its_owner_only() {
 async fn a_data_file_belongs_to_one_platform_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
-    let first = Platform::start(options().with_data(&file)).await.unwrap();
-    let error = Platform::start(options().with_data(&file))
-        .await
-        .err()
-        .unwrap();
+    let first = Platform::start(on_disk(&file)).await.unwrap();
+    let error = Platform::start(on_disk(&file)).await.err().unwrap();
     assert!(
         matches!(error, PlatformError::Engine(EngineError::InUse(_))),
         "{error}"
     );
     first.shutdown().await.unwrap();
-    Platform::start(options().with_data(&file)).await.unwrap();
+    Platform::start(on_disk(&file)).await.unwrap();
 }
 
 fn changed(from: &str, to: &str) -> PlatformOptions {
     assert!(TEMPLATE.contains(from));
     PlatformOptions {
         template: Some(TEMPLATE.replace(from, to)),
-        ..options()
+        ..PlatformOptions::default()
     }
 }
 
@@ -66,7 +63,7 @@ fn changed(from: &str, to: &str) -> PlatformOptions {
 async fn a_table_with_other_keys_than_the_template_is_refused_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
-    Platform::start(options().with_data(&file))
+    Platform::start(on_disk(&file))
         .await
         .unwrap()
         .shutdown()
@@ -120,13 +117,13 @@ async fn what_a_newer_template_adds_is_added_to_older_data() {
     );
     let older = PlatformOptions {
         template: Some(text),
-        ..options()
+        ..PlatformOptions::default()
     };
     let first = Platform::start(older.with_data(&file)).await.unwrap();
-    put(&first.dynamodb, "older").await;
+    put(&first.dynamodb, table(&first), "older").await;
     first.shutdown().await.unwrap();
 
-    let second = Platform::start(options().with_data(&file)).await.unwrap();
+    let second = Platform::start(on_disk(&file)).await.unwrap();
     let table = second
         .dynamodb
         .describe_table()

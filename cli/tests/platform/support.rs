@@ -5,16 +5,31 @@ use assay::serve::{Platform, PlatformOptions};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::{Body, Request, Response, service_fn};
+use std::path::Path;
 use std::time::Duration;
 
 pub(crate) const TEMPLATE: &str = include_str!("template.yaml");
 
-/// Options with the small template.
+/// The small template on the engine of the tests.
 pub(crate) fn options() -> PlatformOptions {
+    PlatformOptions {
+        template: Some(TEMPLATE.to_owned()),
+        ..PlatformOptions::for_tests()
+    }
+}
+
+/// The small template on a data file.
+pub(crate) fn on_disk(file: &Path) -> PlatformOptions {
     PlatformOptions {
         template: Some(TEMPLATE.to_owned()),
         ..PlatformOptions::default()
     }
+    .with_data(file)
+}
+
+/// The name of the small template's table.
+pub(crate) fn table(platform: &Platform) -> &str {
+    &platform.template.tables["NotesTable"].name
 }
 
 /// Answers after a while.
@@ -25,8 +40,8 @@ pub(crate) fn slow(duration: Duration) -> Function {
     }))
 }
 
-pub(crate) async fn put(client: &Client, id: &str) {
-    let request = client.put_item().table_name("NotesTable");
+pub(crate) async fn put(client: &Client, table: &str, id: &str) {
+    let request = client.put_item().table_name(table);
     let item = request.item("id", AttributeValue::S(id.to_owned()));
     item.item("owner", AttributeValue::S("o".to_owned()))
         .send()
@@ -34,8 +49,8 @@ pub(crate) async fn put(client: &Client, id: &str) {
         .unwrap();
 }
 
-pub(crate) async fn has(client: &Client, id: &str) -> bool {
-    let request = client.get_item().table_name("NotesTable");
+pub(crate) async fn has(client: &Client, table: &str, id: &str) -> bool {
+    let request = client.get_item().table_name(table);
     let answer = request
         .key("id", AttributeValue::S(id.to_owned()))
         .send()

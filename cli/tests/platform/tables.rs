@@ -1,6 +1,6 @@
 //! The tables on the engine, compared with the template.
 
-use super::support::{has, options, put};
+use super::support::{has, on_disk, options, put, table};
 use assay::engine::{client, ensure_tables};
 use assay::serve::{Database, Platform, PlatformOptions};
 use aws_sdk_dynamodb::types::{KeyType, ProjectionType, StreamViewType};
@@ -9,25 +9,25 @@ use aws_sdk_dynamodb::types::{KeyType, ProjectionType, StreamViewType};
 async fn keys_indexes_stream_and_expiry_are_those_of_the_template() {
     let platform = Platform::start(options()).await.unwrap();
     let client = &platform.dynamodb;
-    let table = client
+    let described = client
         .describe_table()
-        .table_name("NotesTable")
+        .table_name(table(&platform))
         .send()
         .await
         .unwrap();
-    let table = table.table.unwrap();
-    assert_eq!(table.key_schema()[0].attribute_name(), "id");
-    assert_eq!(table.key_schema()[0].key_type(), &KeyType::Hash);
-    let index = &table.global_secondary_indexes()[0];
+    let described = described.table.unwrap();
+    assert_eq!(described.key_schema()[0].attribute_name(), "id");
+    assert_eq!(described.key_schema()[0].key_type(), &KeyType::Hash);
+    let index = &described.global_secondary_indexes()[0];
     assert_eq!(index.index_name(), Some("by-owner"));
     let projection = index.projection().unwrap();
     assert_eq!(projection.projection_type(), Some(&ProjectionType::Include));
     assert_eq!(projection.non_key_attributes().len(), 2);
-    let stream = table.stream_specification().unwrap();
+    let stream = described.stream_specification().unwrap();
     assert_eq!(stream.stream_view_type(), Some(&StreamViewType::NewImage));
     let ttl = client
         .describe_time_to_live()
-        .table_name("NotesTable")
+        .table_name(table(&platform))
         .send()
         .await
         .unwrap();
@@ -38,30 +38,31 @@ async fn keys_indexes_stream_and_expiry_are_those_of_the_template() {
 #[tokio::test]
 async fn tables_that_are_there_stay_as_they_are() {
     let platform = Platform::start(options()).await.unwrap();
-    put(&platform.dynamodb, "kept").await;
+    put(&platform.dynamodb, table(&platform), "kept").await;
     let created = ensure_tables(&platform.dynamodb, &platform.template.tables)
         .await
         .unwrap();
     assert_eq!(created, Vec::<String>::new());
-    assert!(has(&platform.dynamodb, "kept").await);
+    assert!(has(&platform.dynamodb, table(&platform), "kept").await);
 }
 
 #[tokio::test]
 async fn a_platform_can_use_an_engine_that_runs_already() {
-    let engine = Platform::start(options()).await.unwrap();
-    put(&engine.dynamodb, "shared").await;
-    let database = Database::Endpoint(engine.dynamodb_endpoint.clone());
-    let guest = Platform::start(PlatformOptions {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || on_disk(&folder.path().join("assay.db"));
+    let host = Platform::start(options()).await.unwrap();
+    put(&host.dynamodb, table(&host), "shared").await;
+    let database = Database::Endpoint(host.dynamodb_endpoint.clone());
+    let guest = PlatformOptions {
         database,
         ..options()
-    })
-    .await
-    .unwrap();
-    assert!(has(&guest.dynamodb, "shared").await);
+    };
+    let guest = Platform::start(guest).await.unwrap();
+    assert!(has(&guest.dynamodb, table(&guest), "shared").await);
     guest.shutdown().await.unwrap();
-    let client = client(&engine.dynamodb_endpoint, "us-east-1");
+    let client = client(&host.dynamodb_endpoint, "us-east-1");
     assert!(
-        has(&client, "shared").await,
+        has(&client, table(&host), "shared").await,
         "the engine belongs to its own platform"
     );
 }
