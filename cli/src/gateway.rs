@@ -38,10 +38,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// How long API Gateway waits for a function.
 pub const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
+
+/// How long a shutdown waits for requests that run: longer than any function may take.
+pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Longest ARN of a method that an authorizer's policy can be applied to.
 const MAX_METHOD_ARN_BYTES: usize = 1600;
@@ -160,7 +163,8 @@ impl Gateway {
         &self.unwired
     }
 
-    /// Serves until `stop`, then lets every request and every function that still runs finish.
+    /// Serves until `stop`, then lets every request and every function that still runs finish. A client that
+    /// never finishes its request is left behind after [`SHUTDOWN_PATIENCE`].
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -171,13 +175,30 @@ impl Gateway {
         } = self;
         let service = axum::Router::new().fallback(answer).with_state(api);
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service)
-            .with_graceful_shutdown(stop)
-            .await?;
-        // A function goes on when its caller has left. The channel closes when the last one has ended:
-        // the senders of the API itself went with the service.
-        let _ = finished.recv().await;
-        Ok(())
+        let (stopping, stopped) = oneshot::channel::<()>();
+        let stop = async move {
+            stop.await;
+            drop(stopping);
+        };
+        let served = async move {
+            let server = axum::serve(listener, service).with_graceful_shutdown(stop);
+            server.await?;
+            // A function goes on when its caller has left. The channel closes when the last one has ended:
+            // the senders of the API itself went with the service.
+            let _ = finished.recv().await;
+            Ok(())
+        };
+        let patience = async move {
+            let _ = stopped.await;
+            tokio::time::sleep(SHUTDOWN_PATIENCE).await;
+        };
+        tokio::select! {
+            outcome = served => outcome,
+            () = patience => {
+                tracing::warn!("requests that do not end are given up");
+                Ok(())
+            }
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServeArgs {
     /// Port on the loopback interface; 0 for a free one.
-    #[arg(long, default_value_t = 3000, env = "ASSAY_PORT")]
+    #[arg(long, default_value_t = 3000)]
     pub port: u16,
     /// Address to listen on. Anyone who reaches it can try tokens: keep it to this machine unless you must.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]

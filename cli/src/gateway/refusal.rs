@@ -199,3 +199,48 @@ fn substitute<'v>(template: &str, value: &dyn Fn(&str) -> Option<&'v str>) -> St
     output.push_str(rest);
     output
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{choose, substitute};
+
+    fn substituted(template: &str) -> String {
+        substitute(template, &|name| match name {
+            "requestId" => Some("id-1"),
+            "error.message" => Some("Oh no"),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_variable_ends_where_its_name_ends() {
+        assert_eq!(substituted("<$context.requestId>"), "<id-1>");
+        assert_eq!(substituted("$context.error.message."), "Oh no.");
+        assert_eq!(
+            substituted("$context.requestId$context.requestId"),
+            "id-1id-1"
+        );
+    }
+
+    #[test]
+    fn what_is_no_variable_stays_and_an_unknown_one_goes() {
+        assert_eq!(substituted("$contex.t costs 5$"), "$contex.t costs 5$");
+        assert_eq!(substituted("[$context.nothing]"), "[]");
+        assert_eq!(substituted("$context."), "");
+    }
+
+    #[test]
+    fn the_caller_gets_the_type_it_accepts_else_json_else_the_first() {
+        let own = |kind: &str| (kind.to_owned(), kind.to_owned());
+        let templates = [own("text/html"), own("application/json")];
+        let chosen = |accept: &str| choose(&templates, accept).map(|(kind, _)| kind);
+        assert_eq!(chosen("text/html"), Some("text/html"));
+        assert_eq!(chosen("*/*"), Some("application/json"));
+        let only = [own("application/problem+json")];
+        assert_eq!(
+            choose(&only, "text/html").map(|(kind, _)| kind),
+            Some("application/problem+json")
+        );
+        assert_eq!(choose(&[], "*/*"), None);
+    }
+}

@@ -1,6 +1,7 @@
 //! How a path finds its function, and how it reaches it.
 
 use super::support::Setup;
+use proptest::prelude::*;
 use serde_json::json;
 
 #[tokio::test]
@@ -86,4 +87,29 @@ async fn any_takes_head_and_options_and_a_head_has_no_body() {
     let response = api.request("HEAD", "/files/a").send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.bytes().await.unwrap().is_empty());
+}
+
+/// A segment as a client may send it: the characters that need no encoding, and any byte encoded.
+fn segment() -> impl Strategy<Value = String> {
+    let character = prop_oneof![
+        "[A-Za-z0-9._~!$&'()*+,;=:@-]",
+        any::<u8>().prop_map(|byte| format!("%{byte:02X}")),
+        any::<u8>().prop_map(|byte| format!("%{byte:02x}")),
+    ];
+    prop::collection::vec(character, 1..12).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_a_segment_holds_it_is_one_parameter_and_arrives_unchanged(
+        id in segment(),
+        user in segment(),
+    ) {
+        let path = format!("/open/{id}/of/{user}");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let event = runtime.block_on(async { Setup::new().start().await.raw_event(&path).await });
+        prop_assert_eq!(&event["path"], &json!(path));
+        prop_assert_eq!(&event["pathParameters"], &json!({ "id": id, "user_id": user }));
+    }
 }

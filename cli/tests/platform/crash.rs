@@ -121,3 +121,37 @@ async fn a_signal_stops_the_process_cleanly_and_soon() {
         assert!(has(&serve(folder.path()).client, "NotesTable", "kept").await);
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_signal_ends_the_process_at_once() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = serve(folder.path());
+    put(&process.client, "NotesTable", "kept").await;
+    // A request that never ends holds a clean stop up.
+    let address = process.url.trim_start_matches("http://");
+    let mut stuck = std::net::TcpStream::connect(address).unwrap();
+    stuck
+        .write_all(b"POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf")
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let id = process.child.id().to_string();
+    let signal = || {
+        Command::new("kill")
+            .args(["-s", "INT", &id])
+            .status()
+            .unwrap()
+    };
+    signal();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(
+        process.child.try_wait().unwrap().is_none(),
+        "it waits for the request"
+    );
+    signal();
+    let asked = Instant::now();
+    assert_eq!(process.child.wait().unwrap().code(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(2));
+    assert!(has(&serve(folder.path()).client, "NotesTable", "kept").await);
+}

@@ -150,3 +150,27 @@ async fn what_a_newer_template_adds_is_added_to_older_data() {
         .unwrap();
     assert_eq!(found.count(), 1, "items from before are in the new index");
 }
+
+#[tokio::test]
+async fn items_whose_time_is_over_are_taken_away() {
+    use aws_sdk_dynamodb::types::AttributeValue;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("assay.db");
+    let first = Platform::start(on_disk(&file)).await.unwrap();
+    let request = first.dynamodb.put_item().table_name(table(&first));
+    let item = request.item("id", AttributeValue::S("over".to_owned()));
+    let item = item.item("expires_at", AttributeValue::N("1000000000".to_owned()));
+    item.send().await.unwrap();
+    put(&first.dynamodb, table(&first), "kept").await;
+    first.shutdown().await.unwrap();
+
+    let second = Platform::start(on_disk(&file)).await.unwrap();
+    for _ in 0..100 {
+        if !has(&second.dynamodb, table(&second), "over").await {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(!has(&second.dynamodb, table(&second), "over").await);
+    assert!(has(&second.dynamodb, table(&second), "kept").await);
+}

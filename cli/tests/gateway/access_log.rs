@@ -1,0 +1,59 @@
+//! The line that is written for each request.
+
+use super::support::{Setup, TOKEN};
+use serde_json::Value;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_that_holds_no_token_path_query_header_or_body() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone());
+    // Everything of the test runs on this thread, the gateway included.
+    let guard = tracing::subscriber::set_default(subscriber.finish());
+    let api = Setup::new().start().await;
+    for token in [TOKEN, "Bearer refused!", ""] {
+        let request = api.request("PUT", "/notes/private-id?private-query=1");
+        let request = request
+            .header("authorization", token)
+            .header("x-private", "private-header");
+        request.body("private-body").send().await.unwrap();
+    }
+    drop(guard);
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let ours = text.lines().filter(|line| line.contains("\"assay"));
+    let ours: Vec<Value> = ours
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(ours.len(), 3, "{text}");
+    for line in &ours {
+        assert_eq!(line["target"], "assay::access");
+        assert_eq!(line["fields"]["method"], "PUT");
+        assert_eq!(line["fields"]["resource"], "/notes/{id}");
+        let line = line.to_string();
+        assert!(
+            !line.contains("private") && !line.contains("secret"),
+            "{line}"
+        );
+    }
+    assert_eq!(ours[0]["fields"]["status"], 200);
+    assert_eq!(ours[0]["fields"]["principal"], "tok_1");
+    assert_eq!(ours[1]["fields"]["refused"], "UNAUTHORIZED");
+}
