@@ -57,16 +57,17 @@ impl ArmPosterior {
         }
     }
 
-    /// Panel edges over all that matters of the density (to 1e-17).
+    /// Panel edges over all that matters of the density (to 1e-15).
     fn breakpoints(&self) -> Vec<f64> {
         let (centre, sd) = self.scale();
-        // The logarithm of a logit density is analytic only within a distance of π.
-        let width = if self.is_beta() {
-            (3.0 * sd).min(5.0)
-        } else {
-            3.0 * sd
+        let width = match *self {
+            Self::Normal { .. } => 4.0 * sd,
+            Self::Beta { a, b } if a.min(b) > 50.0 => 4.0 * sd,
+            // Few counts make a skewed density, and the logarithm of a logit density is analytic
+            // only within a distance of π.
+            Self::Beta { .. } => (2.0 * sd).min(4.0),
         };
-        let core = (9.0 * sd / width).ceil() as i32;
+        let core = (8.0 * sd / width).ceil() as i32;
         let mut edges: Vec<f64> = (-core..=core)
             .map(|k| centre + f64::from(k) * width)
             .collect();
@@ -183,8 +184,7 @@ impl Contest {
         }
         let total: f64 = density.iter().zip(&self.weights).map(|(f, w)| f * w).sum();
         density.iter_mut().for_each(|f| *f /= total);
-        let below = running(&density, panels, false);
-        let above = running(&density, panels, true);
+        let (below, above) = running(&density, panels);
         Tabulated {
             density,
             below,
@@ -212,29 +212,37 @@ fn at(values: &[f64], i: usize) -> f64 {
     values.get(i).copied().unwrap_or(0.0)
 }
 
-/// The integral of the density up to each node (or from each node on), panel by panel.
-fn running(density: &[f64], panels: &[(f64, f64)], from_above: bool) -> Vec<f64> {
+/// The integral of the density up to each node and from each node on. Either is summed from its own
+/// end, so that small tails keep their digits.
+fn running(density: &[f64], panels: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
     let rule = rule();
-    let mut result = vec![0.0; density.len()];
-    let mut whole = 0.0;
-    let mut per_panel: Vec<_> = panels
-        .iter()
-        .zip(density.chunks(NODES).zip(result.chunks_mut(NODES)))
-        .collect();
-    if from_above {
-        per_panel.reverse();
-    }
-    for ((left, right), (values, out)) in per_panel {
-        let half = 0.5 * (right - left);
-        let weighted: f64 = values.iter().zip(rule.weights).map(|(f, w)| f * w).sum();
-        for (slot, row) in out.iter_mut().zip(&rule.cumulative) {
-            let up_to: f64 = values.iter().zip(row).map(|(f, w)| f * w).sum();
-            let part = if from_above { weighted - up_to } else { up_to };
-            *slot = (whole + half * part).clamp(0.0, 1.0);
+    let halves = panels.iter().map(|(left, right)| 0.5 * (right - left));
+    let mut below = Vec::with_capacity(density.len());
+    let mut above = Vec::with_capacity(density.len());
+    let mut wholes = Vec::with_capacity(panels.len());
+    let mut so_far = 0.0;
+    for (values, half) in density.chunks(NODES).zip(halves) {
+        let whole = half * dot(values, &rule.weights);
+        for row in &rule.cumulative {
+            let part = half * dot(values, row);
+            below.push((so_far + part).clamp(0.0, 1.0));
+            above.push(whole - part);
         }
-        whole += half * weighted;
+        so_far += whole;
+        wholes.push(whole);
     }
-    result
+    let mut beyond = 0.0;
+    for (slots, whole) in above.chunks_mut(NODES).zip(wholes).rev() {
+        slots
+            .iter_mut()
+            .for_each(|slot| *slot = (*slot + beyond).clamp(0.0, 1.0));
+        beyond += whole;
+    }
+    (below, above)
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 /// Probabilities of being best, for choosing what to show next.

@@ -40,19 +40,41 @@ pub(crate) fn rising_root(
             }
         }
     }
-    // The bracket is one octave: 52 halvings leave one unit in the last place.
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
+    Ok(narrow(low, high, |x| {
+        f(x).map_or(f64::NEG_INFINITY, |y| y - level)
+    }))
+}
+
+/// The zero of a rising function between two ends, by false position with halved weights (the
+/// Illinois rule) and a plain halving wherever that is slower.
+fn narrow(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let (mut below, mut above) = (f(low), f(high));
+    let mut rose = None;
+    for step in 0..200 {
+        let width = high - low;
+        if width <= 4.0 * f64::EPSILON * high {
             break;
         }
-        if above(middle).unwrap_or(false) {
-            high = middle;
+        let guess = low + width * (below / (below - above));
+        let x = if step % 4 == 3 || !(guess > low && guess < high) {
+            0.5 * (low + high)
         } else {
-            low = middle;
+            guess
+        };
+        let y = f(x);
+        if y == 0.0 {
+            return x;
+        }
+        // The weight of an end that stays put for the second time is halved: it holds the search up.
+        let stays = if rose == Some(y > 0.0) { 0.5 } else { 1.0 };
+        rose = Some(y > 0.0);
+        if y > 0.0 {
+            (high, above, below) = (x, y, stays * below);
+        } else {
+            (low, below, above) = (x, y, stays * above);
         }
     }
-    Ok(0.5 * (low + high))
+    0.5 * (low + high)
 }
 
 #[cfg(test)]

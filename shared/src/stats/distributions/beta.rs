@@ -78,6 +78,7 @@ pub fn beta_quantile(p: f64, a: f64, b: f64) -> Option<f64> {
     // bracket narrows with every step, so that the search ends even where rounding stops Newton.
     let (mut low, mut high) = (-745.0_f64, 745.0_f64);
     let mut u = logit_start(z, p, a, b);
+    let settled = 1e-8 * (1.0 / a + 1.0 / b).sqrt().min(1.0);
     for _ in 0..100 {
         let x = logistic(u);
         let cdf = beta_cdf(a, b, x);
@@ -92,7 +93,8 @@ pub fn beta_quantile(p: f64, a: f64, b: f64) -> Option<f64> {
         }
         let moved = (next - u).abs();
         u = next;
-        if moved <= 1e-15 * u.abs().max(1e-3) {
+        // The next step would be about the square of this one.
+        if moved <= settled {
             break;
         }
     }
