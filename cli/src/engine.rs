@@ -1,7 +1,7 @@
 //! DynamoDB on this machine: an embedded engine behind the ordinary HTTP protocol, so that functions reach it
 //! with the same SDK calls as in the cloud.
 //!
-//! [`embedded`] runs the engine, [`tables`] creates on it, or on any other local engine, what the template
+//! `embedded` runs the engine, `tables` creates on it, or on any other local engine, what the template
 //! declares.
 
 mod embedded;
@@ -10,28 +10,27 @@ mod tables;
 pub use embedded::{Engine, EngineError, Storage};
 pub use tables::{TablesError, ensure_tables};
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 
 /// Credentials of a local engine, which checks that there are some and not which.
 pub const LOCAL_ACCESS_KEY: &str = "local";
 
 /// An SDK client for a local engine.
 pub fn client(endpoint: &str, region: &str) -> Client {
-    let credentials = Credentials::new(
-        LOCAL_ACCESS_KEY,
-        LOCAL_ACCESS_KEY,
-        None,
-        None,
-        "local engine",
-    );
-    Client::from_conf(
-        aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(region.to_owned()))
-            .endpoint_url(endpoint)
-            .credentials_provider(credentials)
-            .build(),
-    )
+    Client::new(&sdk_config(endpoint, region))
+}
+
+/// The configuration that the SDK would find in the environment of a function, where the environment is not
+/// that of this process.
+pub fn sdk_config(endpoint: &str, region: &str) -> SdkConfig {
+    let key = LOCAL_ACCESS_KEY;
+    let credentials = Credentials::new(key, key, None, None, "local engine");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(region.to_owned()))
+        .endpoint_url(endpoint)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
 }

@@ -1,8 +1,8 @@
 //! API Gateway on this machine: a REST API with a TOKEN authorizer and Lambda proxy integrations, routed and
 //! answered as the service does it.
 //!
-//! A request goes: [`route`] → [`authorizer`] ([`policy`]) → [`event`] → [`invoke`] → [`response`]; where it
-//! can go no further, [`refusal`] answers. Not reproduced: throttling, quotas, request models and CORS
+//! A request goes: `route` → `authorizer` (`policy`) → `event` → `invoke` → `response`; where it
+//! can go no further, `refusal` answers. Not reproduced: throttling, quotas, request models and CORS
 //! preflights, none of which says anything about the functions behind.
 
 mod access_log;
