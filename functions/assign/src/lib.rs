@@ -1,0 +1,86 @@
+//! `GET /experiments/{id}/assignment/{user_id}`: which variant the user gets, now and for good.
+
+use lambda_http::http::StatusCode;
+use serde::Serialize;
+use shared::domain::access::Scope;
+use shared::domain::assignment::{Assignment, NotEnrolled, Source, decide};
+use shared::domain::experiment::Experiment;
+use shared::domain::ids::{ExperimentId, UserId, VariantKey};
+use shared::domain::time::Timestamp;
+use shared::http::{App, Problem, Request, Response, answer, caller::Caller, params};
+use shared::store::FirstWrite;
+
+/// Finds or makes the user's assignment. The first stored one wins, under any race.
+///
+/// # Errors
+/// 404 if there is no such experiment.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    Caller::with_scope(&request, Scope::Assign)?;
+    let (id, user) = (params::experiment_id(&request)?, params::user_id(&request)?);
+    let experiment = app.experiment(&id).await?;
+
+    if let Some(existing) = app.store().assignment(&user, &id).await? {
+        return Ok(enrolled(existing, "existing"));
+    }
+    let assigned_at = app.now();
+    let variant = match decide(&experiment, &user, assigned_at) {
+        Err(reason) => return Ok(not_enrolled(&experiment, user, reason)),
+        Ok(variant) => variant.clone(),
+    };
+    let assignment = Assignment {
+        user_id: user,
+        experiment_id: id,
+        variant,
+        assigned_at,
+        source: Source::Hash,
+        experiment_version: experiment.version,
+    };
+
+    match app
+        .store()
+        .assign_first(&assignment, experiment.shards)
+        .await?
+    {
+        FirstWrite::Stored => Ok(enrolled(assignment, "new")),
+        FirstWrite::Existing(winner) => Ok(enrolled(winner, "existing")),
+    }
+}
+
+#[derive(Serialize)]
+struct Answer<R: Serialize> {
+    experiment_id: ExperimentId,
+    user_id: UserId,
+    variant: VariantKey,
+    enrolled: bool,
+    reason: R,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assigned_at: Option<Timestamp>,
+    experiment_version: u64,
+}
+
+fn enrolled(assignment: Assignment, reason: &'static str) -> Response {
+    let body = Answer {
+        experiment_id: assignment.experiment_id,
+        user_id: assignment.user_id,
+        variant: assignment.variant,
+        enrolled: true,
+        reason,
+        assigned_at: Some(assignment.assigned_at),
+        experiment_version: assignment.experiment_version,
+    };
+    answer::json(StatusCode::OK, &body)
+}
+
+/// Who is not in the experiment sees what everybody saw before it: the control. Nothing is stored.
+fn not_enrolled(experiment: &Experiment, user_id: UserId, reason: NotEnrolled) -> Response {
+    let body = Answer {
+        experiment_id: experiment.id.clone(),
+        user_id,
+        variant: experiment.variants.control().key.clone(),
+        enrolled: false,
+        reason,
+        assigned_at: None,
+        experiment_version: experiment.version,
+    };
+    answer::json(StatusCode::OK, &body)
+}

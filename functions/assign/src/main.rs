@@ -1,0 +1,6 @@
+//! `GET /experiments/{id}/assignment/{user_id}`, as a Lambda function.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::http::run(assign::handle).await
+}

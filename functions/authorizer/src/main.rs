@@ -1,0 +1,16 @@
+//! The token authorizer, as a Lambda function.
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use shared::http::App;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    shared::telemetry::init();
+    let app = App::from_environment().await?;
+    lambda_runtime::run(service_fn(
+        |event: LambdaEvent<authorizer::TokenRequest>| {
+            authorizer::handle(app.clone(), event.payload)
+        },
+    ))
+    .await
+}

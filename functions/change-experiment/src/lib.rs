@@ -1,0 +1,74 @@
+//! `PATCH /experiments/{id}`: status, traffic, shares, end, metrics, words. Nobody's change is lost.
+
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::IF_MATCH;
+use shared::domain::access::Scope;
+use shared::domain::change::Misfit;
+use shared::http::{
+    App, Fault, Problem, Request, Response, answer, body, caller::Caller, input, params,
+};
+
+/// Changes an experiment if it is still at the version that the caller has seen.
+///
+/// # Errors
+/// 404, 409 if the change does not fit its status, 412 if it is at another version, 422 with all faults, 428.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    let caller = Caller::with_scope(&request, Scope::Manage)?;
+    let id = params::experiment_id(&request)?;
+    let version = expected_version(&request)?;
+    let change = input::change::read(body::json(&request)?)?;
+
+    let found = app.store().definition(&id, true).await?;
+    let (before, digest) = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
+    if version.is_some_and(|version| version != before.version) {
+        return Err(Problem::stale(before.version));
+    }
+    let after = change.apply(&before, app.now()).map_err(misfits)?;
+    if !app
+        .store()
+        .change_experiment(&after, &digest, &caller.token_id)
+        .await?
+    {
+        return Err(Problem::stale(after.version));
+    }
+
+    Ok(answer::with_version(
+        answer::json(StatusCode::OK, &after),
+        after.version,
+    ))
+}
+
+/// The version in `If-Match`; `None` for `*`, which takes whichever is there.
+fn expected_version(request: &Request) -> Result<Option<u64>, Problem> {
+    let header = request
+        .headers()
+        .get(IF_MATCH)
+        .ok_or_else(Problem::precondition_required)?;
+    let text = header.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let version = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .and_then(|text| text.parse().ok());
+    version.map(Some).ok_or_else(|| {
+        Problem::malformed(
+            "bad_if_match",
+            "`If-Match` must be the `ETag` of an experiment, such as \"3\".",
+        )
+    })
+}
+
+fn misfits(misfits: Vec<Misfit>) -> Problem {
+    let faults: Vec<Fault> = misfits
+        .into_iter()
+        .map(|misfit| Fault::at(format!("/{}", misfit.field), misfit.why))
+        .collect();
+    let detail = match faults.as_slice() {
+        [only] => only.detail.clone(),
+        _ => "The change does not fit the experiment as it stands; see `errors`.".to_owned(),
+    };
+    let code = faults.first().map_or("conflict", |fault| fault.code);
+    Problem::conflict(code, detail, faults)
+}

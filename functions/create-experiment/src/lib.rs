@@ -1,0 +1,100 @@
+//! `POST /experiments`: makes an experiment, once, however often it is sent with the same `Idempotency-Key`.
+
+use lambda_http::http::StatusCode;
+use sha2::{Digest, Sha256};
+use shared::clock;
+use shared::domain::access::Scope;
+use shared::domain::experiment::Experiment;
+use shared::domain::ids::ExperimentId;
+use shared::http::input::experiment::{self, Drawn};
+use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller};
+use shared::store::experiments::Creation;
+
+/// Makes an experiment.
+///
+/// # Errors
+/// 409 if the id is taken, 422 with all faults of the body, and what any request may meet.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    let caller = Caller::with_scope(&request, Scope::Manage)?;
+    let text = body::json(&request)?;
+    let (id, digest) = (drawn_id(&request, &caller)?, digest(text));
+    let new = experiment::read(
+        text,
+        Drawn {
+            id,
+            hash_seed: drawn_seed()?,
+        },
+    )?;
+
+    let created = new.create(app.now());
+    match app
+        .store()
+        .create_experiment(&created, &digest, &caller.token_id)
+        .await?
+    {
+        Creation::Created => Ok(created_answer(&created)),
+        Creation::Taken {
+            experiment,
+            creation_digest,
+        } if is_repeat(&request, &creation_digest, &digest) => Ok(created_answer(&experiment)),
+        Creation::Taken { .. } => Err(taken(&request, &created.id)),
+    }
+}
+
+fn created_answer(experiment: &Experiment) -> Response {
+    let response = answer::json(StatusCode::CREATED, experiment);
+    let response = answer::with_version(response, experiment.version);
+    answer::with_location(response, &format!("/experiments/{}", experiment.id))
+}
+
+fn idempotency_key(request: &Request) -> Option<&[u8]> {
+    request
+        .headers()
+        .get("idempotency-key")
+        .map(|key| key.as_bytes())
+}
+
+fn is_repeat(request: &Request, stored: &str, sent: &str) -> bool {
+    idempotency_key(request).is_some() && stored == sent
+}
+
+/// The id is a function of the key, so that a repeat meets the first as the holder of the same id. There is no
+/// second record that could be lost or expire.
+fn drawn_id(request: &Request, caller: &Caller) -> Result<ExperimentId, Problem> {
+    let Some(key) = idempotency_key(request) else {
+        return Ok(ExperimentId::from_bits(clock::random_bits()?));
+    };
+    if key.is_empty() || key.len() > 255 {
+        return Err(Problem::malformed(
+            "bad_idempotency_key",
+            "An `Idempotency-Key` has 1 to 255 bytes.",
+        ));
+    }
+    let digest = Sha256::new()
+        .chain_update(&caller.token_id)
+        .chain_update([0])
+        .chain_update(key)
+        .finalize();
+    let mut bits = [0; 16];
+    bits.copy_from_slice(&digest[..16]);
+    Ok(ExperimentId::from_bits(bits))
+}
+
+fn drawn_seed() -> Result<String, Problem> {
+    Ok(data_encoding::HEXLOWER.encode(&clock::random_bits::<16>()?))
+}
+
+fn digest(text: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text))
+}
+
+fn taken(request: &Request, id: &ExperimentId) -> Problem {
+    if idempotency_key(request).is_some() {
+        let detail = "This `Idempotency-Key` or id was used with another body. Send a new key for a new experiment.";
+        return Problem::conflict("idempotency_key_reused", detail, Vec::new());
+    }
+    let detail = format!(
+        "There is an experiment `{id}` already. Choose another id, or leave it out to get one."
+    );
+    Problem::conflict("id_taken", detail, Vec::new())
+}

@@ -1,0 +1,20 @@
+//! `GET /experiments/{id}`: the definition as it is now.
+
+use lambda_http::http::StatusCode;
+use shared::domain::access::Scope;
+use shared::http::{App, Problem, Request, Response, answer, caller::Caller, params};
+
+/// Shows an experiment, with its version as `ETag`.
+///
+/// # Errors
+/// 404 if there is none.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    Caller::with_scope(&request, Scope::Read)?;
+    let id = params::experiment_id(&request)?;
+    let found = app.store().experiment(&id, true).await?;
+    let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
+    Ok(answer::with_version(
+        answer::json(StatusCode::OK, &experiment),
+        experiment.version,
+    ))
+}

@@ -1,0 +1,6 @@
+//! `GET /experiments`, as a Lambda function.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::http::run(list_experiments::handle).await
+}

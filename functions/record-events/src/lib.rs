@@ -1,0 +1,46 @@
+//! `POST /events`: records what users did, once for each experiment that it counts for.
+
+mod record;
+
+use lambda_http::http::StatusCode;
+use record::Outcome;
+use serde::Serialize;
+use shared::domain::access::Scope;
+use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller, input};
+
+#[derive(Serialize)]
+struct Answer {
+    received: usize,
+    stored: usize,
+    duplicates: usize,
+    rejected: usize,
+    events: Vec<Outcome>,
+}
+
+/// Records one event or a batch, with an outcome for each. Sending it again changes nothing.
+///
+/// # Errors
+/// 422 if the envelope, or an event sent by itself, is wrong. 429 and 503 when the database does not keep up; a repeat is safe then.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    Caller::with_scope(&request, Scope::Track)?;
+    let text = body::json(&request)?;
+    let received_at = app.now();
+    let events = input::events::read(text, received_at)?;
+
+    let outcomes = record::all(&app, events, received_at).await?;
+
+    let count = |status| {
+        outcomes
+            .iter()
+            .filter(|outcome| outcome.status == status)
+            .count()
+    };
+    let answer = Answer {
+        received: outcomes.len(),
+        stored: count("stored"),
+        duplicates: count("duplicate"),
+        rejected: count("rejected"),
+        events: outcomes,
+    };
+    Ok(answer::json(StatusCode::OK, &answer))
+}

@@ -1,0 +1,225 @@
+//! What becomes of each event of a request.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use shared::domain::assignment::Assignment;
+use shared::domain::event::Event;
+use shared::domain::experiment::Experiment;
+use shared::domain::ids::{EventId, ExperimentId, UserId, VariantKey};
+use shared::domain::time::Timestamp;
+use shared::http::input::events::Read;
+use shared::http::{App, Fault, Problem};
+use shared::store::{FirstWrite, StoreError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Reads or writes under way at once: enough to hide the latency, few enough for one process.
+const AT_ONCE: usize = 32;
+
+/// What became of an event.
+#[derive(Debug, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) index: usize,
+    pub(crate) status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<EventId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts_for: Option<Vec<CountsFor>>,
+    /// Why it counts for no experiment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Fault>,
+}
+
+/// An experiment that an event counts for.
+#[derive(Debug, Clone, Serialize)]
+struct CountsFor {
+    experiment_id: ExperimentId,
+    variant: VariantKey,
+}
+
+/// A user's assignments, each with the definition of its experiment.
+type Assigned = Arc<Vec<(Assignment, Arc<Experiment>)>>;
+
+/// Records events; the outcomes are in the order of the events.
+pub(crate) async fn all(
+    app: &App,
+    events: Read,
+    received_at: Timestamp,
+) -> Result<Vec<Outcome>, Problem> {
+    let users: HashSet<UserId> = events
+        .iter()
+        .flatten()
+        .map(|event| event.user_id.clone())
+        .collect();
+    let assigned: HashMap<UserId, Assigned> = stream::iter(users)
+        .map(|user| assignments_of(app, user))
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+
+    // Twins within a request must not race each other for being the first.
+    let mut seen = HashSet::new();
+    let outcomes = events.into_iter().enumerate().map(|(index, event)| {
+        let twin = event
+            .as_ref()
+            .is_ok_and(|event| !seen.insert((event.user_id.clone(), event.id.clone())));
+        let assigned = event
+            .as_ref()
+            .ok()
+            .and_then(|event| assigned.get(&event.user_id))
+            .cloned();
+        async move {
+            match event {
+                Err(errors) => Ok(refused(index, errors)),
+                Ok(event) => {
+                    one(
+                        app,
+                        index,
+                        event,
+                        twin,
+                        assigned.unwrap_or_default(),
+                        received_at,
+                    )
+                    .await
+                }
+            }
+        }
+    });
+    let outcomes: Vec<_> = outcomes.collect();
+    let mut outcomes: Vec<Outcome> = stream::iter(outcomes)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    outcomes.sort_by_key(|outcome| outcome.index);
+    Ok(outcomes)
+}
+
+async fn assignments_of(app: &App, user: UserId) -> Result<(UserId, Assigned), Problem> {
+    let mut assigned = Vec::new();
+    for assignment in app.store().assignments_of(&user).await? {
+        if let Some(experiment) = app.remembered(&assignment.experiment_id).await? {
+            assigned.push((assignment, experiment));
+        }
+    }
+    Ok((user, Arc::new(assigned)))
+}
+
+async fn one(
+    app: &App,
+    index: usize,
+    mut event: Event,
+    twin: bool,
+    assigned: Assigned,
+    received_at: Timestamp,
+) -> Result<Outcome, Problem> {
+    let mut stored = false;
+    let mut destinations = counting(&assigned, event.counted_at);
+    if !destinations.is_empty()
+        && assigned
+            .iter()
+            .any(|(assignment, _)| event.may_have_counted_before(assignment.assigned_at))
+        && let Some(earlier) = app
+            .store()
+            .event_without_experiment(&event.user_id, &event.id)
+            .await?
+    {
+        // It was sent before, when it counted for nothing. The first time stands.
+        event.counted_at = earlier.counted_at;
+        destinations = counting(&assigned, event.counted_at);
+    } else if !twin {
+        for earlier in write(app, &event, &destinations, received_at).await? {
+            match earlier {
+                None => stored = true,
+                Some(counted_at) => event.counted_at = counted_at,
+            }
+        }
+    }
+    let counts_for: Vec<CountsFor> = destinations
+        .iter()
+        .map(|(assignment, _)| CountsFor {
+            experiment_id: assignment.experiment_id.clone(),
+            variant: assignment.variant.clone(),
+        })
+        .collect();
+    Ok(Outcome {
+        index,
+        status: if stored { "stored" } else { "duplicate" },
+        reason: counts_for
+            .is_empty()
+            .then(|| why_not(&assigned, event.counted_at)),
+        event_id: Some(event.id),
+        counted_at: Some(event.counted_at),
+        counts_for: Some(counts_for),
+        errors: Vec::new(),
+    })
+}
+
+fn counting(assigned: &Assigned, counted_at: Timestamp) -> Vec<&(Assignment, Arc<Experiment>)> {
+    let counts = |(assignment, experiment): &&(Assignment, Arc<Experiment>)| {
+        experiment.counts(assignment.assigned_at, counted_at)
+    };
+    assigned.iter().filter(counts).collect()
+}
+
+/// Writes an event for each of its experiments, or once for none. For each write the time of the event that
+/// was there before, if there was one.
+async fn write(
+    app: &App,
+    event: &Event,
+    destinations: &[&(Assignment, Arc<Experiment>)],
+    received_at: Timestamp,
+) -> Result<Vec<Option<Timestamp>>, StoreError> {
+    let mut writes = Vec::new();
+    for (_, experiment) in destinations {
+        writes.push(Some((&experiment.id, experiment.shards)));
+    }
+    if writes.is_empty() {
+        writes.push(None);
+    }
+    let writes = writes.into_iter().map(|destination| async move {
+        Ok(
+            match app
+                .store()
+                .record_first(event, destination, received_at)
+                .await?
+            {
+                FirstWrite::Stored => None,
+                // A write that succeeded but whose answer was lost is tried again by the client library and
+                // finds itself.
+                FirstWrite::Existing(earlier) if earlier.received_at == received_at => None,
+                FirstWrite::Existing(earlier) => Some(earlier.counted_at),
+            },
+        )
+    });
+    futures::future::try_join_all(writes).await
+}
+
+fn refused(index: usize, errors: Vec<Fault>) -> Outcome {
+    Outcome {
+        index,
+        status: "rejected",
+        event_id: None,
+        counted_at: None,
+        counts_for: None,
+        reason: None,
+        errors,
+    }
+}
+
+/// Why an event counts for no experiment. Of several reasons the one nearest to counting.
+fn why_not(assigned: &Assigned, counted_at: Timestamp) -> &'static str {
+    if assigned.is_empty() {
+        "no_assignment"
+    } else if assigned
+        .iter()
+        .any(|(assignment, _)| assignment.assigned_at < counted_at)
+    {
+        "experiment_ended"
+    } else {
+        "before_assignment"
+    }
+}

@@ -1,0 +1,130 @@
+//! Who may do what: tokens and their scopes.
+
+use super::Invalid;
+use super::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+/// What a token opens. Every route needs exactly one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Ask for a user's variant.
+    Assign,
+    /// Create and change experiments, bring in assignments.
+    Manage,
+    /// Look at experiments and results.
+    Read,
+    /// Record events.
+    Track,
+}
+
+impl Scope {
+    /// All scopes with their names in the API.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("assign", Self::Assign),
+        ("manage", Self::Manage),
+        ("read", Self::Read),
+        ("track", Self::Track),
+    ];
+
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(_, scope)| *scope == self)
+            .map_or("read", |(name, _)| name)
+    }
+
+    /// Reads names separated by spaces or commas.
+    ///
+    /// # Errors
+    /// If a name is unknown.
+    pub fn parse_set(text: &str) -> Result<BTreeSet<Self>, Invalid> {
+        text.split([' ', ','])
+            .filter(|name| !name.is_empty())
+            .map(|name| {
+                Self::ALL
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, scope)| *scope)
+                    .ok_or_else(|| {
+                        let known = Self::ALL.map(|(known, _)| known).join(", ");
+                        Invalid::new(
+                            "unknown_scope",
+                            format!("`{name}` is not a scope; there are {known}."),
+                        )
+                    })
+            })
+            .collect()
+    }
+}
+
+/// What a token may do, as stored under the token's hash. The token itself is kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Names the token in lists, logs and audit records.
+    pub token_id: String,
+    /// For people: who uses it.
+    pub name: String,
+    /// What it opens.
+    pub scopes: BTreeSet<Scope>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when on it opens nothing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Grant {
+    /// Whether it still opens anything.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// A bearer token: 256 random bits, as text.
+pub struct Token(String);
+
+impl Token {
+    /// A new token out of random bits.
+    pub fn from_bits(bits: [u8; 32]) -> Self {
+        Self(format!(
+            "assay_{}",
+            data_encoding::BASE64URL_NOPAD.encode(&bits)
+        ))
+    }
+
+    /// A token chosen by somebody, for development.
+    ///
+    /// # Errors
+    /// If it could not be sent in a header that the gateway lets pass.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if (20..=128).contains(&text.len()) && text.bytes().all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Invalid::new(
+            "bad_token",
+            "A token has 20 to 128 letters, digits, `-` and `_`.",
+        ))
+    }
+
+    /// The token in an `Authorization` header, if there is one.
+    pub fn from_header(header: &str) -> Option<Self> {
+        header
+            .strip_prefix("Bearer ")
+            .and_then(|text| Self::parse(text).ok())
+    }
+
+    /// What is stored instead of the token. A fast hash is right for 256 random bits: there is nothing to guess.
+    pub fn sha256(&self) -> String {
+        data_encoding::HEXLOWER.encode(&Sha256::digest(&self.0))
+    }
+
+    /// The secret itself, to be shown once to whoever asked for it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}

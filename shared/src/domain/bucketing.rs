@@ -1,0 +1,111 @@
+//! Which part of the traffic a user falls into: GrowthBook's hash, so that its maintained client SDKs
+//! put every user where this service puts them.
+//!
+//! The published test cases of those SDKs pin every function here. Two things are easy to get wrong:
+//! text is hashed by UTF-16 code units, as JavaScript sees it, and all arithmetic is in `f64`, in this
+//! order, because range boundaries must agree to the last bit.
+
+/// Which hash a definition uses. New experiments use [`HashVersion::V2`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashVersion {
+    /// 1,000 buckets; biased between experiments with similar names. Only for definitions from elsewhere.
+    V1,
+    /// 10,000 buckets, hashed twice.
+    V2,
+}
+
+/// The place of a user in `[0, 1)`, for one experiment's seed.
+pub fn place(seed: &str, user: &str, version: HashVersion) -> f64 {
+    match version {
+        HashVersion::V1 => {
+            f64::from(fnv1a_32(user.encode_utf16().chain(seed.encode_utf16())) % 1000) / 1000.0
+        }
+        HashVersion::V2 => {
+            let inner = fnv1a_32(seed.encode_utf16().chain(user.encode_utf16()));
+            let outer = fnv1a_32(inner.to_string().encode_utf16());
+            f64::from(outer % 10_000) / 10_000.0
+        }
+    }
+}
+
+/// FNV-1a with 32 bits, one step per UTF-16 code unit.
+fn fnv1a_32(units: impl Iterator<Item = u16>) -> u32 {
+    units.fold(0x811C_9DC5, |hash, unit| {
+        (hash ^ u32::from(unit)).wrapping_mul(0x0100_0193)
+    })
+}
+
+/// `n` equal weights.
+pub fn equal_weights(n: usize) -> Vec<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "a number of variants")]
+    let weight = 1.0 / n.max(1) as f64;
+    vec![weight; n]
+}
+
+/// The half-open range `[start, end)` of places that each variant takes.
+///
+/// A variant's range grows from its fixed start with the coverage, so raising the traffic adds users and
+/// moves none. Weights of the wrong number, or that do not add up to 1 within 0.01, become equal ones.
+pub fn ranges(n: usize, coverage: f64, weights: &[f64]) -> Vec<(f64, f64)> {
+    let coverage = coverage.clamp(0.0, 1.0);
+    let sum: f64 = weights.iter().sum();
+    let weights = if weights.len() == n && (0.99..=1.01).contains(&sum) {
+        weights.to_vec()
+    } else {
+        equal_weights(n)
+    };
+    let mut start = 0.0;
+    weights
+        .iter()
+        .map(|weight| {
+            let from = start;
+            start += weight;
+            (from, from + coverage * weight)
+        })
+        .collect()
+}
+
+/// The first range that holds the place, or none: the user is outside the traffic.
+pub fn choose(place: f64, ranges: &[(f64, f64)]) -> Option<usize> {
+    ranges
+        .iter()
+        .position(|(start, end)| *start <= place && place < *end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Places computed with the published JavaScript SDK. Implementations that hash UTF-8 bytes or code
+    /// points fail here.
+    #[test]
+    fn text_beyond_ascii_is_hashed_by_utf16_units() {
+        let long = "a".repeat(300);
+        for (seed, user, v1, v2) in [
+            ("exp-1", "u1", 0.412, 0.8658),
+            ("exp-1", "é", 0.633, 0.2789),
+            ("exp-1", "日本", 0.513, 0.9682),
+            ("exp-1", "😀x", 0.709, 0.6564),
+            ("exp-1", "Ünïcødé-42", 0.314, 0.3135),
+            ("exp-1", "0", 0.456, 0.3113),
+            (
+                "00000000-0000-4000-8000-000000000001",
+                "user-123",
+                0.144,
+                0.1391,
+            ),
+            ("exp-1", &long, 0.206, 0.7110),
+        ] {
+            assert_eq!(
+                place(seed, user, HashVersion::V1).to_bits(),
+                f64::to_bits(v1),
+                "{user}"
+            );
+            assert_eq!(
+                place(seed, user, HashVersion::V2).to_bits(),
+                f64::to_bits(v2),
+                "{user}"
+            );
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Identifiers that cannot be wrong: each has one validation, and who holds one need not check again.
+
+use super::{Invalid, limits};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Declares a text newtype whose only way in is `parse`.
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the text if it is a valid identifier of this kind.
+            ///
+            /// # Errors
+            /// Says what is wrong with it and what is expected.
+            pub fn parse(text: &str) -> Result<Self, Invalid> {
+                let check: fn(&str) -> Result<(), Invalid> = $check;
+                check(text).map(|()| Self(text.to_owned()))
+            }
+
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+    };
+}
+
+text_id!(
+    /// An experiment: 1 to 64 letters, digits, `-` and `_`, starting with a letter or digit.
+    ///
+    /// It holds no `#`, so it can be joined with other keys by one without ambiguity.
+    ExperimentId,
+    |text| slug(text, limits::MAX_EXPERIMENT_ID_CHARS, "-_", "letters, digits, `-` and `_`")
+);
+text_id!(
+    /// A variant of an experiment, e.g. `control`.
+    VariantKey,
+    |text| slug(text, limits::MAX_KEY_CHARS, "-_.", "letters, digits, `-`, `_` and `.`")
+);
+text_id!(
+    /// A metric of an experiment, e.g. `purchase`.
+    MetricKey,
+    |text| slug(text, limits::MAX_KEY_CHARS, "-_.", "letters, digits, `-`, `_` and `.`")
+);
+text_id!(
+    /// Whoever is assigned: any text of 1 to 256 bytes without control characters.
+    UserId,
+    |text| free_text(text, limits::MAX_USER_ID_BYTES)
+);
+text_id!(
+    /// The kind of an event, e.g. `purchase`: 1 to 128 characters without control characters.
+    EventType,
+    |text| free_text(text, limits::MAX_KEY_CHARS)
+);
+text_id!(
+    /// What makes an event the same event when it is sent again: 1 to 256 bytes without control characters.
+    EventId,
+    |text| free_text(text, limits::MAX_EVENT_ID_BYTES)
+);
+
+fn slug(text: &str, max: usize, marks: &str, allowed: &str) -> Result<(), Invalid> {
+    if text.is_empty() {
+        return Err(Invalid::new("empty", "Must not be empty."));
+    }
+    if text.len() > max {
+        return Err(Invalid::new(
+            "too_long",
+            format!("Must have at most {max} characters."),
+        ));
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
+    if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(fits) {
+        return Err(Invalid::new(
+            "bad_characters",
+            format!("Must start with a letter or digit and consist of {allowed}."),
+        ));
+    }
+    Ok(())
+}
+
+fn free_text(text: &str, max_bytes: usize) -> Result<(), Invalid> {
+    if text.is_empty() {
+        return Err(Invalid::new("empty", "Must not be empty."));
+    }
+    if text.len() > max_bytes {
+        return Err(Invalid::new(
+            "too_long",
+            format!(
+                "Must have at most {max_bytes} bytes of UTF-8; this has {}.",
+                text.len()
+            ),
+        ));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Invalid::new(
+            "control_character",
+            "Must not contain control characters such as line breaks.",
+        ));
+    }
+    Ok(())
+}
+
+impl ExperimentId {
+    /// An id from 128 random bits, or from a digest where creation must be repeatable:
+    /// 26 lower-case base32 characters.
+    pub fn from_bits(bits: [u8; 16]) -> Self {
+        Self(base32(&bits))
+    }
+}
+
+impl EventId {
+    /// The id of an event that came without one; see [`super::event::derived_id`].
+    pub(super) fn from_digest(bits: &[u8]) -> Self {
+        Self(format!("auto-{}", base32(bits)))
+    }
+}
+
+impl MetricKey {
+    /// The key of a metric that nobody declared, such as `purchase.count`.
+    ///
+    /// An event type is any text and a key is not: what does not fit becomes `_`, and so that two types
+    /// never share a key, such a key ends in a digest of the type.
+    pub fn of_seen_type(event_type: &EventType, suffix: &str) -> Self {
+        let plain = format!("{event_type}.{suffix}");
+        if let Ok(key) = Self::parse(&plain) {
+            return key;
+        }
+        let fitting = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let slug: String = event_type.as_str().chars().map(fitting).take(64).collect();
+        let digest = Sha256::digest(event_type.as_str());
+        Self(format!("x{slug}-{}.{suffix}", base32(&digest[..5])))
+    }
+}
+
+fn base32(bits: &[u8]) -> String {
+    data_encoding::BASE32_NOPAD
+        .encode(bits)
+        .to_ascii_lowercase()
+}

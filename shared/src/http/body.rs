@@ -1,0 +1,400 @@
+//! Reading JSON bodies so that nothing is guessed and every fault is reported at once.
+//!
+//! A derived deserialiser stops at the first fault, reads numbers through `f64` and lets the last of two
+//! equal keys win. Here each value is kept as it was written until somebody asks for it as something, and
+//! what is wrong with it is noted beside its JSON pointer.
+
+use super::Request;
+use super::problem::{Fault, Problem};
+use crate::domain::{Invalid, limits};
+use lambda_http::http::header::CONTENT_TYPE;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Faults found so far.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Notes a fault at a place.
+    pub fn push(&mut self, pointer: impl Into<String>, invalid: Invalid) {
+        self.0.push(Fault::at(pointer, invalid));
+    }
+
+    /// Notes faults that were found elsewhere.
+    pub fn extend(&mut self, faults: Vec<Fault>) {
+        self.0.extend(faults);
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The faults themselves.
+    pub fn into_vec(self) -> Vec<Fault> {
+        self.0
+    }
+
+    /// The value, if it was read and nothing was found wrong anywhere.
+    ///
+    /// # Errors
+    /// 422 with all faults.
+    pub fn check<T>(self, value: Option<T>) -> Result<T, Problem> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            None if self.0.is_empty() => {
+                Err(Problem::internal("a value is missing without a fault"))
+            }
+            _ => Err(Problem::invalid(self.0)),
+        }
+    }
+}
+
+/// The body of a request, found to be well-formed JSON of a bearable size and depth.
+///
+/// # Errors
+/// 413, 415, or 400 with the place where the text stops being JSON.
+pub fn json(request: &Request) -> Result<&str, Problem> {
+    if let Some(content_type) = request.headers().get(CONTENT_TYPE) {
+        let text = content_type.to_str().unwrap_or("unreadable");
+        let essence = text
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        if essence != "application/json"
+            && !(essence.starts_with("application/") && essence.ends_with("+json"))
+        {
+            return Err(Problem::unsupported_media_type(text));
+        }
+    }
+    let bytes: &[u8] = request.body().as_ref();
+    if bytes.len() > limits::MAX_BODY_BYTES {
+        return Err(Problem::too_large(limits::MAX_BODY_BYTES));
+    }
+    if bytes.is_empty() {
+        return Err(Problem::malformed(
+            "body_missing",
+            "A JSON body is required.",
+        ));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Problem::malformed(
+            "not_utf8",
+            format!(
+                "The body is not UTF-8 from byte {} on.",
+                error.valid_up_to()
+            ),
+        )
+    })?;
+    // Depth first: it bounds every recursion that follows.
+    if depth(text) > limits::MAX_JSON_DEPTH {
+        let detail = format!(
+            "The body is nested deeper than {} levels.",
+            limits::MAX_JSON_DEPTH
+        );
+        return Err(Problem::malformed("too_deep", detail));
+    }
+    serde_json::from_str::<&RawValue>(text).map_err(|error| {
+        Problem::malformed("malformed_json", format!("The body is not JSON: {error}."))
+    })?;
+    Ok(text)
+}
+
+/// The deepest nesting of arrays and objects; quotes and escapes are minded, nothing else.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// A JSON value as it was written, and where it stands.
+#[derive(Debug, Clone)]
+pub struct Node<'a> {
+    raw: &'a str,
+    pointer: String,
+}
+
+impl<'a> Node<'a> {
+    /// The whole of a text that [`json`] has accepted.
+    pub fn root(text: &'a str) -> Self {
+        Self {
+            raw: text.trim(),
+            pointer: String::new(),
+        }
+    }
+
+    /// Where it stands.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// The value as it was written.
+    pub fn raw(&self) -> &'a str {
+        self.raw
+    }
+
+    fn wrong_type(&self, faults: &mut Faults, expected: &str) {
+        let seen = match self.raw.as_bytes().first() {
+            Some(b'"') => "a text",
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b't' | b'f') => "true or false",
+            Some(b'n') => "null",
+            _ => "a number",
+        };
+        faults.push(
+            &self.pointer,
+            Invalid::new("wrong_type", format!("Must be {expected}, not {seen}.")),
+        );
+    }
+
+    /// The value as an object.
+    pub fn object(&self, faults: &mut Faults) -> Option<Object<'a>> {
+        if !self.raw.starts_with('{') {
+            self.wrong_type(faults, "an object");
+            return None;
+        }
+        // Well-formed as a whole, but an escape inside a key may still be impossible.
+        match serde_json::from_str::<Entries<'a>>(self.raw) {
+            Err(_) => {
+                let detail = "A name in this object has an impossible escape sequence.";
+                faults.push(&self.pointer, Invalid::new("bad_text", detail));
+                None
+            }
+            Ok(Entries(entries)) => {
+                let mut fields: Vec<(String, Node<'a>)> = Vec::with_capacity(entries.len());
+                for (name, raw) in entries {
+                    let pointer = format!(
+                        "{}/{}",
+                        self.pointer,
+                        name.replace('~', "~0").replace('/', "~1")
+                    );
+                    if fields.iter().any(|(known, _)| *known == name) {
+                        faults.push(
+                            &pointer,
+                            Invalid::new(
+                                "duplicate_field",
+                                "This name stands in the object more than once.",
+                            ),
+                        );
+                    } else {
+                        fields.push((
+                            name,
+                            Node {
+                                raw: raw.get(),
+                                pointer,
+                            },
+                        ));
+                    }
+                }
+                Some(Object {
+                    pointer: self.pointer.clone(),
+                    fields,
+                })
+            }
+        }
+    }
+
+    /// The elements of an array, if there are at most so many.
+    pub fn array(&self, faults: &mut Faults, most: usize) -> Option<Vec<Node<'a>>> {
+        let Some(elements) = self
+            .raw
+            .starts_with('[')
+            .then(|| serde_json::from_str::<Vec<&'a RawValue>>(self.raw).ok())
+            .flatten()
+        else {
+            self.wrong_type(faults, "an array");
+            return None;
+        };
+        if elements.len() > most {
+            let detail = format!(
+                "May have at most {most} elements; this has {}.",
+                elements.len()
+            );
+            faults.push(&self.pointer, Invalid::new("too_many", detail));
+            return None;
+        }
+        let node = |(index, raw): (usize, &&'a RawValue)| Node {
+            raw: raw.get(),
+            pointer: format!("{}/{index}", self.pointer),
+        };
+        Some(elements.iter().enumerate().map(node).collect())
+    }
+
+    /// The value as text, given to `parse`.
+    pub fn text<T>(
+        &self,
+        faults: &mut Faults,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        if !self.raw.starts_with('"') {
+            self.wrong_type(faults, "a text");
+            return None;
+        }
+        let Ok(text) = serde_json::from_str::<Cow<'_, str>>(self.raw) else {
+            faults.push(
+                &self.pointer,
+                Invalid::new("bad_text", "Has an impossible escape sequence."),
+            );
+            return None;
+        };
+        self.noted(faults, parse(&text))
+    }
+
+    /// The value as the digits of a number, given to `parse` as they were written.
+    pub fn number<T>(
+        &self,
+        faults: &mut Faults,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        if !self
+            .raw
+            .starts_with(|c: char| c == '-' || c.is_ascii_digit())
+        {
+            self.wrong_type(faults, "a number");
+            return None;
+        }
+        self.noted(faults, parse(self.raw))
+    }
+
+    /// The value as one of a list of names.
+    pub fn choice<T: Copy>(&self, faults: &mut Faults, choices: &[(&str, T)]) -> Option<T> {
+        self.text(faults, |text| {
+            choices
+                .iter()
+                .find(|(name, _)| *name == text)
+                .map(|(_, value)| *value)
+                .ok_or_else(|| {
+                    let names: Vec<_> = choices
+                        .iter()
+                        .map(|(name, _)| format!("`{name}`"))
+                        .collect();
+                    Invalid::new(
+                        "not_a_choice",
+                        format!("Must be one of {}.", names.join(", ")),
+                    )
+                })
+        })
+    }
+
+    /// Whether the value is `null`.
+    pub fn is_null(&self) -> bool {
+        self.raw == "null"
+    }
+
+    fn noted<T>(&self, faults: &mut Faults, result: Result<T, Invalid>) -> Option<T> {
+        result
+            .map_err(|invalid| faults.push(&self.pointer, invalid))
+            .ok()
+    }
+}
+
+/// An object whose fields are taken one by one; what nobody takes is unknown.
+#[derive(Debug)]
+pub struct Object<'a> {
+    pointer: String,
+    fields: Vec<(String, Node<'a>)>,
+}
+
+impl<'a> Object<'a> {
+    /// Takes a field that may be missing; `null` counts as missing.
+    pub fn optional(&mut self, name: &str) -> Option<Node<'a>> {
+        self.nullable(name).filter(|node| !node.is_null())
+    }
+
+    /// Takes a field that may be missing or `null`, where the two mean different things.
+    pub fn nullable(&mut self, name: &str) -> Option<Node<'a>> {
+        let at = self.fields.iter().position(|(known, _)| known == name)?;
+        Some(self.fields.swap_remove(at).1)
+    }
+
+    /// Takes a field that must be there.
+    pub fn required(&mut self, name: &str, faults: &mut Faults) -> Option<Node<'a>> {
+        let node = self.optional(name);
+        if node.is_none() {
+            faults.push(
+                format!("{}/{name}", self.pointer),
+                Invalid::new("required", format!("`{name}` is required.")),
+            );
+        }
+        node
+    }
+
+    /// Whether a field is there and has not been taken.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(known, _)| known == name)
+    }
+
+    /// Whatever has not been taken is a fault: a misspelt name must not be ignored in silence.
+    pub fn finish(self, faults: &mut Faults, known: &str) {
+        for (name, node) in self.fields {
+            let detail = format!("`{name}` is not known here; there are {known}.");
+            faults.push(node.pointer, Invalid::new("unknown_field", detail));
+        }
+    }
+}
+
+/// The entries of an object in the order of the text, repeated names included.
+struct Entries<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> serde::Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Entries<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let mut entries = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    entries.push((name, value));
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// Text with a bounded number of characters, not blank.
+///
+/// # Errors
+/// If it is blank or too long.
+pub fn prose(text: &str, most: usize) -> Result<String, Invalid> {
+    if text.trim().is_empty() {
+        return Err(Invalid::new("empty", "Must not be empty."));
+    }
+    if text.chars().count() > most {
+        return Err(Invalid::new(
+            "too_long",
+            format!("Must have at most {most} characters."),
+        ));
+    }
+    if text
+        .chars()
+        .any(|c| c.is_control() && c != '\n' && c != '\t')
+    {
+        return Err(Invalid::new(
+            "control_character",
+            "Must not contain control characters.",
+        ));
+    }
+    Ok(text.to_owned())
+}

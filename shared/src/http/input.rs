@@ -1,0 +1,6 @@
+//! From bodies to domain values, all faults at once.
+
+pub mod assignments;
+pub mod change;
+pub mod events;
+pub mod experiment;

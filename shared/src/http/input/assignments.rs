@@ -1,0 +1,91 @@
+//! The body of `POST /experiments/{id}/assignments`. Each row is accepted or refused by itself.
+
+use crate::domain::assignment::{Assignment, Source};
+use crate::domain::experiment::Experiment;
+use crate::domain::ids::{UserId, VariantKey};
+use crate::domain::time::Timestamp;
+use crate::domain::{Invalid, limits};
+use crate::http::body::{Faults, Node};
+use crate::http::problem::{Fault, Problem};
+
+/// Rows in the order in which they were sent, each valid or with what is wrong with it.
+pub type Read = Vec<Result<Assignment, Vec<Fault>>>;
+
+/// Reads the rows.
+///
+/// # Errors
+/// 422 if the envelope is wrong. What is wrong with a row is in its place in the list.
+pub fn read(text: &str, experiment: &Experiment, now: Timestamp) -> Result<Read, Problem> {
+    let mut faults = Faults::default();
+    let rows = Node::root(text).object(&mut faults).and_then(|mut body| {
+        let rows = body
+            .required("assignments", &mut faults)
+            .and_then(|node| node.array(&mut faults, limits::MAX_ASSIGNMENTS_PER_REQUEST));
+        body.finish(&mut faults, "assignments");
+        rows
+    });
+    let rows = faults.check(rows)?;
+    Ok(rows.iter().map(|row| one(row, experiment, now)).collect())
+}
+
+fn one(node: &Node<'_>, experiment: &Experiment, now: Timestamp) -> Result<Assignment, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let row = fields(node, experiment, now, &mut faults);
+    match row {
+        Some(row) if faults.is_empty() => Ok(row),
+        _ => Err(faults.into_vec()),
+    }
+}
+
+fn fields(
+    node: &Node<'_>,
+    experiment: &Experiment,
+    now: Timestamp,
+    faults: &mut Faults,
+) -> Option<Assignment> {
+    let mut fields = node.object(faults)?;
+    let user_id = fields
+        .required("user_id", faults)
+        .and_then(|node| node.text(faults, UserId::parse));
+    let variant = fields
+        .required("variant", faults)
+        .and_then(|node| node.text(faults, |text| known(text, experiment)));
+    let assigned_at = fields.required("assigned_at", faults).and_then(|node| {
+        node.text(faults, |text| {
+            let time = Timestamp::parse(text)?;
+            if time > now {
+                return Err(Invalid::new("in_the_future", "Must not lie in the future."));
+            }
+            Ok(time)
+        })
+    });
+    fields.finish(faults, "user_id, variant, assigned_at");
+    Some(Assignment {
+        user_id: user_id?,
+        experiment_id: experiment.id.clone(),
+        variant: variant?,
+        assigned_at: assigned_at?,
+        source: Source::Import,
+        experiment_version: experiment.version,
+    })
+}
+
+fn known(text: &str, experiment: &Experiment) -> Result<VariantKey, Invalid> {
+    let key = VariantKey::parse(text)?;
+    if experiment.variants.position(&key).is_some() {
+        return Ok(key);
+    }
+    let keys: Vec<_> = experiment
+        .variants
+        .as_slice()
+        .iter()
+        .map(|variant| format!("`{}`", variant.key))
+        .collect();
+    Err(Invalid::new(
+        "unknown_variant",
+        format!(
+            "There is no variant `{text}`; there are {}.",
+            keys.join(", ")
+        ),
+    ))
+}

@@ -1,0 +1,68 @@
+//! The body of `PATCH /experiments/{id}`.
+
+use super::experiment;
+use crate::domain::allocation;
+use crate::domain::change::Change;
+use crate::domain::experiment::Status;
+use crate::domain::time::Timestamp;
+use crate::http::body::{Faults, Node, Object};
+use crate::http::problem::Problem;
+
+const FIELDS: &str =
+    "name, description, status, variants, traffic_percent, metrics, starts_at, ends_at";
+
+/// Reads a change.
+///
+/// # Errors
+/// 422 with all faults.
+pub fn read(text: &str) -> Result<Change, Problem> {
+    let mut faults = Faults::default();
+    let change = fields(&Node::root(text), &mut faults);
+    faults.check(change)
+}
+
+fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
+    let mut body = body.object(faults)?;
+    let change = Change {
+        name: body
+            .optional("name")
+            .and_then(|node| experiment::name(&node, faults)),
+        description: removable(&mut body, "description", |node| {
+            experiment::description(node, faults)
+        }),
+        status: body
+            .optional("status")
+            .and_then(|node| node.choice(faults, &Status::ALL)),
+        variants: body
+            .optional("variants")
+            .and_then(|node| experiment::variants(&node, faults)),
+        traffic_percent: body
+            .optional("traffic_percent")
+            .and_then(|node| node.number(faults, allocation::percent)),
+        metrics: body
+            .optional("metrics")
+            .and_then(|node| experiment::metrics(&node, faults)),
+        starts_at: removable(&mut body, "starts_at", |node| {
+            node.text(faults, Timestamp::parse)
+        }),
+        ends_at: removable(&mut body, "ends_at", |node| {
+            node.text(faults, Timestamp::parse)
+        }),
+    };
+    body.finish(faults, FIELDS);
+    Some(change)
+}
+
+/// `null` takes an optional value away; a missing field leaves it.
+fn removable<T>(
+    body: &mut Object<'_>,
+    name: &str,
+    read: impl FnOnce(&Node<'_>) -> Option<T>,
+) -> Option<Option<T>> {
+    let node = body.nullable(name)?;
+    if node.is_null() {
+        Some(None)
+    } else {
+        read(&node).map(Some)
+    }
+}

@@ -1,0 +1,162 @@
+//! The body of `POST /events`: one event, or a batch. Each event is accepted or refused by itself.
+
+use crate::domain::decimal::Decimal;
+use crate::domain::event::{self, Event};
+use crate::domain::ids::{EventId, EventType, UserId};
+use crate::domain::time::Timestamp;
+use crate::domain::{Invalid, limits};
+use crate::http::body::{Faults, Node, Object};
+use crate::http::problem::{Fault, Problem};
+
+/// Events in the order in which they were sent, each valid or with what is wrong with it.
+pub type Read = Vec<Result<Event, Vec<Fault>>>;
+
+/// Reads one event or a batch.
+///
+/// # Errors
+/// 422 if the envelope, or an event sent by itself, is wrong. What is wrong with an event of a batch is in
+/// its place in the list.
+pub fn read(text: &str, received_at: Timestamp) -> Result<Read, Problem> {
+    let mut faults = Faults::default();
+    let root = Node::root(text);
+    let read = match root.object(&mut faults) {
+        Some(body) if body.has("events") => batch(body, received_at, &mut faults),
+        Some(body) => one(body, "", None, received_at)
+            .map(|event| vec![Ok(event)])
+            .map_err(|wrong| faults.extend(wrong))
+            .ok(),
+        None => None,
+    };
+    faults.check(read)
+}
+
+fn batch(mut body: Object<'_>, received_at: Timestamp, faults: &mut Faults) -> Option<Read> {
+    let sent_at = body
+        .optional("sent_at")
+        .map(|node| node.text(faults, Timestamp::parse));
+    let events = body
+        .required("events", faults)?
+        .array(faults, limits::MAX_EVENTS_PER_REQUEST);
+    body.finish(faults, "sent_at, events");
+    let sent_at = sent_at.map_or(Some(None), |time| time.map(Some))?;
+    let read = |node: Node<'_>| {
+        let mut faults = Faults::default();
+        match node.object(&mut faults) {
+            None => Err(faults.into_vec()),
+            Some(fields) if faults.is_empty() => one(fields, node.pointer(), sent_at, received_at),
+            Some(_) => Err(faults.into_vec()),
+        }
+    };
+    Some(events?.into_iter().map(read).collect())
+}
+
+fn one(
+    mut fields: Object<'_>,
+    pointer: &str,
+    sent_at: Option<Timestamp>,
+    received_at: Timestamp,
+) -> Result<Event, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = event(&mut fields, pointer, sent_at, received_at, &mut faults);
+    fields.finish(
+        &mut faults,
+        "user_id, type, timestamp, value, properties, event_id, sent_at",
+    );
+    match read {
+        Some(event) if faults.is_empty() => Ok(event),
+        _ => Err(faults.into_vec()),
+    }
+}
+
+fn event(
+    fields: &mut Object<'_>,
+    pointer: &str,
+    sent_at: Option<Timestamp>,
+    received_at: Timestamp,
+    faults: &mut Faults,
+) -> Option<Event> {
+    let user_id = fields
+        .required("user_id", faults)
+        .and_then(|node| node.text(faults, UserId::parse));
+    let event_type = fields
+        .required("type", faults)
+        .and_then(|node| node.text(faults, EventType::parse));
+    let value = fields
+        .optional("value")
+        .map(|node| node.number(faults, Decimal::parse));
+    let properties = fields
+        .optional("properties")
+        .map(|node| properties(&node, faults));
+    let id = fields
+        .optional("event_id")
+        .map(|node| node.text(faults, EventId::parse));
+    let own_sent_at = fields
+        .optional("sent_at")
+        .map(|node| node.text(faults, Timestamp::parse));
+    let sent_at = own_sent_at.map_or(Some(sent_at), |time| time.map(Some));
+    let time_pointer = format!("{pointer}/timestamp");
+    let timestamp = match fields.optional("timestamp") {
+        Some(node) => node.text(faults, Timestamp::parse).map(Some),
+        None if id.is_some() => Some(None),
+        None => {
+            let detail =
+                "`timestamp` is required, unless an `event_id` tells the event from others.";
+            faults.push(&time_pointer, Invalid::new("required", detail));
+            None
+        }
+    };
+    let (timestamp, sent_at) = (timestamp?, sent_at?);
+    let counted_at = event::counted_at(timestamp, sent_at, received_at)
+        .map_err(|invalid| faults.push(&time_pointer, invalid))
+        .ok()?;
+    let (user_id, event_type) = (user_id?, event_type?);
+    let value = value.map_or(Some(None), |value| value.map(Some))?;
+    let properties = properties.map_or(Some(None), |properties| properties.map(Some))?;
+    let id = match id {
+        Some(id) => id?,
+        None => event::derived_id(
+            &user_id,
+            &event_type,
+            timestamp?,
+            value,
+            properties.as_deref(),
+        ),
+    };
+    Some(Event {
+        id,
+        user_id,
+        event_type,
+        value,
+        properties,
+        timestamp,
+        counted_at,
+    })
+}
+
+/// Properties as compact JSON: proven to be readable again, and bounded in size.
+fn properties(node: &Node<'_>, faults: &mut Faults) -> Option<String> {
+    if node.raw().starts_with('{') {
+        match serde_json::from_str::<serde_json::Value>(node.raw()) {
+            Ok(value) => {
+                let compact = value.to_string();
+                if compact.len() <= limits::MAX_PROPERTIES_BYTES {
+                    return Some(compact);
+                }
+                let detail = format!(
+                    "May have at most {} bytes; these have {}.",
+                    limits::MAX_PROPERTIES_BYTES,
+                    compact.len()
+                );
+                faults.push(node.pointer(), Invalid::new("too_large", detail));
+            }
+            Err(_) => {
+                let detail =
+                    "Holds a number beyond 1e308 or a text with an impossible escape sequence.";
+                faults.push(node.pointer(), Invalid::new("unreadable", detail));
+            }
+        }
+    } else {
+        node.object(faults); // notes that it is no object
+    }
+    None
+}

@@ -1,0 +1,215 @@
+//! The body of `POST /experiments`, and the parts that it shares with a change.
+
+use crate::domain::allocation::{self, Variant, Variants};
+use crate::domain::experiment::{NewExperiment, Status};
+use crate::domain::ids::{EventType, ExperimentId, MetricKey, VariantKey};
+use crate::domain::metric::{Direction, Metric, MetricKind, MetricRole};
+use crate::domain::time::Timestamp;
+use crate::domain::{Invalid, limits};
+use crate::http::body::{Faults, Node, prose};
+use crate::http::problem::Problem;
+
+const FIELDS: &str = "name, description, id, status, variants, traffic_percent, metrics, starts_at, ends_at, hash_seed, shards";
+
+/// What the caller left to us to draw.
+pub struct Drawn {
+    /// The id, unless one is given.
+    pub id: ExperimentId,
+    /// The salt of the hash, unless one is given.
+    pub hash_seed: String,
+}
+
+/// Reads a new experiment.
+///
+/// # Errors
+/// 422 with all faults.
+pub fn read(text: &str, drawn: Drawn) -> Result<NewExperiment, Problem> {
+    let mut faults = Faults::default();
+    let new = fields(&Node::root(text), drawn, &mut faults);
+    faults.check(new)
+}
+
+fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExperiment> {
+    let mut body = body.object(faults)?;
+    let name = body
+        .required("name", faults)
+        .and_then(|node| name(&node, faults));
+    let description = body
+        .optional("description")
+        .and_then(|node| description(&node, faults));
+    let id = body
+        .optional("id")
+        .map(|node| node.text(faults, ExperimentId::parse));
+    let status = body.optional("status").map(|node| {
+        node.choice(
+            faults,
+            &[("draft", Status::Draft), ("running", Status::Running)],
+        )
+    });
+    let variants = body
+        .required("variants", faults)
+        .and_then(|node| variants(&node, faults));
+    let traffic_percent = body
+        .optional("traffic_percent")
+        .map(|node| node.number(faults, allocation::percent));
+    let metrics = body.optional("metrics").map(|node| metrics(&node, faults));
+    let starts_at = body
+        .optional("starts_at")
+        .map(|node| node.text(faults, Timestamp::parse));
+    let ends_node = body.optional("ends_at");
+    let ends_pointer = ends_node.as_ref().map(|node| node.pointer().to_owned());
+    let ends_at = ends_node.map(|node| node.text(faults, Timestamp::parse));
+    let hash_seed = body
+        .optional("hash_seed")
+        .map(|node| node.text(faults, |text| prose(text, limits::MAX_NAME_CHARS)));
+    let shards = body
+        .optional("shards")
+        .map(|node| node.number(faults, shards));
+    body.finish(faults, FIELDS);
+    if let (Some(Some(start)), Some(Some(end)), Some(pointer)) = (starts_at, ends_at, ends_pointer)
+        && end <= start
+    {
+        faults.push(
+            pointer,
+            Invalid::new(
+                "ends_before_start",
+                format!("The end must lie after the start, {start}."),
+            ),
+        );
+    }
+    Some(NewExperiment {
+        id: id.unwrap_or(Some(drawn.id))?,
+        name: name?,
+        description,
+        status: status.unwrap_or(Some(Status::Running))?,
+        variants: variants?,
+        traffic_percent: traffic_percent.unwrap_or(Some(100.0))?,
+        metrics: metrics.unwrap_or(Some(Vec::new()))?,
+        starts_at: starts_at.map_or(Some(None), |time| time.map(Some))?,
+        ends_at: ends_at.map_or(Some(None), |time| time.map(Some))?,
+        hash_seed: hash_seed.unwrap_or(Some(drawn.hash_seed))?,
+        shards: shards.unwrap_or(Some(limits::DEFAULT_SHARDS))?,
+    })
+}
+
+pub(super) fn name(node: &Node<'_>, faults: &mut Faults) -> Option<String> {
+    node.text(faults, |text| prose(text, limits::MAX_NAME_CHARS))
+}
+
+pub(super) fn description(node: &Node<'_>, faults: &mut Faults) -> Option<String> {
+    node.text(faults, |text| prose(text, limits::MAX_DESCRIPTION_CHARS))
+}
+
+pub(super) fn variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants> {
+    let elements = node.array(faults, limits::MAX_VARIANTS)?;
+    let read: Vec<_> = elements
+        .iter()
+        .map(|element| variant(element, faults))
+        .collect();
+    // Rules about the set are checked on what could be read, so that a wrong key does not hide a wrong sum.
+    let whole = read.iter().all(Option::is_some);
+    let variants = Variants::new(read.into_iter().flatten().collect());
+    match variants {
+        Ok(variants) if whole => Some(variants),
+        Ok(_) => None,
+        Err(wrong) => {
+            for (index, invalid) in wrong {
+                let about_one = index
+                    .filter(|_| whole)
+                    .and_then(|index| elements.get(index));
+                match about_one {
+                    Some(element) => faults.push(format!("{}/key", element.pointer()), invalid),
+                    None if whole || index.is_some() => faults.push(node.pointer(), invalid),
+                    None => {} // a sum or number that is wrong only because an element could not be read
+                }
+            }
+            None
+        }
+    }
+}
+
+fn variant(node: &Node<'_>, faults: &mut Faults) -> Option<Variant> {
+    let mut fields = node.object(faults)?;
+    let key = fields
+        .required("key", faults)
+        .and_then(|node| node.text(faults, VariantKey::parse));
+    let percent = fields
+        .required("percent", faults)
+        .and_then(|node| node.number(faults, allocation::percent));
+    let name = fields.optional("name").and_then(|node| name(&node, faults));
+    fields.finish(faults, "key, percent, name");
+    Some(Variant {
+        key: key?,
+        percent: percent?,
+        name,
+    })
+}
+
+pub(super) fn metrics(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Metric>> {
+    let elements = node.array(faults, limits::MAX_METRICS)?;
+    let read: Vec<_> = elements
+        .iter()
+        .map(|element| metric(element, faults))
+        .collect();
+    for (index, element) in elements.iter().enumerate() {
+        let Some(Some(metric)) = read.get(index) else {
+            continue;
+        };
+        if read[..index]
+            .iter()
+            .flatten()
+            .any(|earlier| earlier.key == metric.key)
+        {
+            let detail = format!(
+                "The key `{}` is used more than once; keys must be unique.",
+                metric.key
+            );
+            faults.push(
+                format!("{}/key", element.pointer()),
+                Invalid::new("duplicate_key", detail),
+            );
+        }
+    }
+    read.into_iter().collect()
+}
+
+fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
+    let mut fields = node.object(faults)?;
+    let key = fields
+        .required("key", faults)
+        .and_then(|node| node.text(faults, MetricKey::parse));
+    let kind = fields
+        .required("kind", faults)
+        .and_then(|node| node.choice(faults, &MetricKind::ALL));
+    let event_type = fields
+        .required("event_type", faults)
+        .and_then(|node| node.text(faults, EventType::parse));
+    let name = fields.optional("name").and_then(|node| name(&node, faults));
+    let role = fields
+        .optional("role")
+        .map(|node| node.choice(faults, &MetricRole::ALL));
+    let direction = fields
+        .optional("direction")
+        .map(|node| node.choice(faults, &Direction::ALL));
+    fields.finish(faults, "key, kind, event_type, name, role, direction");
+    Some(Metric {
+        key: key?,
+        kind: kind?,
+        event_type: event_type?,
+        name,
+        role: role.unwrap_or(Some(MetricRole::default()))?,
+        direction: direction.unwrap_or(Some(Direction::default()))?,
+    })
+}
+
+fn shards(text: &str) -> Result<u16, Invalid> {
+    text.parse()
+        .ok()
+        .filter(|shards| (1..=limits::MAX_SHARDS).contains(shards))
+        .ok_or_else(|| {
+            Invalid::new(
+                "out_of_range",
+                format!("Must be a whole number from 1 to {}.", limits::MAX_SHARDS),
+            )
+        })
+}

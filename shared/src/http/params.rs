@@ -1,0 +1,156 @@
+//! Parameters of the path and of the query.
+
+use super::Request;
+use super::body::Faults;
+use super::problem::Problem;
+use crate::domain::Invalid;
+use crate::domain::ids::{ExperimentId, UserId};
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+use percent_encoding::percent_decode_str;
+
+/// A parameter of the path, decoded exactly once.
+///
+/// A REST API hands its path over as the client encoded it, so a user id may hold `%2F`. Decoding the
+/// ready-made parameters would depend on whether they had been decoded before; the path itself, cut along
+/// the template of the route, does not.
+pub fn path<'r>(request: &'r Request, name: &str) -> Option<String> {
+    let RequestContext::ApiGatewayV1(context) = request.request_context_ref()? else {
+        return None;
+    };
+    let template = context.resource_path.as_deref()?;
+    let place = template.split('/').position(|segment| {
+        segment
+            .strip_prefix('{')
+            .and_then(|segment| segment.strip_suffix('}'))
+            == Some(name)
+    })?;
+    let raw: &'r str = request.raw_http_path();
+    let segment = raw.split('/').nth(place)?;
+    percent_decode_str(segment)
+        .decode_utf8()
+        .ok()
+        .map(|text| text.into_owned())
+}
+
+/// The experiment that the path names.
+///
+/// # Errors
+/// 404: what is no id names no experiment.
+pub fn experiment_id(request: &Request) -> Result<ExperimentId, Problem> {
+    let text = path(request, "id").unwrap_or_default();
+    ExperimentId::parse(&text).map_err(|_| Problem::unknown_experiment(&text))
+}
+
+/// The user that the path names.
+///
+/// # Errors
+/// 400 with what a user id may be.
+pub fn user_id(request: &Request) -> Result<UserId, Problem> {
+    let text = path(request, "user_id");
+    let parsed = text.as_deref().map_or_else(
+        || {
+            Err(Invalid::new(
+                "not_utf8",
+                "The user id in the path must be percent-encoded UTF-8.",
+            ))
+        },
+        UserId::parse,
+    );
+    parsed.map_err(|invalid| {
+        let mut faults = Faults::default();
+        faults.push("{user_id}", invalid);
+        Problem::bad_parameters(faults.into_vec())
+    })
+}
+
+/// The parameters of the query; each is given once, and what nobody asks for is a fault.
+pub struct Query {
+    values: Vec<(String, String)>,
+    faults: Faults,
+}
+
+impl Query {
+    /// Reads the query of a request that takes these parameters.
+    pub fn read(request: &Request, known: &[&str]) -> Self {
+        let mut query = Self {
+            values: Vec::new(),
+            faults: Faults::default(),
+        };
+        for (name, value) in request.query_string_parameters().iter() {
+            let pointer = format!("?{name}");
+            if !known.contains(&name) {
+                let detail = format!(
+                    "There is no parameter `{name}` here; there are {}.",
+                    known.join(", ")
+                );
+                query
+                    .faults
+                    .push(pointer, Invalid::new("unknown_parameter", detail));
+            } else if query.values.iter().any(|(other, _)| other == name) {
+                query.faults.push(
+                    pointer,
+                    Invalid::new("repeated_parameter", "May be given only once."),
+                );
+            } else {
+                query.values.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        query
+    }
+
+    /// A parameter that may be missing, given to `parse`; an empty one counts as missing.
+    pub fn optional<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        let (_, value) = self
+            .values
+            .iter()
+            .find(|(known, value)| known == name && !value.is_empty())?;
+        parse(value)
+            .map_err(|invalid| self.faults.push(format!("?{name}"), invalid))
+            .ok()
+    }
+
+    /// Notes that parameters do not fit each other.
+    pub fn fault(&mut self, name: &str, invalid: Invalid) {
+        self.faults.push(format!("?{name}"), invalid);
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// 400 with all faults.
+    pub fn finish(self) -> Result<(), Problem> {
+        if self.faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::bad_parameters(self.faults.into_vec()))
+        }
+    }
+}
+
+/// One of a list of names.
+///
+/// # Errors
+/// If it is none of them.
+pub fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<T, Invalid> {
+    move |text| {
+        choices
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, value)| *value)
+            .ok_or_else(|| {
+                let names: Vec<_> = choices
+                    .iter()
+                    .map(|(name, _)| format!("`{name}`"))
+                    .collect();
+                Invalid::new(
+                    "not_a_choice",
+                    format!("Must be one of {}.", names.join(", ")),
+                )
+            })
+    }
+}

@@ -1,0 +1,127 @@
+//! What a token opens, as the IAM policy that API Gateway wants.
+//!
+//! API Gateway keeps a policy for minutes and applies it to every method of the stage, whichever was
+//! called first. So a policy is a function of the grant alone: it lists everything that the grant opens.
+
+use super::routes::{ROUTES, Route};
+use crate::domain::access::{Grant, Scope};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The answer of a token authorizer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Authorization {
+    /// Names the token; it stands in access logs.
+    pub principal_id: String,
+    /// What it opens.
+    pub policy_document: PolicyDocument,
+    /// Handed to the function. Values are text: API Gateway takes nothing nested.
+    pub context: BTreeMap<&'static str, String>,
+}
+
+/// An IAM policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PolicyDocument {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    action: Vec<&'static str>,
+    effect: &'static str,
+    resource: Vec<String>,
+}
+
+/// Name of the context value that holds the scopes.
+pub const SCOPES: &str = "scopes";
+/// Name of the context value that holds the token's name.
+pub const TOKEN_NAME: &str = "token_name";
+
+impl Authorization {
+    /// What a grant opens in the stage that a method ARN lies in
+    /// (`arn:aws:execute-api:region:account:api/stage/METHOD/path`). The rest of the ARN has no influence.
+    pub fn new(grant: &Grant, method_arn: &str) -> Self {
+        let stage: String = method_arn
+            .splitn(3, '/')
+            .take(2)
+            .collect::<Vec<_>>()
+            .join("/");
+        let arns = |patterns: Vec<String>| {
+            patterns
+                .into_iter()
+                .map(|pattern| format!("{stage}/{pattern}"))
+                .collect()
+        };
+        let statement = |effect, patterns| Statement {
+            action: vec!["execute-api:Invoke"], // in full: `sam local` knows no wildcard here
+            effect,
+            resource: arns(patterns),
+        };
+        let allowed = open(&grant.scopes);
+        let mut statements = Vec::new();
+        if !allowed.is_empty() {
+            statements.push(statement("Allow", allowed));
+        }
+        // An empty policy would be malformed, and a wildcard in one route's pattern may cover another's.
+        let denied = if grant.scopes.is_empty() {
+            vec!["*".to_owned()]
+        } else {
+            covered(&grant.scopes)
+        };
+        if !denied.is_empty() {
+            statements.push(statement("Deny", denied));
+        }
+        let scopes: Vec<_> = grant.scopes.iter().map(|scope| scope.name()).collect();
+        Self {
+            principal_id: grant.token_id.clone(),
+            policy_document: PolicyDocument {
+                version: "2012-10-17",
+                statement: statements,
+            },
+            context: BTreeMap::from([(SCOPES, scopes.join(" ")), (TOKEN_NAME, grant.name.clone())]),
+        }
+    }
+}
+
+/// Patterns of the routes that the scopes open.
+fn open(scopes: &BTreeSet<Scope>) -> Vec<String> {
+    ROUTES
+        .iter()
+        .filter(|route| is_open(route, scopes))
+        .map(Route::pattern)
+        .collect()
+}
+
+/// Patterns of routes that the scopes do not open but that a pattern of an open one covers:
+/// `GET/experiments/*` would let `GET/experiments/{id}/assignment/{user_id}` through.
+fn covered(scopes: &BTreeSet<Scope>) -> Vec<String> {
+    let open = open(scopes);
+    let is_covered = |pattern: &String| open.iter().any(|wider| covers(wider, pattern));
+    ROUTES
+        .iter()
+        .filter(|route| route.scope.is_some() && !is_open(route, scopes))
+        .map(Route::pattern)
+        .filter(is_covered)
+        .collect()
+}
+
+fn is_open(route: &Route, scopes: &BTreeSet<Scope>) -> bool {
+    route.scope.is_some_and(|scope| scopes.contains(&scope))
+}
+
+/// Whether a pattern with `*` matches a text, as IAM does it: a star stands for anything, slashes included.
+fn covers(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, rest)) => text.strip_prefix(head).is_some_and(|text| {
+            text.char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .any(|at| covers(rest, &text[at..]))
+        }),
+    }
+}

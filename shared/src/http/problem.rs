@@ -1,0 +1,253 @@
+//! Failures as callers see them: RFC 9457 problem details with a stable code.
+
+use super::Response;
+use crate::domain::{Invalid, fold};
+use crate::store::StoreError;
+use lambda_http::{Body, http::StatusCode, http::header};
+use serde::Serialize;
+
+/// A request that cannot be served, and why.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<Fault>,
+    /// For the log only.
+    cause: Option<String>,
+}
+
+/// One fault of the input: where, what, and how to mend it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fault {
+    /// RFC 6901 pointer into the body, or `?name` of a query parameter, or `header`.
+    pub pointer: String,
+    /// Stable and machine-readable.
+    pub code: &'static str,
+    /// A sentence.
+    pub detail: String,
+}
+
+impl Fault {
+    /// The fault of the value at a place.
+    pub fn at(pointer: impl Into<String>, invalid: Invalid) -> Self {
+        Self {
+            pointer: pointer.into(),
+            code: invalid.code,
+            detail: invalid.detail,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    errors: &'a [Fault],
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            cause: None,
+        }
+    }
+
+    /// 400: cannot even be read.
+    pub fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// 422: can be read, but not accepted; all faults at once.
+    pub fn invalid(errors: Vec<Fault>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] => format!("One value is not acceptable. {}", only.detail),
+            many => format!("{} values are not acceptable; see `errors`.", many.len()),
+        };
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+        }
+    }
+
+    /// 400: a query parameter, path parameter or header is wrong; all faults at once.
+    pub fn bad_parameters(errors: Vec<Fault>) -> Self {
+        Self {
+            errors,
+            ..Self::new(
+                StatusCode::BAD_REQUEST,
+                "bad_parameters",
+                "A parameter is not acceptable; see `errors`.",
+            )
+        }
+    }
+
+    /// 403: a valid token without the scope.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 404.
+    pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// 404 for an experiment id.
+    pub fn unknown_experiment(id: &str) -> Self {
+        Self::not_found(
+            "experiment_not_found",
+            format!("There is no experiment `{id}`."),
+        )
+    }
+
+    /// 409: does not fit the current state; with the parts that do not fit.
+    pub fn conflict(code: &'static str, detail: impl Into<String>, errors: Vec<Fault>) -> Self {
+        Self {
+            errors,
+            ..Self::new(StatusCode::CONFLICT, code, detail)
+        }
+    }
+
+    /// 412: the caller's version is not the current one.
+    pub fn stale(current: u64) -> Self {
+        let detail = format!(
+            "The experiment has changed in the meantime and is at version {current}. Read it again, look at the \
+             difference, and send `If-Match: \"{current}\"`."
+        );
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail)
+    }
+
+    /// 428: a change without `If-Match`.
+    pub fn precondition_required() -> Self {
+        let detail = "Send the `ETag` of the version that you are changing in `If-Match`, so that no change of \
+                      somebody else is lost.";
+        Self::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "if_match_required",
+            detail,
+        )
+    }
+
+    /// 413.
+    pub fn too_large(limit: usize) -> Self {
+        let detail = format!("The body may have at most {limit} bytes; send less at a time.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    }
+
+    /// 415.
+    pub fn unsupported_media_type(sent: &str) -> Self {
+        let detail = format!(
+            "The body must be JSON with `Content-Type: application/json`; this is `{sent}`."
+        );
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            detail,
+        )
+    }
+
+    /// 500, with the cause for the log.
+    pub fn internal(cause: impl Into<String>) -> Self {
+        let detail = "Something failed on our side. The request id leads to the log.";
+        Self {
+            cause: Some(cause.into()),
+            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+        }
+    }
+
+    /// The status it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What only the log is told.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The answer.
+    pub fn respond(&self, request_id: &str) -> Response {
+        let document = Document {
+            r#type: format!("urn:assay:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id,
+            errors: &self.errors,
+        };
+        let body = serde_json::to_string(&document).unwrap_or_default();
+        let mut response = Response::new(Body::Text(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(
+            header::CACHE_CONTROL,
+            header::HeaderValue::from_static("no-store"),
+        );
+        if matches!(
+            self.status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let cause = Some(error.to_string());
+        match error {
+            StoreError::Throttled(_) => {
+                let detail = "More requests than the database takes at this moment. Repeat the request; nothing is counted twice.";
+                Self {
+                    cause,
+                    ..Self::new(StatusCode::TOO_MANY_REQUESTS, "throttled", detail)
+                }
+            }
+            StoreError::Unavailable(_) | StoreError::Contended(_) => {
+                let detail = "The database did not answer in time. Repeat the request; nothing is counted twice.";
+                Self {
+                    cause,
+                    ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+                }
+            }
+            StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<fold::Overflow> for Problem {
+    fn from(error: fold::Overflow) -> Self {
+        let detail =
+            "The values of a metric add up to more than 38 digits hold; they are not measurements.";
+        Self {
+            cause: Some(error.to_string()),
+            ..Self::conflict("overflow", detail, Vec::new())
+        }
+    }
+}
+
+impl From<getrandom::Error> for Problem {
+    fn from(error: getrandom::Error) -> Self {
+        Self::internal(error.to_string())
+    }
+}

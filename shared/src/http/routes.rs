@@ -1,0 +1,87 @@
+//! Every route with the scope that opens it. A test compares this table with `template.yaml`.
+
+use crate::domain::access::Scope;
+
+/// A way into the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The function that serves it: its folder, package and binary.
+    pub function: &'static str,
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path as in the template, with `{name}` for a parameter.
+    pub path: &'static str,
+    /// What a token needs; none: no token at all.
+    pub scope: Option<Scope>,
+}
+
+const fn route(
+    function: &'static str,
+    method: &'static str,
+    path: &'static str,
+    scope: Option<Scope>,
+) -> Route {
+    Route {
+        function,
+        method,
+        path,
+        scope,
+    }
+}
+
+/// All routes.
+pub const ROUTES: [Route; 9] = [
+    route("health", "GET", "/health", None),
+    route(
+        "create-experiment",
+        "POST",
+        "/experiments",
+        Some(Scope::Manage),
+    ),
+    route("list-experiments", "GET", "/experiments", Some(Scope::Read)),
+    route(
+        "get-experiment",
+        "GET",
+        "/experiments/{id}",
+        Some(Scope::Read),
+    ),
+    route(
+        "change-experiment",
+        "PATCH",
+        "/experiments/{id}",
+        Some(Scope::Manage),
+    ),
+    route(
+        "assign",
+        "GET",
+        "/experiments/{id}/assignment/{user_id}",
+        Some(Scope::Assign),
+    ),
+    route(
+        "import-assignments",
+        "POST",
+        "/experiments/{id}/assignments",
+        Some(Scope::Manage),
+    ),
+    route("record-events", "POST", "/events", Some(Scope::Track)),
+    route(
+        "get-results",
+        "GET",
+        "/experiments/{id}/results",
+        Some(Scope::Read),
+    ),
+];
+
+impl Route {
+    /// The path as a pattern of an IAM resource: every parameter is a `*`.
+    pub fn pattern(&self) -> String {
+        let segments = self.path.split('/').map(|segment| {
+            if segment.starts_with('{') {
+                "*"
+            } else {
+                segment
+            }
+        });
+        format!("{}{}", self.method, segments.collect::<Vec<_>>().join("/"))
+    }
+}

@@ -1,0 +1,26 @@
+//! DynamoDB: every read and write of the platform, and nothing else.
+//!
+//! One file per table, the keys of all of them in [`keys`]. No scan anywhere. First writes win by
+//! conditional puts that return the winner, so a race costs no second read.
+
+pub mod assignments;
+pub mod client;
+pub mod cursor;
+pub mod error;
+pub mod events;
+pub mod experiments;
+pub mod keys;
+pub mod tokens;
+pub mod usage;
+
+pub use client::{Store, Tables};
+pub use error::StoreError;
+
+/// What became of a first-write-wins put.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FirstWrite<T> {
+    /// It was the first.
+    Stored,
+    /// Another was there before, and stays.
+    Existing(T),
+}

@@ -1,0 +1,170 @@
+//! Who is in which variant: the first write wins, for good.
+
+use super::keys::{self, assignments as key};
+use super::{FirstWrite, Store, StoreError};
+use crate::domain::assignment::Assignment;
+use crate::domain::ids::{ExperimentId, UserId, VariantKey};
+use crate::domain::time::Timestamp;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+};
+use futures::Stream;
+use serde::Deserialize;
+use std::collections::HashMap;
+
+/// An assignment as its experiment's index shows it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct IndexedAssignment {
+    /// Who.
+    pub user_id: UserId,
+    /// Which variant.
+    pub variant: VariantKey,
+    /// Since when.
+    pub assigned_at: Timestamp,
+}
+
+impl Store {
+    /// The user's assignment, read at half the price: one that was made a moment ago may be missing, and
+    /// is then found by [`Store::assign_first`].
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn assignment(
+        &self,
+        user: &UserId,
+        experiment: &ExperimentId,
+    ) -> Result<Option<Assignment>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.assignments)
+            .key(key::USER_ID, AttributeValue::S(user.to_string()))
+            .key(
+                key::EXPERIMENT_ID,
+                AttributeValue::S(experiment.to_string()),
+            )
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        self.usage.read(answer.consumed_capacity());
+        Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// Stores an assignment unless the user has one; the one that was there comes back in the same call.
+    ///
+    /// # Errors
+    /// If the database fails; a repeat is safe.
+    pub async fn assign_first(
+        &self,
+        assignment: &Assignment,
+        shards: u16,
+    ) -> Result<FirstWrite<Assignment>, StoreError> {
+        let shard = keys::shard_of(&assignment.user_id, shards);
+        let mut item: HashMap<String, AttributeValue> = serde_dynamo::to_item(assignment)?;
+        let shard = keys::experiment_shard(&assignment.experiment_id, shard);
+        item.insert(key::EXPERIMENT_SHARD.to_owned(), AttributeValue::S(shard));
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.tables.assignments)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#user)")
+            .expression_attribute_names("#user", key::USER_ID)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.usage.wrote(answer.consumed_capacity());
+                Ok(FirstWrite::Stored)
+            }
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed))
+                    if failed.item.is_some() =>
+                {
+                    let item = failed.item.clone().unwrap_or_default();
+                    Ok(FirstWrite::Existing(serde_dynamo::from_item(item)?))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// All assignments of a user, the newest included: an event may follow its assignment within milliseconds.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn assignments_of(&self, user: &UserId) -> Result<Vec<Assignment>, StoreError> {
+        let mut all = Vec::new();
+        let mut from = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.tables.assignments)
+                .key_condition_expression("#user = :user")
+                .expression_attribute_names("#user", key::USER_ID)
+                .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
+                .consistent_read(true)
+                .set_exclusive_start_key(from)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await?;
+            self.usage.read(answer.consumed_capacity());
+            let items: Vec<Assignment> =
+                serde_dynamo::from_items(answer.items.unwrap_or_default())?;
+            all.extend(items);
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Assignments of one index shard in the order of their time, before an instant if one is given, page by page.
+    pub fn assignments_in_shard(
+        &self,
+        experiment: &ExperimentId,
+        shard: u16,
+        before: Option<Timestamp>,
+    ) -> impl Stream<Item = Result<Vec<IndexedAssignment>, StoreError>> + use<'_> {
+        let partition = keys::experiment_shard(experiment, shard);
+        futures::stream::try_unfold(super::cursor::Pages::First, move |pages| {
+            let partition = partition.clone();
+            async move {
+                let Some(start) = pages.start() else {
+                    return Ok(None);
+                };
+                let mut query = self
+                    .client
+                    .query()
+                    .table_name(&self.tables.assignments)
+                    .index_name(key::BY_EXPERIMENT)
+                    .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
+                    .expression_attribute_values(":shard", AttributeValue::S(partition))
+                    .projection_expression("user_id, variant, assigned_at")
+                    .set_exclusive_start_key(start)
+                    .return_consumed_capacity(ReturnConsumedCapacity::Total);
+                query = match before {
+                    None => query.key_condition_expression("#shard = :shard"),
+                    Some(before) => query
+                        .key_condition_expression("#shard = :shard AND #at < :before")
+                        .expression_attribute_names("#at", key::ASSIGNED_AT)
+                        .expression_attribute_values(
+                            ":before",
+                            AttributeValue::S(before.to_string()),
+                        ),
+                };
+                let answer = query.send().await?;
+                self.usage.read(answer.consumed_capacity());
+                let items = serde_dynamo::from_items(answer.items.unwrap_or_default())?;
+                Ok(Some((
+                    items,
+                    super::cursor::Pages::after(answer.last_evaluated_key),
+                )))
+            }
+        })
+    }
+}

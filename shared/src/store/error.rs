@@ -1,0 +1,71 @@
+//! What can go wrong between us and DynamoDB, reduced to what a caller can do about it.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+/// A failed storage operation.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// More traffic than the table takes at this moment; it passes.
+    #[error("the database is throttling: {0}")]
+    Throttled(String),
+    /// No answer in time, or a fault on the other side; trying again is safe, since first writes win.
+    #[error("the database does not answer: {0}")]
+    Unavailable(String),
+    /// Two writers met on the same item; trying again is safe.
+    #[error("the item was changed at the same moment: {0}")]
+    Contended(String),
+    /// The request was refused: a table that is missing, a permission, a wrong key. Somebody must look.
+    #[error("the database refused the request: {0}")]
+    Refused(String),
+    /// A stored item cannot be read. Somebody must look.
+    #[error("a stored item is damaged: {0}")]
+    Corrupt(String),
+}
+
+const THROTTLES: [&str; 4] = [
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+];
+
+impl<E> From<SdkError<E>> for StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: SdkError<E>) -> Self {
+        let text = aws_sdk_dynamodb::error::DisplayErrorContext(&error).to_string();
+        let SdkError::ServiceError(service) = &error else {
+            return Self::Unavailable(text);
+        };
+        match service.err().code() {
+            Some(code) if THROTTLES.contains(&code) => Self::Throttled(text),
+            Some("TransactionConflictException" | "TransactionInProgressException") => {
+                Self::Contended(text)
+            }
+            _ if service.raw().status().is_server_error() => Self::Unavailable(text),
+            _ => Self::Refused(text),
+        }
+    }
+}
+
+impl From<serde_dynamo::Error> for StoreError {
+    fn from(error: serde_dynamo::Error) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}
+
+/// Why a transaction was cancelled, reduced the same way. `ConditionalCheckFailed` is an outcome and is
+/// looked for by the caller first.
+pub(super) fn cancelled(reasons: &[aws_sdk_dynamodb::types::CancellationReason]) -> StoreError {
+    let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason.code()).collect();
+    let text = format!("transaction cancelled: {}", codes.join(", "));
+    let any = |code: &str| codes.contains(&code);
+    if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
+        StoreError::Throttled(text)
+    } else if any("TransactionConflict") {
+        StoreError::Contended(text)
+    } else {
+        StoreError::Refused(text)
+    }
+}

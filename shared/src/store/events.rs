@@ -1,0 +1,283 @@
+//! Events: stored once for each experiment that they count for, the first write wins.
+
+use super::cursor::Pages;
+use super::keys::{self, events as key};
+use super::{FirstWrite, Store, StoreError};
+use crate::domain::decimal::Decimal;
+use crate::domain::event::Event;
+use crate::domain::ids::{EventId, EventType, ExperimentId, UserId};
+use crate::domain::time::Timestamp;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+};
+use futures::Stream;
+use std::collections::HashMap;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// An event as its experiment's index shows it.
+#[derive(Debug, Clone)]
+pub struct IndexedEvent {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Its kind.
+    pub event_type: EventType,
+    /// Its value, if it has one.
+    pub value: Option<Decimal>,
+    /// When it counts.
+    pub counted_at: Timestamp,
+    /// Its id, which orders events of equal time.
+    pub id: EventId,
+}
+
+/// The experiment, with its number of shards, that an event is stored for; none: it counts for no experiment.
+pub type Destination<'a> = Option<(&'a ExperimentId, u16)>;
+
+/// A stored event that was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EarlierEvent {
+    /// When it counts. A corrected time differs from one retry to the next; the first stays.
+    pub counted_at: Timestamp,
+    /// When the request that stored it was received.
+    pub received_at: Timestamp,
+}
+
+impl Store {
+    /// Stores an event for one experiment, or for none, unless it is there already.
+    ///
+    /// # Errors
+    /// If the database fails; a repeat is safe.
+    pub async fn record_first(
+        &self,
+        event: &Event,
+        destination: Destination<'_>,
+        received_at: Timestamp,
+    ) -> Result<FirstWrite<EarlierEvent>, StoreError> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.tables.events)
+            .set_item(Some(item_of(event, destination, received_at)))
+            .condition_expression("attribute_not_exists(#user)")
+            .expression_attribute_names("#user", key::USER_ID)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.usage.wrote(answer.consumed_capacity());
+                Ok(FirstWrite::Stored)
+            }
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    let earlier = failed
+                        .item()
+                        .ok_or_else(|| missing("the item that was there"))?;
+                    earlier_event_of(earlier).map(FirstWrite::Existing)
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// The same event as it was stored when it counted for no experiment, if it ever was.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn event_without_experiment(
+        &self,
+        user: &UserId,
+        event: &EventId,
+    ) -> Result<Option<EarlierEvent>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.events)
+            .key(key::USER_ID, AttributeValue::S(user.to_string()))
+            .key(
+                key::EXPERIMENT_EVENT,
+                AttributeValue::S(keys::experiment_event(None, event)),
+            )
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        self.usage.read(answer.consumed_capacity());
+        answer.item().map(earlier_event_of).transpose()
+    }
+
+    /// All events of a user, each once, whichever experiments they count for; the newest included.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn events_of(&self, user: &UserId) -> Result<Vec<Event>, StoreError> {
+        let mut all = HashMap::new();
+        let mut pages = Pages::First;
+        while let Some(start) = pages.start() {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.tables.events)
+                .key_condition_expression("#user = :user")
+                .expression_attribute_names("#user", key::USER_ID)
+                .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await?;
+            self.usage.read(answer.consumed_capacity());
+            for item in answer.items() {
+                let event = event_of(item)?;
+                all.insert(event.id.clone(), event);
+            }
+            pages = Pages::after(answer.last_evaluated_key);
+        }
+        Ok(all.into_values().collect())
+    }
+
+    /// Events of one index shard in the order in which they count, within a window of time, page by page.
+    pub fn events_in_shard(
+        &self,
+        experiment: &ExperimentId,
+        shard: u16,
+        from: Option<Timestamp>,
+        before: Option<Timestamp>,
+    ) -> impl Stream<Item = Result<Vec<IndexedEvent>, StoreError>> + use<'_> {
+        let partition = keys::experiment_shard(experiment, shard);
+        // The sort key goes on with `#` and the event's id, so a bare time sorts before all events of that time.
+        let from = from.unwrap_or(Timestamp::MIN).to_string();
+        let before = before.map_or_else(|| "~".to_owned(), |before| before.to_string());
+        futures::stream::try_unfold(Pages::First, move |pages| {
+            let (partition, from, before) = (partition.clone(), from.clone(), before.clone());
+            async move {
+                let Some(start) = pages.start() else {
+                    return Ok(None);
+                };
+                let answer = self
+                    .client
+                    .query()
+                    .table_name(&self.tables.events)
+                    .index_name(key::BY_EXPERIMENT)
+                    .key_condition_expression("#shard = :shard AND #at BETWEEN :from AND :before")
+                    .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
+                    .expression_attribute_names("#at", key::COUNTED_AT_EVENT)
+                    .expression_attribute_names("#value", "value")
+                    .expression_attribute_values(":shard", AttributeValue::S(partition))
+                    .expression_attribute_values(":from", AttributeValue::S(from))
+                    .expression_attribute_values(":before", AttributeValue::S(before))
+                    .projection_expression("user_id, event_type, #value, #at")
+                    .set_exclusive_start_key(start)
+                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                    .send()
+                    .await?;
+                self.usage.read(answer.consumed_capacity());
+                let events: Result<Vec<_>, _> =
+                    answer.items().iter().map(indexed_event_of).collect();
+                Ok(Some((events?, Pages::after(answer.last_evaluated_key))))
+            }
+        })
+    }
+}
+
+fn item_of(event: &Event, destination: Destination<'_>, received_at: Timestamp) -> Item {
+    let text = |text: &dyn ToString| AttributeValue::S(text.to_string());
+    let experiment = destination.map(|(experiment, _)| experiment);
+    let mut item = Item::from([
+        (key::USER_ID.to_owned(), text(&event.user_id)),
+        (
+            key::EXPERIMENT_EVENT.to_owned(),
+            text(&keys::experiment_event(experiment, &event.id)),
+        ),
+        ("event_id".to_owned(), text(&event.id)),
+        ("event_type".to_owned(), text(&event.event_type)),
+        ("counted_at".to_owned(), text(&event.counted_at)),
+        ("received_at".to_owned(), text(&received_at)),
+    ]);
+    if let Some((experiment, shards)) = destination {
+        let shard = keys::experiment_shard(experiment, keys::shard_of(&event.user_id, shards));
+        item.insert(key::EXPERIMENT_SHARD.to_owned(), text(&shard));
+        let position = keys::counted_at_event(event.counted_at, &event.id);
+        item.insert(key::COUNTED_AT_EVENT.to_owned(), text(&position));
+    }
+    if let Some(timestamp) = event.timestamp {
+        item.insert("timestamp".to_owned(), text(&timestamp));
+    }
+    if let Some(value) = event.value {
+        item.insert("value".to_owned(), AttributeValue::N(value.to_string()));
+    }
+    if let Some(properties) = &event.properties {
+        item.insert("properties".to_owned(), text(properties));
+    }
+    item
+}
+
+fn earlier_event_of(item: &Item) -> Result<EarlierEvent, StoreError> {
+    Ok(EarlierEvent {
+        counted_at: parsed(item, "counted_at", Timestamp::parse)?,
+        received_at: parsed(item, "received_at", Timestamp::parse)?,
+    })
+}
+
+fn event_of(item: &Item) -> Result<Event, StoreError> {
+    Ok(Event {
+        id: parsed(item, "event_id", EventId::parse)?,
+        user_id: parsed(item, key::USER_ID, UserId::parse)?,
+        event_type: parsed(item, "event_type", EventType::parse)?,
+        value: value_of(item)?,
+        properties: item
+            .get("properties")
+            .and_then(|text| text.as_s().ok().cloned()),
+        timestamp: item
+            .contains_key("timestamp")
+            .then(|| parsed(item, "timestamp", Timestamp::parse))
+            .transpose()?,
+        counted_at: parsed(item, "counted_at", Timestamp::parse)?,
+    })
+}
+
+fn indexed_event_of(item: &Item) -> Result<IndexedEvent, StoreError> {
+    let position = item
+        .get(key::COUNTED_AT_EVENT)
+        .and_then(|position| position.as_s().ok())
+        .and_then(|position| position.split_once('#'));
+    let Some((counted_at, id)) = position else {
+        return Err(missing(key::COUNTED_AT_EVENT));
+    };
+    let damaged = |error: crate::domain::Invalid| StoreError::Corrupt(error.detail);
+    Ok(IndexedEvent {
+        user_id: parsed(item, key::USER_ID, UserId::parse)?,
+        event_type: parsed(item, "event_type", EventType::parse)?,
+        value: value_of(item)?,
+        counted_at: Timestamp::parse(counted_at).map_err(damaged)?,
+        id: EventId::parse(id).map_err(damaged)?,
+    })
+}
+
+fn value_of(item: &Item) -> Result<Option<Decimal>, StoreError> {
+    let Some(value) = item.get("value") else {
+        return Ok(None);
+    };
+    let text = value.as_n().map_err(|_| missing("a number in value"))?;
+    Decimal::parse(text)
+        .map(Some)
+        .map_err(|error| StoreError::Corrupt(error.detail))
+}
+
+fn parsed<T>(
+    item: &Item,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, crate::domain::Invalid>,
+) -> Result<T, StoreError> {
+    let text = item
+        .get(name)
+        .and_then(|value| value.as_s().ok())
+        .ok_or_else(|| missing(name))?;
+    parse(text).map_err(|error| StoreError::Corrupt(format!("{name}: {error}")))
+}
+
+fn missing(name: &str) -> StoreError {
+    StoreError::Corrupt(format!("an event lacks {name}"))
+}

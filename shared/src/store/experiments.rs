@@ -1,0 +1,271 @@
+//! Definitions and their audit trail.
+
+use super::error::cancelled;
+use super::keys::{self, experiments as key};
+use super::{Store, StoreError};
+use crate::domain::experiment::{Experiment, Status};
+use crate::domain::ids::ExperimentId;
+use crate::domain::time::Timestamp;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// A definition as stored: the keys, what the index needs, and the experiment itself.
+#[derive(Serialize, Deserialize)]
+struct DefinitionItem {
+    experiment_id: ExperimentId,
+    record: String,
+    status: Status,
+    created_at_id: String,
+    version: u64,
+    /// What was asked for at creation; a repeat with the same key must ask for the same.
+    creation_digest: String,
+    definition: Experiment,
+}
+
+/// A line of the audit trail: who made which version, and what it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditRecord {
+    experiment_id: ExperimentId,
+    record: String,
+    /// When.
+    pub at: Timestamp,
+    /// Which token.
+    pub by: String,
+    /// The definition from then on.
+    pub definition: Experiment,
+}
+
+/// What became of a creation.
+#[derive(Debug)]
+pub enum Creation {
+    /// It is stored.
+    Created,
+    /// The id is taken: by this experiment, created by a request with this digest.
+    Taken {
+        /// The experiment as it is now.
+        experiment: Box<Experiment>,
+        /// Digest of the request that created it.
+        creation_digest: String,
+    },
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page {
+    /// Newest first.
+    pub experiments: Vec<Experiment>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<String>,
+}
+
+impl Store {
+    /// Stores a new experiment and the first line of its audit trail, both or neither.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing was stored, or a repeat finds it [`Creation::Taken`].
+    pub async fn create_experiment(
+        &self,
+        experiment: &Experiment,
+        creation_digest: &str,
+        by: &str,
+    ) -> Result<Creation, StoreError> {
+        let put = self
+            .definition_put(experiment, creation_digest)?
+            .condition_expression("attribute_not_exists(#id)")
+            .expression_attribute_names("#id", key::EXPERIMENT_ID)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match self.write_with_audit(put, experiment, by).await? {
+            None => Ok(Creation::Created),
+            Some(item) => {
+                let item: DefinitionItem = serde_dynamo::from_item(item)?;
+                Ok(Creation::Taken {
+                    experiment: Box::new(item.definition),
+                    creation_digest: item.creation_digest,
+                })
+            }
+        }
+    }
+
+    /// Replaces an experiment by its next version, and notes it in the audit trail, both or neither.
+    /// False if somebody else changed it first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn change_experiment(
+        &self,
+        after: &Experiment,
+        creation_digest: &str,
+        by: &str,
+    ) -> Result<bool, StoreError> {
+        let put = self
+            .definition_put(after, creation_digest)?
+            .condition_expression("version = :before")
+            .expression_attribute_values(
+                ":before",
+                AttributeValue::N((after.version - 1).to_string()),
+            )
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(self.write_with_audit(put, after, by).await?.is_none())
+    }
+
+    fn definition_put(
+        &self,
+        experiment: &Experiment,
+        creation_digest: &str,
+    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StoreError> {
+        let item: Item = serde_dynamo::to_item(DefinitionItem {
+            experiment_id: experiment.id.clone(),
+            record: key::DEFINITION.to_owned(),
+            status: experiment.status,
+            created_at_id: keys::created_at_id(experiment.created_at, &experiment.id),
+            version: experiment.version,
+            creation_digest: creation_digest.to_owned(),
+            definition: experiment.clone(),
+        })?;
+        Ok(Put::builder()
+            .table_name(&self.tables.experiments)
+            .set_item(Some(item)))
+    }
+
+    /// Both puts in one transaction. The definition's item as it stands, if its condition failed.
+    async fn write_with_audit(
+        &self,
+        definition: aws_sdk_dynamodb::types::builders::PutBuilder,
+        experiment: &Experiment,
+        by: &str,
+    ) -> Result<Option<Item>, StoreError> {
+        let audit: Item = serde_dynamo::to_item(AuditRecord {
+            experiment_id: experiment.id.clone(),
+            record: keys::audit_record(experiment.version),
+            at: experiment.updated_at,
+            by: by.to_owned(),
+            definition: experiment.clone(),
+        })?;
+        let audit = Put::builder()
+            .table_name(&self.tables.experiments)
+            .set_item(Some(audit));
+        let action = |put: aws_sdk_dynamodb::types::builders::PutBuilder| {
+            put.build()
+                .map(|put| TransactWriteItem::builder().put(put).build())
+                .map_err(|error| StoreError::Corrupt(error.to_string()))
+        };
+        let answer = self
+            .client
+            .transact_write_items()
+            .transact_items(action(definition)?)
+            .transact_items(action(audit)?)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                for capacity in answer.consumed_capacity() {
+                    self.usage.wrote(Some(capacity));
+                }
+                Ok(None)
+            }
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancel)) => {
+                    let reasons = cancel.cancellation_reasons();
+                    let taken = reasons
+                        .first()
+                        .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
+                        .and_then(|reason| reason.item().cloned());
+                    taken.map_or_else(|| Err(cancelled(reasons)), |item| Ok(Some(item)))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// The experiment as it is. `fresh`: read the newest at twice the price.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn experiment(
+        &self,
+        id: &ExperimentId,
+        fresh: bool,
+    ) -> Result<Option<Experiment>, StoreError> {
+        Ok(self
+            .definition(id, fresh)
+            .await?
+            .map(|(experiment, _)| experiment))
+    }
+
+    /// The experiment with the digest of the request that created it.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn definition(
+        &self,
+        id: &ExperimentId,
+        fresh: bool,
+    ) -> Result<Option<(Experiment, String)>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.experiments)
+            .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
+            .key(key::RECORD, AttributeValue::S(key::DEFINITION.to_owned()))
+            .consistent_read(fresh)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        self.usage.read(answer.consumed_capacity());
+        let Some(item) = answer.item else {
+            return Ok(None);
+        };
+        let item: DefinitionItem = serde_dynamo::from_item(item)?;
+        Ok(Some((item.definition, item.creation_digest)))
+    }
+
+    /// Experiments of one status, newest first, those before a sort key if one is given.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn experiments_by_status(
+        &self,
+        status: Status,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        let mut query = self
+            .client
+            .query()
+            .table_name(&self.tables.experiments)
+            .index_name(key::BY_STATUS)
+            .expression_attribute_names("#status", key::STATUS)
+            .expression_attribute_values(":status", AttributeValue::S(status.name().to_owned()))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        query = match before {
+            None => query.key_condition_expression("#status = :status"),
+            Some(before) => query
+                .key_condition_expression("#status = :status AND #created < :before")
+                .expression_attribute_names("#created", key::CREATED_AT_ID)
+                .expression_attribute_values(":before", AttributeValue::S(before.to_owned())),
+        };
+        let answer = query.send().await?;
+        self.usage.read(answer.consumed_capacity());
+        let more = answer.last_evaluated_key.is_some();
+        let items: Vec<DefinitionItem> =
+            serde_dynamo::from_items(answer.items.unwrap_or_default())?;
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|item| item.created_at_id.clone());
+        Ok(Page {
+            experiments: items.into_iter().map(|item| item.definition).collect(),
+            next,
+        })
+    }
+}

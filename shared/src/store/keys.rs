@@ -1,0 +1,96 @@
+//! Every partition and sort key, on one screen. A test compares them with `template.yaml`.
+
+use crate::domain::ids::{EventId, ExperimentId, UserId};
+use crate::domain::time::Timestamp;
+use sha2::{Digest, Sha256};
+
+/// Key attributes and index names of the experiments table.
+pub mod experiments {
+    /// Partition key.
+    pub const EXPERIMENT_ID: &str = "experiment_id";
+    /// Sort key: [`DEFINITION`], or `audit#` and a version.
+    pub const RECORD: &str = "record";
+    /// The record that holds the definition.
+    pub const DEFINITION: &str = "definition";
+    /// Index to list experiments of a status, newest first.
+    pub const BY_STATUS: &str = "by-status";
+    /// Its partition key; only definitions have it.
+    pub const STATUS: &str = "status";
+    /// Its sort key.
+    pub const CREATED_AT_ID: &str = "created_at_id";
+}
+
+/// Key attributes and index names of the assignments table.
+pub mod assignments {
+    /// Partition key.
+    pub const USER_ID: &str = "user_id";
+    /// Sort key.
+    pub const EXPERIMENT_ID: &str = "experiment_id";
+    /// Index to read an experiment's assignments.
+    pub const BY_EXPERIMENT: &str = "by-experiment";
+    /// Its partition key.
+    pub const EXPERIMENT_SHARD: &str = "experiment_shard";
+    /// Its sort key.
+    pub const ASSIGNED_AT: &str = "assigned_at";
+}
+
+/// Key attributes and index names of the events table.
+pub mod events {
+    /// Partition key.
+    pub const USER_ID: &str = "user_id";
+    /// Sort key: the experiment that the event counts for, `#`, the event's id.
+    pub const EXPERIMENT_EVENT: &str = "experiment_event";
+    /// Stands in for the experiment where an event counts for none.
+    pub const NO_EXPERIMENT: &str = "-";
+    /// Index to read an experiment's events; those that count for none are not in it.
+    pub const BY_EXPERIMENT: &str = "by-experiment";
+    /// Its partition key.
+    pub const EXPERIMENT_SHARD: &str = "experiment_shard";
+    /// Its sort key: the time that counts, `#`, the event's id.
+    pub const COUNTED_AT_EVENT: &str = "counted_at_event";
+}
+
+/// Key attribute of the tokens table.
+pub mod tokens {
+    /// Partition key: the hash of a token, or [`REGISTRY`].
+    pub const TOKEN_SHA256: &str = "token_sha256";
+    /// The item that lists all tokens, so that listing needs no scan. No hash looks like it.
+    pub const REGISTRY: &str = "registry";
+    /// Time to live, in epoch seconds.
+    pub const EXPIRES_AT: &str = "expires_at";
+}
+
+/// The audit record of a version of an experiment; zero-padded so that versions sort.
+pub fn audit_record(version: u64) -> String {
+    format!("audit#{version:010}")
+}
+
+/// Sort key of the listing: creation time first, the id to tell equal times apart.
+pub fn created_at_id(created_at: Timestamp, id: &ExperimentId) -> String {
+    format!("{created_at}#{id}")
+}
+
+/// Which of the `shards` index partitions holds everything of this user in this experiment.
+///
+/// A function of the user alone, so that one reader sees all of a user's records together.
+pub fn shard_of(user: &UserId, shards: u16) -> u16 {
+    let digest = Sha256::digest(user.as_str());
+    let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    u16::try_from(number % u32::from(shards.max(1))).unwrap_or_default()
+}
+
+/// Partition key of both `by-experiment` indexes. An experiment id holds no `#`.
+pub fn experiment_shard(experiment: &ExperimentId, shard: u16) -> String {
+    format!("{experiment}#{shard}")
+}
+
+/// Sort key of an event. What precedes the first `#` is the experiment; an event id may hold more of them.
+pub fn experiment_event(experiment: Option<&ExperimentId>, event: &EventId) -> String {
+    let experiment = experiment.map_or(events::NO_EXPERIMENT, ExperimentId::as_str);
+    format!("{experiment}#{event}")
+}
+
+/// Sort key of an event in its experiment's index: equal times are ordered by id.
+pub fn counted_at_event(counted_at: Timestamp, event: &EventId) -> String {
+    format!("{counted_at}#{event}")
+}

@@ -1,0 +1,220 @@
+//! Tokens, by their hash. One further item lists all of them, so that nobody has to scan.
+
+use super::error::cancelled;
+use super::keys::tokens as key;
+use super::{Store, StoreError};
+use crate::domain::access::Grant;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// A line of the list of tokens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Listed {
+    token_sha256: String,
+    /// What the token may do.
+    pub grant: Grant,
+}
+
+/// The item that lists them, by token id.
+#[derive(Debug, Default, Deserialize)]
+struct Registry {
+    #[serde(default)]
+    tokens: HashMap<String, Listed>,
+}
+
+impl Store {
+    /// What the token with this hash may do; expired ones included.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn grant(&self, token_sha256: &str) -> Result<Option<Grant>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.tokens)
+            .key(
+                key::TOKEN_SHA256,
+                AttributeValue::S(token_sha256.to_owned()),
+            )
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        self.usage.read(answer.consumed_capacity());
+        let Some(mut item) = answer.item else {
+            return Ok(None);
+        };
+        let grant = item
+            .remove("grant")
+            .ok_or_else(|| StoreError::Corrupt("a token lacks its grant".to_owned()))?;
+        Ok(Some(serde_dynamo::from_attribute_value(grant)?))
+    }
+
+    /// Stores a token and lists it, both or neither. A token stored again gets the new grant.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn store_token(&self, token_sha256: &str, grant: &Grant) -> Result<(), StoreError> {
+        self.ensure_registry().await?;
+        let mut item = HashMap::from([
+            (
+                key::TOKEN_SHA256.to_owned(),
+                AttributeValue::S(token_sha256.to_owned()),
+            ),
+            ("grant".to_owned(), serde_dynamo::to_attribute_value(grant)?),
+        ]);
+        if let Some(expires_at) = grant.expires_at {
+            // DynamoDB takes expired items away within days; until then the time itself is checked.
+            let seconds = expires_at.epoch_seconds().to_string();
+            item.insert(key::EXPIRES_AT.to_owned(), AttributeValue::N(seconds));
+        }
+        let listed = Listed {
+            token_sha256: token_sha256.to_owned(),
+            grant: grant.clone(),
+        };
+        let put = Put::builder()
+            .table_name(&self.tables.tokens)
+            .set_item(Some(item))
+            .build();
+        let list = self
+            .registry_update("SET tokens.#id = :listed", &grant.token_id)
+            .expression_attribute_values(":listed", serde_dynamo::to_attribute_value(listed)?)
+            .build();
+        self.write_both(
+            TransactWriteItem::builder()
+                .put(put.map_err(incomplete)?)
+                .build(),
+            TransactWriteItem::builder()
+                .update(list.map_err(incomplete)?)
+                .build(),
+        )
+        .await
+    }
+
+    /// All tokens, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails or the list is damaged.
+    pub async fn list_tokens(&self) -> Result<Vec<Listed>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.tokens)
+            .key(
+                key::TOKEN_SHA256,
+                AttributeValue::S(key::REGISTRY.to_owned()),
+            )
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        self.usage.read(answer.consumed_capacity());
+        let registry: Registry = answer
+            .item
+            .map(serde_dynamo::from_item)
+            .transpose()?
+            .unwrap_or_default();
+        let mut tokens: Vec<Listed> = registry.tokens.into_values().collect();
+        tokens.sort_by_key(|token| token.grant.created_at);
+        Ok(tokens)
+    }
+
+    /// Takes a token away, from the table and from the list, both or neither. The token, or none by that id.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn revoke_token(&self, token_id: &str) -> Result<Option<Grant>, StoreError> {
+        let listed = self.list_tokens().await?;
+        let Some(token) = listed
+            .into_iter()
+            .find(|token| token.grant.token_id == token_id)
+        else {
+            return Ok(None);
+        };
+        let delete = Delete::builder()
+            .table_name(&self.tables.tokens)
+            .key(key::TOKEN_SHA256, AttributeValue::S(token.token_sha256))
+            .build();
+        let unlist = self.registry_update("REMOVE tokens.#id", token_id).build();
+        self.write_both(
+            TransactWriteItem::builder()
+                .delete(delete.map_err(incomplete)?)
+                .build(),
+            TransactWriteItem::builder()
+                .update(unlist.map_err(incomplete)?)
+                .build(),
+        )
+        .await?;
+        Ok(Some(token.grant))
+    }
+
+    /// An update of a nested entry needs the map around it.
+    async fn ensure_registry(&self) -> Result<(), StoreError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.tables.tokens)
+            .key(
+                key::TOKEN_SHA256,
+                AttributeValue::S(key::REGISTRY.to_owned()),
+            )
+            .update_expression("SET tokens = if_not_exists(tokens, :empty)")
+            .expression_attribute_values(":empty", AttributeValue::M(HashMap::new()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        self.usage.wrote(answer.consumed_capacity());
+        Ok(())
+    }
+
+    fn registry_update(
+        &self,
+        expression: &str,
+        token_id: &str,
+    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+        Update::builder()
+            .table_name(&self.tables.tokens)
+            .key(
+                key::TOKEN_SHA256,
+                AttributeValue::S(key::REGISTRY.to_owned()),
+            )
+            .update_expression(expression)
+            .expression_attribute_names("#id", token_id)
+    }
+
+    async fn write_both(
+        &self,
+        one: TransactWriteItem,
+        other: TransactWriteItem,
+    ) -> Result<(), StoreError> {
+        let answer = self
+            .client
+            .transact_write_items()
+            .transact_items(one)
+            .transact_items(other)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                for capacity in answer.consumed_capacity() {
+                    self.usage.wrote(Some(capacity));
+                }
+                Ok(())
+            }
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancel)) => {
+                    Err(cancelled(cancel.cancellation_reasons()))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
+
+fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
