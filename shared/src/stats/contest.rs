@@ -85,25 +85,30 @@ impl ArmPosterior {
         edges
     }
 
-    /// Density on the scale of integration, up to a constant for beta.
-    fn density(&self, u: f64) -> f64 {
+    /// Densities at the nodes, on the scale of integration, up to a constant for beta.
+    fn densities(&self, nodes: &[f64]) -> Vec<f64> {
         match *self {
             Self::Normal {
                 mean,
-                standard_deviation,
-            } => normal_density((u - mean) / standard_deviation) / standard_deviation,
+                standard_deviation: sd,
+            } => nodes
+                .iter()
+                .map(|u| normal_density((u - mean) / sd) / sd)
+                .collect(),
             Self::Beta { a, b } => {
                 // From the side of the smaller count: there the terms that cancel are smallest.
-                let v = u - (a / b).ln();
-                let (count, w) = if a <= b { (a, v) } else { (b, -v) };
-                let n = a + b;
-                let ln_growth = if w < 700.0 {
-                    (count / n * w.exp_m1()).ln_1p()
-                } else {
-                    (count / n).ln() + w
+                let (count, sign) = if a <= b { (a, 1.0) } else { (b, -1.0) };
+                let (centre, n) = ((a / b).ln(), a + b);
+                let ln_density = |u: &f64| {
+                    let w = sign * (u - centre);
+                    let ln_growth = if w < 700.0 {
+                        (count / n * w.exp_m1()).ln_1p()
+                    } else {
+                        (count / n).ln() + w
+                    };
+                    count * w - n * ln_growth
                 };
-                let ln_density = count * w - n * ln_growth;
-                ln_density.exp()
+                nodes.iter().map(|u| ln_density(u).exp()).collect()
             }
         }
     }
@@ -165,7 +170,7 @@ impl Contest {
     }
 
     fn tabulate(&self, arm: &ArmPosterior, panels: &[(f64, f64)]) -> Tabulated {
-        let mut density: Vec<f64> = self.nodes.iter().map(|u| arm.density(*u)).collect();
+        let mut density = arm.densities(&self.nodes);
         if let ArmPosterior::Normal {
             mean,
             standard_deviation,
