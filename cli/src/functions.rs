@@ -1,14 +1,15 @@
 //! The Lambda functions, wired into this process: the one place that knows which code a binary's name stands
-//! for.
+//! for. Each has a state of its own, as each Lambda function has a process of its own.
 
 use crate::engine;
-use crate::gateway::{Function, Functions, event_function, http_function};
-use crate::serve::Environments;
-use lambda_runtime::{Diagnostic, LambdaEvent};
+use crate::gateway::{Functions, event_function, http_function};
+use crate::serve::{Environment, Environments};
+use lambda_http::service_fn;
+use lambda_runtime::LambdaEvent;
 use shared::clock;
 use shared::config::Config;
 use shared::domain::access::{Grant, Scope, Token};
-use shared::http::{App, Problem, Request, Response, run};
+use shared::http::{App, Problem, Request, Response};
 use shared::store::Store;
 use std::future::Future;
 
@@ -22,108 +23,118 @@ pub struct WiringError {
     pub reason: String,
 }
 
-/// Every function by the name of its binary, each with the environment that the template gives it.
+/// Every function that the template declares, by the name of its binary, each with the environment that it gets
+/// there.
+///
+/// # Errors
+/// If an environment lacks what the function reads.
 pub async fn wire(environments: &Environments) -> Result<Functions, WiringError> {
-    let app = |binary| app(environments, binary);
-    let authorizer_app = app("authorizer")?;
-    let authorize = move |event: LambdaEvent<authorizer::TokenRequest>| {
-        let answer = authorizer::handle(authorizer_app.clone(), event.payload);
-        async move { answer.await.map_err(Diagnostic::from) }
-    };
-    let functions: [(&str, Function); 10] = [
-        ("authorizer", event_function(authorize)),
-        ("health", endpoint(app("health")?, health::handle)),
-        (
-            "create-experiment",
-            endpoint(app("create-experiment")?, create_experiment::handle),
-        ),
-        (
-            "list-experiments",
-            endpoint(app("list-experiments")?, list_experiments::handle),
-        ),
-        (
-            "get-experiment",
-            endpoint(app("get-experiment")?, get_experiment::handle),
-        ),
-        (
-            "change-experiment",
-            endpoint(app("change-experiment")?, change_experiment::handle),
-        ),
-        ("assign", endpoint(app("assign")?, assign::handle)),
-        (
-            "import-assignments",
-            endpoint(app("import-assignments")?, import_assignments::handle),
-        ),
-        (
-            "record-events",
-            endpoint(app("record-events")?, record_events::handle),
-        ),
-        (
-            "get-results",
-            endpoint(app("get-results")?, get_results::handle),
-        ),
-    ];
-    Ok(functions
-        .map(|(binary, function)| (binary.to_owned(), function))
-        .into())
+    let mut wiring = Wiring::new(environments);
+    wiring.http("assign", assign::handle)?;
+    wiring.http("change-experiment", change_experiment::handle)?;
+    wiring.http("create-experiment", create_experiment::handle)?;
+    wiring.http("get-experiment", get_experiment::handle)?;
+    wiring.http("get-results", get_results::handle)?;
+    wiring.http("health", health::handle)?;
+    wiring.http("import-assignments", import_assignments::handle)?;
+    wiring.http("list-experiments", list_experiments::handle)?;
+    wiring.http("record-events", record_events::handle)?;
+    wiring.authorizer("authorizer")?;
+    Ok(wiring.functions)
 }
 
 /// Stores the hash of the development token, with every scope and without an end.
+///
+/// # Errors
+/// If the token is malformed or the database fails.
 pub async fn store_development_token(
     environments: &Environments,
     token: &str,
 ) -> Result<(), WiringError> {
-    const TOKEN_ID: &str = "development";
     let failed = |reason: String| WiringError {
         binary: "authorizer".to_owned(),
         reason,
     };
-    let token = Token::parse(token).map_err(|invalid| failed(invalid.detail))?;
-    let app = app(environments, "authorizer")?;
+    // A template without our authorizer has no use for our tokens.
+    let Some(environment) = environments.of("authorizer") else {
+        return Ok(());
+    };
+    let (store, _) = connect("authorizer", environment)?;
+    let token = Token::parse(token).map_err(|invalid| failed(invalid.to_string()))?;
     let grant = Grant {
-        token_id: TOKEN_ID.to_owned(),
-        name: "development token".to_owned(),
-        scopes: Scope::ALL.map(|(_, scope)| scope).into(),
+        token_id: "tok_development".to_owned(),
+        name: "development".to_owned(),
+        scopes: Scope::ALL.into_iter().map(|(_, scope)| scope).collect(),
         created_at: clock::now(),
         expires_at: None,
     };
-    let replace = async {
-        // Another token may have been used before with the same data.
-        app.store().revoke_token(TOKEN_ID).await?;
-        app.store().store_token(&token.sha256(), &grant).await
-    };
-    replace.await.map_err(|error| failed(error.to_string()))
+    let stored = store.store_token(&token.sha256(), &grant).await;
+    stored.map_err(|error| failed(error.to_string()))
 }
 
-/// A function's state, made from its own environment as it would be in Lambda.
-pub fn app(environments: &Environments, binary: &str) -> Result<App, WiringError> {
-    let environment = environments.of(binary);
-    let config =
-        Config::read(|name| environment.get(name).cloned()).map_err(|error| WiringError {
-            binary: binary.to_owned(),
-            reason: error.to_string(),
-        })?;
-    let variable = |name: &str| {
-        environment
-            .get(name)
-            .map(String::as_str)
-            .unwrap_or_default()
+struct Wiring<'e> {
+    environments: &'e Environments,
+    functions: Functions,
+}
+
+impl<'e> Wiring<'e> {
+    fn new(environments: &'e Environments) -> Self {
+        Self {
+            environments,
+            functions: Functions::new(),
+        }
+    }
+
+    /// A handler behind a route of the API.
+    fn http<H, F>(&mut self, binary: &str, handler: H) -> Result<(), WiringError>
+    where
+        H: Fn(App, Request) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Response, Problem>> + Send + 'static,
+    {
+        let Some(app) = self.app(binary)? else {
+            return Ok(());
+        };
+        let service = service_fn(move |request| {
+            shared::http::run::answer(app.clone(), handler.clone(), request)
+        });
+        self.functions
+            .insert(binary.to_owned(), http_function(service));
+        Ok(())
+    }
+
+    fn authorizer(&mut self, binary: &str) -> Result<(), WiringError> {
+        let Some(app) = self.app(binary)? else {
+            return Ok(());
+        };
+        let function = event_function(move |event: LambdaEvent<authorizer::TokenRequest>| {
+            authorizer::handle(app.clone(), event.payload)
+        });
+        self.functions.insert(binary.to_owned(), function);
+        Ok(())
+    }
+
+    /// The state of a function that the template declares.
+    fn app(&self, binary: &str) -> Result<Option<App>, WiringError> {
+        let Some(environment) = self.environments.of(binary) else {
+            return Ok(None);
+        };
+        let (store, config) = connect(binary, environment)?;
+        Ok(Some(App::new(store, &config)))
+    }
+}
+
+fn connect(binary: &str, environment: &Environment) -> Result<(Store, Config), WiringError> {
+    let failed = |reason: String| WiringError {
+        binary: binary.to_owned(),
+        reason,
     };
+    let config = Config::read(|name| environment.get(name).cloned());
+    let config = config.map_err(|error| failed(error.to_string()))?;
+    let variable = |name: &str| environment.get(name).map_or("", String::as_str);
     let sdk = engine::sdk_config(
         variable("AWS_ENDPOINT_URL_DYNAMODB"),
         variable("AWS_REGION"),
     );
-    Ok(App::new(
-        Store::with_config(&sdk, config.tables.clone()),
-        &config,
-    ))
-}
-
-fn endpoint<H, F>(app: App, handler: H) -> Function
-where
-    H: Fn(App, Request) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Response, Problem>> + Send + 'static,
-{
-    let service = move |request| run::answer(app.clone(), handler.clone(), request);
-    http_function(lambda_http::service_fn(service))
+    let store = Store::with_config(&sdk, config.tables.clone());
+    Ok((store, config))
 }

@@ -10,7 +10,6 @@ pub type Environment = BTreeMap<String, String>;
 /// The variables of all functions.
 #[derive(Debug, Clone)]
 pub struct Environments {
-    common: Environment,
     by_binary: BTreeMap<String, Environment>,
 }
 
@@ -35,11 +34,11 @@ impl Environments {
             (function.binary.clone(), environment)
         };
         let by_binary = template.functions.values().map(environment).collect();
-        Self { common, by_binary }
+        Self { by_binary }
     }
 
-    /// The variables of the function that runs this binary.
-    pub fn of(&self, binary: &str) -> &Environment {
-        self.by_binary.get(binary).unwrap_or(&self.common)
+    /// The variables of the function that runs this binary; none when the template has no such function.
+    pub fn of(&self, binary: &str) -> Option<&Environment> {
+        self.by_binary.get(binary)
     }
 }

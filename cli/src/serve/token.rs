@@ -1,11 +1,10 @@
 //! The development token: made once, kept beside the data, so that it stays the same over restarts.
 
+use shared::clock;
+use shared::domain::access::Token;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-
-/// Bits of a token that nobody can guess.
-const TOKEN_BYTES: usize = 32;
 
 /// Why there is no development token.
 #[derive(Debug, thiserror::Error)]
@@ -25,12 +24,8 @@ pub enum TokenError {
 
 /// A new token.
 pub fn new_token() -> Result<String, TokenError> {
-    let mut bytes = [0; TOKEN_BYTES];
-    getrandom::fill(&mut bytes)?;
-    Ok(format!(
-        "assay_{}",
-        data_encoding::BASE64URL_NOPAD.encode(&bytes)
-    ))
+    let token = Token::from_bits(clock::random_bits()?);
+    Ok(token.reveal().to_owned())
 }
 
 /// The token kept in `file`, made and written there when there is none yet.

@@ -5,14 +5,41 @@ use assay::serve::{Platform, PlatformError, PlatformOptions};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
-async fn the_real_template_starts_with_all_its_tables() {
+async fn the_real_template_starts_with_all_its_tables_and_functions() {
     let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
     assert!(!platform.template.tables.is_empty());
     for table in platform.template.tables.values() {
         let described = platform.dynamodb.describe_table().table_name(&table.name);
         described.send().await.unwrap();
     }
+    assert_eq!(platform.unwired, Vec::<String>::new());
+    let health = reqwest::get(format!("{}/health", platform.url()));
+    assert_eq!(health.await.unwrap().status(), 200);
     platform.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_development_token_opens_every_route_and_another_opens_none() {
+    let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
+    let client = reqwest::Client::new();
+    for (_, route) in platform.template.routes() {
+        let path = route.path.replace(['{', '}'], "");
+        let ask = |token: &str| {
+            let method = route.method.parse().unwrap();
+            let request = client.request(method, format!("{}{path}", platform.url()));
+            request.bearer_auth(token).send()
+        };
+        let status = ask(&platform.token).await.unwrap().status();
+        assert!(
+            ![401, 403, 502].contains(&status.as_u16()),
+            "{path}: {status}"
+        );
+        let unknown = ask("assay_of-somebody-else-entirely")
+            .await
+            .unwrap()
+            .status();
+        assert_eq!(unknown, if path == "/health" { 200 } else { 401 }, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -40,7 +67,7 @@ async fn two_platforms_run_beside_each_other_and_each_has_its_own_token() {
 #[tokio::test]
 async fn a_function_finds_the_environment_that_the_template_gives_it() {
     let platform = Platform::start(options()).await.unwrap();
-    let environment = platform.environments.of("slow");
+    let environment = platform.environments.of("slow").unwrap();
     assert_eq!(environment["NOTES_TABLE"], table(&platform));
     assert_eq!(
         environment["AWS_ENDPOINT_URL_DYNAMODB"],
