@@ -51,6 +51,7 @@ pub async fn store_development_token(
     environments: &Environments,
     token: &str,
 ) -> Result<(), WiringError> {
+    const TOKEN_ID: &str = "development";
     let failed = |reason: String| WiringError {
         binary: "authorizer".to_owned(),
         reason,
@@ -62,14 +63,18 @@ pub async fn store_development_token(
     let (store, _) = connect("authorizer", environment)?;
     let token = Token::parse(token).map_err(|invalid| failed(invalid.to_string()))?;
     let grant = Grant {
-        token_id: "tok_development".to_owned(),
-        name: "development".to_owned(),
+        token_id: TOKEN_ID.to_owned(),
+        name: "development token".to_owned(),
         scopes: Scope::ALL.into_iter().map(|(_, scope)| scope).collect(),
         created_at: clock::now(),
         expires_at: None,
     };
-    let stored = store.store_token(&token.sha256(), &grant).await;
-    stored.map_err(|error| failed(error.to_string()))
+    let replace = async {
+        // Another token may have been used before with the same data.
+        store.revoke_token(TOKEN_ID).await?;
+        store.store_token(&token.sha256(), &grant).await
+    };
+    replace.await.map_err(|error| failed(error.to_string()))
 }
 
 struct Wiring<'e> {

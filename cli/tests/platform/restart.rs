@@ -174,3 +174,34 @@ async fn items_whose_time_is_over_are_taken_away() {
     assert!(!has(&second.dynamodb, table(&second), "over").await);
     assert!(has(&second.dynamodb, table(&second), "kept").await);
 }
+
+#[tokio::test]
+async fn a_development_token_that_is_replaced_opens_nothing_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("assay.db");
+    let status = async |platform: &Platform, token: &str| {
+        let request = reqwest::Client::new().get(format!("{}/experiments", platform.url()));
+        request
+            .bearer_auth(token)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+    };
+    let first = Platform::start(PlatformOptions::default().with_data(&file))
+        .await
+        .unwrap();
+    let kept = first.token.clone();
+    assert_eq!(status(&first, &kept).await, 200);
+    first.shutdown().await.unwrap();
+
+    let chosen = "chosen-by-the-developer";
+    let options = PlatformOptions {
+        token: Some(chosen.to_owned()),
+        ..PlatformOptions::default()
+    };
+    let second = Platform::start(options.with_data(&file)).await.unwrap();
+    assert_eq!(status(&second, chosen).await, 200);
+    assert_eq!(status(&second, &kept).await, 401);
+}
