@@ -11,6 +11,7 @@ pub mod events;
 pub mod experiments;
 pub mod keys;
 pub mod tokens;
+mod transaction;
 pub mod usage;
 
 pub use client::{Store, Tables};

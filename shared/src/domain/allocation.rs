@@ -58,7 +58,7 @@ impl Variants {
             }
         }
         let sum: f64 = variants.iter().map(|variant| variant.percent).sum();
-        if !((sum - 100.0).abs() <= SUM_TOLERANCE) {
+        if (sum - 100.0).abs() > SUM_TOLERANCE {
             let detail =
                 format!("The percentages add up to {sum}; they must add up to 100 (to 0.01).");
             faults.push((None, Invalid::new("wrong_sum", detail)));

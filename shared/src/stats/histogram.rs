@@ -193,29 +193,49 @@ impl LogHistogram {
     }
 
     /// The quantile with its interval at 1 - alpha, from the outer edges of the buckets of its
-    /// ranks; see [`QuantileEstimate::sample`] for comparing arms.
+    /// ranks. None when both ends are in one bucket: then the quantile is that value, for certain.
     pub fn quantile_estimate(&self, q: f64, alpha: Alpha) -> Result<QuantileEstimate, Undefined> {
         let n = self.count();
         let (lower_rank, upper_rank) = normal_ranks(n, q, alpha)?;
         enough_for_quantile(n, q, alpha)?;
-        let lower = self
-            .bucket_beyond(lower_rank as f64 - 1.0)
-            .ok_or(Undefined::NoUnits)?;
-        let upper = self
-            .bucket_beyond(upper_rank as f64 - 1.0)
-            .ok_or(Undefined::NoUnits)?;
+        let beyond = |rank: f64| self.bucket_beyond(rank).ok_or(Undefined::NoUnits);
+        let lower = beyond(lower_rank as f64 - 1.0)?;
+        let upper = beyond(upper_rank as f64 - 1.0)?;
         if lower.lower == upper.lower && lower.upper == upper.upper {
             return Err(Undefined::NoResolution);
         }
+        let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+        let centre = n as f64 * q;
+        let half = z * (centre * (1.0 - q)).sqrt();
+        let width = self.smooth_quantile(centre + half) - self.smooth_quantile(centre - half);
         let estimate = self.quantile(q)?;
+        // Uniform within its bucket, a value is off by this much on average.
+        let resolution = self.buckets.relative_accuracy * estimate.abs() / 3.0_f64.sqrt();
         Ok(QuantileEstimate {
             n,
             estimate,
             interval: Interval::between(lower.lower, upper.upper)?,
-            alpha,
-            // Uniform within its bucket, the estimate is off by this much on average.
-            resolution: self.buckets.relative_accuracy * estimate.abs() / 3.0_f64.sqrt(),
+            smooth_estimate: self.smooth_quantile(centre),
+            standard_error: (width / (2.0 * z)).max(resolution),
         })
+    }
+
+    /// The value at `rank` (0 to n) on straight lines between the middles of the occupied buckets
+    /// (mid-quantile, Ma, Genton & Parzen 2011).
+    fn smooth_quantile(&self, rank: f64) -> f64 {
+        let mut seen = 0.0;
+        let mut before: Option<(f64, f64)> = None;
+        for (bucket, n) in self.in_order().filter(|(_, n)| *n > 0) {
+            let middle = seen + 0.5 * n as f64;
+            if middle >= rank {
+                return before.map_or(bucket.value, |(at, value)| {
+                    value + (bucket.value - value) * ((rank - at) / (middle - at))
+                });
+            }
+            before = Some((middle, bucket.value));
+            seen += n as f64;
+        }
+        before.map_or(0.0, |(_, value)| value)
     }
 }
 
@@ -239,26 +259,26 @@ pub(crate) fn enough_for_quantile(n: u64, q: f64, alpha: Alpha) -> Result<(), Un
 pub struct QuantileEstimate {
     /// Users in the arm.
     pub n: u64,
-    /// The quantile.
+    /// The quantile, right to the histogram's relative accuracy.
     pub estimate: f64,
     /// Its interval at 1 - alpha.
     pub interval: Interval,
-    /// The level of the interval.
-    pub alpha: Alpha,
-    /// The least standard error that the source can resolve, in metric units.
-    pub resolution: f64,
+    /// The quantile on a smoothed distribution, for comparing arms. A plain quantile of whole
+    /// numbers jumps from one to the next, and a test of the jumps finds an effect in up to 45 % of
+    /// experiments without one.
+    pub smooth_estimate: f64,
+    /// Standard error of the smoothed quantile, not below what the buckets can resolve.
+    pub standard_error: f64,
 }
 
 impl QuantileEstimate {
-    /// The quantile as a sample, whose mean it plays: ready for the differences and lifts of means.
+    /// The smoothed quantile as a sample, whose mean it plays: ready for the differences and lifts
+    /// of means.
     pub fn sample(&self) -> Result<Sample, Undefined> {
-        let z =
-            normal_upper_quantile(self.alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
-        let standard_error = (self.interval.width() / (2.0 * z)).max(self.resolution);
-        let variance = finite(standard_error * standard_error * self.n as f64)?;
+        let variance = finite(self.standard_error * self.standard_error * self.n as f64)?;
         if variance <= 0.0 {
             return Err(Undefined::NoResolution);
         }
-        Sample::new(self.n, self.estimate, variance)
+        Sample::new(self.n, self.smooth_estimate, variance)
     }
 }

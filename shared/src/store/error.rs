@@ -54,18 +54,3 @@ impl From<serde_dynamo::Error> for StoreError {
         Self::Corrupt(error.to_string())
     }
 }
-
-/// Why a transaction was cancelled, reduced the same way. `ConditionalCheckFailed` is an outcome and is
-/// looked for by the caller first.
-pub(super) fn cancelled(reasons: &[aws_sdk_dynamodb::types::CancellationReason]) -> StoreError {
-    let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason.code()).collect();
-    let text = format!("transaction cancelled: {}", codes.join(", "));
-    let any = |code: &str| codes.contains(&code);
-    if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
-        StoreError::Throttled(text)
-    } else if any("TransactionConflict") {
-        StoreError::Contended(text)
-    } else {
-        StoreError::Refused(text)
-    }
-}

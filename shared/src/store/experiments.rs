@@ -1,12 +1,11 @@
 //! Definitions and their audit trail.
 
-use super::error::cancelled;
 use super::keys::{self, experiments as key};
+use super::transaction::Transaction;
 use super::{Store, StoreError};
 use crate::domain::experiment::{Experiment, Status};
 use crate::domain::ids::ExperimentId;
 use crate::domain::time::Timestamp;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem,
@@ -156,32 +155,12 @@ impl Store {
                 .map(|put| TransactWriteItem::builder().put(put).build())
                 .map_err(|error| StoreError::Corrupt(error.to_string()))
         };
-        let answer = self
-            .client
-            .transact_write_items()
-            .transact_items(action(definition)?)
-            .transact_items(action(audit)?)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                for capacity in answer.consumed_capacity() {
-                    self.usage.wrote(Some(capacity));
-                }
-                Ok(None)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancel)) => {
-                    let reasons = cancel.cancellation_reasons();
-                    let taken = reasons
-                        .first()
-                        .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
-                        .and_then(|reason| reason.item().cloned());
-                    taken.map_or_else(|| Err(cancelled(reasons)), |item| Ok(Some(item)))
-                }
-                _ => Err(error.into()),
-            },
+        match self
+            .transact(&[action(definition)?, action(audit)?])
+            .await?
+        {
+            Transaction::Done => Ok(None),
+            Transaction::FirstRefused(item) => Ok(Some(item)),
         }
     }
 

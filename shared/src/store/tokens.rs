@@ -1,10 +1,9 @@
 //! Tokens, by their hash. One further item lists all of them, so that nobody has to scan.
 
-use super::error::cancelled;
 use super::keys::tokens as key;
+use super::transaction::Transaction;
 use super::{Store, StoreError};
 use crate::domain::access::Grant;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
 };
@@ -190,27 +189,10 @@ impl Store {
         one: TransactWriteItem,
         other: TransactWriteItem,
     ) -> Result<(), StoreError> {
-        let answer = self
-            .client
-            .transact_write_items()
-            .transact_items(one)
-            .transact_items(other)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                for capacity in answer.consumed_capacity() {
-                    self.usage.wrote(Some(capacity));
-                }
-                Ok(())
-            }
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancel)) => {
-                    Err(cancelled(cancel.cancellation_reasons()))
-                }
-                _ => Err(error.into()),
-            },
+        match self.transact(&[one, other]).await? {
+            Transaction::Done => Ok(()),
+            // Neither action has a condition.
+            Transaction::FirstRefused(_) => Err(StoreError::Contended("a token".to_owned())),
         }
     }
 }

@@ -1,0 +1,97 @@
+//! Writes that happen together or not at all.
+
+use super::{Store, StoreError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ReturnConsumedCapacity, TransactWriteItem,
+};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// How often two writers may meet on an item before we give up, and how long the first wait is. The SDK
+/// itself does not repeat a cancelled transaction.
+const ATTEMPTS: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub(super) enum Transaction {
+    /// Everything was written.
+    Done,
+    /// Nothing was written, since the condition of the first action failed; the item as it stands.
+    FirstRefused(HashMap<String, AttributeValue>),
+}
+
+impl Store {
+    /// Writes all actions or none. A meeting with another writer is waited out.
+    pub(super) async fn transact(
+        &self,
+        actions: &[TransactWriteItem],
+    ) -> Result<Transaction, StoreError> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..ATTEMPTS {
+            match self.transact_once(actions).await {
+                Err(StoreError::Contended(_)) => tokio::time::sleep(jittered(pause)).await,
+                outcome => return outcome,
+            }
+            pause *= 2;
+        }
+        self.transact_once(actions).await
+    }
+
+    async fn transact_once(
+        &self,
+        actions: &[TransactWriteItem],
+    ) -> Result<Transaction, StoreError> {
+        let answer = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(actions.to_vec()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        let error = match answer {
+            Ok(answer) => {
+                for capacity in answer.consumed_capacity() {
+                    self.usage.wrote(Some(capacity));
+                }
+                return Ok(Transaction::Done);
+            }
+            Err(error) => error,
+        };
+        let Some(TransactWriteItemsError::TransactionCanceledException(cancel)) =
+            error.as_service_error()
+        else {
+            return Err(error.into());
+        };
+        let reasons = cancel.cancellation_reasons();
+        let refused = reasons
+            .first()
+            .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
+            .and_then(|reason| reason.item().cloned());
+        refused.map_or_else(
+            || Err(cancelled(reasons)),
+            |item| Ok(Transaction::FirstRefused(item)),
+        )
+    }
+}
+
+/// Between half the pause and all of it, so that writers who met once do not meet again.
+fn jittered(pause: Duration) -> Duration {
+    let [byte] = crate::clock::random_bits::<1>().unwrap_or([128]);
+    pause / 2 + pause * u32::from(byte) / 512
+}
+
+/// Why a transaction was cancelled, reduced to what can be done about it.
+fn cancelled(reasons: &[CancellationReason]) -> StoreError {
+    let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason.code()).collect();
+    let text = format!("transaction cancelled: {}", codes.join(", "));
+    let any = |code: &str| codes.contains(&code);
+    if any("ThrottlingError") || any("ProvisionedThroughputExceeded") {
+        StoreError::Throttled(text)
+    } else if any("TransactionConflict") {
+        StoreError::Contended(text)
+    } else {
+        StoreError::Refused(text)
+    }
+}
