@@ -99,12 +99,16 @@ pub(crate) async fn all(
 }
 
 async fn assignments_of(app: &App, user: UserId) -> Result<(UserId, Assigned), Problem> {
-    let mut assigned = Vec::new();
-    for assignment in app.store().assignments_of(&user).await? {
-        if let Some(experiment) = app.remembered(&assignment.experiment_id).await? {
-            assigned.push((assignment, experiment));
-        }
-    }
+    let assignments = app.store().assignments_of(&user).await?;
+    let definitions = assignments
+        .iter()
+        .map(|assignment| app.remembered(&assignment.experiment_id));
+    let definitions = futures::future::try_join_all(definitions).await?;
+    let assigned = assignments
+        .into_iter()
+        .zip(definitions)
+        .filter_map(|(assignment, experiment)| Some((assignment, experiment?)))
+        .collect();
     Ok((user, Arc::new(assigned)))
 }
 

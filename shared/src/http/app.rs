@@ -3,15 +3,20 @@
 use super::problem::Problem;
 use crate::clock;
 use crate::config::{BadSetting, Config};
-use crate::domain::experiment::Experiment;
+use crate::domain::experiment::{Experiment, Status};
 use crate::domain::ids::ExperimentId;
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
+use moka::Expiry;
 use moka::future::Cache;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Definitions remembered at most by one process.
 const REMEMBERED: u64 = 10_000;
+/// How long the definition of an experiment that is over is remembered. Nothing can change when its events
+/// count any more, and users carry their old assignments with them for years.
+const OVER: Duration = Duration::from_secs(3600);
 
 /// A function's state. A clone shares it.
 #[derive(Clone)]
@@ -37,7 +42,9 @@ impl App {
     pub fn new(store: Store, config: &Config) -> Self {
         let definitions = Cache::builder()
             .max_capacity(REMEMBERED)
-            .time_to_live(config.definition_cache)
+            .expire_after(Memory {
+                usual: config.definition_cache,
+            })
             .build();
         Self { store, definitions }
     }
@@ -90,5 +97,22 @@ impl App {
     pub async fn experiment(&self, id: &ExperimentId) -> Result<Arc<Experiment>, Problem> {
         let found = self.remembered(id).await?;
         found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))
+    }
+}
+
+/// How long each definition is remembered.
+struct Memory {
+    usual: Duration,
+}
+
+impl Expiry<ExperimentId, Arc<Experiment>> for Memory {
+    fn expire_after_create(
+        &self,
+        _: &ExperimentId,
+        experiment: &Arc<Experiment>,
+        _: Instant,
+    ) -> Option<Duration> {
+        let over = matches!(experiment.status, Status::Stopped | Status::Archived);
+        Some(if over { OVER } else { self.usual })
     }
 }
