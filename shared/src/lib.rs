@@ -1,10 +1,10 @@
 //! What every function shares.
 //!
-//! - [`domain`] has experiments, variants, assignments, events, metrics and their rules; the report
-//! - [`stats`] has from sums to estimates with their uncertainty
-//! - [`store`] has DynamoDB
-//! - [`http`] has API Gateway in and out: who calls, what is asked, what is answered
-//! - [`clock`], [`config`] and [`telemetry`] have time and randomness, settings, logs
+//! - [`domain`] says what the words mean: experiments, variants, assignments, events, metrics, the report
+//! - [`stats`] turns sums into estimates with their uncertainty
+//! - [`store`] reads and writes DynamoDB
+//! - [`http`] is the way in and out of API Gateway: who calls, what is asked, what is answered
+//! - [`clock`], [`config`] and [`telemetry`] hold time and randomness, settings, and logs
 //!
 //! Imports run one way: `domain` and `stats` know no AWS crate, no clock and no randomness; `store` uses
 //! them; `http` uses all. A request goes authorizer → function → `http` (read) → `domain` (decide) →
