@@ -2,7 +2,24 @@
 //! there is none. Pure functions of their arguments: no clock, no randomness, no input or output.
 //!
 //! An arm is held as [`Moments`] or [`Proportion`], seen by the tests as a [`Sample`], and compared
-//! into an [`Effect`], from which the fixed, sequential and Bayesian answers all follow.
+//! into an [`Effect`], from which the fixed, sequential and Bayesian answers all follow:
+//!
+//! ```
+//! use shared::stats::{self, Alpha, Alternative, ConfidenceSequence, Posterior, Prior, Proportion};
+//!
+//! let control = Proportion::new(44_700, 8_502)?.sample()?;
+//! let treatment = Proportion::new(45_489, 8_279)?.sample()?;
+//! let effect = stats::difference(&control, &treatment)?;
+//!
+//! let once = effect.test(0.0, Alpha::FIVE_PERCENT, Alternative::TwoSided)?;
+//! let watched = ConfidenceSequence::new(Alpha::FIVE_PERCENT, 90_000.0)?.at(&effect)?;
+//! let lift = stats::relative_difference(&control, &treatment)?;
+//! let decision = Posterior::new(&lift, Prior::default())?.decision(true)?;
+//!
+//! assert!(once.p_value < watched.p_value && watched.interval.excludes_zero());
+//! assert!(decision.chance_to_win < 0.001);
+//! # Ok::<(), shared::stats::Undefined>(())
+//! ```
 
 mod beta_binomial;
 mod confidence_sequence;
@@ -47,6 +64,7 @@ pub mod distributions;
 pub use beta_binomial::BetaLaw;
 pub use confidence_sequence::{
     ConfidenceSequence, MIN_CONVERSIONS_PER_ARM, MIN_UNITS_PER_ARM, SequentialResult,
+    enough_conversions, enough_units,
 };
 pub use contest::{ArmPosterior, BestArm, RateContest, best_arm, compare_rates, with_floor};
 pub use cuped::{Adjustment, PRE_EXPERIMENT_ALARM, cuped, pre_experiment_bias};

@@ -9,12 +9,42 @@ use serde::Serialize;
 use super::effect::{Effect, Interval};
 use super::level::Alpha;
 use super::p_value::PValue;
+use super::proportion::Proportion;
+use super::sample::Sample;
 use super::undefined::{Undefined, finite};
 
 /// Units per arm below which no sequential verdict is shown for a mean.
 pub const MIN_UNITS_PER_ARM: u64 = 100;
 /// Conversions per arm below which no sequential verdict is shown for a rate.
 pub const MIN_CONVERSIONS_PER_ARM: u64 = 25;
+
+/// Whether both arms of a mean have the units that a sequential verdict needs.
+pub fn enough_units(control: &Sample, treatment: &Sample) -> Result<(), Undefined> {
+    let seen = control.n().min(treatment.n());
+    if seen >= MIN_UNITS_PER_ARM {
+        Ok(())
+    } else {
+        Err(Undefined::TooFewUnits {
+            needed: MIN_UNITS_PER_ARM,
+            seen,
+        })
+    }
+}
+
+/// Whether both arms of a rate have the conversions that a sequential verdict needs. Near 100 % it
+/// is the users who did not convert that are few.
+pub fn enough_conversions(control: &Proportion, treatment: &Proportion) -> Result<(), Undefined> {
+    let rarer = |arm: &Proportion| arm.conversions().min(arm.misses());
+    let seen = rarer(control).min(rarer(treatment));
+    if seen >= MIN_CONVERSIONS_PER_ARM {
+        Ok(())
+    } else {
+        Err(Undefined::TooFewConversions {
+            needed: MIN_CONVERSIONS_PER_ARM,
+            seen,
+        })
+    }
+}
 
 /// A confidence sequence with its tuning, fixed before the first look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -141,5 +171,42 @@ impl ConfidenceSequence {
         } else {
             Err(Undefined::NoUnits)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_verdict_is_shown_before_there_is_enough_to_go_by() {
+        let arm = |n, conversions| Proportion::new(n, conversions).unwrap();
+        let few = Undefined::TooFewConversions {
+            needed: 25,
+            seen: 24,
+        };
+        assert_eq!(
+            enough_conversions(&arm(1_000, 24), &arm(1_000, 40)),
+            Err(few)
+        );
+        assert_eq!(
+            enough_conversions(&arm(1_000, 976), &arm(1_000, 500)),
+            Err(few)
+        );
+        assert_eq!(
+            enough_conversions(&arm(1_000, 25), &arm(1_000, 975)),
+            Ok(())
+        );
+        let sample = |n| Sample::new(n, 1.0, 1.0).unwrap();
+        assert!(enough_units(&sample(99), &sample(100)).is_err());
+        assert_eq!(enough_units(&sample(100), &sample(100)), Ok(()));
+    }
+
+    #[test]
+    fn at_the_planned_size_the_interval_is_half_as_wide_again_as_a_fixed_one() {
+        let effect = Effect::new(0.0, 1.0, None, 10_000).unwrap();
+        let watched = ConfidenceSequence::new(Alpha::FIVE_PERCENT, 10_000.0).unwrap();
+        let ratio = watched.at(&effect).unwrap().half_width / 1.959_964;
+        assert!((ratio - 1.55).abs() < 0.01, "{ratio}");
     }
 }

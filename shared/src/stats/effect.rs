@@ -115,11 +115,10 @@ impl Effect {
         alternative: Alternative,
     ) -> Result<FixedTest, Undefined> {
         let statistic = finite((self.value - null_value) / self.standard_error)?;
-        let one_sided = self.quantile(alpha.get())? * self.standard_error;
         let one_sided_bound = match alternative {
             Alternative::TwoSided => None,
-            Alternative::Greater => Some(finite(self.value - one_sided)?),
-            Alternative::Less => Some(finite(self.value + one_sided)?),
+            Alternative::Greater => Some(finite(self.value - self.one_sided_width(alpha)?)?),
+            Alternative::Less => Some(finite(self.value + self.one_sided_width(alpha)?)?),
         };
         Ok(FixedTest {
             effect: self.value,
@@ -130,6 +129,10 @@ impl Effect {
             interval: self.interval(alpha)?,
             one_sided_bound,
         })
+    }
+
+    fn one_sided_width(&self, alpha: Alpha) -> Result<f64, Undefined> {
+        Ok(self.quantile(alpha.get())? * self.standard_error)
     }
 
     fn quantile(&self, q: f64) -> Result<f64, Undefined> {

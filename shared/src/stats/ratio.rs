@@ -27,7 +27,7 @@ pub fn ratio(arm: &JointSample) -> Result<Sample, Undefined> {
 
 /// A ratio metric with its own past as covariate: the quantities numerator, denominator,
 /// pre-exposure numerator and pre-exposure denominator become (ratio, past ratio), ready for
-/// [`super::cuped`].
+/// [`super::cuped()`].
 ///
 /// Users without any past denominator at all make a constant covariate, which adjusts nothing.
 pub fn ratio_with_past(arm: &JointSample) -> Result<JointSample, Undefined> {

@@ -1,5 +1,10 @@
 //! Inputs at the edges of what the types hold, and a look for NaN and infinity in any answer.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "an input that cannot be made is a fault of the test"
+)]
+
 use std::fmt::Debug;
 
 use proptest::prelude::*;
