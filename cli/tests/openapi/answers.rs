@@ -1,0 +1,385 @@
+//! Answers of a running platform; `Api` holds each against the document.
+
+use super::api::{Answer, Api};
+use super::document::Document;
+use serde_json::{Value, json};
+
+fn variants() -> Value {
+    json!([{"key": "control", "percent": 50}, {"key": "green", "percent": 50, "name": "Green"}])
+}
+
+fn experiment(id: &str) -> Value {
+    json!({"id": id, "name": "Checkout", "variants": variants()})
+}
+
+#[tokio::test]
+async fn the_life_of_an_experiment_is_as_described() {
+    let api = Api::start().await;
+    api.get("/health").await;
+    let drawn = api
+        .post("/experiments", json!({"name": "N", "variants": variants()}))
+        .await;
+    assert_eq!(drawn.status, 201);
+    let path = format!("/experiments/{}", drawn.at("/id").as_str().unwrap());
+    assert_eq!(drawn.headers["location"], path);
+    assert_eq!(drawn.headers["etag"], "\"1\"");
+    let full = api
+        .post(
+            "/experiments",
+            json!({
+                "id": "full", "name": "Full", "description": "All of it.", "status": "draft",
+                "variants": variants(), "traffic_percent": 12.5, "hash_seed": "seed", "shards": 2,
+                "starts_at": "2026-01-01T00:00:00+01:00", "ends_at": "2099-01-01T00:00:00Z",
+                "metrics": [
+                    {"key": "buys", "kind": "conversion", "event_type": "buy", "role": "primary"},
+                    {"key": "worth", "kind": "sum", "event_type": "buy", "name": "Worth"},
+                    {"key": "errors", "kind": "count", "event_type": "error", "role": "guardrail", "direction": "decrease"},
+                ],
+            }),
+        )
+        .await;
+    assert_eq!(full.status, 201);
+    for change in [
+        json!({"name": "Fuller", "description": null, "starts_at": null}),
+        json!({"status": "running", "metrics": [], "traffic_percent": 100}),
+        json!({"status": "paused", "variants": [{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]}),
+        json!({"status": "running"}),
+        json!({"ends_at": "2098-01-01T00:00:00Z"}),
+        json!({"status": "stopped"}),
+        json!({"status": "archived"}),
+    ] {
+        let before = api.get("/experiments/full").await;
+        let tag = before.headers["etag"].to_str().unwrap();
+        let change = Some(change.to_string());
+        let changed = api
+            .call("patch", "/experiments/full", &[("if-match", tag)], change)
+            .await;
+        assert_eq!(changed.status, 200, "{}", changed.text);
+        assert_ne!(changed.headers["etag"], tag);
+    }
+    let page = api.get("/experiments?limit=1").await;
+    let cursor = page.at("/next_cursor").as_str().unwrap();
+    api.get(&format!("/experiments?limit=1&cursor={cursor}"))
+        .await;
+    let archived = api.get("/experiments?status=archived").await;
+    assert_eq!(archived.at("/experiments/0/id"), "full");
+}
+
+#[tokio::test]
+async fn assignments_are_as_described() {
+    let api = Api::start().await;
+    for (reason, change) in [
+        ("not_running", json!({"status": "draft"})),
+        ("not_started", json!({"starts_at": "2099-01-01T00:00:00Z"})),
+        ("ended", json!({"ends_at": "2001-01-01T00:00:00Z"})),
+        ("traffic", json!({"traffic_percent": 0})),
+        ("new", json!({})),
+    ] {
+        let id = reason.replace('_', "-");
+        let mut body = experiment(&id);
+        body.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
+        assert_eq!(api.post("/experiments", body).await.status, 201);
+        let answer = api
+            .get(&format!(
+                "/experiments/{id}/assignment/team%2Fann%20%F0%9F%98%80"
+            ))
+            .await;
+        assert_eq!(answer.at("/reason"), reason);
+        assert_eq!(answer.at("/user_id"), "team/ann 😀");
+    }
+    let again = api
+        .get("/experiments/new/assignment/team%2Fann%20%F0%9F%98%80")
+        .await;
+    assert_eq!(again.at("/reason"), "existing");
+    for (status, reason) in [("paused", "paused"), ("stopped", "stopped")] {
+        let body = experiment(status);
+        api.post("/experiments", body).await;
+        let change = json!({ "status": status }).to_string();
+        let path = format!("/experiments/{status}");
+        api.call("patch", &path, &[("if-match", "*")], Some(change))
+            .await;
+        let answer = api.get(&format!("{path}/assignment/ann")).await;
+        assert_eq!(answer.at("/reason"), reason);
+    }
+
+    let rows = json!({"assignments": [
+        {"user_id": "old", "variant": "green", "assigned_at": "2026-01-01T00:00:00Z"},
+        {"user_id": "team/ann 😀", "variant": "green", "assigned_at": "2026-01-01T00:00:00Z"},
+        {"user_id": "", "variant": "blue", "assigned_at": "2099-01-01T00:00:00Z"},
+    ]});
+    let imported = api.post("/experiments/new/assignments", rows).await;
+    let statuses = ["stored", "existing", "rejected"];
+    for (index, status) in statuses.into_iter().enumerate() {
+        assert_eq!(imported.at(&format!("/assignments/{index}/status")), status);
+    }
+    all_documented(&imported);
+}
+
+#[tokio::test]
+async fn events_and_results_are_as_described() {
+    let api = Api::start().await;
+    let mut body = experiment("e");
+    body["metrics"] = json!([
+        {"key": "buys", "kind": "conversion", "event_type": "buy", "role": "primary"},
+        {"key": "worth", "kind": "sum", "event_type": "buy"},
+        {"key": "views", "kind": "count", "event_type": "view"},
+    ]);
+    api.post("/experiments", body).await;
+    api.post("/experiments", experiment("seen")).await;
+    let mut ended = experiment("ended");
+    ended["ends_at"] = json!("2026-02-01T00:00:00Z");
+    api.post("/experiments", ended).await;
+    for path in [
+        "/experiments/e/results",
+        "/experiments/e/results?view=summary",
+    ] {
+        api.get(path).await; // nobody yet
+    }
+
+    let rows: Vec<Value> = (0..60)
+        .map(|user| json!({"user_id": format!("u{user}"), "variant": if user % 2 == 0 { "control" } else { "green" }, "assigned_at": "2026-01-01T00:00:00Z"}))
+        .collect();
+    for id in ["e", "seen"] {
+        let path = format!("/experiments/{id}/assignments");
+        api.post(&path, json!({ "assignments": rows })).await;
+    }
+    let late = json!({"assignments": [{"user_id": "late", "variant": "green", "assigned_at": "2026-01-01T00:00:00Z"}]});
+    api.post("/experiments/ended/assignments", late).await;
+
+    let one = json!({"user_id": "u1", "type": "buy", "value": 19.99, "event_id": "one", "properties": {"a": [1]}, "sent_at": "2026-01-02T00:00:00Z", "timestamp": "2026-01-02T00:00:00Z"});
+    for status in ["stored", "duplicate"] {
+        let answer = api.post("/events", one.clone()).await;
+        assert_eq!(answer.at("/events/0/status"), status);
+    }
+    let buys: Vec<Value> = (0..60)
+        .filter(|user| user % 3 != 0)
+        .map(|user| json!({"user_id": format!("u{user}"), "type": "buy", "value": f64::from(user) / 4.0, "timestamp": "2026-01-02T00:00:00Z"}))
+        .collect();
+    api.post(
+        "/events",
+        json!({"sent_at": "2026-01-02T00:00:00Z", "events": buys}),
+    )
+    .await;
+    let mixed = json!({"events": [
+        {"user_id": "nobody", "type": "buy", "event_id": "a"},
+        {"user_id": "u1", "type": "buy", "timestamp": "2025-01-01T00:00:00Z"},
+        {"user_id": "late", "type": "buy", "timestamp": "2026-03-01T00:00:00Z"},
+        {"user_id": "u1", "type": "buy", "timestamp": "2099-01-01T00:00:00Z", "value": "1", "kind": 1},
+        7,
+    ]});
+    let mixed = api.post("/events", mixed).await;
+    for (index, reason) in ["no_assignment", "before_assignment", "experiment_ended"]
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(mixed.at(&format!("/events/{index}/reason")), reason);
+    }
+    all_documented(&mixed);
+
+    for query in [
+        "",
+        "?view=summary",
+        "?format=csv",
+        "?metrics=buys,views&from=2026-01-01T00:00:00Z&to=2099-01-01T00:00:00Z&source=raw&format=json&view=analysis",
+        "?to=2025-01-01T00:00:00Z",
+    ] {
+        for id in ["e", "seen"] {
+            let answer = api.get(&format!("/experiments/{id}/results{query}")).await;
+            assert_eq!(answer.status, 200, "{query}");
+            all_documented(&answer);
+        }
+    }
+    let report = api.get("/experiments/e/results").await;
+    assert!(
+        report
+            .at("/metrics/0/comparisons/0/absolute/p_value")
+            .is_f64()
+    );
+    assert!(
+        report
+            .at("/metrics/1/comparisons/0/relative/estimate")
+            .is_f64()
+    );
+    assert_eq!(
+        report.at("/metrics/2/comparisons/0/undefined/0/what"),
+        "absolute"
+    );
+}
+
+#[tokio::test]
+async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
+    let mut api = Api::start().await;
+    api.post("/experiments", experiment("e")).await;
+    let mut draft = experiment("draft");
+    draft["status"] = json!("draft");
+    api.post("/experiments", draft).await;
+
+    let bodies = [
+        (400, "malformed_json", "{".to_owned()),
+        (400, "body_missing", String::new()),
+        (400, "too_deep", "[".repeat(40)),
+        (413, "body_too_large", " ".repeat(1024 * 1024 + 1)),
+        (409, "id_taken", experiment("e").to_string()),
+        (422, "invalid", json!({"name": "", "id": "-", "variants": [{"key": "a b", "percent": 101}], "metrics": [{"kind": "mean"}], "shards": 0, "starts_at": "soon", "ends_at": "1901-01-01T00:00:00Z", "colour": 1}).to_string()),
+        (422, "invalid", json!({"name": "x".repeat(201), "variants": [{"key": "a", "percent": 1}, {"key": "a", "percent": 1}], "starts_at": "2026-02-01T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}).to_string()),
+        (422, "invalid", r#"{"name": "a", "name": "\ud800", "variants": []}"#.to_owned()),
+    ];
+    for (status, code, body) in bodies {
+        let answer = api.call("post", "/experiments", &[], Some(body)).await;
+        refused(&answer, status, code);
+    }
+
+    let key = [("idempotency-key", "k")];
+    for (name, status) in [("one", 201), ("one", 201), ("two", 409)] {
+        let body = json!({"name": name, "variants": variants()}).to_string();
+        let answer = api.call("post", "/experiments", &key, Some(body)).await;
+        assert_eq!(answer.status, status);
+        all_documented(&answer);
+    }
+    let long = "k".repeat(256);
+    let key = [("idempotency-key", long.as_str())];
+    let answer = api
+        .call(
+            "post",
+            "/experiments",
+            &key,
+            Some(experiment("k").to_string()),
+        )
+        .await;
+    refused(&answer, 400, "bad_idempotency_key");
+
+    let e = "/experiments/e";
+    for (tag, change, status, code) in [
+        (None, json!({}), 428, "if_match_required"),
+        (Some("1"), json!({}), 400, "bad_if_match"),
+        (Some("\"7\""), json!({}), 412, "stale_version"),
+        (
+            Some("*"),
+            json!({"status": "draft"}),
+            409,
+            "illegal_transition",
+        ),
+        (
+            Some("*"),
+            json!({"starts_at": "2027-01-01T00:00:00Z"}),
+            409,
+            "already_started",
+        ),
+        (
+            Some("*"),
+            json!({"variants": [{"key": "x", "percent": 50}, {"key": "y", "percent": 50}]}),
+            409,
+            "variants_in_use",
+        ),
+        (Some("*"), json!({"status": "stopped"}), 200, ""),
+        (
+            Some("*"),
+            json!({"traffic_percent": 1, "ends_at": null}),
+            409,
+            "experiment_over",
+        ),
+        (Some("*"), json!({"status": "archived"}), 200, ""),
+        (Some("*"), json!({"name": "x"}), 409, "archived"),
+    ] {
+        let headers: Vec<_> = tag.map(|tag| ("if-match", tag)).into_iter().collect();
+        let answer = api
+            .call("patch", e, &headers, Some(change.to_string()))
+            .await;
+        if status == 200 {
+            assert_eq!(answer.status, 200);
+        } else {
+            refused(&answer, status, code);
+        }
+    }
+
+    for (path, status, code) in [
+        ("/experiments/nope", 404, "experiment_not_found"),
+        (
+            "/experiments?limit=0&cursor=x&status=live&live=1&limit=2",
+            400,
+            "bad_parameters",
+        ),
+        ("/experiments/e/assignment/a%0Ab", 400, "bad_parameters"),
+        ("/experiments/e/assignment/%FF", 400, "bad_parameters"),
+        (
+            "/experiments/e/results?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z&view=x",
+            400,
+            "bad_parameters",
+        ),
+    ] {
+        refused(&api.get(path).await, status, code);
+    }
+    let none = json!({"assignments": []});
+    let answer = api.post("/experiments/draft/assignments", none).await;
+    refused(&answer, 409, "not_started");
+    let many: Vec<_> = (0..501)
+        .map(|id| json!({"user_id": "u", "type": "t", "event_id": id.to_string()}))
+        .collect();
+    refused(
+        &api.post("/events", json!({ "events": many })).await,
+        422,
+        "invalid",
+    );
+    let one = json!({"user_id": "u", "type": "t", "timestamp": "2099-01-01T00:00:00Z", "value": 1e10, "properties": {"p": "x".repeat(5000)}});
+    refused(&api.post("/events", one).await, 422, "invalid");
+
+    let unknown = api.send("delete", e, &[], None).await;
+    assert_eq!(unknown.status, 404);
+    let wrong = api.document.faults(
+        &json!({"$ref": "#/components/schemas/Problem"}),
+        &unknown.body,
+    );
+    assert!(wrong.is_empty(), "{wrong:?}");
+    all_documented(&unknown);
+    let typed = api
+        .send("post", "/events", &[("content-type", "text/plain")], None)
+        .await;
+    refused(&typed, 415, "unsupported_media_type");
+
+    api.only("track").await;
+    refused(&api.get(e).await, 403, "forbidden");
+    for token in ["", "assay_of-nobody-in-this-place"] {
+        api.token = token.to_owned();
+        let answer = api.get(e).await;
+        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+        refused(&answer, 401, "unauthorized");
+    }
+}
+
+fn refused(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(
+        (answer.status, answer.at("/code")),
+        (status, &json!(code)),
+        "{}",
+        answer.text
+    );
+    assert_eq!(answer.at("/status"), status);
+    assert_eq!(
+        answer.at("/type"),
+        &json!(format!("urn:assay:problem:{code}"))
+    );
+    all_documented(answer);
+}
+
+/// Every `code` and `reason` anywhere in an answer stands in docs/api.md.
+fn all_documented(answer: &Answer) {
+    documented(&answer.body);
+}
+
+fn documented(value: &Value) {
+    match value {
+        Value::Object(object) => {
+            for name in ["code", "reason"] {
+                if let Some(code) = object.get(name).and_then(Value::as_str) {
+                    let known = Document::guide().contains(&format!("`{code}`"));
+                    assert!(known, "docs/api.md does not mention `{code}`");
+                }
+            }
+            object.values().for_each(documented);
+        }
+        Value::Array(array) => array.iter().for_each(documented),
+        _ => {}
+    }
+}

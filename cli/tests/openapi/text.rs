@@ -1,0 +1,259 @@
+//! The document as it stands, without a server.
+
+use super::document::Document;
+use serde_json::Value;
+use shared::domain::access::Scope;
+use shared::domain::experiment::Status;
+use shared::domain::limits;
+use shared::domain::metric::{Direction, MetricKind, MetricRole};
+use shared::http::routes::ROUTES;
+use std::collections::BTreeSet;
+
+const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
+
+#[test]
+fn it_has_the_routes_and_scopes_of_the_code_and_no_others() {
+    let document = Document::load();
+    let mut described = BTreeSet::new();
+    for (path, item) in document.at("/paths").as_object().unwrap() {
+        for method in METHODS {
+            let Some(operation) = item.get(method) else {
+                continue;
+            };
+            let scopes: Vec<&str> = operation["security"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(|scheme| scheme["token"].as_array().unwrap())
+                .map(|scope| scope.as_str().unwrap())
+                .collect();
+            described.insert((
+                method.to_uppercase(),
+                path.clone(),
+                scopes.first().map(ToString::to_string),
+            ));
+            assert!(scopes.len() <= 1, "{method} {path}: {scopes:?}");
+        }
+    }
+    let routes: BTreeSet<_> = ROUTES
+        .iter()
+        .map(|route| {
+            let scope = route.scope.map(|scope| Scope::name(scope).to_owned());
+            (route.method.to_owned(), route.path.to_owned(), scope)
+        })
+        .collect();
+    assert_eq!(described, routes);
+}
+
+#[test]
+fn its_limits_are_those_of_the_code() {
+    let document = Document::load();
+    let schema = |path: &str| format!("/components/schemas/{path}");
+    let limit = |limit: usize| i128::try_from(limit).unwrap();
+    for (place, expected) in [
+        (schema("Variants/maxItems"), limit(limits::MAX_VARIANTS)),
+        (schema("NewMetrics/maxItems"), limit(limits::MAX_METRICS)),
+        (
+            schema("EventBatch/properties/events/maxItems"),
+            limit(limits::MAX_EVENTS_PER_REQUEST),
+        ),
+        (
+            schema("NewAssignments/properties/assignments/maxItems"),
+            limit(limits::MAX_ASSIGNMENTS_PER_REQUEST),
+        ),
+        (schema("UserId/maxLength"), limit(limits::MAX_USER_ID_BYTES)),
+        (
+            schema("EventId/maxLength"),
+            limit(limits::MAX_EVENT_ID_BYTES),
+        ),
+        (
+            schema("ExperimentId/maxLength"),
+            limit(limits::MAX_EXPERIMENT_ID_CHARS),
+        ),
+        (schema("Key/maxLength"), limit(limits::MAX_KEY_CHARS)),
+        (schema("EventType/maxLength"), limit(limits::MAX_KEY_CHARS)),
+        (schema("Name/maxLength"), limit(limits::MAX_NAME_CHARS)),
+        (
+            schema("NewExperiment/properties/hash_seed/maxLength"),
+            limit(limits::MAX_NAME_CHARS),
+        ),
+        (
+            schema("Description/maxLength"),
+            limit(limits::MAX_DESCRIPTION_CHARS),
+        ),
+        (
+            schema("ExperimentList/properties/experiments/maxItems"),
+            limit(limits::MAX_PAGE),
+        ),
+        (
+            schema("ExperimentList/properties/next_cursor/maxLength"),
+            limit(limits::MAX_CURSOR_CHARS),
+        ),
+        (
+            schema("NewExperiment/properties/shards/maximum"),
+            limits::MAX_SHARDS.into(),
+        ),
+        (
+            schema("NewExperiment/properties/shards/default"),
+            limits::DEFAULT_SHARDS.into(),
+        ),
+        (
+            schema("Event/properties/value/maximum"),
+            limits::MAX_VALUE_UNITS,
+        ),
+        (
+            schema("Event/properties/value/minimum"),
+            -limits::MAX_VALUE_UNITS,
+        ),
+    ] {
+        let described = i128::from(document.at(&place).as_i64().unwrap());
+        assert_eq!(described, expected, "{place}");
+    }
+    for (place, expected) in [
+        (
+            "Event/properties/properties/description",
+            limits::MAX_PROPERTIES_BYTES.to_string(),
+        ),
+        (
+            "Event/properties/timestamp/description",
+            format!("{} minutes", limits::MAX_FUTURE_MINUTES),
+        ),
+        (
+            "Report/properties/variants/items/properties/robots/description",
+            limits::MAX_EVENTS_PER_USER.to_string(),
+        ),
+    ] {
+        let text = document.at(&schema(place)).as_str().unwrap();
+        assert!(text.contains(&expected), "{place} does not say {expected}");
+    }
+}
+
+#[test]
+fn its_names_are_those_of_the_code() {
+    let document = Document::load();
+    let named = |schema: &str, names: Vec<&str>| {
+        let described = document.at(&format!("/components/schemas/{schema}/enum"));
+        assert_eq!(*described, serde_json::json!(names), "{schema}");
+    };
+    named("Status", Status::ALL.map(|(name, _)| name).to_vec());
+    named("Kind", MetricKind::ALL.map(|(name, _)| name).to_vec());
+    named("Role", MetricRole::ALL.map(|(name, _)| name).to_vec());
+    named("Direction", Direction::ALL.map(|(name, _)| name).to_vec());
+}
+
+#[test]
+fn its_schemas_are_sound_and_its_examples_fit_them() {
+    let document = Document::load();
+    for name in document
+        .at("/components/schemas")
+        .as_object()
+        .unwrap()
+        .keys()
+    {
+        document.check(
+            &serde_json::json!({ "$ref": format!("#/components/schemas/{name}") }),
+            None,
+        );
+    }
+    let mut examples = 0;
+    document.each("", &mut |place, value| {
+        let Some(schema) = value.get("schema") else {
+            return;
+        };
+        let named = value.get("examples").and_then(Value::as_object);
+        let named = named.into_iter().flat_map(|examples| examples.values());
+        let named = named.map(|example| {
+            let place = example["$ref"].as_str().unwrap().trim_start_matches('#');
+            document.at(&format!("{place}/value")).clone()
+        });
+        for example in value.get("example").cloned().into_iter().chain(named) {
+            let wrong = document.faults(schema, &example);
+            assert!(wrong.is_empty(), "the example at {place}: {wrong:#?}");
+            examples += 1;
+        }
+    });
+    assert!(examples >= 10, "only {examples} examples");
+}
+
+#[test]
+fn the_guide_lists_every_limit() {
+    let guide = Document::guide();
+    let (_, listed) = guide.split_once("\n## Limits\n").unwrap();
+    for expected in [
+        format!(
+            "| variants of an experiment | 2 to {} |",
+            limits::MAX_VARIANTS
+        ),
+        format!("| metrics of an experiment | {} |", limits::MAX_METRICS),
+        format!("| events in a call | {} |", limits::MAX_EVENTS_PER_REQUEST),
+        format!(
+            "| assignments in a call | {} |",
+            limits::MAX_ASSIGNMENTS_PER_REQUEST
+        ),
+        format!("| body | {} bytes |", grouped(limits::MAX_BODY_BYTES)),
+        format!("| depth of a body | {} |", limits::MAX_JSON_DEPTH),
+        format!(
+            "| properties of an event | {} bytes",
+            grouped(limits::MAX_PROPERTIES_BYTES)
+        ),
+        format!(
+            "| user id, event id | {} bytes |",
+            limits::MAX_USER_ID_BYTES
+        ),
+        format!(
+            "| user id, event id | {} bytes |",
+            limits::MAX_EVENT_ID_BYTES
+        ),
+        format!(
+            "| experiment id | {} characters |",
+            limits::MAX_EXPERIMENT_ID_CHARS
+        ),
+        format!(
+            "| keys of variants and metrics, event types | {} bytes |",
+            limits::MAX_KEY_CHARS
+        ),
+        format!(
+            "| names, hash seeds | {} characters |",
+            limits::MAX_NAME_CHARS
+        ),
+        format!(
+            "| descriptions | {} characters |",
+            grouped(limits::MAX_DESCRIPTION_CHARS)
+        ),
+        format!("| page of a list | {} |", limits::MAX_PAGE),
+        format!("| cursor | {} characters |", limits::MAX_CURSOR_CHARS),
+        format!(
+            "| shards of an experiment | 1 to {}, {} by default |",
+            limits::MAX_SHARDS,
+            limits::DEFAULT_SHARDS
+        ),
+        format!(
+            "| an event in the future | {} minutes |",
+            limits::MAX_FUTURE_MINUTES
+        ),
+        format!(
+            "| value of an event | ±{} |",
+            grouped(usize::try_from(limits::MAX_VALUE_UNITS).unwrap())
+        ),
+        format!(
+            "| events of a user in an experiment | {} |",
+            grouped(usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap())
+        ),
+    ] {
+        assert!(listed.contains(&expected), "docs/api.md lacks: {expected}");
+    }
+}
+
+/// 1048576 as 1,048,576.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let places = digits.len();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (places - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
