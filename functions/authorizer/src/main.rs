@@ -6,7 +6,7 @@ use shared::http::App;
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
     shared::telemetry::init();
-    let app = App::from_environment().await?;
+    let app = App::from_environment()?;
     lambda_runtime::run(service_fn(
         |event: LambdaEvent<authorizer::TokenRequest>| {
             authorizer::handle(app.clone(), event.payload)

@@ -32,9 +32,9 @@ impl App {
     ///
     /// # Errors
     /// Names a variable that is missing.
-    pub async fn from_environment() -> Result<Self, BadSetting> {
+    pub fn from_environment() -> Result<Self, BadSetting> {
         let config = Config::read(|name| std::env::var(name).ok())?;
-        let store = Store::connect(config.tables.clone()).await;
+        let store = Store::connect(config.tables.clone());
         Ok(Self::new(store, &config))
     }
 

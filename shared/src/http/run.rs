@@ -18,7 +18,7 @@ where
     F: Future<Output = Result<Response, Problem>> + Send + 'static,
 {
     crate::telemetry::init();
-    let app = App::from_environment().await?;
+    let app = App::from_environment()?;
     let service =
         lambda_http::service_fn(move |request| answer(app.clone(), handler.clone(), request));
     lambda_http::run(service).await

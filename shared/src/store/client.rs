@@ -1,8 +1,10 @@
 //! The connection to DynamoDB: retries and time limits are set here, once.
 
 use super::usage::{CountCalls, Usage};
-use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,16 +30,24 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store on these tables, with credentials, region and endpoint from the environment as the AWS SDK reads it.
-    pub async fn connect(tables: Tables) -> Self {
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .load()
-            .await;
-        Self::with_config(&config, tables)
+    /// A store on these tables, with credentials, region and endpoint as Lambda sets them in the environment.
+    ///
+    /// Only the environment is asked. The SDK's default chain would also look for profiles, web identities,
+    /// containers and instances, with a client for each; none of that exists in a function, and all of it
+    /// would be in every binary.
+    pub fn connect(tables: Tables) -> Self {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let credentials = EnvironmentVariableCredentialsProvider::new();
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .credentials_provider(SharedCredentialsProvider::new(credentials));
+        config.set_region(variable("AWS_REGION").map(Region::new));
+        config.set_endpoint_url(variable("AWS_ENDPOINT_URL_DYNAMODB"));
+        Self::with_config(&config.build(), tables)
     }
 
     /// A store on these tables with a given SDK configuration.
-    pub fn with_config(config: &aws_config::SdkConfig, tables: Tables) -> Self {
+    pub fn with_config(config: &SdkConfig, tables: Tables) -> Self {
         let usage = Arc::new(Usage::default());
         let config = aws_sdk_dynamodb::config::Builder::from(config)
             // The SDK would wait a second before its first retry; an interactive call cannot.
