@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 const OPENAPI: &str = include_str!("../../../openapi.yaml");
 const GUIDE: &str = include_str!("../../../docs/api.md");
 
-/// The document, with every object of an answer closed.
+/// The document.
 pub(crate) struct Document {
     root: Value,
 }
@@ -33,7 +33,7 @@ impl Document {
         self.check(schema, Some(value))
     }
 
-    /// Panics if the schema itself is unsound.
+    /// What is wrong with a value, if there is one; panics if the schema itself is unsound.
     pub(crate) fn check(&self, schema: &Value, value: Option<&Value>) -> Vec<String> {
         let mut schemas = self.at("/components/schemas").clone();
         // A client must pass over fields that it does not know, so the document leaves its objects open. Here a
