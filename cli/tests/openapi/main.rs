@@ -1,8 +1,11 @@
-//! openapi.yaml against the code: its routes, scopes and limits, and the answers of a running platform.
+//! openapi.yaml against the code: its routes, scopes and limits, the answers of a running platform,
+//! and the answers that the pages show.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
 mod api;
 mod document;
+mod pages;
+mod refusals;
 mod text;

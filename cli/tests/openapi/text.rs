@@ -1,7 +1,7 @@
 //! The document as it stands, without a server.
 
 use super::document::Document;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::domain::access::Scope;
 use shared::domain::experiment::Status;
 use shared::domain::limits;
@@ -133,7 +133,7 @@ fn its_names_are_those_of_the_code() {
     let document = Document::load();
     let named = |schema: &str, names: Vec<&str>| {
         let described = document.at(&format!("/components/schemas/{schema}/enum"));
-        assert_eq!(*described, serde_json::json!(names), "{schema}");
+        assert_eq!(*described, json!(names), "{schema}");
     };
     named("Status", Status::ALL.map(|(name, _)| name).to_vec());
     named("Kind", MetricKind::ALL.map(|(name, _)| name).to_vec());
@@ -151,7 +151,7 @@ fn its_schemas_are_sound_and_its_examples_fit_them() {
         .keys()
     {
         document.check(
-            &serde_json::json!({ "$ref": format!("#/components/schemas/{name}") }),
+            &json!({ "$ref": format!("#/components/schemas/{name}") }),
             None,
         );
     }
@@ -173,87 +173,4 @@ fn its_schemas_are_sound_and_its_examples_fit_them() {
         }
     });
     assert!(examples >= 10, "only {examples} examples");
-}
-
-#[test]
-fn the_guide_lists_every_limit() {
-    let guide = Document::guide();
-    let (_, listed) = guide.split_once("\n## Limits\n").unwrap();
-    for expected in [
-        format!(
-            "| variants of an experiment | 2 to {} |",
-            limits::MAX_VARIANTS
-        ),
-        format!("| metrics of an experiment | {} |", limits::MAX_METRICS),
-        format!("| events in a call | {} |", limits::MAX_EVENTS_PER_REQUEST),
-        format!(
-            "| assignments in a call | {} |",
-            limits::MAX_ASSIGNMENTS_PER_REQUEST
-        ),
-        format!("| body | {} bytes |", grouped(limits::MAX_BODY_BYTES)),
-        format!("| depth of a body | {} |", limits::MAX_JSON_DEPTH),
-        format!(
-            "| properties of an event | {} bytes",
-            grouped(limits::MAX_PROPERTIES_BYTES)
-        ),
-        format!(
-            "| user id, event id | {} bytes |",
-            limits::MAX_USER_ID_BYTES
-        ),
-        format!(
-            "| user id, event id | {} bytes |",
-            limits::MAX_EVENT_ID_BYTES
-        ),
-        format!(
-            "| experiment id | {} characters |",
-            limits::MAX_EXPERIMENT_ID_CHARS
-        ),
-        format!(
-            "| keys of variants and metrics, event types | {} bytes |",
-            limits::MAX_KEY_CHARS
-        ),
-        format!(
-            "| names, hash seeds | {} characters |",
-            limits::MAX_NAME_CHARS
-        ),
-        format!(
-            "| descriptions | {} characters |",
-            grouped(limits::MAX_DESCRIPTION_CHARS)
-        ),
-        format!("| page of a list | {} |", limits::MAX_PAGE),
-        format!("| cursor | {} characters |", limits::MAX_CURSOR_CHARS),
-        format!(
-            "| shards of an experiment | 1 to {}, {} by default |",
-            limits::MAX_SHARDS,
-            limits::DEFAULT_SHARDS
-        ),
-        format!(
-            "| an event in the future | {} minutes |",
-            limits::MAX_FUTURE_MINUTES
-        ),
-        format!(
-            "| value of an event | ±{} |",
-            grouped(usize::try_from(limits::MAX_VALUE_UNITS).unwrap())
-        ),
-        format!(
-            "| events of a user in an experiment | {} |",
-            grouped(usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap())
-        ),
-    ] {
-        assert!(listed.contains(&expected), "docs/api.md lacks: {expected}");
-    }
-}
-
-/// 1048576 as 1,048,576.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let places = digits.len();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (places - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
