@@ -2,7 +2,7 @@
 
 use crate::template::{KeyAttribute, Projection, Table, TableIndex, TableKey};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
     GlobalSecondaryIndexDescription, GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType,
@@ -60,7 +60,7 @@ async fn table_names(client: &Client) -> Result<BTreeSet<String>, TablesError> {
     let mut pages = client.list_tables().into_paginator().items().send();
     let mut names = BTreeSet::new();
     while let Some(name) = pages.next().await {
-        names.insert(name.map_err(|error| failed("ListTables", "any", error))?);
+        names.insert(name.map_err(|error| failed("ListTables", "all tables", error))?);
     }
     Ok(names)
 }
@@ -269,15 +269,33 @@ fn stored_projection(index: &GlobalSecondaryIndexDescription) -> Projection {
     }
 }
 
-fn failed(operation: &'static str, table: &str, error: impl std::error::Error) -> TablesError {
+fn failed<E, R>(operation: &'static str, table: &str, error: SdkError<E, R>) -> TablesError
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    let said = error
+        .as_service_error()
+        .and_then(|service| service.message());
     TablesError::Engine {
         operation,
         table: table.to_owned(),
-        reason: DisplayErrorContext(&error).to_string(),
+        reason: said.map_or_else(|| causes(&error), str::to_owned),
     }
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = chain.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 /// The SDK's builders refuse a request without its required members; ours have them all.
 fn refused_shape<E: std::error::Error>(table: &str) -> impl Fn(E) -> TablesError + '_ {
-    move |error| failed("the request", table, error)
+    move |error| TablesError::Engine {
+        operation: "the request",
+        table: table.to_owned(),
+        reason: error.to_string(),
+    }
 }

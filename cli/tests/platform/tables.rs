@@ -66,3 +66,30 @@ async fn a_platform_can_use_an_engine_that_runs_already() {
         "the engine belongs to its own platform"
     );
 }
+
+#[tokio::test]
+async fn an_engine_that_cannot_be_reached_or_refuses_is_said_in_a_line() {
+    let database = Database::Endpoint("http://127.0.0.1:9".to_owned());
+    let options = PlatformOptions {
+        database,
+        ..options()
+    };
+    let error = Platform::start(options).await.err().unwrap().to_string();
+    assert!(
+        error.starts_with("ListTables of all tables failed: "),
+        "{error}"
+    );
+    assert!(error.contains("onnect"), "{error}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = on_disk(&folder.path().join("assay.db"));
+    options.template = options
+        .template
+        .map(|text| text.replace("IndexName: by-owner", "IndexName: x"));
+    let error = Platform::start(options).await.err().unwrap().to_string();
+    assert!(
+        error.starts_with("CreateTable of NotesTable failed: "),
+        "{error}"
+    );
+    assert!(error.len() < 300, "{error}");
+}
