@@ -5,9 +5,18 @@
 //! - [`gateway`] is API Gateway on this machine
 //! - [`functions`] are the Lambda functions, wired into the process
 //! - [`serve`] puts them together
+//! - [`import`], [`results`] and [`simulate`] use a platform through its API, by the one [`client`]
+//! - [`token`] makes, lists and revokes tokens
 
+pub mod client;
 pub mod engine;
 pub mod functions;
 pub mod gateway;
+pub mod import;
+mod output;
+pub mod results;
 pub mod serve;
+pub mod simulate;
 pub mod template;
+mod time;
+pub mod token;

@@ -14,6 +14,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Serve(assay::serve::ServeArgs),
+    Import(assay::import::ImportArgs),
+    Results(assay::results::ResultsArgs),
+    Simulate(assay::simulate::SimulateArgs),
+    Token(assay::token::TokenArgs),
 }
 
 #[tokio::main]
@@ -29,6 +33,12 @@ async fn main() -> ExitCode {
     let default = || Cli::parse_from(["assay", "serve"]).command;
     let outcome = match Cli::parse().command.or_else(default) {
         Some(Command::Serve(args)) => assay::serve::run(args).await.map_err(|e| e.to_string()),
+        Some(Command::Import(args)) => assay::import::run(args).await.map_err(|e| e.to_string()),
+        Some(Command::Results(args)) => assay::results::run(args).await.map_err(|e| e.to_string()),
+        Some(Command::Simulate(args)) => {
+            assay::simulate::run(args).await.map_err(|e| e.to_string())
+        }
+        Some(Command::Token(args)) => assay::token::run(args).await.map_err(|e| e.to_string()),
         None => Ok(()),
     };
     match outcome {

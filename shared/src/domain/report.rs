@@ -36,6 +36,8 @@ pub struct Report {
     /// The part of the time looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
+    /// What the numbers say, in words.
+    pub headline: String,
     /// Where the numbers come from.
     pub source: &'static str,
     /// Who took part.
@@ -183,7 +185,7 @@ impl Report {
                 robots: tally.map_or(0, |tally| tally.robots),
             }
         };
-        Self {
+        let mut report = Self {
             experiment: About {
                 id: experiment.id.clone(),
                 name: experiment.name.clone(),
@@ -195,6 +197,7 @@ impl Report {
             as_of,
             from: window.from,
             to: window.to,
+            headline: String::new(),
             source: "raw",
             variants: experiment
                 .variants
@@ -213,7 +216,9 @@ impl Report {
                 mean: "Welch t",
                 relative: "log ratio where both means are positive, else Fieller",
             },
-        }
+        };
+        report.headline = summary::headline(&report);
+        report
     }
 }
 

@@ -59,7 +59,7 @@ impl Summary {
         Self {
             experiment: report.experiment.clone(),
             as_of: report.as_of,
-            headline: headline(report),
+            headline: report.headline.clone(),
             sample_ratio: report.health.sample_ratio.verdict,
             users: report.variants.iter().map(|variant| variant.users).sum(),
             metrics: report.metrics.iter().map(metric_summary).collect(),
@@ -93,7 +93,7 @@ fn metric_summary(metric: &MetricReport) -> MetricSummary {
 }
 
 /// The metric that decides is the one declared primary, else the first.
-fn headline(report: &Report) -> String {
+pub(super) fn headline(report: &Report) -> String {
     if report.health.sample_ratio.verdict == SampleRatioVerdict::Mismatch {
         return "Do not trust these numbers yet: the variants did not get the users that they should have got."
             .to_owned();

@@ -1,0 +1,304 @@
+//! `assay import`: brings assignments and events from a CSV file in through the API.
+//!
+//! - [`mapping`] is what the command line says about columns, and what it means for a header
+//! - `rows` makes assignments and events of a row
+//! - `lanes` batches them so that a user's rows stay in order while many requests are under way
+//! - `tally` adds up what became of them
+//!
+//! There is no state file. The first assignment of a user wins, and an event is known by its content, so an
+//! import that broke off is run again from the start and changes nothing that is there.
+
+mod lanes;
+pub mod mapping;
+mod progress;
+mod rows;
+mod tally;
+
+pub use tally::{Rejection, Tally};
+
+use crate::client::{Client, ClientError, Connection, Patience, segment};
+use crate::output::{counted, note, print};
+use futures::future::try_join_all;
+use lanes::{Batch, Closed, Kind, Lanes};
+use mapping::{Condition, EventMapping, Mapping, MappingError};
+use progress::Progress;
+use rows::Rows;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tally::{AssignmentsAnswer, EventsAnswer};
+use tokio::sync::mpsc;
+
+/// Batches that wait for a lane whose request is under way.
+const BATCHES_AHEAD: usize = 2;
+
+const EXAMPLES: &str = "\
+What a row means:
+  An assignment, if --variant is given and every --assignments-when holds. A row whose variant or time is empty
+  is none.
+  An event for each --event whose conditions hold: TYPE, then any of
+    ,value=COLUMN     its value. An empty cell is no event; a zero is a value like any other: leave zeros out with
+                      when=COLUMN!=0
+    ,time=TIME        when it happened, instead of --event-at. An empty cell is no event
+    ,when=CONDITION   only rows with this; all of several must hold
+    ,id=COLUMN        the event's id. Without it an event is known by its content, and rows that are equal in it
+                      are told apart by their number
+    ,property=COLUMN  a property, unless the cell is empty; any number of them
+  TYPE may be {COLUMN}, which takes the type from the row.
+  A CONDITION is COLUMN=VALUE or COLUMN!=VALUE and compares text. A TIME is a column, or one instant for all rows:
+  2026-01-31T09:30:00Z, 2026-01-31 09:30:00.123456 (without an offset it is UTC) or 2026-01-31.
+  An event counts if it is later than its user's assignment.
+
+Examples:
+  One row for each user, with outcomes in columns and no times (user,variant,amount,retained):
+    assay import players.csv --experiment gate --user user --variant variant --assigned-at 2026-01-01 \\
+      --event-at 2026-01-15 --event retained,when=retained=TRUE --event spent,value=amount
+
+  One row for each action (time,user,group,action):
+    assay import actions.csv --experiment homepage --user user --variant group --assigned-at time \\
+      --assignments-when action=view --event click,time=time,when=action=click
+
+  Events only, with their types in a column, from another program:
+    zcat events.csv.gz | assay import - --user user --event '{name},time=at,value=amount,property=country'
+
+Running it again is safe, and is how an import that broke off is resumed: what is there stays as it is.
+The exit code is 1 when a row was not taken.";
+
+/// Bring assignments and events in from a CSV file.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct ImportArgs {
+    /// CSV file with a header; - for standard input.
+    pub file: PathBuf,
+    #[command(flatten)]
+    connection: Connection,
+    /// Experiment that the assignments are of.
+    #[arg(
+        long,
+        value_name = "ID",
+        required_unless_present = "event",
+        requires = "variant"
+    )]
+    experiment: Option<String>,
+    /// Column with the user's id.
+    #[arg(long, value_name = "COLUMN")]
+    user: String,
+    /// Column with the variant that the user was assigned to.
+    #[arg(long, value_name = "COLUMN", requires_all = ["experiment", "assigned_at"])]
+    variant: Option<String>,
+    /// When the user was assigned.
+    #[arg(long, value_name = "TIME", requires = "variant")]
+    assigned_at: Option<String>,
+    /// Only rows with this are assignments.
+    #[arg(long, value_name = "CONDITION", requires = "variant")]
+    assignments_when: Vec<Condition>,
+    /// What rows are events of, such as `click,time=at,when=action=click`; see below.
+    #[arg(long, value_name = "EVENT")]
+    event: Vec<EventMapping>,
+    /// When events happened that do not say it themselves.
+    #[arg(long, value_name = "TIME", requires = "event")]
+    event_at: Option<String>,
+    /// What separates cells; `\t` for a tab.
+    #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
+    delimiter: u8,
+    /// Requests under way at once.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    parallel: u16,
+    /// Rows that were not taken to list at most.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    list: usize,
+    /// Print what became of the rows as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why an import did not do all of its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file cannot be read.
+    #[error("cannot read {file}: {reason}", file = .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The mapping does not fit the file.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// The API cannot be reached, or refused a whole batch.
+    #[error("{0}\nNothing is lost: once that is mended, run the same import again.")]
+    Client(#[from] ClientError),
+    /// Everything was sent, and some of it not taken.
+    #[error("{} not taken", counted(*.0, "row"))]
+    Rejected(u64),
+    /// The reading thread panicked.
+    #[error("reading the file failed")]
+    Crashed,
+}
+
+/// Runs the import and prints what became of it.
+///
+/// # Errors
+/// If anything of the file is not in the platform afterwards.
+pub async fn run(args: ImportArgs) -> Result<(), ImportError> {
+    let client = Client::new(&args.connection, Patience::Import)?;
+    let progress = Arc::new(Progress::new(length(&args), args.json));
+    let outcome = send_all(&args, &client, &progress).await;
+    progress.finish();
+    let tally = outcome?;
+    if args.json {
+        print(serde_json::to_string(&tally).unwrap_or_default());
+    } else {
+        note(tally.summary(args.list, progress.seconds()));
+    }
+    match tally.not_taken() {
+        0 => Ok(()),
+        count => Err(ImportError::Rejected(count)),
+    }
+}
+
+/// One thread reads, lanes send.
+async fn send_all(
+    args: &ImportArgs,
+    client: &Client,
+    progress: &Arc<Progress>,
+) -> Result<Tally, ImportError> {
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..args.parallel)
+        .map(|_| mpsc::channel(BATCHES_AHEAD))
+        .unzip();
+    let reading = {
+        let (args, progress) = (args.clone(), progress.clone());
+        tokio::task::spawn_blocking(move || read_all(&args, &progress, Lanes::new(senders)))
+    };
+    let path = format!(
+        "/experiments/{}/assignments",
+        segment(args.experiment.as_deref().unwrap_or_default())
+    );
+    let sending = receivers.into_iter().map(|receiver| {
+        tokio::spawn(send_lane(
+            client.clone(),
+            path.clone(),
+            receiver,
+            progress.clone(),
+        ))
+    });
+    // The first failure ends the others: dropped receivers stop the reader.
+    let sent = try_join_all(sending.map(|lane| async {
+        lane.await
+            .map_err(|_| ImportError::Crashed)?
+            .map_err(ImportError::from)
+    }))
+    .await?;
+    let mut tally = reading.await.map_err(|_| ImportError::Crashed)??;
+    for lane in sent {
+        tally.merge(lane);
+    }
+    Ok(tally)
+}
+
+async fn send_lane(
+    client: Client,
+    path: String,
+    mut batches: mpsc::Receiver<Batch>,
+    progress: Arc<Progress>,
+) -> Result<Tally, ClientError> {
+    let mut tally = Tally::default();
+    while let Some(mut batch) = batches.recv().await {
+        let body = std::mem::take(&mut batch.body);
+        match batch.kind {
+            Kind::Assignments => {
+                let answer: AssignmentsAnswer = client.post(&path, body, None).await?;
+                tally.assignments(&batch, answer);
+            }
+            Kind::Events => {
+                let answer: EventsAnswer = client.post("/events", body, None).await?;
+                tally.events(&batch, answer);
+            }
+        }
+        progress.answered(batch.lines.len());
+    }
+    Ok(tally)
+}
+
+fn read_all(
+    args: &ImportArgs,
+    progress: &Progress,
+    mut lanes: Lanes,
+) -> Result<Tally, ImportError> {
+    let failed = |reason: String| ImportError::File {
+        file: args.file.clone(),
+        reason,
+    };
+    let source: Box<dyn Read> = if args.file.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(&args.file).map_err(|error| failed(error.to_string()))?)
+    };
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(args.delimiter)
+        .from_reader(progress.watch(source));
+    let header = reader
+        .headers()
+        .map_err(|error| failed(error.to_string()))?;
+    let mut rows = Rows::new(mapping(args).plan(&without_mark(header))?);
+    let mut tally = Tally::default();
+    let mut row = csv::StringRecord::new();
+    loop {
+        let line = reader.position().line();
+        match reader.read_record(&mut row) {
+            Ok(false) => break,
+            Err(error) if error.is_io_error() => return Err(failed(error.to_string())),
+            Err(error) => {
+                tally.rows += 1;
+                tally.unreadable(line, &[error.to_string()]);
+                continue;
+            }
+            Ok(true) => tally.rows += 1,
+        }
+        let line = row.position().map_or(line, csv::Position::line);
+        let user = rows.user(&row);
+        let outcome = rows.read(&row);
+        if !outcome.faults.is_empty() {
+            tally.unreadable(line, &outcome.faults);
+        }
+        let pushed = lanes.push(user, line, outcome.assignment.as_ref(), &outcome.events);
+        if let Err(Closed) = pushed {
+            // The lane that failed tells why.
+            return Ok(tally);
+        }
+    }
+    let _ = lanes.finish();
+    Ok(tally)
+}
+
+fn mapping(args: &ImportArgs) -> Mapping {
+    Mapping {
+        user: args.user.clone(),
+        variant: args.variant.clone(),
+        assigned_at: args.assigned_at.clone(),
+        assignments_when: args.assignments_when.clone(),
+        events: args.event.clone(),
+        event_at: args.event_at.clone(),
+    }
+}
+
+/// Spreadsheets put a byte-order mark in front of the first name.
+fn without_mark(header: &csv::StringRecord) -> csv::StringRecord {
+    let name = |name: &str| name.trim_start_matches('\u{feff}').to_owned();
+    header.iter().map(name).collect()
+}
+
+fn length(args: &ImportArgs) -> Option<u64> {
+    let metadata = std::fs::metadata(&args.file).ok()?;
+    metadata.is_file().then(|| metadata.len())
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() => Ok(*byte),
+        b"\\t" => Ok(b'\t'),
+        _ => Err("must be one ASCII character, or \\t for a tab".to_owned()),
+    }
+}

@@ -1,0 +1,96 @@
+//! Numbers as a person reads them: as many digits as mean something.
+
+use super::answer::Interval;
+use crate::output::grouped;
+
+/// A share of one in percent.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    // A rate of 0.031 % is not 0.03 %.
+    let decimals = if percent == 0.0 || percent.abs() >= 1.0 {
+        2
+    } else {
+        4
+    };
+    format!("{percent:.decimals$} %")
+}
+
+/// A mean: two decimals, or four digits that count.
+pub(super) fn plain(number: f64) -> String {
+    let size = number.abs();
+    if size >= 1e15 || (size != 0.0 && size < 0.001) {
+        return format!("{number:.3e}");
+    }
+    let decimals = if size < 1.0 && size != 0.0 { 4 } else { 2 };
+    let text = format!("{size:.decimals$}");
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
+    let sign = if number < 0.0 { "-" } else { "" };
+    format!(
+        "{sign}{}.{fraction}",
+        grouped(whole.parse().unwrap_or_default())
+    )
+}
+
+/// An estimate and its interval, in hundredths if `scale` is 100, with as many decimals as the interval's width
+/// allows.
+pub(super) fn signed(interval: Interval, scale: f64, unit: &str) -> (String, String) {
+    let half = (interval.ci_upper - interval.ci_lower).abs() * scale / 2.0;
+    let decimals = match half {
+        half if half >= 1.0 => 1,
+        half if half >= 0.1 => 2,
+        half if half >= 0.01 => 3,
+        _ => 5,
+    };
+    let number = |number: f64| format!("{:+.decimals$}{unit}", number * scale);
+    let between = format!(
+        "{} to {}",
+        number(interval.ci_lower),
+        number(interval.ci_upper)
+    );
+    (number(interval.estimate), between)
+}
+
+/// A p-value, by its logarithm where it is too small for a number.
+pub(super) fn p_value(p: f64, log10: f64) -> String {
+    if p >= 0.001 {
+        format!("{p:.4}")
+    } else if p > 0.0 {
+        format!("{p:.1e}")
+    } else {
+        format!("1e{}", log10.floor())
+    }
+}
+
+/// A time without what nobody reads: `2026-01-31 09:30 UTC`.
+pub(super) fn minute(time: &str) -> String {
+    match (time.get(..10), time.get(11..16)) {
+        (Some(day), Some(minute)) => format!("{day} {minute} UTC"),
+        _ => time.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_say_what_is_known() {
+        assert_eq!(percent(0.4481879), "44.82 %");
+        assert_eq!(percent(0.00031), "0.0310 %");
+        assert_eq!(plain(52.45626), "52.46");
+        assert_eq!(plain(1_234_567.0), "1,234,567.00");
+        assert_eq!(plain(-0.5), "-0.5000");
+        assert_eq!(plain(0.0), "0.00");
+        assert_eq!(plain(0.0331), "0.0331");
+        assert_eq!(p_value(0.0744, -1.1), "0.0744");
+        assert_eq!(p_value(2.4e-5, -4.6), "2.4e-5");
+        assert_eq!(p_value(0.0, -400.5), "1e-401");
+        let interval = Interval {
+            estimate: -0.0131,
+            ci_lower: -0.0274,
+            ci_upper: 0.0013,
+        };
+        let written = ("-1.3 %".to_owned(), "-2.7 % to +0.1 %".to_owned());
+        assert_eq!(signed(interval, 100.0, " %"), written);
+    }
+}

@@ -1,0 +1,320 @@
+//! `assay token`: makes, lists and revokes tokens, directly in the database that holds their hashes.
+//!
+//! There is no route for this on purpose: who may make tokens is who may write to the table, which the AWS
+//! account or the file system decides.
+
+use crate::engine::{self, Engine, EngineError, Storage};
+use crate::output::{note, print};
+use crate::serve::DEFAULT_DATA_FILE;
+use crate::template::{LocalNames, Template, TemplateError};
+use aws_config::{BehaviorVersion, Region};
+use shared::clock;
+use shared::domain::access::{Grant, Scope, Token};
+use shared::domain::time::Timestamp;
+use shared::store::{Store, StoreError, Tables};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// The logical id of the table in the template.
+const TABLE: &str = "TokensTable";
+
+/// Make, list and revoke tokens.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TokenArgs {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Action {
+    /// Make a token and print it, this once: only its hash is kept.
+    Create {
+        /// Who or what uses it.
+        #[arg(long, value_name = "NAME", value_parser = name)]
+        name: String,
+        /// What it opens, separated by commas: assign (ask for variants), track (record events), read (look at
+        /// experiments and results), manage (create and change experiments, import assignments).
+        #[arg(long, value_name = "SCOPES", value_parser = scopes)]
+        scopes: Scopes,
+        /// For how long: such as 12h or 90d. Without it, for good.
+        #[arg(long, value_name = "TIME", value_parser = lifetime)]
+        expires: Option<i64>,
+    },
+    /// List the tokens by name; the tokens themselves are kept nowhere.
+    List,
+    /// Take a token away.
+    Revoke {
+        /// Its id, as `list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// Which database. With none of these, the data that `assay serve` keeps in this folder.
+#[derive(Debug, Clone, clap::Args)]
+struct Place {
+    /// Data file of `assay serve`, while that does not run.
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_DATA_FILE)]
+    data: PathBuf,
+    /// A local engine: the address that `assay serve` prints while it runs, or DynamoDB Local.
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "table")]
+    dynamodb_endpoint: Option<String>,
+    /// Table of a deployment, with the credentials of the AWS environment.
+    #[arg(long, global = true, value_name = "NAME")]
+    table: Option<String>,
+    /// Region of that table, if it is not the environment's.
+    #[arg(long, global = true, value_name = "REGION", requires = "table")]
+    region: Option<String>,
+}
+
+/// Scopes as one value, since clap would take a bare set for several.
+#[derive(Debug, Clone)]
+struct Scopes(BTreeSet<Scope>);
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// There is no data file.
+    #[error(
+        "there is no data in {file} yet: run `assay serve` once, or name another place with --data, --dynamodb-endpoint or --table",
+        file = .0.display()
+    )]
+    NoData(PathBuf),
+    /// `assay serve` runs on it.
+    #[error(
+        "{file} is in use, probably by `assay serve`: pass --dynamodb-endpoint with the address after \"DynamoDB\" in its first lines, or stop it",
+        file = .0.display()
+    )]
+    InUse(PathBuf),
+    /// The embedded engine does not run.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// The template cannot be read.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The database said no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such token.
+    #[error("there is no token with the id `{0}`; `assay token list` shows all")]
+    Unknown(String),
+    /// The operating system gave no random bytes.
+    #[error("the operating system has no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// Does what was asked for.
+///
+/// # Errors
+/// If the database cannot be used or has no such token.
+pub async fn run(args: TokenArgs) -> Result<(), TokenError> {
+    let (store, engine) = open(&args.place).await?;
+    let outcome = act(&store, args.action).await;
+    if let Some(engine) = engine {
+        // Whatever came of it, the file must be whole before the process ends.
+        engine.shutdown().await.map_err(TokenError::Engine)?;
+    }
+    outcome
+}
+
+async fn act(store: &Store, action: Action) -> Result<(), TokenError> {
+    match action {
+        Action::Create {
+            name,
+            scopes,
+            expires,
+        } => create(store, name, scopes.0, expires).await,
+        Action::List => list(store).await,
+        Action::Revoke { id } => {
+            let revoked = store.revoke_token(&id).await?;
+            let grant = revoked.ok_or(TokenError::Unknown(id))?;
+            note(format_args!(
+                "revoked {} ({}). API Gateway may let it pass for some minutes more: as long as the deployment's AuthorizerTtlSeconds says.",
+                grant.token_id, grant.name
+            ));
+            Ok(())
+        }
+    }
+}
+
+async fn create(
+    store: &Store,
+    name: String,
+    scopes: BTreeSet<Scope>,
+    lifetime: Option<i64>,
+) -> Result<(), TokenError> {
+    let token = Token::from_bits(clock::random_bits()?);
+    let created_at = clock::now();
+    let id = data_encoding::BASE32_NOPAD.encode(&clock::random_bits::<5>()?);
+    let grant = Grant {
+        token_id: id.to_lowercase(),
+        name,
+        scopes,
+        created_at,
+        expires_at: lifetime.map(|micros| created_at.plus_micros(micros)),
+    };
+    store.store_token(&token.sha256(), &grant).await?;
+    note(format_args!(
+        "{} ({}): {}, {}. This is the only time that the token is shown:",
+        grant.token_id,
+        grant.name,
+        scope_names(&grant),
+        end(&grant)
+    ));
+    // Alone on stdout, so that a script can keep it without cutting.
+    print(token.reveal());
+    Ok(())
+}
+
+async fn list(store: &Store) -> Result<(), TokenError> {
+    let now = clock::now();
+    let mut rows = vec![["id", "name", "scopes", "created", "expires"].map(str::to_owned)];
+    for listed in store.list_tokens().await? {
+        let grant = &listed.grant;
+        let expired = if grant.is_valid_at(now) {
+            ""
+        } else {
+            " (expired)"
+        };
+        rows.push([
+            grant.token_id.clone(),
+            grant.name.clone(),
+            scope_names(grant),
+            day(grant.created_at),
+            grant.expires_at.map_or("never".to_owned(), day) + expired,
+        ]);
+    }
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or_default()
+    };
+    let widths = [0, 1, 2, 3].map(width);
+    for [id, name, scopes, created, expires] in &rows {
+        print(format_args!(
+            "{id:<0$}  {name:<1$}  {scopes:<2$}  {created:<3$}  {expires}",
+            widths[0], widths[1], widths[2], widths[3]
+        ));
+    }
+    Ok(())
+}
+
+/// A store whose only table is that of the tokens.
+async fn open(place: &Place) -> Result<(Store, Option<Engine>), TokenError> {
+    if let Some(table) = &place.table {
+        let mut config = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        if let Some(region) = &place.region {
+            config = config.region(Region::new(region.clone()));
+        }
+        return Ok((
+            Store::with_config(&config.load().await, tables(table)),
+            None,
+        ));
+    }
+    let (engine, endpoint) = match &place.dynamodb_endpoint {
+        Some(endpoint) => (None, endpoint.clone()),
+        None => {
+            let engine = start(&place.data)?;
+            let endpoint = engine.endpoint().to_owned();
+            (Some(engine), endpoint)
+        }
+    };
+    let names = LocalNames::default();
+    let template = Template::parse(crate::serve::BUILT_IN_TEMPLATE, &names)?;
+    let table = template
+        .tables
+        .get(TABLE)
+        .map_or(TABLE, |table| &table.name);
+    let config = engine::sdk_config(&endpoint, &names.region);
+    Ok((Store::with_config(&config, tables(table)), engine))
+}
+
+fn start(data: &PathBuf) -> Result<Engine, TokenError> {
+    // The engine would make an empty one, in which a token is of no use to anybody.
+    if !data.exists() {
+        return Err(TokenError::NoData(data.clone()));
+    }
+    Engine::start(&Storage::File(data.clone())).map_err(|error| match error {
+        EngineError::InUse(file) => TokenError::InUse(file),
+        error => TokenError::Engine(error),
+    })
+}
+
+fn tables(tokens: &str) -> Tables {
+    Tables {
+        experiments: String::new(),
+        assignments: String::new(),
+        events: String::new(),
+        tokens: tokens.to_owned(),
+    }
+}
+
+fn scope_names(grant: &Grant) -> String {
+    let names: Vec<&str> = grant.scopes.iter().map(|scope| scope.name()).collect();
+    names.join(",")
+}
+
+fn end(grant: &Grant) -> String {
+    grant.expires_at.map_or("without an end".to_owned(), |end| {
+        format!("until {}", day(end))
+    })
+}
+
+fn day(time: Timestamp) -> String {
+    time.to_string()
+        .get(..16)
+        .unwrap_or_default()
+        .replace('T', " ")
+        + " UTC"
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
+        return Err("must have 1 to 100 characters, none of them a control character".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn scopes(text: &str) -> Result<Scopes, String> {
+    let scopes = Scope::parse_set(text).map_err(|invalid| invalid.detail)?;
+    if scopes.is_empty() {
+        return Err("must name at least one scope".to_owned());
+    }
+    Ok(Scopes(scopes))
+}
+
+/// Microseconds of `90d`, `12h` or `30m`.
+fn lifetime(text: &str) -> Result<i64, String> {
+    let wrong = || "must be a number of days, hours or minutes, such as 90d, 12h or 30m".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        'd' => 86_400,
+        'h' => 3_600,
+        'm' => 60,
+        _ => return Err(wrong()),
+    };
+    let count: u32 = text[..text.len() - unit.len_utf8()]
+        .parse()
+        .map_err(|_| wrong())?;
+    if count == 0 {
+        return Err(wrong());
+    }
+    Ok(i64::from(count)
+        .saturating_mul(seconds)
+        .saturating_mul(1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_have_units() {
+        assert_eq!(lifetime("90d"), Ok(90 * 86_400 * 1_000_000));
+        assert_eq!(lifetime("12h"), Ok(12 * 3_600 * 1_000_000));
+        for wrong in ["", "d", "90", "0d", "-1d", "9 d", "1ü"] {
+            assert!(lifetime(wrong).is_err(), "{wrong}");
+        }
+    }
+}
