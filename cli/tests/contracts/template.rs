@@ -1,0 +1,257 @@
+//! The template against the code that runs from it.
+
+use assay::functions;
+use assay::serve::{BUILT_IN_TEMPLATE, Environments};
+use assay::template::{LocalNames, Projection, Table, TableKey, Template};
+use shared::config::{Config, VARIABLES};
+use shared::domain::access::Scope;
+use shared::http::routes::ROUTES;
+use shared::store::keys;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn template() -> Template {
+    Template::parse(BUILT_IN_TEMPLATE, &LocalNames::default()).unwrap()
+}
+
+#[test]
+fn routes_and_their_scopes_are_those_of_the_code() {
+    let template = template();
+    let declared: BTreeSet<_> = template
+        .routes()
+        .map(|(function, route)| {
+            let (method, path) = (route.method.clone(), route.path.clone());
+            (
+                function.binary.clone(),
+                method,
+                path,
+                function.scope.clone(),
+            )
+        })
+        .collect();
+    let coded: BTreeSet<_> = ROUTES
+        .iter()
+        .map(|route| {
+            let scope = route.scope.map(|scope| scope.name().to_owned());
+            (
+                route.function.to_owned(),
+                route.method.to_owned(),
+                route.path.to_owned(),
+                scope,
+            )
+        })
+        .collect();
+    assert_eq!(declared, coded);
+    assert_eq!(ROUTES.len(), coded.len());
+}
+
+#[test]
+fn every_scope_opens_something() {
+    for (name, scope) in Scope::ALL {
+        assert!(
+            ROUTES.iter().any(|route| route.scope == Some(scope)),
+            "{name}"
+        );
+        assert_eq!(scope.name(), name);
+    }
+}
+
+#[tokio::test]
+async fn every_function_of_the_template_is_wired_and_no_other() {
+    let template = template();
+    let environments = Environments::new(&template, &LocalNames::default(), "http://127.0.0.1:1");
+    let wired: BTreeSet<_> = functions::wire(&environments)
+        .await
+        .unwrap()
+        .into_keys()
+        .collect();
+    let declared: BTreeSet<_> = template
+        .functions
+        .values()
+        .map(|f| f.binary.clone())
+        .collect();
+    assert_eq!(wired, declared);
+}
+
+#[test]
+fn the_authorizer_is_the_function_that_nothing_else_calls() {
+    let template = template();
+    let silent: Vec<_> = template
+        .functions
+        .values()
+        .filter(|f| f.events.is_empty())
+        .collect();
+    assert_eq!(silent.len(), 1);
+    assert_eq!(silent[0].binary, "authorizer");
+    for authorizer in template.api.authorizers.values() {
+        assert_eq!(
+            template.function_with_arn(&authorizer.function_arn),
+            Some(silent[0])
+        );
+    }
+}
+
+#[test]
+fn every_function_gets_exactly_the_variables_that_the_code_reads() {
+    let template = template();
+    let expected: BTreeSet<_> = VARIABLES.map(str::to_owned).into();
+    for function in template.functions.values() {
+        let given: BTreeSet<_> = function.environment.keys().cloned().collect();
+        assert_eq!(given, expected, "{}", function.binary);
+        let lookup = |name: &str| function.environment.get(name).cloned();
+        Config::read(lookup).unwrap();
+        // None of them is there for nothing.
+        for name in VARIABLES {
+            let without = |asked: &str| lookup(asked).filter(|_| asked != name);
+            assert!(Config::read(without).is_err(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn variables_name_the_tables_that_they_are_named_after() {
+    let template = template();
+    for function in template.functions.values() {
+        for (variable, id) in [
+            ("EXPERIMENTS_TABLE", "ExperimentsTable"),
+            ("ASSIGNMENTS_TABLE", "AssignmentsTable"),
+            ("EVENTS_TABLE", "EventsTable"),
+            ("TOKENS_TABLE", "TokensTable"),
+        ] {
+            assert_eq!(function.environment[variable], template.tables[id].name);
+        }
+    }
+}
+
+fn key(key: &TableKey) -> Vec<(&str, &str)> {
+    let attributes = key.attributes();
+    attributes
+        .map(|attribute| (attribute.name.as_str(), attribute.kind.as_str()))
+        .collect()
+}
+
+fn index(table: &Table) -> (&str, Vec<(&str, &str)>, &Projection) {
+    assert_eq!(table.indexes.len(), 1);
+    let index = &table.indexes[0];
+    (&index.name, key(&index.key), &index.projection)
+}
+
+fn included(names: [&str; 3]) -> Projection {
+    let mut names = names.map(str::to_owned).to_vec();
+    names.sort();
+    Projection::Include(names)
+}
+
+#[test]
+fn keys_and_indexes_are_those_of_the_code() {
+    let tables: BTreeMap<_, _> = template().tables;
+    let names: Vec<_> = tables.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "AssignmentsTable",
+            "EventsTable",
+            "ExperimentsTable",
+            "TokensTable"
+        ]
+    );
+
+    use keys::experiments as e;
+    let table = &tables["ExperimentsTable"];
+    assert_eq!(key(&table.key), [(e::EXPERIMENT_ID, "S"), (e::RECORD, "S")]);
+    let by_status = vec![(e::STATUS, "S"), (e::CREATED_AT_ID, "S")];
+    assert_eq!(index(table), (e::BY_STATUS, by_status, &Projection::All));
+
+    use keys::assignments as a;
+    let table = &tables["AssignmentsTable"];
+    assert_eq!(
+        key(&table.key),
+        [(a::USER_ID, "S"), (a::EXPERIMENT_ID, "S")]
+    );
+    let by_experiment = vec![(a::EXPERIMENT_SHARD, "S"), (a::ASSIGNED_AT, "S")];
+    let projection = included(["variant", "source", "attributes"]);
+    assert_eq!(index(table), (a::BY_EXPERIMENT, by_experiment, &projection));
+
+    use keys::events as v;
+    let table = &tables["EventsTable"];
+    assert_eq!(
+        key(&table.key),
+        [(v::USER_ID, "S"), (v::EXPERIMENT_EVENT, "S")]
+    );
+    let by_experiment = vec![(v::EXPERIMENT_SHARD, "S"), (v::COUNTED_AT_EVENT, "S")];
+    let projection = included(["event_type", "value", "properties"]);
+    assert_eq!(index(table), (v::BY_EXPERIMENT, by_experiment, &projection));
+
+    use keys::tokens as t;
+    let table = &tables["TokensTable"];
+    assert_eq!(key(&table.key), [(t::TOKEN_SHA256, "S")]);
+    assert!(table.indexes.is_empty());
+    assert_eq!(table.ttl_attribute.as_deref(), Some(t::EXPIRES_AT));
+}
+
+#[test]
+fn only_records_that_others_are_derived_from_have_a_stream_and_nothing_else_expires() {
+    for (id, table) in template().tables {
+        let streamed = ["AssignmentsTable", "EventsTable"].contains(&id.as_str());
+        assert_eq!(
+            table.stream.as_deref() == Some("NEW_IMAGE"),
+            streamed,
+            "{id}"
+        );
+        assert_eq!(table.ttl_attribute.is_some(), id == "TokensTable", "{id}");
+    }
+}
+
+#[test]
+fn no_role_may_scan_delete_or_reach_more_than_named_tables() {
+    for function in template().functions.values() {
+        for statement in &function.statements {
+            for action in &statement.actions {
+                let small = [
+                    "GetItem",
+                    "PutItem",
+                    "Query",
+                    "UpdateItem",
+                    "ConditionCheckItem",
+                ];
+                let name = action.strip_prefix("dynamodb:").unwrap();
+                assert!(small.contains(&name), "{} may {action}", function.binary);
+            }
+            for resource in &statement.resources {
+                assert!(
+                    !resource.contains('*'),
+                    "{} reaches {resource}",
+                    function.binary
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_gateway_lets_pass_what_the_code_takes_for_a_token() {
+    use shared::domain::access::Token;
+    for authorizer in template().api.authorizers.values() {
+        let expression = authorizer.validation_expression.clone().unwrap();
+        let expression = regex::Regex::new(&expression).unwrap();
+        let made = Token::from_bits([0xFB; 32]);
+        let long = "a".repeat(128);
+        let too_long = "a".repeat(129);
+        for token in [
+            made.reveal(),
+            "assay_-0123456789ABCDef",
+            &long,
+            &too_long,
+            "a".repeat(19).as_str(),
+            "with space and more of it",
+            "ünïcode-ünïcode-ünïcode",
+            "",
+        ] {
+            let header = format!("Bearer {token}");
+            assert_eq!(
+                expression.is_match(&header),
+                Token::from_header(&header).is_some(),
+                "{token}"
+            );
+        }
+    }
+}
