@@ -1,0 +1,188 @@
+//! What a call may cost, counted in front of the engine.
+
+use super::proxy::{Cost, Counter};
+use super::support::{World, fresh};
+use assay::serve::PlatformOptions;
+use serde_json::json;
+
+fn cost(calls: usize, read_units: f64, write_units: f64) -> Cost {
+    Cost {
+        calls,
+        read_units,
+        write_units,
+    }
+}
+
+/// A platform that remembers definitions, with the policy of the token remembered too.
+async fn warm(experiments: &[&str]) -> (World, Counter) {
+    let (world, counter) = Counter::in_front_of(PlatformOptions::for_tests()).await;
+    let admin = world.admin();
+    for id in experiments {
+        admin.experiment(id, json!({})).await;
+        admin.assign(id, "somebody else").await;
+    }
+    let event = json!({"user_id": "somebody else", "type": "warm", "event_id": "w"});
+    admin.track(&[event]).await;
+    counter.take();
+    (world, counter)
+}
+
+#[tokio::test]
+async fn a_returning_user_costs_one_call_and_half_a_read_unit() {
+    let (world, counter) = warm(&["e"]).await;
+    world.admin().assign("e", "u").await;
+    counter.take();
+    assert_eq!(world.admin().assign("e", "u").await["reason"], "existing");
+    assert_eq!(counter.cost(), cost(1, 0.5, 0.0));
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
+async fn a_new_user_costs_two_calls_half_a_read_unit_and_two_write_units() {
+    let (world, counter) = warm(&["e"]).await;
+    let longest = "ü".repeat(128);
+    for user in ["u", &longest] {
+        assert_eq!(world.admin().assign("e", user).await["reason"], "new");
+        // One for the item, one for its index entry.
+        assert_eq!(counter.cost(), cost(2, 0.5, 2.0), "{user}");
+    }
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
+async fn a_user_who_is_not_enrolled_costs_no_write() {
+    let (world, counter) = Counter::in_front_of(fresh()).await;
+    world
+        .admin()
+        .experiment("e", json!({"traffic_percent": 0}))
+        .await;
+    counter.take();
+    assert_eq!(world.admin().assign("e", "u").await["reason"], "traffic");
+    assert_eq!(counter.cost().write_units, 0.0);
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
+async fn an_event_costs_one_query_and_one_put_for_each_experiment_it_counts_for() {
+    let experiments = ["a", "b", "c"];
+    let (world, counter) = warm(&experiments).await;
+    let admin = world.admin();
+    for k in 0..=3 {
+        let user = format!("in {k}");
+        for id in &experiments[..k] {
+            admin.assign(id, &user).await;
+        }
+        // Its time is a client's, and the client's clock is right.
+        let timestamp = super::support::ago(0).to_string();
+        counter.take();
+        let event = json!({"user_id": user, "type": "buy", "timestamp": timestamp});
+        let answer = admin.post("/events", &event).await.json(200);
+        let counts_for = answer["events"][0]["counts_for"].as_array().unwrap();
+        assert_eq!(counts_for.len(), k);
+        let calls = counter.take();
+        let count = |operation: &str| {
+            calls
+                .iter()
+                .filter(|call| call.operation == operation)
+                .count()
+        };
+        assert_eq!(
+            (count("Query"), count("PutItem")),
+            (1, k.max(1)),
+            "{calls:?}"
+        );
+        assert_eq!(calls.len(), 1 + k.max(1), "{calls:?}");
+        let writes: f64 = calls
+            .iter()
+            .filter(|call| !call.is_read())
+            .map(|call| call.units)
+            .sum();
+        // The item and its index entry; an event that counts for nothing is in no index.
+        let expected = [1.0, 2.0, 4.0, 6.0][k];
+        assert_eq!(writes, expected, "{k} experiments");
+    }
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
+async fn a_batch_asks_once_for_each_user() {
+    let (world, counter) = warm(&["e"]).await;
+    let admin = world.admin();
+    admin.assign("e", "u").await;
+    admin.assign("e", "v").await;
+    counter.take();
+    let timestamp = super::support::ago(0).to_string();
+    let event = |user: &str, number: usize| json!({"user_id": user, "type": "buy", "value": number, "timestamp": timestamp});
+    let events: Vec<_> = (0..20)
+        .flat_map(|n| [event("u", n), event("v", n)])
+        .collect();
+    assert_eq!(admin.track(&events).await["stored"], 40);
+    let cost = counter.cost();
+    assert_eq!((cost.calls, cost.write_units), (2 + 40, 80.0));
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
+async fn the_definition_and_the_policy_are_read_once() {
+    let (world, counter) = Counter::in_front_of(PlatformOptions::for_tests()).await;
+    let admin = world.admin();
+    admin.experiment("e", json!({})).await;
+    admin.assign("e", "u").await;
+    let first = counter.take();
+    let reads = |table: &str| {
+        let on = |call: &&super::proxy::Call| {
+            call.operation == "GetItem" && call.accesses[0].resource == table
+        };
+        first.iter().filter(on).count()
+    };
+    // Starting reads the tokens too; the authorizer reads ours once for both calls.
+    assert_eq!(reads("ExperimentsTable"), 1, "{first:?}");
+    for user in 0..5 {
+        admin.assign("e", &format!("user-{user}")).await;
+    }
+    let later = counter.take();
+    assert!(
+        later
+            .iter()
+            .all(|call| call.accesses[0].resource == "AssignmentsTable"),
+        "{later:?}"
+    );
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
+async fn making_and_changing_an_experiment_writes_its_definition_and_one_line_of_the_audit_trail() {
+    let (world, counter) = Counter::start().await;
+    let admin = world.admin();
+    admin.get("/experiments").await.json(200);
+    counter.take();
+    admin.experiment("e", json!({})).await;
+    let calls = counter.take();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert_eq!(calls[0].operation, "TransactWriteItems");
+    assert_eq!(calls[0].accesses.len(), 2);
+    assert_eq!(
+        admin.change("e", &json!({"name": "Other"})).await.status,
+        200
+    );
+    let calls = counter.take();
+    let operations: Vec<_> = calls.iter().map(|call| call.operation.as_str()).collect();
+    assert_eq!(operations, ["GetItem", "TransactWriteItems"]);
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
+async fn results_read_nothing_but_the_definition_and_the_two_indexes() {
+    let (world, counter) = warm(&["e"]).await;
+    counter.take();
+    world.admin().results("e", "").await;
+    for call in counter.take() {
+        let resource = &call.accesses[0].resource;
+        match call.operation.as_str() {
+            "GetItem" => assert_eq!(resource, "ExperimentsTable"),
+            "Query" => assert!(resource.ends_with("/index/by-experiment"), "{resource}"),
+            other => panic!("{other} on {resource}"),
+        }
+    }
+    counter.shutdown(world).await;
+}

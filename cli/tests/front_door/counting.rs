@@ -1,0 +1,109 @@
+//! What each function does to the tables is what its role in the template allows: no more, and no less.
+
+use super::proxy::{Access, Counter};
+use super::support::ago;
+use assay::serve::BUILT_IN_TEMPLATE;
+use assay::template::{LocalNames, Template};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Accesses = BTreeMap<String, BTreeSet<Access>>;
+
+/// By binary, what the statements of the template allow.
+fn allowed() -> Accesses {
+    let local = LocalNames::default();
+    let template = Template::parse(BUILT_IN_TEMPLATE, &local).unwrap();
+    let mut allowed = Accesses::new();
+    for function in template.functions.values() {
+        let accesses = allowed.entry(function.binary.clone()).or_default();
+        for statement in &function.statements {
+            assert_eq!(statement.effect, "Allow", "{}", function.binary);
+            for action in &statement.actions {
+                for resource in &statement.resources {
+                    let (_, table) = resource.split_once(":table/").unwrap();
+                    let action = action.strip_prefix("dynamodb:").unwrap();
+                    let (action, resource) = (action.to_owned(), table.to_owned());
+                    accesses.insert(Access { action, resource });
+                }
+            }
+        }
+    }
+    allowed
+}
+
+#[tokio::test]
+async fn every_function_does_exactly_what_its_role_allows() {
+    let (world, counter) = Counter::start().await;
+    let admin = world.admin();
+    // The development token is stored by the platform, not by a function.
+    counter.take();
+    let mut seen = Accesses::new();
+    let mut note = |binary: &str| {
+        for access in counter.take().into_iter().flat_map(|call| call.accesses) {
+            // Only the authorizer knows that there are tokens.
+            let binary = if access.resource == "TokensTable" {
+                "authorizer"
+            } else {
+                binary
+            };
+            seen.entry(binary.to_owned()).or_default().insert(access);
+        }
+    };
+    admin.get("/health").await.json(200);
+    note("health");
+    admin.experiment("e", json!({})).await;
+    admin
+        .post(
+            "/experiments",
+            &json!({"id": "e", "name": "Taken", "variants": [
+        {"key": "a", "percent": 50}, {"key": "b", "percent": 50}]}),
+        )
+        .await
+        .code(409);
+    note("create-experiment");
+    admin.get("/experiments").await.json(200);
+    admin
+        .get("/experiments?status=running&limit=1")
+        .await
+        .json(200);
+    note("list-experiments");
+    admin.get("/experiments/e").await.json(200);
+    note("get-experiment");
+    assert_eq!(
+        admin.change("e", &json!({"name": "Other"})).await.status,
+        200
+    );
+    note("change-experiment");
+    admin.assign("e", "u").await;
+    admin.assign("e", "u").await;
+    note("assign");
+    // Before its user is assigned, then again after: it is looked up.
+    let early = json!({"user_id": "v", "type": "buy", "event_id": "early"});
+    admin
+        .track(&[
+            early.clone(),
+            json!({"user_id": "u", "type": "buy", "event_id": "e"}),
+        ])
+        .await;
+    note("record-events");
+    admin
+        .import(
+            "e",
+            &[json!({"user_id": "v", "variant": "green", "assigned_at": ago(60).to_string()})],
+        )
+        .await;
+    note("import-assignments");
+    admin.track(&[early]).await;
+    note("record-events");
+    admin.results("e", "").await;
+    note("get-results");
+    seen.entry("health".to_owned()).or_default();
+    for (binary, allowed) in allowed() {
+        let seen = &seen[&binary];
+        let missing: Vec<_> = seen.difference(&allowed).collect();
+        assert!(missing.is_empty(), "{binary} also does {missing:?}");
+        let idle: Vec<_> = allowed.difference(seen).collect();
+        assert!(idle.is_empty(), "{binary} never does {idle:?}");
+    }
+    counter.shutdown(world).await;
+}

@@ -1,0 +1,110 @@
+//! Lists: newest first, page by page, nothing left out and nothing twice.
+
+use super::support::{Caller, World};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use serde_json::json;
+
+/// The ids on all pages of a list.
+async fn pages(caller: &Caller, query: &str, limit: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/experiments?limit={limit}{query}{cursor}");
+        let page = caller.get(&path).await.json(200);
+        let experiments = page["experiments"].as_array().unwrap();
+        assert!(experiments.len() <= limit);
+        ids.extend(
+            experiments
+                .iter()
+                .map(|e| e["id"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page.get("next_cursor") else {
+            return ids;
+        };
+        assert_eq!(experiments.len(), limit, "only the last page may be short");
+        cursor = format!("&cursor={}", next.as_str().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn pages_of_any_size_hold_every_experiment_once_newest_first() {
+    let world = World::start().await;
+    let admin = world.admin();
+    assert_eq!(pages(&admin, "", 1).await, Vec::<String>::new());
+    let mut random = Pcg64::seed_from_u64(7);
+    let mut made = Vec::new();
+    for number in 0..23 {
+        let id = format!("e{number}");
+        let status = ["draft", "running"][random.random_range(0..2)];
+        admin.experiment(&id, json!({"status": status})).await;
+        let next: &[&str] = match (status, random.random_range(0..3)) {
+            ("draft", 0) => &["archived"],
+            ("running", 0) => &["paused"],
+            ("running", 1) => &["stopped", "archived"],
+            _ => &[],
+        };
+        let mut now = status;
+        for status in next {
+            admin
+                .change(&id, &json!({"status": status}))
+                .await
+                .json(200);
+            now = status;
+        }
+        made.insert(0, (id, now));
+    }
+    let all: Vec<String> = made.iter().map(|(id, _)| id.clone()).collect();
+    for limit in [1, 2, 3, 5, 7, 22, 23, 24, 100] {
+        assert_eq!(pages(&admin, "", limit).await, all, "limit {limit}");
+    }
+    for status in ["draft", "running", "paused", "stopped", "archived"] {
+        let of_status = made.iter().filter(|(_, now)| *now == status);
+        let expected: Vec<String> = of_status.map(|(id, _)| id.clone()).collect();
+        for limit in [1, 3, 100] {
+            let query = format!("&status={status}");
+            assert_eq!(
+                pages(&admin, &query, limit).await,
+                expected,
+                "{status} {limit}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_made_while_somebody_reads_moves_nothing_on_later_pages() {
+    let world = World::start().await;
+    let admin = world.admin();
+    for number in 0..6 {
+        admin.experiment(&format!("e{number}"), json!({})).await;
+    }
+    let first = admin.get("/experiments?limit=3").await.json(200);
+    admin.experiment("newer", json!({})).await;
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = admin
+        .get(&format!("/experiments?limit=3&cursor={cursor}"))
+        .await
+        .json(200);
+    let ids: Vec<_> = second["experiments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["e2", "e1", "e0"]);
+}
+
+#[tokio::test]
+async fn a_list_shows_an_experiment_as_reading_it_does() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let made = admin
+        .experiment("e", json!({"description": "d", "traffic_percent": 12.5}))
+        .await;
+    assert_eq!(
+        admin.get("/experiments").await.json(200)["experiments"][0],
+        made
+    );
+    assert_eq!(admin.get("/experiments/e").await.json(200), made);
+}

@@ -1,0 +1,23 @@
+//! What the platform promises, held to through its front door: HTTP on a real socket, real functions, a real
+//! engine.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod access;
+mod audit;
+mod bad_bodies;
+mod bad_requests;
+mod budget;
+mod counting;
+mod crash;
+mod first_wins;
+mod life;
+mod listing;
+mod model;
+mod mutations;
+mod order;
+mod permissions;
+mod proxy;
+mod results;
+mod support;
+mod user_ids;

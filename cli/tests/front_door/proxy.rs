@@ -1,0 +1,187 @@
+//! A counting proxy in front of the engine: it sees every request that the functions send to DynamoDB, and the
+//! capacity that each answer reports.
+
+use super::support::{World, fresh};
+use assay::engine::{Engine, Storage};
+use assay::serve::{Database, PlatformOptions};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response};
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+
+/// An action on a table or an index: one call, or one part of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Access {
+    /// As IAM names it, without `dynamodb:`.
+    pub(crate) action: String,
+    /// `EventsTable`, or `EventsTable/index/by-experiment`.
+    pub(crate) resource: String,
+}
+
+/// One request to the engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) operation: String,
+    pub(crate) accesses: Vec<Access>,
+    /// Units as the answer reports them.
+    pub(crate) units: f64,
+}
+
+impl Call {
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.operation.as_str(), "GetItem" | "Query")
+    }
+}
+
+/// What the requests between two moments came to.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Cost {
+    pub(crate) calls: usize,
+    pub(crate) read_units: f64,
+    pub(crate) write_units: f64,
+}
+
+/// The proxy, and the engine if it is its own.
+pub(crate) struct Counter {
+    calls: Arc<Mutex<Vec<Call>>>,
+    table_prefix: String,
+    engine: Option<Engine>,
+}
+
+impl Counter {
+    /// A platform whose functions reach their engine through a new counter.
+    pub(crate) async fn in_front_of(mut options: PlatformOptions) -> (World, Self) {
+        let (engine, endpoint) = match &options.database {
+            Database::Endpoint(endpoint) => (None, endpoint.clone()),
+            Database::Embedded(_) => {
+                let engine = Engine::start(&Storage::Memory).unwrap();
+                let endpoint = engine.endpoint().to_owned();
+                (Some(engine), endpoint)
+            }
+        };
+        let calls = Arc::default();
+        let target = Arc::new(Target {
+            endpoint,
+            http: reqwest::Client::new(),
+            calls: Arc::clone(&calls),
+            table_prefix: options.local.table_prefix.clone(),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = axum::Router::new().fallback(forward).with_state(target);
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        let table_prefix = options.local.table_prefix.clone();
+        options.database = Database::Endpoint(format!("http://{address}"));
+        let counter = Self {
+            calls,
+            table_prefix,
+            engine,
+        };
+        (World::with(options).await, counter)
+    }
+
+    pub(crate) async fn start() -> (World, Self) {
+        Self::in_front_of(fresh()).await
+    }
+
+    /// The requests since the last time this was asked.
+    pub(crate) fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+
+    /// What the requests since the last time came to.
+    pub(crate) fn cost(&self) -> Cost {
+        let calls = self.take();
+        let units = |read| {
+            let counted = calls.iter().filter(|call| call.is_read() == read);
+            counted.map(|call| call.units).sum()
+        };
+        Cost {
+            calls: calls.len(),
+            read_units: units(true),
+            write_units: units(false),
+        }
+    }
+
+    /// Ends the engine after the platform.
+    pub(crate) async fn shutdown(self, world: World) {
+        world.platform.shutdown().await.unwrap();
+        if let Some(engine) = self.engine {
+            engine.shutdown().await.unwrap();
+        }
+        assert!(self.table_prefix.is_empty() || self.table_prefix.ends_with('-'));
+    }
+}
+
+struct Target {
+    endpoint: String,
+    http: reqwest::Client,
+    calls: Arc<Mutex<Vec<Call>>>,
+    table_prefix: String,
+}
+
+async fn forward(
+    State(target): State<Arc<Target>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let mut request = target.http.post(&target.endpoint).body(body.clone());
+    for (name, value) in &headers {
+        if name != "host" && name != "content-length" {
+            request = request.header(name, value);
+        }
+    }
+    let answer = request.send().await.unwrap();
+    let mut response = Response::builder().status(answer.status());
+    for (name, value) in answer.headers() {
+        if name != "content-length" && name != "transfer-encoding" && name != "connection" {
+            response = response.header(name, value);
+        }
+    }
+    let content = answer.bytes().await.unwrap();
+    let operation = headers["x-amz-target"].to_str().unwrap();
+    let operation = operation.rsplit('.').next().unwrap();
+    target.note(operation, &body, &content);
+    response.body(Body::from(content)).unwrap()
+}
+
+impl Target {
+    fn note(&self, operation: &str, request: &[u8], answer: &[u8]) {
+        let request: Value = serde_json::from_slice(request).unwrap();
+        let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let access = |action: &str, part: &Value| {
+            let table = part["TableName"].as_str().unwrap_or_default();
+            let table = table.strip_prefix(&self.table_prefix).unwrap_or(table);
+            let index = part["IndexName"].as_str();
+            Access {
+                action: action.to_owned(),
+                resource: index.map_or(table.to_owned(), |index| format!("{table}/index/{index}")),
+            }
+        };
+        let parts = request["TransactItems"].as_array().into_iter().flatten();
+        let parts = parts.flat_map(|part| part.as_object().unwrap());
+        let mut accesses: Vec<Access> = parts
+            .map(|(kind, part)| match kind.as_str() {
+                "ConditionCheck" => access("ConditionCheckItem", part),
+                kind => access(&format!("{kind}Item"), part),
+            })
+            .collect();
+        if accesses.is_empty() {
+            accesses.push(access(operation, &request));
+        }
+        let reported = match &answer["ConsumedCapacity"] {
+            Value::Array(tables) => tables.clone(),
+            other => vec![other.clone()],
+        };
+        let units = reported
+            .iter()
+            .filter_map(|table| table["CapacityUnits"].as_f64());
+        let call = Call {
+            operation: operation.to_owned(),
+            accesses,
+            units: units.sum(),
+        };
+        self.calls.lock().unwrap().push(call);
+    }
+}

@@ -1,0 +1,371 @@
+//! Results: what is reported, in which form, and when it is not to be trusted.
+
+use super::support::{Caller, World, ago};
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use serde_json::{Value, json};
+use shared::http::routes::ROUTES;
+
+/// An experiment with so many imported users of each variant, of whom some bought.
+async fn filled(admin: &Caller, id: &str, fields: Value, users: [usize; 2], buyers: [usize; 2]) {
+    admin.experiment(id, fields).await;
+    let at = ago(3600).to_string();
+    let (mut rows, mut events) = (Vec::new(), Vec::new());
+    for (variant, key) in ["control", "green"].into_iter().enumerate() {
+        for number in 0..users[variant] {
+            let user = format!("{id} {key} {number}");
+            rows.push(json!({"user_id": user, "variant": key, "assigned_at": at}));
+            if number < buyers[variant] {
+                let timestamp = ago(1800).to_string();
+                events.push(
+                    json!({"user_id": user, "type": "buy", "timestamp": timestamp, "value": 0.1}),
+                );
+            }
+        }
+    }
+    for rows in rows.chunks(500) {
+        admin.import(id, rows).await;
+    }
+    for events in events.chunks(500) {
+        admin.track(events).await;
+    }
+}
+
+/// A cell holds this number, or nothing where there is none. The last bit may be lost in reading JSON.
+fn assert_same(cell: &str, value: &Value) {
+    match value.as_f64() {
+        None => assert_eq!(cell, ""),
+        Some(value) => {
+            let cell: f64 = cell.parse().unwrap();
+            assert!(
+                (cell - value).abs() <= 2.0 * f64::EPSILON * value.abs(),
+                "{cell} {value}"
+            );
+        }
+    }
+}
+
+fn metric<'r>(report: &'r Value, key: &str) -> &'r Value {
+    let metrics = report["metrics"].as_array().unwrap();
+    metrics.iter().find(|metric| metric["key"] == key).unwrap()
+}
+
+#[tokio::test]
+async fn without_declared_metrics_every_type_that_was_seen_has_two_and_else_only_the_declared_are_shown()
+ {
+    let world = World::start().await;
+    let admin = world.admin();
+    let declared = json!([{"key": "revenue", "kind": "sum", "event_type": "buy"}, {"key": "never", "kind": "count", "event_type": "nothing"}]);
+    admin.experiment("seen", json!({})).await;
+    admin
+        .experiment("declared", json!({"metrics": declared}))
+        .await;
+    for id in ["seen", "declared"] {
+        admin.assign(id, "u").await;
+    }
+    let event =
+        |event_type: &str| json!({"user_id": "u", "type": event_type, "event_id": event_type});
+    let types = ["buy", "view", "Käse & Brot", "=1+1"];
+    assert_eq!(admin.track(&types.map(event)).await["stored"], 4);
+    let keys = |report: &Value| -> Vec<String> {
+        let metrics = report["metrics"].as_array().unwrap().iter();
+        metrics
+            .map(|metric| metric["key"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let seen = keys(&admin.results("seen", "").await);
+    assert_eq!(seen.len(), 8, "{seen:?}");
+    for key in [
+        "buy.conversion",
+        "buy.count",
+        "view.conversion",
+        "view.count",
+    ] {
+        assert!(seen.contains(&key.to_owned()), "{key} of {seen:?}");
+    }
+    let declared = admin.results("declared", "").await;
+    assert_eq!(keys(&declared), ["revenue", "never"]);
+    let never = &metric(&declared, "never")["variants"][0];
+    assert_eq!(
+        (&never["converted"], &never["sum"]),
+        (&json!(0), &json!("0"))
+    );
+    for (only, expected) in [
+        ("revenue", vec!["revenue"]),
+        ("never,revenue", vec!["revenue", "never"]),
+    ] {
+        let report = admin.results("declared", &format!("metrics={only}")).await;
+        assert_eq!(keys(&report), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_said_is_absent_with_a_reason() {
+    let world = World::start().await;
+    let admin = world.admin();
+    admin
+        .experiment(
+            "empty",
+            json!({"metrics": [{"key": "m", "kind": "sum", "event_type": "buy"}]}),
+        )
+        .await;
+    let report = admin.results("empty", "").await;
+    let metric = metric(&report, "m");
+    for variant in metric["variants"].as_array().unwrap() {
+        assert!(
+            variant.get("mean").is_none() && variant["undefined"].is_object(),
+            "{variant}"
+        );
+    }
+    let comparison = &metric["comparisons"][0];
+    assert!(comparison.get("absolute").is_none() && comparison.get("relative").is_none());
+    assert_eq!(
+        comparison["undefined"].as_array().unwrap().len(),
+        2,
+        "{comparison}"
+    );
+    assert_eq!(
+        report["health"]["sample_ratio"]["verdict"],
+        "not_enough_data"
+    );
+    let summary = admin.results("empty", "view=summary").await;
+    assert!(
+        summary["headline"]
+            .as_str()
+            .unwrap()
+            .contains("not enough data"),
+        "{summary}"
+    );
+}
+
+#[tokio::test]
+async fn the_table_and_the_summary_say_what_the_analysis_says() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let metrics = json!([
+        {"key": "buyers", "kind": "conversion", "event_type": "buy", "role": "primary"},
+        {"key": "revenue", "kind": "sum", "event_type": "buy", "name": "Revenue, \"gross\""},
+        {"key": "none", "kind": "count", "event_type": "=cmd, \"x\""},
+    ]);
+    filled(
+        &admin,
+        "e",
+        json!({"metrics": metrics}),
+        [100, 100],
+        [20, 45],
+    )
+    .await;
+    let report = admin.results("e", "").await;
+    let answer = admin.get("/experiments/e/results?format=csv").await;
+    assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
+    let mut table = csv::Reader::from_reader(answer.text.as_bytes());
+    let headers = table.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 6);
+    let mut rows = rows.iter();
+    for metric in report["metrics"].as_array().unwrap() {
+        for (place, variant) in metric["variants"].as_array().unwrap().iter().enumerate() {
+            let row = rows.next().unwrap();
+            let cell = |name: &str| {
+                row.get(headers.iter().position(|h| h == name).unwrap())
+                    .unwrap()
+            };
+            assert_eq!(cell("metric"), metric["key"].as_str().unwrap());
+            assert_eq!(
+                cell("event_type").trim_start_matches('\''),
+                metric["event_type"].as_str().unwrap()
+            );
+            assert!(!cell("event_type").starts_with('='), "no cell is a formula");
+            assert_eq!(cell("variant"), variant["key"].as_str().unwrap());
+            assert_eq!(cell("users"), variant["users"].to_string());
+            assert_eq!(cell("converted"), variant["converted"].to_string());
+            for exact in ["sum", "sum_squares"] {
+                assert_eq!(cell(exact), variant[exact].as_str().unwrap());
+            }
+            assert_same(cell("mean"), &variant["mean"]);
+            assert_same(cell("variance"), &variant["variance"]);
+            let comparison = if place == 0 {
+                &Value::Null
+            } else {
+                &metric["comparisons"][0]
+            };
+            assert_same(cell("difference"), &comparison["absolute"]["estimate"]);
+            assert_same(cell("p_value"), &comparison["absolute"]["p_value"]);
+            assert_same(cell("lift"), &comparison["relative"]["estimate"]);
+        }
+    }
+    let summary = admin.results("e", "view=summary").await;
+    assert_eq!(summary["users"], 200);
+    assert_eq!(
+        summary["sample_ratio"],
+        report["health"]["sample_ratio"]["verdict"]
+    );
+    let test = &metric(&report, "buyers")["comparisons"][0];
+    let short = &summary["metrics"][0]["variants"][1];
+    assert_eq!(short["p_value"], test["absolute"]["p_value"]);
+    assert_eq!(short["lift"][0], test["relative"]["estimate"]);
+    let headline = summary["headline"].as_str().unwrap();
+    assert!(
+        headline.contains("`green` does better on `buyers`: +125.0 %"),
+        "{headline}"
+    );
+}
+
+#[tokio::test]
+async fn sums_are_exact_where_floating_point_is_not() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let metrics = json!([{"key": "m", "kind": "sum", "event_type": "t"}]);
+    admin.experiment("e", json!({"metrics": metrics})).await;
+    let row = json!({"user_id": "u", "variant": "green", "assigned_at": ago(60).to_string()});
+    admin.import("e", &[row]).await;
+    let mut events = Vec::new();
+    for (number, value) in [
+        "0.1",
+        "0.2",
+        "1000000000",
+        "-999999999.999999",
+        "1e-6",
+        "0.0000005",
+        "0.0000015",
+        "3e2",
+    ]
+    .iter()
+    .enumerate()
+    {
+        events.push(format!(
+            r#"{{"user_id":"u","type":"t","event_id":"{number}","value":{value}}}"#
+        ));
+    }
+    let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
+    assert_eq!(
+        admin.send("POST", "/events", &[], body).await.json(200)["stored"],
+        8
+    );
+    let report = admin.results("e", "").await;
+    let variant = &metric(&report, "m")["variants"][1];
+    // 0.1 + 0.2 + 0.000001 (the two large ones) + 0.000001 + 0 + 0.000002 + 300
+    assert_eq!(variant["sum"], "300.300004");
+    assert_eq!(variant["sum_squares"], "90180.092402400016");
+}
+
+#[tokio::test]
+async fn a_split_that_is_not_chance_is_called_so_and_no_winner_is_named() {
+    let world = World::start().await;
+    let admin = world.admin();
+    filled(&admin, "e", json!({}), [300, 200], [30, 60]).await;
+    let report = admin.results("e", "").await;
+    let split = &report["health"]["sample_ratio"];
+    assert_eq!(
+        (&split["verdict"], &split["observed"]),
+        (&json!("mismatch"), &json!([300, 200]))
+    );
+    assert!(split["p_value"].as_f64().unwrap() < 1e-4, "{split}");
+    let summary = admin.results("e", "view=summary").await;
+    assert!(
+        summary["headline"]
+            .as_str()
+            .unwrap()
+            .starts_with("Do not trust"),
+        "{summary}"
+    );
+}
+
+#[tokio::test]
+async fn a_split_is_judged_by_the_shares_that_held_when_users_came() {
+    let world = World::start().await;
+    let admin = world.admin();
+    admin.experiment("e", json!({})).await;
+    let import = async |variant: &str, range: std::ops::Range<usize>| {
+        let at = ago(0).to_string();
+        let row = |number| json!({"user_id": format!("{variant} {number}"), "variant": variant, "assigned_at": at});
+        let rows: Vec<Value> = range.map(row).collect();
+        assert_eq!(admin.import("e", &rows).await["stored"], rows.len());
+    };
+    import("control", 0..100).await;
+    import("green", 0..100).await;
+    let shares = json!([{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]);
+    admin
+        .change("e", &json!({"variants": shares}))
+        .await
+        .json(200);
+    import("control", 100..120).await;
+    import("green", 100..280).await;
+    let split = admin.results("e", "").await["health"]["sample_ratio"].take();
+    assert_eq!(split["observed"], json!([120, 280]));
+    // Half of 200, and a tenth of 200.
+    assert_eq!(split["expected"], json!([120.0, 280.0]));
+    assert_eq!(split["verdict"], "ok");
+}
+
+/// Stores copies of the only event of a user under these ids, past the front door: ten thousand requests would
+/// say nothing more.
+async fn copy_event(world: &World, user: &str, ids: std::ops::Range<usize>) {
+    let text = |text: String| AttributeValue::S(text);
+    let items = world.items("EventsTable").await;
+    let mut of_user = items
+        .into_iter()
+        .filter(|item| item["user_id"] == text(user.to_owned()));
+    let original = of_user.next().unwrap();
+    let counted_at = original["counted_at"].as_s().unwrap();
+    let table = &world.platform.template.tables["EventsTable"].name;
+    let puts = ids.map(|id| {
+        let mut item = original.clone();
+        item.insert("event_id".to_owned(), text(id.to_string()));
+        item.insert("experiment_event".to_owned(), text(format!("e#{id}")));
+        item.insert(
+            "counted_at_event".to_owned(),
+            text(format!("{counted_at}#{id}")),
+        );
+        let put = PutRequest::builder().set_item(Some(item)).build().unwrap();
+        WriteRequest::builder().put_request(put).build()
+    });
+    for puts in puts.collect::<Vec<_>>().chunks(25) {
+        let request = world.platform.dynamodb.batch_write_item();
+        let answer = request
+            .request_items(table, puts.to_vec())
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            answer
+                .unprocessed_items()
+                .is_none_or(|rest| rest.is_empty())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_user_with_more_events_than_a_person_has_is_left_out_and_said_so() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let metrics = json!([{"key": "n", "kind": "count", "event_type": "n"}]);
+    admin.experiment("e", json!({"metrics": metrics})).await;
+    let at = ago(3600).to_string();
+    let rows = ["robot", "person"]
+        .map(|user| json!({"user_id": user, "variant": "green", "assigned_at": at}));
+    admin.import("e", &rows).await;
+    let event = |user: &str, number: usize| json!({"user_id": user, "type": "n", "event_id": number.to_string()});
+    admin.track(&[event("person", 0), event("robot", 0)]).await;
+    let limit = usize::try_from(shared::domain::limits::MAX_EVENTS_PER_USER).unwrap();
+    copy_event(&world, "robot", 1..limit + 1).await;
+    let report = admin.results("e", "").await;
+    let users = &report["variants"][1];
+    assert_eq!((&users["users"], &users["robots"]), (&json!(1), &json!(1)));
+    assert_eq!(metric(&report, "n")["variants"][1]["sum"], "1");
+}
+
+#[tokio::test]
+async fn nothing_is_kept_by_a_cache_on_the_way() {
+    let world = World::start().await;
+    let admin = world.admin();
+    admin.experiment("e", json!({})).await;
+    for route in ROUTES.iter().filter(|route| route.method == "GET") {
+        let path = route.path.replace("{id}", "e").replace("{user_id}", "u");
+        let answer = admin.get(&path).await;
+        assert_eq!(
+            (answer.status, answer.header("cache-control")),
+            (200, "no-store"),
+            "{path}"
+        );
+    }
+}
