@@ -113,12 +113,17 @@ impl From<Variants> for Vec<Variant> {
     }
 }
 
+/// A share below this is none at all: the hash has 10,000 places. The database holds no number near zero
+/// (below 1e-130), and takes none.
+const LEAST_PERCENT: f64 = 1e-9;
+
 /// A share in percent: a finite number from 0 to 100.
 ///
 /// # Errors
 /// If it is anything else.
 pub fn percent(text: &str) -> Result<f64, Invalid> {
     match text.parse::<f64>() {
+        Ok(value) if (0.0..LEAST_PERCENT).contains(&value) => Ok(0.0),
         Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
         _ => Err(Invalid::new(
             "not_a_percentage",
