@@ -26,7 +26,9 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let mut query = params::Query::read(&request, &["status", "limit", "cursor"]);
     let status = query.optional("status", params::choice(&Status::ALL));
     let limit = query.optional("limit", limit).unwrap_or(20);
-    let cursor = query.optional("cursor", Cursor::decode);
+    let cursor = query.optional("cursor", |text| {
+        Cursor::decode(text, keys::is_created_at_id)
+    });
     query.finish()?;
 
     // Every status is a partition of the index; a page of all of them is the newest of their pages.

@@ -43,11 +43,11 @@ impl Cursor {
         data_encoding::BASE64URL_NOPAD.encode(format!("{VERSION}{}", self.0).as_bytes())
     }
 
-    /// Reads what a caller handed back.
+    /// Reads what a caller handed back. `is_key` says whether a text is a sort key of the list at all.
     ///
     /// # Errors
     /// If it is not one of ours; there is one text for all the ways in which it may be wrong.
-    pub fn decode(text: &str) -> Result<Self, Invalid> {
+    pub fn decode(text: &str, is_key: impl Fn(&str) -> bool) -> Result<Self, Invalid> {
         let wrong = || {
             Invalid::new(
                 "bad_cursor",
@@ -62,6 +62,7 @@ impl Cursor {
             .map_err(|_| wrong())?;
         let text = String::from_utf8(bytes).map_err(|_| wrong())?;
         text.strip_prefix(VERSION)
+            .filter(|key| is_key(key))
             .map(|key| Self(key.to_owned()))
             .ok_or_else(wrong)
     }

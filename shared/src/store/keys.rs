@@ -70,6 +70,14 @@ pub fn created_at_id(created_at: Timestamp, id: &ExperimentId) -> String {
     format!("{created_at}#{id}")
 }
 
+/// Whether a text could be a [`created_at_id`]. The database refuses some others, an empty one among them.
+pub fn is_created_at_id(text: &str) -> bool {
+    text.split_once('#').is_some_and(|(created_at, id)| {
+        let time = Timestamp::parse(created_at).map(|time| time.to_string());
+        time.is_ok_and(|time| time == created_at) && ExperimentId::parse(id).is_ok()
+    })
+}
+
 /// Which of the `shards` index partitions holds everything of this user in this experiment.
 ///
 /// A function of the user alone, so that one reader sees all of a user's records together.
