@@ -9,7 +9,7 @@ use shared::domain::fold::{Fold, Tally, Window};
 use shared::domain::ids::MetricKey;
 use shared::domain::report::{Report, Summary, to_csv};
 use shared::domain::time::Timestamp;
-use shared::http::{App, Problem, Request, Response, answer, caller::Caller, params};
+use shared::http::{App, Fault, Problem, Request, Response, answer, caller::Caller, params};
 use std::collections::BTreeSet;
 use std::pin::pin;
 
@@ -65,6 +65,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
     let found = app.store().experiment(&id, true).await?;
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
+    known_metrics(&experiment, &only)?;
     let as_of = app.now();
     let tally = tally(&app, &experiment, window).await?;
     let report = Report::new(&experiment, &tally, window, &only, as_of);
@@ -141,4 +142,26 @@ fn metric_keys(text: &str) -> Result<BTreeSet<MetricKey>, Invalid> {
     text.split(',')
         .map(|key| MetricKey::parse(key.trim()))
         .collect()
+}
+
+/// A misspelt key must not look like a metric without data. What an experiment without declared metrics may
+/// still see, nobody knows.
+fn known_metrics(experiment: &Experiment, only: &BTreeSet<MetricKey>) -> Result<(), Problem> {
+    let declared: Vec<&str> = experiment
+        .metrics
+        .iter()
+        .map(|metric| metric.key.as_str())
+        .collect();
+    let unknown = only.iter().find(|key| !declared.contains(&key.as_str()));
+    match unknown {
+        Some(key) if !declared.is_empty() => {
+            let detail = format!(
+                "There is no metric `{key}`; there are {}.",
+                declared.join(", ")
+            );
+            let fault = Fault::at("?metrics", Invalid::new("unknown_metric", detail));
+            Err(Problem::bad_parameters(vec![fault]))
+        }
+        _ => Ok(()),
+    }
 }

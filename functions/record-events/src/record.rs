@@ -131,9 +131,14 @@ async fn one(
             .event_without_experiment(&event.user_id, &event.id)
             .await?
     {
-        // It was sent before, when it counted for nothing. The first time stands.
+        // It was sent before, when it counted for nothing. The first time stands. By that time it may count
+        // for an assignment that was brought in meanwhile, and then it is stored for it now.
         event.counted_at = earlier.counted_at;
         destinations = counting(&assigned, event.counted_at);
+        if !destinations.is_empty() {
+            let writes = write(app, &event, &destinations, received_at).await?;
+            stored = writes.contains(&None);
+        }
     } else if !twin {
         for earlier in write(app, &event, &destinations, received_at).await? {
             match earlier {

@@ -19,14 +19,15 @@ pub fn path<'r>(request: &'r Request, name: &str) -> Option<String> {
         return None;
     };
     let template = context.resource_path.as_deref()?;
-    let place = template.split('/').position(|segment| {
+    // From the end: a custom domain may put a base path in front.
+    let place = template.rsplit('/').position(|segment| {
         segment
             .strip_prefix('{')
             .and_then(|segment| segment.strip_suffix('}'))
             == Some(name)
     })?;
     let raw: &'r str = request.raw_http_path();
-    let segment = raw.split('/').nth(place)?;
+    let segment = raw.rsplit('/').nth(place)?;
     percent_decode_str(segment)
         .decode_utf8()
         .ok()
