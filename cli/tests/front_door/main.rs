@@ -18,6 +18,7 @@ mod mutations;
 mod order;
 mod permissions;
 mod proxy;
+mod race;
 mod results;
 mod support;
 mod user_ids;
