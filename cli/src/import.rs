@@ -252,7 +252,7 @@ fn read_all(
             Err(error) if error.is_io_error() => return Err(failed(error.to_string())),
             Err(error) => {
                 tally.rows += 1;
-                tally.unreadable(line, &[error.to_string()]);
+                tally.unreadable(line, &[broken(&error)]);
                 continue;
             }
             Ok(true) => tally.rows += 1,
@@ -271,6 +271,17 @@ fn read_all(
     }
     let _ = lanes.finish();
     Ok(tally)
+}
+
+/// What is wrong with a row that is no row, without the places that only the reader knows.
+fn broken(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => format!("{len} cells where the header has {expected_len}"),
+        csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 fn mapping(args: &ImportArgs) -> Mapping {

@@ -1,0 +1,12 @@
+//! The commands of `assay` as they are typed, against a platform of their own each.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod example;
+mod import;
+mod replay;
+mod results;
+mod retries;
+mod simulate;
+mod support;
+mod token;
