@@ -303,7 +303,7 @@ fn without_mark(header: &csv::StringRecord) -> csv::StringRecord {
 
 fn length(args: &ImportArgs) -> Option<u64> {
     let metadata = std::fs::metadata(&args.file).ok()?;
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }
 
 fn delimiter(text: &str) -> Result<u8, String> {

@@ -13,7 +13,7 @@ use shared::domain::access::{Grant, Scope, Token};
 use shared::domain::time::Timestamp;
 use shared::store::{Store, StoreError, Tables};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The logical id of the table in the template.
 const TABLE: &str = "TokensTable";
@@ -230,12 +230,12 @@ async fn open(place: &Place) -> Result<(Store, Option<Engine>), TokenError> {
     Ok((Store::with_config(&config, tables(table)), engine))
 }
 
-fn start(data: &PathBuf) -> Result<Engine, TokenError> {
+fn start(data: &Path) -> Result<Engine, TokenError> {
     // The engine would make an empty one, in which a token is of no use to anybody.
     if !data.exists() {
-        return Err(TokenError::NoData(data.clone()));
+        return Err(TokenError::NoData(data.to_path_buf()));
     }
-    Engine::start(&Storage::File(data.clone())).map_err(|error| match error {
+    Engine::start(&Storage::File(data.to_path_buf())).map_err(|error| match error {
         EngineError::InUse(file) => TokenError::InUse(file),
         error => TokenError::Engine(error),
     })
