@@ -14,7 +14,7 @@ fn overloaded(refusals: u32, calls: Arc<AtomicU32>) -> Function {
         let call = calls.fetch_add(1, Ordering::SeqCst);
         async move {
             let (status, body) = if call < refusals {
-                let status = if call % 2 == 0 { 429 } else { 503 };
+                let status = if call.is_multiple_of(2) { 429 } else { 503 };
                 let body = json!({"code": "busy", "detail": "Try again."});
                 (status, body)
             } else {
