@@ -1,6 +1,6 @@
 //! `assay import`: brings assignments and events from a CSV file in through the API.
 //!
-//! - [`mapping`] is what the command line says about columns, and what it means for a header
+//! - [`mod@mapping`] is what the command line says about columns, and what it means for a header
 //! - `rows` makes assignments and events of a row
 //! - `lanes` batches them so that a user's rows stay in order while many requests are under way
 //! - `tally` adds up what became of them
