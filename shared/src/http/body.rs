@@ -275,22 +275,7 @@ impl<'a> Node<'a> {
 
     /// The value as one of a list of names.
     pub fn choice<T: Copy>(&self, faults: &mut Faults, choices: &[(&str, T)]) -> Option<T> {
-        self.text(faults, |text| {
-            choices
-                .iter()
-                .find(|(name, _)| *name == text)
-                .map(|(_, value)| *value)
-                .ok_or_else(|| {
-                    let names: Vec<_> = choices
-                        .iter()
-                        .map(|(name, _)| format!("`{name}`"))
-                        .collect();
-                    Invalid::new(
-                        "not_a_choice",
-                        format!("Must be one of {}.", names.join(", ")),
-                    )
-                })
-        })
+        self.text(faults, choice(choices))
     }
 
     /// Whether the value is `null`.
@@ -397,4 +382,27 @@ pub fn prose(text: &str, most: usize) -> Result<String, Invalid> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// One of a list of names.
+///
+/// # Errors
+/// If it is none of them.
+pub fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<T, Invalid> {
+    move |text| {
+        choices
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, value)| *value)
+            .ok_or_else(|| {
+                let names: Vec<_> = choices
+                    .iter()
+                    .map(|(name, _)| format!("`{name}`"))
+                    .collect();
+                Invalid::new(
+                    "not_a_choice",
+                    format!("Must be one of {}.", names.join(", ")),
+                )
+            })
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::Request;
 use super::body::Faults;
+pub use super::body::choice;
 use super::problem::Problem;
 use crate::domain::Invalid;
 use crate::domain::ids::{ExperimentId, UserId};
@@ -130,28 +131,5 @@ impl Query {
         } else {
             Err(Problem::bad_parameters(self.faults.into_vec()))
         }
-    }
-}
-
-/// One of a list of names.
-///
-/// # Errors
-/// If it is none of them.
-pub fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<T, Invalid> {
-    move |text| {
-        choices
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| {
-                let names: Vec<_> = choices
-                    .iter()
-                    .map(|(name, _)| format!("`{name}`"))
-                    .collect();
-                Invalid::new(
-                    "not_a_choice",
-                    format!("Must be one of {}.", names.join(", ")),
-                )
-            })
     }
 }
