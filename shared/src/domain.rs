@@ -16,6 +16,8 @@ pub mod ids;
 pub mod limits;
 pub mod metric;
 pub mod report;
+pub mod sums;
+pub mod tally;
 pub mod time;
 
 /// Why a value was refused, in a form that a caller can mend by.

@@ -123,6 +123,21 @@ impl Experiment {
         assigned_at < counted_at && self.end().is_none_or(|end| counted_at < end)
     }
 
+    /// The phase, counted from 0, in which a user was assigned. Assignments from before the first one were brought in;
+    /// they belong to it.
+    pub fn phase_at(&self, assigned_at: Timestamp) -> usize {
+        let later = self.phases.iter().skip(1);
+        later.take_while(|phase| phase.since <= assigned_at).count()
+    }
+
+    /// Whether the variants' shares of the traffic ever changed, and not just its amount: users of different phases
+    /// must then not be compared with one another.
+    pub fn shares_changed(&self) -> bool {
+        self.phases
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a.percents != b.percents))
+    }
+
     /// Notes that the traffic is shared out as the definition now says.
     pub fn begin_phase(&mut self, since: Timestamp) {
         let percents = self

@@ -3,13 +3,30 @@
 //! Sums are over *users*. A user with ten purchases is one observation of ten, not ten of one; summing
 //! squares of events would understate the variance of everybody who comes back.
 
-use super::decimal::{Decimal, MILLIONTHS};
+mod user;
+
+use super::decimal::Decimal;
 use super::experiment::Experiment;
 use super::ids::{EventType, UserId, VariantKey};
 use super::limits;
+use super::metric::Metric;
+use super::tally::{Cell, Fates, Segment, Tally, VariantTally, add_counts, day_of, hour_of, span};
 use super::time::Timestamp;
-use crate::stats::Moments;
 use std::collections::{BTreeMap, HashMap};
+use user::{Places, User};
+
+pub use super::sums::Overflow;
+
+/// How long after their assignment the users of a day are watched, so that days can be compared with one another.
+pub const COHORT_HOURS: i64 = 24;
+/// How long before the assignment a user's events tell what kind of user this is: two weeks see every weekday twice.
+pub const PAST_DAYS: i64 = 14;
+/// The breakdown by the shares that held at the assignment; there only where they changed.
+pub const PHASE: &str = "phase";
+/// The value of a breakdown for users of whom nothing is known.
+pub const UNKNOWN: &str = "(none)";
+
+const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// Which part of the time is looked at: events in `[from, to)`, users assigned before `to`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,98 +37,112 @@ pub struct Window {
     pub to: Option<Timestamp>,
 }
 
-/// Sums over the users of one variant for the events of one type. Users without such an event add nothing,
-/// so they are not mentioned here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TypeSums {
-    /// Users with at least one event.
-    pub users: u64,
-    /// Σ events of a user, in millionths.
-    pub count: i128,
-    /// Σ (events of a user)², in 1e-12.
-    pub count_squares: i128,
-    /// Σ value of a user, in millionths.
-    pub value: i128,
-    /// Σ (value of a user)², in 1e-12.
-    pub value_squares: i128,
-}
-
-/// What is known about one variant.
+/// What of the records is looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct VariantTally {
-    /// Users by the phase in which they were assigned; see [`super::experiment::Phase`].
-    pub users_by_phase: Vec<u64>,
-    /// Users left out because no person has that many events.
-    pub robots: u64,
-    /// Sums by event type.
-    pub types: BTreeMap<EventType, TypeSums>,
-}
-
-impl VariantTally {
-    /// All users of the variant, robots excepted.
-    pub fn users(&self) -> u64 {
-        self.users_by_phase.iter().sum()
-    }
-}
-
-/// Sums by variant, in the order of the experiment's variants. Adding tallies of different users gives
-/// the tally of all of them, in any order, exactly.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// One for each variant.
-    pub variants: Vec<VariantTally>,
-}
-
-/// A sum grew beyond what can be held exactly (38 digits). Values this large are not measurements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a sum grew beyond 38 digits")]
-pub struct Overflow;
-
-/// One user while the records are read.
-struct User {
-    variant: usize,
-    assigned_at: Timestamp,
-    events: u32,
-    /// By index of the type: how many events, and their summed value in millionths.
-    subtotals: Vec<(usize, u32, i128)>,
+pub struct Lens {
+    /// Which part of the time.
+    pub window: Window,
+    /// Only the users of this segment.
+    pub only: Option<Segment>,
+    /// Whether the users' past is known and goes into the sums as covariates.
+    pub past: bool,
 }
 
 /// Reads the records of a set of users, assignments first, then events, in any order among themselves.
-/// It holds one entry for each user and none for an event.
+/// What it holds grows with the users and the days, not with the events.
 pub struct Fold<'e> {
     experiment: &'e Experiment,
-    window: Window,
+    lens: &'e Lens,
     users: HashMap<UserId, User>,
-    types: Vec<EventType>,
-    places: HashMap<EventType, usize>,
+    places: Places,
+    tally: Tally,
 }
 
 impl<'e> Fold<'e> {
     /// An empty fold over an experiment.
-    pub fn new(experiment: &'e Experiment, window: Window) -> Self {
+    pub fn new(experiment: &'e Experiment, lens: &'e Lens) -> Self {
+        let variants = experiment.variants.as_slice().len();
         Self {
             experiment,
-            window,
+            lens,
             users: HashMap::new(),
-            types: Vec::new(),
-            places: HashMap::new(),
+            places: Places::default(),
+            tally: Tally {
+                variants: vec![VariantTally::default(); variants],
+                ..Tally::default()
+            },
         }
     }
 
-    /// Takes a user's assignment.
-    pub fn assignment(&mut self, user: UserId, variant: &VariantKey, assigned_at: Timestamp) {
-        if self.window.to.is_some_and(|to| assigned_at >= to) {
+    /// Takes a user's assignment, with what the user was at that moment.
+    pub fn assignment(
+        &mut self,
+        user: UserId,
+        variant: &VariantKey,
+        assigned_at: Timestamp,
+        attributes: &BTreeMap<String, String>,
+    ) {
+        if self.lens.window.to.is_some_and(|to| assigned_at >= to) {
             return;
         }
-        if let Some(variant) = self.experiment.variants.position(variant) {
-            let user_state = User {
-                variant,
-                assigned_at,
-                events: 0,
-                subtotals: Vec::new(),
-            };
-            self.users.insert(user, user_state);
+        let Some(variant) = self.experiment.variants.position(variant) else {
+            return;
+        };
+        let phase = self.experiment.phase_at(assigned_at);
+        let segments = self.segments(phase, attributes);
+        if let Some(only) = &self.lens.only
+            && !segments.contains(only)
+        {
+            return;
         }
+        let segments = segments
+            .into_iter()
+            .map(|segment| self.places.segment(segment))
+            .collect();
+        self.users
+            .insert(user, User::new(variant, phase, assigned_at, segments));
+    }
+
+    fn segments(&self, phase: usize, attributes: &BTreeMap<String, String>) -> Vec<Segment> {
+        let declared = self.experiment.segments.iter().map(|by| Segment {
+            by: by.to_string(),
+            value: attributes
+                .get(by.as_str())
+                .map_or_else(|| UNKNOWN.to_owned(), Clone::clone),
+        });
+        let phase = self.experiment.shares_changed().then(|| Segment {
+            by: PHASE.to_owned(),
+            value: (phase + 1).to_string(),
+        });
+        declared.chain(phase).collect()
+    }
+
+    /// Who was taken, with the time of the assignment: those whose past can be taken, too.
+    pub fn users(&self) -> impl Iterator<Item = (&UserId, Timestamp)> {
+        self.users.iter().map(|(id, user)| (id, user.assigned_at))
+    }
+
+    /// Takes an event from a user's past: it goes into the covariates if it lies within [`PAST_DAYS`] before the
+    /// assignment, the moment of the assignment included.
+    ///
+    /// # Errors
+    /// If the user's sum grows beyond 38 digits.
+    pub fn past_event(
+        &mut self,
+        user: &UserId,
+        event_type: &EventType,
+        value: Option<Decimal>,
+        counted_at: Timestamp,
+    ) -> Result<(), Overflow> {
+        let Some(user) = self.users.get_mut(user) else {
+            return Ok(());
+        };
+        let since = user.assigned_at.plus_micros(-PAST_DAYS * 24 * HOUR_MICROS);
+        if counted_at > user.assigned_at || counted_at < since {
+            return Ok(());
+        }
+        let place = self.places.event_type(event_type);
+        user.past.add(place, value.unwrap_or_default().millionths())
     }
 
     /// Takes an event; it counts if its user was assigned strictly before it and the experiment had not ended.
@@ -124,139 +155,150 @@ impl<'e> Fold<'e> {
         event_type: &EventType,
         value: Option<Decimal>,
         counted_at: Timestamp,
+        received_at: Option<Timestamp>,
     ) -> Result<(), Overflow> {
-        let outside = self.window.from.is_some_and(|from| counted_at < from)
-            || self.window.to.is_some_and(|to| counted_at >= to);
-        let Some(user) = self.users.get_mut(user) else {
+        self.tally.received_last = self.tally.received_last.max(received_at);
+        let window = self.lens.window;
+        let outside = window.from.is_some_and(|from| counted_at < from)
+            || window.to.is_some_and(|to| counted_at >= to);
+        let user = self.users.get_mut(user);
+        let fates = self.tally.ledger.entry(event_type.clone()).or_default();
+        let Some(user) = user.filter(|user| user.assigned_at < counted_at) else {
+            fates.other_users += 1;
             return Ok(());
         };
-        if outside || !self.experiment.counts(user.assigned_at, counted_at) {
+        if !self.experiment.counts(user.assigned_at, counted_at) {
+            fates.after_end += 1;
             return Ok(());
         }
-        user.events = user.events.saturating_add(1);
-        let place = match self.places.get(event_type) {
-            Some(place) => *place,
-            None => {
-                self.types.push(event_type.clone());
-                self.places.insert(event_type.clone(), self.types.len() - 1);
-                self.types.len() - 1
-            }
-        };
+        if outside {
+            fates.outside_window += 1;
+            return Ok(());
+        }
+        fates.counted += 1;
+        let variants = self.tally.variants.len();
+        let hour = self.tally.hours.entry(hour_of(counted_at)).or_default();
+        let counts = hour.events.entry(event_type.clone()).or_default();
+        counts.resize(variants, 0);
+        if let Some(count) = counts.get_mut(user.variant) {
+            *count += 1;
+        }
+        self.tally.counted = span(self.tally.counted, Some((counted_at, counted_at)));
+        let place = self.places.event_type(event_type);
         let value = value.unwrap_or_default().millionths();
-        match user
-            .subtotals
-            .iter_mut()
-            .find(|(known, ..)| *known == place)
-        {
-            Some((_, count, sum)) => {
-                *count = count.saturating_add(1);
-                *sum = sum.checked_add(value).ok_or(Overflow)?;
-            }
-            None => user.subtotals.push((place, 1, value)),
+        user.events = user.events.saturating_add(1);
+        let young = user
+            .assigned_at
+            .plus_micros(COHORT_HOURS * HOUR_MICROS);
+        if counted_at < young {
+            user.early.add(place, value)?;
         }
-        Ok(())
+        user.add(day_of(counted_at), place, value)
     }
 
-    /// The sums over all users that were taken.
+    /// The sums over all users that were taken. Without declared metrics there are those of every type seen.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
     pub fn finish(self) -> Result<Tally, Overflow> {
-        let phases = self.experiment.phases.len().max(1);
-        let empty = VariantTally {
-            users_by_phase: vec![0; phases],
-            ..VariantTally::default()
+        let Self {
+            experiment,
+            lens,
+            users,
+            places,
+            mut tally,
+        } = self;
+        let metrics = if experiment.metrics.is_empty() {
+            let seen = tally.ledger.iter().filter(|(_, fates)| fates.counted > 0);
+            seen.flat_map(|(seen, _)| Metric::of_seen_type(seen)).collect()
+        } else {
+            experiment.metrics.clone()
         };
-        let mut variants = vec![empty; self.experiment.variants.as_slice().len()];
-        for user in self.users.into_values() {
-            let Some(variant) = variants.get_mut(user.variant) else {
-                continue;
-            };
+        let metrics: Vec<user::Measured<'_>> = metrics
+            .iter()
+            .map(|metric| user::Measured::new(metric, &places, lens.past))
+            .collect();
+        let phases = experiment.phases.len().max(1);
+        for variant in &mut tally.variants {
+            variant.users_by_phase = vec![0; phases];
+        }
+        for mut user in users.into_values() {
             if user.events > limits::MAX_EVENTS_PER_USER {
-                variant.robots += 1;
-                continue;
-            }
-            // Assignments from before the first phase were brought in; they belong to it.
-            let later = self.experiment.phases.iter().skip(1);
-            let phase = later
-                .take_while(|phase| phase.since <= user.assigned_at)
-                .count();
-            if let Some(users) = variant.users_by_phase.get_mut(phase) {
-                *users += 1;
-            }
-            for (place, count, value) in user.subtotals {
-                if let Some(event_type) = self.types.get(place) {
-                    let sums = variant.types.entry(event_type.clone()).or_default();
-                    *sums = sums.with_user(count, value)?;
+                leave_out(&mut tally, &user, &places);
+            } else {
+                let count = tally.variants.len();
+                note_assignment(&mut tally, &user, count);
+                if let Some(variant) = tally.variants.get_mut(user.variant) {
+                    take(variant, &mut user, &metrics, &places)?;
                 }
             }
         }
-        Ok(Tally { variants })
+        Ok(tally)
     }
 }
 
-impl TypeSums {
-    fn with_user(self, count: u32, value: i128) -> Result<Self, Overflow> {
-        let count = i128::from(count) * MILLIONTHS;
-        let square = |x: i128| x.checked_mul(x).ok_or(Overflow);
-        self.plus(Self {
-            users: 1,
-            count,
-            count_squares: square(count)?,
-            value,
-            value_squares: square(value)?,
-        })
+/// A robot's events did count when they were met one by one; they are taken back.
+fn leave_out(tally: &mut Tally, user: &User, places: &Places) {
+    if let Some(variant) = tally.variants.get_mut(user.variant) {
+        variant.robots += 1;
     }
-
-    fn plus(self, other: Self) -> Result<Self, Overflow> {
-        let add = |a: i128, b: i128| a.checked_add(b).ok_or(Overflow);
-        Ok(Self {
-            users: self.users + other.users,
-            count: add(self.count, other.count)?,
-            count_squares: add(self.count_squares, other.count_squares)?,
-            value: add(self.value, other.value)?,
-            value_squares: add(self.value_squares, other.value_squares)?,
-        })
-    }
-
-    /// The number of events per user, over so many users.
-    pub fn count_moments(&self, users: u64) -> Moments {
-        Moments {
-            n: users,
-            sum_micros: self.count,
-            sum_squares_picos: self.count_squares,
-        }
-    }
-
-    /// The summed value per user, over so many users.
-    pub fn value_moments(&self, users: u64) -> Moments {
-        Moments {
-            n: users,
-            sum_micros: self.value,
-            sum_squares_picos: self.value_squares,
-        }
+    for (event_type, events) in user.events_by_type(places) {
+        let fates: &mut Fates = tally.ledger.entry(event_type.clone()).or_default();
+        fates.counted = fates.counted.saturating_sub(events);
+        fates.robots += events;
     }
 }
 
-impl Tally {
-    /// The tally of the users of both.
-    ///
-    /// # Errors
-    /// If a sum grows beyond 38 digits.
-    pub fn merge(mut self, other: Self) -> Result<Self, Overflow> {
-        if self.variants.is_empty() {
-            return Ok(other);
-        }
-        for (mine, theirs) in self.variants.iter_mut().zip(other.variants) {
-            mine.robots += theirs.robots;
-            for (mine, theirs) in mine.users_by_phase.iter_mut().zip(theirs.users_by_phase) {
-                *mine += theirs;
-            }
-            for (event_type, sums) in theirs.types {
-                let mine = mine.types.entry(event_type).or_default();
-                *mine = mine.plus(sums)?;
-            }
-        }
-        Ok(self)
+fn note_assignment(tally: &mut Tally, user: &User, variants: usize) {
+    tally.assigned = span(tally.assigned, Some((user.assigned_at, user.assigned_at)));
+    let hour = tally.hours.entry(hour_of(user.assigned_at)).or_default();
+    let mut one = vec![0; variants];
+    if let Some(count) = one.get_mut(user.variant) {
+        *count = 1;
     }
+    add_counts(&mut hour.assigned, &one);
+}
+
+/// Adds what a user contributes to the variant: by day, by cohort, by segment.
+fn take(
+    variant: &mut VariantTally,
+    user: &mut User,
+    metrics: &[user::Measured<'_>],
+    places: &Places,
+) -> Result<(), Overflow> {
+    if let Some(users) = variant.users_by_phase.get_mut(user.phase) {
+        *users += 1;
+    }
+    let day = day_of(user.assigned_at);
+    variant.days.entry(day).or_default().users += 1;
+    variant.cohorts.entry(day).or_default().users += 1;
+    user.sort();
+    let mut in_all = Cell {
+        users: 1,
+        ..Cell::default()
+    };
+    for metric in metrics {
+        let last = metric.each_day(user, |day, before, after| {
+            let cell = variant.days.entry(day).or_default();
+            let sums = cell.metrics.entry(metric.key().clone()).or_default();
+            sums.apply(before, false, metric.bucketed())?;
+            sums.apply(after, true, metric.bucketed())
+        })?;
+        let early = metric.early(user);
+        if early != user::NOTHING {
+            let cohort = variant.cohorts.entry(day).or_default();
+            let sums = cohort.metrics.entry(metric.key().clone()).or_default();
+            sums.apply(&early, true, false)?;
+        }
+        if last != user::NOTHING && !user.segments.is_empty() {
+            let sums = in_all.metrics.entry(metric.key().clone()).or_default();
+            sums.apply(&last, true, metric.bucketed())?;
+        }
+    }
+    for segment in &user.segments {
+        if let Some(segment) = places.segment_at(*segment) {
+            variant.segments.entry(segment.clone()).or_default().add(&in_all)?;
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,122 @@
+//! The rules, in their order. `docs/statistics.md` shows them as a table.
+
+use super::facts::{Facts, PrimaryState};
+use serde::Serialize;
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Give it to everybody.
+    Ship,
+    /// It is too early to say.
+    KeepRunning,
+    /// Keep what there was.
+    Stop,
+    /// The data are not sound: no number here means what it seems to.
+    DoNotTrust,
+}
+
+impl Verdict {
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ship => "ship",
+            Self::KeepRunning => "keep_running",
+            Self::Stop => "stop",
+            Self::DoNotTrust => "do_not_trust",
+        }
+    }
+}
+
+/// The rule that decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A variant with a share of the traffic has no users.
+    VariantWithoutUsers,
+    /// The split is not chance.
+    SplitMismatch,
+    /// The variants differed before the experiment.
+    BiasBefore,
+    /// The shares changed while users were assigned.
+    SharesChanged,
+    /// It runs, and nothing has arrived for a day.
+    Silent,
+    /// There is no metric, or nothing was measured.
+    NoData,
+    /// A guardrail got worse.
+    GuardrailWorse,
+    /// The deciding metric got worse.
+    PrimaryWorse,
+    /// Not the users or conversions that a verdict needs.
+    NotEnoughData,
+    /// Better, but by less than was called worth having.
+    TooSmall,
+    /// Better, but not every weekday has been seen.
+    FirstWeek,
+    /// Better, but a guardrail is not proven to be unharmed.
+    GuardrailOpen,
+    /// Better.
+    PrimaryBetter,
+    /// Neither a gain nor a loss worth speaking of.
+    Equivalent,
+    /// The planned size is there, or it is over, and nothing was found.
+    NothingFound,
+    /// Nothing can be told apart so far.
+    Undecided,
+}
+
+/// What the rules say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ruling {
+    /// What to do.
+    pub verdict: Verdict,
+    /// Which rule said so.
+    pub reason: Reason,
+}
+
+/// The first rule that applies decides: soundness of the data, then harm, then gain, then patience.
+pub fn decide(facts: &Facts) -> Ruling {
+    let ruling = |verdict, reason| Ruling { verdict, reason };
+    // What would be worth waiting for ends when the experiment is over.
+    let wait = |reason| {
+        if facts.readiness.over {
+            ruling(Verdict::Stop, reason)
+        } else {
+            ruling(Verdict::KeepRunning, reason)
+        }
+    };
+    if facts.variant_without_users {
+        ruling(Verdict::DoNotTrust, Reason::VariantWithoutUsers)
+    } else if facts.split_mismatch {
+        ruling(Verdict::DoNotTrust, Reason::SplitMismatch)
+    } else if facts.bias_before {
+        ruling(Verdict::DoNotTrust, Reason::BiasBefore)
+    } else if facts.shares_changed {
+        ruling(Verdict::DoNotTrust, Reason::SharesChanged)
+    } else if facts.silent {
+        ruling(Verdict::DoNotTrust, Reason::Silent)
+    } else if facts.guardrail_worse {
+        ruling(Verdict::Stop, Reason::GuardrailWorse)
+    } else {
+        match facts.primary {
+            PrimaryState::Nothing => wait(Reason::NoData),
+            PrimaryState::NotEnoughData => wait(Reason::NotEnoughData),
+            PrimaryState::Worse => ruling(Verdict::Stop, Reason::PrimaryWorse),
+            PrimaryState::Better if facts.too_small => ruling(Verdict::Stop, Reason::TooSmall),
+            PrimaryState::Better if facts.guardrail_open => wait(Reason::GuardrailOpen),
+            PrimaryState::Better if !facts.readiness.a_week && !facts.readiness.over => {
+                wait(Reason::FirstWeek)
+            }
+            PrimaryState::Better => ruling(Verdict::Ship, Reason::PrimaryBetter),
+            PrimaryState::Undecided if facts.equivalent => {
+                ruling(Verdict::Stop, Reason::Equivalent)
+            }
+            PrimaryState::Undecided if facts.readiness.planned_size || facts.readiness.over => {
+                ruling(Verdict::Stop, Reason::NothingFound)
+            }
+            PrimaryState::Undecided => ruling(Verdict::KeepRunning, Reason::Undecided),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Each metric: its value in every variant, and every variant against the baseline.
+
+use super::arm::{Arm, VariantValue};
+use super::comparison::{Case, Comparison};
+use super::extras::Cut;
+use super::question::{Breakdown, Correction, Question, Settings};
+use super::segments::{self, SegmentReport};
+use super::series::{self, Series, TrendReport};
+use crate::domain::experiment::Experiment;
+use crate::domain::ids::EventType;
+use crate::domain::metric::{Metric, MetricRole};
+use crate::domain::sums::Overflow;
+use crate::domain::tally::{Cell, Tally, day_of, start_of};
+use crate::domain::time::Timestamp;
+use crate::stats::{PValue, benjamini_hochberg, holm};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// One metric: the value of each variant, and each variant against the baseline.
+#[derive(Debug, Clone, Serialize)]
+pub struct MetricReport {
+    /// Its definition.
+    #[serde(flatten)]
+    pub metric: Metric,
+    /// Each variant.
+    pub variants: Vec<VariantValue>,
+    /// Each variant but the baseline, against the baseline.
+    pub comparisons: Vec<Comparison>,
+    /// The same for parts of the users.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentReport>,
+    /// Whether the effect fades from one day's users to the next day's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trends: Vec<TrendReport>,
+    /// The cumulative result at the end of each day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
+}
+
+/// What all metrics are computed from.
+pub(super) struct Material<'t> {
+    pub(super) experiment: &'t Experiment,
+    pub(super) tally: &'t Tally,
+    pub(super) settings: &'t Settings,
+    pub(super) baseline: usize,
+    /// The state of each variant now.
+    pub(super) now: Vec<Cell>,
+    /// The state at the planned end, and when that was.
+    pub(super) at_end: Option<(Vec<Cell>, Timestamp)>,
+}
+
+impl<'t> Material<'t> {
+    pub(super) fn new(
+        experiment: &'t Experiment,
+        tally: &'t Tally,
+        settings: &'t Settings,
+        baseline: usize,
+        as_of: Timestamp,
+    ) -> Result<Self, Overflow> {
+        let until = |day| -> Result<Vec<Cell>, Overflow> {
+            let variants = tally.variants.iter();
+            variants.map(|variant| variant.until(day)).collect()
+        };
+        let end = planned_end(tally, settings.planned_users, as_of);
+        Ok(Self {
+            experiment,
+            tally,
+            settings,
+            baseline,
+            now: until(None)?,
+            at_end: match end {
+                Some(day) => Some((until(Some(day))?, start_of(day + 1))),
+                None => None,
+            },
+        })
+    }
+
+    pub(super) fn arms(&self, metric: &Metric, cells: &[Cell]) -> Vec<Arm<'t>> {
+        let percents = self.experiment.variants.percents();
+        let total: f64 = percents.iter().sum();
+        let variants = self.experiment.variants.as_slice().iter().zip(percents);
+        variants
+            .enumerate()
+            .map(|(index, (variant, percent))| {
+                let cell = cells.get(index);
+                Arm::new(
+                    metric,
+                    &variant.key,
+                    percent / total,
+                    cell.map_or(0, |cell| cell.users),
+                    cell.and_then(|cell| cell.metrics.get(&metric.key)),
+                    self.settings.alpha,
+                )
+            })
+            .collect()
+    }
+
+    /// The variants that are compared with the baseline.
+    pub(super) fn others(&self) -> impl Iterator<Item = usize> + use<> {
+        let baseline = self.baseline;
+        (0..self.experiment.variants.as_slice().len()).filter(move |index| *index != baseline)
+    }
+}
+
+/// The day on which the planned number of users was reached, once it is over.
+fn planned_end(tally: &Tally, planned: Option<u64>, as_of: Timestamp) -> Option<i64> {
+    let planned = planned?;
+    let mut by_day = std::collections::BTreeMap::<i64, u64>::new();
+    for (day, cell) in tally.variants.iter().flat_map(|variant| &variant.days) {
+        *by_day.entry(*day).or_default() += cell.users;
+    }
+    let mut users = 0;
+    let (day, _) = by_day.into_iter().find(|(_, added)| {
+        users += added;
+        users >= planned
+    })?;
+    (day < day_of(as_of)).then_some(day)
+}
+
+/// The declared metrics, or those of every event type that was seen.
+pub(super) fn metrics_of(experiment: &Experiment, tally: &Tally) -> Vec<Metric> {
+    if !experiment.metrics.is_empty() {
+        return experiment.metrics.clone();
+    }
+    let seen = tally.ledger.iter().filter(|(_, fates)| fates.counted > 0);
+    let types: BTreeSet<&EventType> = seen.map(|(event_type, _)| event_type).collect();
+    types.into_iter().flat_map(Metric::of_seen_type).collect()
+}
+
+pub(super) fn reports(
+    material: &Material<'_>,
+    question: &Question,
+) -> Result<Vec<MetricReport>, Overflow> {
+    let metrics = metrics_of(material.experiment, material.tally);
+    let asked = |metric: &Metric| {
+        question.metrics.is_empty() || question.metrics.contains(&metric.key)
+    };
+    let metrics: Vec<Metric> = metrics.into_iter().filter(asked).collect();
+    let planned = planned_metric(material.experiment, &metrics);
+    let reports: Result<Vec<_>, _> = metrics
+        .into_iter()
+        .enumerate()
+        .map(|(index, metric)| report(material, question, metric, planned == Some(index)))
+        .collect();
+    let mut reports = reports?;
+    correct(&mut reports, material.settings);
+    Ok(reports)
+}
+
+/// The metric that the plan is about: the one that it names, else the first primary one.
+fn planned_metric(experiment: &Experiment, metrics: &[Metric]) -> Option<usize> {
+    let plan = experiment.plan.as_ref()?;
+    let named = |metric: &Metric| Some(&metric.key) == plan.metric.as_ref();
+    let primary = |metric: &Metric| metric.role == MetricRole::Primary;
+    match plan.metric {
+        Some(_) => metrics.iter().position(named),
+        None => metrics.iter().position(primary),
+    }
+}
+
+fn report(
+    material: &Material<'_>,
+    question: &Question,
+    metric: Metric,
+    planned: bool,
+) -> Result<MetricReport, Overflow> {
+    let arms = material.arms(&metric, &material.now);
+    let at_end = material
+        .at_end
+        .as_ref()
+        .map(|(cells, instant)| (material.arms(&metric, cells), *instant));
+    let cut = metric.cap_quantile.map(|share| Cut::new(share, &arms));
+    let case = Case {
+        metric: &metric,
+        arms: &arms,
+        at_end: at_end.as_ref().map(|(arms, instant)| (arms.as_slice(), *instant)),
+        cut: cut.as_ref(),
+        plan: material.experiment.plan.as_ref().filter(|_| planned),
+        settings: material.settings,
+    };
+    let comparisons = material
+        .others()
+        .filter_map(|variant| case.compare(material.baseline, variant))
+        .collect();
+    let segments = if question.breakdown == Breakdown::None {
+        Vec::new()
+    } else {
+        segments::reports(material, &metric, &question.breakdown)?
+    };
+    Ok(MetricReport {
+        variants: arms.iter().map(|arm| VariantValue::new(&metric, arm)).collect(),
+        comparisons,
+        segments,
+        trends: series::trends(material, &metric, question.as_of),
+        series: if question.series {
+            Some(series::series(material, &metric)?)
+        } else {
+            None
+        },
+        metric,
+    })
+}
+
+/// Corrects the deciding p-values: comparisons of one role are one family, so that curiosity about further metrics
+/// does not cost the primary one its power.
+fn correct(reports: &mut [MetricReport], settings: &Settings) {
+    for role in [MetricRole::Primary, MetricRole::Guardrail, MetricRole::Secondary] {
+        let p_values: Vec<Option<PValue>> = family(reports, role)
+            .map(|(_, comparison)| {
+                let decisive = comparison.decisive.as_ref()?;
+                Some(PValue::from_ln(decisive.log10_p_value * std::f64::consts::LN_10))
+            })
+            .collect();
+        // A guardrail alarm must not grow weaker because there are more guardrails.
+        let adjusted = match settings.correction {
+            Correction::Holm if role != MetricRole::Guardrail => holm(&p_values),
+            Correction::Bh if role != MetricRole::Guardrail => benjamini_hochberg(&p_values),
+            _ => p_values,
+        };
+        for ((direction, comparison), p_value) in family(reports, role).zip(adjusted) {
+            if let Some(p_value) = p_value {
+                comparison.settle(p_value.value(), settings.alpha.get(), direction);
+            }
+        }
+    }
+}
+
+fn family(
+    reports: &mut [MetricReport],
+    role: MetricRole,
+) -> impl Iterator<Item = (crate::domain::metric::Direction, &mut Comparison)> {
+    reports
+        .iter_mut()
+        .filter(move |report| report.metric.role == role)
+        .flat_map(|report| {
+            let direction = report.metric.direction;
+            report
+                .comparisons
+                .iter_mut()
+                .map(move |comparison| (direction, comparison))
+        })
+}

@@ -1,0 +1,213 @@
+//! Sums over the users of each variant: all that a report is computed from.
+//!
+//! Adding tallies of different users gives the tally of all of them, in any order, exactly.
+
+use super::ids::{EventType, MetricKey};
+use super::sums::{MetricSums, Overflow};
+use super::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// A UTC day, counted from 1970-01-01.
+pub type Day = i64;
+/// A UTC hour, counted from the one that began 1970.
+pub type Hour = i64;
+
+/// The UTC day of an instant.
+pub fn day_of(instant: Timestamp) -> Day {
+    instant.micros().div_euclid(86_400_000_000)
+}
+
+/// The UTC hour of an instant.
+pub fn hour_of(instant: Timestamp) -> Hour {
+    instant.micros().div_euclid(3_600_000_000)
+}
+
+/// The instant at which a day begins.
+pub fn start_of(day: Day) -> Timestamp {
+    Timestamp::from_micros(day * 86_400_000_000)
+}
+
+/// Some users of one variant, or a change in them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// How many.
+    pub users: u64,
+    /// Their sums by metric; a metric of which nothing is known is missing.
+    pub metrics: BTreeMap<MetricKey, MetricSums>,
+}
+
+/// A breakdown of the users and one of its values, such as `country` and `DE`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Segment {
+    /// What the users are told apart by.
+    pub by: String,
+    /// What these users have in common.
+    pub value: String,
+}
+
+/// What is known about one variant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VariantTally {
+    /// Users by the phase in which they were assigned; see [`super::experiment::Phase`].
+    pub users_by_phase: Vec<u64>,
+    /// Users left out because no person has that many events.
+    pub robots: u64,
+    /// What changed on each day: users by the day of their assignment, sums by the day of the event. Adding up all
+    /// days to some day gives the state at its end.
+    pub days: BTreeMap<Day, Cell>,
+    /// Users by the day of their assignment, with their sums over the first [`super::fold::COHORT_HOURS`] hours.
+    pub cohorts: BTreeMap<Day, Cell>,
+    /// Users by what they were at their assignment.
+    pub segments: BTreeMap<Segment, Cell>,
+}
+
+/// Where the stored events of one type went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Fates {
+    /// Counted.
+    pub counted: u64,
+    /// After the end of the experiment.
+    pub after_end: u64,
+    /// Outside the window of time that was asked for.
+    pub outside_window: u64,
+    /// Of users who are robots by rule.
+    pub robots: u64,
+    /// Of users outside the segment that was asked for, or assigned later than the time that was asked for.
+    pub other_users: u64,
+}
+
+/// What happened within an hour, by variant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HourTraffic {
+    /// Users assigned.
+    pub assigned: Vec<u64>,
+    /// Events counted, by type.
+    pub events: BTreeMap<EventType, Vec<u64>>,
+}
+
+/// The whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// One for each variant, in the order of the experiment's variants.
+    pub variants: Vec<VariantTally>,
+    /// Where the events went, by type.
+    pub ledger: BTreeMap<EventType, Fates>,
+    /// What happened when.
+    pub hours: BTreeMap<Hour, HourTraffic>,
+    /// The first and the last assignment.
+    pub assigned: Option<(Timestamp, Timestamp)>,
+    /// The first and the last event that counted.
+    pub counted: Option<(Timestamp, Timestamp)>,
+    /// When the last of the events was received.
+    pub received_last: Option<Timestamp>,
+}
+
+impl Cell {
+    /// Adds other users, or a further change.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn add(&mut self, other: &Self) -> Result<(), Overflow> {
+        self.users += other.users;
+        for (key, sums) in &other.metrics {
+            self.metrics.entry(key.clone()).or_default().add(sums)?;
+        }
+        Ok(())
+    }
+}
+
+impl VariantTally {
+    /// All users of the variant, robots excepted.
+    pub fn users(&self) -> u64 {
+        self.users_by_phase.iter().sum()
+    }
+
+    /// The state at the end of a day, or after all of them.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn until(&self, last: Option<Day>) -> Result<Cell, Overflow> {
+        let mut all = Cell::default();
+        for (_, cell) in self
+            .days
+            .iter()
+            .take_while(|(day, _)| last.is_none_or(|last| **day <= last))
+        {
+            all.add(cell)?;
+        }
+        Ok(all)
+    }
+
+    fn merge(&mut self, other: Self) -> Result<(), Overflow> {
+        self.robots += other.robots;
+        add_counts(&mut self.users_by_phase, &other.users_by_phase);
+        add_cells(&mut self.days, &other.days)?;
+        add_cells(&mut self.cohorts, &other.cohorts)?;
+        add_cells(&mut self.segments, &other.segments)
+    }
+}
+
+fn add_cells<K: Ord + Clone>(
+    mine: &mut BTreeMap<K, Cell>,
+    theirs: &BTreeMap<K, Cell>,
+) -> Result<(), Overflow> {
+    for (key, cell) in theirs {
+        mine.entry(key.clone()).or_default().add(cell)?;
+    }
+    Ok(())
+}
+
+/// Counts at the same place added up; the longer list decides the length.
+pub(super) fn add_counts(mine: &mut Vec<u64>, theirs: &[u64]) {
+    if mine.len() < theirs.len() {
+        mine.resize(theirs.len(), 0);
+    }
+    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+        *mine += theirs;
+    }
+}
+
+/// The span that holds both.
+pub(super) fn span(
+    mine: Option<(Timestamp, Timestamp)>,
+    other: Option<(Timestamp, Timestamp)>,
+) -> Option<(Timestamp, Timestamp)> {
+    match (mine, other) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (one, None) | (None, one) => one,
+    }
+}
+
+impl Tally {
+    /// The tally of the users of both.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn merge(mut self, other: Self) -> Result<Self, Overflow> {
+        if self.variants.len() < other.variants.len() {
+            self.variants.resize_with(other.variants.len(), VariantTally::default);
+        }
+        for (mine, theirs) in self.variants.iter_mut().zip(other.variants) {
+            mine.merge(theirs)?;
+        }
+        for (event_type, fates) in other.ledger {
+            let mine = self.ledger.entry(event_type).or_default();
+            mine.counted += fates.counted;
+            mine.after_end += fates.after_end;
+            mine.outside_window += fates.outside_window;
+            mine.robots += fates.robots;
+            mine.other_users += fates.other_users;
+        }
+        for (hour, traffic) in other.hours {
+            let mine = self.hours.entry(hour).or_default();
+            add_counts(&mut mine.assigned, &traffic.assigned);
+            for (event_type, counts) in traffic.events {
+                add_counts(mine.events.entry(event_type).or_default(), &counts);
+            }
+        }
+        self.assigned = span(self.assigned, other.assigned);
+        self.counted = span(self.counted, other.counted);
+        self.received_last = self.received_last.max(other.received_last);
+        Ok(self)
+    }
+}
