@@ -114,6 +114,30 @@ impl Template {
         functions.flat_map(|function| function.routes().map(move |route| (function, route)))
     }
 
+    /// The tables as an engine on this machine should have them: with a stream only where a function reads it. The
+    /// service drops stream records after a day; the embedded engine keeps them all and looks through them at every
+    /// write, so that an import would take longer with each row.
+    pub fn local_tables(&self) -> BTreeMap<String, Table> {
+        let read = |table: &Table| {
+            let events = self
+                .functions
+                .values()
+                .flat_map(|function| &function.events);
+            let mut arns = events.filter_map(|event| match event {
+                EventSource::Stream(stream) => Some(stream.stream_arn.as_str()),
+                _ => None,
+            });
+            arns.any(|arn| arn.split('/').nth(1) == Some(&table.name))
+        };
+        let mut tables = self.tables.clone();
+        for table in tables.values_mut() {
+            if !read(table) {
+                table.stream = None;
+            }
+        }
+        tables
+    }
+
     /// The name of the authorizer of a route; none when it is open.
     pub fn authorizer_of<'a>(&'a self, route: &'a ApiRoute) -> Option<&'a str> {
         match &route.authorizer {

@@ -125,14 +125,16 @@ async fn adapt(client: &Client, table: &Table) -> Result<(), TablesError> {
             }
         }
     }
-    let streamed = stored
-        .stream_specification()
-        .and_then(|stream| stream.stream_view_type());
-    if let Some(view) = &table.stream
-        && streamed.is_none()
-    {
+    let specification = stored.stream_specification();
+    let streamed = specification.is_some_and(|stream| stream.stream_enabled());
+    let wanted = match &table.stream {
+        Some(view) if !streamed => Some(stream(view)?),
+        None if streamed => Some(no_stream(&table.name)?),
+        _ => None,
+    };
+    if let Some(wanted) = wanted {
         let request = client.update_table().table_name(&table.name);
-        let outcome = request.stream_specification(stream(view)?).send().await;
+        let outcome = request.stream_specification(wanted).send().await;
         outcome.map_err(|error| failed("UpdateTable", &table.name, error))?;
     }
     expire(client, table).await
@@ -230,6 +232,13 @@ fn stream(view: &str) -> Result<StreamSpecification, TablesError> {
         .stream_view_type(StreamViewType::from(view))
         .build()
         .map_err(refused_shape(view))
+}
+
+fn no_stream(table: &str) -> Result<StreamSpecification, TablesError> {
+    StreamSpecification::builder()
+        .stream_enabled(false)
+        .build()
+        .map_err(refused_shape(table))
 }
 
 /// A key as `user_id S, experiment_id S`.

@@ -232,7 +232,7 @@ async fn assemble(
     dynamodb: &Client,
     options: PlatformOptions,
 ) -> Result<(Gateway, String), PlatformError> {
-    ensure_tables(dynamodb, &template.tables).await?;
+    ensure_tables(dynamodb, &template.local_tables()).await?;
     let token = development_token(&options)?;
     functions::store_development_token(environments, &token).await?;
     let mut wired = functions::wire(environments).await?;

@@ -36,10 +36,34 @@ async fn keys_indexes_stream_and_expiry_are_those_of_the_template() {
 }
 
 #[tokio::test]
+async fn a_stream_that_no_function_reads_is_switched_off_so_that_writes_stay_fast() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("assay.db");
+    let streamed = async |options: PlatformOptions| {
+        let platform = Platform::start(options).await.unwrap();
+        let request = platform.dynamodb.describe_table();
+        let answer = request.table_name(table(&platform)).send().await.unwrap();
+        let stream = answer.table.unwrap().stream_specification;
+        platform.shutdown().await.unwrap();
+        stream.is_some_and(|stream| stream.stream_enabled)
+    };
+    assert!(streamed(on_disk(&file)).await);
+    let lines = super::support::TEMPLATE.lines();
+    let unread: Vec<&str> = lines.filter(|line| !line.contains("Notes: {")).collect();
+    assert_eq!(unread.len() + 1, super::support::TEMPLATE.lines().count());
+    let unread = PlatformOptions {
+        template: Some(unread.join("\n")),
+        ..on_disk(&file)
+    };
+    assert!(!streamed(unread).await);
+    assert!(streamed(on_disk(&file)).await);
+}
+
+#[tokio::test]
 async fn tables_that_are_there_stay_as_they_are() {
     let platform = Platform::start(options()).await.unwrap();
     put(&platform.dynamodb, table(&platform), "kept").await;
-    let created = ensure_tables(&platform.dynamodb, &platform.template.tables)
+    let created = ensure_tables(&platform.dynamodb, &platform.template.local_tables())
         .await
         .unwrap();
     assert_eq!(created, Vec::<String>::new());
