@@ -346,6 +346,11 @@ async fn all_faults_of_a_question_are_named_at_once() {
             "not_a_choice",
         ),
         (
+            json!({"metric": {"mean": 1, "experiment": "past"}}),
+            "/metric/experiment",
+            "unknown_field",
+        ),
+        (
             json!({"metric": {"kind": "conversion"}}),
             "/metric/rate",
             "required",

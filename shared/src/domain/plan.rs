@@ -4,6 +4,7 @@
 //! comes from [`crate::stats`].
 
 mod answer;
+mod calculation;
 mod sentence;
 
 pub use answer::{Answer, Detectable, Missing, PowerAt, Settings, Size, VariantSize};
@@ -34,6 +35,11 @@ pub struct Plan {
     /// Users of all variants together at the planned end, 2 or more.
     pub users: u64,
 }
+
+/// The error level of whoever names none.
+pub const USUAL_ALPHA: f64 = 0.05;
+/// The power of whoever names none.
+pub const USUAL_POWER: f64 = 0.8;
 
 impl Plan {
     /// Checks that the metric it is about is among the declared ones.

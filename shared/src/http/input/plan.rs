@@ -95,10 +95,14 @@ impl Aim {
             .and_then(|node| node.number(faults, plan::minimum_lift));
         let alpha = fields
             .optional("alpha")
-            .map_or(Some(0.05), |node| node.number(faults, plan::alpha));
+            .map_or(Some(plan::USUAL_ALPHA), |node| {
+                node.number(faults, plan::alpha)
+            });
         let power = fields
             .optional("power")
-            .map_or(Some(0.8), |node| node.number(faults, plan::power));
+            .map_or(Some(plan::USUAL_POWER), |node| {
+                node.number(faults, plan::power)
+            });
         if let (Some(alpha), Some(power)) = (alpha, power)
             && let Err(invalid) = plan::power_exceeds(alpha, power)
         {
@@ -131,8 +135,14 @@ fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
         node.and_then(|node| node.number(faults, read))
     };
     let (baseline, known) = match kind {
-        // Which other fields there should be is not known: what they hold is not looked at.
-        None => return None,
+        None => {
+            // Which of these there should be is not known, nor what is wrong with them.
+            for name in ["rate", "mean", "standard_deviation"] {
+                fields.optional(name);
+            }
+            fields.finish(faults, "kind, key, rate, mean, standard_deviation");
+            return None;
+        }
         Some(MetricKind::Conversion) => {
             let rate = value("rate", faults, plan::rate);
             (rate.map(Baseline::of_rate), "kind, key, rate")
