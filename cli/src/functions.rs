@@ -38,6 +38,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("health", health::handle)?;
     wiring.http("import-assignments", import_assignments::handle)?;
     wiring.http("list-experiments", list_experiments::handle)?;
+    wiring.http("plan-experiment", plan_experiment::handle)?;
     wiring.http("record-events", record_events::handle)?;
     wiring.authorizer("authorizer")?;
     Ok(wiring.functions)

@@ -134,7 +134,9 @@ fn rate(
     };
     let rates = Rates::new(c.rate(), c.rate() * 0.98)?;
     let goal = Goal::usual(ALPHA);
-    let variances = (cs.variance(), ts.variance());
+    // Those of the planned rates: nobody knows the observed ones beforehand.
+    let variance = |rate: f64| rate * (1.0 - rate);
+    let variances = (variance(rates.control), variance(rates.treatment));
     Ok((|| {
         writeln!(
             out,

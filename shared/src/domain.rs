@@ -15,6 +15,7 @@ pub mod fold;
 pub mod ids;
 pub mod limits;
 pub mod metric;
+pub mod plan;
 pub mod report;
 pub mod sums;
 pub mod tally;

@@ -172,6 +172,7 @@ async fn what_is_no_route_is_404_with_and_without_a_token() {
             ("POST", "/experiments/e/assignment/u"),
             ("GET", "/experiments/e/assignments"),
             ("PATCH", "/experiments"),
+            ("PATCH", "/experiments/plan"),
             ("GET", "/Experiments"),
             ("OPTIONS", "/experiments"),
             ("POST", "/health"),

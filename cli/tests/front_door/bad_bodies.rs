@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// A route that takes a body, and a body that it would take.
-fn routes() -> [(&'static str, &'static str, Value); 4] {
+fn routes() -> [(&'static str, &'static str, Value); 5] {
     let variants = json!([{"key": "control", "percent": 50}, {"key": "green", "percent": 50}]);
     [
         (
@@ -21,6 +21,11 @@ fn routes() -> [(&'static str, &'static str, Value); 4] {
             json!({"assignments": []}),
         ),
         ("POST", "/events", json!({"events": []})),
+        (
+            "POST",
+            "/experiments/plan",
+            json!({"metric": {"kind": "conversion", "rate": 0.1}, "minimum_lift": 0.1}),
+        ),
     ]
 }
 
@@ -190,6 +195,7 @@ fn bad_experiments() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"id": "é"}), "/id", "bad_characters"),
         (json!({"id": "x".repeat(65)}), "/id", "too_long"),
         (json!({"id": ""}), "/id", "empty"),
+        (json!({"id": "plan"}), "/id", "reserved"),
         (json!({"status": "stopped"}), "/status", "not_a_choice"),
         (json!({"status": "RUNNING"}), "/status", "not_a_choice"),
         (json!({"variants": null}), "/variants", "required"),

@@ -61,6 +61,9 @@ async fn every_function_does_exactly_what_its_role_allows() {
         .await
         .code(409);
     note("create-experiment");
+    let question = json!({"metric": {"kind": "conversion", "rate": 0.1}, "minimum_lift": 0.1});
+    admin.post("/experiments/plan", &question).await.json(200);
+    note("plan-experiment");
     admin.get("/experiments").await.json(200);
     admin
         .get("/experiments?status=running&limit=1")
@@ -97,7 +100,9 @@ async fn every_function_does_exactly_what_its_role_allows() {
     note("record-events");
     admin.results("e", "").await;
     note("get-results");
-    seen.entry("health".to_owned()).or_default();
+    for binary in ["health", "plan-experiment"] {
+        seen.entry(binary.to_owned()).or_default();
+    }
     for (binary, allowed) in allowed() {
         let seen = &seen[&binary];
         let missing: Vec<_> = seen.difference(&allowed).collect();

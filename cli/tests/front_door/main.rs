@@ -17,6 +17,7 @@ mod model;
 mod mutations;
 mod order;
 mod permissions;
+mod plan;
 mod proxy;
 mod race;
 mod results;

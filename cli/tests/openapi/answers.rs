@@ -30,6 +30,7 @@ async fn the_life_of_an_experiment_is_as_described() {
                 "id": "full", "name": "Full", "description": "All of it.", "status": "draft",
                 "variants": variants(), "traffic_percent": 12.5, "hash_seed": "seed", "shards": 2,
                 "starts_at": "2026-01-01T00:00:00+01:00", "ends_at": "2099-01-01T00:00:00Z",
+                "plan": {"metric": "buys", "minimum_lift": 0.1, "users": 20_000},
                 "metrics": [
                     {"key": "buys", "kind": "conversion", "event_type": "buy", "role": "primary"},
                     {"key": "worth", "kind": "sum", "event_type": "buy", "name": "Worth"},
@@ -41,6 +42,8 @@ async fn the_life_of_an_experiment_is_as_described() {
     assert_eq!(full.status, 201);
     for change in [
         json!({"name": "Fuller", "description": null, "starts_at": null}),
+        json!({"plan": {"minimum_lift": -0.1, "alpha": 0.1, "power": 0.9, "users": 2}}),
+        json!({"plan": null}),
         json!({"status": "running", "metrics": [], "traffic_percent": 100}),
         json!({"status": "paused", "variants": [{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]}),
         json!({"status": "running"}),
@@ -63,6 +66,24 @@ async fn the_life_of_an_experiment_is_as_described() {
         .await;
     let archived = api.get("/experiments?status=archived").await;
     assert_eq!(archived.at("/experiments/0/id"), "full");
+}
+
+#[tokio::test]
+async fn plans_are_as_described() {
+    let api = Api::start().await;
+    let three = json!([{"key": "a", "percent": 50}, {"key": "b", "percent": 30}, {"key": "c", "percent": 20}]);
+    for question in [
+        json!({"metric": {"kind": "conversion", "rate": 0.19}, "minimum_lift": -0.02}),
+        json!({"metric": {"kind": "conversion", "key": "buys", "rate": 0.6}, "minimum_lift": 0.5, "users_per_day": 20}),
+        json!({"metric": {"kind": "sum", "mean": 12.5, "standard_deviation": 80}, "minimum_lift": 0.1, "variants": three,
+            "traffic_percent": 20, "users_per_day": 5000, "alpha": 0.1, "power": 0.9}),
+        json!({"metric": {"kind": "count", "mean": -3, "standard_deviation": 0.001}, "minimum_lift": 2}),
+        json!({"metric": {"kind": "conversion", "rate": 0.000001}, "minimum_lift": 0.00001, "users_per_day": 1}),
+    ] {
+        let answer = api.post("/experiments/plan", question).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        all_documented(&answer);
+    }
 }
 
 #[tokio::test]

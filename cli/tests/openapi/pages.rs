@@ -65,6 +65,10 @@ fn the_guide_lists_every_limit() {
             grouped(usize::try_from(limits::MAX_VALUE_UNITS).unwrap())
         ),
         format!(
+            "| users of a planned experiment | {} |",
+            grouped(usize::try_from(limits::MAX_PLANNED_USERS).unwrap())
+        ),
+        format!(
             "| events of a user in an experiment | {} |",
             grouped(usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap())
         ),
@@ -96,6 +100,7 @@ fn the_answers_that_readme_and_guide_show_fit_it() {
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
         ("/method", "Report"),
+        ("/sentence", "PlanAnswer"),
         ("/headline", "Summary"),
         ("/duplicates", "EventOutcomes"),
         ("/existing", "AssignmentOutcomes"),

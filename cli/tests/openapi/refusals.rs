@@ -69,6 +69,7 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
             409,
             "variants_in_use",
         ),
+        (Some("*"), json!({"plan": null}), 409, "already_started"),
         (Some("*"), json!({"status": "stopped"}), 200, ""),
         (
             Some("*"),
@@ -118,6 +119,11 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
         422,
         "invalid",
     );
+    let faulty = json!({"metric": {"kind": "conversion", "rate": 0.6}, "minimum_lift": 0.7, "alpha": 0.4, "power": 0.3});
+    let faulty = api.post("/experiments/plan", faulty).await;
+    refused(&faulty, 422, "invalid");
+    let named = json!({"id": "plan", "name": "N", "variants": variants(), "plan": {"metric": "x", "minimum_lift": 0.1, "users": 2}});
+    refused(&api.post("/experiments", named).await, 422, "invalid");
     let one = json!({"user_id": "u", "type": "t", "timestamp": "2099-01-01T00:00:00Z", "value": 1e10, "properties": {"p": "x".repeat(5000)}});
     refused(&api.post("/events", one).await, 422, "invalid");
 

@@ -98,6 +98,18 @@ fn its_limits_are_those_of_the_code() {
             limits::DEFAULT_SHARDS.into(),
         ),
         (
+            schema("Plan/properties/users/maximum"),
+            limits::MAX_PLANNED_USERS.into(),
+        ),
+        (
+            schema("NewPlan/properties/users/maximum"),
+            limits::MAX_PLANNED_USERS.into(),
+        ),
+        (
+            schema("PlanQuestion/properties/users_per_day/maximum"),
+            limits::MAX_PLANNED_USERS.into(),
+        ),
+        (
             schema("Event/properties/value/maximum"),
             limits::MAX_VALUE_UNITS,
         ),

@@ -4,6 +4,7 @@ use super::Invalid;
 use super::allocation::Variants;
 use super::experiment::{Experiment, Status};
 use super::metric::Metric;
+use super::plan::Plan;
 use super::time::Timestamp;
 
 /// A change to an experiment: what is `None` stays. `Some(None)` takes an optional value away.
@@ -21,6 +22,8 @@ pub struct Change {
     pub traffic_percent: Option<f64>,
     /// New metrics.
     pub metrics: Option<Vec<Metric>>,
+    /// Another plan.
+    pub plan: Option<Option<Plan>>,
     /// A new planned start.
     pub starts_at: Option<Option<Timestamp>>,
     /// A new planned end.
@@ -54,6 +57,7 @@ impl Change {
         replace(&mut after.variants, self.variants);
         replace(&mut after.traffic_percent, self.traffic_percent);
         replace(&mut after.metrics, self.metrics);
+        replace(&mut after.plan, self.plan);
         replace(&mut after.starts_at, self.starts_at);
         replace(&mut after.ends_at, self.ends_at);
         if let Some(status) = self.status {
@@ -132,6 +136,13 @@ impl Change {
                 misfit("variants", "variants_in_use", detail.to_owned());
             }
         }
+        if started && self.plan.is_some() {
+            let detail = "Only a draft can get another plan: the planned size tunes the intervals, and must not change \
+                          during a run.";
+            misfit("plan", "already_started", detail.to_owned());
+        } else if let Some((field, why)) = self.unplanned(before) {
+            misfit(field, why.code, why.detail);
+        }
         let start = self.starts_at.unwrap_or(before.starts_at);
         let end = self.ends_at.unwrap_or(before.ends_at);
         if (self.starts_at.is_some() || self.ends_at.is_some())
@@ -145,6 +156,18 @@ impl Change {
             );
         }
         misfits
+    }
+
+    /// Whether the plan would be about a metric that is not declared, by which of the two fields.
+    fn unplanned(&self, before: &Experiment) -> Option<(&'static str, Invalid)> {
+        let metrics = self.metrics.as_ref().unwrap_or(&before.metrics);
+        let (field, plan) = match &self.plan {
+            Some(plan) => ("plan/metric", plan),
+            None if self.metrics.is_some() => ("metrics", &before.plan),
+            None => return None,
+        };
+        let why = plan.as_ref()?.fits(metrics).err()?;
+        Some((field, why))
     }
 }
 
@@ -177,6 +200,7 @@ mod tests {
             variants,
             traffic_percent: 100.0,
             metrics: Vec::new(),
+            plan: None,
             starts_at: None,
             ends_at: None,
             hash_seed: "seed".to_owned(),

@@ -3,6 +3,7 @@
 use super::allocation::Variants;
 use super::ids::ExperimentId;
 use super::metric::Metric;
+use super::plan::Plan;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +86,9 @@ pub struct Experiment {
     /// Declared metrics; none means one of each kind for every event type seen.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub metrics: Vec<Metric>,
+    /// What it was planned to find; fixed once it has started.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub plan: Option<Plan>,
     /// Nobody is assigned before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub starts_at: Option<Timestamp>,
@@ -177,6 +181,8 @@ pub struct NewExperiment {
     pub traffic_percent: f64,
     /// Declared metrics.
     pub metrics: Vec<Metric>,
+    /// What it is planned to find.
+    pub plan: Option<Plan>,
     /// Nobody is assigned before.
     pub starts_at: Option<Timestamp>,
     /// No event counts from then on.
@@ -200,6 +206,7 @@ impl NewExperiment {
             variants: self.variants,
             traffic_percent: self.traffic_percent,
             metrics: self.metrics,
+            plan: self.plan,
             starts_at: self.starts_at,
             ends_at: self.ends_at,
             hash_seed: self.hash_seed,

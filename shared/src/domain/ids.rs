@@ -124,7 +124,23 @@ fn free_text(text: &str, max_bytes: usize) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// What stands behind `/experiments/` in a path and is no experiment: one of that name could not be read.
+const RESERVED: [&str; 1] = ["plan"];
+
 impl ExperimentId {
+    /// Takes the text as the id of a new experiment.
+    ///
+    /// # Errors
+    /// If it is no id at all, or a word that a path of the API has taken.
+    pub fn parse_new(text: &str) -> Result<Self, Invalid> {
+        let id = Self::parse(text)?;
+        if RESERVED.contains(&text) {
+            let detail = format!("`/experiments/{text}` is a path of its own; choose another id.");
+            return Err(Invalid::new("reserved", detail));
+        }
+        Ok(id)
+    }
+
     /// An id from 128 random bits, or from a digest where creation must be repeatable:
     /// 26 lower-case base32 characters.
     pub fn from_bits(bits: [u8; 16]) -> Self {

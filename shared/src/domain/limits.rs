@@ -40,6 +40,9 @@ pub const DEFAULT_SHARDS: u16 = 8;
 pub const MAX_FUTURE_MINUTES: i64 = 5;
 /// An event's value, in units: sums of squares of a hundred million users still fit 38 digits.
 pub const MAX_VALUE_UNITS: i128 = 1_000_000_000;
+/// Users of a planned experiment, all variants together: a hundred times as many as there are people. What takes more
+/// is out of reach.
+pub const MAX_PLANNED_USERS: u64 = 1_000_000_000_000;
 /// Events of one user in one experiment. More than that is a robot; such a user is left out of the
 /// results, and said so. The bound also limits what is read when one user is recomputed.
 pub const MAX_EVENTS_PER_USER: u32 = 10_000;

@@ -4,3 +4,4 @@ pub mod assignments;
 pub mod change;
 pub mod events;
 pub mod experiment;
+pub mod plan;

@@ -30,13 +30,19 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 9] = [
+pub const ROUTES: [Route; 10] = [
     route("health", "GET", "/health", None),
     route(
         "create-experiment",
         "POST",
         "/experiments",
         Some(Scope::Manage),
+    ),
+    route(
+        "plan-experiment",
+        "POST",
+        "/experiments/plan",
+        Some(Scope::Read),
     ),
     route("list-experiments", "GET", "/experiments", Some(Scope::Read)),
     route(

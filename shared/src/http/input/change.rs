@@ -1,6 +1,6 @@
 //! The body of `PATCH /experiments/{id}`.
 
-use super::experiment;
+use super::{experiment, plan};
 use crate::domain::allocation;
 use crate::domain::change::Change;
 use crate::domain::experiment::Status;
@@ -9,7 +9,7 @@ use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
 
 const FIELDS: &str =
-    "name, description, status, variants, traffic_percent, metrics, starts_at, ends_at";
+    "name, description, status, variants, traffic_percent, metrics, plan, starts_at, ends_at";
 
 /// Reads a change.
 ///
@@ -42,6 +42,7 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
         metrics: body
             .optional("metrics")
             .and_then(|node| experiment::metrics(&node, faults)),
+        plan: removable(&mut body, "plan", |node| plan::plan(node, faults)),
         starts_at: removable(&mut body, "starts_at", |node| {
             node.text(faults, Timestamp::parse)
         }),

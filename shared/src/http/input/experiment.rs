@@ -1,5 +1,6 @@
 //! The body of `POST /experiments`, and the parts that it shares with a change.
 
+use super::plan;
 use crate::domain::allocation::{self, Variant, Variants};
 use crate::domain::experiment::{NewExperiment, Status};
 use crate::domain::ids::{EventType, ExperimentId, MetricKey, VariantKey};
@@ -9,7 +10,7 @@ use crate::domain::{Invalid, limits};
 use crate::http::body::{Faults, Node, prose};
 use crate::http::problem::Problem;
 
-const FIELDS: &str = "name, description, id, status, variants, traffic_percent, metrics, starts_at, ends_at, hash_seed, shards";
+const FIELDS: &str = "name, description, id, status, variants, traffic_percent, metrics, plan, starts_at, ends_at, hash_seed, shards";
 
 /// What the caller left to us to draw.
 pub struct Drawn {
@@ -39,7 +40,7 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
         .and_then(|node| description(&node, faults));
     let id = body
         .optional("id")
-        .map(|node| node.text(faults, ExperimentId::parse));
+        .map(|node| node.text(faults, ExperimentId::parse_new));
     let status = body.optional("status").map(|node| {
         node.choice(
             faults,
@@ -53,6 +54,9 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
         .optional("traffic_percent")
         .map(|node| node.number(faults, allocation::percent));
     let metrics = body.optional("metrics").map(|node| metrics(&node, faults));
+    let plan_node = body.optional("plan");
+    let plan_pointer = plan_node.as_ref().map(|node| node.pointer().to_owned());
+    let plan = plan_node.map(|node| plan::plan(&node, faults));
     let starts_at = body
         .optional("starts_at")
         .map(|node| node.text(faults, Timestamp::parse));
@@ -66,6 +70,12 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
         .optional("shards")
         .map(|node| node.number(faults, shards));
     body.finish(faults, FIELDS);
+    let declared = metrics.as_ref().map_or(Some(&[][..]), Option::as_deref);
+    if let (Some(Some(plan)), Some(metrics), Some(pointer)) = (&plan, declared, plan_pointer)
+        && let Err(invalid) = plan.fits(metrics)
+    {
+        faults.push(format!("{pointer}/metric"), invalid);
+    }
     if let (Some(Some(start)), Some(Some(end)), Some(pointer)) = (starts_at, ends_at, ends_pointer)
         && end <= start
     {
@@ -85,6 +95,7 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
         variants: variants?,
         traffic_percent: traffic_percent.unwrap_or(Some(100.0))?,
         metrics: metrics.unwrap_or(Some(Vec::new()))?,
+        plan: plan.map_or(Some(None), |plan| plan.map(Some))?,
         starts_at: starts_at.map_or(Some(None), |time| time.map(Some))?,
         ends_at: ends_at.map_or(Some(None), |time| time.map(Some))?,
         hash_seed: hash_seed.unwrap_or(Some(drawn.hash_seed))?,

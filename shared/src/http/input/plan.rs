@@ -1,0 +1,204 @@
+//! The body of `POST /experiments/plan`, and the plan that an experiment keeps.
+
+use super::experiment::variants;
+use crate::domain::Invalid;
+use crate::domain::allocation::{self, Variant, Variants};
+use crate::domain::ids::{MetricKey, VariantKey};
+use crate::domain::metric::MetricKind;
+use crate::domain::plan::{self, Baseline, Plan, Question};
+use crate::http::body::{Faults, Node, Object};
+use crate::http::problem::Problem;
+use crate::stats::Undefined;
+
+const FIELDS: &str = "metric, minimum_lift, variants, traffic_percent, users_per_day, alpha, power";
+
+/// Reads a question.
+///
+/// # Errors
+/// 422 with all faults.
+pub fn read(text: &str) -> Result<Question, Problem> {
+    let mut faults = Faults::default();
+    let question = question(&Node::root(text), &mut faults);
+    faults.check(question)
+}
+
+fn question(body: &Node<'_>, faults: &mut Faults) -> Option<Question> {
+    let mut body = body.object(faults)?;
+    let metric = body
+        .required("metric", faults)
+        .and_then(|node| metric(&node, faults));
+    let aim = Aim::read(&mut body, "", faults);
+    let variants = match body.optional("variants") {
+        Some(node) => served_variants(&node, faults),
+        None => two_equal(),
+    };
+    let traffic_percent = body
+        .optional("traffic_percent")
+        .map(|node| node.number(faults, traffic));
+    let users_per_day = body
+        .optional("users_per_day")
+        .map(|node| node.number(faults, |text| plan::users(text, 1)));
+    body.finish(faults, FIELDS);
+    if let (Some(Baseline::Rate { rate }), Some(lift)) = (
+        metric.as_ref().map(|metric| metric.baseline),
+        aim.minimum_lift,
+    ) && let Err(invalid) = plan::rate_can_change(rate, lift)
+    {
+        faults.push("/minimum_lift", invalid);
+    }
+    let metric = metric?;
+    Some(Question {
+        kind: metric.kind,
+        metric: metric.key,
+        baseline: metric.baseline,
+        minimum_lift: aim.minimum_lift?,
+        variants: variants?,
+        traffic_percent: traffic_percent.unwrap_or(Some(100.0))?,
+        users_per_day: users_per_day.map_or(Some(None), |users| users.map(Some))?,
+        alpha: aim.alpha?,
+        power: aim.power?,
+    })
+}
+
+/// Reads the plan of an experiment.
+pub(super) fn plan(node: &Node<'_>, faults: &mut Faults) -> Option<Plan> {
+    let mut fields = node.object(faults)?;
+    let metric = fields
+        .optional("metric")
+        .map(|node| node.text(faults, MetricKey::parse));
+    let aim = Aim::read(&mut fields, node.pointer(), faults);
+    let users = fields
+        .required("users", faults)
+        .and_then(|node| node.number(faults, |text| plan::users(text, 2)));
+    fields.finish(faults, "metric, minimum_lift, alpha, power, users");
+    Some(Plan {
+        metric: metric.map_or(Some(None), |metric| metric.map(Some))?,
+        minimum_lift: aim.minimum_lift?,
+        alpha: aim.alpha?,
+        power: aim.power?,
+        users: users?,
+    })
+}
+
+/// What question and plan have in common, as far as it could be read.
+struct Aim {
+    minimum_lift: Option<f64>,
+    alpha: Option<f64>,
+    power: Option<f64>,
+}
+
+impl Aim {
+    /// Takes the fields from the object at `pointer`.
+    fn read(fields: &mut Object<'_>, pointer: &str, faults: &mut Faults) -> Self {
+        let minimum_lift = fields
+            .required("minimum_lift", faults)
+            .and_then(|node| node.number(faults, plan::minimum_lift));
+        let alpha = fields
+            .optional("alpha")
+            .map_or(Some(plan::USUAL_ALPHA), |node| {
+                node.number(faults, plan::alpha)
+            });
+        let power = fields
+            .optional("power")
+            .map_or(Some(plan::USUAL_POWER), |node| {
+                node.number(faults, plan::power)
+            });
+        if let (Some(alpha), Some(power)) = (alpha, power)
+            && let Err(invalid) = plan::power_exceeds(alpha, power)
+        {
+            faults.push(format!("{pointer}/power"), invalid);
+        }
+        Self {
+            minimum_lift,
+            alpha,
+            power,
+        }
+    }
+}
+
+struct Metric {
+    kind: MetricKind,
+    key: Option<MetricKey>,
+    baseline: Baseline,
+}
+
+fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
+    let mut fields = node.object(faults)?;
+    let kind = fields
+        .required("kind", faults)
+        .and_then(|node| node.choice(faults, &MetricKind::ALL));
+    let key = fields
+        .optional("key")
+        .map(|node| node.text(faults, MetricKey::parse));
+    let mut value = |name, faults: &mut Faults, read: fn(&str) -> Result<f64, Invalid>| {
+        let node = fields.required(name, faults);
+        node.and_then(|node| node.number(faults, read))
+    };
+    let (baseline, known) = match kind {
+        None => {
+            // Which of these there should be is not known, nor what is wrong with them.
+            for name in ["rate", "mean", "standard_deviation"] {
+                fields.optional(name);
+            }
+            fields.finish(faults, "kind, key, rate, mean, standard_deviation");
+            return None;
+        }
+        Some(MetricKind::Conversion) => {
+            let rate = value("rate", faults, plan::rate);
+            (rate.map(Baseline::of_rate), "kind, key, rate")
+        }
+        Some(_) => {
+            let mean = value("mean", faults, plan::mean);
+            let deviation = value("standard_deviation", faults, plan::standard_deviation);
+            let both = mean.zip(deviation);
+            let baseline = both.map(|(mean, deviation)| Baseline::of_moments(mean, deviation));
+            (baseline, "kind, key, mean, standard_deviation")
+        }
+    };
+    fields.finish(faults, known);
+    let refused = |why: Undefined| Invalid::new("out_of_range", why.to_string());
+    Some(Metric {
+        kind: kind?,
+        key: key.map_or(Some(None), |key| key.map(Some))?,
+        baseline: baseline?
+            .map_err(|why| faults.push(node.pointer(), refused(why)))
+            .ok()?,
+    })
+}
+
+/// Variants that all get somebody: with nobody in it, a variant is never compared well enough.
+fn served_variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants> {
+    let variants = variants(node, faults)?;
+    let mut served = true;
+    for (index, variant) in variants.as_slice().iter().enumerate() {
+        if variant.percent == 0.0 {
+            let detail = "Must be above 0 in a plan: leave out a variant that nobody gets.";
+            let pointer = format!("{}/{index}/percent", node.pointer());
+            faults.push(pointer, Invalid::new("out_of_range", detail));
+            served = false;
+        }
+    }
+    served.then_some(variants)
+}
+
+/// The variants of a question that names none.
+fn two_equal() -> Option<Variants> {
+    let variant = |key| {
+        Some(Variant {
+            key: VariantKey::parse(key).ok()?,
+            percent: 50.0,
+            name: None,
+        })
+    };
+    Variants::new(vec![variant("control")?, variant("treatment")?]).ok()
+}
+
+fn traffic(text: &str) -> Result<f64, Invalid> {
+    match allocation::percent(text)? {
+        0.0 => Err(Invalid::new(
+            "out_of_range",
+            "Must be above 0: nobody takes part otherwise.",
+        )),
+        percent => Ok(percent),
+    }
+}
