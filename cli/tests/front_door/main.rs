@@ -20,5 +20,6 @@ mod permissions;
 mod proxy;
 mod race;
 mod results;
+mod segments;
 mod support;
 mod user_ids;

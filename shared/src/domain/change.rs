@@ -3,6 +3,7 @@
 use super::Invalid;
 use super::allocation::Variants;
 use super::experiment::{Experiment, Status};
+use super::ids::SegmentKey;
 use super::metric::Metric;
 use super::time::Timestamp;
 
@@ -19,6 +20,8 @@ pub struct Change {
     pub variants: Option<Variants>,
     /// A new share of the traffic, in percent.
     pub traffic_percent: Option<f64>,
+    /// New segments.
+    pub segments: Option<Vec<SegmentKey>>,
     /// New metrics.
     pub metrics: Option<Vec<Metric>>,
     /// A new planned start.
@@ -53,6 +56,7 @@ impl Change {
         replace(&mut after.description, self.description);
         replace(&mut after.variants, self.variants);
         replace(&mut after.traffic_percent, self.traffic_percent);
+        replace(&mut after.segments, self.segments);
         replace(&mut after.metrics, self.metrics);
         replace(&mut after.starts_at, self.starts_at);
         replace(&mut after.ends_at, self.ends_at);
@@ -132,6 +136,20 @@ impl Change {
                 misfit("variants", "variants_in_use", detail.to_owned());
             }
         }
+        if let Some(segments) = &self.segments {
+            let gone = before.segments.iter().filter(|key| !segments.contains(key));
+            let gone: Vec<_> = gone.map(|key| format!("`{key}`")).collect();
+            if over {
+                misfit("segments", "experiment_over", over_detail("segments"));
+            } else if started && !gone.is_empty() {
+                let detail = format!(
+                    "Segments may only be added once an experiment has started; {} must stay, because assignments \
+                     carry them.",
+                    gone.join(", ")
+                );
+                misfit("segments", "segments_in_use", detail);
+            }
+        }
         let start = self.starts_at.unwrap_or(before.starts_at);
         let end = self.ends_at.unwrap_or(before.ends_at);
         if (self.starts_at.is_some() || self.ends_at.is_some())
@@ -176,6 +194,7 @@ mod tests {
             status: Status::Draft,
             variants,
             traffic_percent: 100.0,
+            segments: Vec::new(),
             metrics: Vec::new(),
             starts_at: None,
             ends_at: None,

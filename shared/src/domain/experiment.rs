@@ -1,7 +1,7 @@
 //! An experiment: its definition, its life, and when it counts.
 
 use super::allocation::Variants;
-use super::ids::ExperimentId;
+use super::ids::{ExperimentId, SegmentKey};
 use super::metric::Metric;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,9 @@ pub struct Experiment {
     pub variants: Variants,
     /// Share of all users that take part, in percent. Raising it moves nobody.
     pub traffic_percent: f64,
+    /// Attributes of users by which results may be broken down.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub segments: Vec<SegmentKey>,
     /// Declared metrics; none means one of each kind for every event type seen.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub metrics: Vec<Metric>,
@@ -160,6 +163,8 @@ pub struct NewExperiment {
     pub variants: Variants,
     /// Share of all users that take part, in percent.
     pub traffic_percent: f64,
+    /// Attributes of users by which results may be broken down.
+    pub segments: Vec<SegmentKey>,
     /// Declared metrics.
     pub metrics: Vec<Metric>,
     /// Nobody is assigned before.
@@ -184,6 +189,7 @@ impl NewExperiment {
             status: self.status,
             variants: self.variants,
             traffic_percent: self.traffic_percent,
+            segments: self.segments,
             metrics: self.metrics,
             starts_at: self.starts_at,
             ends_at: self.ends_at,

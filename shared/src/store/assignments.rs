@@ -2,7 +2,7 @@
 
 use super::keys::{self, assignments as key};
 use super::{FirstWrite, Store, StoreError};
-use crate::domain::assignment::Assignment;
+use crate::domain::assignment::{Assignment, Attributes};
 use crate::domain::ids::{ExperimentId, UserId, VariantKey};
 use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -22,6 +22,9 @@ pub struct IndexedAssignment {
     pub variant: VariantKey,
     /// Since when.
     pub assigned_at: Timestamp,
+    /// What the user was then.
+    #[serde(default)]
+    pub attributes: Attributes,
 }
 
 impl Store {
@@ -116,7 +119,9 @@ impl Store {
             .index_name(key::BY_EXPERIMENT)
             .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
             .expression_attribute_values(":shard", AttributeValue::S(partition))
-            .projection_expression("user_id, variant, assigned_at");
+            // The last one is a word of the expression language, unlike the others.
+            .expression_attribute_names("#attributes", "attributes")
+            .projection_expression("user_id, variant, assigned_at, #attributes");
         let query = match before {
             None => query.key_condition_expression("#shard = :shard"),
             Some(before) => query
