@@ -143,8 +143,8 @@ impl Change {
                 misfit("segments", "experiment_over", over_detail("segments"));
             } else if started && !gone.is_empty() {
                 let detail = format!(
-                    "Segments may only be added once an experiment has started; {} must stay, because assignments \
-                     carry them.",
+                    "Segments may only be added once an experiment has started, because assignments carry them; {} \
+                     must stay.",
                     gone.join(", ")
                 );
                 misfit("segments", "segments_in_use", detail);
