@@ -20,7 +20,7 @@ use crate::client::{Client, ClientError, Connection, Patience, segment};
 use crate::output::{counted, note, print};
 use futures::future::try_join_all;
 use lanes::{Batch, Closed, Kind, Lanes};
-use mapping::{Condition, EventMapping, Mapping, MappingError};
+use mapping::{Condition, EventMapping, Mapping, MappingError, SegmentMapping};
 use progress::Progress;
 use rows::Rows;
 use std::fs::File;
@@ -59,6 +59,10 @@ Examples:
     assay import actions.csv --experiment homepage --user user --variant group --assigned-at time \\
       --assignments-when action=view --event click,time=time,when=action=click
 
+  The same with what users were (home,os), for an experiment whose segments are country and platform:
+    assay import actions.csv --experiment homepage --user user --variant group --assigned-at time \\
+      --assignments-when action=view --segment country=home --segment platform=os
+
   Events only, with their types in a column, from another program:
     zcat events.csv.gz | assay import - --user user --event '{name},time=at,value=amount,property=country'
 
@@ -93,6 +97,10 @@ pub struct ImportArgs {
     /// Only rows with this are assignments.
     #[arg(long, value_name = "CONDITION", requires = "variant")]
     assignments_when: Vec<Condition>,
+    /// What an assigned user is, by a segment that the experiment declares, such as `country=COLUMN`; an empty
+    /// cell says nothing.
+    #[arg(long, value_name = "SEGMENT=COLUMN", requires = "variant")]
+    segment: Vec<SegmentMapping>,
     /// What rows are events of, such as `click,time=at,when=action=click`; see below.
     #[arg(long, value_name = "EVENT")]
     event: Vec<EventMapping>,
@@ -290,6 +298,7 @@ fn mapping(args: &ImportArgs) -> Mapping {
         variant: args.variant.clone(),
         assigned_at: args.assigned_at.clone(),
         assignments_when: args.assignments_when.clone(),
+        segments: args.segment.clone(),
         events: args.event.clone(),
         event_at: args.event_at.clone(),
     }

@@ -1,6 +1,7 @@
 //! The mapping of columns: as it is written on the command line, and as it fits the header of a file.
 
 use crate::time;
+use shared::domain::ids::SegmentKey;
 use shared::domain::time::Timestamp;
 use std::str::FromStr;
 
@@ -25,6 +26,9 @@ pub enum MappingError {
         /// What there is.
         columns: String,
     },
+    /// A segment is taken from two columns.
+    #[error("the segment `{0}` is given more than once")]
+    SegmentTwice(String),
     /// An event has no time.
     #[error("the event `{0}` has no time: add `,time=COLUMN` to it, or give --event-at")]
     EventWithoutTime(String),
@@ -58,6 +62,31 @@ impl FromStr for Condition {
             column: column.to_owned(),
             value: value.to_owned(),
             equal,
+        })
+    }
+}
+
+/// Where an attribute of an assignment comes from: `SEGMENT=COLUMN`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentMapping {
+    segment: SegmentKey,
+    column: String,
+}
+
+impl FromStr for SegmentMapping {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((segment, column)) = text
+            .split_once('=')
+            .filter(|(_, column)| !column.is_empty())
+        else {
+            return Err(format!("`{text}` is not of the form SEGMENT=COLUMN"));
+        };
+        Ok(Self {
+            segment: SegmentKey::parse(segment)
+                .map_err(|invalid| format!("`{segment}` is no segment: {invalid}"))?,
+            column: column.to_owned(),
         })
     }
 }
@@ -141,6 +170,8 @@ pub struct Mapping {
     pub assigned_at: Option<String>,
     /// Which rows are assignments.
     pub assignments_when: Vec<Condition>,
+    /// What the assigned users are.
+    pub segments: Vec<SegmentMapping>,
     /// What rows are events of.
     pub events: Vec<EventMapping>,
     /// The time of events that name none.
@@ -179,6 +210,7 @@ pub(super) enum Kind {
 pub(super) struct AssignmentPlan {
     pub(super) variant: usize,
     pub(super) at: Instant,
+    pub(super) attributes: Vec<(String, usize)>,
     pub(super) tests: Vec<Test>,
 }
 
@@ -208,6 +240,7 @@ impl Mapping {
             (Some(variant), Some(at)) => Some(AssignmentPlan {
                 variant: header.column(variant)?,
                 at: header.instant(at)?,
+                attributes: header.attributes(&self.segments)?,
                 tests: header.tests(&self.assignments_when)?,
             }),
             _ => None,
@@ -280,6 +313,23 @@ impl Header<'_> {
             })
     }
 
+    fn attributes(
+        &self,
+        segments: &[SegmentMapping],
+    ) -> Result<Vec<(String, usize)>, MappingError> {
+        let mut attributes: Vec<(String, usize)> = Vec::with_capacity(segments.len());
+        for SegmentMapping { segment, column } in segments {
+            if attributes
+                .iter()
+                .any(|(other, _)| other == segment.as_str())
+            {
+                return Err(MappingError::SegmentTwice(segment.to_string()));
+            }
+            attributes.push((segment.to_string(), self.column(column)?));
+        }
+        Ok(attributes)
+    }
+
     fn tests(&self, conditions: &[Condition]) -> Result<Vec<Test>, MappingError> {
         let test = |condition: &Condition| {
             Ok(Test {
@@ -316,12 +366,30 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_is_a_name_that_the_platform_takes_and_a_column() {
+        let mapping: SegmentMapping = "country=home=land".parse().unwrap();
+        assert_eq!(mapping.segment.as_str(), "country");
+        assert_eq!(mapping.column, "home=land");
+        for text in [
+            "",
+            "country",
+            "country=",
+            "=column",
+            "Land=column",
+            "phase=column",
+        ] {
+            assert!(text.parse::<SegmentMapping>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_column_that_is_not_there_is_named_with_those_that_are() {
         let mapping = Mapping {
             user: "user".to_owned(),
             variant: None,
             assigned_at: None,
             assignments_when: Vec::new(),
+            segments: Vec::new(),
             events: vec!["click".parse().unwrap()],
             event_at: Some("then".to_owned()),
         };

@@ -16,6 +16,8 @@ pub(super) struct Assignment<'r> {
     user_id: &'r str,
     pub(super) variant: &'r str,
     assigned_at: Timestamp,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: BTreeMap<&'r str, &'r str>,
 }
 
 /// An event as the API takes it.
@@ -86,7 +88,7 @@ impl Rows {
 }
 
 fn assignment<'r>(
-    plan: &AssignmentPlan,
+    plan: &'r AssignmentPlan,
     user_id: &'r str,
     row: &'r csv::StringRecord,
 ) -> Result<Option<Assignment<'r>>, String> {
@@ -99,7 +101,20 @@ fn assignment<'r>(
         user_id,
         variant,
         assigned_at,
+        attributes: filled(&plan.attributes, row),
     }))
+}
+
+/// The cells of named columns that are not empty.
+fn filled<'r>(
+    columns: &'r [(String, usize)],
+    row: &'r csv::StringRecord,
+) -> BTreeMap<&'r str, &'r str> {
+    let cell = |(name, column): &'r (String, usize)| {
+        let text = row.get(*column).filter(|text| !text.is_empty())?;
+        Some((name.as_str(), text))
+    };
+    columns.iter().filter_map(cell).collect()
 }
 
 fn event<'r>(
@@ -129,16 +144,12 @@ fn event<'r>(
     if r#type.is_empty() {
         return Ok(None);
     }
-    let property = |(name, column): &'r (String, usize)| {
-        let text = row.get(*column).filter(|text| !text.is_empty())?;
-        Some((name.as_str(), text))
-    };
     let mut event = Event {
         user_id,
         r#type,
         timestamp,
         value,
-        properties: plan.properties.iter().filter_map(property).collect(),
+        properties: filled(&plan.properties, row),
         event_id: None,
     };
     let given = plan.id.and_then(|column| row.get(column));
@@ -216,6 +227,7 @@ mod tests {
             variant: Some("group".to_owned()),
             assigned_at: Some("2026-01-01".to_owned()),
             assignments_when: Vec::new(),
+            segments: Vec::new(),
             events: events.iter().map(|text| text.parse().unwrap()).collect(),
             event_at: Some("2026-01-02".to_owned()),
         };

@@ -81,6 +81,57 @@ async fn a_file_with_outcomes_in_columns_comes_in_once_however_often_it_is_impor
 }
 
 #[tokio::test]
+async fn columns_say_what_users_are_and_an_empty_cell_says_nothing() {
+    let world = World::start().await;
+    let definition = json!({
+        "id": "gate", "name": "Gate", "segments": ["country", "platform"],
+        "variants": [{"key": "old", "percent": 50}, {"key": "new", "percent": 50}],
+    });
+    world.create(&definition).await;
+    world.file(
+        "users.csv",
+        "player,version,home,os\nann,old,Österreich 😀,ios\nbob,new,,web\ncid,new,,\n",
+    );
+    let mapping = [
+        &PLAYERS_MAPPING[..8],
+        &["--segment", "country=home", "--segment", "platform=os"],
+    ]
+    .concat();
+    for expected in ["stored", "existing"] {
+        let tally = import(&world, "users.csv", &mapping).await;
+        assert_eq!(tally["assignments"][expected], 3, "{tally}");
+    }
+    for (user, attributes) in [
+        (
+            "ann",
+            json!({"country": "Österreich 😀", "platform": "ios"}),
+        ),
+        ("bob", json!({"platform": "web"})),
+        ("cid", Value::Null),
+    ] {
+        let path = format!("/experiments/gate/assignment/{user}");
+        assert_eq!(world.get(&path).await["attributes"], attributes, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn a_segment_that_the_experiment_does_not_declare_is_said_so() {
+    let world = gate().await;
+    world.file("users.csv", "player,version,home\n1,old,DE\n2,new,\n");
+    let mapping = [&PLAYERS_MAPPING[..8], &["--segment", "country=home"]].concat();
+    let ran = world
+        .run(&[&["import", "users.csv"], &mapping[..]].concat())
+        .await;
+    assert!(!ran.ok);
+    for expected in [
+        "line 2: assignment: country: `country` is not known here; there are none.",
+        "1 stored, 0 existing, 1 rejected",
+    ] {
+        assert!(ran.stderr.contains(expected), "{expected}\n{}", ran.stderr);
+    }
+}
+
+#[tokio::test]
 async fn zeros_can_be_left_out_and_equal_rows_are_different_events() {
     let world = gate().await;
     world.file("users.csv", "player,version\n1,old\n2,new\n");
@@ -172,7 +223,19 @@ async fn users_who_are_in_another_variant_stay_there_and_are_counted() {
 async fn a_mapping_that_does_not_fit_is_refused_before_anything_is_sent() {
     let world = gate().await;
     world.file("players.csv", PLAYERS);
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 6] = [
+        (
+            &[&PLAYERS_MAPPING[..8], &["--segment", "country=home"]].concat(),
+            "no column `home`",
+        ),
+        (
+            &[
+                &PLAYERS_MAPPING[..8],
+                &["--segment", "a=spent", "--segment", "a=returned"],
+            ]
+            .concat(),
+            "the segment `a` is given more than once",
+        ),
         (
             &["--user", "name", "--event", "a", "--event-at", "2026-01-01"],
             "no column `name`",

@@ -88,11 +88,24 @@ impl World {
             "variants": variants.map(|key| json!({"key": key, "percent": 50})),
             "metrics": metrics,
         });
+        self.create(&body).await;
+    }
+
+    /// Makes an experiment of this definition.
+    pub(crate) async fn create(&self, definition: &Value) {
         let request = reqwest::Client::new()
             .post(format!("{}/experiments", self.platform.url()))
             .bearer_auth(&self.platform.token)
-            .json(&body);
+            .json(definition);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+    }
+
+    /// What the API answers.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let request = reqwest::Client::new()
+            .get(format!("{}{path}", self.platform.url()))
+            .bearer_auth(&self.platform.token);
+        request.send().await.unwrap().json().await.unwrap()
     }
 }

@@ -50,6 +50,24 @@ async fn a_new_user_costs_two_calls_half_a_read_unit_and_two_write_units() {
 }
 
 #[tokio::test]
+async fn what_a_user_is_costs_nothing_more() {
+    let (world, counter) = warm(&[]).await;
+    let admin = world.admin();
+    let fields = json!({"segments": ["country", "platform", "plan", "channel", "language"]});
+    admin.experiment("e", fields).await;
+    admin.assign("e", "somebody else").await;
+    let said = "country=DE&platform=ios&plan=premium&channel=newsletter&language=de-CH";
+    let path = format!("/experiments/e/assignment/ann@example.com?{said}");
+    for expected in [cost(2, 0.5, 2.0), cost(1, 0.5, 0.0)] {
+        counter.take();
+        let answer = admin.get(&path).await.json(200);
+        assert_eq!(answer["attributes"]["language"], "de-CH");
+        assert_eq!(counter.cost(), expected);
+    }
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
 async fn a_user_who_is_not_enrolled_costs_no_write() {
     let (world, counter) = Counter::in_front_of(fresh()).await;
     world

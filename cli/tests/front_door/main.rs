@@ -21,5 +21,6 @@ mod plan;
 mod proxy;
 mod race;
 mod results;
+mod segments;
 mod support;
 mod user_ids;

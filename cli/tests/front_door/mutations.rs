@@ -14,7 +14,7 @@ fn valid() -> Vec<(&'static str, &'static str, Value)> {
             "POST",
             "/experiments",
             json!({
-                "name": "N", "description": "d", "id": "fuzzed", "status": "running", "traffic_percent": 50,
+                "name": "N", "description": "d", "id": "fuzzed", "status": "running", "traffic_percent": 50, "segments": ["country"],
                 "variants": [{"key": "a", "percent": 40, "name": "A"}, {"key": "b", "percent": 60}],
                 "metrics": [{"key": "m", "kind": "sum", "event_type": "t", "role": "primary", "direction": "increase"}],
                 "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2027-01-01T00:00:00Z", "hash_seed": "s", "shards": 2,
@@ -24,7 +24,7 @@ fn valid() -> Vec<(&'static str, &'static str, Value)> {
             "PATCH",
             "/experiments/e",
             json!({
-                "name": "N", "description": null, "traffic_percent": 10, "ends_at": "2027-01-01T00:00:00Z",
+                "name": "N", "description": null, "traffic_percent": 10, "segments": ["country", "platform"], "ends_at": "2027-01-01T00:00:00Z",
                 "variants": [{"key": "control", "percent": 40}, {"key": "green", "percent": 60}],
                 "metrics": [{"key": "m", "kind": "count", "event_type": "t"}],
             }),
@@ -33,7 +33,7 @@ fn valid() -> Vec<(&'static str, &'static str, Value)> {
             "POST",
             "/experiments/e/assignments",
             json!({"assignments": [
-                {"user_id": "u", "variant": "green", "assigned_at": at}, {"user_id": "v", "variant": "control", "assigned_at": at},
+                {"user_id": "u", "variant": "green", "assigned_at": at, "attributes": {"country": "DE"}}, {"user_id": "v", "variant": "control", "assigned_at": at},
             ]}),
         ),
         (
@@ -195,7 +195,10 @@ fn whatever_is_sent_the_answer_is_a_success_or_a_problem() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = runtime.block_on(async {
         let world = World::start().await;
-        world.admin().experiment("e", json!({})).await;
+        world
+            .admin()
+            .experiment("e", json!({"segments": ["country"]}))
+            .await;
         world
     });
     let admin = world.admin();

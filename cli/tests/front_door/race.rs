@@ -2,7 +2,7 @@
 
 use super::support::{World, ago};
 use serde_json::json;
-use shared::domain::assignment::{Assignment, Source};
+use shared::domain::assignment::{Assignment, Attributes, Source};
 use shared::domain::ids::{ExperimentId, UserId, VariantKey};
 
 #[tokio::test]
@@ -22,6 +22,7 @@ async fn an_event_that_missed_its_assignment_counts_from_the_next_sending_on_at_
         assigned_at: ago(3600),
         source: Source::Import,
         experiment_version: 1,
+        attributes: Attributes::new(),
     };
     world.store().assign_first(&assignment, 8).await.unwrap();
 

@@ -28,7 +28,7 @@ async fn the_life_of_an_experiment_is_as_described() {
             "/experiments",
             json!({
                 "id": "full", "name": "Full", "description": "All of it.", "status": "draft",
-                "variants": variants(), "traffic_percent": 12.5, "hash_seed": "seed", "shards": 2,
+                "variants": variants(), "traffic_percent": 12.5, "segments": ["country"], "hash_seed": "seed", "shards": 2,
                 "starts_at": "2026-01-01T00:00:00+01:00", "ends_at": "2099-01-01T00:00:00Z",
                 "plan": {"metric": "buys", "minimum_lift": 0.1, "users": 20_000},
                 "metrics": [
@@ -44,7 +44,7 @@ async fn the_life_of_an_experiment_is_as_described() {
         json!({"name": "Fuller", "description": null, "starts_at": null}),
         json!({"plan": {"minimum_lift": -0.1, "alpha": 0.1, "power": 0.9, "users": 2}}),
         json!({"plan": null}),
-        json!({"status": "running", "metrics": [], "traffic_percent": 100}),
+        json!({"status": "running", "metrics": [], "traffic_percent": 100, "segments": ["country", "platform"]}),
         json!({"status": "paused", "variants": [{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]}),
         json!({"status": "running"}),
         json!({"ends_at": "2098-01-01T00:00:00Z"}),
@@ -124,6 +124,20 @@ async fn assignments_are_as_described() {
         let answer = api.get(&format!("{path}/assignment/ann")).await;
         assert_eq!(answer.at("/reason"), reason);
     }
+
+    let mut segmented = experiment("segmented");
+    segmented["segments"] = json!(["country", "platform"]);
+    api.post("/experiments", segmented).await;
+    let path = "/experiments/segmented/assignment/ann?country=DE";
+    for reason in ["new", "existing"] {
+        let answer = api.get(path).await;
+        assert_eq!(answer.at("/reason"), reason);
+        assert_eq!(answer.at("/attributes"), &json!({"country": "DE"}));
+    }
+    let row = json!({"user_id": "bob", "variant": "green", "assigned_at": "2026-01-01T00:00:00Z", "attributes": {"platform": "ios"}});
+    let rows = json!({ "assignments": [row] });
+    let imported = api.post("/experiments/segmented/assignments", rows).await;
+    assert_eq!(imported.at("/stored"), 1);
 
     let rows = json!({"assignments": [
         {"user_id": "old", "variant": "green", "assigned_at": "2026-01-01T00:00:00Z"},

@@ -14,6 +14,15 @@ fn the_guide_lists_every_limit() {
             limits::MAX_VARIANTS
         ),
         format!("| metrics of an experiment | {} |", limits::MAX_METRICS),
+        format!("| segments of an experiment | {} |", limits::MAX_SEGMENTS),
+        format!(
+            "| key of a segment | {} characters |",
+            limits::MAX_SEGMENT_KEY_CHARS
+        ),
+        format!(
+            "| value of an attribute | {} characters |",
+            limits::MAX_SEGMENT_VALUE_CHARS
+        ),
         format!("| events in a call | {} |", limits::MAX_EVENTS_PER_REQUEST),
         format!(
             "| assignments in a call | {} |",

@@ -7,7 +7,9 @@ use serde_json::json;
 #[tokio::test]
 async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
     let mut api = Api::start().await;
-    api.post("/experiments", experiment("e")).await;
+    let mut segmented = experiment("e");
+    segmented["segments"] = json!(["country"]);
+    api.post("/experiments", segmented).await;
     let mut draft = experiment("draft");
     draft["status"] = json!("draft");
     api.post("/experiments", draft).await;
@@ -18,7 +20,7 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
         (400, "too_deep", "[".repeat(40)),
         (413, "body_too_large", " ".repeat(1024 * 1024 + 1)),
         (409, "id_taken", experiment("e").to_string()),
-        (422, "invalid", json!({"name": "", "id": "-", "variants": [{"key": "a b", "percent": 101}], "metrics": [{"kind": "mean"}], "shards": 0, "starts_at": "soon", "ends_at": "1901-01-01T00:00:00Z", "colour": 1}).to_string()),
+        (422, "invalid", json!({"name": "", "id": "-", "variants": [{"key": "a b", "percent": 101}], "metrics": [{"kind": "mean"}], "segments": ["phase", "phase", "A"], "shards": 0, "starts_at": "soon", "ends_at": "1901-01-01T00:00:00Z", "colour": 1}).to_string()),
         (422, "invalid", json!({"name": "x".repeat(201), "variants": [{"key": "a", "percent": 1}, {"key": "a", "percent": 1}], "starts_at": "2026-02-01T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}).to_string()),
         (422, "invalid", r#"{"name": "a", "name": "\ud800", "variants": []}"#.to_owned()),
     ];
@@ -70,6 +72,12 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
             "variants_in_use",
         ),
         (Some("*"), json!({"plan": null}), 409, "already_started"),
+        (
+            Some("*"),
+            json!({"segments": ["platform"]}),
+            409,
+            "segments_in_use",
+        ),
         (Some("*"), json!({"status": "stopped"}), 200, ""),
         (
             Some("*"),
@@ -100,6 +108,11 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
         ),
         ("/experiments/e/assignment/a%0Ab", 400, "bad_parameters"),
         ("/experiments/e/assignment/%FF", 400, "bad_parameters"),
+        (
+            "/experiments/e/assignment/ann?country=(none)&platform=ios",
+            400,
+            "bad_parameters",
+        ),
         (
             "/experiments/e/results?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z&view=x",
             400,

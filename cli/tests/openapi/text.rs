@@ -53,6 +53,19 @@ fn its_limits_are_those_of_the_code() {
     for (place, expected) in [
         (schema("Variants/maxItems"), limit(limits::MAX_VARIANTS)),
         (schema("NewMetrics/maxItems"), limit(limits::MAX_METRICS)),
+        (schema("Segments/maxItems"), limit(limits::MAX_SEGMENTS)),
+        (
+            schema("Attributes/maxProperties"),
+            limit(limits::MAX_SEGMENTS),
+        ),
+        (
+            schema("SegmentKey/maxLength"),
+            limit(limits::MAX_SEGMENT_KEY_CHARS),
+        ),
+        (
+            schema("SegmentValue/maxLength"),
+            limit(limits::MAX_SEGMENT_VALUE_CHARS),
+        ),
         (
             schema("EventBatch/properties/events/maxItems"),
             limit(limits::MAX_EVENTS_PER_REQUEST),

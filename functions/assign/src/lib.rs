@@ -3,21 +3,23 @@
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::domain::access::Scope;
-use shared::domain::assignment::{Assignment, NotEnrolled, Source, decide};
+use shared::domain::assignment::{Assignment, Attributes, NotEnrolled, Source, decide};
 use shared::domain::experiment::Experiment;
 use shared::domain::ids::{ExperimentId, UserId, VariantKey};
 use shared::domain::time::Timestamp;
-use shared::http::{App, Problem, Request, Response, answer, caller::Caller, params};
+use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input, params};
 use shared::store::FirstWrite;
 
 /// Finds or makes the user's assignment. The first stored one wins, under any race.
 ///
 /// # Errors
-/// 404 if there is no such experiment.
+/// 404 if there is no such experiment; 400 with all faults of the user's id and of the query, which takes the
+/// experiment's segments.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Assign)?;
-    let (id, user) = (params::experiment_id(&request)?, params::user_id(&request)?);
+    let id = params::experiment_id(&request)?;
     let experiment = app.experiment(&id).await?;
+    let (user, attributes) = input::assignment::read(&request, &experiment)?;
 
     if let Some(existing) = app.store().assignment(&user, &id).await? {
         return Ok(enrolled(existing, "existing"));
@@ -34,6 +36,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         assigned_at,
         source: Source::Hash,
         experiment_version: experiment.version,
+        attributes,
     };
 
     match app
@@ -56,6 +59,9 @@ struct Answer<R: Serialize> {
     #[serde(skip_serializing_if = "Option::is_none")]
     assigned_at: Option<Timestamp>,
     experiment_version: u64,
+    /// What is stored, whatever this call says.
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    attributes: Attributes,
 }
 
 fn enrolled(assignment: Assignment, reason: &'static str) -> Response {
@@ -67,6 +73,7 @@ fn enrolled(assignment: Assignment, reason: &'static str) -> Response {
         reason,
         assigned_at: Some(assignment.assigned_at),
         experiment_version: assignment.experiment_version,
+        attributes: assignment.attributes,
     };
     answer::json(StatusCode::OK, &body)
 }
@@ -81,6 +88,7 @@ fn not_enrolled(experiment: &Experiment, user_id: UserId, reason: NotEnrolled) -
         reason,
         assigned_at: None,
         experiment_version: experiment.version,
+        attributes: Attributes::new(),
     };
     answer::json(StatusCode::OK, &body)
 }

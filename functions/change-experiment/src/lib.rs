@@ -1,4 +1,4 @@
-//! `PATCH /experiments/{id}`: status, traffic, shares, end, metrics, words. Nobody's change is lost.
+//! `PATCH /experiments/{id}`: status, traffic, shares, end, segments, metrics, words. Nobody's change is lost.
 
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::IF_MATCH;

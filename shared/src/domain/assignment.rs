@@ -1,9 +1,13 @@
 //! Who gets which variant, and why.
 
 use super::experiment::{Experiment, Status};
-use super::ids::{ExperimentId, UserId, VariantKey};
+use super::ids::{ExperimentId, SegmentKey, SegmentValue, UserId, VariantKey};
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a user is at the moment of the assignment, e.g. `country`: `DE`. What nobody has said is not there.
+pub type Attributes = BTreeMap<SegmentKey, SegmentValue>;
 
 /// How an assignment came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,10 @@ pub struct Assignment {
     pub source: Source,
     /// The version of the definition that decided.
     pub experiment_version: u64,
+    /// What the user was at that instant, by the segments of the experiment. Kept with the assignment, so
+    /// that nobody moves from one segment to another while the experiment runs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub attributes: Attributes,
 }
 
 /// Why a user is not in the experiment. An ordinary outcome, not an error.

@@ -3,6 +3,7 @@
 use super::Invalid;
 use super::allocation::Variants;
 use super::experiment::{Experiment, Status};
+use super::ids::SegmentKey;
 use super::metric::Metric;
 use super::plan::Plan;
 use super::time::Timestamp;
@@ -20,6 +21,8 @@ pub struct Change {
     pub variants: Option<Variants>,
     /// A new share of the traffic, in percent.
     pub traffic_percent: Option<f64>,
+    /// New segments.
+    pub segments: Option<Vec<SegmentKey>>,
     /// New metrics.
     pub metrics: Option<Vec<Metric>>,
     /// Another plan.
@@ -56,6 +59,7 @@ impl Change {
         replace(&mut after.description, self.description);
         replace(&mut after.variants, self.variants);
         replace(&mut after.traffic_percent, self.traffic_percent);
+        replace(&mut after.segments, self.segments);
         replace(&mut after.metrics, self.metrics);
         replace(&mut after.plan, self.plan);
         replace(&mut after.starts_at, self.starts_at);
@@ -136,6 +140,20 @@ impl Change {
                 misfit("variants", "variants_in_use", detail.to_owned());
             }
         }
+        if let Some(segments) = &self.segments {
+            let gone = before.segments.iter().filter(|key| !segments.contains(key));
+            let gone: Vec<_> = gone.map(|key| format!("`{key}`")).collect();
+            if over {
+                misfit("segments", "experiment_over", over_detail("segments"));
+            } else if started && !gone.is_empty() {
+                let detail = format!(
+                    "Segments may only be added once an experiment has started, because assignments carry them; {} \
+                     must stay.",
+                    gone.join(", ")
+                );
+                misfit("segments", "segments_in_use", detail);
+            }
+        }
         if started && self.plan.is_some() {
             let detail = "Only a draft can get another plan: the planned size tunes the intervals, and must not change \
                           during a run.";
@@ -199,6 +217,7 @@ mod tests {
             status: Status::Draft,
             variants,
             traffic_percent: 100.0,
+            segments: Vec::new(),
             metrics: Vec::new(),
             plan: None,
             starts_at: None,

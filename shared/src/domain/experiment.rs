@@ -1,7 +1,7 @@
 //! An experiment: its definition, its life, and when it counts.
 
 use super::allocation::Variants;
-use super::ids::ExperimentId;
+use super::ids::{ExperimentId, SegmentKey};
 use super::metric::Metric;
 use super::plan::Plan;
 use super::time::Timestamp;
@@ -83,6 +83,9 @@ pub struct Experiment {
     pub variants: Variants,
     /// Share of all users that take part, in percent. Raising it moves nobody.
     pub traffic_percent: f64,
+    /// Attributes of users by which results may be broken down.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub segments: Vec<SegmentKey>,
     /// Declared metrics; none means one of each kind for every event type seen.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub metrics: Vec<Metric>,
@@ -179,6 +182,8 @@ pub struct NewExperiment {
     pub variants: Variants,
     /// Share of all users that take part, in percent.
     pub traffic_percent: f64,
+    /// Attributes of users by which results may be broken down.
+    pub segments: Vec<SegmentKey>,
     /// Declared metrics.
     pub metrics: Vec<Metric>,
     /// What it is planned to find.
@@ -205,6 +210,7 @@ impl NewExperiment {
             status: self.status,
             variants: self.variants,
             traffic_percent: self.traffic_percent,
+            segments: self.segments,
             metrics: self.metrics,
             plan: self.plan,
             starts_at: self.starts_at,

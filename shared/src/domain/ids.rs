@@ -67,6 +67,21 @@ text_id!(
     |text| slug(text, limits::MAX_KEY_CHARS, "-_.", "letters, digits, `-`, `_` and `.`")
 );
 text_id!(
+    /// An attribute of users by which results may be broken down, e.g. `country`: 1 to 32 lower-case letters,
+    /// digits, `-` and `_`, starting with a letter or digit.
+    ///
+    /// `phase` is none: it names the breakdown by the phases of the traffic, which every experiment has.
+    SegmentKey,
+    segment_key
+);
+text_id!(
+    /// What a user is in a segment, e.g. `DE`: 1 to 64 characters, none of them a control character.
+    ///
+    /// It is never `(none)`, which stands for users of whom nobody has said what they are.
+    SegmentValue,
+    segment_value
+);
+text_id!(
     /// Whoever is assigned: any text of 1 to 256 bytes without control characters.
     UserId,
     |text| free_text(text, limits::MAX_USER_ID_BYTES)
@@ -100,6 +115,48 @@ fn slug(text: &str, max: usize, marks: &str, allowed: &str) -> Result<(), Invali
         ));
     }
     Ok(())
+}
+
+fn segment_key(text: &str) -> Result<(), Invalid> {
+    let allowed = "lower-case letters, digits, `-` and `_`";
+    slug(text, limits::MAX_SEGMENT_KEY_CHARS, "-_", allowed)?;
+    if text.contains(|c: char| c.is_ascii_uppercase()) {
+        return Err(Invalid::new(
+            "bad_characters",
+            format!("Must consist of {allowed}."),
+        ));
+    }
+    if text == SegmentKey::PHASE {
+        let detail = "`phase` is the breakdown by the phases of the traffic, which needs no declaration. Choose another name.";
+        return Err(Invalid::new("reserved", detail));
+    }
+    Ok(())
+}
+
+fn segment_value(text: &str) -> Result<(), Invalid> {
+    let most = limits::MAX_SEGMENT_VALUE_CHARS;
+    let length = text.chars().count();
+    if length > most {
+        let detail = format!("Must have at most {most} characters; this has {length}.");
+        return Err(Invalid::new("too_long", detail));
+    }
+    if text == SegmentValue::NONE {
+        let detail =
+            "`(none)` stands for users without this attribute. Leave it out to say the same.";
+        return Err(Invalid::new("reserved", detail));
+    }
+    // So many characters never have more bytes.
+    free_text(text, most * 4)
+}
+
+impl SegmentKey {
+    /// The breakdown by the phases of the traffic; no segment has this name.
+    pub const PHASE: &'static str = "phase";
+}
+
+impl SegmentValue {
+    /// Stands in results for users without the attribute; no user has this value.
+    pub const NONE: &'static str = "(none)";
 }
 
 fn free_text(text: &str, max_bytes: usize) -> Result<(), Invalid> {

@@ -4,6 +4,14 @@
 pub const MAX_VARIANTS: usize = 20;
 /// Metrics declared by one experiment. A definition stays far below DynamoDB's 400 KB for an item.
 pub const MAX_METRICS: usize = 100;
+/// Segments declared by one experiment. Each is a table of results of its own, and each more makes it likelier
+/// that one of them shows a difference by chance.
+pub const MAX_SEGMENTS: usize = 5;
+/// The name of a segment, in characters: it stands in URLs and in the head of every table.
+pub const MAX_SEGMENT_KEY_CHARS: usize = 32;
+/// What a user is in a segment, in characters. A breakdown is by countries or platforms and not by sentences,
+/// and an assignment should stay within its one write unit, a kilobyte.
+pub const MAX_SEGMENT_VALUE_CHARS: usize = 64;
 /// Events in one `POST /events`: with their writes they fit well into the gateway's 29 seconds.
 pub const MAX_EVENTS_PER_REQUEST: usize = 500;
 /// Rows in one `POST /experiments/{id}/assignments`, for the same reason.

@@ -384,6 +384,16 @@ pub fn prose(text: &str, most: usize) -> Result<String, Invalid> {
     Ok(text.to_owned())
 }
 
+/// Names for a sentence that says what there is.
+pub fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let names: Vec<_> = names.into_iter().collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
 /// One of a list of names.
 ///
 /// # Errors

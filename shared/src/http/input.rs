@@ -1,5 +1,6 @@
-//! From bodies to domain values, all faults at once.
+//! From requests to domain values, all faults at once.
 
+pub mod assignment;
 pub mod assignments;
 pub mod change;
 pub mod events;

@@ -1,8 +1,8 @@
 //! Parameters of the path and of the query.
 
 use super::Request;
-use super::body::Faults;
 pub use super::body::choice;
+use super::body::{Faults, listed};
 use super::problem::Problem;
 use crate::domain::Invalid;
 use crate::domain::ids::{ExperimentId, UserId};
@@ -47,10 +47,10 @@ pub fn experiment_id(request: &Request) -> Result<ExperimentId, Problem> {
 /// The user that the path names.
 ///
 /// # Errors
-/// 400 with what a user id may be.
-pub fn user_id(request: &Request) -> Result<UserId, Problem> {
+/// What a user id may be.
+pub fn user_id(request: &Request) -> Result<UserId, Invalid> {
     let text = path(request, "user_id");
-    let parsed = text.as_deref().map_or_else(
+    text.as_deref().map_or_else(
         || {
             Err(Invalid::new(
                 "not_utf8",
@@ -58,12 +58,7 @@ pub fn user_id(request: &Request) -> Result<UserId, Problem> {
             ))
         },
         UserId::parse,
-    );
-    parsed.map_err(|invalid| {
-        let mut faults = Faults::default();
-        faults.push("{user_id}", invalid);
-        Problem::bad_parameters(faults.into_vec())
-    })
+    )
 }
 
 /// The parameters of the query; each is given once, and what nobody asks for is a fault.
@@ -84,7 +79,7 @@ impl Query {
             if !known.contains(&name) {
                 let detail = format!(
                     "There is no parameter `{name}` here; there are {}.",
-                    known.join(", ")
+                    listed(known.iter().copied())
                 );
                 query
                     .faults
@@ -119,6 +114,12 @@ impl Query {
     /// Notes that parameters do not fit each other.
     pub fn fault(&mut self, name: &str, invalid: Invalid) {
         self.faults.push(format!("?{name}"), invalid);
+    }
+
+    /// Ends the reading with what is wrong elsewhere, such as in the path, beside what is wrong here.
+    pub fn refused(mut self, pointer: &str, invalid: Invalid) -> Problem {
+        self.faults.push(pointer, invalid);
+        Problem::bad_parameters(self.faults.into_vec())
     }
 
     /// Ends the reading.

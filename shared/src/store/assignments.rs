@@ -2,14 +2,14 @@
 
 use super::keys::{self, assignments as key};
 use super::{FirstWrite, Store, StoreError};
-use crate::domain::assignment::Assignment;
+use crate::domain::assignment::{Assignment, Attributes};
 use crate::domain::ids::{ExperimentId, UserId, VariantKey};
 use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
-use futures::Stream;
+use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -22,6 +22,9 @@ pub struct IndexedAssignment {
     pub variant: VariantKey,
     /// Since when.
     pub assigned_at: Timestamp,
+    /// What the user was then.
+    #[serde(default)]
+    pub attributes: Attributes,
 }
 
 impl Store {
@@ -97,30 +100,8 @@ impl Store {
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn assignments_of(&self, user: &UserId) -> Result<Vec<Assignment>, StoreError> {
-        let mut all = Vec::new();
-        let mut from = None;
-        loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.tables.assignments)
-                .key_condition_expression("#user = :user")
-                .expression_attribute_names("#user", key::USER_ID)
-                .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
-                .consistent_read(true)
-                .set_exclusive_start_key(from)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await?;
-            self.usage.read(answer.consumed_capacity());
-            let items: Vec<Assignment> =
-                serde_dynamo::from_items(answer.items.unwrap_or_default())?;
-            all.extend(items);
-            from = answer.last_evaluated_key;
-            if from.is_none() {
-                return Ok(all);
-            }
-        }
+        let pages = self.items_of(&self.tables.assignments, key::USER_ID, user);
+        Ok(serde_dynamo::from_items(pages.try_concat().await?)?)
     }
 
     /// Assignments of one index shard in the order of their time, before an instant if one is given, page by page.
@@ -131,40 +112,24 @@ impl Store {
         before: Option<Timestamp>,
     ) -> impl Stream<Item = Result<Vec<IndexedAssignment>, StoreError>> + use<'_> {
         let partition = keys::experiment_shard(experiment, shard);
-        futures::stream::try_unfold(super::cursor::Pages::First, move |pages| {
-            let partition = partition.clone();
-            async move {
-                let Some(start) = pages.start() else {
-                    return Ok(None);
-                };
-                let mut query = self
-                    .client
-                    .query()
-                    .table_name(&self.tables.assignments)
-                    .index_name(key::BY_EXPERIMENT)
-                    .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
-                    .expression_attribute_values(":shard", AttributeValue::S(partition))
-                    .projection_expression("user_id, variant, assigned_at")
-                    .set_exclusive_start_key(start)
-                    .return_consumed_capacity(ReturnConsumedCapacity::Total);
-                query = match before {
-                    None => query.key_condition_expression("#shard = :shard"),
-                    Some(before) => query
-                        .key_condition_expression("#shard = :shard AND #at < :before")
-                        .expression_attribute_names("#at", key::ASSIGNED_AT)
-                        .expression_attribute_values(
-                            ":before",
-                            AttributeValue::S(before.to_string()),
-                        ),
-                };
-                let answer = query.send().await?;
-                self.usage.read(answer.consumed_capacity());
-                let items = serde_dynamo::from_items(answer.items.unwrap_or_default())?;
-                Ok(Some((
-                    items,
-                    super::cursor::Pages::after(answer.last_evaluated_key),
-                )))
-            }
-        })
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.assignments)
+            .index_name(key::BY_EXPERIMENT)
+            .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
+            .expression_attribute_values(":shard", AttributeValue::S(partition))
+            // The last one is a word of the expression language, unlike the others.
+            .expression_attribute_names("#attributes", "attributes")
+            .projection_expression("user_id, variant, assigned_at, #attributes");
+        let query = match before {
+            None => query.key_condition_expression("#shard = :shard"),
+            Some(before) => query
+                .key_condition_expression("#shard = :shard AND #at < :before")
+                .expression_attribute_names("#at", key::ASSIGNED_AT)
+                .expression_attribute_values(":before", AttributeValue::S(before.to_string())),
+        };
+        self.pages(query)
+            .map(|page| Ok(serde_dynamo::from_items(page?)?))
     }
 }

@@ -1,21 +1,26 @@
 //! Going through more than one page: inside a query, and across requests.
 
+use super::{Store, StoreError};
+use crate::domain::ids::UserId;
 use crate::domain::{Invalid, limits};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use futures::Stream;
 use std::collections::HashMap;
 
-type Key = HashMap<String, AttributeValue>;
+/// An item, or the key of one.
+pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// Where a query stands. DynamoDB ends a page after one megabyte, with the key to go on from.
-pub(super) enum Pages {
+enum Pages {
     First,
-    From(Key),
+    From(Item),
     Done,
 }
 
 impl Pages {
     /// What to begin the next page with; `None` once there is no next page.
-    pub(super) fn start(self) -> Option<Option<Key>> {
+    fn start(self) -> Option<Option<Item>> {
         match self {
             Self::First => Some(None),
             Self::From(key) => Some(Some(key)),
@@ -24,8 +29,45 @@ impl Pages {
     }
 
     /// The place after a page that ended with this key.
-    pub(super) fn after(last: Option<Key>) -> Self {
+    fn after(last: Option<Item>) -> Self {
         last.map_or(Self::Done, Self::From)
+    }
+}
+
+impl Store {
+    /// The items that a query finds, page by page, none of them read before it is asked for.
+    pub(super) fn pages(
+        &self,
+        query: QueryFluentBuilder,
+    ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
+        let query = query.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        futures::stream::try_unfold(Pages::First, move |pages| {
+            let query = query.clone();
+            async move {
+                let Some(start) = pages.start() else {
+                    return Ok(None);
+                };
+                let answer = query.set_exclusive_start_key(start).send().await?;
+                self.usage.read(answer.consumed_capacity());
+                let items = answer.items.unwrap_or_default();
+                Ok(Some((items, Pages::after(answer.last_evaluated_key))))
+            }
+        })
+    }
+
+    /// All items of a user in a table that has users for its partitions, the newest included.
+    pub(super) fn items_of(
+        &self,
+        table: &str,
+        user_key: &str,
+        user: &UserId,
+    ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
+        let query = self.client.query().table_name(table);
+        let query = query
+            .key_condition_expression("#user = :user")
+            .expression_attribute_names("#user", user_key)
+            .expression_attribute_values(":user", AttributeValue::S(user.to_string()));
+        self.pages(query.consistent_read(true))
     }
 }
 

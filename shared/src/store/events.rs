@@ -1,6 +1,6 @@
 //! Events: stored once for each experiment that they count for, the first write wins.
 
-use super::cursor::Pages;
+use super::cursor::Item;
 use super::keys::{self, events as key};
 use super::{FirstWrite, Store, StoreError};
 use crate::domain::decimal::Decimal;
@@ -11,10 +11,9 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
-use futures::Stream;
+use futures::{Stream, StreamExt, TryStreamExt};
 use std::collections::HashMap;
-
-type Item = HashMap<String, AttributeValue>;
+use std::pin::pin;
 
 /// An event as its experiment's index shows it.
 #[derive(Debug, Clone)]
@@ -114,26 +113,12 @@ impl Store {
     /// If the database fails or an item is damaged.
     pub async fn events_of(&self, user: &UserId) -> Result<Vec<Event>, StoreError> {
         let mut all = HashMap::new();
-        let mut pages = Pages::First;
-        while let Some(start) = pages.start() {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.tables.events)
-                .key_condition_expression("#user = :user")
-                .expression_attribute_names("#user", key::USER_ID)
-                .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await?;
-            self.usage.read(answer.consumed_capacity());
-            for item in answer.items() {
+        let mut pages = pin!(self.items_of(&self.tables.events, key::USER_ID, user));
+        while let Some(items) = pages.try_next().await? {
+            for item in &items {
                 let event = event_of(item)?;
                 all.insert(event.id.clone(), event);
             }
-            pages = Pages::after(answer.last_evaluated_key);
         }
         Ok(all.into_values().collect())
     }
@@ -150,35 +135,21 @@ impl Store {
         // The sort key goes on with `#` and the event's id, so a bare time sorts before all events of that time.
         let from = from.unwrap_or(Timestamp::MIN).to_string();
         let before = before.map_or_else(|| "~".to_owned(), |before| before.to_string());
-        futures::stream::try_unfold(Pages::First, move |pages| {
-            let (partition, from, before) = (partition.clone(), from.clone(), before.clone());
-            async move {
-                let Some(start) = pages.start() else {
-                    return Ok(None);
-                };
-                let answer = self
-                    .client
-                    .query()
-                    .table_name(&self.tables.events)
-                    .index_name(key::BY_EXPERIMENT)
-                    .key_condition_expression("#shard = :shard AND #at BETWEEN :from AND :before")
-                    .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
-                    .expression_attribute_names("#at", key::COUNTED_AT_EVENT)
-                    .expression_attribute_names("#value", "value")
-                    .expression_attribute_values(":shard", AttributeValue::S(partition))
-                    .expression_attribute_values(":from", AttributeValue::S(from))
-                    .expression_attribute_values(":before", AttributeValue::S(before))
-                    .projection_expression("user_id, event_type, #value, #at")
-                    .set_exclusive_start_key(start)
-                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                    .send()
-                    .await?;
-                self.usage.read(answer.consumed_capacity());
-                let events: Result<Vec<_>, _> =
-                    answer.items().iter().map(indexed_event_of).collect();
-                Ok(Some((events?, Pages::after(answer.last_evaluated_key))))
-            }
-        })
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.events)
+            .index_name(key::BY_EXPERIMENT)
+            .key_condition_expression("#shard = :shard AND #at BETWEEN :from AND :before")
+            .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
+            .expression_attribute_names("#at", key::COUNTED_AT_EVENT)
+            .expression_attribute_names("#value", "value")
+            .expression_attribute_values(":shard", AttributeValue::S(partition))
+            .expression_attribute_values(":from", AttributeValue::S(from))
+            .expression_attribute_values(":before", AttributeValue::S(before))
+            .projection_expression("user_id, event_type, #value, #at");
+        self.pages(query)
+            .map(|page| page?.iter().map(indexed_event_of).collect())
     }
 }
 

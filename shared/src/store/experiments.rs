@@ -1,14 +1,14 @@
 //! Definitions and their audit trail.
 
 use super::keys::{self, experiments as key};
-use super::transaction::Transaction;
+use super::transaction::{self, Transaction};
 use super::{Store, StoreError};
 use crate::domain::experiment::{Experiment, Status};
 use crate::domain::ids::ExperimentId;
 use crate::domain::time::Timestamp;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -118,7 +118,7 @@ impl Store {
         &self,
         experiment: &Experiment,
         creation_digest: &str,
-    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StoreError> {
+    ) -> Result<PutBuilder, StoreError> {
         let item: Item = serde_dynamo::to_item(DefinitionItem {
             experiment_id: experiment.id.clone(),
             record: key::DEFINITION.to_owned(),
@@ -136,7 +136,7 @@ impl Store {
     /// Both puts in one transaction. The definition's item as it stands, if its condition failed.
     async fn write_with_audit(
         &self,
-        definition: aws_sdk_dynamodb::types::builders::PutBuilder,
+        definition: PutBuilder,
         experiment: &Experiment,
         by: &str,
     ) -> Result<Option<Item>, StoreError> {
@@ -150,15 +150,8 @@ impl Store {
         let audit = Put::builder()
             .table_name(&self.tables.experiments)
             .set_item(Some(audit));
-        let action = |put: aws_sdk_dynamodb::types::builders::PutBuilder| {
-            put.build()
-                .map(|put| TransactWriteItem::builder().put(put).build())
-                .map_err(|error| StoreError::Corrupt(error.to_string()))
-        };
-        match self
-            .transact(&[action(definition)?, action(audit)?])
-            .await?
-        {
+        let actions = [transaction::put(definition)?, transaction::put(audit)?];
+        match self.transact(&actions).await? {
             Transaction::Done => Ok(None),
             Transaction::FirstRefused(item) => Ok(Some(item)),
         }

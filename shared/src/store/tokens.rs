@@ -1,9 +1,10 @@
 //! Tokens, by their hash. One further item lists all of them, so that nobody has to scan.
 
 use super::keys::tokens as key;
-use super::transaction::Transaction;
+use super::transaction::{self, Transaction};
 use super::{Store, StoreError};
 use crate::domain::access::Grant;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
 };
@@ -76,21 +77,12 @@ impl Store {
         };
         let put = Put::builder()
             .table_name(&self.tables.tokens)
-            .set_item(Some(item))
-            .build();
+            .set_item(Some(item));
         let list = self
             .registry_update("SET tokens.#id = :listed", &grant.token_id)
-            .expression_attribute_values(":listed", serde_dynamo::to_attribute_value(listed)?)
-            .build();
-        self.write_both(
-            TransactWriteItem::builder()
-                .put(put.map_err(incomplete)?)
-                .build(),
-            TransactWriteItem::builder()
-                .update(list.map_err(incomplete)?)
-                .build(),
-        )
-        .await
+            .expression_attribute_values(":listed", serde_dynamo::to_attribute_value(listed)?);
+        self.write_both(transaction::put(put)?, transaction::update(list)?)
+            .await
     }
 
     /// All tokens, oldest first.
@@ -135,18 +127,10 @@ impl Store {
         };
         let delete = Delete::builder()
             .table_name(&self.tables.tokens)
-            .key(key::TOKEN_SHA256, AttributeValue::S(token.token_sha256))
-            .build();
-        let unlist = self.registry_update("REMOVE tokens.#id", token_id).build();
-        self.write_both(
-            TransactWriteItem::builder()
-                .delete(delete.map_err(incomplete)?)
-                .build(),
-            TransactWriteItem::builder()
-                .update(unlist.map_err(incomplete)?)
-                .build(),
-        )
-        .await?;
+            .key(key::TOKEN_SHA256, AttributeValue::S(token.token_sha256));
+        let unlist = self.registry_update("REMOVE tokens.#id", token_id);
+        self.write_both(transaction::delete(delete)?, transaction::update(unlist)?)
+            .await?;
         Ok(Some(token.grant))
     }
 
@@ -169,11 +153,7 @@ impl Store {
         Ok(())
     }
 
-    fn registry_update(
-        &self,
-        expression: &str,
-        token_id: &str,
-    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    fn registry_update(&self, expression: &str, token_id: &str) -> UpdateBuilder {
         Update::builder()
             .table_name(&self.tables.tokens)
             .key(
@@ -195,8 +175,4 @@ impl Store {
             Transaction::FirstRefused(_) => Err(StoreError::Contended("a token".to_owned())),
         }
     }
-}
-
-fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
-    StoreError::Corrupt(error.to_string())
 }

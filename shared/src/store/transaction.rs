@@ -1,7 +1,9 @@
 //! Writes that happen together or not at all.
 
 use super::{Store, StoreError};
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::{DeleteBuilder, PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ReturnConsumedCapacity, TransactWriteItem,
 };
@@ -20,6 +22,28 @@ pub(super) enum Transaction {
     Done,
     /// Nothing was written, since the condition of the first action failed; the item as it stands.
     FirstRefused(HashMap<String, AttributeValue>),
+}
+
+/// A put as an action of a transaction.
+pub(super) fn put(put: PutBuilder) -> Result<TransactWriteItem, StoreError> {
+    let put = put.build().map_err(incomplete)?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+/// An update as an action of a transaction.
+pub(super) fn update(update: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {
+    let update = update.build().map_err(incomplete)?;
+    Ok(TransactWriteItem::builder().update(update).build())
+}
+
+/// A deletion as an action of a transaction.
+pub(super) fn delete(delete: DeleteBuilder) -> Result<TransactWriteItem, StoreError> {
+    let delete = delete.build().map_err(incomplete)?;
+    Ok(TransactWriteItem::builder().delete(delete).build())
+}
+
+fn incomplete(error: BuildError) -> StoreError {
+    StoreError::Corrupt(error.to_string())
 }
 
 impl Store {

@@ -1,11 +1,11 @@
 //! The body of `POST /experiments/{id}/assignments`. Each row is accepted or refused by itself.
 
-use crate::domain::assignment::{Assignment, Source};
+use crate::domain::assignment::{Assignment, Attributes, Source};
 use crate::domain::experiment::Experiment;
-use crate::domain::ids::{UserId, VariantKey};
+use crate::domain::ids::{SegmentKey, SegmentValue, UserId, VariantKey};
 use crate::domain::time::Timestamp;
 use crate::domain::{Invalid, limits};
-use crate::http::body::{Faults, Node};
+use crate::http::body::{Faults, Node, listed};
 use crate::http::problem::{Fault, Problem};
 
 /// Rows in the order in which they were sent, each valid or with what is wrong with it.
@@ -59,7 +59,10 @@ fn fields(
             Ok(time)
         })
     });
-    fields.finish(faults, "user_id, variant, assigned_at");
+    let attributes = fields
+        .optional("attributes")
+        .map(|node| attributes(&node, &experiment.segments, faults));
+    fields.finish(faults, "user_id, variant, assigned_at, attributes");
     Some(Assignment {
         user_id: user_id?,
         experiment_id: experiment.id.clone(),
@@ -67,7 +70,23 @@ fn fields(
         assigned_at: assigned_at?,
         source: Source::Import,
         experiment_version: experiment.version,
+        attributes: attributes.unwrap_or(Some(Attributes::new()))?,
     })
+}
+
+/// What is wrong with one attribute does not keep the others from being read; a row with a fault is not stored.
+fn attributes(node: &Node<'_>, segments: &[SegmentKey], faults: &mut Faults) -> Option<Attributes> {
+    let mut fields = node.object(faults)?;
+    let attributes = segments
+        .iter()
+        .filter_map(|key| {
+            let node = fields.optional(key.as_str())?;
+            let value = node.text(faults, SegmentValue::parse)?;
+            Some((key.clone(), value))
+        })
+        .collect();
+    fields.finish(faults, &listed(segments.iter().map(SegmentKey::as_str)));
+    Some(attributes)
 }
 
 fn known(text: &str, experiment: &Experiment) -> Result<VariantKey, Invalid> {

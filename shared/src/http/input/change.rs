@@ -9,7 +9,7 @@ use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
 
 const FIELDS: &str =
-    "name, description, status, variants, traffic_percent, metrics, plan, starts_at, ends_at";
+    "name, description, status, variants, traffic_percent, segments, metrics, plan, starts_at, ends_at";
 
 /// Reads a change.
 ///
@@ -39,6 +39,9 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
         traffic_percent: body
             .optional("traffic_percent")
             .and_then(|node| node.number(faults, allocation::percent)),
+        segments: body
+            .optional("segments")
+            .and_then(|node| experiment::segments(&node, faults)),
         metrics: body
             .optional("metrics")
             .and_then(|node| experiment::metrics(&node, faults)),

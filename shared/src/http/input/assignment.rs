@@ -1,0 +1,28 @@
+//! Who `GET /experiments/{id}/assignment/{user_id}` asks for, and what the query says that the user is.
+
+use crate::domain::assignment::Attributes;
+use crate::domain::experiment::Experiment;
+use crate::domain::ids::{SegmentKey, SegmentValue, UserId};
+use crate::http::params::{self, Query};
+use crate::http::{Problem, Request};
+
+/// Reads the user, and an attribute for each segment that the query names.
+///
+/// # Errors
+/// 400 with all faults of path and query.
+pub fn read(request: &Request, experiment: &Experiment) -> Result<(UserId, Attributes), Problem> {
+    let segments = &experiment.segments;
+    let names: Vec<&str> = segments.iter().map(SegmentKey::as_str).collect();
+    let mut query = Query::read(request, &names);
+    let attributes = segments
+        .iter()
+        .filter_map(|key| {
+            let value = query.optional(key.as_str(), SegmentValue::parse)?;
+            Some((key.clone(), value))
+        })
+        .collect();
+    match params::user_id(request) {
+        Ok(user) => query.finish().map(|()| (user, attributes)),
+        Err(invalid) => Err(query.refused("{user_id}", invalid)),
+    }
+}
