@@ -80,6 +80,11 @@ impl Variants {
         &self.0
     }
 
+    /// The share of each in percent, in their order.
+    pub fn percents(&self) -> Vec<f64> {
+        self.0.iter().map(|variant| variant.percent).collect()
+    }
+
     /// The place of a key in the list.
     pub fn position(&self, key: &VariantKey) -> Option<usize> {
         self.0.iter().position(|variant| variant.key == *key)

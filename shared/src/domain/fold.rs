@@ -5,14 +5,15 @@
 
 mod user;
 
+use super::assignment::Attributes;
 use super::decimal::Decimal;
 use super::experiment::Experiment;
-use super::ids::{EventType, UserId, VariantKey};
+use super::ids::{EventType, SegmentKey, SegmentValue, UserId, VariantKey};
 use super::limits;
 use super::metric::Metric;
 use super::tally::{Cell, Fates, Segment, Tally, VariantTally, add_counts, day_of, hour_of, span};
 use super::time::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use user::{Places, User};
 
 pub use super::sums::Overflow;
@@ -21,10 +22,6 @@ pub use super::sums::Overflow;
 pub const COHORT_HOURS: i64 = 24;
 /// How long before the assignment a user's events tell what kind of user this is: two weeks see every weekday twice.
 pub const PAST_DAYS: i64 = 14;
-/// The breakdown by the shares that held at the assignment; there only where they changed.
-pub const PHASE: &str = "phase";
-/// The value of a breakdown for users of whom nothing is known.
-pub const UNKNOWN: &str = "(none)";
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -80,7 +77,7 @@ impl<'e> Fold<'e> {
         user: UserId,
         variant: &VariantKey,
         assigned_at: Timestamp,
-        attributes: &BTreeMap<String, String>,
+        attributes: &Attributes,
     ) {
         if self.lens.window.to.is_some_and(|to| assigned_at >= to) {
             return;
@@ -103,15 +100,16 @@ impl<'e> Fold<'e> {
             .insert(user, User::new(variant, phase, assigned_at, segments));
     }
 
-    fn segments(&self, phase: usize, attributes: &BTreeMap<String, String>) -> Vec<Segment> {
+    fn segments(&self, phase: usize, attributes: &Attributes) -> Vec<Segment> {
         let declared = self.experiment.segments.iter().map(|by| Segment {
             by: by.to_string(),
             value: attributes
-                .get(by.as_str())
-                .map_or_else(|| UNKNOWN.to_owned(), Clone::clone),
+                .get(by)
+                .map_or(SegmentValue::NONE, SegmentValue::as_str)
+                .to_owned(),
         });
         let phase = self.experiment.shares_changed().then(|| Segment {
-            by: PHASE.to_owned(),
+            by: SegmentKey::PHASE.to_owned(),
             value: (phase + 1).to_string(),
         });
         declared.chain(phase).collect()

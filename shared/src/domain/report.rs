@@ -3,32 +3,57 @@
 //! Everything that is missing is absent with a reason, never zero. The sums themselves are part of the
 //! analysis, so that anybody can compute the rest again.
 
-mod compare;
+mod arm;
+mod comparison;
 mod csv;
+mod decision;
+mod extras;
+mod fixed;
 mod health;
+mod methods;
+mod metrics;
+mod monitoring;
+mod question;
+mod segments;
+mod series;
 mod summary;
 
-pub use compare::{Comparison, Difference, RelativeDifference};
+pub use arm::{DenominatorSums, VariantValue};
+pub use comparison::{Comparison, Decisive, Finding, Missing};
 pub use csv::to_csv;
-pub use health::{SampleRatio, SampleRatioVerdict};
+pub use decision::{
+    Decision, Facts, Impact, PrimaryState, Readiness, Reason, Ruling, Unsaid, VariantDecision,
+    Verdict, decide,
+};
+pub use extras::{Adjusted, Before, Capped, Margin, Outlook};
+pub use fixed::{Difference, RelativeDifference};
+pub use health::{Bias, Health, SampleRatio, SampleRatioVerdict, WatchedSplit};
+pub use methods::{Bayesian, Bounds, HybridView, Sequential};
+pub use metrics::MetricReport;
+pub use monitoring::Monitoring;
+pub use question::{Breakdown, Correction, DEFAULT_ALPHA, Decider, Question, Settings, UNPLANNED_USERS};
+pub use segments::{HeterogeneityReport, SegmentComparison, SegmentReport};
+pub use series::{ComparisonSeries, Series, TrendReport, VariantSeries};
 pub use summary::Summary;
 
-use super::decimal::Decimal;
 use super::experiment::{Experiment, Status};
-use super::fold::{Tally, TypeSums, Window};
-use super::ids::{EventType, ExperimentId, MetricKey, VariantKey};
-use super::metric::{Direction, Metric, MetricKind, MetricRole};
+use super::ids::{EventType, ExperimentId, VariantKey};
+use super::metric::MetricRole;
+use super::plan::Plan;
+use super::sums::Overflow;
+use super::tally::{Fates, Tally};
 use super::time::Timestamp;
-use crate::stats::{Moments, Proportion, Undefined};
+use metrics::Material;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// The whole analysis.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// What it is about.
     pub experiment: About,
-    /// When it was computed.
+    /// What is taken for now.
     pub as_of: Timestamp,
     /// The part of the time looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,18 +61,27 @@ pub struct Report {
     /// The part of the time looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Timestamp>,
-    /// What the numbers say, in words.
-    pub headline: String,
+    /// The users looked at, where not all of them are: the breakdown and its value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<BTreeMap<String, String>>,
+    /// What to do, and why.
+    pub decision: Decision,
     /// Where the numbers come from.
     pub source: &'static str,
+    /// How new they are.
+    pub freshness: Freshness,
     /// Who took part.
     pub variants: Vec<VariantUsers>,
     /// Whether the numbers can be trusted.
     pub health: Health,
     /// What was measured.
     pub metrics: Vec<MetricReport>,
+    /// Where the stored events went, by type.
+    pub ledger: BTreeMap<EventType, Fates>,
     /// How it was computed.
-    pub method: Method,
+    pub method: Settings,
+    /// SHA-256 over the sums and the settings: the same digest, the same report.
+    pub digest: String,
 }
 
 /// The experiment in short.
@@ -67,6 +101,29 @@ pub struct About {
     /// From when on nothing counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Timestamp>,
+    /// What it was planned to find.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+}
+
+/// How new the numbers are.
+#[derive(Debug, Clone, Serialize)]
+pub struct Freshness {
+    /// When the first user was assigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_assignment_at: Option<Timestamp>,
+    /// When the last one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_assignment_at: Option<Timestamp>,
+    /// When the last counted event happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_event_at: Option<Timestamp>,
+    /// When the last event was received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_event_received_at: Option<Timestamp>,
+    /// Seconds from then to now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_seconds: Option<i64>,
 }
 
 /// The users of one variant.
@@ -74,7 +131,7 @@ pub struct About {
 pub struct VariantUsers {
     /// Which variant.
     pub key: VariantKey,
-    /// Whether the others are compared with it.
+    /// Whether it is the control of the definition.
     pub control: bool,
     /// Its share by the definition, in percent.
     pub percent: f64,
@@ -84,98 +141,109 @@ pub struct VariantUsers {
     pub robots: u64,
 }
 
-/// Checks on the data.
-#[derive(Debug, Clone, Serialize)]
-pub struct Health {
-    /// Whether the variants got the users that they should have got.
-    pub sample_ratio: SampleRatio,
-}
-
-/// One metric: the value of each variant, and each variant against the control.
-#[derive(Debug, Clone, Serialize)]
-pub struct MetricReport {
-    /// Its key.
-    pub key: MetricKey,
-    /// Its name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// How events become a user's value.
-    pub kind: MetricKind,
-    /// The events that it is made of.
-    pub event_type: EventType,
-    /// What it is for.
-    pub role: MetricRole,
-    /// Which way is better.
-    pub direction: Direction,
-    /// Each variant.
-    pub variants: Vec<VariantValue>,
-    /// Each variant but the control, against the control.
-    pub comparisons: Vec<Comparison>,
-}
-
-/// A metric in one variant, with the sums that it follows from.
-#[derive(Debug, Clone, Serialize)]
-pub struct VariantValue {
-    /// Which variant.
-    pub key: VariantKey,
-    /// Users assigned: every one counts, with or without an event.
-    pub users: u64,
-    /// Users with at least one event.
-    pub converted: u64,
-    /// Σ over users, exactly.
-    pub sum: String,
-    /// Σ of squares over users, exactly.
-    pub sum_squares: String,
-    /// Mean per user; for a conversion the rate.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mean: Option<f64>,
-    /// Unbiased variance over users; for a conversion p(1−p).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub variance: Option<f64>,
-    /// Why mean or variance is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub undefined: Option<Undefined>,
-}
-
-/// How the numbers were computed.
-#[derive(Debug, Clone, Serialize)]
-pub struct Method {
-    /// Two-sided error level.
-    pub alpha: f64,
-    /// Test for conversions.
-    pub conversion: &'static str,
-    /// Test for counts and sums.
-    pub mean: &'static str,
-    /// Interval of a relative difference.
-    pub relative: &'static str,
-}
-
-/// Two-sided error level of intervals.
-pub const ALPHA: f64 = 0.05;
-
-/// A metric's observations in one variant.
-pub(super) enum Observed {
-    Rate(Proportion),
-    Mean(Moments),
-}
-
 impl Report {
     /// The report that follows from the sums.
     ///
-    /// `only`: the keys of the metrics to report, all if empty.
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
     pub fn new(
         experiment: &Experiment,
         tally: &Tally,
-        window: Window,
-        only: &BTreeSet<MetricKey>,
-        as_of: Timestamp,
-    ) -> Self {
-        let metrics = metrics_of(experiment, tally)
-            .into_iter()
-            .filter(|metric| only.is_empty() || only.contains(&metric.key))
-            .map(|metric| metric_report(experiment, tally, metric))
+        question: &Question,
+    ) -> Result<Self, Overflow> {
+        let settings = Settings::new(experiment, question);
+        let baseline = question
+            .baseline
+            .as_ref()
+            .and_then(|key| experiment.variants.position(key))
+            .unwrap_or(0);
+        let material = Material::new(experiment, tally, &settings, baseline, question.as_of)?;
+        let metrics = metrics::reports(&material, question)?;
+        let only = question.lens.only.as_ref();
+        let mut report = Self {
+            experiment: About::new(experiment),
+            as_of: question.as_of,
+            from: question.lens.window.from,
+            to: question.lens.window.to,
+            segment: only.map(|only| BTreeMap::from([(only.by.clone(), only.value.clone())])),
+            decision: Decision::empty(),
+            source: "raw",
+            freshness: Freshness::new(tally, question.as_of),
+            variants: users(experiment, tally),
+            health: Health::check(experiment, tally, &metrics),
+            metrics,
+            ledger: tally.ledger.clone(),
+            method: settings.clone(),
+            digest: String::new(),
+        };
+        report.decision = Decision::new(experiment, &material, &report);
+        report.digest = report.digest_of();
+        Ok(report)
+    }
+
+    /// What the numbers rest on; not the clock, so that the same sums give the same digest on another day.
+    fn digest_of(&self) -> String {
+        let arms: Vec<_> = self
+            .metrics
+            .iter()
+            .map(|metric| (&metric.metric, &metric.variants))
             .collect();
-        let users = |(index, variant): (usize, &super::allocation::Variant)| {
+        let rest = (
+            &self.experiment.id,
+            self.experiment.version,
+            (self.from, self.to, &self.segment),
+            &self.variants,
+            arms,
+            &self.method,
+        );
+        // What serialised for the answer serialises here, too.
+        let text = serde_json::to_vec(&rest).unwrap_or_default();
+        format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(&text)))
+    }
+
+    /// The metrics that decide: those declared primary, else the first one.
+    pub fn deciding(&self) -> Vec<&MetricReport> {
+        decision::deciding(&self.metrics)
+    }
+
+    /// The guardrails.
+    pub fn guardrails(&self) -> impl Iterator<Item = &MetricReport> {
+        let is_guardrail = |metric: &&MetricReport| metric.metric.role == MetricRole::Guardrail;
+        self.metrics.iter().filter(is_guardrail)
+    }
+}
+
+impl About {
+    fn new(experiment: &Experiment) -> Self {
+        Self {
+            id: experiment.id.clone(),
+            name: experiment.name.clone(),
+            status: experiment.status,
+            version: experiment.version,
+            started_at: experiment.started_at,
+            end: experiment.end(),
+            plan: experiment.plan.clone(),
+        }
+    }
+}
+
+impl Freshness {
+    fn new(tally: &Tally, as_of: Timestamp) -> Self {
+        let seconds = |since: Timestamp| (as_of.micros() - since.micros()).max(0) / 1_000_000;
+        Self {
+            first_assignment_at: tally.assigned.map(|(first, _)| first),
+            last_assignment_at: tally.assigned.map(|(_, last)| last),
+            last_event_at: tally.counted.map(|(_, last)| last),
+            last_event_received_at: tally.received_last,
+            lag_seconds: tally.received_last.map(seconds),
+        }
+    }
+}
+
+fn users(experiment: &Experiment, tally: &Tally) -> Vec<VariantUsers> {
+    let variants = experiment.variants.as_slice().iter().enumerate();
+    variants
+        .map(|(index, variant)| {
             let tally = tally.variants.get(index);
             VariantUsers {
                 key: variant.key.clone(),
@@ -184,150 +252,6 @@ impl Report {
                 users: tally.map_or(0, |tally| tally.users()),
                 robots: tally.map_or(0, |tally| tally.robots),
             }
-        };
-        let mut report = Self {
-            experiment: About {
-                id: experiment.id.clone(),
-                name: experiment.name.clone(),
-                status: experiment.status,
-                version: experiment.version,
-                started_at: experiment.started_at,
-                end: experiment.end(),
-            },
-            as_of,
-            from: window.from,
-            to: window.to,
-            headline: String::new(),
-            source: "raw",
-            variants: experiment
-                .variants
-                .as_slice()
-                .iter()
-                .enumerate()
-                .map(users)
-                .collect(),
-            health: Health {
-                sample_ratio: SampleRatio::check(experiment, tally),
-            },
-            metrics,
-            method: Method {
-                alpha: ALPHA,
-                conversion: "two-proportion z, pooled; interval: Newcombe",
-                mean: "Welch t",
-                relative: "log ratio where both means are positive, else Fieller",
-            },
-        };
-        report.headline = summary::headline(&report);
-        report
-    }
-}
-
-/// The declared metrics, or those of every event type that was seen.
-pub fn metrics_of(experiment: &Experiment, tally: &Tally) -> Vec<Metric> {
-    if !experiment.metrics.is_empty() {
-        return experiment.metrics.clone();
-    }
-    let types: BTreeSet<&EventType> = tally
-        .variants
-        .iter()
-        .flat_map(|variant| variant.types.keys())
-        .collect();
-    types.into_iter().flat_map(Metric::of_seen_type).collect()
-}
-
-fn metric_report(experiment: &Experiment, tally: &Tally, metric: Metric) -> MetricReport {
-    let observed: Vec<(VariantKey, u64, TypeSums)> = experiment
-        .variants
-        .as_slice()
-        .iter()
-        .enumerate()
-        .map(|(index, variant)| {
-            let tally = tally.variants.get(index);
-            let sums = tally
-                .and_then(|tally| tally.types.get(&metric.event_type))
-                .copied();
-            (
-                variant.key.clone(),
-                tally.map_or(0, |tally| tally.users()),
-                sums.unwrap_or_default(),
-            )
         })
-        .collect();
-    let comparisons = observed
-        .split_first()
-        .map(|(control, others)| {
-            others
-                .iter()
-                .map(|other| {
-                    let before = observations(metric.kind, control.1, &control.2);
-                    let after = observations(metric.kind, other.1, &other.2);
-                    Comparison::new(&control.0, before, &other.0, after)
-                })
-                .collect()
-        })
-        .unwrap_or_default();
-    MetricReport {
-        variants: observed
-            .iter()
-            .map(|(key, users, sums)| variant_value(metric.kind, key, *users, sums))
-            .collect(),
-        comparisons,
-        key: metric.key,
-        name: metric.name,
-        kind: metric.kind,
-        event_type: metric.event_type,
-        role: metric.role,
-        direction: metric.direction,
-    }
-}
-
-fn observations(kind: MetricKind, users: u64, sums: &TypeSums) -> Result<Observed, Undefined> {
-    match kind {
-        MetricKind::Conversion => Proportion::new(users, sums.users).map(Observed::Rate),
-        MetricKind::Count => Ok(Observed::Mean(sums.count_moments(users))),
-        MetricKind::Sum => Ok(Observed::Mean(sums.value_moments(users))),
-    }
-}
-
-fn variant_value(kind: MetricKind, key: &VariantKey, users: u64, sums: &TypeSums) -> VariantValue {
-    let (sum, squares) = match kind {
-        MetricKind::Conversion => (sums.users.to_string(), sums.users.to_string()),
-        MetricKind::Count => (exact(sums.count, 6), exact(sums.count_squares, 12)),
-        MetricKind::Sum => (exact(sums.value, 6), exact(sums.value_squares, 12)),
-    };
-    let numbers = observations(kind, users, sums).and_then(|observed| match observed {
-        Observed::Rate(rate) => Ok((rate.rate(), Ok(rate.variance()))),
-        Observed::Mean(moments) => Ok((moments.mean()?, moments.variance())),
-    });
-    let (mean, variance, undefined) = match numbers {
-        Ok((mean, Ok(variance))) => (Some(mean), Some(variance), None),
-        Ok((mean, Err(undefined))) => (Some(mean), None, Some(undefined)),
-        Err(undefined) => (None, None, Some(undefined)),
-    };
-    VariantValue {
-        key: key.clone(),
-        users,
-        converted: sums.users,
-        sum,
-        sum_squares: squares,
-        mean,
-        variance,
-        undefined,
-    }
-}
-
-/// An integer with so many decimal places, as a plain number without trailing zeros.
-fn exact(scaled: i128, places: usize) -> String {
-    if places == 6 {
-        return Decimal::from_millionths(scaled).to_string();
-    }
-    let sign = if scaled < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", scaled.unsigned_abs(), width = places + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - places);
-    let fraction = fraction.trim_end_matches('0');
-    if fraction.is_empty() {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{fraction}")
-    }
+        .collect()
 }

@@ -80,6 +80,18 @@ pub enum Finding {
     NotEnoughData,
 }
 
+impl Finding {
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Undecided => "undecided",
+            Self::NotEnoughData => "not_enough_data",
+        }
+    }
+}
+
 /// The numbers that decide.
 #[derive(Debug, Clone, Serialize)]
 pub struct Decisive {

@@ -68,7 +68,29 @@ pub(super) fn deciding(metrics: &[MetricReport]) -> Vec<&MetricReport> {
     }
 }
 
+/// The lift of a comparison in words.
+pub(super) fn in_words(report: &Report, comparison: &super::Comparison) -> String {
+    let lift = comparison.decisive.as_ref().and_then(|decisive| decisive.relative);
+    let level = 1.0 - report.method.alpha.get();
+    lift.map_or_else(|| "no estimate".to_owned(), |lift| words::range(&lift, level))
+}
+
 impl Decision {
+    /// Before anything is known.
+    pub(super) fn empty() -> Self {
+        let ruling = decide(&Facts::default());
+        Self {
+            verdict: ruling.verdict,
+            reason: ruling.reason,
+            headline: words::nothing(),
+            notes: Vec::new(),
+            variant: None,
+            variants: Vec::new(),
+            days_left: None,
+            impact: None,
+        }
+    }
+
     pub(super) fn new(experiment: &Experiment, material: &Material<'_>, report: &Report) -> Self {
         let variants: Vec<VariantDecision> = material
             .others()

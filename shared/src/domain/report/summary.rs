@@ -1,24 +1,48 @@
-//! The report for people who read one sentence and one table.
+//! The report for whoever reads one sentence.
 
-use super::{MetricReport, Report, SampleRatioVerdict};
+use super::comparison::Finding;
+use super::decision::{Impact, Reason, VariantDecision, Verdict};
+use super::health::SampleRatioVerdict;
+use super::methods::Bounds;
+use super::{About, MetricReport, Report};
 use crate::domain::ids::{MetricKey, VariantKey};
-use crate::domain::metric::{Direction, MetricKind, MetricRole};
+use crate::domain::metric::{Direction, MetricRole};
+use crate::domain::time::Timestamp;
 use serde::Serialize;
 
-/// The analysis in short.
+/// What to do, why, and what it would bring.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
     /// What it is about.
-    pub experiment: super::About,
-    /// When it was computed.
-    pub as_of: crate::domain::time::Timestamp,
-    /// What the numbers say, in words.
+    pub experiment: About,
+    /// What is taken for now.
+    pub as_of: Timestamp,
+    /// In one word.
+    pub verdict: Verdict,
+    /// The rule that decided.
+    pub reason: Reason,
+    /// In one sentence.
     pub headline: String,
-    /// Whether the numbers can be trusted.
+    /// What else is worth knowing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The variant that the verdict is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<VariantKey>,
+    /// Each variant by itself, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantDecision>,
+    /// Whole days until the experiment can find what it was planned to find.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub days_left: Option<u64>,
+    /// What shipping the variant would bring.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impact: Option<Impact>,
+    /// Whether the variants got the users that they should have got.
     pub sample_ratio: SampleRatioVerdict,
     /// Who took part.
     pub users: u64,
-    /// Each metric in short.
+    /// The metrics that decide, and the guardrails.
     pub metrics: Vec<MetricSummary>,
 }
 
@@ -27,10 +51,15 @@ pub struct Summary {
 pub struct MetricSummary {
     /// Its key.
     pub key: MetricKey,
-    /// How events become a user's value.
-    pub kind: MetricKind,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How events become its value.
+    pub kind: &'static str,
     /// What it is for.
     pub role: MetricRole,
+    /// Which way is better.
+    pub direction: Direction,
     /// Each variant.
     pub variants: Vec<VariantSummary>,
 }
@@ -42,13 +71,19 @@ pub struct VariantSummary {
     pub key: VariantKey,
     /// Its users.
     pub users: u64,
-    /// Mean per user, or rate.
+    /// The metric's value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<f64>,
-    /// Relative difference from the control, and its 95 % interval.
+    /// What the deciding method says of it against the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lift: Option<[f64; 3]>,
-    /// Of the difference from the control.
+    pub finding: Option<Finding>,
+    /// Difference from the baseline in the metric's unit, by the deciding method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Bounds>,
+    /// The same as a part of the baseline's mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lift: Option<Bounds>,
+    /// By the deciding method, corrected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
 }
@@ -56,84 +91,54 @@ pub struct VariantSummary {
 impl Summary {
     /// The summary of an analysis.
     pub fn new(report: &Report) -> Self {
+        let decision = &report.decision;
+        let several = decision.variants.len() > 1;
         Self {
             experiment: report.experiment.clone(),
             as_of: report.as_of,
-            headline: report.headline.clone(),
+            verdict: decision.verdict,
+            reason: decision.reason,
+            headline: decision.headline.clone(),
+            notes: decision.notes.clone(),
+            variant: decision.variant.clone(),
+            variants: several
+                .then(|| decision.variants.clone())
+                .unwrap_or_default(),
+            days_left: decision.days_left,
+            impact: decision.impact.clone(),
             sample_ratio: report.health.sample_ratio.verdict,
             users: report.variants.iter().map(|variant| variant.users).sum(),
-            metrics: report.metrics.iter().map(metric_summary).collect(),
+            metrics: report
+                .deciding()
+                .into_iter()
+                .chain(report.guardrails())
+                .map(metric_summary)
+                .collect(),
         }
     }
 }
 
-fn metric_summary(metric: &MetricReport) -> MetricSummary {
-    let variants = metric.variants.iter().map(|variant| {
-        let comparison = metric
-            .comparisons
-            .iter()
-            .find(|comparison| comparison.variant == variant.key);
-        let lift = comparison.and_then(|comparison| comparison.relative.as_ref());
+fn metric_summary(report: &MetricReport) -> MetricSummary {
+    let variants = report.variants.iter().map(|variant| {
+        let mut comparisons = report.comparisons.iter();
+        let comparison = comparisons.find(|comparison| comparison.variant == variant.key);
+        let decisive = comparison.and_then(|comparison| comparison.decisive.as_ref());
         VariantSummary {
             key: variant.key.clone(),
             users: variant.users,
             mean: variant.mean,
-            lift: lift.map(|lift| [lift.estimate, lift.ci_lower, lift.ci_upper]),
-            p_value: comparison
-                .and_then(|comparison| comparison.absolute.as_ref())
-                .map(|test| test.p_value),
+            finding: comparison.map(|comparison| comparison.finding),
+            difference: decisive.and_then(|decisive| decisive.absolute),
+            lift: decisive.and_then(|decisive| decisive.relative),
+            p_value: decisive.map(|decisive| decisive.adjusted_p_value),
         }
     });
     MetricSummary {
-        key: metric.key.clone(),
-        kind: metric.kind,
-        role: metric.role,
+        key: report.metric.key.clone(),
+        name: report.metric.name.clone(),
+        kind: report.metric.kind.name(),
+        role: report.metric.role,
+        direction: report.metric.direction,
         variants: variants.collect(),
     }
-}
-
-/// The metric that decides is the one declared primary, else the first.
-pub(super) fn headline(report: &Report) -> String {
-    if report.health.sample_ratio.verdict == SampleRatioVerdict::Mismatch {
-        return "Do not trust these numbers yet: the variants did not get the users that they should have got."
-            .to_owned();
-    }
-    let primary = report
-        .metrics
-        .iter()
-        .find(|metric| metric.role == MetricRole::Primary);
-    let Some(metric) = primary.or_else(|| report.metrics.first()) else {
-        return "No event has counted yet.".to_owned();
-    };
-    let sentences: Vec<String> = metric
-        .comparisons
-        .iter()
-        .map(|comparison| sentence(metric, comparison))
-        .collect();
-    sentences.join(" ")
-}
-
-fn sentence(metric: &MetricReport, comparison: &super::Comparison) -> String {
-    let (key, variant) = (&metric.key, &comparison.variant);
-    let (Some(test), Some(lift)) = (&comparison.absolute, &comparison.relative) else {
-        return format!("`{variant}`: not enough data on `{key}` to say anything.");
-    };
-    let percent = |part: f64| format!("{:+.1} %", part * 100.0);
-    let range = format!(
-        "95 % interval {} to {}",
-        percent(lift.ci_lower),
-        percent(lift.ci_upper)
-    );
-    if test.p_value >= super::ALPHA {
-        return format!(
-            "`{variant}` shows no clear difference on `{key}` so far ({}, {range}).",
-            percent(lift.estimate)
-        );
-    }
-    let better = (lift.estimate > 0.0) == (metric.direction == Direction::Increase);
-    let word = if better { "better" } else { "worse" };
-    format!(
-        "`{variant}` does {word} on `{key}`: {} ({range}).",
-        percent(lift.estimate)
-    )
 }
