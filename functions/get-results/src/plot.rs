@@ -7,7 +7,8 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `effects`, `series` | the two pictures |
-//! | `axis` | which range is shown, and where its ticks are |
+//! | `axis`, `calendar` | which range is shown, and what is named on it |
+//! | `path` | lines that leave the axis |
 //! | `page` | the drawing surface, and the SVG around it |
 //! | `style` | type, colours, marks and dashes |
 //! | `text` | what user-given text may look like, and how much room it takes |
@@ -16,8 +17,10 @@
 //! who don't tell red from green.
 
 mod axis;
+mod calendar;
 mod effects;
 mod page;
+mod path;
 mod series;
 mod style;
 #[cfg(test)]

@@ -63,6 +63,9 @@ impl Finding {
 
 impl EffectsPlot {
     /// The picture: 800 pixels wide, and as high as its rows need.
+    ///
+    /// # Errors
+    /// [`PlotError::NotFinite`]. Anything else would be a fault of the drawing library.
     pub fn to_svg(&self) -> Result<String, PlotError> {
         let effects = self.effects()?;
         let any_rows = self.groups.iter().any(|group| !group.rows.is_empty());
@@ -292,11 +295,7 @@ impl Sheet<'_, '_> {
             (ends.1 > self.axis.upper, at(self.axis.upper), Shape::Right),
         ] {
             if beyond {
-                let arrow = Mark {
-                    shape,
-                    hollow: false,
-                    colour: mark.colour,
-                };
+                let arrow = Mark::arrow(shape, mark.colour);
                 self.page.mark(place, arrow, 5.0)?;
                 self.cut = true;
             }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use chrono::NaiveDate;
 use plotters::style::Color;
 use plotters::style::text_anchor::HPos;
 
 use super::axis::Axis;
 use super::page::{self, INNER, MARGIN, Page, Place, Plane, WIDTH, place};
+use super::path::Point;
 use super::style::{Face, GREY, GRID, Look, Mark, Shape, look};
-use super::{Bounds, PlotError, SeriesLine, SeriesPlot, text};
+use super::{Bounds, PlotError, SeriesLine, SeriesPlot, calendar, path, text};
 
 /// Pixels, as all lengths.
 const HEIGHT: f64 = 320.0;
@@ -30,14 +30,14 @@ const BAND_DAYS: usize = 7;
 const APART: f64 = 36.0;
 const ERROR_BARS: usize = 6;
 const MARKS: usize = 8;
-const DATE_LABELS: i64 = 7;
-/// Days between labelled dates: weeks rather than round numbers, since traffic has a weekly rhythm.
-const DATE_STEPS: [i64; 13] = [1, 2, 3, 7, 14, 21, 28, 42, 56, 84, 112, 182, 364];
 
 impl SeriesPlot {
     /// The picture: 800 pixels wide, and somewhat higher the more lines there are to name.
+    ///
+    /// # Errors
+    /// Days that are no ascending dates, lines that don't have one point for each day, and effects that are not finite.
     pub fn to_svg(&self) -> Result<String, PlotError> {
-        let days = self.days_since_first()?;
+        let days = calendar::days_since_first(&self.days)?;
         let lines = self.drawable_lines()?;
         page::draw(&self.title, &self.description(), |page| {
             page.head(&self.title, &self.subtitle)?;
@@ -47,7 +47,7 @@ impl SeriesPlot {
             } else {
                 legend(page, &self.lines)?;
                 let axis = Axis::of_bulk(&effects, PROPORTION, BESIDE_ZERO);
-                let mut chart = Chart::framed(page, axis, &self.days, &days)?;
+                let mut chart = Chart::framed(page, axis, &self.days[0], &days)?;
                 chart.lines(&lines)?;
                 if chart.cut {
                     let words = "An arrow: the interval goes on beyond the axis.";
@@ -56,20 +56,6 @@ impl SeriesPlot {
             }
             page.paragraph(&self.note, Face::SMALL, 6)
         })
-    }
-
-    fn days_since_first(&self) -> Result<Vec<i64>, PlotError> {
-        let mut dates: Vec<NaiveDate> = Vec::with_capacity(self.days.len());
-        for day in &self.days {
-            let date = NaiveDate::parse_from_str(day, "%Y-%m-%d")
-                .map_err(|_| PlotError::NotADate(day.clone()))?;
-            if dates.last().is_some_and(|before| *before >= date) {
-                return Err(PlotError::NotAscending(day.clone()));
-            }
-            dates.push(date);
-        }
-        let since_first = |date: &NaiveDate| date.signed_duration_since(dates[0]).num_days();
-        Ok(dates.iter().map(since_first).collect())
     }
 
     fn drawable_lines(&self) -> Result<Vec<Vec<Option<Bounds>>>, PlotError> {
@@ -167,12 +153,12 @@ impl<'p, 'a> Chart<'p, 'a> {
     fn framed(
         page: &'p mut Page<'a>,
         axis: Axis,
-        names: &[String],
+        first_day: &str,
         days: &'p [i64],
     ) -> Result<Self, PlotError> {
         let words = "relative difference from the control, cumulative";
         page.text(words, (MARGIN, page.y), Face::SMALL, HPos::Left, INNER)?;
-        let (top, bottom) = (page.y + 14.0, page.y + 14.0 + HEIGHT);
+        let (top, bottom) = (page.y + 18.0, page.y + 18.0 + HEIGHT);
         let last = days.last().copied().unwrap_or_default();
         let (from, to) = (-0.5, last as f64 + 0.5);
         let sides = (LEFT + BESIDE_DAYS, RIGHT - BESIDE_DAYS);
@@ -197,7 +183,7 @@ impl<'p, 'a> Chart<'p, 'a> {
                 LEFT - 8.0,
             )?;
         }
-        for (day, name) in labelled(names, days) {
+        for (day, name) in calendar::named(first_day, last) {
             let x = sides.0 + (day as f64 - from) / (to - from) * (sides.1 - sides.0);
             page.line(&[(x, bottom), (x, bottom + 5.0)], GREY, 1.0)?;
             page.text(&name, (x, bottom + 14.0), Face::SMALL, HPos::Center, 100.0)?;
@@ -221,7 +207,7 @@ impl<'p, 'a> Chart<'p, 'a> {
         if bands {
             for (index, points) in lines.iter().enumerate() {
                 for run in self.runs(points) {
-                    self.band(&run, look(index).mark)?;
+                    self.band(&run, look(index))?;
                 }
             }
         }
@@ -277,65 +263,40 @@ impl<'p, 'a> Chart<'p, 'a> {
             .collect()
     }
 
-    fn band(&mut self, run: &[(f64, Bounds)], mark: Mark) -> Result<(), PlotError> {
+    /// Its edges are dashed like the line that it belongs to.
+    fn band(&mut self, run: &[(f64, Bounds)], look: Look) -> Result<(), PlotError> {
         if run.len() < 2 {
             return Ok(());
         }
-        let upper: Vec<_> = run
-            .iter()
-            .map(|(day, bounds)| (*day, bounds.lower.max(bounds.upper)))
-            .collect();
-        let lower: Vec<_> = run
-            .iter()
-            .map(|(day, bounds)| (*day, bounds.lower.min(bounds.upper)))
-            .collect();
-        let mut corners = self.places(&self.cut(&upper));
-        corners.extend(self.places(&self.cut(&lower)).into_iter().rev());
-        self.page.fill(corners, mark.colour.mix(0.13))?;
+        let edge = |end: fn(f64, f64) -> f64| -> Vec<Point> {
+            let effects = run
+                .iter()
+                .map(|(day, bounds)| (*day, end(bounds.lower, bounds.upper)));
+            effects.collect()
+        };
+        let (axis, colour) = (self.axis, look.mark.colour);
+        let (upper, lower) = (edge(f64::max), edge(f64::min));
+        let mut corners = self.places(&path::cut(&upper, axis));
+        corners.extend(self.places(&path::cut(&lower, axis)).into_iter().rev());
+        self.page.fill(corners, colour.mix(0.13))?;
         for edge in [&upper, &lower] {
-            for piece in self.inside(edge) {
+            for piece in path::inside(edge, axis) {
                 self.page
-                    .path(self.places(&piece), mark.colour.mix(0.55), 0.75, None)?;
+                    .path(self.places(&piece), colour.mix(0.6), 0.75, look.dash)?;
             }
         }
-        let axis = self.axis;
-        self.arrows(
-            &upper,
-            |effect| effect > axis.upper,
-            axis.upper,
-            Shape::Up,
-            mark,
-        )?;
-        self.arrows(
-            &lower,
-            |effect| effect < axis.lower,
-            axis.lower,
-            Shape::Down,
-            mark,
-        )
+        self.arrows(&upper, axis.upper, Mark::arrow(Shape::Up, colour))?;
+        self.arrows(&lower, axis.lower, Mark::arrow(Shape::Down, colour))
     }
 
-    /// One arrow in the middle of each stretch that lies beyond the axis.
-    fn arrows(
-        &mut self,
-        edge: &[(f64, f64)],
-        beyond: impl Fn(f64) -> bool,
-        at: f64,
-        shape: Shape,
-        mark: Mark,
-    ) -> Result<(), PlotError> {
-        for stretch in edge
-            .split(|(_, effect)| !beyond(*effect))
-            .filter(|stretch| !stretch.is_empty())
-        {
+    /// One arrow in the middle of each stretch that lies beyond this end of the axis.
+    fn arrows(&mut self, edge: &[Point], end: f64, arrow: Mark) -> Result<(), PlotError> {
+        let beyond = |effect: f64| !self.axis.holds(effect) && (effect > end) == (end > 0.0);
+        let stretches = edge.split(|(_, effect)| !beyond(*effect));
+        for stretch in stretches.filter(|stretch| !stretch.is_empty()) {
             let (day, _) = stretch[stretch.len() / 2];
-            let arrow = Mark {
-                shape,
-                hollow: false,
-                colour: mark.colour,
-            };
-            self.page
-                .mark(self.plane.map_coordinate(&(day, at)), arrow, 4.5)?;
+            let at = self.plane.map_coordinate(&(day, end));
+            self.page.mark(at, arrow, 4.5)?;
             self.cut = true;
         }
         Ok(())
@@ -346,7 +307,7 @@ impl<'p, 'a> Chart<'p, 'a> {
             .iter()
             .map(|(day, bounds)| (day + aside, bounds.estimate))
             .collect();
-        for piece in self.inside(&estimates) {
+        for piece in path::inside(&estimates, self.axis) {
             self.page
                 .path(self.places(&piece), look.mark.colour.into(), 2.0, look.dash)?;
         }
@@ -389,15 +350,7 @@ impl<'p, 'a> Chart<'p, 'a> {
             (upper > self.axis.upper, at(self.axis.upper), Shape::Up),
         ] {
             if beyond {
-                self.page.mark(
-                    place,
-                    Mark {
-                        shape,
-                        hollow: false,
-                        colour,
-                    },
-                    4.0,
-                )?;
+                self.page.mark(place, Mark::arrow(shape, colour), 4.0)?;
                 self.cut = true;
             }
         }
@@ -407,67 +360,10 @@ impl<'p, 'a> Chart<'p, 'a> {
         Ok(())
     }
 
-    fn places(&self, points: &[(f64, f64)]) -> Vec<Place> {
+    fn places(&self, points: &[Point]) -> Vec<Place> {
         points
             .iter()
             .map(|point| self.plane.map_coordinate(point))
             .collect()
     }
-
-    /// The path along the axis' edges where it would leave it.
-    fn cut(&self, path: &[(f64, f64)]) -> Vec<(f64, f64)> {
-        let all = with_crossings(path, self.axis);
-        all.into_iter()
-            .map(|(day, effect)| (day, self.axis.clamp(effect)))
-            .collect()
-    }
-
-    /// The parts of the path that lie on the axis.
-    fn inside(&self, path: &[(f64, f64)]) -> Vec<Vec<(f64, f64)>> {
-        let all = with_crossings(path, self.axis);
-        all.split(|(_, effect)| !self.axis.holds(*effect))
-            .filter(|piece| piece.len() > 1)
-            .map(<[_]>::to_vec)
-            .collect()
-    }
-}
-
-/// The path with a further point wherever it crosses an edge of the axis.
-fn with_crossings(path: &[(f64, f64)], axis: Axis) -> Vec<(f64, f64)> {
-    let mut all: Vec<(f64, f64)> = path.first().copied().into_iter().collect();
-    for pair in path.windows(2) {
-        let ((day, effect), (next_day, next_effect)) = (pair[0], pair[1]);
-        let mut edges = [axis.lower, axis.upper];
-        if next_effect < effect {
-            edges.reverse();
-        }
-        for edge in edges {
-            if (effect < edge) != (next_effect < edge) {
-                let share = (edge - effect) / (next_effect - effect);
-                all.push((day + share * (next_day - day), edge));
-            }
-        }
-        all.push((next_day, next_effect));
-    }
-    all
-}
-
-/// The days that are named on the axis, with their dates.
-fn labelled(names: &[String], days: &[i64]) -> Vec<(i64, String)> {
-    let last = days.last().copied().unwrap_or_default();
-    let fits = |step: &i64| last / step < DATE_LABELS;
-    let step = DATE_STEPS
-        .into_iter()
-        .find(fits)
-        .unwrap_or(last / (DATE_LABELS - 1) + 1);
-    let first = names
-        .first()
-        .and_then(|name| name.parse::<NaiveDate>().ok());
-    (0..=last / step)
-        .map(|count| count * step)
-        .filter_map(|day| {
-            let date = first?.checked_add_signed(chrono::TimeDelta::try_days(day)?)?;
-            Some((day, date.to_string()))
-        })
-        .collect()
 }

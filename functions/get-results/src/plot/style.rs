@@ -97,6 +97,17 @@ pub(super) struct Mark {
     pub(super) colour: RGBColor,
 }
 
+impl Mark {
+    /// What says that an interval goes on.
+    pub(super) fn arrow(shape: Shape, colour: RGBColor) -> Self {
+        Self {
+            shape,
+            hollow: false,
+            colour,
+        }
+    }
+}
+
 /// How a line of a series looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Look {

@@ -2,7 +2,7 @@
 
 use roxmltree::{Document, Node};
 
-use super::{Bounds, EffectRow, EffectsGroup, EffectsPlot, SeriesLine, SeriesPlot};
+use super::{Bounds, EffectRow, EffectsGroup, EffectsPlot, SeriesLine, SeriesPlot, text};
 
 mod effects;
 mod every;
@@ -166,6 +166,17 @@ fn assert_sound(svg: &str) -> Vec<String> {
         }
         if node.tag_name().name() == "text" {
             assert_eq!(node.attribute("font-family"), Some("sans-serif"));
+            let words = node.text().unwrap_or_default().trim();
+            let width = text::width(words, number(node, "font-size"));
+            let left = match node.attribute("text-anchor") {
+                Some("start") => number(node, "x"),
+                Some("middle") => number(node, "x") - width / 2.0,
+                _ => number(node, "x") - width,
+            };
+            assert!(
+                left >= 0.0 && left + width <= across,
+                "`{words}` runs off the page"
+            );
         }
     }
     texts(&document)

@@ -2,8 +2,12 @@
 
 use roxmltree::Document;
 
-use super::{assert_sound, bounds, marks, percent_labels, series, settling_lines, texts};
+use super::{
+    assert_sound, bounds, marks, percent_labels, points, series, settling, settling_lines, texts,
+};
 use crate::plot::SeriesLine;
+use crate::plot::axis::Axis;
+use crate::plot::path;
 use crate::plot::style::{Look, look};
 
 #[test]
@@ -70,4 +74,103 @@ fn the_first_eight_lines_differ_in_mark_and_dash_and_no_two_lines_are_the_same()
         };
         assert!(n >= 8 || looks[..n].iter().all(differs), "line {n}");
     }
+}
+
+#[test]
+fn a_wide_beginning_leaves_the_later_days_their_room_and_is_marked_by_an_arrow() {
+    let mut line = settling("b", 30, 0.02);
+    let usual = series(30, vec![line.clone()]).to_svg().unwrap();
+    line.points[0] = Some(bounds(3.0, -500.0, 900.0));
+    let svg = series(30, vec![line]).to_svg().unwrap();
+    let texts_there = assert_sound(&svg);
+    assert!(
+        texts_there
+            .iter()
+            .any(|text| text.contains("goes on beyond the axis"))
+    );
+    let step = |svg: &str| {
+        let labels = percent_labels(&Document::parse(svg).unwrap());
+        labels[1].0 - labels[0].0
+    };
+    assert_eq!(step(&svg), step(&usual), "the scale is that of the bulk");
+    let document = Document::parse(&svg).unwrap();
+    let polygons = document
+        .descendants()
+        .filter(|node| node.tag_name().name() == "polygon");
+    assert_eq!(
+        polygons.filter(|node| points(*node).len() == 3).count(),
+        2,
+        "up and down"
+    );
+}
+
+#[test]
+fn a_path_is_cut_where_it_crosses_the_edge_and_not_bent() {
+    let axis = Axis {
+        lower: -1.0,
+        upper: 1.0,
+    };
+    let path = [(0.0, 3.0), (1.0, -3.0), (2.0, 0.0)];
+    let third = 1.0 / 3.0;
+    let near = |found: &[(f64, f64)], expected: &[(f64, f64)]| {
+        let pairs = found.iter().zip(expected);
+        found.len() == expected.len()
+            && pairs
+                .into_iter()
+                .all(|(a, b)| (a.0 - b.0).abs() < 1e-9 && (a.1 - b.1).abs() < 1e-9)
+    };
+    let inside = path::inside(&path, axis);
+    assert_eq!(inside.len(), 2);
+    assert!(
+        near(&inside[0], &[(third, 1.0), (2.0 * third, -1.0)]),
+        "{inside:?}"
+    );
+    assert!(
+        near(&inside[1], &[(1.0 + 2.0 * third, -1.0), (2.0, 0.0)]),
+        "{inside:?}"
+    );
+    let cut = path::cut(&path, axis);
+    let edges = [
+        (0.0, 1.0),
+        (third, 1.0),
+        (2.0 * third, -1.0),
+        (1.0, -1.0),
+        (1.0 + 2.0 * third, -1.0),
+        (2.0, 0.0),
+    ];
+    assert!(near(&cut, &edges), "{cut:?}");
+}
+
+#[test]
+fn the_names_of_the_lines_stand_above_the_drawing() {
+    for count in [1, 3, 8, 19] {
+        let svg = series(60, settling_lines(count, 60)).to_svg().unwrap();
+        assert_sound(&svg);
+        let document = Document::parse(&svg).unwrap();
+        let top = percent_labels(&document)
+            .iter()
+            .map(|label| label.2)
+            .fold(f64::MAX, f64::min);
+        let names: Vec<_> = texts(&document)
+            .into_iter()
+            .filter(|text| text.words.starts_with("variant"))
+            .collect();
+        assert_eq!(names.len(), count);
+        assert!(names.iter().all(|name| name.y < top - 40.0));
+    }
+}
+
+#[test]
+fn days_apart_stand_apart_by_the_calendar() {
+    let mut plot = series(3, settling_lines(1, 3));
+    plot.days = ["2026-02-27", "2026-02-28", "2026-03-05"]
+        .map(str::to_owned)
+        .to_vec();
+    let svg = plot.to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    // Without the one in the legend.
+    let mut xs: Vec<f64> = marks(&document).iter().skip(1).map(|mark| mark.0).collect();
+    xs.sort_by(f64::total_cmp);
+    let (first, second) = (xs[1] - xs[0], xs[2] - xs[1]);
+    assert!((second / first - 5.0).abs() < 0.1, "{xs:?}");
 }
