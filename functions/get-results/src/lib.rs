@@ -13,6 +13,8 @@ use shared::http::{App, Fault, Problem, Request, Response, answer, caller::Calle
 use std::collections::BTreeSet;
 use std::pin::pin;
 
+pub mod plot;
+
 /// Index shards read at once.
 const AT_ONCE: usize = 8;
 

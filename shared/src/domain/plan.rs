@@ -11,7 +11,7 @@ pub use answer::{Answer, Detectable, Missing, PowerAt, Settings, Size, VariantSi
 
 use super::allocation::Variants;
 use super::ids::MetricKey;
-use super::metric::{Metric, MetricKind};
+use super::metric::{Measure, Metric};
 use super::{Invalid, limits};
 use crate::stats::{Rates, Undefined};
 use serde::{Deserialize, Serialize};
@@ -156,7 +156,7 @@ struct Expected {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
     /// How a user's events become the user's value.
-    pub kind: MetricKind,
+    pub kind: Measure,
     /// The key that the metric has in the experiment, if it is known.
     pub metric: Option<MetricKey>,
     /// The metric as the control is expected to have it.

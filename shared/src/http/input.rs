@@ -5,4 +5,5 @@ pub mod assignments;
 pub mod change;
 pub mod events;
 pub mod experiment;
+mod metric;
 pub mod plan;

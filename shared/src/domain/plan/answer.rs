@@ -4,7 +4,7 @@ use super::calculation::Looks;
 use super::{Baseline, Plan, Question, sentence};
 use crate::domain::allocation::Variant;
 use crate::domain::ids::{MetricKey, VariantKey};
-use crate::domain::metric::MetricKind;
+use crate::domain::metric::Measure;
 use crate::stats::Undefined;
 use serde::Serialize;
 
@@ -131,7 +131,7 @@ pub struct Settings {
 #[derive(Debug, Clone, Serialize)]
 pub struct MetricSettings {
     /// How a user's events become the user's value.
-    pub kind: MetricKind,
+    pub kind: Measure,
     /// Its key in the experiment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<MetricKey>,

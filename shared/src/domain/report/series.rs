@@ -7,7 +7,7 @@ use crate::domain::fold::COHORT_HOURS;
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::{Metric, MetricKind};
 use crate::domain::sums::Overflow;
-use crate::domain::tally::{Cell, Day, day_of, start_of};
+use crate::domain::tally::{Cell, Day, start_of};
 use crate::domain::time::Timestamp;
 use crate::stats::{Undefined, trend};
 use serde::Serialize;

@@ -4,7 +4,7 @@ use super::plan;
 use crate::domain::allocation::{self, Variant, Variants};
 use crate::domain::experiment::{NewExperiment, Status};
 use crate::domain::ids::{EventType, ExperimentId, MetricKey, SegmentKey, VariantKey};
-use crate::domain::metric::{Direction, Metric, MetricKind, MetricRole};
+use crate::domain::metric::Metric;
 use crate::domain::time::Timestamp;
 use crate::domain::{Invalid, limits};
 use crate::http::body::{Faults, Node, prose};
@@ -181,7 +181,7 @@ pub(super) fn metrics(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Metric
     let elements = node.array(faults, limits::MAX_METRICS)?;
     let read: Vec<_> = elements
         .iter()
-        .map(|element| metric(element, faults))
+        .map(|element| super::metric::read(element, faults))
         .collect();
     for (index, element) in elements.iter().enumerate() {
         let Some(Some(metric)) = read.get(index) else {
@@ -203,35 +203,6 @@ pub(super) fn metrics(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Metric
         }
     }
     read.into_iter().collect()
-}
-
-fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
-    let mut fields = node.object(faults)?;
-    let key = fields
-        .required("key", faults)
-        .and_then(|node| node.text(faults, MetricKey::parse));
-    let kind = fields
-        .required("kind", faults)
-        .and_then(|node| node.choice(faults, &MetricKind::ALL));
-    let event_type = fields
-        .required("event_type", faults)
-        .and_then(|node| node.text(faults, EventType::parse));
-    let name = fields.optional("name").and_then(|node| name(&node, faults));
-    let role = fields
-        .optional("role")
-        .map(|node| node.choice(faults, &MetricRole::ALL));
-    let direction = fields
-        .optional("direction")
-        .map(|node| node.choice(faults, &Direction::ALL));
-    fields.finish(faults, "key, kind, event_type, name, role, direction");
-    Some(Metric {
-        key: key?,
-        kind: kind?,
-        event_type: event_type?,
-        name,
-        role: role.unwrap_or(Some(MetricRole::default()))?,
-        direction: direction.unwrap_or(Some(Direction::default()))?,
-    })
 }
 
 fn shards(text: &str) -> Result<u16, Invalid> {

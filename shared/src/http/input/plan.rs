@@ -4,7 +4,7 @@ use super::experiment::variants;
 use crate::domain::Invalid;
 use crate::domain::allocation::{self, Variant, Variants};
 use crate::domain::ids::{MetricKey, VariantKey};
-use crate::domain::metric::MetricKind;
+use crate::domain::metric::Measure;
 use crate::domain::plan::{self, Baseline, Plan, Question};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
@@ -117,7 +117,7 @@ impl Aim {
 }
 
 struct Metric {
-    kind: MetricKind,
+    kind: Measure,
     key: Option<MetricKey>,
     baseline: Baseline,
 }
@@ -126,7 +126,7 @@ fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     let mut fields = node.object(faults)?;
     let kind = fields
         .required("kind", faults)
-        .and_then(|node| node.choice(faults, &MetricKind::ALL));
+        .and_then(|node| node.choice(faults, &Measure::ALL));
     let key = fields
         .optional("key")
         .map(|node| node.text(faults, MetricKey::parse));
@@ -143,7 +143,7 @@ fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
             fields.finish(faults, "kind, key, rate, mean, standard_deviation");
             return None;
         }
-        Some(MetricKind::Conversion) => {
+        Some(Measure::Conversion) => {
             let rate = value("rate", faults, plan::rate);
             (rate.map(Baseline::of_rate), "kind, key, rate")
         }

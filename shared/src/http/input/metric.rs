@@ -1,0 +1,155 @@
+//! One metric of an experiment's body.
+
+use super::experiment::name;
+use crate::domain::Invalid;
+use crate::domain::ids::{EventType, MetricKey};
+use crate::domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
+use crate::http::body::{Faults, Node, Object};
+
+/// Fields of every metric.
+const COMMON: &str = "key, kind, event_type, name, role, direction, margin";
+
+/// A kind by name, before what belongs to it was read.
+#[derive(Clone, Copy)]
+enum Kind {
+    Conversion,
+    Count,
+    Sum,
+    Ratio,
+    Quantile,
+}
+
+const KINDS: [(&str, Kind); 5] = [
+    ("conversion", Kind::Conversion),
+    ("count", Kind::Count),
+    ("sum", Kind::Sum),
+    ("ratio", Kind::Ratio),
+    ("quantile", Kind::Quantile),
+];
+
+/// Reads a metric; what is wrong with it goes to the faults.
+pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
+    let mut fields = node.object(faults)?;
+    let key = fields
+        .required("key", faults)
+        .and_then(|node| node.text(faults, MetricKey::parse));
+    let named = fields
+        .required("kind", faults)
+        .and_then(|node| node.choice(faults, &KINDS));
+    let event_type = fields
+        .required("event_type", faults)
+        .and_then(|node| node.text(faults, EventType::parse));
+    let name = fields.optional("name").and_then(|node| name(&node, faults));
+    let role = fields
+        .optional("role")
+        .map(|node| node.choice(faults, &MetricRole::ALL));
+    let direction = fields
+        .optional("direction")
+        .map(|node| node.choice(faults, &Direction::ALL));
+    let margin_node = fields.optional("margin");
+    let margin = margin_node
+        .as_ref()
+        .map(|node| node.number(faults, |text| between(text, 0.0, 1.0)));
+    let (kind, own) = kind(named, &mut fields, faults);
+    let cap = fields
+        .optional("cap_quantile")
+        .filter(|_| matches!(named, Some(Kind::Count | Kind::Sum)))
+        .map(|node| node.number(faults, |text| between(text, 0.5, 1.0)));
+    fields.finish(faults, &format!("{COMMON}{own}"));
+    let role = role.unwrap_or(Some(MetricRole::default()));
+    if let (Some(node), Some(role)) = (margin_node, role)
+        && role != MetricRole::Guardrail
+    {
+        let detail = "Only a guardrail has a margin: give it the role `guardrail`, or leave the margin out.";
+        faults.push(node.pointer(), Invalid::new("not_a_guardrail", detail));
+    }
+    Some(Metric {
+        key: key?,
+        kind: kind?,
+        event_type: event_type?,
+        name,
+        role: role?,
+        direction: direction.unwrap_or(Some(Direction::default()))?,
+        cap_quantile: cap.map_or(Some(None), |cap| cap.map(Some))?,
+        margin: margin.map_or(Some(None), |margin| margin.map(Some))?,
+    })
+}
+
+/// What belongs to the kind, and the names of those fields.
+fn kind(
+    named: Option<Kind>,
+    fields: &mut Object<'_>,
+    faults: &mut Faults,
+) -> (Option<MetricKind>, &'static str) {
+    match named {
+        None => {
+            // Which of these there should be is not known, nor what is wrong with them.
+            for name in ["measure", "denominator", "quantile", "cap_quantile"] {
+                fields.optional(name);
+            }
+            (None, ", measure, denominator, quantile, cap_quantile")
+        }
+        Some(Kind::Conversion) => (Some(MetricKind::Conversion), ""),
+        Some(Kind::Count) => (Some(MetricKind::Count), ", cap_quantile"),
+        Some(Kind::Sum) => (Some(MetricKind::Sum), ", cap_quantile"),
+        Some(Kind::Ratio) => {
+            let measure = measure(fields, faults);
+            let denominator = fields
+                .required("denominator", faults)
+                .and_then(|node| denominator(&node, faults));
+            let ratio = measure.zip(denominator);
+            let ratio = ratio.map(|(measure, denominator)| MetricKind::Ratio {
+                measure,
+                denominator,
+            });
+            (ratio, ", measure, denominator")
+        }
+        Some(Kind::Quantile) => {
+            let measure = measure(fields, faults);
+            let quantile = fields
+                .required("quantile", faults)
+                .and_then(|node| node.number(faults, |text| between(text, 0.0, 1.0)));
+            let quantile = measure.zip(quantile);
+            let quantile =
+                quantile.map(|(measure, quantile)| MetricKind::Quantile { measure, quantile });
+            (quantile, ", measure, quantile")
+        }
+    }
+}
+
+/// The sum of the values, unless another measure is named.
+fn measure(fields: &mut Object<'_>, faults: &mut Faults) -> Option<Measure> {
+    fields.optional("measure").map_or(Some(Measure::Sum), |node| {
+        node.choice(faults, &Measure::ALL)
+    })
+}
+
+fn denominator(node: &Node<'_>, faults: &mut Faults) -> Option<Denominator> {
+    let mut fields = node.object(faults)?;
+    let event_type = fields
+        .required("event_type", faults)
+        .and_then(|node| node.text(faults, EventType::parse));
+    let measure = fields
+        .optional("measure")
+        .map_or(Some(Measure::Count), |node| {
+            node.choice(faults, &Measure::ALL)
+        });
+    fields.finish(faults, "event_type, measure");
+    Some(Denominator {
+        event_type: event_type?,
+        measure: measure?,
+    })
+}
+
+/// A number strictly between two others.
+fn between(text: &str, lower: f64, upper: f64) -> Result<f64, Invalid> {
+    text.parse()
+        .ok()
+        .filter(|number: &f64| *number > lower && *number < upper)
+        .ok_or_else(|| {
+            Invalid::new(
+                "out_of_range",
+                format!("Must be a number above {lower} and below {upper}."),
+            )
+        })
+}
