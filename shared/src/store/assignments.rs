@@ -119,7 +119,7 @@ impl Store {
             .index_name(key::BY_EXPERIMENT)
             .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
             .expression_attribute_values(":shard", AttributeValue::S(partition))
-            // The last one is a word of the expression language, unlike the others.
+            // `attributes` is one of DynamoDB's reserved words.
             .expression_attribute_names("#attributes", "attributes")
             .projection_expression("user_id, variant, assigned_at, #attributes");
         let query = match before {

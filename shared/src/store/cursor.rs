@@ -35,7 +35,7 @@ impl Pages {
 }
 
 impl Store {
-    /// The items that a query finds, page by page, none of them read before it is asked for.
+    /// The items that a query finds, page by page; a page is read when it is asked for.
     pub(super) fn pages(
         &self,
         query: QueryFluentBuilder,
