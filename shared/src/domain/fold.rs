@@ -185,9 +185,7 @@ impl<'e> Fold<'e> {
         let place = self.places.event_type(event_type);
         let value = value.unwrap_or_default().millionths();
         user.events = user.events.saturating_add(1);
-        let young = user
-            .assigned_at
-            .plus_micros(COHORT_HOURS * HOUR_MICROS);
+        let young = user.assigned_at.plus_micros(COHORT_HOURS * HOUR_MICROS);
         if counted_at < young {
             user.early.add(place, value)?;
         }
@@ -208,7 +206,8 @@ impl<'e> Fold<'e> {
         } = self;
         let metrics = if experiment.metrics.is_empty() {
             let seen = tally.ledger.iter().filter(|(_, fates)| fates.counted > 0);
-            seen.flat_map(|(seen, _)| Metric::of_seen_type(seen)).collect()
+            seen.flat_map(|(seen, _)| Metric::of_seen_type(seen))
+                .collect()
         } else {
             experiment.metrics.clone()
         };
@@ -295,7 +294,11 @@ fn take(
     }
     for segment in &user.segments {
         if let Some(segment) = places.segment_at(*segment) {
-            variant.segments.entry(segment.clone()).or_default().add(&in_all)?;
+            variant
+                .segments
+                .entry(segment.clone())
+                .or_default()
+                .add(&in_all)?;
         }
     }
     Ok(())

@@ -31,7 +31,9 @@ pub use health::{Bias, Health, SampleRatio, SampleRatioVerdict, WatchedSplit};
 pub use methods::{Bayesian, Bounds, HybridView, Sequential};
 pub use metrics::MetricReport;
 pub use monitoring::Monitoring;
-pub use question::{Breakdown, Correction, DEFAULT_ALPHA, Decider, Question, Settings, UNPLANNED_USERS};
+pub use question::{
+    Breakdown, Correction, DEFAULT_ALPHA, Decider, Question, Settings, UNPLANNED_USERS,
+};
 pub use segments::{HeterogeneityReport, SegmentComparison, SegmentReport};
 pub use series::{ComparisonSeries, Series, TrendReport, VariantSeries};
 pub use summary::Summary;
@@ -198,7 +200,10 @@ impl Report {
         );
         // What serialised for the answer serialises here, too.
         let text = serde_json::to_vec(&rest).unwrap_or_default();
-        format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(&text)))
+        format!(
+            "sha256:{}",
+            data_encoding::HEXLOWER.encode(&Sha256::digest(&text))
+        )
     }
 
     /// The metrics that decide: those declared primary, else the first one.

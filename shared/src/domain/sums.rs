@@ -68,12 +68,7 @@ impl MetricSums {
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
-    pub fn apply(
-        &mut self,
-        state: &UserState,
-        add: bool,
-        bucketed: bool,
-    ) -> Result<(), Overflow> {
+    pub fn apply(&mut self, state: &UserState, add: bool, bucketed: bool) -> Result<(), Overflow> {
         let sign: i64 = if add { 1 } else { -1 };
         let signed = |x: i128| x * i128::from(sign);
         let grow = |sum: &mut i128, by: i128| {
@@ -94,7 +89,10 @@ impl MetricSums {
             let bucket = self.buckets.entry(key).or_default();
             bucket.users += sign;
             grow(&mut bucket.sum, value)?;
-            grow(&mut bucket.sum_squares, value.checked_mul(value).ok_or(Overflow)?)?;
+            grow(
+                &mut bucket.sum_squares,
+                value.checked_mul(value).ok_or(Overflow)?,
+            )?;
             if *bucket == BucketSums::default() {
                 self.buckets.remove(&key);
             }

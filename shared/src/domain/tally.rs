@@ -185,7 +185,8 @@ impl Tally {
     /// If a sum grows beyond 38 digits.
     pub fn merge(mut self, other: Self) -> Result<Self, Overflow> {
         if self.variants.len() < other.variants.len() {
-            self.variants.resize_with(other.variants.len(), VariantTally::default);
+            self.variants
+                .resize_with(other.variants.len(), VariantTally::default);
         }
         for (mine, theirs) in self.variants.iter_mut().zip(other.variants) {
             mine.merge(theirs)?;

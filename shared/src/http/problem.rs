@@ -155,6 +155,11 @@ impl Problem {
         )
     }
 
+    /// 422: the answer would take more reading than one call may do.
+    pub fn too_much_work(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_much_work", detail)
+    }
+
     /// 500, with the cause for the log.
     pub fn internal(cause: impl Into<String>) -> Self {
         let detail = "Something failed on our side. The request id leads to the log.";

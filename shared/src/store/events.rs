@@ -26,6 +26,8 @@ pub struct IndexedEvent {
     pub value: Option<Decimal>,
     /// When it counts.
     pub counted_at: Timestamp,
+    /// When it was received, where that is known.
+    pub received_at: Option<Timestamp>,
     /// Its id, which orders events of equal time.
     pub id: EventId,
 }
@@ -147,7 +149,7 @@ impl Store {
             .expression_attribute_values(":shard", AttributeValue::S(partition))
             .expression_attribute_values(":from", AttributeValue::S(from))
             .expression_attribute_values(":before", AttributeValue::S(before))
-            .projection_expression("user_id, event_type, #value, #at");
+            .projection_expression("user_id, event_type, #value, #at, received_at");
         self.pages(query)
             .map(|page| page?.iter().map(indexed_event_of).collect())
     }
@@ -223,6 +225,10 @@ fn indexed_event_of(item: &Item) -> Result<IndexedEvent, StoreError> {
         event_type: parsed(item, "event_type", EventType::parse)?,
         value: value_of(item)?,
         counted_at: Timestamp::parse(counted_at).map_err(damaged)?,
+        received_at: item
+            .contains_key("received_at")
+            .then(|| parsed(item, "received_at", Timestamp::parse))
+            .transpose()?,
         id: EventId::parse(id).map_err(damaged)?,
     })
 }

@@ -30,7 +30,8 @@ impl Places {
             return *place;
         }
         self.types.push(event_type.clone());
-        self.by_type.insert(event_type.clone(), self.types.len() - 1);
+        self.by_type
+            .insert(event_type.clone(), self.types.len() - 1);
         self.types.len() - 1
     }
 

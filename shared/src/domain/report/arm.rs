@@ -3,7 +3,9 @@
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::{Metric, MetricKind};
 use crate::domain::sums::MetricSums;
-use crate::stats::{Alpha, JointSample, Moments, Proportion, QuantileEstimate, Sample, Undefined, ratio};
+use crate::stats::{
+    Alpha, JointSample, Moments, Proportion, QuantileEstimate, Sample, Undefined, ratio,
+};
 use serde::Serialize;
 
 /// What a metric shows in one variant.
@@ -66,15 +68,11 @@ impl<'t> Arm<'t> {
 }
 
 impl Observed {
-    fn of(
-        metric: &Metric,
-        users: u64,
-        sums: &MetricSums,
-        alpha: Alpha,
-    ) -> Result<Self, Undefined> {
+    fn of(metric: &Metric, users: u64, sums: &MetricSums, alpha: Alpha) -> Result<Self, Undefined> {
         match &metric.kind {
             MetricKind::Conversion => {
-                let converted = u64::try_from(sums.converted).map_err(|_| Undefined::Inconsistent)?;
+                let converted =
+                    u64::try_from(sums.converted).map_err(|_| Undefined::Inconsistent)?;
                 Proportion::new(users, converted).map(Self::Rate)
             }
             MetricKind::Count | MetricKind::Sum => Ok(Self::Mean(sums.moments(0, users))),

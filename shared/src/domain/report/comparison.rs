@@ -160,9 +160,21 @@ impl Case<'_> {
             Err(why) => missing.extend(["absolute", "relative"].map(|what| Missing { what, why })),
             Ok((observed, (adjusted, effects))) => {
                 comparison.adjusted = adjusted;
-                self.fill(&mut comparison, &mut missing, (control, treatment), observed, &effects);
+                self.fill(
+                    &mut comparison,
+                    &mut missing,
+                    (control, treatment),
+                    observed,
+                    &effects,
+                );
                 let at_end = self.effects_at_end(baseline, variant);
-                self.watch(&mut comparison, &mut missing, control.share + treatment.share, &effects, at_end);
+                self.watch(
+                    &mut comparison,
+                    &mut missing,
+                    control.share + treatment.share,
+                    &effects,
+                    at_end,
+                );
                 comparison.finding = self.finding(&comparison, observed);
             }
         }
@@ -236,12 +248,20 @@ impl Case<'_> {
         let sequential = Sequential::new(effects, &sequence, planned);
         comparison.sequential = keep("sequential", sequential, missing);
         if self.settings.planned_users.is_some() {
-            let at_end = at_end.as_ref().map(|(effects, instant)| (effects, *instant));
+            let at_end = at_end
+                .as_ref()
+                .map(|(effects, instant)| (effects, *instant));
             let hybrid = HybridView::new(effects, at_end, self.settings, planned);
             comparison.hybrid = keep("hybrid", hybrid, missing);
         }
         if let Some(margin) = self.metric.margin {
-            let margin = Margin::new(margin, self.metric.direction, effects, self.settings, planned);
+            let margin = Margin::new(
+                margin,
+                self.metric.direction,
+                effects,
+                self.settings,
+                planned,
+            );
             comparison.non_inferiority = keep("non_inferiority", margin, missing);
         }
         if let Some(plan) = self.plan {
@@ -272,20 +292,40 @@ impl Case<'_> {
                     ci_lower: lift.ci_lower,
                     ci_upper: lift.ci_upper,
                 });
-                Some(decisive(Some(absolute), relative, test.p_value, test.log10_p_value))
+                Some(decisive(
+                    Some(absolute),
+                    relative,
+                    test.p_value,
+                    test.log10_p_value,
+                ))
             }
             Decider::Hybrid if comparison.hybrid.is_some() => {
                 let view = comparison.hybrid.as_ref()?;
-                Some(decisive(Some(view.absolute), view.relative, view.p_value, view.log10_p_value))
+                Some(decisive(
+                    Some(view.absolute),
+                    view.relative,
+                    view.p_value,
+                    view.log10_p_value,
+                ))
             }
             Decider::Sequential | Decider::Hybrid => {
                 let view = comparison.sequential.as_ref()?;
-                Some(decisive(Some(view.absolute), view.relative, view.p_value, view.log10_p_value))
+                Some(decisive(
+                    Some(view.absolute),
+                    view.relative,
+                    view.p_value,
+                    view.log10_p_value,
+                ))
             }
             Decider::Bayesian => {
                 let view = comparison.bayesian.as_ref()?;
                 let p_value = 2.0 * view.chance_to_win.min(view.chance_to_lose);
-                Some(decisive(None, Some(view.relative), p_value, p_value.log10().max(-308.0)))
+                Some(decisive(
+                    None,
+                    Some(view.relative),
+                    p_value,
+                    p_value.log10().max(-308.0),
+                ))
             }
         }
     }

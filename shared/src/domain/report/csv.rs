@@ -28,7 +28,13 @@ fn push(text: &mut String, row: Vec<String>) {
     text.push_str("\r\n");
 }
 
-fn start(metric: &MetricReport, variant: &str, control: bool, by: &str, value: &str) -> Vec<String> {
+fn start(
+    metric: &MetricReport,
+    variant: &str,
+    control: bool,
+    by: &str,
+    value: &str,
+) -> Vec<String> {
     vec![
         quoted(metric.metric.key.as_str()),
         metric.metric.kind.name().to_owned(),
@@ -36,14 +42,25 @@ fn start(metric: &MetricReport, variant: &str, control: bool, by: &str, value: &
         metric.metric.role.name().to_owned(),
         quoted(variant),
         control.to_string(),
-        if by.is_empty() { String::new() } else { quoted(by) },
-        if by.is_empty() { String::new() } else { quoted(value) },
+        if by.is_empty() {
+            String::new()
+        } else {
+            quoted(by)
+        },
+        if by.is_empty() {
+            String::new()
+        } else {
+            quoted(value)
+        },
     ]
 }
 
 /// All users of a variant.
 fn whole(report: &Report, metric: &MetricReport, variant: &VariantValue) -> Vec<String> {
-    let users = report.variants.iter().find(|users| users.key == variant.key);
+    let users = report
+        .variants
+        .iter()
+        .find(|users| users.key == variant.key);
     let mut comparisons = metric.comparisons.iter();
     let comparison = comparisons.find(|comparison| comparison.variant == variant.key);
     let absolute = comparison.and_then(|comparison| comparison.absolute.as_ref());
@@ -67,7 +84,9 @@ fn whole(report: &Report, metric: &MetricReport, variant: &VariantValue) -> Vec<
         number(relative.map(|lift| lift.estimate)),
         number(relative.map(|lift| lift.ci_lower)),
         number(relative.map(|lift| lift.ci_upper)),
-        comparison.map_or_else(String::new, |comparison| comparison.finding.name().to_owned()),
+        comparison.map_or_else(String::new, |comparison| {
+            comparison.finding.name().to_owned()
+        }),
         number(lift.map(|lift| lift.estimate)),
         number(lift.map(|lift| lift.ci_lower)),
         number(lift.map(|lift| lift.ci_upper)),
@@ -82,7 +101,13 @@ fn whole(report: &Report, metric: &MetricReport, variant: &VariantValue) -> Vec<
 /// A part of the users, a variant against the baseline.
 fn part(metric: &MetricReport, segment: &SegmentReport, value: &SegmentComparison) -> Vec<String> {
     let lift = value.relative.as_ref();
-    let mut row = start(metric, segment.variant.as_str(), false, &segment.by, &value.value);
+    let mut row = start(
+        metric,
+        segment.variant.as_str(),
+        false,
+        &segment.by,
+        &value.value,
+    );
     let blank = String::new;
     row.extend([
         value.users[1].to_string(),

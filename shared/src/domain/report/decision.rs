@@ -70,9 +70,15 @@ pub(super) fn deciding(metrics: &[MetricReport]) -> Vec<&MetricReport> {
 
 /// The lift of a comparison in words.
 pub(super) fn in_words(report: &Report, comparison: &super::Comparison) -> String {
-    let lift = comparison.decisive.as_ref().and_then(|decisive| decisive.relative);
+    let lift = comparison
+        .decisive
+        .as_ref()
+        .and_then(|decisive| decisive.relative);
     let level = 1.0 - report.method.alpha.get();
-    lift.map_or_else(|| "no estimate".to_owned(), |lift| words::range(&lift, level))
+    lift.map_or_else(
+        || "no estimate".to_owned(),
+        |lift| words::range(&lift, level),
+    )
 }
 
 impl Decision {
@@ -117,7 +123,12 @@ impl Decision {
         };
         let impact = chosen.and_then(|chosen| {
             let metric = deciding(&report.metrics).into_iter().next()?;
-            Some(Impact::of(experiment, material.tally, metric, &chosen.variant))
+            Some(Impact::of(
+                experiment,
+                material.tally,
+                metric,
+                &chosen.variant,
+            ))
         });
         Self {
             verdict,
@@ -151,8 +162,13 @@ fn strongest(report: &Report, variants: &[VariantDecision]) -> Option<usize> {
         Some(relative.estimate * metric.metric.direction.sign())
     };
     let strength = |decision: &VariantDecision| {
-        let open = decision.verdict == Verdict::KeepRunning && decision.reason == Reason::NotEnoughData;
-        (rank(decision), !open, lift(decision).unwrap_or(f64::NEG_INFINITY))
+        let open =
+            decision.verdict == Verdict::KeepRunning && decision.reason == Reason::NotEnoughData;
+        (
+            rank(decision),
+            !open,
+            lift(decision).unwrap_or(f64::NEG_INFINITY),
+        )
     };
     variants
         .iter()

@@ -155,7 +155,11 @@ impl Margin {
         } else {
             let sequence = ConfidenceSequence::one_sided(settings.alpha, planned_users)?;
             let bounds = sequence.one_sided_bounds(effect)?;
-            if increase { bounds.lower } else { -bounds.upper }
+            if increase {
+                bounds.lower
+            } else {
+                -bounds.upper
+            }
         };
         Ok(Self {
             margin,

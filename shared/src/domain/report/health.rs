@@ -92,11 +92,7 @@ pub enum SampleRatioVerdict {
 }
 
 impl Health {
-    pub(super) fn check(
-        experiment: &Experiment,
-        tally: &Tally,
-        metrics: &[MetricReport],
-    ) -> Self {
+    pub(super) fn check(experiment: &Experiment, tally: &Tally, metrics: &[MetricReport]) -> Self {
         let sample_ratio = SampleRatio::check(experiment, tally);
         let variants = experiment.variants.as_slice().iter();
         let counts = sample_ratio.observed.iter().zip(&sample_ratio.expected);
@@ -115,7 +111,10 @@ impl Health {
 }
 
 fn phases_with_users(tally: &Tally) -> usize {
-    let phases = tally.variants.iter().map(|variant| variant.users_by_phase.len());
+    let phases = tally
+        .variants
+        .iter()
+        .map(|variant| variant.users_by_phase.len());
     (0..phases.max().unwrap_or(0))
         .filter(|phase| users_in_phase(tally, *phase) > 0)
         .count()
@@ -132,7 +131,10 @@ fn biases(metrics: &[MetricReport]) -> Vec<Bias> {
     let mut biases = Vec::new();
     for metric in metrics {
         for comparison in &metric.comparisons {
-            let before = comparison.adjusted.iter().flat_map(|adjusted| &adjusted.before);
+            let before = comparison
+                .adjusted
+                .iter()
+                .flat_map(|adjusted| &adjusted.before);
             for covariate in before.filter(|covariate| covariate.p_value < BIAS_P_VALUE) {
                 biases.push(Bias {
                     metric: metric.metric.key.clone(),

@@ -132,9 +132,8 @@ pub(super) fn reports(
     question: &Question,
 ) -> Result<Vec<MetricReport>, Overflow> {
     let metrics = metrics_of(material.experiment, material.tally);
-    let asked = |metric: &Metric| {
-        question.metrics.is_empty() || question.metrics.contains(&metric.key)
-    };
+    let asked =
+        |metric: &Metric| question.metrics.is_empty() || question.metrics.contains(&metric.key);
     let metrics: Vec<Metric> = metrics.into_iter().filter(asked).collect();
     let planned = planned_metric(material.experiment, &metrics);
     let reports: Result<Vec<_>, _> = metrics
@@ -173,7 +172,9 @@ fn report(
     let case = Case {
         metric: &metric,
         arms: &arms,
-        at_end: at_end.as_ref().map(|(arms, instant)| (arms.as_slice(), *instant)),
+        at_end: at_end
+            .as_ref()
+            .map(|(arms, instant)| (arms.as_slice(), *instant)),
         cut: cut.as_ref(),
         plan: material.experiment.plan.as_ref().filter(|_| planned),
         settings: material.settings,
@@ -188,7 +189,10 @@ fn report(
         segments::reports(material, &metric, &question.breakdown)?
     };
     Ok(MetricReport {
-        variants: arms.iter().map(|arm| VariantValue::new(&metric, arm)).collect(),
+        variants: arms
+            .iter()
+            .map(|arm| VariantValue::new(&metric, arm))
+            .collect(),
         comparisons,
         segments,
         trends: series::trends(material, &metric, question.as_of),
@@ -204,11 +208,17 @@ fn report(
 /// Corrects the deciding p-values: comparisons of one role are one family, so that curiosity about further metrics
 /// does not cost the primary one its power.
 fn correct(reports: &mut [MetricReport], settings: &Settings) {
-    for role in [MetricRole::Primary, MetricRole::Guardrail, MetricRole::Secondary] {
+    for role in [
+        MetricRole::Primary,
+        MetricRole::Guardrail,
+        MetricRole::Secondary,
+    ] {
         let p_values: Vec<Option<PValue>> = family(reports, role)
             .map(|(_, comparison)| {
                 let decisive = comparison.decisive.as_ref()?;
-                Some(PValue::from_ln(decisive.log10_p_value * std::f64::consts::LN_10))
+                Some(PValue::from_ln(
+                    decisive.log10_p_value * std::f64::consts::LN_10,
+                ))
             })
             .collect();
         // A guardrail alarm must not grow weaker because there are more guardrails.

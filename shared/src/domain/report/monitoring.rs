@@ -114,16 +114,22 @@ impl Monitoring {
 
 fn alarms(report: &Report) -> Vec<Alarm> {
     let mut alarms = Vec::new();
-    let mut alarm = |code, message: String, metric: Option<&MetricKey>, variant: Option<&VariantKey>| {
-        alarms.push(Alarm {
-            code,
-            message,
-            metric: metric.cloned(),
-            variant: variant.cloned(),
-        });
-    };
+    let mut alarm =
+        |code, message: String, metric: Option<&MetricKey>, variant: Option<&VariantKey>| {
+            alarms.push(Alarm {
+                code,
+                message,
+                metric: metric.cloned(),
+                variant: variant.cloned(),
+            });
+        };
     for key in &report.health.variants_without_users {
-        alarm("variant_without_users", format!("Nobody is assigned to `{key}`."), None, Some(key));
+        alarm(
+            "variant_without_users",
+            format!("Nobody is assigned to `{key}`."),
+            None,
+            Some(key),
+        );
     }
     if report.health.sample_ratio.verdict == SampleRatioVerdict::Mismatch {
         let message = "The variants do not get the users that they should get: something loses or adds users on one side.";
@@ -146,7 +152,12 @@ fn alarms(report: &Report) -> Vec<Alarm> {
                     comparison.variant,
                     super::decision::in_words(report, comparison)
                 );
-                alarm("guardrail_worse", message, Some(&guardrail.metric.key), Some(&comparison.variant));
+                alarm(
+                    "guardrail_worse",
+                    message,
+                    Some(&guardrail.metric.key),
+                    Some(&comparison.variant),
+                );
             }
         }
     }
@@ -172,7 +183,10 @@ fn traffic(report: &Report, tally: &Tally) -> Traffic {
         .flat_map(|traffic| traffic.events.keys())
         .collect();
     let at = |counts: Option<&Vec<u64>>, index: usize| {
-        counts.and_then(|counts| counts.get(index)).copied().unwrap_or(0)
+        counts
+            .and_then(|counts| counts.get(index))
+            .copied()
+            .unwrap_or(0)
     };
     let variants = report.variants.iter().enumerate().map(|(index, variant)| {
         let assigned = |hour: &Hour| {
@@ -182,7 +196,10 @@ fn traffic(report: &Report, tally: &Tally) -> Traffic {
         let events = |event_type: &EventType| {
             let counted = |hour: &Hour| {
                 let traffic = tally.hours.get(hour);
-                at(traffic.and_then(|traffic| traffic.events.get(event_type)), index)
+                at(
+                    traffic.and_then(|traffic| traffic.events.get(event_type)),
+                    index,
+                )
             };
             hours.iter().map(counted).collect()
         };

@@ -30,6 +30,11 @@ impl Decider {
         ("hybrid", Self::Hybrid),
         ("bayesian", Self::Bayesian),
     ];
+
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        named(&Self::ALL, self)
+    }
 }
 
 /// What is done about many comparisons at once.
@@ -49,6 +54,16 @@ impl Correction {
     /// All of them with their names in the API.
     pub const ALL: [(&'static str, Self); 3] =
         [("none", Self::None), ("holm", Self::Holm), ("bh", Self::Bh)];
+
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        named(&Self::ALL, self)
+    }
+}
+
+fn named<T: Copy + PartialEq>(all: &[(&'static str, T)], one: T) -> &'static str {
+    let found = all.iter().find(|(_, known)| *known == one);
+    found.map_or("", |(name, _)| name)
 }
 
 /// By what the users are told apart.
@@ -143,12 +158,11 @@ impl Settings {
 
     /// The number of users of two variants for which their sequence is tightest: their part of the plan.
     pub(super) fn planned_for(&self, share_of_traffic: f64) -> f64 {
-        self.planned_users
-            .map_or(UNPLANNED_USERS, |users| {
-                #[expect(clippy::cast_precision_loss, reason = "a count of users")]
-                let users = users as f64;
-                (users * share_of_traffic).max(2.0)
-            })
+        self.planned_users.map_or(UNPLANNED_USERS, |users| {
+            #[expect(clippy::cast_precision_loss, reason = "a count of users")]
+            let users = users as f64;
+            (users * share_of_traffic).max(2.0)
+        })
     }
 
     pub(super) fn sequence(&self, share_of_traffic: f64) -> Option<ConfidenceSequence> {

@@ -176,7 +176,9 @@ fn report(
             }
         }
         for index in found.different_segments(material.settings.alpha) {
-            let part = effects.get(index).and_then(|(place, _)| compared.get(*place));
+            let part = effects
+                .get(index)
+                .and_then(|(place, _)| compared.get(*place));
             different.extend(part.map(|part| part.value.clone()));
         }
     }

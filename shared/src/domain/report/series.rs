@@ -59,7 +59,11 @@ pub(super) fn date(day: Day) -> String {
 
 pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series, Overflow> {
     let variants = &material.tally.variants;
-    let known = || variants.iter().flat_map(|variant| variant.days.keys().copied());
+    let known = || {
+        variants
+            .iter()
+            .flat_map(|variant| variant.days.keys().copied())
+    };
     let (first, last) = match (known().min(), known().max()) {
         (Some(first), Some(last)) => (first, last),
         _ => (1, 0),
@@ -94,7 +98,10 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
             if let Some(change) = variant.days.get(&day) {
                 cell.users += change.users;
                 if let Some(sums) = change.metrics.get(&metric.key) {
-                    cell.metrics.entry(metric.key.clone()).or_default().add(sums)?;
+                    cell.metrics
+                        .entry(metric.key.clone())
+                        .or_default()
+                        .add(sums)?;
                 }
             }
         }
@@ -110,7 +117,9 @@ fn push(series: &mut Series, material: &Material<'_>, metric: &Metric, cells: &[
     series.days.push(date(day));
     for (column, arm) in series.variants.iter_mut().zip(&arms) {
         column.users.push(arm.users);
-        column.mean.push(super::arm::VariantValue::new(metric, arm).mean);
+        column
+            .mean
+            .push(super::arm::VariantValue::new(metric, arm).mean);
     }
     let case = Case {
         metric,
@@ -127,7 +136,9 @@ fn push(series: &mut Series, material: &Material<'_>, metric: &Metric, cells: &[
         column.lift.push(lift.map(|lift| lift.estimate));
         column.ci_lower.push(lift.map(|lift| lift.ci_lower));
         column.ci_upper.push(lift.map(|lift| lift.ci_upper));
-        column.p_value.push(decisive.map(|decisive| decisive.p_value));
+        column
+            .p_value
+            .push(decisive.map(|decisive| decisive.p_value));
     }
 }
 

@@ -8,8 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
 
-const FIELDS: &str =
-    "name, description, status, variants, traffic_percent, segments, metrics, plan, starts_at, ends_at";
+const FIELDS: &str = "name, description, status, variants, traffic_percent, segments, metrics, plan, starts_at, ends_at";
 
 /// Reads a change.
 ///

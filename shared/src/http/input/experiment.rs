@@ -3,7 +3,7 @@
 use super::plan;
 use crate::domain::allocation::{self, Variant, Variants};
 use crate::domain::experiment::{NewExperiment, Status};
-use crate::domain::ids::{EventType, ExperimentId, MetricKey, SegmentKey, VariantKey};
+use crate::domain::ids::{ExperimentId, SegmentKey, VariantKey};
 use crate::domain::metric::Metric;
 use crate::domain::time::Timestamp;
 use crate::domain::{Invalid, limits};

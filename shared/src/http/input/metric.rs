@@ -60,7 +60,8 @@ pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     if let (Some(node), Some(role)) = (margin_node, role)
         && role != MetricRole::Guardrail
     {
-        let detail = "Only a guardrail has a margin: give it the role `guardrail`, or leave the margin out.";
+        let detail =
+            "Only a guardrail has a margin: give it the role `guardrail`, or leave the margin out.";
         faults.push(node.pointer(), Invalid::new("not_a_guardrail", detail));
     }
     Some(Metric {
@@ -119,9 +120,11 @@ fn kind(
 
 /// The sum of the values, unless another measure is named.
 fn measure(fields: &mut Object<'_>, faults: &mut Faults) -> Option<Measure> {
-    fields.optional("measure").map_or(Some(Measure::Sum), |node| {
-        node.choice(faults, &Measure::ALL)
-    })
+    fields
+        .optional("measure")
+        .map_or(Some(Measure::Sum), |node| {
+            node.choice(faults, &Measure::ALL)
+        })
 }
 
 fn denominator(node: &Node<'_>, faults: &mut Faults) -> Option<Denominator> {

@@ -4,10 +4,10 @@ use super::deciding;
 use crate::domain::experiment::{Experiment, Status};
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::MetricRole;
+use crate::domain::report::Report;
 use crate::domain::report::comparison::{Comparison, Finding};
 use crate::domain::report::health::SampleRatioVerdict;
 use crate::domain::report::metrics::MetricReport;
-use crate::domain::report::Report;
 use crate::stats::Phase;
 
 /// A week sees every weekday once: people differ between Monday and Sunday.
@@ -71,11 +71,17 @@ pub struct Facts {
 
 impl Facts {
     /// The facts about one variant.
-    pub(in crate::domain::report) fn of(experiment: &Experiment, report: &Report, variant: &VariantKey) -> Self {
+    pub(in crate::domain::report) fn of(
+        experiment: &Experiment,
+        report: &Report,
+        variant: &VariantKey,
+    ) -> Self {
         let health = &report.health;
         let comparison = |metric: &'_ MetricReport| -> Option<Comparison> {
             let mut comparisons = metric.comparisons.iter();
-            comparisons.find(|comparison| comparison.variant == *variant).cloned()
+            comparisons
+                .find(|comparison| comparison.variant == *variant)
+                .cloned()
         };
         let guardrails = report
             .metrics
@@ -93,19 +99,25 @@ impl Facts {
         Self {
             variant_without_users: !health.variants_without_users.is_empty(),
             split_mismatch: health.sample_ratio.verdict == SampleRatioVerdict::Mismatch,
-            bias_before: health.bias_before.iter().any(|bias| bias.variant == *variant),
+            bias_before: health
+                .bias_before
+                .iter()
+                .any(|bias| bias.variant == *variant),
             shares_changed: health.shares_changed,
             silent: silent(experiment, report),
             guardrail_worse: guardrails
                 .iter()
                 .any(|(_, comparison)| comparison.finding == Finding::Worse),
             guardrail_open: guardrails.iter().any(|(has_margin, comparison)| {
-                *has_margin && !comparison.non_inferiority.as_ref().is_some_and(|margin| margin.shown)
+                *has_margin
+                    && !comparison
+                        .non_inferiority
+                        .as_ref()
+                        .is_some_and(|margin| margin.shown)
             }),
             primary: state(&primaries),
-            too_small: minimum.is_some_and(|minimum| {
-                ends(main).is_some_and(|(_, upper)| upper < minimum)
-            }),
+            too_small: minimum
+                .is_some_and(|minimum| ends(main).is_some_and(|(_, upper)| upper < minimum)),
             equivalent: minimum.is_some_and(|minimum| {
                 ends(main).is_some_and(|(lower, upper)| lower > -minimum && upper < minimum)
             }),
@@ -142,10 +154,13 @@ fn ends(main: Option<&(f64, Comparison)>) -> Option<(f64, f64)> {
 }
 
 fn silent(experiment: &Experiment, report: &Report) -> bool {
-    let heard = [report.freshness.last_event_received_at, report.freshness.last_assignment_at]
-        .into_iter()
-        .flatten()
-        .max();
+    let heard = [
+        report.freshness.last_event_received_at,
+        report.freshness.last_assignment_at,
+    ]
+    .into_iter()
+    .flatten()
+    .max();
     let over = experiment.end().is_some_and(|end| end <= report.as_of);
     experiment.status == Status::Running
         && !over
@@ -157,7 +172,9 @@ fn readiness(experiment: &Experiment, report: &Report, main: Option<&Comparison>
         || matches!(experiment.status, Status::Stopped | Status::Archived);
     let since = report.freshness.first_assignment_at;
     let ran = since.map_or(0, |since| {
-        let until = experiment.end().map_or(report.as_of, |end| end.min(report.as_of));
+        let until = experiment
+            .end()
+            .map_or(report.as_of, |end| end.min(report.as_of));
         until.micros() - since.micros()
     });
     let hybrid = main.and_then(|comparison| comparison.hybrid.as_ref());

@@ -114,7 +114,10 @@ pub(super) fn users_per_day(experiment: &Experiment, tally: &Tally) -> Option<f6
             *by_day.entry(*day).or_default() += cell.users;
         }
     }
-    let phase = experiment.phases.last().filter(|_| experiment.phases.len() > 1);
+    let phase = experiment
+        .phases
+        .last()
+        .filter(|_| experiment.phases.len() > 1);
     let since = phase.map_or(i64::MIN, |phase| day_of(phase.since) + 1);
     let first = by_day.range(since..).next().map(|(day, _)| *day)?;
     let last = by_day.range(since..).next_back().map(|(day, _)| *day)?;

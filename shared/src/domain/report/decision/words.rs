@@ -4,12 +4,12 @@ use super::deciding;
 use super::rules::{Reason, Ruling, Verdict};
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::MetricRole;
+use crate::domain::report::Report;
 use crate::domain::report::comparison::{Comparison, Finding};
 use crate::domain::report::health::SampleRatio;
 use crate::domain::report::methods::Bounds;
 use crate::domain::report::metrics::MetricReport;
 use crate::domain::report::question::Decider;
-use crate::domain::report::Report;
 
 /// What is said while there is nothing to compare.
 pub(super) fn nothing() -> String {
@@ -75,7 +75,11 @@ fn lift(report: &Report, metric: &MetricReport, variant: &VariantKey) -> String 
 }
 
 /// Among the deciding metrics the first with this finding, else the first.
-fn main<'r>(report: &'r Report, variant: &VariantKey, finding: Finding) -> Option<&'r MetricReport> {
+fn main<'r>(
+    report: &'r Report,
+    variant: &VariantKey,
+    finding: Finding,
+) -> Option<&'r MetricReport> {
     let deciding = deciding(&report.metrics);
     let found = deciding.iter().find(|metric| {
         comparison(metric, variant).is_some_and(|comparison| comparison.finding == finding)
@@ -88,7 +92,13 @@ pub(super) fn sentence(report: &Report, variant: &VariantKey, ruling: Ruling) ->
     let about = |finding| {
         main(report, variant, finding).map_or_else(
             || "the metric".to_owned(),
-            |metric| format!("{}: {}", metric.metric.label(), lift(report, metric, variant)),
+            |metric| {
+                format!(
+                    "{}: {}",
+                    metric.metric.label(),
+                    lift(report, metric, variant)
+                )
+            },
         )
     };
     let start = match ruling.verdict {
@@ -141,16 +151,28 @@ fn baseline(report: &Report, variant: &VariantKey) -> String {
         .map(|comparison| comparison.baseline.to_string())
         .next();
     found
-        .or_else(|| report.variants.first().map(|variant| variant.key.to_string()))
+        .or_else(|| {
+            report
+                .variants
+                .first()
+                .map(|variant| variant.key.to_string())
+        })
         .unwrap_or_default()
 }
 
 fn split(check: &SampleRatio) -> String {
     let seen: Vec<String> = check.observed.iter().map(|users| count(*users)).collect();
-    let expected: Vec<String> = check.expected.iter().map(|users| format!("{users:.0}")).collect();
-    let chance = check
-        .p_value
-        .map_or_else(String::new, |p| format!(", a split that chance makes in one of {:.0} experiments", 1.0 / p.max(1e-300)));
+    let expected: Vec<String> = check
+        .expected
+        .iter()
+        .map(|users| format!("{users:.0}"))
+        .collect();
+    let chance = check.p_value.map_or_else(String::new, |p| {
+        format!(
+            ", a split that chance makes in one of {:.0} experiments",
+            1.0 / p.max(1e-300)
+        )
+    });
     let chance = if check.p_value.is_some_and(|p| p < 1e-9) {
         ", a split that chance does not make".to_owned()
     } else {
@@ -208,7 +230,10 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         ));
     }
     if report.method.decider == Decider::Fixed {
-        notes.push("These p-values and intervals hold for one look at a size that was fixed beforehand.".to_owned());
+        notes.push(
+            "These p-values and intervals hold for one look at a size that was fixed beforehand."
+                .to_owned(),
+        );
     }
     for metric in &report.metrics {
         for trend in metric.trends.iter().filter(|trend| trend.fading) {
@@ -218,7 +243,11 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
                 metric.metric.label()
             ));
         }
-        for segment in metric.segments.iter().filter(|segment| !segment.different.is_empty()) {
+        for segment in metric
+            .segments
+            .iter()
+            .filter(|segment| !segment.different.is_empty())
+        {
             notes.push(format!(
                 "`{}` acts differently on {} by {}: {}.",
                 segment.variant,
@@ -230,7 +259,10 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     }
     let robots: u64 = report.variants.iter().map(|variant| variant.robots).sum();
     if robots > 0 {
-        notes.push(format!("{} users have more events than a person makes and are left out.", count(robots)));
+        notes.push(format!(
+            "{} users have more events than a person makes and are left out.",
+            count(robots)
+        ));
     }
     notes
 }

@@ -1,0 +1,143 @@
+//! A report as a picture: all effects, or one metric over time.
+
+use crate::plot::{
+    Bounds, EffectRow, EffectsGroup, EffectsPlot, PlotError, SeriesLine, SeriesPlot,
+};
+use crate::query::View;
+use shared::domain::Invalid;
+use shared::domain::metric::Direction;
+use shared::domain::report::{Comparison, ComparisonSeries, MetricReport, Question, Report};
+use shared::http::{Fault, Problem};
+
+/// The picture that was asked for: with days the first metric over time, else all effects.
+///
+/// # Errors
+/// 400 for the monitoring view, which has no effects to show.
+pub(crate) fn of(report: &Report, view: View, question: &Question) -> Result<String, Problem> {
+    if view == View::Monitoring {
+        let detail =
+            "There is a picture of the analysis and of the summary; the monitoring view is JSON.";
+        let fault = Fault::at("?format", Invalid::new("no_picture", detail.to_owned()));
+        return Err(Problem::bad_parameters(vec![fault]));
+    }
+    let drawn = if question.series {
+        series(report, question).to_svg()
+    } else {
+        effects(report, view).to_svg()
+    };
+    drawn.map_err(|error: PlotError| Problem::internal(error.to_string()))
+}
+
+fn note(report: &Report) -> String {
+    let method = &report.method;
+    format!(
+        "{} method, {:.0} % intervals, correction {}, {} users, as of {}",
+        method.decider.name(),
+        (1.0 - method.alpha.get()) * 100.0,
+        method.correction.name(),
+        report
+            .variants
+            .iter()
+            .map(|variant| variant.users)
+            .sum::<u64>(),
+        report.as_of
+    )
+}
+
+/// All metrics; in a summary those that decide, and the guardrails.
+fn effects(report: &Report, view: View) -> EffectsPlot {
+    let metrics: Vec<&MetricReport> = if view == View::Summary {
+        report
+            .deciding()
+            .into_iter()
+            .chain(report.guardrails())
+            .collect()
+    } else {
+        report.metrics.iter().collect()
+    };
+    let group = |metric: &MetricReport| EffectsGroup {
+        heading: format!("{} ({})", metric.metric.label(), metric.metric.role.name()),
+        higher_is_better: metric.metric.direction == Direction::Increase,
+        rows: metric.comparisons.iter().map(row).collect(),
+    };
+    EffectsPlot {
+        title: report.experiment.name.clone(),
+        subtitle: report.decision.headline.clone(),
+        note: note(report),
+        groups: metrics.into_iter().map(group).collect(),
+    }
+}
+
+fn row(comparison: &Comparison) -> EffectRow {
+    let lift = comparison
+        .decisive
+        .as_ref()
+        .and_then(|decisive| decisive.relative);
+    let percent = |part: f64| format!("{:+.1}", part * 100.0);
+    let text = lift.map_or_else(String::new, |lift| {
+        format!(
+            "{} % ({} to {})",
+            percent(lift.estimate),
+            percent(lift.ci_lower),
+            percent(lift.ci_upper)
+        )
+    });
+    let why = || {
+        let reason = comparison.undefined.first();
+        reason.map_or_else(
+            || "The deciding method gives no lift.".to_owned(),
+            |missing| missing.why.to_string(),
+        )
+    };
+    EffectRow {
+        label: comparison.variant.to_string(),
+        effect: lift
+            .map(|lift| Bounds {
+                estimate: lift.estimate,
+                lower: lift.ci_lower,
+                upper: lift.ci_upper,
+            })
+            .ok_or_else(why),
+        text,
+    }
+}
+
+fn series(report: &Report, question: &Question) -> SeriesPlot {
+    // A metric that was asked for by name, else the one that decides.
+    let asked = report
+        .metrics
+        .first()
+        .filter(|_| !question.metrics.is_empty());
+    let metric = asked.or_else(|| report.deciding().into_iter().next());
+    let shown = metric.and_then(|metric| metric.series.as_ref());
+    let name = metric.map_or_else(String::new, |metric| format!(": {}", metric.metric.label()));
+    SeriesPlot {
+        title: format!("{}{name}", report.experiment.name),
+        subtitle: report.decision.headline.clone(),
+        note: note(report),
+        days: shown.map(|series| series.days.clone()).unwrap_or_default(),
+        lines: shown
+            .map(|series| series.comparisons.iter().map(line).collect())
+            .unwrap_or_default(),
+    }
+}
+
+fn line(column: &ComparisonSeries) -> SeriesLine {
+    let points = column
+        .lift
+        .iter()
+        .zip(&column.ci_lower)
+        .zip(&column.ci_upper);
+    SeriesLine {
+        label: column.variant.to_string(),
+        points: points
+            .map(|((estimate, lower), upper)| {
+                Some(Bounds {
+                    estimate: (*estimate)?,
+                    lower: (*lower)?,
+                    upper: (*upper)?,
+                })
+            })
+            .collect(),
+    }
+}

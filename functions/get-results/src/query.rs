@@ -1,0 +1,233 @@
+//! What is asked, from the parameters of the query.
+
+use shared::domain::Invalid;
+use shared::domain::experiment::Experiment;
+use shared::domain::fold::{Lens, Window};
+use shared::domain::ids::{MetricKey, SegmentKey, SegmentValue, VariantKey};
+use shared::domain::report::{Breakdown, Correction, Decider, Question};
+use shared::domain::tally::Segment;
+use shared::domain::time::Timestamp;
+use shared::http::{Problem, Request, params};
+use std::collections::BTreeSet;
+
+/// For whom the answer is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    Summary,
+    Monitoring,
+    Analysis,
+}
+
+/// How the answer is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Json,
+    Csv,
+    Svg,
+}
+
+/// The whole of it.
+pub(crate) struct Asked {
+    pub(crate) view: View,
+    pub(crate) format: Format,
+    pub(crate) question: Question,
+}
+
+const PARAMETERS: [&str; 14] = [
+    "view",
+    "format",
+    "metrics",
+    "baseline",
+    "method",
+    "alpha",
+    "correction",
+    "cuped",
+    "segment",
+    "from",
+    "to",
+    "as_of",
+    "series",
+    "source",
+];
+const VIEWS: [(&str, View); 3] = [
+    ("summary", View::Summary),
+    ("monitoring", View::Monitoring),
+    ("analysis", View::Analysis),
+];
+const FORMATS: [(&str, Format); 3] = [
+    ("json", Format::Json),
+    ("csv", Format::Csv),
+    ("svg", Format::Svg),
+];
+const YES_OR_NO: [(&str, bool); 2] = [("true", true), ("false", false)];
+const SERIES: [(&str, bool); 2] = [("day", true), ("none", false)];
+
+/// Reads the query.
+///
+/// # Errors
+/// 400 with all faults.
+pub(crate) fn read(
+    request: &Request,
+    experiment: &Experiment,
+    now: Timestamp,
+) -> Result<Asked, Problem> {
+    let mut query = params::Query::read(request, &PARAMETERS);
+    let view = query
+        .optional("view", params::choice(&VIEWS))
+        .unwrap_or(View::Analysis);
+    let format = query
+        .optional("format", params::choice(&FORMATS))
+        .unwrap_or(Format::Json);
+    let metrics = query
+        .optional("metrics", |text| metric_keys(text, experiment))
+        .unwrap_or_default();
+    let baseline = query.optional("baseline", |text| variant(text, experiment));
+    let method = query.optional("method", params::choice(&Decider::ALL));
+    let alpha = query.optional("alpha", alpha);
+    let correction = query.optional("correction", params::choice(&Correction::ALL));
+    let cuped = query.optional("cuped", params::choice(&YES_OR_NO));
+    let segment = query.optional("segment", |text| segment(text, experiment));
+    let as_of = query.optional("as_of", |text| past(text, now));
+    let from = query.optional("from", Timestamp::parse);
+    let to = query.optional("to", Timestamp::parse);
+    let series = query.optional("series", params::choice(&SERIES));
+    query.optional("source", params::choice(&[("raw", ())]));
+    if let (Some(from), Some(end)) = (from, to.or(as_of))
+        && end <= from
+    {
+        let detail = format!("Must lie after `from`, {from}.");
+        let name = if to.is_some() { "to" } else { "as_of" };
+        query.fault(name, Invalid::new("empty_window", detail));
+    }
+    if method == Some(Decider::Hybrid) && experiment.plan.is_none() {
+        let detail = "The hybrid needs a planned size, and this experiment has no plan: ask for `sequential`, or plan the next one.";
+        query.fault("method", Invalid::new("no_plan", detail.to_owned()));
+    }
+    query.finish()?;
+
+    let (only, breakdown) = segment.unwrap_or((None, Breakdown::All));
+    // A day that is over is seen as it was then: nothing that came later.
+    let to = [to, as_of].into_iter().flatten().min();
+    // Nobody reads four hundred days in a summary, and they take most of the time.
+    let series = series.unwrap_or(view == View::Analysis && format == Format::Json);
+    Ok(Asked {
+        view,
+        format,
+        question: Question {
+            lens: Lens {
+                window: Window { from, to },
+                only,
+                past: cuped.unwrap_or(false),
+            },
+            as_of: as_of.unwrap_or(now),
+            metrics,
+            baseline,
+            method,
+            alpha,
+            correction: correction.unwrap_or_default(),
+            breakdown: if view == View::Analysis {
+                breakdown
+            } else {
+                Breakdown::None
+            },
+            series,
+        },
+    })
+}
+
+/// A misspelt key must not look like a metric without data. What an experiment without declared metrics may
+/// still see, nobody knows.
+fn metric_keys(text: &str, experiment: &Experiment) -> Result<BTreeSet<MetricKey>, Invalid> {
+    let keys: BTreeSet<MetricKey> = text
+        .split(',')
+        .map(|key| MetricKey::parse(key.trim()))
+        .collect::<Result<_, _>>()?;
+    let known = |key: &MetricKey| experiment.metrics.iter().any(|metric| metric.key == *key);
+    match keys.iter().find(|key| !known(key)) {
+        Some(key) if !experiment.metrics.is_empty() => {
+            let declared: Vec<&str> = experiment
+                .metrics
+                .iter()
+                .map(|metric| metric.key.as_str())
+                .collect();
+            let detail = format!(
+                "There is no metric `{key}`; there are {}.",
+                declared.join(", ")
+            );
+            Err(Invalid::new("unknown_metric", detail))
+        }
+        _ => Ok(keys),
+    }
+}
+
+fn variant(text: &str, experiment: &Experiment) -> Result<VariantKey, Invalid> {
+    let variants = experiment.variants.as_slice();
+    let found = variants.iter().find(|variant| variant.key.as_str() == text);
+    found.map(|variant| variant.key.clone()).ok_or_else(|| {
+        let keys: Vec<&str> = variants
+            .iter()
+            .map(|variant| variant.key.as_str())
+            .collect();
+        let detail = format!(
+            "There is no variant `{text}`; there are {}.",
+            keys.join(", ")
+        );
+        Invalid::new("unknown_variant", detail)
+    })
+}
+
+fn alpha(text: &str) -> Result<f64, Invalid> {
+    let alpha = text
+        .parse()
+        .ok()
+        .filter(|alpha: &f64| *alpha >= 1e-6 && *alpha <= 0.5);
+    alpha.ok_or_else(|| {
+        let detail = "Must be a number from 0.000001 to 0.5, such as 0.05.";
+        Invalid::new("out_of_range", detail.to_owned())
+    })
+}
+
+/// The users of one segment, `country:DE`; or one breakdown, `country`; or `none`.
+fn segment(text: &str, experiment: &Experiment) -> Result<(Option<Segment>, Breakdown), Invalid> {
+    if text == "none" {
+        return Ok((None, Breakdown::None));
+    }
+    let (by, value) = match text.split_once(':') {
+        Some((by, value)) => (by, Some(value)),
+        None => (text, None),
+    };
+    let declared = experiment.segments.iter().map(SegmentKey::as_str);
+    let phase = experiment.shares_changed().then_some(SegmentKey::PHASE);
+    let known: Vec<&str> = declared.chain(phase).collect();
+    if !known.contains(&by) {
+        let there = if known.is_empty() {
+            "this experiment declares none".to_owned()
+        } else {
+            format!("there are {}", known.join(", "))
+        };
+        let detail = format!("There is no segment `{by}`; {there}.");
+        return Err(Invalid::new("unknown_segment", detail));
+    }
+    let Some(value) = value else {
+        return Ok((None, Breakdown::By(by.to_owned())));
+    };
+    if value != SegmentValue::NONE {
+        SegmentValue::parse(value)?;
+    }
+    let only = Segment {
+        by: by.to_owned(),
+        value: value.to_owned(),
+    };
+    Ok((Some(only), Breakdown::All))
+}
+
+fn past(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
+    let instant = Timestamp::parse(text)?;
+    if instant > now {
+        return Err(Invalid::new(
+            "in_the_future",
+            "Must not lie in the future.".to_owned(),
+        ));
+    }
+    Ok(instant)
+}
