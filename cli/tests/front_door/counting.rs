@@ -98,7 +98,7 @@ async fn every_function_does_exactly_what_its_role_allows() {
     note("import-assignments");
     admin.track(&[early]).await;
     note("record-events");
-    admin.results("e", "").await;
+    admin.results("e", "cuped=true").await;
     note("get-results");
     for binary in ["health", "plan-experiment"] {
         seen.entry(binary.to_owned()).or_default();

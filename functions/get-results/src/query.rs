@@ -99,9 +99,10 @@ pub(crate) fn read(
         let name = if to.is_some() { "to" } else { "as_of" };
         query.fault(name, Invalid::new("empty_window", detail));
     }
-    if method == Some(Decider::Hybrid) && experiment.plan.is_none() {
-        let detail = "The hybrid needs a planned size, and this experiment has no plan: ask for `sequential`, or plan the next one.";
-        query.fault("method", Invalid::new("no_plan", detail.to_owned()));
+    if method == Some(Decider::Hybrid) && experiment.planned_end.is_none() {
+        let detail = "The hybrid needs an end that was planned before the start, and this experiment had no `ends_at` \
+                      then: ask for `sequential`.";
+        query.fault("method", Invalid::new("no_planned_end", detail.to_owned()));
     }
     query.finish()?;
 

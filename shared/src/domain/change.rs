@@ -67,7 +67,10 @@ impl Change {
         if let Some(status) = self.status {
             after.status = status;
             match status {
-                Status::Running => after.started_at = after.started_at.or(Some(now)),
+                Status::Running if after.started_at.is_none() => {
+                    after.started_at = Some(now);
+                    after.planned_end = after.ends_at;
+                }
                 Status::Stopped => after.stopped_at = after.stopped_at.or(Some(now)),
                 _ => {}
             }

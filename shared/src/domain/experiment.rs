@@ -115,6 +115,10 @@ pub struct Experiment {
     /// When it was stopped.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stopped_at: Option<Timestamp>,
+    /// When it was to end, as it stood when it first ran. It never changes: a sharper look at a planned end is
+    /// worth something only if nobody could move that end after looking.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub planned_end: Option<Timestamp>,
 }
 
 impl Experiment {
@@ -222,6 +226,7 @@ impl NewExperiment {
             updated_at: now,
             started_at: running.then_some(now),
             stopped_at: None,
+            planned_end: self.ends_at.filter(|_| running),
         };
         if running {
             experiment.begin_phase(now);

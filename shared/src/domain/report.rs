@@ -159,7 +159,7 @@ impl Report {
             .as_ref()
             .and_then(|key| experiment.variants.position(key))
             .unwrap_or(0);
-        let material = Material::new(experiment, tally, &settings, baseline, question.as_of)?;
+        let material = Material::new(experiment, tally, &settings, baseline)?;
         let metrics = metrics::reports(&material, question)?;
         let only = question.lens.only.as_ref();
         let mut report = Self {

@@ -122,17 +122,13 @@ impl VariantTally {
         self.users_by_phase.iter().sum()
     }
 
-    /// The state at the end of a day, or after all of them.
+    /// The state after all days.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
-    pub fn until(&self, last: Option<Day>) -> Result<Cell, Overflow> {
+    pub fn total(&self) -> Result<Cell, Overflow> {
         let mut all = Cell::default();
-        for (_, cell) in self
-            .days
-            .iter()
-            .take_while(|(day, _)| last.is_none_or(|last| **day <= last))
-        {
+        for cell in self.days.values() {
             all.add(cell)?;
         }
         Ok(all)

@@ -8,7 +8,6 @@ use super::question::{Decider, Settings};
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::{Direction, Metric};
 use crate::domain::plan::Plan;
-use crate::domain::time::Timestamp;
 use crate::stats::{Alternative, Undefined};
 use serde::Serialize;
 
@@ -113,8 +112,6 @@ pub struct Decisive {
 pub(super) struct Case<'c> {
     pub(super) metric: &'c Metric,
     pub(super) arms: &'c [Arm<'c>],
-    /// The arms as they stood at the planned end, and when that was.
-    pub(super) at_end: Option<(&'c [Arm<'c>], Timestamp)>,
     pub(super) cut: Option<&'c Result<Cut, Undefined>>,
     pub(super) plan: Option<&'c Plan>,
     pub(super) settings: &'c Settings,
@@ -167,13 +164,11 @@ impl Case<'_> {
                     observed,
                     &effects,
                 );
-                let at_end = self.effects_at_end(baseline, variant);
                 self.watch(
                     &mut comparison,
                     &mut missing,
                     control.share + treatment.share,
                     &effects,
-                    at_end,
                 );
                 comparison.finding = self.finding(&comparison, observed);
             }
@@ -185,13 +180,6 @@ impl Case<'_> {
         }
         comparison.undefined = missing;
         Some(comparison)
-    }
-
-    fn effects_at_end(&self, baseline: usize, variant: usize) -> Option<(Effects, Timestamp)> {
-        let (arms, instant) = self.at_end?;
-        let (control, treatment) = (arms.get(baseline)?, arms.get(variant)?);
-        let (_, effects) = self.effects(control, treatment).ok()?;
-        Some((effects, instant))
     }
 
     /// The look that happens once, and the chance to win.
@@ -239,7 +227,6 @@ impl Case<'_> {
         missing: &mut Vec<Missing>,
         share: f64,
         effects: &Effects,
-        at_end: Option<(Effects, Timestamp)>,
     ) {
         let planned = self.settings.planned_for(share);
         let Some(sequence) = self.settings.sequence(share) else {
@@ -247,11 +234,8 @@ impl Case<'_> {
         };
         let sequential = Sequential::new(effects, &sequence, planned);
         comparison.sequential = keep("sequential", sequential, missing);
-        if self.settings.planned_users.is_some() {
-            let at_end = at_end
-                .as_ref()
-                .map(|(effects, instant)| (effects, *instant));
-            let hybrid = HybridView::new(effects, at_end, self.settings, planned);
+        if let Some(ended) = self.settings.planned_end_passed() {
+            let hybrid = HybridView::new(effects, ended, self.settings, planned);
             comparison.hybrid = keep("hybrid", hybrid, missing);
         }
         if let Some(margin) = self.metric.margin {

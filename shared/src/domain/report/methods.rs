@@ -1,7 +1,6 @@
 //! The methods beside the test that looks once, all from the same effect and its standard error.
 
 use super::question::Settings;
-use crate::domain::time::Timestamp;
 use crate::stats::{
     BetaLaw, ConfidenceSequence, Effect, Hybrid, Interval, Phase, Posterior, Proportion, Sample,
     SequentialResult, Undefined, difference, log_ratio, relative_difference,
@@ -120,12 +119,8 @@ impl Sequential {
 /// What may be said at any look, and more sharply at the planned end: alpha is shared by the two.
 #[derive(Debug, Clone, Serialize)]
 pub struct HybridView {
-    /// `running` until the day on which the planned number of users was reached is over, then `planned_end`: the
-    /// result of that instant, which stays.
+    /// `running` until the planned end, then `planned_end`.
     pub phase: Phase,
-    /// The end of that day.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<Timestamp>,
     /// In the unit of the metric.
     pub absolute: Bounds,
     /// As a part of the control's mean.
@@ -138,19 +133,19 @@ pub struct HybridView {
 }
 
 impl HybridView {
-    /// `at_end`: the effects as they stood at the planned end, and when that was.
     pub(super) fn new(
         effects: &Effects,
-        at_end: Option<(&Effects, Timestamp)>,
+        ended: bool,
         settings: &Settings,
         planned_users: f64,
     ) -> Result<Self, Undefined> {
         let hybrid = Hybrid::new(settings.alpha, planned_users)?;
         let half = settings.alpha.divided_by(2);
         let sequence = ConfidenceSequence::new(half, planned_users)?;
-        let (effects, phase, ended_at) = match at_end {
-            Some((at_end, instant)) => (at_end, Phase::PlannedEnd, Some(instant)),
-            None => (effects, Phase::Running, None),
+        let phase = if ended {
+            Phase::PlannedEnd
+        } else {
+            Phase::Running
         };
         let absolute = effects.absolute.as_ref().map_err(|why| *why)?;
         let result = hybrid.at(absolute, phase)?;
@@ -160,7 +155,6 @@ impl HybridView {
         });
         Ok(Self {
             phase,
-            ended_at,
             absolute: Bounds::new(result.effect, result.interval),
             relative: relative.ok(),
             p_value: result.p_value.value(),

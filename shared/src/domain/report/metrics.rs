@@ -10,8 +10,7 @@ use crate::domain::experiment::Experiment;
 use crate::domain::ids::EventType;
 use crate::domain::metric::{Metric, MetricRole};
 use crate::domain::sums::Overflow;
-use crate::domain::tally::{Cell, Tally, day_of, start_of};
-use crate::domain::time::Timestamp;
+use crate::domain::tally::{Cell, Tally};
 use crate::stats::{PValue, benjamini_hochberg, holm};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -45,8 +44,6 @@ pub(super) struct Material<'t> {
     pub(super) baseline: usize,
     /// The state of each variant now.
     pub(super) now: Vec<Cell>,
-    /// The state at the planned end, and when that was.
-    pub(super) at_end: Option<(Vec<Cell>, Timestamp)>,
 }
 
 impl<'t> Material<'t> {
@@ -55,23 +52,18 @@ impl<'t> Material<'t> {
         tally: &'t Tally,
         settings: &'t Settings,
         baseline: usize,
-        as_of: Timestamp,
     ) -> Result<Self, Overflow> {
-        let until = |day| -> Result<Vec<Cell>, Overflow> {
-            let variants = tally.variants.iter();
-            variants.map(|variant| variant.until(day)).collect()
-        };
-        let end = planned_end(tally, settings.planned_users, as_of);
+        let now: Result<Vec<Cell>, Overflow> = tally
+            .variants
+            .iter()
+            .map(|variant| variant.total())
+            .collect();
         Ok(Self {
             experiment,
             tally,
             settings,
             baseline,
-            now: until(None)?,
-            at_end: match end {
-                Some(day) => Some((until(Some(day))?, start_of(day + 1))),
-                None => None,
-            },
+            now: now?,
         })
     }
 
@@ -100,21 +92,6 @@ impl<'t> Material<'t> {
         let baseline = self.baseline;
         (0..self.experiment.variants.as_slice().len()).filter(move |index| *index != baseline)
     }
-}
-
-/// The day on which the planned number of users was reached, once it is over.
-fn planned_end(tally: &Tally, planned: Option<u64>, as_of: Timestamp) -> Option<i64> {
-    let planned = planned?;
-    let mut by_day = std::collections::BTreeMap::<i64, u64>::new();
-    for (day, cell) in tally.variants.iter().flat_map(|variant| &variant.days) {
-        *by_day.entry(*day).or_default() += cell.users;
-    }
-    let mut users = 0;
-    let (day, _) = by_day.into_iter().find(|(_, added)| {
-        users += added;
-        users >= planned
-    })?;
-    (day < day_of(as_of)).then_some(day)
 }
 
 /// The declared metrics, or those of every event type that was seen.
@@ -164,17 +141,10 @@ fn report(
     planned: bool,
 ) -> Result<MetricReport, Overflow> {
     let arms = material.arms(&metric, &material.now);
-    let at_end = material
-        .at_end
-        .as_ref()
-        .map(|(cells, instant)| (material.arms(&metric, cells), *instant));
     let cut = metric.cap_quantile.map(|share| Cut::new(share, &arms));
     let case = Case {
         metric: &metric,
         arms: &arms,
-        at_end: at_end
-            .as_ref()
-            .map(|(arms, instant)| (arms.as_slice(), *instant)),
         cut: cut.as_ref(),
         plan: material.experiment.plan.as_ref().filter(|_| planned),
         settings: material.settings,

@@ -89,7 +89,7 @@ pub struct Question {
     pub metrics: BTreeSet<MetricKey>,
     /// What the others are compared with; the control unless it is given.
     pub baseline: Option<VariantKey>,
-    /// What decides; by default the confidence sequence, or the hybrid where a size is planned.
+    /// What decides; by default the confidence sequence, or the hybrid where an end is planned.
     pub method: Option<Decider>,
     /// Two-sided error level, between 0 and 1; by default that of the plan, else 0.05.
     pub alpha: Option<f64>,
@@ -121,6 +121,11 @@ pub struct Settings {
     /// All variants together, as it was planned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned_users: Option<u64>,
+    /// When it was to end, as it stood at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub planned_end: Option<Timestamp>,
+    #[serde(skip)]
+    ended_as_planned: bool,
     /// Test and interval of conversions.
     pub conversion: &'static str,
     /// Test and interval of all other metrics.
@@ -139,16 +144,25 @@ impl Settings {
             .alpha
             .or(plan.map(|plan| plan.alpha))
             .and_then(|alpha| Alpha::new(alpha).ok());
-        let default = match plan {
+        // Only an end that was fixed before the first look, and kept, is worth a sharper look.
+        let planned_end = experiment
+            .planned_end
+            .filter(|planned| experiment.end() == Some(*planned));
+        let default = match planned_end {
             Some(_) => Decider::Hybrid,
             None => Decider::Sequential,
         };
         Self {
-            decider: question.method.unwrap_or(default),
+            decider: match question.method {
+                Some(Decider::Hybrid) | None => default,
+                Some(method) => method,
+            },
             alpha: alpha.unwrap_or(Alpha::FIVE_PERCENT),
             correction: question.correction,
             cuped: question.lens.past,
             planned_users: plan.map(|plan| plan.users),
+            planned_end,
+            ended_as_planned: planned_end.is_some_and(|end| end <= question.as_of),
             conversion: "two-proportion z, pooled; interval: Newcombe",
             mean: "Welch t",
             relative: "log ratio where both means are positive, else Fieller",
@@ -163,6 +177,11 @@ impl Settings {
             let users = users as f64;
             (users * share_of_traffic).max(2.0)
         })
+    }
+
+    /// Whether the planned end has come; none where no end was planned, or it was moved.
+    pub(super) fn planned_end_passed(&self) -> Option<bool> {
+        self.planned_end.map(|_| self.ended_as_planned)
     }
 
     pub(super) fn sequence(&self, share_of_traffic: f64) -> Option<ConfidenceSequence> {

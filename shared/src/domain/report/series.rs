@@ -124,7 +124,6 @@ fn push(series: &mut Series, material: &Material<'_>, metric: &Metric, cells: &[
     let case = Case {
         metric,
         arms: &arms,
-        at_end: None,
         cut: None,
         plan: None,
         settings: material.settings,

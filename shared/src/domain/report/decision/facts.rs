@@ -8,7 +8,6 @@ use crate::domain::report::Report;
 use crate::domain::report::comparison::{Comparison, Finding};
 use crate::domain::report::health::SampleRatioVerdict;
 use crate::domain::report::metrics::MetricReport;
-use crate::stats::Phase;
 
 /// A week sees every weekday once: people differ between Monday and Sunday.
 const FIRST_WEEK_MICROS: i64 = 7 * 86_400_000_000;
@@ -38,8 +37,8 @@ pub struct Readiness {
     pub over: bool,
     /// It has run for a week.
     pub a_week: bool,
-    /// The planned number of users was reached.
-    pub planned_size: bool,
+    /// What it was planned to find would have been found by now, with the chance that was asked for.
+    pub planned_power: bool,
 }
 
 /// What the rules look at.
@@ -177,10 +176,10 @@ fn readiness(experiment: &Experiment, report: &Report, main: Option<&Comparison>
             .map_or(report.as_of, |end| end.min(report.as_of));
         until.micros() - since.micros()
     });
-    let hybrid = main.and_then(|comparison| comparison.hybrid.as_ref());
+    let outlook = main.and_then(|comparison| comparison.outlook.as_ref());
     Readiness {
         over,
         a_week: ran >= FIRST_WEEK_MICROS,
-        planned_size: hybrid.is_some_and(|hybrid| hybrid.phase != Phase::Running),
+        planned_power: outlook.is_some_and(|outlook| outlook.power >= outlook.power_wanted),
     }
 }

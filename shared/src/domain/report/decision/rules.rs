@@ -61,7 +61,7 @@ pub enum Reason {
     PrimaryBetter,
     /// Neither a gain nor a loss worth speaking of.
     Equivalent,
-    /// The planned size is there, or it is over, and nothing was found.
+    /// It has the planned power, or it is over, and nothing was found.
     NothingFound,
     /// Nothing can be told apart so far.
     Undecided,
@@ -113,7 +113,7 @@ pub fn decide(facts: &Facts) -> Ruling {
             PrimaryState::Undecided if facts.equivalent => {
                 ruling(Verdict::Stop, Reason::Equivalent)
             }
-            PrimaryState::Undecided if facts.readiness.planned_size || facts.readiness.over => {
+            PrimaryState::Undecided if facts.readiness.planned_power || facts.readiness.over => {
                 ruling(Verdict::Stop, Reason::NothingFound)
             }
             PrimaryState::Undecided => ruling(Verdict::KeepRunning, Reason::Undecided),
