@@ -205,7 +205,7 @@ async fn the_table_and_the_summary_say_what_the_analysis_says() {
     assert_eq!(short["lift"]["estimate"], test["relative"]["estimate"]);
     let headline = summary["headline"].as_str().unwrap();
     assert!(
-        headline.contains("better so far on buyers: +100.0 %"),
+        headline.contains("better so far on `buyers`: +100.0 %"),
         "{headline}"
     );
 }

@@ -40,7 +40,7 @@ fn note(report: &Report) -> String {
             .iter()
             .map(|variant| variant.users)
             .sum::<u64>(),
-        report.as_of
+        report.as_of.to_minute()
     )
 }
 
@@ -73,7 +73,12 @@ fn row(comparison: &Comparison) -> EffectRow {
         .decisive
         .as_ref()
         .and_then(|decisive| decisive.relative);
-    let percent = |part: f64| format!("{:+.1}", part * 100.0);
+    // A bound close to zero must not read as zero: that is where the verdict lies.
+    let percent = |part: f64| {
+        let percent = part * 100.0;
+        let decimals = if percent.abs() < 1.0 { 2 } else { 1 };
+        format!("{percent:+.decimals$}")
+    };
     let text = lift.map_or_else(String::new, |lift| {
         format!(
             "{} % ({} to {})",

@@ -192,6 +192,13 @@ impl Metric {
         self.name.as_deref().unwrap_or(self.key.as_str())
     }
 
+    /// For the middle of a sentence.
+    pub fn quoted(&self) -> String {
+        self.name
+            .as_ref()
+            .map_or_else(|| format!("`{}`", self.key), |name| format!("“{name}”"))
+    }
+
     /// The metrics of an experiment that declares none: for an event type that was seen, how many users
     /// had it and how often.
     pub fn of_seen_type(event_type: &EventType) -> [Self; 2] {

@@ -138,7 +138,8 @@ impl Columns {
         let rows = || plot.groups.iter().flat_map(|group| &group.rows);
         let widest = |texts: &mut dyn Iterator<Item = &String>| {
             let widths = texts.map(|text| text::width(text, Face::LABEL.measure()));
-            widths.fold(0.0, f64::max)
+            // A whole pixel more than the widest: rounding must not cost it its last letters.
+            widths.fold(0.0, f64::max).ceil() + 1.0
         };
         let label = widest(&mut rows().map(|row| &row.label)).clamp(80.0, 180.0);
         let text = widest(&mut rows().map(|row| &row.text)).clamp(60.0, 210.0);

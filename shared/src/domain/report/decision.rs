@@ -121,7 +121,9 @@ impl Decision {
                 (ruling.verdict, ruling.reason, words::nothing())
             }
         };
-        let impact = chosen.and_then(|chosen| {
+        // What an untrusted effect would bring is worse than not to know it.
+        let trusted = chosen.filter(|chosen| chosen.verdict != Verdict::DoNotTrust);
+        let impact = trusted.and_then(|chosen| {
             let metric = deciding(&report.metrics).into_iter().next()?;
             Some(Impact::of(
                 experiment,

@@ -148,7 +148,7 @@ fn alarms(report: &Report) -> Vec<Alarm> {
             if comparison.finding == Finding::Worse {
                 let message = format!(
                     "The guardrail {} gets worse in `{}`: {}.",
-                    guardrail.metric.label(),
+                    guardrail.metric.quoted(),
                     comparison.variant,
                     super::decision::in_words(report, comparison)
                 );

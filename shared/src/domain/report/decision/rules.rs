@@ -120,3 +120,6 @@ pub fn decide(facts: &Facts) -> Ruling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

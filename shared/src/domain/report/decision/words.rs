@@ -95,7 +95,7 @@ pub(super) fn sentence(report: &Report, variant: &VariantKey, ruling: Ruling) ->
             |metric| {
                 format!(
                     "{}: {}",
-                    metric.metric.label(),
+                    metric.metric.quoted(),
                     lift(report, metric, variant)
                 )
             },
@@ -165,18 +165,15 @@ fn split(check: &SampleRatio) -> String {
     let expected: Vec<String> = check
         .expected
         .iter()
-        .map(|users| format!("{users:.0}"))
+        .map(|users| count(whole(*users)))
         .collect();
-    let chance = check.p_value.map_or_else(String::new, |p| {
-        format!(
-            ", a split that chance makes in one of {:.0} experiments",
-            1.0 / p.max(1e-300)
-        )
-    });
-    let chance = if check.p_value.is_some_and(|p| p < 1e-9) {
-        ", a split that chance does not make".to_owned()
-    } else {
-        chance
+    let chance = match check.p_value {
+        Some(p) if p >= 1e-9 => format!(
+            ", which chance does in one of {} experiments",
+            count(whole(1.0 / p))
+        ),
+        Some(_) => ", which chance does not do".to_owned(),
+        None => String::new(),
     };
     format!(
         "the variants got {} users where {} were expected{chance}",
@@ -185,9 +182,18 @@ fn split(check: &SampleRatio) -> String {
     )
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count that is not negative"
+)]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
+}
+
 fn needed(report: &Report, variant: &VariantKey) -> String {
     let missing = main(report, variant, Finding::NotEnoughData)
-        .map(|metric| metric.metric.label().to_owned());
+        .map(|metric| metric.metric.quoted());
     missing.map_or_else(String::new, |metric| {
         format!(" on {metric} (a verdict takes 25 conversions, or 100 users, in each variant)")
     })
@@ -209,7 +215,7 @@ fn guardrail(
         |metric| {
             format!(
                 "the guardrail {} {what}: {}",
-                metric.metric.label(),
+                metric.metric.quoted(),
                 lift(report, metric, variant)
             )
         },
@@ -240,7 +246,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             notes.push(format!(
                 "The effect of `{}` on {} fades from one day's users to the next day's: it may be novelty.",
                 trend.variant,
-                metric.metric.label()
+                metric.metric.quoted()
             ));
         }
         for segment in metric
@@ -251,7 +257,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             notes.push(format!(
                 "`{}` acts differently on {} by {}: {}.",
                 segment.variant,
-                metric.metric.label(),
+                metric.metric.quoted(),
                 segment.by,
                 segment.different.join(", ")
             ));
