@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod access;
+mod analysis;
 mod audit;
 mod bad_bodies;
 mod bad_requests;
@@ -16,6 +17,7 @@ mod listing;
 mod model;
 mod mutations;
 mod order;
+mod people;
 mod permissions;
 mod plan;
 mod proxy;
@@ -24,3 +26,4 @@ mod results;
 mod segments;
 mod support;
 mod user_ids;
+mod verdict;

@@ -226,7 +226,7 @@ impl Caller {
         let mut report = self.get(&path).await.json(200);
         report.as_object_mut().unwrap().remove("as_of").unwrap();
         // When something was received is no part of what it says.
-        if let Some(freshness) = report["freshness"].as_object_mut() {
+        if let Some(freshness) = report.get_mut("freshness").and_then(Value::as_object_mut) {
             freshness.remove("last_event_received_at");
             freshness.remove("lag_seconds");
         }

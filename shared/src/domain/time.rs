@@ -58,6 +58,12 @@ impl Timestamp {
         Ok(Self(micros))
     }
 
+    /// The instant to the minute, for people.
+    pub fn to_minute(self) -> String {
+        let time: DateTime<Utc> = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
+        time.format("%Y-%m-%d %H:%M UTC").to_string()
+    }
+
     /// The same instant moved by a signed number of microseconds, within the supported range.
     pub fn plus_micros(self, micros: i64) -> Self {
         Self::from_micros(self.0.saturating_add(micros))

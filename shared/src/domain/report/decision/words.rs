@@ -192,8 +192,8 @@ fn whole(number: f64) -> u64 {
 }
 
 fn needed(report: &Report, variant: &VariantKey) -> String {
-    let missing = main(report, variant, Finding::NotEnoughData)
-        .map(|metric| metric.metric.quoted());
+    let missing =
+        main(report, variant, Finding::NotEnoughData).map(|metric| metric.metric.quoted());
     missing.map_or_else(String::new, |metric| {
         format!(" on {metric} (a verdict takes 25 conversions, or 100 users, in each variant)")
     })
