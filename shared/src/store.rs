@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod experiments;
 pub mod keys;
+pub mod raw;
 pub mod tokens;
 mod transaction;
 pub mod usage;

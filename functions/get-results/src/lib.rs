@@ -3,14 +3,12 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `query` | what is asked |
-//! | `read` | the sums, from the raw records |
 //! | `picture` | a report as a picture |
 //! | `plot` | the drawing itself |
 
 mod picture;
 pub mod plot;
 mod query;
-mod read;
 
 use lambda_http::http::StatusCode;
 use query::{Format, View};
@@ -29,7 +27,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
     let asked = query::read(&request, &experiment, app.now())?;
 
-    let tally = read::tally(&app, &experiment, &asked.question.lens).await?;
+    let tally = app.store().tally(&experiment, &asked.question.lens).await?;
     let report = Report::new(&experiment, &tally, &asked.question)?;
 
     let ok = StatusCode::OK;

@@ -3,6 +3,7 @@
 use super::Response;
 use crate::domain::{Invalid, fold};
 use crate::store::StoreError;
+use crate::store::raw::{MAX_PASTS, RawError};
 use lambda_http::{Body, http::StatusCode, http::header};
 use serde::Serialize;
 
@@ -236,6 +237,19 @@ impl From<StoreError> for Problem {
                 }
             }
             StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<RawError> for Problem {
+    fn from(error: RawError) -> Self {
+        match error {
+            RawError::Store(error) => error.into(),
+            RawError::Overflow(error) => error.into(),
+            RawError::TooManyPasts => Self::too_much_work(format!(
+                "`cuped=true` reads every user's earlier events, and does so for at most {MAX_PASTS} users; this \
+                 experiment has more. Look at a part of them with `segment` or `to`, or leave `cuped` out."
+            )),
         }
     }
 }

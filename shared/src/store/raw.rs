@@ -1,0 +1,114 @@
+//! The sums of an experiment from its raw records, shard by shard: all records of a user lie in one.
+
+use super::{Store, StoreError};
+use crate::domain::event::Event;
+use crate::domain::experiment::Experiment;
+use crate::domain::fold::{Fold, Lens, Overflow};
+use crate::domain::ids::UserId;
+use crate::domain::tally::Tally;
+use futures::{StreamExt, TryStreamExt, stream};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Index shards read at once.
+const AT_ONCE: usize = 8;
+/// Users whose past is read at once, in each shard.
+const PASTS_AT_ONCE: usize = 16;
+/// Users whose past is read in one call: each takes a query, and a call has 29 seconds.
+pub const MAX_PASTS: usize = 50_000;
+
+/// Why there are no sums.
+#[derive(Debug, thiserror::Error)]
+pub enum RawError {
+    /// The database failed; a repeat is safe.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A sum is too large to be held exactly.
+    #[error(transparent)]
+    Overflow(#[from] Overflow),
+    /// The past of more users was asked for than one call may read.
+    #[error("the past of more than {MAX_PASTS} users was asked for")]
+    TooManyPasts,
+}
+
+impl Store {
+    /// The sums over all users that the lens shows. What it holds grows with the users of the shards that are read at
+    /// once, and not with the events.
+    ///
+    /// # Errors
+    /// If the database fails, a sum is too large, or too many users' past was asked for.
+    pub async fn tally(&self, experiment: &Experiment, lens: &Lens) -> Result<Tally, RawError> {
+        let pasts = AtomicUsize::new(0);
+        let shards = 0..experiment.shards;
+        let shards = shards.map(|shard| self.shard_tally(experiment, lens, shard, &pasts));
+        let tallies: Vec<Tally> = stream::iter(shards)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut all = Tally::default();
+        for tally in tallies {
+            all = all.merge(tally)?;
+        }
+        Ok(all)
+    }
+
+    /// Assignments before events: an event is only found once its assignment is stored, so whoever has an event
+    /// in this answer is counted as a user too.
+    async fn shard_tally(
+        &self,
+        experiment: &Experiment,
+        lens: &Lens,
+        shard: u16,
+        pasts: &AtomicUsize,
+    ) -> Result<Tally, RawError> {
+        let (id, window) = (&experiment.id, lens.window);
+        let mut fold = Fold::new(experiment, lens);
+        let mut pages = pin!(self.assignments_in_shard(id, shard, window.to));
+        while let Some(page) = pages.try_next().await? {
+            for assignment in page {
+                fold.assignment(
+                    assignment.user_id,
+                    &assignment.variant,
+                    assignment.assigned_at,
+                    &assignment.attributes,
+                );
+            }
+        }
+        if lens.past {
+            self.take_pasts(&mut fold, pasts).await?;
+        }
+        let mut pages = pin!(self.events_in_shard(id, shard, window.from, window.to));
+        while let Some(page) = pages.try_next().await? {
+            for event in page {
+                fold.event(
+                    &event.user_id,
+                    &event.event_type,
+                    event.value,
+                    event.counted_at,
+                    event.received_at,
+                )?;
+            }
+        }
+        Ok(fold.finish()?)
+    }
+
+    /// What the users did before is in no index of the experiment: it is read user by user.
+    async fn take_pasts(&self, fold: &mut Fold<'_>, pasts: &AtomicUsize) -> Result<(), RawError> {
+        let users: Vec<UserId> = fold.users().map(|(user, _)| user.clone()).collect();
+        let so_far = pasts.fetch_add(users.len(), Ordering::Relaxed) + users.len();
+        if so_far > MAX_PASTS {
+            return Err(RawError::TooManyPasts);
+        }
+        let one = async |user: UserId| -> Result<(UserId, Vec<Event>), StoreError> {
+            let events = self.events_of(&user).await?;
+            Ok((user, events))
+        };
+        let mut read = pin!(stream::iter(users).map(one).buffer_unordered(PASTS_AT_ONCE));
+        while let Some((user, events)) = read.try_next().await? {
+            for event in events {
+                fold.past_event(&user, &event.event_type, event.value, event.counted_at)?;
+            }
+        }
+        Ok(())
+    }
+}
