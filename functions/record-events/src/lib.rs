@@ -35,6 +35,14 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
             .filter(|outcome| outcome.status == status)
             .count()
     };
+    if count("rejected") > 0 {
+        // Nothing of them is stored: this line is all that is left when somebody looks for what is missing.
+        tracing::warn!(
+            received = outcomes.len(),
+            rejected = count("rejected"),
+            "events were refused"
+        );
+    }
     let answer = Answer {
         received: outcomes.len(),
         stored: count("stored"),

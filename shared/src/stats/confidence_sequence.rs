@@ -70,9 +70,7 @@ pub struct SequentialResult {
 }
 
 impl ConfidenceSequence {
-    /// Tuned to be tightest at `planned_units` (both arms together). Without a plan use the traffic
-    /// expected in two weeks, within [`ConfidenceSequence::sensible_units`]. Never change it during
-    /// a run.
+    /// Tuned to be tightest at `planned_units` (both arms together). Never change it during a run.
     pub fn new(alpha: Alpha, planned_units: f64) -> Result<Self, Undefined> {
         if !(planned_units >= 1.0 && planned_units.is_finite()) {
             return Err(Undefined::OutOfRange("planned_units"));
@@ -96,15 +94,6 @@ impl ConfidenceSequence {
             return Err(Undefined::OutOfRange("rho_squared"));
         }
         Ok(Self { alpha, rho_squared })
-    }
-
-    /// An expected number of units brought into the range in which the tuning makes sense.
-    pub fn sensible_units(expected_units: f64) -> f64 {
-        if expected_units > 2_000.0 {
-            expected_units.min(2_000_000.0)
-        } else {
-            2_000.0
-        }
     }
 
     /// The mixture's variance on the scale of standardised units.

@@ -105,7 +105,7 @@ impl Monitoring {
             refused: Refused {
                 undefined: Unsaid {
                     code: "not_kept",
-                    message: "A refused event is not stored and belongs to no experiment. Its sender learns why, and the log of record-events counts it.",
+                    message: "A refused event is not stored and belongs to no experiment. Its sender learns why, and record-events logs how many there were.",
                 },
             },
         }
