@@ -13,11 +13,8 @@ const TOKEN: &str = "assay_a_token_for_a_process_that_dies";
 const EVENTS_PER_USER: usize = 4;
 const BATCH: usize = 50;
 
-/// Each is five writes. `ASSAY_CRASH_USERS=2000` asks for ten thousand, which take a debug build minutes.
-fn users() -> usize {
-    let asked = std::env::var("ASSAY_CRASH_USERS");
-    asked.map_or(300, |users| users.parse().unwrap())
-}
+/// Each is five writes: ten thousand in all.
+const USERS: usize = 2_000;
 
 struct Process {
     child: Child,
@@ -109,7 +106,7 @@ async fn send(caller: &Caller, requests: &[(&str, Value)], done: &AtomicUsize) -
 async fn kill_9_amid_writes_loses_nothing_acknowledged_and_a_repeat_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("assay.db");
-    let users = users();
+    let users = USERS;
     let requests = requests(users);
     let mut process = serve(&data);
     let metrics = json!([{"key": "n", "kind": "count", "event_type": "buy"}, {"key": "s", "kind": "sum", "event_type": "buy"}]);

@@ -1,10 +1,11 @@
 //! A metric in one variant: its value, and the sums that it follows from.
 
 use crate::domain::ids::VariantKey;
-use crate::domain::metric::{Metric, MetricKind};
+use crate::domain::metric::{Direction, Metric, MetricKind};
 use crate::domain::sums::MetricSums;
 use crate::stats::{
-    Alpha, JointSample, Moments, Proportion, QuantileEstimate, Sample, Undefined, ratio,
+    Alpha, ArmPosterior, BestArm, JointSample, Moments, Proportion, QuantileEstimate, Sample,
+    Undefined, best_arm, ratio,
 };
 use serde::Serialize;
 
@@ -138,9 +139,36 @@ pub struct VariantValue {
     /// the value, so that variance / users is the squared standard error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variance: Option<f64>,
+    /// Probability that this variant is the best of all, by posteriors without a common prior.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chance_to_be_best: Option<f64>,
+    /// Mean of the probabilities of being the best and the second best: the share of new users that would find the
+    /// winner soonest (top-two Thompson sampling).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_two_weight: Option<f64>,
     /// Why mean or variance is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undefined: Option<Undefined>,
+}
+
+/// How likely each arm is the best. None while any of them has nothing to show.
+fn contest(metric: &Metric, arms: &[Arm<'_>]) -> Option<BestArm> {
+    let decrease = metric.direction == Direction::Decrease;
+    let posterior = |arm: &Arm<'_>| {
+        #[expect(clippy::cast_precision_loss, reason = "counts of users")]
+        if let Ok(Observed::Rate(rate)) = &arm.observed {
+            let (a, b) = (1.0 + rate.conversions() as f64, 1.0 + rate.misses() as f64);
+            let (a, b) = if decrease { (b, a) } else { (a, b) };
+            return Some(ArmPosterior::Beta { a, b });
+        }
+        let sample = arm.sample().ok()?;
+        Some(ArmPosterior::Normal {
+            mean: sample.mean() * metric.direction.sign(),
+            standard_deviation: sample.mean_variance().sqrt(),
+        })
+    };
+    let posteriors: Option<Vec<ArmPosterior>> = arms.iter().map(posterior).collect();
+    best_arm(&posteriors?).ok()
 }
 
 /// The sums of what a ratio is divided by, exactly.
@@ -155,6 +183,19 @@ pub struct DenominatorSums {
 }
 
 impl VariantValue {
+    /// All variants of a metric.
+    pub(super) fn all(metric: &Metric, arms: &[Arm<'_>]) -> Vec<Self> {
+        let mut values: Vec<Self> = arms.iter().map(|arm| Self::new(metric, arm)).collect();
+        if let Some(contest) = contest(metric, arms) {
+            let chances = contest.best.iter().zip(&contest.top_two);
+            for (value, (best, top_two)) in values.iter_mut().zip(chances) {
+                value.chance_to_be_best = Some(*best);
+                value.top_two_weight = Some(*top_two);
+            }
+        }
+        values
+    }
+
     pub(super) fn new(metric: &Metric, arm: &Arm<'_>) -> Self {
         let numbers = arm
             .observed
@@ -180,6 +221,8 @@ impl VariantValue {
             }),
             mean,
             variance,
+            chance_to_be_best: None,
+            top_two_weight: None,
             undefined,
         }
     }

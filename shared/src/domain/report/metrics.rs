@@ -159,10 +159,7 @@ fn report(
         segments::reports(material, &metric, &question.breakdown)?
     };
     Ok(MetricReport {
-        variants: arms
-            .iter()
-            .map(|arm| VariantValue::new(&metric, arm))
-            .collect(),
+        variants: VariantValue::all(&metric, &arms),
         comparisons,
         segments,
         trends: series::trends(material, &metric, question.as_of),
