@@ -5,6 +5,7 @@ use shared::domain::event::Event;
 use shared::domain::experiment::Experiment;
 use shared::domain::fold::{Fold, Lens};
 use shared::domain::ids::UserId;
+use shared::domain::limits::MAX_USERS_WITH_PAST;
 use shared::domain::tally::Tally;
 use shared::http::{App, Problem};
 use shared::store::StoreError;
@@ -15,8 +16,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const AT_ONCE: usize = 8;
 /// Users whose past is read at once, in each shard.
 const PASTS_AT_ONCE: usize = 16;
-/// Users whose past is read in one call: each takes a query, and a call has 29 seconds.
-const MAX_PASTS: usize = 50_000;
 
 /// The sums over all users that the lens shows.
 pub(crate) async fn tally(
@@ -82,9 +81,9 @@ async fn shard_tally(
 async fn take_pasts(app: &App, fold: &mut Fold<'_>, pasts: &AtomicUsize) -> Result<(), Problem> {
     let users: Vec<UserId> = fold.users().map(|(user, _)| user.clone()).collect();
     let so_far = pasts.fetch_add(users.len(), Ordering::Relaxed) + users.len();
-    if so_far > MAX_PASTS {
+    if so_far > MAX_USERS_WITH_PAST {
         let detail = format!(
-            "`cuped=true` reads every user's earlier events, and does so for at most {MAX_PASTS} users; this experiment \
+            "`cuped=true` reads every user's earlier events, and does so for at most {MAX_USERS_WITH_PAST} users; this experiment \
              has more. Look at a part of them with `segment` or `to`, or leave `cuped` out."
         );
         return Err(Problem::too_much_work(detail));
