@@ -54,7 +54,9 @@ async fn filled(api: &Api) {
                 10 + user % 9 + 40 * (variant % 2),
             );
         }
-        event("view", format!("2026-01-0{day}T01:00:00Z"), 0);
+        for minute in 0..=user % 3 {
+            event("view", format!("2026-01-0{day}T01:0{minute}:00Z"), 0);
+        }
         event(
             "load",
             format!("2026-01-0{day}T01:00:01Z"),
@@ -241,7 +243,8 @@ async fn alarms_are_as_described() {
     assert_eq!(summary.at("/verdict"), "do_not_trust");
 
     api.post("/experiments", experiment("shifted")).await;
-    let body = json!({"assignments": [rows(0..20, "green"), rows(20..40, "control")].concat()});
+    let both = [rows(0..20, "green"), rows(20..40, "control")].concat();
+    let body = json!({ "assignments": both });
     api.post("/experiments/shifted/assignments", body).await;
     let shares =
         json!({"variants": [{"key": "control", "percent": 40}, {"key": "green", "percent": 60}]});

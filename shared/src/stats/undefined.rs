@@ -115,7 +115,7 @@ impl fmt::Display for Undefined {
                 write!(f, "Too few users: {seen} seen, {needed} needed.")
             }
             Self::TooFewConversions { needed, seen } => {
-                write!(f, "Too few conversions: {seen} seen, {needed} needed.")
+                write!(f, "Too few users who converted, or who did not: {seen} in one variant, {needed} needed.")
             }
             Self::TooFewArms { needed, seen } => {
                 write!(f, "Too few variants with traffic: {seen} seen, {needed} needed.")
