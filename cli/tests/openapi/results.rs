@@ -280,7 +280,7 @@ async fn questions_that_make_no_sense_are_refused_with_every_fault() {
     let mut body = experiment("e");
     body["metrics"] = json!([{"key": "m", "kind": "count", "event_type": "t"}]);
     api.post("/experiments", body).await;
-    for (query, expected) in [
+    for (query, mut expected) in [
         (
             "view=all&format=pdf&cuped=1&series=week&method=t&correction=fdr&source=events",
             vec!["not_a_choice"; 7],
@@ -312,12 +312,13 @@ async fn questions_that_make_no_sense_are_refused_with_every_fault() {
             "{query}"
         );
         all_documented(&answer);
-        let mut codes: Vec<_> = answer.at("/errors").as_array().unwrap().iter().collect();
-        codes.retain(|fault| fault["code"].is_string());
-        let codes: Vec<&str> = codes
-            .iter()
+        let faults = answer.at("/errors").as_array().unwrap().iter();
+        let mut codes: Vec<&str> = faults
             .map(|fault| fault["code"].as_str().unwrap())
             .collect();
+        // In which order unknown and repeated parameters are met is left to chance.
+        codes.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(codes, expected, "{query}");
     }
 }
