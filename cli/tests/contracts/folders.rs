@@ -172,8 +172,14 @@ fn imports_of_the_common_crate_run_one_way() {
 
 #[test]
 fn functions_reach_the_database_only_through_the_store() {
+    // A test may fail by panicking; it does not run in the function.
+    let runs = |file: &PathBuf| {
+        !file
+            .iter()
+            .any(|part| part == "tests" || part == "tests.rs")
+    };
     for folder in function_folders() {
-        for file in files(&folder, "rs") {
+        for file in files(&folder.join("src"), "rs").into_iter().filter(runs) {
             let source = text(&file);
             for name in [
                 "aws_sdk",

@@ -135,7 +135,7 @@ fn index(table: &Table) -> (&str, Vec<(&str, &str)>, &Projection) {
     (&index.name, key(&index.key), &index.projection)
 }
 
-fn included(names: [&str; 3]) -> Projection {
+fn included<const N: usize>(names: [&str; N]) -> Projection {
     let mut names = names.map(str::to_owned).to_vec();
     names.sort();
     Projection::Include(names)
@@ -178,7 +178,7 @@ fn keys_and_indexes_are_those_of_the_code() {
         [(v::USER_ID, "S"), (v::EXPERIMENT_EVENT, "S")]
     );
     let by_experiment = vec![(v::EXPERIMENT_SHARD, "S"), (v::COUNTED_AT_EVENT, "S")];
-    let projection = included(["event_type", "value", "properties"]);
+    let projection = included(["event_type", "value", "properties", "received_at"]);
     assert_eq!(index(table), (v::BY_EXPERIMENT, by_experiment, &projection));
 
     use keys::tokens as t;

@@ -204,3 +204,21 @@ async fn results_read_nothing_but_the_definition_and_the_two_indexes() {
     }
     counter.shutdown(world).await;
 }
+
+#[tokio::test]
+async fn the_past_takes_a_query_of_each_user_and_only_where_it_is_asked_for() {
+    let (world, counter) = warm(&["e"]).await;
+    for user in ["u", "v"] {
+        world.admin().assign("e", user).await;
+    }
+    for (query, pasts) in [("", 0), ("cuped=true", 3)] {
+        counter.take();
+        world.admin().results("e", query).await;
+        let calls = counter.take();
+        let of_users = calls
+            .iter()
+            .filter(|call| call.accesses[0].resource == "EventsTable");
+        assert_eq!(of_users.count(), pasts, "{query}");
+    }
+    counter.shutdown(world).await;
+}

@@ -153,7 +153,7 @@ async fn assignments_are_as_described() {
 }
 
 #[tokio::test]
-async fn events_and_results_are_as_described() {
+async fn events_and_their_results_are_as_described() {
     let api = Api::start().await;
     let mut body = experiment("e");
     body["metrics"] = json!([

@@ -8,4 +8,5 @@ mod api;
 mod document;
 mod pages;
 mod refusals;
+mod results;
 mod text;

@@ -78,6 +78,10 @@ fn the_guide_lists_every_limit() {
             grouped(usize::try_from(limits::MAX_PLANNED_USERS).unwrap())
         ),
         format!(
+            "| users of results with `cuped` | {} |",
+            grouped(limits::MAX_USERS_WITH_PAST)
+        ),
+        format!(
             "| events of a user in an experiment | {} |",
             grouped(usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap())
         ),
@@ -108,7 +112,8 @@ fn the_answers_that_readme_and_guide_show_fit_it() {
 /// The schema of an answer, by a field that only it has.
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
-        ("/method", "Report"),
+        ("/digest", "Report"),
+        ("/traffic", "Monitoring"),
         ("/sentence", "PlanAnswer"),
         ("/headline", "Summary"),
         ("/duplicates", "EventOutcomes"),

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use shared::domain::access::Scope;
 use shared::domain::experiment::Status;
 use shared::domain::limits;
-use shared::domain::metric::{Direction, MetricKind, MetricRole};
+use shared::domain::metric::{Direction, Measure, MetricKind, MetricRole};
+use shared::domain::report::{Correction, DEFAULT_ALPHA, Decider};
 use shared::http::routes::ROUTES;
 use std::collections::BTreeSet;
 
@@ -144,7 +145,7 @@ fn its_limits_are_those_of_the_code() {
             format!("{} minutes", limits::MAX_FUTURE_MINUTES),
         ),
         (
-            "Report/properties/variants/items/properties/robots/description",
+            "VariantUsers/properties/robots/description",
             limits::MAX_EVENTS_PER_USER.to_string(),
         ),
     ] {
@@ -162,8 +163,30 @@ fn its_names_are_those_of_the_code() {
     };
     named("Status", Status::ALL.map(|(name, _)| name).to_vec());
     named("Kind", MetricKind::NAMES.to_vec());
+    named("Measure", Measure::ALL.map(|(name, _)| name).to_vec());
+    named("Decider", Decider::ALL.map(|(name, _)| name).to_vec());
+    named("Correction", Correction::ALL.map(|(name, _)| name).to_vec());
     named("Role", MetricRole::ALL.map(|(name, _)| name).to_vec());
     named("Direction", Direction::ALL.map(|(name, _)| name).to_vec());
+}
+
+#[test]
+fn what_it_says_of_the_parameters_of_results_is_so() {
+    let document = Document::load();
+    let parameters = document.at("/paths/~1experiments~1{id}~1results/get/parameters");
+    let parameter = |name: &str| {
+        let mut all = parameters.as_array().unwrap().iter();
+        all.find(|parameter| parameter["name"] == name).unwrap()
+    };
+    let says = |name: &str, expected: String| {
+        let text = parameter(name)["description"].as_str().unwrap();
+        assert!(text.contains(&expected), "{name} does not say {expected}");
+    };
+    says("cuped", limits::MAX_USERS_WITH_PAST.to_string());
+    says("cuped", format!("{} days", shared::domain::fold::PAST_DAYS));
+    says("alpha", DEFAULT_ALPHA.to_string());
+    let correction = parameter("correction")["schema"]["default"].as_str();
+    assert_eq!(correction, Some(Correction::default().name()));
 }
 
 #[test]

@@ -31,9 +31,9 @@ pub(crate) fn of(report: &Report, view: View, question: &Question) -> Result<Str
 fn note(report: &Report) -> String {
     let method = &report.method;
     format!(
-        "{} method, {:.0} % intervals, correction {}, {} users, as of {}",
+        "{} method, {} % intervals, correction {}, {} users, as of {}",
         method.decider.name(),
-        (1.0 - method.alpha.get()) * 100.0,
+        method.level_percent(),
         method.correction.name(),
         report
             .variants

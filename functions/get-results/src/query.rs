@@ -99,9 +99,12 @@ pub(crate) fn read(
         let name = if to.is_some() { "to" } else { "as_of" };
         query.fault(name, Invalid::new("empty_window", detail));
     }
-    if method == Some(Decider::Hybrid) && experiment.planned_end.is_none() {
-        let detail = "The hybrid needs an end that was planned before the start, and this experiment had no `ends_at` \
-                      then: ask for `sequential`.";
+    let kept_end = experiment
+        .planned_end
+        .filter(|planned| experiment.end() == Some(*planned));
+    if method == Some(Decider::Hybrid) && kept_end.is_none() {
+        let detail = "The hybrid needs an end that was planned before the start and kept; this experiment had no \
+                      `ends_at` then, or has another end now: ask for `sequential`.";
         query.fault("method", Invalid::new("no_planned_end", detail.to_owned()));
     }
     query.finish()?;
@@ -109,6 +112,7 @@ pub(crate) fn read(
     let (only, breakdown) = segment.unwrap_or((None, Breakdown::All));
     // A day that is over is seen as it was then: nothing that came later.
     let to = [to, as_of].into_iter().flatten().min();
+    let table = format == Format::Csv;
     // Nobody reads four hundred days in a summary, and they take most of the time.
     let series = series.unwrap_or(view == View::Analysis && format == Format::Json);
     Ok(Asked {
@@ -126,7 +130,7 @@ pub(crate) fn read(
             method,
             alpha,
             correction: correction.unwrap_or_default(),
-            breakdown: if view == View::Analysis {
+            breakdown: if table || (view == View::Analysis && format == Format::Json) {
                 breakdown
             } else {
                 Breakdown::None

@@ -68,7 +68,8 @@ pub struct Fates {
     pub counted: u64,
     /// After the end of the experiment.
     pub after_end: u64,
-    /// Outside the window of time that was asked for.
+    /// Outside the window of time that was asked for. Results do not read those, so their answers do not count them.
+    #[serde(skip)]
     pub outside_window: u64,
     /// Of users who are robots by rule.
     pub robots: u64,

@@ -3,7 +3,8 @@
 use super::Response;
 use crate::domain::{Invalid, fold};
 use crate::store::StoreError;
-use crate::store::raw::{MAX_PASTS, RawError};
+use crate::domain::limits::MAX_USERS_WITH_PAST;
+use crate::store::raw::RawError;
 use lambda_http::{Body, http::StatusCode, http::header};
 use serde::Serialize;
 
@@ -247,7 +248,7 @@ impl From<RawError> for Problem {
             RawError::Store(error) => error.into(),
             RawError::Overflow(error) => error.into(),
             RawError::TooManyPasts => Self::too_much_work(format!(
-                "`cuped=true` reads every user's earlier events, and does so for at most {MAX_PASTS} users; this \
+                "`cuped=true` reads every user's earlier events, and does so for at most {MAX_USERS_WITH_PAST} users; this \
                  experiment has more. Look at a part of them with `segment` or `to`, or leave `cuped` out."
             )),
         }

@@ -56,6 +56,8 @@ pub enum Undefined {
     MeanNotPositive,
     /// The covariate explains the metric entirely: it is the metric itself.
     CovariateIsTheMetric,
+    /// A quantile is no mean of something that a covariate could explain.
+    NotAdjustable,
     /// Both ends of the interval fall into one histogram bucket.
     NoResolution,
     /// The target cannot be reached with any amount of traffic in range.
@@ -85,6 +87,7 @@ impl Undefined {
             Self::ZeroDenominator => "zero_denominator",
             Self::MeanNotPositive => "mean_not_positive",
             Self::CovariateIsTheMetric => "covariate_is_the_metric",
+            Self::NotAdjustable => "not_adjustable",
             Self::NoResolution => "no_resolution",
             Self::Unreachable => "unreachable",
             Self::Inconsistent => "inconsistent_sums",
@@ -112,7 +115,7 @@ impl fmt::Display for Undefined {
                 write!(f, "Too few users: {seen} seen, {needed} needed.")
             }
             Self::TooFewConversions { needed, seen } => {
-                write!(f, "Too few conversions: {seen} seen, {needed} needed.")
+                write!(f, "Too few users who converted, or who did not: {seen} in one variant, {needed} needed.")
             }
             Self::TooFewArms { needed, seen } => {
                 write!(f, "Too few variants with traffic: {seen} seen, {needed} needed.")
@@ -137,6 +140,7 @@ impl fmt::Display for Undefined {
             Self::CovariateIsTheMetric => f.write_str(
                 "The covariate explains the metric entirely, so it is probably the metric itself.",
             ),
+            Self::NotAdjustable => f.write_str("A quantile is not adjusted by the past."),
             Self::NoResolution => {
                 f.write_str("The histogram's buckets are too coarse for an interval.")
             }

@@ -5,6 +5,7 @@ use crate::domain::event::Event;
 use crate::domain::experiment::Experiment;
 use crate::domain::fold::{Fold, Lens, Overflow};
 use crate::domain::ids::UserId;
+use crate::domain::limits::MAX_USERS_WITH_PAST;
 use crate::domain::tally::Tally;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::pin::pin;
@@ -14,8 +15,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const AT_ONCE: usize = 8;
 /// Users whose past is read at once, in each shard.
 const PASTS_AT_ONCE: usize = 16;
-/// Users whose past is read in one call: each takes a query, and a call has 29 seconds.
-pub const MAX_PASTS: usize = 50_000;
 
 /// Why there are no sums.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +26,7 @@ pub enum RawError {
     #[error(transparent)]
     Overflow(#[from] Overflow),
     /// The past of more users was asked for than one call may read.
-    #[error("the past of more than {MAX_PASTS} users was asked for")]
+    #[error("the past of more than {MAX_USERS_WITH_PAST} users was asked for")]
     TooManyPasts,
 }
 
@@ -96,7 +95,7 @@ impl Store {
     async fn take_pasts(&self, fold: &mut Fold<'_>, pasts: &AtomicUsize) -> Result<(), RawError> {
         let users: Vec<UserId> = fold.users().map(|(user, _)| user.clone()).collect();
         let so_far = pasts.fetch_add(users.len(), Ordering::Relaxed) + users.len();
-        if so_far > MAX_PASTS {
+        if so_far > MAX_USERS_WITH_PAST {
             return Err(RawError::TooManyPasts);
         }
         let one = async |user: UserId| -> Result<(UserId, Vec<Event>), StoreError> {

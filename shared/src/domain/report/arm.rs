@@ -59,7 +59,7 @@ impl<'t> Arm<'t> {
                 let joint = self.sums.cross_moments(&[0, 1, 2, 3], self.users);
                 crate::stats::ratio_with_past(&joint.joint_sample()?)
             }
-            MetricKind::Quantile { .. } => Err(Undefined::OutOfRange("quantile")),
+            MetricKind::Quantile { .. } => Err(Undefined::NotAdjustable),
             _ => self
                 .sums
                 .cross_moments(&[0, 1, 2], self.users)

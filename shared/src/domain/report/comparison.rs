@@ -118,15 +118,19 @@ pub(super) struct Case<'c> {
 }
 
 impl Case<'_> {
-    /// The effects of two arms, adjusted where that was asked for.
+    /// The effects of two arms, adjusted where that was asked for and can be done.
     fn effects(
         &self,
         control: &Arm<'_>,
         treatment: &Arm<'_>,
+        missing: &mut Vec<Missing>,
     ) -> Result<(Option<Adjusted>, Effects), Undefined> {
-        if self.settings.cuped
-            && let Ok((adjusted, effects)) = adjust(self.metric, control, treatment)
-        {
+        let adjusted = self
+            .settings
+            .cuped
+            .then(|| adjust(self.metric, control, treatment))
+            .and_then(|adjusted| keep("adjusted", adjusted, missing));
+        if let Some((adjusted, effects)) = adjusted {
             return Ok((Some(adjusted), effects));
         }
         let effects = Effects::of(&control.sample()?, &treatment.sample()?, self.settings);
@@ -153,7 +157,9 @@ impl Case<'_> {
             undefined: Vec::new(),
         };
         let observed = both(&control.observed, &treatment.observed);
-        match observed.and_then(|pair| Ok((pair, self.effects(control, treatment)?))) {
+        let compared =
+            observed.and_then(|pair| Ok((pair, self.effects(control, treatment, &mut missing)?)));
+        match compared {
             Err(why) => missing.extend(["absolute", "relative"].map(|what| Missing { what, why })),
             Ok((observed, (adjusted, effects))) => {
                 comparison.adjusted = adjusted;
@@ -170,7 +176,11 @@ impl Case<'_> {
                     control.share + treatment.share,
                     &effects,
                 );
-                comparison.finding = self.finding(&comparison, observed);
+                // Before the correction for other comparisons, which comes when all of them are there.
+                let enough = keep("finding", enough(observed.0, observed.1), &mut missing);
+                if comparison.decisive.is_some() && enough.is_some() {
+                    comparison.finding = Finding::Undecided;
+                }
             }
         }
         if let Some(cut) = self.cut {
@@ -311,14 +321,6 @@ impl Case<'_> {
                     p_value.log10().max(-308.0),
                 ))
             }
-        }
-    }
-
-    /// Before the correction for other comparisons, which comes when all of them are there.
-    fn finding(&self, comparison: &Comparison, observed: (&Observed, &Observed)) -> Finding {
-        match &comparison.decisive {
-            Some(_) if enough(observed.0, observed.1).is_ok() => Finding::Undecided,
-            _ => Finding::NotEnoughData,
         }
     }
 }

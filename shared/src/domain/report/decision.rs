@@ -74,7 +74,7 @@ pub(super) fn in_words(report: &Report, comparison: &super::Comparison) -> Strin
         .decisive
         .as_ref()
         .and_then(|decisive| decisive.relative);
-    let level = 1.0 - report.method.alpha.get();
+    let level = report.method.level_percent();
     lift.map_or_else(
         || "no estimate".to_owned(),
         |lift| words::range(&lift, level),

@@ -170,6 +170,12 @@ impl Settings {
         }
     }
 
+    /// The level of the intervals in percent, such as `95` or `99.9`.
+    pub fn level_percent(&self) -> f64 {
+        // Without the digits that 1 − 0.001 has too many.
+        ((1.0 - self.alpha.get()) * 1e8).round() / 1e6
+    }
+
     /// The number of users of two variants for which their sequence is tightest: their part of the plan.
     pub(super) fn planned_for(&self, share_of_traffic: f64) -> f64 {
         self.planned_users.map_or(UNPLANNED_USERS, |users| {

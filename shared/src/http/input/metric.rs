@@ -51,9 +51,10 @@ pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
         .as_ref()
         .map(|node| node.number(faults, |text| between(text, 0.0, 1.0)));
     let (kind, own) = kind(named, &mut fields, faults);
-    let cap = fields
-        .optional("cap_quantile")
-        .filter(|_| matches!(named, Some(Kind::Count | Kind::Sum)))
+    // Elsewhere it is an unknown field.
+    let cap = matches!(named, Some(Kind::Count | Kind::Sum))
+        .then(|| fields.optional("cap_quantile"))
+        .flatten()
         .map(|node| node.number(faults, |text| between(text, 0.5, 1.0)));
     fields.finish(faults, &format!("{COMMON}{own}"));
     let role = role.unwrap_or(Some(MetricRole::default()));

@@ -27,11 +27,10 @@ pub(in crate::domain::report) fn percent(part: f64) -> String {
 }
 
 /// A lift with its interval.
-pub(in crate::domain::report) fn range(lift: &Bounds, level: f64) -> String {
+pub(in crate::domain::report) fn range(lift: &Bounds, level_percent: f64) -> String {
     format!(
-        "{} ({:.0} % interval {} to {})",
+        "{} ({level_percent} % interval {} to {})",
         percent(lift.estimate),
-        level * 100.0,
         percent(lift.ci_lower),
         percent(lift.ci_upper)
     )
@@ -58,16 +57,13 @@ fn comparison<'r>(metric: &'r MetricReport, variant: &VariantKey) -> Option<&'r 
 /// The lift of a metric in words.
 fn lift(report: &Report, metric: &MetricReport, variant: &VariantKey) -> String {
     let decisive = comparison(metric, variant).and_then(|comparison| comparison.decisive.as_ref());
-    let level = 1.0 - report.method.alpha.get();
+    let level = report.method.level_percent();
     match decisive.and_then(|decisive| decisive.relative.as_ref()) {
         Some(lift) => range(lift, level),
         None => match decisive.and_then(|decisive| decisive.absolute.as_ref()) {
             Some(difference) => format!(
-                "{:+} ({:.0} % interval {:+} to {:+})",
-                difference.estimate,
-                level * 100.0,
-                difference.ci_lower,
-                difference.ci_upper
+                "{:+} ({level} % interval {:+} to {:+})",
+                difference.estimate, difference.ci_lower, difference.ci_upper
             ),
             None => "no estimate yet".to_owned(),
         },
