@@ -1,9 +1,9 @@
 //! Failures as callers see them: RFC 9457 problem details with a stable code.
 
 use super::Response;
+use crate::domain::limits::MAX_USERS_WITH_PAST;
 use crate::domain::{Invalid, fold};
 use crate::store::StoreError;
-use crate::domain::limits::MAX_USERS_WITH_PAST;
 use crate::store::raw::RawError;
 use lambda_http::{Body, http::StatusCode, http::header};
 use serde::Serialize;

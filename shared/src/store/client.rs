@@ -49,6 +49,12 @@ impl Store {
     /// A store on these tables with a given SDK configuration.
     pub fn with_config(config: &SdkConfig, tables: Tables) -> Self {
         let usage = Arc::new(Usage::default());
+        // An engine on a developer's machine answers one request at a time. When it is busy, giving up and asking
+        // again only adds to what it has to do.
+        let (attempt, operation) = match config.endpoint_url() {
+            Some(_) => (10, 20),
+            None => (2, 6),
+        };
         let config = aws_sdk_dynamodb::config::Builder::from(config)
             // The SDK would wait a second before its first retry; an interactive call cannot.
             .retry_config(
@@ -60,8 +66,8 @@ impl Store {
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_millis(500))
-                    .operation_attempt_timeout(Duration::from_secs(2))
-                    .operation_timeout(Duration::from_secs(6))
+                    .operation_attempt_timeout(Duration::from_secs(attempt))
+                    .operation_timeout(Duration::from_secs(operation))
                     .build(),
             )
             .interceptor(CountCalls(usage.clone()))
