@@ -107,7 +107,9 @@ async fn plans_are_as_described() {
         json!({"metric": metric, "minimum_lift": 0.1})
     };
     for metric in ["buys", "worth", "per-order"] {
-        let answer = api.post("/experiments/plan", question("past", metric)).await;
+        let answer = api
+            .post("/experiments/plan", question("past", metric))
+            .await;
         assert_eq!(answer.at("/baseline/users"), 9, "{}", answer.text);
     }
     api.post("/experiments", experiment("empty")).await;
@@ -118,7 +120,9 @@ async fn plans_are_as_described() {
         ("empty", "buys"),
         ("nowhere", "buys"),
     ] {
-        let answer = api.post("/experiments/plan", question(experiment, metric)).await;
+        let answer = api
+            .post("/experiments/plan", question(experiment, metric))
+            .await;
         assert_eq!(answer.status, 422, "{}", answer.text);
         all_documented(&answer);
     }

@@ -6,6 +6,7 @@ use shared::domain::access::Scope;
 use shared::domain::experiment::Status;
 use shared::domain::limits;
 use shared::domain::metric::{Direction, MetricKind, MetricRole};
+use shared::domain::plan::PlannedKind;
 use shared::http::routes::ROUTES;
 use std::collections::BTreeSet;
 
@@ -162,6 +163,8 @@ fn its_names_are_those_of_the_code() {
     };
     named("Status", Status::ALL.map(|(name, _)| name).to_vec());
     named("Kind", MetricKind::NAMES.to_vec());
+    let planned = PlannedKind::ALL.map(|(name, _)| name);
+    named("PlanMetric/oneOf/1/properties/kind", planned[1..].to_vec());
     named("Role", MetricRole::ALL.map(|(name, _)| name).to_vec());
     named("Direction", Direction::ALL.map(|(name, _)| name).to_vec());
 }
