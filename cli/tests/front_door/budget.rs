@@ -222,3 +222,31 @@ async fn the_past_takes_a_query_of_each_user_and_only_where_it_is_asked_for() {
     }
     counter.shutdown(world).await;
 }
+
+#[tokio::test]
+async fn a_plan_reads_what_results_read_of_a_past_experiment_and_nothing_otherwise() {
+    let (world, counter) = warm(&["e"]).await;
+    let admin = world.admin();
+    counter.take();
+    let given = json!({"metric": {"kind": "conversion", "rate": 0.1}, "minimum_lift": 0.1});
+    admin.post("/experiments/plan", &given).await.json(200);
+    assert_eq!(counter.cost(), cost(0, 0.0, 0.0));
+    admin.results("e", "").await;
+    let results = counter.cost();
+    let past = json!({"experiment_id": "e", "metric": "warm.count"});
+    let past = json!({"metric": past, "minimum_lift": 0.1});
+    // There is one user, of whom nobody knows the variant: too few either way.
+    assert_eq!(admin.post("/experiments/plan", &past).await.status, 422);
+    assert_eq!(counter.cost(), results);
+    // A metric that a definition does not have is refused by the definition alone.
+    let metrics = json!([{"key": "buys", "kind": "conversion", "event_type": "buy"}]);
+    admin
+        .experiment("declared", json!({"metrics": metrics}))
+        .await;
+    counter.take();
+    let past = json!({"experiment_id": "declared", "metric": "warm.count"});
+    let past = json!({"metric": past, "minimum_lift": 0.1});
+    assert_eq!(admin.post("/experiments/plan", &past).await.status, 422);
+    assert_eq!(counter.cost().calls, 1);
+    counter.shutdown(world).await;
+}

@@ -20,6 +20,8 @@ mod order;
 mod people;
 mod permissions;
 mod plan;
+mod plan_bodies;
+mod plan_past;
 mod proxy;
 mod race;
 mod results;

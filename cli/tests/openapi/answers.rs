@@ -84,6 +84,48 @@ async fn plans_are_as_described() {
         assert_eq!(answer.status, 200, "{}", answer.text);
         all_documented(&answer);
     }
+    let orders = json!({"event_type": "buy", "measure": "count"});
+    let mut past = experiment("past");
+    past["metrics"] = json!([
+        {"key": "buys", "kind": "conversion", "event_type": "buy"},
+        {"key": "worth", "kind": "sum", "event_type": "buy"},
+        {"key": "per-order", "kind": "ratio", "event_type": "buy", "denominator": orders},
+        {"key": "median", "kind": "quantile", "event_type": "buy", "quantile": 0.5},
+    ]);
+    api.post("/experiments", past).await;
+    let rows: Vec<Value> = (0..9)
+        .map(|user| json!({"user_id": format!("u{user}"), "variant": "control", "assigned_at": "2026-01-01T00:00:00Z"}))
+        .collect();
+    let rows = json!({ "assignments": rows });
+    api.post("/experiments/past/assignments", rows).await;
+    let buys: Vec<Value> = (0..5)
+        .map(|user| json!({"user_id": format!("u{user}"), "type": "buy", "value": user, "timestamp": "2026-01-02T00:00:00Z"}))
+        .collect();
+    api.post("/events", json!({ "events": buys })).await;
+    let question = |experiment: &str, metric: &str| {
+        let metric = json!({"experiment_id": experiment, "metric": metric});
+        json!({"metric": metric, "minimum_lift": 0.1})
+    };
+    for metric in ["buys", "worth", "per-order"] {
+        let answer = api
+            .post("/experiments/plan", question("past", metric))
+            .await;
+        assert_eq!(answer.at("/baseline/users"), 9, "{}", answer.text);
+    }
+    api.post("/experiments", experiment("empty")).await;
+    for (experiment, metric) in [
+        ("past", "median"),
+        ("past", "sells"),
+        ("past", "a b"),
+        ("empty", "buys"),
+        ("nowhere", "buys"),
+    ] {
+        let answer = api
+            .post("/experiments/plan", question(experiment, metric))
+            .await;
+        assert_eq!(answer.status, 422, "{}", answer.text);
+        all_documented(&answer);
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use shared::domain::access::Scope;
 use shared::domain::experiment::Status;
 use shared::domain::limits;
 use shared::domain::metric::{Direction, Measure, MetricKind, MetricRole};
+use shared::domain::plan::PlannedKind;
 use shared::domain::report::{Correction, DEFAULT_ALPHA, Decider};
 use shared::http::routes::ROUTES;
 use std::collections::BTreeSet;
@@ -166,6 +167,8 @@ fn its_names_are_those_of_the_code() {
     named("Measure", Measure::ALL.map(|(name, _)| name).to_vec());
     named("Decider", Decider::ALL.map(|(name, _)| name).to_vec());
     named("Correction", Correction::ALL.map(|(name, _)| name).to_vec());
+    let planned = PlannedKind::ALL.map(|(name, _)| name);
+    named("PlanMetric/oneOf/1/properties/kind", planned[1..].to_vec());
     named("Role", MetricRole::ALL.map(|(name, _)| name).to_vec());
     named("Direction", Direction::ALL.map(|(name, _)| name).to_vec());
 }

@@ -2,7 +2,9 @@
 
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
+use serde_yaml_ng::Value;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 fn template() -> Template {
     Template::parse(BUILT_IN_TEMPLATE, &LocalNames::default()).unwrap()
@@ -63,4 +65,87 @@ fn gateway_responses_are_problems_with_the_status_that_they_are_sent_with() {
         let stated = problem.get("status").and_then(serde_json::Value::as_u64);
         assert_eq!(stated, response.status.map(u64::from), "{kind}");
     }
+}
+
+/// The functions, by logical id, whose metric of this name an alarm looks at; empty for an alarm on one metric.
+fn watched(alarm: &Value, metric: &str) -> Vec<String> {
+    let queries = alarm["Properties"]["Metrics"].as_sequence();
+    let stats = queries
+        .into_iter()
+        .flatten()
+        .filter_map(|query| query.get("MetricStat"));
+    let named = stats.filter(|stat| stat["Metric"]["MetricName"] == metric);
+    named
+        .map(|stat| match &stat["Metric"]["Dimensions"][0]["Value"] {
+            Value::Tagged(reference) => reference.value.as_str().unwrap().to_owned(),
+            other => panic!("{other:?} refers to no function"),
+        })
+        .collect()
+}
+
+fn alarms() -> Vec<(String, Value)> {
+    let template: Value = serde_yaml_ng::from_str(BUILT_IN_TEMPLATE).unwrap();
+    let resources = template["Resources"].as_mapping().unwrap();
+    let alarms = resources
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == "AWS::CloudWatch::Alarm");
+    alarms
+        .map(|(id, alarm)| (id.as_str().unwrap().to_owned(), alarm.clone()))
+        .collect()
+}
+
+#[test]
+fn no_alarm_looks_at_more_metrics_than_cloudwatch_lets_it() {
+    for (id, alarm) in alarms() {
+        let queries = alarm["Properties"]["Metrics"].as_sequence();
+        let stats = queries
+            .into_iter()
+            .flatten()
+            .filter(|query| query.get("MetricStat").is_some());
+        assert!(stats.count() <= 10, "{id}");
+    }
+}
+
+#[test]
+fn the_pages_count_the_metrics_that_alarms_look_at() {
+    let metrics: usize = alarms()
+        .iter()
+        .map(|(_, alarm)| match alarm["Properties"].get("Metrics") {
+            None => 1,
+            Some(queries) => {
+                let queries = queries.as_sequence().unwrap().iter();
+                queries
+                    .filter(|query| query.get("MetricStat").is_some())
+                    .count()
+            }
+        })
+        .sum();
+    let readme = include_str!("../../../README.md");
+    assert!(
+        readme.contains(&format!("{metrics} alarm metrics")),
+        "{metrics}"
+    );
+    let operations = include_str!("../../../docs/operations.md");
+    assert!(
+        operations.contains(&format!("{metrics} metrics at 0.10")),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn alarms_watch_every_function_for_errors_and_the_slow_ones_for_their_duration() {
+    let of = |metric: &str| -> BTreeSet<String> {
+        let alarms = alarms();
+        let watched = alarms.iter().flat_map(|(_, alarm)| watched(alarm, metric));
+        watched.collect()
+    };
+    let template = template();
+    let behind_routes = |slowest: Duration| -> BTreeSet<String> {
+        let functions = template.functions.iter().filter(|(_, function)| {
+            function.routes().next().is_some() && function.timeout > slowest
+        });
+        functions.map(|(id, _)| id.clone()).collect()
+    };
+    assert_eq!(of("Errors"), behind_routes(Duration::ZERO));
+    assert_eq!(of("Duration"), behind_routes(Duration::from_secs(10)));
 }

@@ -1,16 +1,27 @@
-//! `POST /experiments/plan`: how many users it takes to find a change of a given size. Touches no table.
+//! `POST /experiments/plan`: how many users it takes to find a change of a given size. Reads a past experiment where the
+//! question names one, and nothing otherwise.
 
 use lambda_http::http::StatusCode;
 use shared::domain::access::Scope;
+use shared::domain::fold::Lens;
+use shared::http::input::plan::Asked;
 use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller, input};
 
 /// Plans an experiment.
 ///
 /// # Errors
-/// 422 with all faults of the body.
-pub async fn handle(_app: App, request: Request) -> Result<Response, Problem> {
+/// 422 with all faults of the body, or if the past experiment says nothing to plan by.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Read)?;
-    let question = input::plan::read(body::json(&request)?)?;
+    let question = match input::plan::read(body::json(&request)?)? {
+        Asked::Given(question) => question,
+        Asked::Past(asked) => {
+            let found = app.store().experiment(asked.experiment_id(), true).await?;
+            let past = asked.past(found)?;
+            let tally = app.store().tally(&past, &Lens::default()).await?;
+            asked.question(&past, &tally)?
+        }
+    };
 
     Ok(answer::json(StatusCode::OK, &question.answer()))
 }

@@ -1,19 +1,20 @@
 //! Planning: what an experiment is asked to find, how many users that takes, and the plan that it keeps.
 //!
-//! A [`Question`] is answered from one baseline, the metric as the control is expected to have it; every number
-//! comes from [`crate::stats`].
+//! A [`Question`] is answered from one baseline, the metric as the control is expected to have it: from what somebody
+//! knows of it, or as the control of a past experiment has it. Every number comes from [`crate::stats`].
 
 mod answer;
+mod baseline;
 mod calculation;
 mod sentence;
 
 pub use answer::{Answer, Detectable, Missing, PowerAt, Settings, Size, VariantSize};
+pub use baseline::{Baseline, PlannedKind, PlannedMetric, Source};
 
 use super::allocation::Variants;
 use super::ids::MetricKey;
-use super::metric::{Measure, Metric};
+use super::metric::Metric;
 use super::{Invalid, limits};
-use crate::stats::{Rates, Undefined};
 use serde::{Deserialize, Serialize};
 
 /// What an experiment was planned to find, fixed before it starts.
@@ -68,99 +69,18 @@ impl Plan {
     }
 }
 
-/// A metric as the control is expected to have it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Baseline {
-    /// A conversion.
-    Rate {
-        /// Share of the users who convert, strictly between 0 and 1.
-        rate: f64,
-    },
-    /// Anything else, with the same spread in every variant.
-    Moments {
-        /// Mean over users, not 0.
-        mean: f64,
-        /// Standard deviation over users, above 0.
-        standard_deviation: f64,
-    },
-}
-
-impl Baseline {
-    /// A conversion rate.
-    ///
-    /// # Errors
-    /// If nobody or everybody converts: there is nothing to plan by.
-    pub fn of_rate(rate: f64) -> Result<Self, Undefined> {
-        match rate {
-            0.0 => Err(Undefined::NobodyConverted),
-            1.0 => Err(Undefined::EverybodyConverted),
-            _ if rate > 0.0 && rate < 1.0 => Ok(Self::Rate { rate }),
-            _ => Err(Undefined::OutOfRange("rate")),
-        }
-    }
-
-    /// Mean and standard deviation over users.
-    ///
-    /// # Errors
-    /// If the mean is zero, to which nothing is relative, or if there is no spread.
-    pub fn of_moments(mean: f64, standard_deviation: f64) -> Result<Self, Undefined> {
-        if !mean.is_finite() || !standard_deviation.is_finite() {
-            return Err(Undefined::Overflow);
-        }
-        if mean == 0.0 {
-            return Err(Undefined::ZeroBaseline);
-        }
-        if standard_deviation <= 0.0 {
-            return Err(Undefined::ZeroVariance);
-        }
-        Ok(Self::Moments {
-            mean,
-            standard_deviation,
-        })
-    }
-
-    /// What a treatment with this lift differs by.
-    fn with_lift(&self, lift: f64) -> Result<Expected, Undefined> {
-        match *self {
-            Self::Rate { rate } => {
-                let rates = Rates::new(rate, rate * (1.0 + lift))?;
-                Ok(Expected {
-                    difference: rates.difference(),
-                    variances: (rates.control_variance(), rates.treatment_variance()),
-                })
-            }
-            Self::Moments {
-                mean,
-                standard_deviation,
-            } => {
-                let variance = standard_deviation * standard_deviation;
-                Ok(Expected {
-                    difference: lift * mean.abs(),
-                    variances: (variance, variance),
-                })
-            }
-        }
-    }
-}
-
-/// A difference between control and treatment, and the noise it has to stand out from.
-struct Expected {
-    /// Treatment minus control.
-    difference: f64,
-    /// Of one user: control, treatment.
-    variances: (f64, f64),
-}
-
 /// What is asked before an experiment starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    /// How a user's events become the user's value.
-    pub kind: Measure,
-    /// The key that the metric has in the experiment, if it is known.
-    pub metric: Option<MetricKey>,
     /// The metric as the control is expected to have it.
-    pub baseline: Baseline,
+    pub metric: PlannedMetric,
+    /// What the experiment is to find, and how it is laid out.
+    pub design: Design,
+}
+
+/// What an experiment is to find, and how it is laid out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Design {
     /// The smallest change worth finding, as a part of the control's mean. Not 0, above -1.
     pub minimum_lift: f64,
     /// How the users are shared out, the control first, nobody with 0 %.
@@ -175,7 +95,7 @@ pub struct Question {
     pub power: f64,
 }
 
-impl Question {
+impl Design {
     /// Users of all variants on a day.
     fn enrolled_per_day(&self) -> Option<f64> {
         self.users_per_day
@@ -237,20 +157,6 @@ pub fn power_exceeds(alpha: f64, power: f64) -> Result<(), Invalid> {
 pub fn rate(text: &str) -> Result<f64, Invalid> {
     let detail = "Must be above 0 and below 1: 0.19 is 19 %.";
     number(text, |rate| *rate > 0.0 && *rate < 1.0, detail)
-}
-
-/// Checks that a rate with a lift is still a rate.
-///
-/// # Errors
-/// If it would reach everybody.
-pub fn rate_can_change(rate: f64, lift: f64) -> Result<(), Invalid> {
-    if rate * (1.0 + lift) < 1.0 {
-        return Ok(());
-    }
-    let most = 1.0 / rate - 1.0;
-    let detail =
-        format!("A rate of {rate} cannot rise by that much: it would reach 1 at a lift of {most}.");
-    Err(Invalid::new("out_of_range", detail))
 }
 
 /// A mean as it is written: not 0.

@@ -42,9 +42,9 @@ pub enum Undefined {
     NoUnits,
     /// Every unit has the same value, so that the noise is unknown.
     ZeroVariance,
-    /// Nobody converted in either arm.
+    /// Nobody converted in any arm.
     NobodyConverted,
-    /// Everybody converted in both arms.
+    /// Everybody converted in all arms.
     EverybodyConverted,
     /// The control mean is zero, so that nothing can be relative to it.
     ZeroBaseline,
@@ -127,8 +127,8 @@ impl fmt::Display for Undefined {
             Self::ZeroVariance => {
                 f.write_str("Every user has the same value, so the noise cannot be measured.")
             }
-            Self::NobodyConverted => f.write_str("Nobody has converted in either variant yet."),
-            Self::EverybodyConverted => f.write_str("Everybody has converted in both variants."),
+            Self::NobodyConverted => f.write_str("Nobody has converted yet."),
+            Self::EverybodyConverted => f.write_str("Everybody has converted."),
             Self::ZeroBaseline => {
                 f.write_str("The control's mean is zero, so a relative effect has no meaning.")
             }

@@ -1,10 +1,9 @@
 //! The answer to a question: its parts, and what they rest on.
 
 use super::calculation::Looks;
-use super::{Baseline, Plan, Question, sentence};
+use super::{Plan, PlannedMetric, Question, Source, sentence};
 use crate::domain::allocation::Variant;
-use crate::domain::ids::{MetricKey, VariantKey};
-use crate::domain::metric::Measure;
+use crate::domain::ids::VariantKey;
 use crate::stats::Undefined;
 use serde::Serialize;
 
@@ -13,6 +12,9 @@ use serde::Serialize;
 pub struct Answer {
     /// All of it in words.
     pub sentence: String,
+    /// The past experiment that the metric was read from, unless its numbers were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Source>,
     /// For one look, at the end.
     pub fixed: Size,
     /// For results that are watched all the time.
@@ -101,7 +103,7 @@ pub struct Missing {
 #[derive(Debug, Clone, Serialize)]
 pub struct Settings {
     /// The metric as the control is expected to have it.
-    pub metric: MetricSettings,
+    pub metric: PlannedMetric,
     /// The smallest change worth finding.
     pub minimum_lift: f64,
     /// How the users are shared out.
@@ -127,33 +129,21 @@ pub struct Settings {
     pub sequential: &'static str,
 }
 
-/// The metric that was asked about.
-#[derive(Debug, Clone, Serialize)]
-pub struct MetricSettings {
-    /// How a user's events become the user's value.
-    pub kind: Measure,
-    /// Its key in the experiment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<MetricKey>,
-    /// Its expected value.
-    #[serde(flatten)]
-    pub baseline: Baseline,
-}
-
 impl Question {
     /// What it takes, looked at once and watched.
     pub fn answer(&self) -> Answer {
         let fixed = self.size(Looks::Once);
         let sequential = self.size(Looks::Always);
         let plan = sequential.users.map(|users| Plan {
-            metric: self.metric.clone(),
-            minimum_lift: self.minimum_lift,
-            alpha: self.alpha,
-            power: self.power,
+            metric: self.metric.key.clone(),
+            minimum_lift: self.design.minimum_lift,
+            alpha: self.design.alpha,
+            power: self.design.power,
             users,
         });
         Answer {
             sentence: sentence::of(self, &fixed, &sequential),
+            baseline: self.metric.source.clone(),
             detectable: self.detectable(),
             plan,
             settings: self.settings(),
@@ -164,25 +154,22 @@ impl Question {
 
     fn settings(&self) -> Settings {
         let comparisons = self.comparisons();
+        let design = &self.design;
         Settings {
-            metric: MetricSettings {
-                kind: self.kind,
-                key: self.metric.clone(),
-                baseline: self.baseline,
-            },
-            minimum_lift: self.minimum_lift,
-            variants: self.variants.as_slice().to_vec(),
-            traffic_percent: self.traffic_percent,
-            users_per_day: self.users_per_day,
-            alpha: self.alpha,
-            power: self.power,
+            metric: self.metric.clone(),
+            minimum_lift: design.minimum_lift,
+            variants: design.variants.as_slice().to_vec(),
+            traffic_percent: design.traffic_percent,
+            users_per_day: design.users_per_day,
+            alpha: design.alpha,
+            power: design.power,
             comparisons,
             correction: if comparisons > 1 {
                 "bonferroni"
             } else {
                 "none"
             },
-            alpha_per_comparison: self.alpha / f64::from(comparisons),
+            alpha_per_comparison: design.alpha / f64::from(comparisons),
             fixed: "two-sided z test, each variant's own variance",
             sequential: "confidence sequence tuned to the planned users; power at the planned end",
         }

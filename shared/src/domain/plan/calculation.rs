@@ -1,7 +1,8 @@
 //! Users, days, power and detectable lifts, for one look and for results that are watched.
 
+use super::Question;
 use super::answer::{Detectable, Missing, PowerAt, Size, VariantSize};
-use super::{Baseline, Expected, Question};
+use super::baseline::{Baseline, Expected};
 use crate::domain::limits;
 use crate::stats::distributions::normal_upper_tail;
 use crate::stats::{
@@ -37,7 +38,7 @@ struct Arms {
 impl Question {
     /// How many treatments are compared with the control.
     pub(super) fn comparisons(&self) -> u32 {
-        u32::try_from(self.variants.as_slice().len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(self.design.variants.as_slice().len() - 1).unwrap_or(u32::MAX)
     }
 
     /// What this way of looking takes.
@@ -62,7 +63,7 @@ impl Question {
             control: users[0] as f64,
             treatment: fewest,
         };
-        let keys = self.variants.as_slice().iter();
+        let keys = self.design.variants.as_slice().iter();
         let variants = keys.zip(users).map(|(variant, users)| VariantSize {
             key: variant.key.clone(),
             users,
@@ -72,7 +73,7 @@ impl Question {
             variants: variants.collect(),
             days,
             power: POWER_AT
-                .map(|share| self.power_at(share * self.minimum_lift, arms, looks))
+                .map(|share| self.power_at(share * self.design.minimum_lift, arms, looks))
                 .to_vec(),
             undefined,
         }
@@ -82,10 +83,10 @@ impl Question {
     fn users_by_variant(&self, looks: Looks) -> Result<Vec<u64>, Undefined> {
         let ratios = self.ratios();
         let ratio = smallest(&ratios[1..]);
-        let expected = self.baseline.with_lift(self.minimum_lift)?;
+        let expected = self.metric.baseline.with_lift(self.design.minimum_lift)?;
         let goal = Goal {
             ratio,
-            power: self.power,
+            power: self.design.power,
             ..Goal::usual(self.level()?)
         };
         let Expected {
@@ -96,7 +97,7 @@ impl Question {
             Looks::Once => stats::sample_size(difference, variances, &goal)?,
             Looks::Always => stats::sample_size_sequential(difference, variances, &goal)?,
         };
-        let least = self.least(self.minimum_lift, looks);
+        let least = self.least(self.design.minimum_lift, looks);
         let control = size
             .control_exact
             .max(least.control)
@@ -113,15 +114,15 @@ impl Question {
 
     /// Users of each variant for one of the control.
     fn ratios(&self) -> Vec<f64> {
-        let control = self.variants.control().percent;
-        let variants = self.variants.as_slice().iter();
+        let control = self.design.variants.control().percent;
+        let variants = self.design.variants.as_slice().iter();
         variants.map(|variant| variant.percent / control).collect()
     }
 
     /// What is left of alpha for one comparison, by Bonferroni: right whatever the comparisons have in common, and
     /// nearly as good as the best, as they share only their control.
     fn level(&self) -> Result<Alpha, Undefined> {
-        Ok(Alpha::new(self.alpha)?.divided_by(self.comparisons()))
+        Ok(Alpha::new(self.design.alpha)?.divided_by(self.comparisons()))
     }
 
     /// The level of a fixed test that is as strict as the look at the planned end.
@@ -140,7 +141,7 @@ impl Question {
 
     /// The users below which results show no verdict, whatever the numbers.
     fn least(&self, lift: f64, looks: Looks) -> Arms {
-        let least = match (looks, self.baseline) {
+        let least = match (looks, self.metric.baseline) {
             (Looks::Once, _) => [LEAST_USERS; 2],
             (Looks::Always, Baseline::Moments { .. }) => [MIN_UNITS_PER_ARM as f64; 2],
             (Looks::Always, Baseline::Rate { rate }) => [rate, rate * (1.0 + lift)]
@@ -152,7 +153,7 @@ impl Question {
 
     fn power_at(&self, lift: f64, arms: Arms, looks: Looks) -> PowerAt {
         let power = || {
-            let expected = self.baseline.with_lift(lift)?;
+            let expected = self.metric.baseline.with_lift(lift)?;
             let (control, treatment) = expected.variances;
             let error = (control / arms.control + treatment / arms.treatment).sqrt();
             let level = self.level_at_the_end(looks)?;
@@ -167,7 +168,7 @@ impl Question {
     }
 
     fn days(&self, users: u64) -> Option<Result<u64, Undefined>> {
-        let days = (users as f64 / self.enrolled_per_day()?).ceil();
+        let days = (users as f64 / self.design.enrolled_per_day()?).ceil();
         Some(if days <= LONGEST_DAYS {
             Ok(days as u64)
         } else {
@@ -177,7 +178,7 @@ impl Question {
 
     /// What would be found after some weeks; nothing unless the traffic is known.
     pub(super) fn detectable(&self) -> Vec<Detectable> {
-        let Some(per_day) = self.enrolled_per_day() else {
+        let Some(per_day) = self.design.enrolled_per_day() else {
             return Vec::new();
         };
         let ratios = self.ratios();
@@ -213,10 +214,10 @@ impl Question {
             control: arms.control,
             treatment: arms.treatment,
             alpha: self.level_at_the_end(looks)?,
-            power: self.power,
+            power: self.design.power,
         };
-        let rises = self.minimum_lift > 0.0;
-        let lift = match self.baseline {
+        let rises = self.design.minimum_lift > 0.0;
+        let lift = match self.metric.baseline {
             Baseline::Rate { rate } => {
                 let rates = stats::detectable_rates(rate, &capacity)?;
                 let found = if rises { rates.up } else { rates.down };

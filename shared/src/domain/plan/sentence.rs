@@ -1,6 +1,6 @@
 //! The answer in words.
 
-use super::{Baseline, Question, Size};
+use super::{Baseline, PlannedKind, Question, Size};
 
 /// What it takes, for a person.
 pub(super) fn of(question: &Question, fixed: &Size, sequential: &Size) -> String {
@@ -24,23 +24,27 @@ pub(super) fn of(question: &Question, fixed: &Size, sequential: &Size) -> String
 }
 
 fn change(question: &Question) -> String {
-    let lift = question.minimum_lift;
+    let lift = question.design.minimum_lift;
     let what = if lift > 0.0 { "rise" } else { "fall" };
     let lift = percent(lift.abs());
-    match question.baseline {
+    match question.metric.baseline {
         Baseline::Rate { rate } => format!("a {what} of {lift} of a rate of {}", percent(rate)),
         Baseline::Moments { mean, .. } => {
-            format!("a {what} of {lift} of a mean of {}", rounded(mean))
+            let value = match question.metric.kind {
+                PlannedKind::Ratio => "ratio",
+                _ => "mean",
+            };
+            format!("a {what} of {lift} of a {value} of {}", rounded(mean))
         }
     }
 }
 
 fn chance(question: &Question) -> String {
-    let power = format!("{} power", percent(question.power));
+    let power = format!("{} power", percent(question.design.power));
     match question.comparisons() {
         1 => power,
         comparisons => {
-            let alpha = percent(question.alpha);
+            let alpha = percent(question.design.alpha);
             format!(
                 "{power} in each of {comparisons} comparisons, which share an error of {alpha},"
             )
@@ -49,8 +53,8 @@ fn chance(question: &Question) -> String {
 }
 
 fn shared_equally(question: &Question) -> bool {
-    let control = question.variants.control().percent;
-    let mut variants = question.variants.as_slice().iter();
+    let control = question.design.variants.control().percent;
+    let mut variants = question.design.variants.as_slice().iter();
     variants.all(|variant| variant.percent == control)
 }
 
@@ -65,11 +69,11 @@ fn users(size: &Size, equal: bool) -> Option<String> {
 }
 
 fn time(question: &Question, fixed: &Size, sequential: &Size) -> String {
-    let Some(per_day) = question.users_per_day else {
+    let Some(per_day) = question.design.users_per_day else {
         return String::new();
     };
-    let part = if question.traffic_percent < 100.0 {
-        let traffic = percent(question.traffic_percent / 100.0);
+    let part = if question.design.traffic_percent < 100.0 {
+        let traffic = percent(question.design.traffic_percent / 100.0);
         format!(", of whom {traffic} take part")
     } else {
         String::new()

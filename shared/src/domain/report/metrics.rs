@@ -95,7 +95,7 @@ impl<'t> Material<'t> {
 }
 
 /// The declared metrics, or those of every event type that was seen.
-pub(super) fn metrics_of(experiment: &Experiment, tally: &Tally) -> Vec<Metric> {
+pub fn metrics_of(experiment: &Experiment, tally: &Tally) -> Vec<Metric> {
     if !experiment.metrics.is_empty() {
         return experiment.metrics.clone();
     }

@@ -1,28 +1,43 @@
 //! The body of `POST /experiments/plan`, and the plan that an experiment keeps.
 
+mod past;
+
+pub use past::PastQuestion;
+
 use super::experiment::variants;
 use crate::domain::Invalid;
 use crate::domain::allocation::{self, Variant, Variants};
 use crate::domain::ids::{MetricKey, VariantKey};
-use crate::domain::metric::Measure;
-use crate::domain::plan::{self, Baseline, Plan, Question};
+use crate::domain::plan::{self, Baseline, Design, Plan, PlannedKind, PlannedMetric, Question};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
 use crate::stats::Undefined;
+use past::PastMetric;
 
+/// Where the smallest change worth finding stands.
+const MINIMUM_LIFT: &str = "/minimum_lift";
 const FIELDS: &str = "metric, minimum_lift, variants, traffic_percent, users_per_day, alpha, power";
+
+/// What is asked, as far as the body tells it.
+#[derive(Debug)]
+pub enum Asked {
+    /// With all numbers.
+    Given(Question),
+    /// About a metric whose numbers a past experiment has.
+    Past(PastQuestion),
+}
 
 /// Reads a question.
 ///
 /// # Errors
 /// 422 with all faults.
-pub fn read(text: &str) -> Result<Question, Problem> {
+pub fn read(text: &str) -> Result<Asked, Problem> {
     let mut faults = Faults::default();
-    let question = question(&Node::root(text), &mut faults);
-    faults.check(question)
+    let asked = asked(&Node::root(text), &mut faults);
+    faults.check(asked)
 }
 
-fn question(body: &Node<'_>, faults: &mut Faults) -> Option<Question> {
+fn asked(body: &Node<'_>, faults: &mut Faults) -> Option<Asked> {
     let mut body = body.object(faults)?;
     let metric = body
         .required("metric", faults)
@@ -39,24 +54,22 @@ fn question(body: &Node<'_>, faults: &mut Faults) -> Option<Question> {
         .optional("users_per_day")
         .map(|node| node.number(faults, |text| plan::users(text, 1)));
     body.finish(faults, FIELDS);
-    if let (Some(Baseline::Rate { rate }), Some(lift)) = (
-        metric.as_ref().map(|metric| metric.baseline),
-        aim.minimum_lift,
-    ) && let Err(invalid) = plan::rate_can_change(rate, lift)
+    if let (Some(Metric::Given(metric)), Some(lift)) = (&metric, aim.minimum_lift)
+        && let Err(invalid) = metric.baseline.can_change(lift)
     {
-        faults.push("/minimum_lift", invalid);
+        faults.push(MINIMUM_LIFT, invalid);
     }
-    let metric = metric?;
-    Some(Question {
-        kind: metric.kind,
-        metric: metric.key,
-        baseline: metric.baseline,
+    let design = Design {
         minimum_lift: aim.minimum_lift?,
         variants: variants?,
         traffic_percent: traffic_percent.unwrap_or(Some(100.0))?,
         users_per_day: users_per_day.map_or(Some(None), |users| users.map(Some))?,
         alpha: aim.alpha?,
         power: aim.power?,
+    };
+    Some(match metric? {
+        Metric::Given(metric) => Asked::Given(Question { metric, design }),
+        Metric::Past(metric) => Asked::Past(PastQuestion { metric, design }),
     })
 }
 
@@ -116,17 +129,21 @@ impl Aim {
     }
 }
 
-struct Metric {
-    kind: Measure,
-    key: Option<MetricKey>,
-    baseline: Baseline,
+enum Metric {
+    Given(PlannedMetric),
+    Past(PastMetric),
 }
 
 fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     let mut fields = node.object(faults)?;
+    let experiment = fields.optional("experiment_id");
+    // Without an experiment a `metric` beside a `kind` is a misspelt `key`.
+    if experiment.is_some() || (fields.has("metric") && !fields.has("kind")) {
+        return past::metric(experiment, fields, faults).map(Metric::Past);
+    }
     let kind = fields
         .required("kind", faults)
-        .and_then(|node| node.choice(faults, &Measure::ALL));
+        .and_then(|node| node.choice(faults, &PlannedKind::ALL));
     let key = fields
         .optional("key")
         .map(|node| node.text(faults, MetricKey::parse));
@@ -143,7 +160,7 @@ fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
             fields.finish(faults, "kind, key, rate, mean, standard_deviation");
             return None;
         }
-        Some(Measure::Conversion) => {
+        Some(PlannedKind::Conversion) => {
             let rate = value("rate", faults, plan::rate);
             (rate.map(Baseline::of_rate), "kind, key, rate")
         }
@@ -157,13 +174,14 @@ fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     };
     fields.finish(faults, known);
     let refused = |why: Undefined| Invalid::new("out_of_range", why.to_string());
-    Some(Metric {
+    Some(Metric::Given(PlannedMetric {
         kind: kind?,
         key: key.map_or(Some(None), |key| key.map(Some))?,
         baseline: baseline?
             .map_err(|why| faults.push(node.pointer(), refused(why)))
             .ok()?,
-    })
+        source: None,
+    }))
 }
 
 /// Variants that all get somebody: with nobody in it, a variant is never compared well enough.
