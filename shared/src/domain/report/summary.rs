@@ -101,9 +101,11 @@ impl Summary {
             headline: decision.headline.clone(),
             notes: decision.notes.clone(),
             variant: decision.variant.clone(),
-            variants: several
-                .then(|| decision.variants.clone())
-                .unwrap_or_default(),
+            variants: if several {
+                decision.variants.clone()
+            } else {
+                Vec::new()
+            },
             days_left: decision.days_left,
             impact: decision.impact.clone(),
             sample_ratio: report.health.sample_ratio.verdict,
