@@ -41,13 +41,12 @@ fn heading(paper: &mut Paper, metric: &Metric) {
         .margin
         .map(|margin| format!(", and {} worse is the most allowed", brief(margin, false)))
         .unwrap_or_default();
-    paper.write(Ink::Strong, metric.name.as_ref().unwrap_or(&metric.key));
     let text = format!(
-        "  {}: {}; {better} is better{allowed}",
+        "{}: {}; {better} is better{allowed}",
         metric.role,
         measured(metric)
     );
-    paper.line(Ink::Faint, &text);
+    paper.heading(metric.name.as_ref().unwrap_or(&metric.key), &text);
 }
 
 /// What the numbers of the metric are.
@@ -85,7 +84,7 @@ const COLUMNS: usize = 9;
 fn by_variant(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
     let method = &answer.method;
     let rate = metric.kind == "conversion";
-    let interval = format!("{} interval of the lift", brief(1.0 - method.alpha, false));
+    let interval = format!("{} interval", brief(1.0 - method.alpha, false));
     let heads: [&str; COLUMNS] = [
         "variant",
         "users",
@@ -101,7 +100,7 @@ fn by_variant(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
         &interval,
         match method.decider.as_str() {
             "bayesian" => "chance to win",
-            _ if corrected(metric) => "p (corrected)",
+            _ if corrected(metric) => "corrected p",
             _ => "p",
         },
         "",

@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 /// From little to much; nothing at all is a dot, so that a gap is seen.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
+/// Hours that are shown: the latest ones, as many as fit beside the names.
+const HOURS: usize = 48;
+
 /// What calls for somebody's attention.
 pub(super) fn alarms(paper: &mut Paper, alarms: &[Alarm]) {
     if alarms.is_empty() {
@@ -25,7 +28,8 @@ pub(super) fn traffic(paper: &mut Paper, answer: &Watched) {
     let traffic = &answer.traffic;
     paper.gap();
     paper.write(Ink::Strong, "Traffic by hour");
-    let (Some(first), Some(last)) = (traffic.hours.first(), traffic.hours.last()) else {
+    let skipped = traffic.hours.len().saturating_sub(HOURS);
+    let (Some(first), Some(last)) = (traffic.hours.get(skipped), traffic.hours.last()) else {
         paper.line(Ink::Faint, "  nothing yet");
         return;
     };
@@ -57,13 +61,23 @@ pub(super) fn traffic(paper: &mut Paper, answer: &Watched) {
         }
     };
     let variants = traffic.variants.iter();
-    let assigned = variants.map(|variant| (variant.key.as_str(), variant.assigned.as_slice()));
+    let assigned = variants.map(|variant| {
+        (
+            variant.key.as_str(),
+            variant.assigned.get(skipped..).unwrap_or_default(),
+        )
+    });
     rows("users assigned", assigned.collect());
     for event_type in types {
         let variants = traffic.variants.iter();
         let events = variants.map(|variant| {
             let hours = variant.events.get(event_type);
-            (variant.key.as_str(), hours.map_or(&[][..], Vec::as_slice))
+            (
+                variant.key.as_str(),
+                hours
+                    .and_then(|hours| hours.get(skipped..))
+                    .unwrap_or_default(),
+            )
         });
         rows(event_type, events.collect());
     }

@@ -41,7 +41,16 @@ pub(super) fn signed(interval: Interval, scale: f64, unit: &str) -> (String, Str
         half if half >= 0.01 => 3,
         _ => 5,
     };
-    let number = |number: f64| format!("{:+.decimals$}{unit}", number * scale);
+    let number = |number: f64| {
+        let text = format!("{:.decimals$}", (number * scale).abs());
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
+        // What is rounded to nothing has no sign of its own.
+        let nothing = text.chars().all(|c| matches!(c, '0' | '.'));
+        let sign = if number < 0.0 && !nothing { "-" } else { "+" };
+        // Too large for a whole number is too large to be read, too.
+        let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+        format!("{sign}{whole}.{fraction}{unit}")
+    };
     let between = format!(
         "{} to {}",
         number(interval.ci_lower),

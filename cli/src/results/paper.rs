@@ -3,7 +3,7 @@
 /// Prose is broken before this column; tables take what they need.
 const WIDTH: usize = 118;
 /// Names longer than this lose their middle: the beginning and the end tell them apart.
-const LONGEST_NAME: usize = 28;
+const LONGEST_NAME: usize = 24;
 
 /// How something is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,17 @@ impl Paper {
             self.line(ink, &format!(" {word} "));
         } else {
             self.line(ink, word);
+        }
+    }
+
+    /// A name and what is said of it: on one line, or below it where that is too long.
+    pub(super) fn heading(&mut self, name: &str, text: &str) {
+        if name.chars().count() + 2 + text.chars().count() <= WIDTH {
+            self.write(Ink::Strong, name);
+            self.line(Ink::Faint, &format!("  {text}"));
+        } else {
+            self.line(Ink::Strong, name);
+            self.prose(Ink::Faint, "  ", text);
         }
     }
 

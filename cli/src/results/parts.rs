@@ -87,7 +87,7 @@ fn table(paper: &mut Paper, metric: &Metric, segment: &Segment) {
         "variant",
         "lift",
         "interval",
-        "p (corrected)",
+        "corrected p",
         "",
     ];
     let mut rows = Table::new(heads, &[0, 8]);
@@ -120,7 +120,7 @@ pub(super) fn days(paper: &mut Paper, metric: &Metric, method: &Method) {
     let Some(series) = &metric.series else {
         return;
     };
-    let interval = format!("{} interval of the lift", brief(1.0 - method.alpha, false));
+    let interval = format!("{} interval", brief(1.0 - method.alpha, false));
     for (index, comparison) in series.comparisons.iter().enumerate() {
         paper.gap();
         let heading = format!("{} by day, all users so far", comparison.variant);

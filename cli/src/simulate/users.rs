@@ -10,7 +10,7 @@ const MEDIAN_WORTH: f64 = 40.0;
 /// Spread of its logarithm: a few very large purchases, as shops have them.
 const SPREAD: f64 = 0.9;
 /// Share of users who ask for support, in any variant.
-const SUPPORT_RATE: f64 = 0.15;
+const SUPPORT_RATE: f64 = 0.3;
 /// Share of users whose purchase before the experiment tells what they do in it.
 const HABIT: f64 = 0.7;
 

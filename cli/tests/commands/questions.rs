@@ -28,7 +28,7 @@ async fn the_method_that_is_asked_for_is_the_one_that_is_shown() {
         "{usual}"
     );
     let fixed = shown(&world, "--method fixed --alpha 0.1 --correction none").await;
-    assert!(fixed.contains("90 % interval of the lift"), "{fixed}");
+    assert!(fixed.contains("90 % interval"), "{fixed}");
     assert!(
         fixed.contains("fixed decides, level 90 %, correction none"),
         "{fixed}"

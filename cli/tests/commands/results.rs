@@ -38,6 +38,7 @@ async fn stop(world: &World) {
     let request = reqwest::Client::new()
         .patch(format!("{}/experiments/checkout", world.platform.url()))
         .bearer_auth(&world.platform.token)
+        .header("if-match", "\"1\"")
         .json(&json!({"status": "stopped"}));
     assert_eq!(request.send().await.unwrap().status(), 200);
 }
@@ -107,7 +108,7 @@ async fn data_that_cannot_be_trusted_have_no_winner() {
         table.contains("500 : 300 users where 400.0 : 400.0 were expected"),
         "{table}"
     );
-    assert!(!table.contains("better\n"), "{table}");
+    assert!(!table.contains("  better\n"), "{table}");
     assert!(!table.contains("for everybody"), "{table}");
 }
 
@@ -191,7 +192,9 @@ async fn json_csv_windows_and_metrics_are_what_the_api_says() {
         .await;
     assert_eq!(then["as_of"], "2026-01-01T12:00:00.000000Z");
     assert_eq!(then["metrics"][0]["variants"][1]["converted"], 0);
-    let csv = world.done(&["results", "checkout", "--csv"]).await;
+    let csv = world
+        .done(&["results", "checkout", "--csv", "--segment", "none"])
+        .await;
     assert_eq!(csv.lines().count(), 5);
     assert!(csv.starts_with("metric,kind,"));
     let summary = world
@@ -275,12 +278,9 @@ async fn many_variants_with_long_names_fit_on_a_screen() {
             assert!(line.chars().count() <= 120, "{line}");
         }
         if view == "analysis" {
-            assert!(shown.contains("p (corrected)"), "{shown}");
+            assert!(shown.contains("corrected p"), "{shown}");
             for number in 1..4 {
-                assert!(
-                    shown.contains(&format!("-about-it-{number}  300 ")),
-                    "{shown}"
-                );
+                assert!(shown.contains(&format!("-about-it-{number} ")), "{shown}");
             }
             assert!(
                 shown.contains("90 % quantile over the users of the value of"),

@@ -45,7 +45,7 @@ async fn the_same_seed_is_the_same_experiment() {
 async fn every_part_of_the_report_has_something_to_say() {
     let world = World::start().await;
     let simulate = [
-        "simulate", "--users", "5000", "--rate", "40", "--lift", "20", "--seed", "3",
+        "simulate", "--users", "6000", "--rate", "40", "--lift", "20", "--seed", "3",
     ];
     let shown = world.done(&simulate).await;
     for part in [
@@ -55,7 +55,7 @@ async fn every_part_of_the_report_has_something_to_say() {
         "treatment: harm of 15 % or more is ruled out",
         "treatment: with outliers cut to",
         "treatment: acts differently by platform",
-        "planned for 5,000 users",
+        "planned for 6,000 users",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
