@@ -233,12 +233,12 @@ mod tests {
         let green = "\u{1b}[32m";
         let sound = table("ship");
         assert!(
-            sound.contains(green) && sound.contains("better\u{1b}[0m"),
+            sound.contains(green) && sound.contains("  better\u{1b}[0m"),
             "{sound}"
         );
         let unsound = table("do_not_trust");
         assert!(
-            !unsound.contains(green) && !unsound.contains("better\u{1b}"),
+            !unsound.contains(green) && !unsound.contains("  better\u{1b}"),
             "{unsound}"
         );
     }
