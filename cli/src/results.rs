@@ -1,66 +1,79 @@
 //! `assay results`: what an experiment shows, as a table that can be read.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `options` | what can be asked, and what cannot be asked together |
+//! | `answer` | the API's answers, as far as they are printed |
+//! | `verdict` | what to do, and why |
+//! | `metrics` | each metric by variant, with `extras` and `parts` below the table |
+//! | `soundness` | whether the numbers can be trusted, and how new they are |
+//! | `monitoring` | alarms, traffic and rates |
+//! | `paper`, `number` | lines, columns, colours and digits |
 
 mod answer;
+mod extras;
+mod metrics;
+mod monitoring;
 mod number;
-mod table;
+mod options;
+mod paper;
+mod parts;
+mod soundness;
+mod verdict;
 
-use crate::client::{Client, ClientError, Connection, Patience, segment};
-use crate::output::{colours, print, print_raw};
-use crate::time;
-use answer::Answer;
+use crate::client::{Client, ClientError, Patience, segment};
+use crate::output::{colours, note, print, print_raw};
+use answer::{Analysis, Summary, Watched};
+pub use options::{ResultsArgs, View};
+use paper::Paper;
+use std::path::{Path, PathBuf};
 
-/// Show what an experiment shows so far.
-#[derive(Debug, Clone, clap::Args)]
-pub struct ResultsArgs {
-    /// The experiment.
-    #[arg(value_name = "ID")]
-    experiment: String,
-    #[command(flatten)]
-    connection: Connection,
-    /// Leave events before this time out.
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    from: Option<String>,
-    /// Show what was known at this time: users assigned and events before it.
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    to: Option<String>,
-    /// Only these metrics, separated by commas.
-    #[arg(long, value_name = "KEYS")]
-    metrics: Option<String>,
-    /// Print the whole analysis as JSON.
-    #[arg(long)]
-    json: bool,
-    /// Print a row for each metric and variant as CSV.
-    #[arg(long, conflicts_with = "json")]
-    csv: bool,
+/// Why there are no results to show.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// Options that do not go together.
+    #[error("{0}")]
+    Options(String),
+    /// The picture could not be kept.
+    #[error("cannot write {}: {reason}", file.display())]
+    File {
+        /// Where.
+        file: PathBuf,
+        /// Why not.
+        reason: std::io::Error,
+    },
+    /// A call did not succeed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 /// Shows the results.
 ///
 /// # Errors
-/// If the API says no or cannot be reached.
-pub async fn run(args: ResultsArgs) -> Result<(), ClientError> {
+/// If the options do not go together, the API says no or cannot be reached, or the picture cannot be written.
+pub async fn run(args: ResultsArgs) -> Result<(), ResultsError> {
+    args.check().map_err(ResultsError::Options)?;
     let client = Client::new(&args.connection, Patience::Person)?;
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [
-        ("from", &args.from),
-        ("to", &args.to),
-        ("metrics", &args.metrics),
-    ] {
-        if let Some(value) = value {
-            query.append_pair(name, value);
-        }
+    let path = format!(
+        "/experiments/{}/results?{}",
+        segment(&args.experiment),
+        args.query()
+    );
+    if let Some(file) = &args.svg {
+        return keep(file, &client.get_text(&path).await?);
     }
-    if args.csv {
-        query.append_pair("format", "csv");
-    }
-    let query = query.finish();
-    let path = format!("/experiments/{}/results?{query}", segment(&args.experiment));
     if args.csv {
         print_raw(&client.get_text(&path).await?);
     } else if args.json {
         print(client.get_text(&path).await?);
     } else {
-        print_table(&client.get(&path).await?);
+        let mut paper = Paper::new(colours());
+        match args.view {
+            View::Analysis => analysis(&mut paper, &client.get(&path).await?, args.broken_down()),
+            View::Summary => summary(&mut paper, &client.get(&path).await?),
+            View::Monitoring => watched(&mut paper, &client.get(&path).await?),
+        }
+        print_raw(&paper.text());
     }
     Ok(())
 }
@@ -70,17 +83,55 @@ pub async fn run(args: ResultsArgs) -> Result<(), ClientError> {
 /// # Errors
 /// If the API says no or cannot be reached.
 pub(crate) async fn show(client: &Client, experiment: &str) -> Result<(), ClientError> {
-    let path = format!("/experiments/{}/results", segment(experiment));
-    print_table(&client.get(&path).await?);
+    let path = format!("/experiments/{}/results?series=none", segment(experiment));
+    let mut paper = Paper::new(colours());
+    analysis(&mut paper, &client.get(&path).await?, false);
+    print_raw(&paper.text());
     Ok(())
 }
 
-fn print_table(answer: &Answer) {
-    print_raw(&table::render(answer, colours()));
+fn keep(file: &Path, picture: &str) -> Result<(), ResultsError> {
+    if file == Path::new("-") {
+        print_raw(picture);
+        return Ok(());
+    }
+    std::fs::write(file, picture).map_err(|reason| ResultsError::File {
+        file: file.to_owned(),
+        reason,
+    })?;
+    note(format_args!("The picture is in {}.", file.display()));
+    Ok(())
 }
 
-fn instant(text: &str) -> Result<String, String> {
-    let time =
-        time::read(text).ok_or("must be a time such as 2026-01-31 or 2026-01-31T09:30:00Z")?;
-    Ok(time.to_string())
+/// The sentence that decides, then the numbers, then whether they can be trusted.
+fn analysis(paper: &mut Paper, answer: &Analysis, all_parts: bool) {
+    let users = answer.variants.iter().map(|variant| variant.users).sum();
+    verdict::title(paper, &answer.experiment, users);
+    verdict::window(paper, answer);
+    verdict::verdict(paper, &answer.decision);
+    metrics::tables(paper, answer, all_parts);
+    paper.gap();
+    soundness::checks(paper, &answer.health, &answer.variants);
+    soundness::freshness(paper, &answer.freshness, &answer.as_of);
+    soundness::ledger(paper, &answer.ledger);
+    soundness::method(paper, answer);
+}
+
+fn summary(paper: &mut Paper, answer: &Summary) {
+    verdict::title(paper, &answer.experiment, answer.users);
+    verdict::as_of(paper, &answer.as_of, &[]);
+    verdict::verdict(paper, &answer.decision);
+}
+
+fn watched(paper: &mut Paper, answer: &Watched) {
+    let users = answer.variants.iter().map(|variant| variant.users).sum();
+    verdict::title(paper, &answer.experiment, users);
+    verdict::as_of(paper, &answer.as_of, &[]);
+    monitoring::alarms(paper, &answer.alarms);
+    monitoring::traffic(paper, answer);
+    monitoring::rates(paper, answer);
+    paper.gap();
+    soundness::checks(paper, &answer.health, &answer.variants);
+    soundness::freshness(paper, &answer.freshness, &answer.as_of);
+    soundness::ledger(paper, &answer.ledger);
 }

@@ -1,34 +1,41 @@
 //! `assay simulate`: an experiment whose true effect is known, played through the API, to see what the platform
 //! makes of it.
 
+mod experiment;
 mod users;
 
 use crate::client::{Client, ClientError, Connection, Patience, Refusal, segment};
 use crate::output::{counted, note, print};
 use crate::results;
+use experiment::TREATMENT;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::domain::limits::MAX_EVENTS_PER_REQUEST;
-use users::{Truth, User};
+use shared::domain::limits::{MAX_ASSIGNMENTS_PER_REQUEST, MAX_EVENTS_PER_REQUEST};
+use shared::domain::time::Timestamp;
+use users::{DAYS, Truth, User};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 16;
+/// Requests with five hundred records each under way at once.
+const BATCHES_AT_ONCE: usize = 4;
 
 /// Play an experiment with a known true effect through the API, and show its results beside the truth.
 ///
-/// Half of the users get the control, half the treatment. In the treatment more of them buy; what a purchase is
-/// worth and who asks for support does not depend on the variant. The same seed gives the same users, so a second
-/// run finds everything there and changes nothing.
+/// The users come over two weeks that end today: they and what they did are brought over, as from another system,
+/// each with the variant that the assignment would choose. Half of them get the control, half the treatment. In the
+/// treatment more of them buy, on some platforms more so than on others; what a purchase is worth and who asks for
+/// support does not depend on the variant. The same seed gives the same users, so a second run finds everything there
+/// and changes nothing.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SimulateArgs {
     #[command(flatten)]
     connection: Connection,
     /// Users.
-    #[arg(long, value_name = "N", default_value_t = 4000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     users: u32,
     /// Buyers in the control, in percent of its users.
-    #[arg(long, value_name = "PERCENT", default_value_t = 10.0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 20.0)]
     rate: f64,
     /// True effect: how many more buyers the treatment has, in percent of the control's; may be negative.
     #[arg(
@@ -41,13 +48,18 @@ pub struct SimulateArgs {
     /// Draws the users; a random one if none is given.
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
+    /// Assign the users one by one, now, instead of bringing two weeks over.
+    #[arg(long)]
+    live: bool,
 }
 
 /// Why there is no simulation to show.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
     /// The rates are none.
-    #[error("with --rate {rate} and --lift {lift} a rate would not lie between 0 and 100 percent")]
+    #[error(
+        "with --rate {rate} and --lift {lift} a rate would not lie between 0 and 100 percent, on each platform"
+    )]
     Rates {
         /// Of the control.
         rate: f64,
@@ -65,8 +77,18 @@ pub enum SimulateError {
 }
 
 #[derive(Deserialize)]
+struct Created {
+    created_at: Timestamp,
+}
+
+#[derive(Deserialize)]
 struct Assignment {
     variant: String,
+}
+
+#[derive(Deserialize)]
+struct Brought {
+    assignments: Vec<Assignment>,
 }
 
 #[derive(Deserialize)]
@@ -86,35 +108,26 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     })?;
     let seed = args.seed.unwrap_or_else(rand::random);
     let client = Client::new(&args.connection, Patience::Import)?;
-    let id = create(&client, &args, seed).await?;
+    let id = experiment::id(seed);
+    let begin = create(&client, &args, seed).await?;
     note(format_args!(
         "experiment {id}, {}",
         counted(args.users.into(), "user")
     ));
 
-    let users: Vec<(User, String)> = stream::iter(0..args.users)
-        .map(|number| assign(&client, &id, User::draw(seed, number)))
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
-    let mut events: Vec<Value> = users
+    let users = (0..args.users).map(|number| User::draw(seed, number));
+    let users = match begin {
+        Some(begin) => bring_over(&client, &id, users.collect(), begin).await?,
+        None => assign_all(&client, &id, users).await?,
+    };
+    let events = users
         .iter()
-        .flat_map(|(user, variant)| user.events(&id, variant == TREATMENT, truth))
-        .collect();
-    // In the order of the users, whichever was answered first: the same run sends the same requests.
-    events.sort_by(|a, b| a["event_id"].as_str().cmp(&b["event_id"].as_str()));
-    let (mut stored, mut duplicates) = (0, 0);
-    let mut sent = stream::iter(events.chunks(MAX_EVENTS_PER_REQUEST))
-        .map(|batch| client.post("/events", json!({ "events": batch }).to_string(), None))
-        .buffer_unordered(4);
-    while let Some(recorded) = sent.next().await {
-        let recorded: Recorded = recorded?;
-        stored += recorded.stored;
-        duplicates += recorded.duplicates;
-    }
+        .flat_map(|(user, variant)| user.events(&id, variant == TREATMENT, truth, begin));
+    let recorded = record(&client, events.collect()).await?;
     note(format_args!(
-        "{} recorded, {duplicates} there before\n",
-        counted(stored, "event")
+        "{} recorded, {} there before\n",
+        counted(recorded.stored, "event"),
+        recorded.duplicates
     ));
 
     results::show(&client, &id).await?;
@@ -126,39 +139,77 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     Ok(())
 }
 
-const CONTROL: &str = "control";
-const TREATMENT: &str = "treatment";
-
-/// Makes the experiment, or finds the one that the same seed and settings made before.
-async fn create(client: &Client, args: &SimulateArgs, seed: u32) -> Result<String, SimulateError> {
-    let id = format!("simulation-{seed}");
-    let description = format!(
-        "Simulated: {} users, {} % of the control buy, true lift {:+} %.",
-        args.users, args.rate, args.lift
-    );
-    let body = json!({
-        "id": id,
-        "name": format!("Simulation {seed}"),
-        "description": description,
-        "hash_seed": format!("simulation-{seed}"),
-        "variants": [{"key": CONTROL, "percent": 50}, {"key": TREATMENT, "percent": 50}],
-        "metrics": [
-            {"key": "purchase", "name": "Purchase rate", "kind": "conversion", "event_type": "purchase", "role": "primary"},
-            {"key": "revenue", "name": "Revenue per user", "kind": "sum", "event_type": "purchase"},
-            {"key": "support", "name": "Support requests", "kind": "count", "event_type": "support_request",
-             "role": "guardrail", "direction": "decrease"},
-        ],
-    });
-    let made: Result<Value, ClientError> = client
-        .post("/experiments", body.to_string(), Some(&id))
-        .await;
+/// Makes the experiment, or finds the one that the same seed and settings made before; and says when its history
+/// begins, if it has one.
+async fn create(
+    client: &Client,
+    args: &SimulateArgs,
+    seed: u32,
+) -> Result<Option<Timestamp>, SimulateError> {
+    let id = experiment::id(seed);
+    let body = experiment::definition(args, seed).to_string();
+    let made: Result<Created, ClientError> = client.post("/experiments", body, Some(&id)).await;
     match made {
-        Ok(_) => Ok(id),
+        Ok(_) if args.live => Ok(None),
+        // From the first run on the same, on whichever day it is repeated.
+        Ok(created) => Ok(Some(weeks_before(created.created_at))),
         Err(ClientError::Refused(Refusal { status: 409, .. })) => {
             Err(SimulateError::OtherSettings(id))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The beginning of the first of so many whole days before this one.
+fn weeks_before(time: Timestamp) -> Timestamp {
+    const DAY: i64 = 86_400_000_000;
+    let today = time.micros() - time.micros().rem_euclid(DAY);
+    Timestamp::from_micros(today - i64::from(DAYS) * DAY)
+}
+
+/// Brings the users over as they came, and says which variant each has.
+async fn bring_over(
+    client: &Client,
+    experiment: &str,
+    users: Vec<User>,
+    begin: Timestamp,
+) -> Result<Vec<(User, String)>, ClientError> {
+    let path = format!("/experiments/{}/assignments", segment(experiment));
+    let row = |user: &User| {
+        let id = user.id(experiment);
+        json!({
+            "variant": experiment::variant(experiment, &id),
+            "user_id": id,
+            "assigned_at": user.arrival(begin).to_string(),
+            "attributes": {"platform": user.platform()},
+        })
+    };
+    let bodies = users.chunks(MAX_ASSIGNMENTS_PER_REQUEST).map(|users| {
+        let rows: Vec<Value> = users.iter().map(row).collect();
+        json!({ "assignments": rows }).to_string()
+    });
+    let bodies: Vec<String> = bodies.collect();
+    let answers: Vec<Brought> = stream::iter(bodies)
+        .map(|body| client.post(&path, body, None))
+        .buffered(BATCHES_AT_ONCE)
+        .try_collect()
+        .await?;
+    let assigned = answers.into_iter().flat_map(|answer| answer.assignments);
+    let variants = assigned.map(|assignment| assignment.variant);
+    Ok(users.into_iter().zip(variants).collect())
+}
+
+/// Assigns each user as a product does.
+async fn assign_all(
+    client: &Client,
+    experiment: &str,
+    users: impl Iterator<Item = User>,
+) -> Result<Vec<(User, String)>, ClientError> {
+    stream::iter(users)
+        .map(|user| assign(client, experiment, user))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
 }
 
 async fn assign(
@@ -167,18 +218,37 @@ async fn assign(
     user: User,
 ) -> Result<(User, String), ClientError> {
     let path = format!(
-        "/experiments/{}/assignment/{}",
+        "/experiments/{}/assignment/{}?platform={}",
         segment(experiment),
-        segment(&user.id(experiment))
+        segment(&user.id(experiment)),
+        user.platform()
     );
     let assignment: Assignment = client.get(&path).await?;
     Ok((user, assignment.variant))
 }
 
+/// Records all that happened.
+async fn record(client: &Client, events: Vec<Value>) -> Result<Recorded, ClientError> {
+    let batches = events.chunks(MAX_EVENTS_PER_REQUEST);
+    let bodies: Vec<String> = batches
+        .map(|batch| json!({ "events": batch }).to_string())
+        .collect();
+    let answers: Vec<Recorded> = stream::iter(bodies)
+        .map(|body| client.post("/events", body, None))
+        .buffer_unordered(BATCHES_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(Recorded {
+        stored: answers.iter().map(|answer| answer.stored).sum(),
+        duplicates: answers.iter().map(|answer| answer.duplicates).sum(),
+    })
+}
+
 /// The options that make the same simulation.
 fn settings(args: &SimulateArgs) -> String {
+    let live = if args.live { " --live" } else { "" };
     format!(
-        " --users {} --rate {} --lift {}",
+        " --users {} --rate {} --lift {}{live}",
         args.users, args.rate, args.lift
     )
 }

@@ -1,21 +1,46 @@
-//! The analysis as the API answers it, as far as the table shows it. Fields that a newer server adds are no
-//! fault.
+//! The API's answers, as far as they are printed. Fields that a newer server adds are no fault.
+
+mod comparison;
+mod health;
+mod watched;
+
+pub(super) use comparison::{Comparison, Interval, Part, Segment, Series};
+pub(super) use health::{Fates, Freshness, Health, SampleRatio, VariantUsers};
+pub(super) use watched::{Alarm, Watched};
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
+/// All of it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer {
+pub(super) struct Analysis {
     pub(super) experiment: About,
     pub(super) as_of: String,
     #[serde(default)]
     pub(super) from: Option<String>,
     #[serde(default)]
     pub(super) to: Option<String>,
-    pub(super) headline: String,
-    pub(super) variants: Vec<Variant>,
+    #[serde(default)]
+    pub(super) segment: Option<BTreeMap<String, String>>,
+    pub(super) decision: Decision,
+    pub(super) freshness: Freshness,
+    pub(super) variants: Vec<VariantUsers>,
     pub(super) health: Health,
     pub(super) metrics: Vec<Metric>,
+    #[serde(default)]
+    pub(super) ledger: BTreeMap<String, Fates>,
     pub(super) method: Method,
+    pub(super) digest: String,
+}
+
+/// What to do.
+#[derive(Debug, Deserialize)]
+pub(super) struct Summary {
+    pub(super) experiment: About,
+    pub(super) as_of: String,
+    pub(super) users: u64,
+    #[serde(flatten)]
+    pub(super) decision: Decision,
 }
 
 #[derive(Debug, Deserialize)]
@@ -30,25 +55,43 @@ pub(super) struct About {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Variant {
-    pub(super) users: u64,
-    #[serde(default)]
-    pub(super) robots: u64,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Health {
-    pub(super) sample_ratio: SampleRatio,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct SampleRatio {
+pub(super) struct Decision {
     pub(super) verdict: String,
-    pub(super) observed: Vec<u64>,
-    pub(super) expected: Vec<f64>,
+    pub(super) headline: String,
     #[serde(default)]
-    pub(super) p_value: Option<f64>,
-    pub(super) threshold: f64,
+    pub(super) notes: Vec<String>,
+    #[serde(default)]
+    pub(super) variant: Option<String>,
+    #[serde(default)]
+    pub(super) variants: Vec<VariantDecision>,
+    #[serde(default)]
+    pub(super) days_left: Option<u64>,
+    #[serde(default)]
+    pub(super) impact: Option<Impact>,
+}
+
+impl Decision {
+    /// Whether the numbers mean what they seem to.
+    pub(super) fn trusted(&self) -> bool {
+        self.verdict != "do_not_trust"
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct VariantDecision {
+    pub(super) variant: String,
+    pub(super) verdict: String,
+    pub(super) sentence: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Impact {
+    pub(super) metric: String,
+    pub(super) unit: String,
+    #[serde(default)]
+    pub(super) users_per_month: Option<f64>,
+    #[serde(default)]
+    pub(super) per_month: Option<Interval>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,10 +101,28 @@ pub(super) struct Metric {
     pub(super) name: Option<String>,
     pub(super) kind: String,
     pub(super) event_type: String,
+    #[serde(default)]
+    pub(super) measure: Option<String>,
+    #[serde(default)]
+    pub(super) denominator: Option<Denominator>,
+    #[serde(default)]
+    pub(super) quantile: Option<f64>,
     pub(super) role: String,
     pub(super) direction: String,
+    #[serde(default)]
+    pub(super) margin: Option<f64>,
     pub(super) variants: Vec<Value>,
     pub(super) comparisons: Vec<Comparison>,
+    #[serde(default)]
+    pub(super) segments: Vec<Segment>,
+    #[serde(default)]
+    pub(super) series: Option<Series>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Denominator {
+    pub(super) event_type: String,
+    pub(super) measure: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,39 +135,16 @@ pub(super) struct Value {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Comparison {
-    pub(super) variant: String,
-    #[serde(default)]
-    pub(super) absolute: Option<Absolute>,
-    #[serde(default)]
-    pub(super) relative: Option<Interval>,
-    #[serde(default)]
-    pub(super) undefined: Vec<Reason>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Absolute {
-    #[serde(flatten)]
-    pub(super) interval: Interval,
-    pub(super) p_value: f64,
-    pub(super) log10_p_value: f64,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct Interval {
-    pub(super) estimate: f64,
-    pub(super) ci_lower: f64,
-    pub(super) ci_upper: f64,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Reason {
-    pub(super) message: String,
-}
-
-#[derive(Debug, Deserialize)]
 pub(super) struct Method {
+    pub(super) decider: String,
     pub(super) alpha: f64,
+    pub(super) correction: String,
+    #[serde(default)]
+    pub(super) cuped: bool,
+    #[serde(default)]
+    pub(super) planned_users: Option<u64>,
+    #[serde(default)]
+    pub(super) planned_end: Option<String>,
     pub(super) conversion: String,
     pub(super) mean: String,
     pub(super) relative: String,

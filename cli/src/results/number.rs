@@ -1,7 +1,7 @@
 //! Numbers as a person reads them: as many digits as mean something.
 
 use super::answer::Interval;
-use crate::output::grouped;
+use crate::output::{counted, grouped};
 
 /// A share of one in percent.
 pub(super) fn percent(share: f64) -> String {
@@ -41,7 +41,16 @@ pub(super) fn signed(interval: Interval, scale: f64, unit: &str) -> (String, Str
         half if half >= 0.01 => 3,
         _ => 5,
     };
-    let number = |number: f64| format!("{:+.decimals$}{unit}", number * scale);
+    let number = |number: f64| {
+        let text = format!("{:.decimals$}", (number * scale).abs());
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
+        // What is rounded to nothing has no sign of its own.
+        let nothing = text.chars().all(|c| matches!(c, '0' | '.'));
+        let sign = if number < 0.0 && !nothing { "-" } else { "+" };
+        // Too large for a whole number is too large to be read, too.
+        let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+        format!("{sign}{whole}.{fraction}{unit}")
+    };
     let between = format!(
         "{} to {}",
         number(interval.ci_lower),
@@ -58,6 +67,49 @@ pub(super) fn p_value(p: f64, log10: f64) -> String {
         format!("{p:.1e}")
     } else {
         format!("1e{}", log10.floor())
+    }
+}
+
+/// A p-value that comes without its logarithm.
+pub(super) fn bare_p_value(p: f64) -> String {
+    p_value(p, p.max(f64::MIN_POSITIVE).log10())
+}
+
+/// A chance in percent: never certain, however near.
+pub(super) fn chance(share: f64) -> String {
+    match share {
+        share if share > 0.9999 => "> 99.99 %".to_owned(),
+        share if share < 0.0001 => "< 0.01 %".to_owned(),
+        share => format!("{:.2} %", share * 100.0),
+    }
+}
+
+/// A share of one in percent without decimals that say nothing: `80 %`, `99.9 %`, `+2.5 %` if it is signed.
+pub(super) fn brief(share: f64, sign: bool) -> String {
+    let text = format!("{:.3}", share * 100.0);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    let plus = if sign && share > 0.0 { "+" } else { "" };
+    format!("{plus}{text} %")
+}
+
+/// A whole number with its sign and its thousands apart.
+pub(super) fn signed_whole(number: f64) -> String {
+    if number.abs() >= 1e15 {
+        return format!("{number:+.3e}");
+    }
+    let text = format!("{:.0}", number.abs());
+    let sign = if number < 0.0 { "-" } else { "+" };
+    format!("{sign}{}", grouped(text.parse().unwrap_or_default()))
+}
+
+/// A duration as somebody would say it: `3 minutes`, `2 days`.
+pub(super) fn ago(seconds: i64) -> String {
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    match seconds {
+        0..60 => counted(seconds, "second"),
+        60..7_200 => counted(seconds / 60, "minute"),
+        7_200..172_800 => counted(seconds / 3_600, "hour"),
+        _ => counted(seconds / 86_400, "day"),
     }
 }
 
@@ -85,6 +137,14 @@ mod tests {
         assert_eq!(p_value(0.0744, -1.1), "0.0744");
         assert_eq!(p_value(2.4e-5, -4.6), "2.4e-5");
         assert_eq!(p_value(0.0, -400.5), "1e-401");
+        assert_eq!(chance(0.999999), "> 99.99 %");
+        assert_eq!(chance(0.9731), "97.31 %");
+        assert_eq!(brief(0.05, true), "+5 %");
+        assert_eq!(brief(0.999, false), "99.9 %");
+        assert_eq!(signed_whole(-12_345.6), "-12,346");
+        assert_eq!(ago(59), "59 seconds");
+        assert_eq!(ago(7_199), "119 minutes");
+        assert_eq!(ago(172_800), "2 days");
         let interval = Interval {
             estimate: -0.0131,
             ci_lower: -0.0274,

@@ -4,6 +4,7 @@
 
 mod example;
 mod import;
+mod questions;
 mod replay;
 mod results;
 mod retries;

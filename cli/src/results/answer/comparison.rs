@@ -1,0 +1,146 @@
+//! One variant against the baseline, by all users, by parts of them and by day.
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Comparison {
+    pub(crate) variant: String,
+    pub(crate) finding: String,
+    #[serde(default)]
+    pub(crate) decisive: Option<Decisive>,
+    #[serde(default)]
+    pub(crate) absolute: Option<Tested>,
+    #[serde(default)]
+    pub(crate) bayesian: Option<Bayesian>,
+    #[serde(default)]
+    pub(crate) adjusted: Option<Adjusted>,
+    #[serde(default)]
+    pub(crate) capped: Option<Capped>,
+    #[serde(default)]
+    pub(crate) non_inferiority: Option<Margin>,
+    #[serde(default)]
+    pub(crate) outlook: Option<Outlook>,
+    #[serde(default)]
+    pub(crate) undefined: Vec<Missing>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Interval {
+    pub(crate) estimate: f64,
+    pub(crate) ci_lower: f64,
+    pub(crate) ci_upper: f64,
+}
+
+/// What the deciding method says.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Decisive {
+    #[serde(default)]
+    pub(crate) absolute: Option<Interval>,
+    #[serde(default)]
+    pub(crate) relative: Option<Interval>,
+    pub(crate) p_value: f64,
+    pub(crate) log10_p_value: f64,
+    pub(crate) adjusted_p_value: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tested {
+    #[serde(flatten)]
+    pub(crate) interval: Interval,
+    pub(crate) p_value: f64,
+    pub(crate) log10_p_value: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Bayesian {
+    pub(crate) chance_to_win: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Adjusted {
+    pub(crate) variance_reduction: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Capped {
+    pub(crate) cap: f64,
+    pub(crate) absolute: Tested,
+    #[serde(default)]
+    pub(crate) relative: Option<Interval>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Margin {
+    pub(crate) margin: f64,
+    pub(crate) worst: f64,
+    pub(crate) shown: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Outlook {
+    pub(crate) minimum_lift: f64,
+    pub(crate) power: f64,
+    pub(crate) power_wanted: f64,
+    #[serde(default)]
+    pub(crate) users_missing: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Missing {
+    pub(crate) what: String,
+    pub(crate) message: String,
+}
+
+/// One breakdown of one comparison.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Segment {
+    pub(crate) by: String,
+    pub(crate) variant: String,
+    #[serde(default)]
+    pub(crate) heterogeneity: Option<Heterogeneity>,
+    #[serde(default)]
+    pub(crate) different: Vec<String>,
+    pub(crate) values: Vec<Part>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Heterogeneity {
+    pub(crate) p_value: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) value: String,
+    pub(crate) users: [u64; 2],
+    #[serde(default)]
+    pub(crate) means: Option<[f64; 2]>,
+    #[serde(default)]
+    pub(crate) relative: Option<Interval>,
+    #[serde(default)]
+    pub(crate) adjusted_p_value: Option<f64>,
+    #[serde(default)]
+    pub(crate) different_p_value: Option<f64>,
+}
+
+/// Columns with a place for each day.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Series {
+    pub(crate) days: Vec<String>,
+    pub(crate) variants: Vec<VariantSeries>,
+    pub(crate) comparisons: Vec<ComparisonSeries>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct VariantSeries {
+    pub(crate) key: String,
+    pub(crate) users: Vec<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ComparisonSeries {
+    pub(crate) variant: String,
+    pub(crate) lift: Vec<Option<f64>>,
+    pub(crate) ci_lower: Vec<Option<f64>>,
+    pub(crate) ci_upper: Vec<Option<f64>>,
+    pub(crate) p_value: Vec<Option<f64>>,
+}

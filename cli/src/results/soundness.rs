@@ -1,0 +1,169 @@
+//! Whether the numbers can be trusted, how new they are, and how they came about.
+
+use super::answer::{Analysis, Fates, Freshness, Health, SampleRatio, VariantUsers};
+use super::number::{ago, bare_p_value, brief, minute};
+use super::paper::{Ink, Paper, short};
+use crate::output::{counted, grouped};
+use std::collections::BTreeMap;
+
+/// All labels are as wide as the widest, so that what they label stands in a column.
+fn label(text: &str) -> String {
+    format!("  {text:<9}  ")
+}
+
+/// The checks on the data.
+pub(super) fn checks(paper: &mut Paper, health: &Health, variants: &[VariantUsers]) {
+    paper.line(Ink::Strong, "Soundness");
+    split(paper, &health.sample_ratio);
+    for key in &health.variants_without_users {
+        let text = format!("Nobody is in `{key}`, which should have a part of the users.");
+        paper.prose(Ink::Warning, &label("empty"), &text);
+    }
+    if health.shares_changed {
+        let text = "The shares of the variants changed while users were assigned: sums over all of them compare different kinds of users.";
+        paper.prose(Ink::Warning, &label("shares"), text);
+    }
+    for bias in &health.bias_before {
+        let text = format!(
+            "The users of `{}` differed on {} before the experiment began (p = {}).",
+            bias.variant,
+            bias.metric,
+            bare_p_value(bias.p_value)
+        );
+        paper.prose(Ink::Warning, &label("bias"), &text);
+    }
+    let robots: Vec<String> = variants
+        .iter()
+        .filter(|variant| variant.robots > 0)
+        .map(|variant| format!("{} in {}", grouped(variant.robots), short(&variant.key)))
+        .collect();
+    if !robots.is_empty() {
+        let text = format!(
+            "{} left out, for the number of their events.",
+            robots.join(", ")
+        );
+        paper.prose(Ink::Warning, &label("robots"), &text);
+    }
+}
+
+fn split(paper: &mut Paper, check: &SampleRatio) {
+    let seen: Vec<String> = check.observed.iter().map(|users| grouped(*users)).collect();
+    let seen = seen.join(" : ");
+    let expected: Vec<String> = check
+        .expected
+        .iter()
+        .map(|users| format!("{users:.1}"))
+        .collect();
+    let expected = expected.join(" : ");
+    let once = check.p_value.map(|p| {
+        format!(
+            "p = {} for one look, alarm below {}",
+            bare_p_value(p),
+            check.threshold
+        )
+    });
+    let watched = check.watched.as_ref().map(|watched| {
+        format!(
+            "p = {} for any number of looks, alarm below {}",
+            bare_p_value(watched.p_value),
+            watched.threshold
+        )
+    });
+    let tests: Vec<String> = once.into_iter().chain(watched).collect();
+    let tests = tests.join("; ");
+    let (ink, text) = match check.verdict.as_str() {
+        "ok" => (Ink::Plain, format!("{seen} users, as expected ({tests}).")),
+        "mismatch" => (
+            Ink::Warning,
+            format!(
+                "{seen} users where {expected} were expected ({tests}). Something loses or adds users on one side; \
+                 find it before reading anything into the numbers."
+            ),
+        ),
+        _ => (Ink::Plain, format!("{seen} users, too few to tell.")),
+    };
+    paper.prose(ink, &label("split"), &text);
+}
+
+/// How new the numbers are.
+pub(super) fn freshness(paper: &mut Paper, freshness: &Freshness, as_of: &str) {
+    let assigned = match (
+        &freshness.first_assignment_at,
+        &freshness.last_assignment_at,
+    ) {
+        (Some(first), Some(last)) => {
+            format!("users assigned {} to {}", minute(first), minute(last))
+        }
+        _ => format!("nobody was assigned by {}", minute(as_of)),
+    };
+    let event = match (&freshness.last_event_at, freshness.lag_seconds) {
+        (Some(last), Some(lag)) => format!(
+            "last event {}, last received {} before this look",
+            minute(last),
+            ago(lag)
+        ),
+        (Some(last), None) => format!("last event {}", minute(last)),
+        _ => "no event yet".to_owned(),
+    };
+    paper.prose(
+        Ink::Plain,
+        &label("freshness"),
+        &format!("{assigned}; {event}."),
+    );
+}
+
+/// Where the stored events went.
+pub(super) fn ledger(paper: &mut Paper, ledger: &BTreeMap<String, Fates>) {
+    let mut title = "events";
+    for (event_type, fates) in ledger {
+        let others = [
+            (fates.after_end, "after the end"),
+            (fates.outside_window, "outside the time asked for"),
+            (fates.robots, "of robots"),
+            (fates.other_users, "of users not asked for"),
+        ];
+        let others: Vec<String> = others
+            .iter()
+            .filter(|(events, _)| *events > 0)
+            .map(|(events, why)| format!(", {} {why}", grouped(*events)))
+            .collect();
+        let text = format!(
+            "{} `{event_type}` counted{}.",
+            grouped(fates.counted),
+            others.concat()
+        );
+        paper.prose(Ink::Plain, &label(title), &text);
+        title = "";
+    }
+}
+
+/// How it was computed.
+pub(super) fn method(paper: &mut Paper, answer: &Analysis) {
+    let method = &answer.method;
+    let mut parts = vec![
+        format!("{} decides", method.decider),
+        format!("level {}", brief(1.0 - method.alpha, false)),
+        format!("correction {}", method.correction),
+    ];
+    if method.cuped {
+        parts.push("adjusted by the past".to_owned());
+    }
+    if let Some(users) = method.planned_users {
+        parts.push(format!("planned for {}", counted(users, "user")));
+    }
+    if let Some(end) = &method.planned_end {
+        parts.push(format!("planned to end {}", minute(end)));
+    }
+    // Only the fixed method is the one of these tests; the others use their standard error.
+    if method.decider == "fixed" {
+        parts.push(format!("conversions by {}", method.conversion));
+        parts.push(format!("all else by {}", method.mean));
+        parts.push(format!("lift by {}", method.relative));
+    }
+    let digest: String = answer.digest.chars().take("sha256:".len() + 12).collect();
+    paper.prose(
+        Ink::Faint,
+        &label("method"),
+        &format!("{}; {digest}.", parts.join(", ")),
+    );
+}
