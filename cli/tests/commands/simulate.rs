@@ -49,7 +49,7 @@ async fn every_part_of_the_report_has_something_to_say() {
     ];
     let shown = world.done(&simulate).await;
     for part in [
-        "SHIP\nShip `treatment`: better on Purchase rate",
+        "SHIP\nShip `treatment`: better on “Purchase rate”",
         "With `treatment` for everybody: +",
         "as planned, is found with a chance of",
         "treatment: harm of 15 % or more is ruled out",

@@ -109,6 +109,37 @@ fn the_answers_that_readme_and_guide_show_fit_it() {
     assert!(shown >= 14, "only {shown} answers");
 }
 
+#[test]
+fn the_results_of_real_data_that_are_shown_fit_it_and_the_page_quotes_them() {
+    let document = Document::load();
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let read = |file: &str| -> Value {
+        let text = std::fs::read_to_string(docs.join(file)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    for data in ["cookie-cats", "homepage"] {
+        for view in ["summary", "monitoring", "analysis"] {
+            let answer = read(&format!("results/{data}-{view}.json"));
+            let schema = json!({ "$ref": format!("#/components/schemas/{}", kind(&answer)) });
+            let wrong = document.faults(&schema, &answer);
+            assert!(wrong.is_empty(), "{data} {view}: {wrong:#?}");
+        }
+    }
+    let page = std::fs::read_to_string(docs.join("results.md")).unwrap();
+    let blocks = page.split("<!-- ").skip(1);
+    let mut quoted = 0;
+    for block in blocks {
+        let (source, rest) = block.split_once(" -->\n```json\n").unwrap();
+        let (text, _) = rest.split_once("```").unwrap();
+        let (file, pointer) = source.split_once(' ').unwrap_or((source, ""));
+        let whole = read(file);
+        let shown: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(Some(&shown), whole.pointer(pointer), "{source}");
+        quoted += 1;
+    }
+    assert_eq!(quoted, 6);
+}
+
 /// The schema of an answer, by a field that only it has.
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
