@@ -274,3 +274,36 @@ async fn of_several_variants_the_best_of_those_that_win_is_shipped() {
         [("green", "ship"), ("blue", "ship"), ("red", "keep_running")]
     );
 }
+
+#[tokio::test]
+async fn a_month_of_the_effect_and_the_days_that_are_left_follow_from_the_traffic_so_far() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let plan = json!({"minimum_lift": 0.1, "users": 20_000});
+    let fields = json!({"metrics": metrics(), "plan": plan, "traffic_percent": 50});
+    admin.experiment("e", fields).await;
+    let mut people = Vec::new();
+    for days_ago in 1..=10 {
+        people.extend(crowd("control", 40, 12, days_ago));
+        people.extend(crowd("green", 40, 14, days_ago));
+    }
+    bring(&admin, "e", &people).await;
+    let report = admin.results("e", "series=none").await;
+    let decision = &report["decision"];
+    assert_eq!(decision["reason"], "undecided", "{decision}");
+    let number = |pointer: &str| report.pointer(pointer).unwrap().as_f64().unwrap();
+    // Eighty a day are half of the traffic.
+    let users = number("/decision/impact/users_per_month");
+    assert!((users - 160.0 * 30.4375).abs() < 1e-9, "{users}");
+    for end in ["estimate", "ci_lower", "ci_upper"] {
+        let month = number(&format!("/decision/impact/per_month/{end}"));
+        let user = number(&format!("/metrics/0/comparisons/0/decisive/absolute/{end}"));
+        assert!((month - user * users).abs() < 1e-9, "{end}");
+    }
+    let missing = number("/metrics/0/comparisons/0/outlook/users_missing");
+    let days = decision["days_left"].as_f64().unwrap();
+    assert!(
+        missing > 0.0 && (days - (missing / 80.0).ceil()).abs() < 0.5,
+        "{missing} {days}"
+    );
+}
