@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
+pub(crate) use shared::domain::prose::grouped;
+
 /// Prints a line of what was asked for. Who reads it may have gone already (`assay results | head`), which is
 /// no reason to fail.
 pub(crate) fn print(text: impl Display) {
@@ -23,19 +25,6 @@ pub(crate) fn note(text: impl Display) {
 pub(crate) fn colours() -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     std::io::stdout().is_terminal() && !unwanted
-}
-
-/// A whole number with its thousands apart: `90,189`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// `1 row`, `2 rows`.

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod limits;
 pub mod metric;
 pub mod plan;
+pub mod prose;
 pub mod report;
 pub mod sums;
 pub mod tally;

@@ -1,6 +1,7 @@
 //! The answer in words.
 
 use super::{Baseline, PlannedKind, Question, Size};
+use crate::domain::prose::grouped;
 
 /// What it takes, for a person.
 pub(super) fn of(question: &Question, fixed: &Size, sequential: &Size) -> String {
@@ -102,17 +103,4 @@ fn rounded(number: f64) -> String {
     digits
         .parse()
         .map_or(digits, |number: f64| number.to_string())
-}
-
-/// 165801 as 165,801.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

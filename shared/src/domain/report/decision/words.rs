@@ -4,6 +4,7 @@ use super::deciding;
 use super::rules::{Reason, Ruling, Verdict};
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::MetricRole;
+use crate::domain::prose::grouped;
 use crate::domain::report::Report;
 use crate::domain::report::comparison::{Comparison, Finding};
 use crate::domain::report::health::SampleRatio;
@@ -34,19 +35,6 @@ pub(in crate::domain::report) fn range(lift: &Bounds, level_percent: f64) -> Str
         percent(lift.ci_lower),
         percent(lift.ci_upper)
     )
-}
-
-/// A whole number with separators.
-pub(in crate::domain::report) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn comparison<'r>(metric: &'r MetricReport, variant: &VariantKey) -> Option<&'r Comparison> {
@@ -157,16 +145,16 @@ fn baseline(report: &Report, variant: &VariantKey) -> String {
 }
 
 fn split(check: &SampleRatio) -> String {
-    let seen: Vec<String> = check.observed.iter().map(|users| count(*users)).collect();
+    let seen: Vec<String> = check.observed.iter().map(|users| grouped(*users)).collect();
     let expected: Vec<String> = check
         .expected
         .iter()
-        .map(|users| count(whole(*users)))
+        .map(|users| grouped(whole(*users)))
         .collect();
     let chance = match check.p_value {
         Some(p) if p >= 1e-9 => format!(
             ", which chance does in one of {} experiments",
-            count(whole(1.0 / p))
+            grouped(whole(1.0 / p))
         ),
         Some(_) => ", which chance does not do".to_owned(),
         None => String::new(),
@@ -227,7 +215,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     {
         notes.push(format!(
             "The split ({}) is a little uneven (p = {p:.4}), which chance explains; the alarm is at {}.",
-            check.observed.iter().map(|users| count(*users)).collect::<Vec<_>>().join(" and "),
+            check.observed.iter().map(|users| grouped(*users)).collect::<Vec<_>>().join(" and "),
             check.threshold
         ));
     }
@@ -263,7 +251,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     if robots > 0 {
         notes.push(format!(
             "{} users have more events than a person makes and are left out.",
-            count(robots)
+            grouped(robots)
         ));
     }
     notes
