@@ -107,5 +107,5 @@ pub use split::{
 };
 pub use stratification::{Stratified, Stratum, post_stratify, usable_strata};
 pub use trend::{FADING_LEVEL, Trend, trend};
-pub use undefined::Undefined;
+pub use undefined::{Missing, Undefined};
 pub use winsor::{BucketMoments, Threshold};

@@ -10,7 +10,6 @@ use super::decimal::Decimal;
 use super::experiment::Experiment;
 use super::ids::{EventType, SegmentKey, SegmentValue, UserId, VariantKey};
 use super::limits;
-use super::metric::Metric;
 use super::tally::{Cell, Fates, Segment, Tally, VariantTally, add_counts, day_of, hour_of, span};
 use super::time::Timestamp;
 use std::collections::HashMap;
@@ -204,13 +203,7 @@ impl<'e> Fold<'e> {
             places,
             mut tally,
         } = self;
-        let metrics = if experiment.metrics.is_empty() {
-            let seen = tally.ledger.iter().filter(|(_, fates)| fates.counted > 0);
-            seen.flat_map(|(seen, _)| Metric::of_seen_type(seen))
-                .collect()
-        } else {
-            experiment.metrics.clone()
-        };
+        let metrics = tally.metrics(experiment);
         let metrics: Vec<user::Measured<'_>> = metrics
             .iter()
             .map(|metric| user::Measured::new(metric, &places, lens.past))

@@ -8,7 +8,7 @@ mod baseline;
 mod calculation;
 mod sentence;
 
-pub use answer::{Answer, Detectable, Missing, PowerAt, Settings, Size, VariantSize};
+pub use answer::{Answer, Detectable, PowerAt, Settings, Size, VariantSize};
 pub use baseline::{Baseline, PlannedKind, PlannedMetric, Source};
 
 use super::allocation::Variants;

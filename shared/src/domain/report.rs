@@ -19,7 +19,7 @@ mod series;
 mod summary;
 
 pub use arm::{DenominatorSums, VariantValue};
-pub use comparison::{Comparison, Decisive, Finding, Missing};
+pub use comparison::{Comparison, Decisive, Finding};
 pub use csv::to_csv;
 pub use decision::{
     Decision, Facts, Impact, PrimaryState, Readiness, Reason, Ruling, Unsaid, VariantDecision,
@@ -29,7 +29,7 @@ pub use extras::{Adjusted, Before, Capped, Margin, Outlook};
 pub use fixed::{Difference, RelativeDifference};
 pub use health::{Bias, Health, SampleRatio, SampleRatioVerdict, WatchedSplit};
 pub use methods::{Bayesian, Bounds, HybridView, Sequential};
-pub use metrics::{MetricReport, metrics_of};
+pub use metrics::MetricReport;
 pub use monitoring::Monitoring;
 pub use question::{
     Breakdown, Correction, DEFAULT_ALPHA, Decider, Question, Settings, UNPLANNED_USERS,

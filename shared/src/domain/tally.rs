@@ -2,7 +2,9 @@
 //!
 //! Adding tallies of different users gives the tally of all of them, in any order, exactly.
 
+use super::experiment::Experiment;
 use super::ids::{EventType, MetricKey};
+use super::metric::Metric;
 use super::sums::{MetricSums, Overflow};
 use super::time::Timestamp;
 use std::collections::BTreeMap;
@@ -176,6 +178,16 @@ pub(super) fn span(
 }
 
 impl Tally {
+    /// The declared metrics, or those of every event type of which something counted.
+    pub fn metrics(&self, experiment: &Experiment) -> Vec<Metric> {
+        if !experiment.metrics.is_empty() {
+            return experiment.metrics.clone();
+        }
+        let seen = self.ledger.iter().filter(|(_, fates)| fates.counted > 0);
+        seen.flat_map(|(seen, _)| Metric::of_seen_type(seen))
+            .collect()
+    }
+
     /// The tally of the users of both.
     ///
     /// # Errors

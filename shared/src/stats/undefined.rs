@@ -167,6 +167,16 @@ impl Serialize for Undefined {
     }
 }
 
+/// What is missing from an answer, and why.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Missing {
+    /// Which part.
+    pub what: &'static str,
+    /// Why.
+    #[serde(flatten)]
+    pub why: Undefined,
+}
+
 /// A finite number, or [`Undefined::Overflow`]: the last gate before a number is shown.
 pub(crate) fn finite(x: f64) -> Result<f64, Undefined> {
     if x.is_finite() {

@@ -4,7 +4,7 @@ use super::calculation::Looks;
 use super::{Plan, PlannedMetric, Question, Source, sentence};
 use crate::domain::allocation::Variant;
 use crate::domain::ids::VariantKey;
-use crate::stats::Undefined;
+use crate::stats::{Missing, Undefined};
 use serde::Serialize;
 
 /// What an experiment takes to find what it is asked for.
@@ -87,16 +87,6 @@ pub struct Detectable {
     /// Why something is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undefined: Vec<Missing>,
-}
-
-/// What is missing, and why.
-#[derive(Debug, Clone, Serialize)]
-pub struct Missing {
-    /// The field.
-    pub what: &'static str,
-    /// Why.
-    #[serde(flatten)]
-    pub why: Undefined,
 }
 
 /// What the numbers rest on.

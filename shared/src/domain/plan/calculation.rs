@@ -1,13 +1,13 @@
 //! Users, days, power and detectable lifts, for one look and for results that are watched.
 
 use super::Question;
-use super::answer::{Detectable, Missing, PowerAt, Size, VariantSize};
+use super::answer::{Detectable, PowerAt, Size, VariantSize};
 use super::baseline::{Baseline, Expected};
 use crate::domain::limits;
 use crate::stats::distributions::normal_upper_tail;
 use crate::stats::{
     self, Alpha, Alternative, Capacity, ConfidenceSequence, Goal, MIN_CONVERSIONS_PER_ARM,
-    MIN_UNITS_PER_ARM, Undefined,
+    MIN_UNITS_PER_ARM, Missing, Undefined,
 };
 
 /// Shares of the smallest lift worth finding for which the power is told.

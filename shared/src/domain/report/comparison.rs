@@ -8,7 +8,7 @@ use super::question::{Decider, Settings};
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::{Direction, Metric};
 use crate::domain::plan::Plan;
-use crate::stats::{Alternative, Undefined};
+use crate::stats::{Alternative, Missing, Undefined};
 use serde::Serialize;
 
 /// A variant compared with the baseline, treatment minus control.
@@ -53,16 +53,6 @@ pub struct Comparison {
     /// Why something is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undefined: Vec<Missing>,
-}
-
-/// What is missing from a comparison, and why.
-#[derive(Debug, Clone, Serialize)]
-pub struct Missing {
-    /// Which part.
-    pub what: &'static str,
-    /// Why.
-    #[serde(flatten)]
-    pub why: Undefined,
 }
 
 /// What the deciding method says about a comparison.

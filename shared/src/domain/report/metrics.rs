@@ -3,17 +3,15 @@
 use super::arm::{Arm, VariantValue};
 use super::comparison::{Case, Comparison};
 use super::extras::Cut;
-use super::question::{Breakdown, Correction, Question, Settings};
-use super::segments::{self, SegmentReport};
+use super::question::{Correction, Question, Settings};
+use super::segments::{self, Parts, SegmentReport};
 use super::series::{self, Series, TrendReport};
 use crate::domain::experiment::Experiment;
-use crate::domain::ids::EventType;
 use crate::domain::metric::{Metric, MetricRole};
 use crate::domain::sums::Overflow;
 use crate::domain::tally::{Cell, Tally};
 use crate::stats::{PValue, benjamini_hochberg, holm};
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// One metric: the value of each variant, and each variant against the baseline.
 #[derive(Debug, Clone, Serialize)]
@@ -67,14 +65,19 @@ impl<'t> Material<'t> {
         })
     }
 
-    pub(super) fn arms(&self, metric: &Metric, cells: &[Cell]) -> Vec<Arm<'t>> {
+    /// A metric's arms; `cell` has the users of a variant, by its place, that are looked at.
+    pub(super) fn arms<'c>(
+        &self,
+        metric: &Metric,
+        cell: impl Fn(usize) -> Option<&'c Cell>,
+    ) -> Vec<Arm<'t>> {
         let percents = self.experiment.variants.percents();
         let total: f64 = percents.iter().sum();
         let variants = self.experiment.variants.as_slice().iter().zip(percents);
         variants
             .enumerate()
             .map(|(index, (variant, percent))| {
-                let cell = cells.get(index);
+                let cell = cell(index);
                 Arm::new(
                     metric,
                     &variant.key,
@@ -94,29 +97,20 @@ impl<'t> Material<'t> {
     }
 }
 
-/// The declared metrics, or those of every event type that was seen.
-pub fn metrics_of(experiment: &Experiment, tally: &Tally) -> Vec<Metric> {
-    if !experiment.metrics.is_empty() {
-        return experiment.metrics.clone();
-    }
-    let seen = tally.ledger.iter().filter(|(_, fates)| fates.counted > 0);
-    let types: BTreeSet<&EventType> = seen.map(|(event_type, _)| event_type).collect();
-    types.into_iter().flat_map(Metric::of_seen_type).collect()
-}
-
 pub(super) fn reports(
     material: &Material<'_>,
     question: &Question,
 ) -> Result<Vec<MetricReport>, Overflow> {
-    let metrics = metrics_of(material.experiment, material.tally);
+    let metrics = material.tally.metrics(material.experiment);
     let asked =
         |metric: &Metric| question.metrics.is_empty() || question.metrics.contains(&metric.key);
     let metrics: Vec<Metric> = metrics.into_iter().filter(asked).collect();
     let planned = planned_metric(material.experiment, &metrics);
+    let parts = segments::parts(material.tally, &question.breakdown)?;
     let reports: Result<Vec<_>, _> = metrics
         .into_iter()
         .enumerate()
-        .map(|(index, metric)| report(material, question, metric, planned == Some(index)))
+        .map(|(index, metric)| report(material, question, metric, &parts, planned == Some(index)))
         .collect();
     let mut reports = reports?;
     correct(&mut reports, material.settings);
@@ -138,9 +132,10 @@ fn report(
     material: &Material<'_>,
     question: &Question,
     metric: Metric,
+    parts: &Parts,
     planned: bool,
 ) -> Result<MetricReport, Overflow> {
-    let arms = material.arms(&metric, &material.now);
+    let arms = material.arms(&metric, |index| material.now.get(index));
     let cut = metric.cap_quantile.map(|share| Cut::new(share, &arms));
     let case = Case {
         metric: &metric,
@@ -153,15 +148,10 @@ fn report(
         .others()
         .filter_map(|variant| case.compare(material.baseline, variant))
         .collect();
-    let segments = if question.breakdown == Breakdown::None {
-        Vec::new()
-    } else {
-        segments::reports(material, &metric, &question.breakdown)?
-    };
     Ok(MetricReport {
         variants: VariantValue::all(&metric, &arms),
         comparisons,
-        segments,
+        segments: segments::reports(material, &metric, parts),
         trends: series::trends(material, &metric, question.as_of),
         series: if question.series {
             Some(series::series(material, &metric)?)

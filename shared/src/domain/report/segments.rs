@@ -8,7 +8,7 @@ use super::question::Breakdown;
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::Metric;
 use crate::domain::sums::Overflow;
-use crate::domain::tally::{Cell, Segment};
+use crate::domain::tally::{Cell, Segment, Tally, VariantTally};
 use crate::stats::{
     Alternative, Effect, Moments, PValue, Undefined, heterogeneity, holm, post_stratify,
     usable_strata,
@@ -83,31 +83,31 @@ pub struct SegmentComparison {
     pub undefined: Option<Undefined>,
 }
 
-/// The cells of the variants for each value of each breakdown.
-type Parts = BTreeMap<String, BTreeMap<String, Vec<Cell>>>;
+/// For each breakdown its values, the largest first, with the cells of the variants.
+pub(super) type Parts = Vec<(String, Vec<(String, Vec<Cell>)>)>;
 
 pub(super) fn reports(
     material: &Material<'_>,
     metric: &Metric,
-    breakdown: &Breakdown,
-) -> Result<Vec<SegmentReport>, Overflow> {
+    parts: &Parts,
+) -> Vec<SegmentReport> {
     let mut reports = Vec::new();
-    for (by, values) in parts(material, breakdown) {
-        let values = largest(values)?;
+    for (by, values) in parts {
         for variant in material.others() {
-            reports.extend(report(material, metric, &by, &values, variant));
+            reports.extend(report(material, metric, by, values, variant));
         }
     }
-    Ok(reports)
+    reports
 }
 
-fn parts(material: &Material<'_>, breakdown: &Breakdown) -> Parts {
-    let variants = &material.tally.variants;
+/// The parts of the users that are asked for. They are the same for every metric.
+pub(super) fn parts(tally: &Tally, breakdown: &Breakdown) -> Result<Parts, Overflow> {
+    let variants = &tally.variants;
     let known: BTreeSet<&Segment> = variants
         .iter()
         .flat_map(|variant| variant.segments.keys())
         .collect();
-    let mut parts = Parts::new();
+    let mut parts = BTreeMap::<String, BTreeMap<String, Vec<Cell>>>::new();
     for segment in known {
         let wanted = match breakdown {
             Breakdown::All => true,
@@ -115,15 +115,15 @@ fn parts(material: &Material<'_>, breakdown: &Breakdown) -> Parts {
             Breakdown::By(by) => *by == segment.by,
         };
         if wanted {
-            let cell = |variant: &crate::domain::tally::VariantTally| {
-                variant.segments.get(segment).cloned().unwrap_or_default()
-            };
+            let cell =
+                |variant: &VariantTally| variant.segments.get(segment).cloned().unwrap_or_default();
             let cells = variants.iter().map(cell).collect();
             let values = parts.entry(segment.by.clone()).or_default();
             values.insert(segment.value.clone(), cells);
         }
     }
-    parts
+    let largest_first = |(by, values)| Ok((by, largest(values)?));
+    parts.into_iter().map(largest_first).collect()
 }
 
 fn largest(values: BTreeMap<String, Vec<Cell>>) -> Result<Vec<(String, Vec<Cell>)>, Overflow> {
@@ -156,7 +156,7 @@ fn report(
     let mut strata = Vec::new();
     let mut keys = None;
     for (value, cells) in values {
-        let arms = material.arms(metric, cells);
+        let arms = material.arms(metric, |index| cells.get(index));
         let (control, treatment) = (arms.get(material.baseline)?, arms.get(variant)?);
         keys = Some((treatment.key.clone(), control.key.clone()));
         let (comparison, effect) = compare(material, value, control, treatment);

@@ -113,7 +113,7 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
 }
 
 fn push(series: &mut Series, material: &Material<'_>, metric: &Metric, cells: &[Cell], day: Day) {
-    let arms = material.arms(metric, cells);
+    let arms = material.arms(metric, |index| cells.get(index));
     series.days.push(date(day));
     for (column, arm) in series.variants.iter_mut().zip(&arms) {
         column.users.push(arm.users);
@@ -180,11 +180,7 @@ pub(super) fn trends(
         .collect();
     let of_variant = |variant: usize| {
         let effect = |day: &Day| {
-            let cells: Vec<Cell> = variants
-                .iter()
-                .map(|variant| variant.cohorts.get(day).cloned().unwrap_or_default())
-                .collect();
-            let arms = material.arms(metric, &cells);
+            let arms = material.arms(metric, |index| variants.get(index)?.cohorts.get(day));
             let (control, treatment) = (arms.get(material.baseline)?, arms.get(variant)?);
             let effects = Effects::of(
                 &control.sample().ok()?,

@@ -6,7 +6,6 @@ use crate::domain::experiment::Experiment;
 use crate::domain::ids::{ExperimentId, MetricKey};
 use crate::domain::metric::Metric;
 use crate::domain::plan::{Baseline, Design, PlannedKind, PlannedMetric, Question, Source};
-use crate::domain::report::metrics_of;
 use crate::domain::tally::Tally;
 use crate::http::body::{Faults, Node, Object, listed};
 use crate::http::problem::{Fault, Problem};
@@ -83,7 +82,7 @@ impl PastQuestion {
     /// # Errors
     /// 422 if the experiment has no such metric, or if there is nothing to plan by; 409 if a sum is too large.
     pub fn question(self, experiment: &Experiment, tally: &Tally) -> Result<Question, Problem> {
-        let kind = self.planned(&metrics_of(experiment, tally))?;
+        let kind = self.planned(&tally.metrics(experiment))?;
         let control = tally.variants.first().map(|control| control.total());
         let control = control.transpose()?.unwrap_or_default();
         let sums = control.metrics.get(&self.metric.key).cloned();
