@@ -18,9 +18,11 @@ pub mod metric;
 pub mod plan;
 pub mod prose;
 pub mod report;
+pub mod subject;
 pub mod sums;
 pub mod tally;
 pub mod time;
+pub mod totals;
 
 /// Why a value was refused, in a form that a caller can mend by.
 ///

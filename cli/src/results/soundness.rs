@@ -119,7 +119,6 @@ pub(super) fn ledger(paper: &mut Paper, ledger: &BTreeMap<String, Fates>) {
         let others = [
             (fates.after_end, "after the end"),
             (fates.outside_window, "outside the time asked for"),
-            (fates.robots, "of robots"),
             (fates.other_users, "of users not asked for"),
         ];
         let others: Vec<String> = others

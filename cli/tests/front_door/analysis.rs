@@ -182,7 +182,7 @@ async fn the_ledger_says_where_every_stored_event_went() {
     let end = ago(2 * 86_400 + 3_000).to_string();
     admin.change("e", &json!({"ends_at": end})).await.json(200);
     let report = admin.results("e", "series=none").await;
-    let fates = |counted: u64, after_end: u64| json!({"counted": counted, "after_end": after_end, "robots": 0, "other_users": 0});
+    let fates = |counted: u64, after_end: u64| json!({"counted": counted, "after_end": after_end, "other_users": 0});
     assert_eq!(
         report["ledger"],
         json!({"buy": fates(1, 1), "view": fates(1, 0)})

@@ -51,7 +51,7 @@ pub enum MetricKind {
 }
 
 /// What a ratio is divided by.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denominator {
     /// The events that it is made of.
     pub event_type: EventType,
@@ -212,5 +212,46 @@ impl Metric {
             cap_quantile: None,
             margin: None,
         })
+    }
+}
+
+/// What of a metric decides its sums. Metrics with the same one have the same sums, whatever they are called or are for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricSpec {
+    /// Unique within the experiment.
+    pub key: MetricKey,
+    /// The events that it is made of.
+    pub event_type: EventType,
+    /// How they become a user's number.
+    pub measure: Measure,
+    /// What a ratio is divided by.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub denominator: Option<Denominator>,
+    /// Whether users are also counted by the size of their number.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub buckets: bool,
+}
+
+impl From<&Metric> for MetricSpec {
+    fn from(metric: &Metric) -> Self {
+        Self {
+            key: metric.key.clone(),
+            event_type: metric.event_type.clone(),
+            measure: metric.kind.measure(),
+            denominator: match &metric.kind {
+                MetricKind::Ratio { denominator, .. } => Some(denominator.clone()),
+                _ => None,
+            },
+            buckets: metric.needs_buckets(),
+        }
+    }
+}
+
+impl MetricSpec {
+    /// The numbers of a user that the metric is computed from: its own, and for a ratio what it is divided by.
+    pub fn quantities(&self) -> impl Iterator<Item = (&EventType, Measure)> {
+        let below = self.denominator.as_ref();
+        let below = below.map(|below| (&below.event_type, below.measure));
+        std::iter::once((&self.event_type, self.measure)).chain(below)
     }
 }

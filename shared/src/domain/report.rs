@@ -174,7 +174,7 @@ impl Report {
             variants: users(experiment, tally),
             health: Health::check(experiment, tally, &metrics),
             metrics,
-            ledger: tally.ledger.clone(),
+            ledger: tally.ledger_by_type(),
             method: settings.clone(),
             digest: String::new(),
         };
@@ -236,11 +236,11 @@ impl Freshness {
     fn new(tally: &Tally, as_of: Timestamp) -> Self {
         let seconds = |since: Timestamp| (as_of.micros() - since.micros()).max(0) / 1_000_000;
         Self {
-            first_assignment_at: tally.assigned.map(|(first, _)| first),
-            last_assignment_at: tally.assigned.map(|(_, last)| last),
-            last_event_at: tally.counted.map(|(_, last)| last),
-            last_event_received_at: tally.received_last,
-            lag_seconds: tally.received_last.map(seconds),
+            first_assignment_at: tally.reach.assigned.map(|(first, _)| first),
+            last_assignment_at: tally.reach.assigned.map(|(_, last)| last),
+            last_event_at: tally.reach.counted.map(|(_, last)| last),
+            last_event_received_at: tally.reach.received_last,
+            lag_seconds: tally.reach.received_last.map(seconds),
         }
     }
 }

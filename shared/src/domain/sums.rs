@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 /// Most numbers of a user that one metric needs: numerator and denominator, each with its past.
 pub const MAX_QUANTITIES: usize = 4;
-const MAX_PRODUCTS: usize = MAX_QUANTITIES * (MAX_QUANTITIES + 1) / 2;
+/// Products of two of them, the same ones included.
+pub const MAX_PRODUCTS: usize = MAX_QUANTITIES * (MAX_QUANTITIES + 1) / 2;
 /// Quantiles are right to this share of themselves; cuts lie on the edges of such buckets.
 const RELATIVE_ACCURACY: f64 = 0.01;
 

@@ -7,6 +7,7 @@ use super::ids::{EventType, MetricKey};
 use super::metric::Metric;
 use super::sums::{MetricSums, Overflow};
 use super::time::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A UTC day, counted from 1970-01-01.
@@ -24,6 +25,11 @@ pub fn hour_of(instant: Timestamp) -> Hour {
     instant.micros().div_euclid(3_600_000_000)
 }
 
+/// The UTC day of an hour.
+pub fn day_of_hour(hour: Hour) -> Day {
+    hour.div_euclid(24)
+}
+
 /// The instant at which a day begins.
 pub fn start_of(day: Day) -> Timestamp {
     Timestamp::from_micros(day * 86_400_000_000)
@@ -39,7 +45,7 @@ pub struct Cell {
 }
 
 /// A breakdown of the users and one of its values, such as `country` and `DE`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Segment {
     /// What the users are told apart by.
     pub by: String,
@@ -50,21 +56,23 @@ pub struct Segment {
 /// What is known about one variant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VariantTally {
-    /// Users by the phase in which they were assigned; see [`super::experiment::Phase`].
-    pub users_by_phase: Vec<u64>,
     /// Users left out because no person has that many events.
     pub robots: u64,
-    /// What changed on each day: users by the day of their assignment, sums by the day of the event. Adding up all
-    /// days to some day gives the state at its end.
-    pub days: BTreeMap<Day, Cell>,
-    /// Users by the day of their assignment, with their sums over the first [`super::fold::COHORT_HOURS`] hours.
-    pub cohorts: BTreeMap<Day, Cell>,
-    /// Users by what they were at their assignment.
-    pub segments: BTreeMap<Segment, Cell>,
+    /// What changed on each day.
+    pub days: Days,
+    /// Users by the day of their assignment, with their sums over the first [`super::fold::COHORT_HOURS`] hours: what
+    /// of these fell on that day (0), and what on the next (1).
+    pub cohorts: BTreeMap<(Day, u8), Cell>,
+    /// The same as the days, for users by what they were at their assignment.
+    pub segments: BTreeMap<Segment, Days>,
 }
 
+/// What changed on each day, by the phase of the users' assignment (see [`super::experiment::Phase`]): users by the day
+/// of their assignment, sums by the day of the event. Adding up all days to some day gives the state at its end.
+pub type Days = BTreeMap<(Day, usize), Cell>;
+
 /// Where the stored events of one type went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Fates {
     /// Counted.
     pub counted: u64,
@@ -73,10 +81,17 @@ pub struct Fates {
     /// Outside the window of time that was asked for. Results do not read those, so their answers do not count them.
     #[serde(skip)]
     pub outside_window: u64,
-    /// Of users who are robots by rule.
-    pub robots: u64,
-    /// Of users outside the segment that was asked for, or assigned later than the time that was asked for.
+    /// Of users outside the segment that was asked for, or not assigned before the event as far as was looked.
     pub other_users: u64,
+}
+
+impl Fates {
+    fn add(&mut self, other: &Self) {
+        self.counted += other.counted;
+        self.after_end += other.after_end;
+        self.outside_window += other.outside_window;
+        self.other_users += other.other_users;
+    }
 }
 
 /// What happened within an hour, by variant.
@@ -93,16 +108,46 @@ pub struct HourTraffic {
 pub struct Tally {
     /// One for each variant, in the order of the experiment's variants.
     pub variants: Vec<VariantTally>,
-    /// Where the events went, by type.
-    pub ledger: BTreeMap<EventType, Fates>,
+    /// Where the events went, by day and type; those of robots are not looked at one by one.
+    pub ledger: BTreeMap<Day, BTreeMap<EventType, Fates>>,
     /// What happened when.
     pub hours: BTreeMap<Hour, HourTraffic>,
+    /// How far the records reach. Not a sum: it cannot be taken back.
+    pub reach: Reach,
+}
+
+/// Between which instants the records lie that were looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
     /// The first and the last assignment.
     pub assigned: Option<(Timestamp, Timestamp)>,
-    /// The first and the last event that counted.
+    /// The first and the last event.
     pub counted: Option<(Timestamp, Timestamp)>,
     /// When the last of the events was received.
     pub received_last: Option<Timestamp>,
+}
+
+impl Reach {
+    /// Takes an assignment.
+    pub fn assignment(&mut self, at: Timestamp) {
+        self.assigned = span(self.assigned, Some((at, at)));
+    }
+
+    /// Takes an event.
+    pub fn event(&mut self, counted_at: Timestamp, received_at: Option<Timestamp>) {
+        self.counted = span(self.counted, Some((counted_at, counted_at)));
+        self.received_last = self.received_last.max(received_at);
+    }
+
+    /// What both reach.
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        Self {
+            assigned: span(self.assigned, other.assigned),
+            counted: span(self.counted, other.counted),
+            received_last: self.received_last.max(other.received_last),
+        }
+    }
 }
 
 impl Cell {
@@ -122,7 +167,20 @@ impl Cell {
 impl VariantTally {
     /// All users of the variant, robots excepted.
     pub fn users(&self) -> u64 {
-        self.users_by_phase.iter().sum()
+        self.days.values().map(|cell| cell.users).sum()
+    }
+
+    /// Users assigned in a phase, robots excepted.
+    pub fn users_in_phase(&self, phase: usize) -> u64 {
+        let cells = self.days.iter().filter(|((_, of), _)| *of == phase);
+        cells.map(|(_, cell)| cell.users).sum()
+    }
+
+    /// What changed on one day, a cell for each phase.
+    pub fn on(&self, day: Day) -> impl Iterator<Item = &Cell> {
+        self.days
+            .range((day, 0)..=(day, usize::MAX))
+            .map(|(_, cell)| cell)
     }
 
     /// The state after all days.
@@ -130,20 +188,30 @@ impl VariantTally {
     /// # Errors
     /// If a sum grows beyond 38 digits.
     pub fn total(&self) -> Result<Cell, Overflow> {
-        let mut all = Cell::default();
-        for cell in self.days.values() {
-            all.add(cell)?;
-        }
-        Ok(all)
+        sum_of(self.days.values())
     }
 
     fn merge(&mut self, other: Self) -> Result<(), Overflow> {
         self.robots += other.robots;
-        add_counts(&mut self.users_by_phase, &other.users_by_phase);
         add_cells(&mut self.days, &other.days)?;
         add_cells(&mut self.cohorts, &other.cohorts)?;
-        add_cells(&mut self.segments, &other.segments)
+        for (segment, days) in other.segments {
+            add_cells(self.segments.entry(segment).or_default(), &days)?;
+        }
+        Ok(())
     }
+}
+
+/// All of them together.
+///
+/// # Errors
+/// If a sum grows beyond 38 digits.
+pub fn sum_of<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> Result<Cell, Overflow> {
+    let mut all = Cell::default();
+    for cell in cells {
+        all.add(cell)?;
+    }
+    Ok(all)
 }
 
 fn add_cells<K: Ord + Clone>(
@@ -167,7 +235,7 @@ pub(super) fn add_counts(mine: &mut Vec<u64>, theirs: &[u64]) {
 }
 
 /// The span that holds both.
-pub(super) fn span(
+fn span(
     mine: Option<(Timestamp, Timestamp)>,
     other: Option<(Timestamp, Timestamp)>,
 ) -> Option<(Timestamp, Timestamp)> {
@@ -183,9 +251,27 @@ impl Tally {
         if !experiment.metrics.is_empty() {
             return experiment.metrics.clone();
         }
-        let seen = self.ledger.iter().filter(|(_, fates)| fates.counted > 0);
+        let ledger = self.ledger_by_type();
+        let seen = ledger.iter().filter(|(_, fates)| fates.counted > 0);
         seen.flat_map(|(seen, _)| Metric::of_seen_type(seen))
             .collect()
+    }
+
+    /// A tally of nobody, with a place for each variant.
+    pub fn of_nobody(variants: usize) -> Self {
+        Self {
+            variants: vec![VariantTally::default(); variants],
+            ..Self::default()
+        }
+    }
+
+    /// Where the events of each type went, all days together.
+    pub fn ledger_by_type(&self) -> BTreeMap<EventType, Fates> {
+        let mut all = BTreeMap::<EventType, Fates>::new();
+        for (event_type, fates) in self.ledger.values().flatten() {
+            all.entry(event_type.clone()).or_default().add(fates);
+        }
+        all
     }
 
     /// The tally of the users of both.
@@ -200,13 +286,11 @@ impl Tally {
         for (mine, theirs) in self.variants.iter_mut().zip(other.variants) {
             mine.merge(theirs)?;
         }
-        for (event_type, fates) in other.ledger {
-            let mine = self.ledger.entry(event_type).or_default();
-            mine.counted += fates.counted;
-            mine.after_end += fates.after_end;
-            mine.outside_window += fates.outside_window;
-            mine.robots += fates.robots;
-            mine.other_users += fates.other_users;
+        for (day, types) in other.ledger {
+            let mine = self.ledger.entry(day).or_default();
+            for (event_type, fates) in types {
+                mine.entry(event_type).or_default().add(&fates);
+            }
         }
         for (hour, traffic) in other.hours {
             let mine = self.hours.entry(hour).or_default();
@@ -215,9 +299,7 @@ impl Tally {
                 add_counts(mine.events.entry(event_type).or_default(), &counts);
             }
         }
-        self.assigned = span(self.assigned, other.assigned);
-        self.counted = span(self.counted, other.counted);
-        self.received_last = self.received_last.max(other.received_last);
+        self.reach = self.reach.join(other.reach);
         Ok(self)
     }
 }

@@ -93,7 +93,7 @@ impl Store {
 
     /// What the users did before is in no index of the experiment: it is read user by user.
     async fn take_pasts(&self, fold: &mut Fold<'_>, pasts: &AtomicUsize) -> Result<(), RawError> {
-        let users: Vec<UserId> = fold.users().map(|(user, _)| user.clone()).collect();
+        let users: Vec<UserId> = fold.users().cloned().collect();
         let so_far = pasts.fetch_add(users.len(), Ordering::Relaxed) + users.len();
         if so_far > MAX_USERS_WITH_PAST {
             return Err(RawError::TooManyPasts);

@@ -68,7 +68,5 @@ pub(crate) struct Fates {
     #[serde(default)]
     pub(crate) outside_window: u64,
     #[serde(default)]
-    pub(crate) robots: u64,
-    #[serde(default)]
     pub(crate) other_users: u64,
 }

@@ -3,7 +3,7 @@
 use super::metrics::MetricReport;
 use crate::domain::experiment::Experiment;
 use crate::domain::ids::{MetricKey, VariantKey};
-use crate::domain::tally::Tally;
+use crate::domain::tally::{Tally, VariantTally};
 use crate::stats::{SequentialSplit, Undefined, chi_squared_against_expected};
 use serde::Serialize;
 
@@ -103,27 +103,21 @@ impl Health {
             .collect();
         Self {
             variants_without_users,
-            shares_changed: experiment.shares_changed() && phases_with_users(tally) > 1,
+            shares_changed: experiment.shares_changed() && phases_with_users(experiment, tally) > 1,
             bias_before: biases(metrics),
             sample_ratio,
         }
     }
 }
 
-fn phases_with_users(tally: &Tally) -> usize {
-    let phases = tally
-        .variants
-        .iter()
-        .map(|variant| variant.users_by_phase.len());
-    (0..phases.max().unwrap_or(0))
+fn phases_with_users(experiment: &Experiment, tally: &Tally) -> usize {
+    (0..experiment.phases.len())
         .filter(|phase| users_in_phase(tally, *phase) > 0)
         .count()
 }
 
 fn users_in_phase(tally: &Tally, phase: usize) -> u64 {
-    let users = |variant: &crate::domain::tally::VariantTally| {
-        variant.users_by_phase.get(phase).copied().unwrap_or(0)
-    };
+    let users = |variant: &VariantTally| variant.users_in_phase(phase);
     tally.variants.iter().map(users).sum()
 }
 

@@ -106,7 +106,7 @@ pub(super) fn reports(
         |metric: &Metric| question.metrics.is_empty() || question.metrics.contains(&metric.key);
     let metrics: Vec<Metric> = metrics.into_iter().filter(asked).collect();
     let planned = planned_metric(material.experiment, &metrics);
-    let parts = segments::parts(material.tally, &question.breakdown)?;
+    let parts = segments::parts(material.experiment, material.tally, &question.breakdown)?;
     let reports: Result<Vec<_>, _> = metrics
         .into_iter()
         .enumerate()

@@ -5,10 +5,11 @@ use super::fixed::{self, RelativeDifference};
 use super::methods::{Bounds, Effects};
 use super::metrics::Material;
 use super::question::Breakdown;
-use crate::domain::ids::VariantKey;
+use crate::domain::experiment::Experiment;
+use crate::domain::ids::{SegmentKey, VariantKey};
 use crate::domain::metric::Metric;
 use crate::domain::sums::Overflow;
-use crate::domain::tally::{Cell, Segment, Tally, VariantTally};
+use crate::domain::tally::{Cell, Segment, Tally, VariantTally, sum_of};
 use crate::stats::{
     Alternative, Effect, Moments, PValue, Undefined, heterogeneity, holm, post_stratify,
     usable_strata,
@@ -101,25 +102,43 @@ pub(super) fn reports(
 }
 
 /// The parts of the users that are asked for. They are the same for every metric.
-pub(super) fn parts(tally: &Tally, breakdown: &Breakdown) -> Result<Parts, Overflow> {
+pub(super) fn parts(
+    experiment: &Experiment,
+    tally: &Tally,
+    breakdown: &Breakdown,
+) -> Result<Parts, Overflow> {
     let variants = &tally.variants;
+    let wanted = |by: &str| match breakdown {
+        Breakdown::All => true,
+        Breakdown::None => false,
+        Breakdown::By(wanted) => *wanted == *by,
+    };
     let known: BTreeSet<&Segment> = variants
         .iter()
         .flat_map(|variant| variant.segments.keys())
+        .filter(|segment| wanted(&segment.by))
         .collect();
     let mut parts = BTreeMap::<String, BTreeMap<String, Vec<Cell>>>::new();
     for segment in known {
-        let wanted = match breakdown {
-            Breakdown::All => true,
-            Breakdown::None => false,
-            Breakdown::By(by) => *by == segment.by,
+        let cell = |variant: &VariantTally| {
+            let days = variant.segments.get(segment);
+            sum_of(days.iter().flat_map(|days| days.values()))
         };
-        if wanted {
-            let cell =
-                |variant: &VariantTally| variant.segments.get(segment).cloned().unwrap_or_default();
-            let cells = variants.iter().map(cell).collect();
-            let values = parts.entry(segment.by.clone()).or_default();
-            values.insert(segment.value.clone(), cells);
+        let cells = variants.iter().map(cell).collect::<Result<_, _>>()?;
+        let values = parts.entry(segment.by.clone()).or_default();
+        values.insert(segment.value.clone(), cells);
+    }
+    if experiment.shares_changed() && wanted(SegmentKey::PHASE) {
+        let values = parts.entry(SegmentKey::PHASE.to_owned()).or_default();
+        for phase in 0..experiment.phases.len() {
+            if variants.iter().any(|variant| variant.users_in_phase(phase) > 0) {
+                let cell = |variant: &VariantTally| {
+                    let cells = variant.days.iter().filter(|((_, of), _)| *of == phase);
+                    sum_of(cells.map(|(_, cell)| cell))
+                };
+                let cells = variants.iter().map(cell).collect::<Result<_, _>>()?;
+                values.insert((phase + 1).to_string(), cells);
+            }
         }
     }
     let largest_first = |(by, values)| Ok((by, largest(values)?));

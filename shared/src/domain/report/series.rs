@@ -7,7 +7,7 @@ use crate::domain::fold::COHORT_HOURS;
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::{Metric, MetricKind};
 use crate::domain::sums::Overflow;
-use crate::domain::tally::{Cell, Day, start_of};
+use crate::domain::tally::{VariantTally, sum_of, Cell, Day, start_of};
 use crate::domain::time::Timestamp;
 use crate::stats::{Undefined, trend};
 use serde::Serialize;
@@ -62,7 +62,7 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
     let known = || {
         variants
             .iter()
-            .flat_map(|variant| variant.days.keys().copied())
+            .flat_map(|variant| variant.days.keys().map(|(day, _)| *day))
     };
     let (first, last) = match (known().min(), known().max()) {
         (Some(first), Some(last)) => (first, last),
@@ -95,7 +95,7 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
     let most = i64::try_from(MAX_DAYS).unwrap_or(i64::MAX);
     for day in first..=last {
         for (cell, variant) in cells.iter_mut().zip(variants) {
-            if let Some(change) = variant.days.get(&day) {
+            for change in variant.on(day) {
                 cell.users += change.users;
                 if let Some(sums) = change.metrics.get(&metric.key) {
                     cell.metrics
@@ -174,13 +174,17 @@ pub(super) fn trends(
     let variants = &material.tally.variants;
     let days: std::collections::BTreeSet<Day> = variants
         .iter()
-        .flat_map(|variant| variant.cohorts.keys().copied())
+        .flat_map(|variant| variant.cohorts.keys().map(|(day, _)| *day))
         // The last user of the day must have been watched long enough.
         .filter(|day| start_of(*day + 1).plus_micros(COHORT_HOURS * 3_600_000_000) <= as_of)
         .collect();
     let of_variant = |variant: usize| {
         let effect = |day: &Day| {
-            let arms = material.arms(metric, |index| variants.get(index)?.cohorts.get(day));
+            let watched = |variant: &VariantTally| {
+                sum_of(variant.cohorts.range((*day, 0)..=(*day, u8::MAX)).map(|(_, cell)| cell))
+            };
+            let cells: Vec<Cell> = variants.iter().map(watched).collect::<Result<_, _>>().ok()?;
+            let arms = material.arms(metric, |index| cells.get(index));
             let (control, treatment) = (arms.get(material.baseline)?, arms.get(variant)?);
             let effects = Effects::of(
                 &control.sample().ok()?,

@@ -109,7 +109,7 @@ impl Impact {
 /// Users assigned on an average day of late, under the traffic of now. None before there are two days.
 pub(super) fn users_per_day(experiment: &Experiment, tally: &Tally) -> Option<f64> {
     let mut by_day = BTreeMap::<i64, u64>::new();
-    for (day, cell) in tally.variants.iter().flat_map(|variant| &variant.days) {
+    for ((day, _), cell) in tally.variants.iter().flat_map(|variant| &variant.days) {
         if cell.users > 0 {
             *by_day.entry(*day).or_default() += cell.users;
         }

@@ -1,0 +1,81 @@
+//! The sums of a metric as numbers with names, and back.
+
+use super::Spec;
+use crate::domain::ids::MetricKey;
+use crate::domain::sums::{MAX_PRODUCTS, MAX_QUANTITIES, MetricSums};
+use sha2::{Digest, Sha256};
+
+/// Metrics of one item. An update takes 300 operands, and a metric has 15 numbers at most.
+const METRICS_PER_PAGE: usize = 19;
+/// Items over which the metrics are spread where none are declared and any may turn up.
+const PAGES_OF_SEEN: u8 = 16;
+
+/// Which page a metric is on.
+pub(super) fn page(spec: &Spec, key: &MetricKey) -> usize {
+    let place = spec.metrics.iter().position(|metric| metric.key == *key);
+    place.map_or_else(
+        || usize::from(Sha256::digest(key.as_str())[0] % PAGES_OF_SEEN),
+        |place| place / METRICS_PER_PAGE,
+    )
+}
+
+/// Calls back for each number, those that are 0 included; first whether it belongs to a bucket.
+pub(super) fn numbers(
+    key: &MetricKey,
+    sums: &MetricSums,
+    mut number: impl FnMut(bool, String, i128),
+) {
+    number(false, format!("{key}.c"), i128::from(sums.converted));
+    for (i, sum) in sums.sums.iter().enumerate() {
+        number(false, format!("{key}.s{i}"), *sum);
+    }
+    for (i, product) in sums.products.iter().enumerate() {
+        number(false, format!("{key}.p{i}"), *product);
+    }
+    for ((positive, bucket), sums) in &sums.buckets {
+        let sign = if *positive { '+' } else { '-' };
+        let name = |what| format!("{key}.{sign}{bucket}{what}");
+        number(true, name('n'), i128::from(sums.users));
+        number(true, name('x'), sums.sum);
+        number(true, name('q'), sums.sum_squares);
+    }
+}
+
+/// Puts a number back into the sums that its name says. None if it is not such a name.
+pub(super) fn put(sums: &mut MetricSums, name: &str, number: i128) -> Option<()> {
+    let (kind, rest) = name.split_at_checked(1)?;
+    match kind {
+        "c" => sums.converted += i64::try_from(number).ok()?,
+        "s" => *sums.sums.get_mut(rest.parse::<usize>().ok()?)? += number,
+        "p" => *sums.products.get_mut(rest.parse::<usize>().ok()?)? += number,
+        "+" | "-" => {
+            let (bucket, what) = rest.split_at_checked(rest.len().checked_sub(1)?)?;
+            let key = (kind == "+", bucket.parse().ok()?);
+            let bucket = sums.buckets.entry(key).or_default();
+            match what {
+                "n" => bucket.users += i64::try_from(number).ok()?,
+                "x" => bucket.sum += number,
+                "q" => bucket.sum_squares += number,
+                _ => return None,
+            }
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// The same sums as if nothing were known of the users' past: only the first quantities remain.
+pub(super) fn without_past(sums: &mut MetricSums, own: usize) {
+    for sum in sums.sums.iter_mut().skip(own) {
+        *sum = 0;
+    }
+    let mut place = 0;
+    for i in 0..MAX_QUANTITIES {
+        for j in i..MAX_QUANTITIES {
+            if j >= own && place < MAX_PRODUCTS {
+                sums.products[place] = 0;
+            }
+            place += 1;
+        }
+    }
+}
