@@ -101,10 +101,7 @@ mod tests {
         assert_eq!(rest[0], "9");
         insert(&connection, "t", 23, 1001 + day);
         insert(&connection, "t", 24, 1001 + day);
-        assert_eq!(
-            sequence_numbers(&connection, "t"),
-            ["21", "22", "23", "24"]
-        );
+        assert_eq!(sequence_numbers(&connection, "t"), ["21", "22", "23", "24"]);
         assert_eq!(sequence_numbers(&connection, "other"), ["1"]);
     }
 }
