@@ -1,10 +1,11 @@
 //! DynamoDB on this machine: an embedded engine behind the ordinary HTTP protocol, so that functions reach it
 //! with the same SDK calls as in the cloud.
 //!
-//! `embedded` runs the engine, `tables` creates on it, or on any other local engine, what the template
-//! declares.
+//! `embedded` runs the engine and `stream_records` keeps its streams fast; `tables` creates on it, or on any other
+//! local engine, what the template declares.
 
 mod embedded;
+mod stream_records;
 mod tables;
 
 pub use embedded::{Engine, EngineError, Storage};
@@ -16,6 +17,11 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 
 /// Credentials of a local engine, which checks that there are some and not which.
 pub const LOCAL_ACCESS_KEY: &str = "local";
+
+/// An SDK client for the streams of a local engine.
+pub fn streams_client(endpoint: &str, region: &str) -> aws_sdk_dynamodbstreams::Client {
+    aws_sdk_dynamodbstreams::Client::new(&sdk_config(endpoint, region))
+}
 
 /// An SDK client for a local engine.
 pub fn client(endpoint: &str, region: &str) -> Client {

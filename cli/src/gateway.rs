@@ -17,6 +17,9 @@ mod response;
 mod route;
 mod stage;
 
+pub(crate) use invoke::{Deployed, MAX_PAYLOAD_BYTES, json_size};
+pub(crate) use request::new_trace;
+
 pub use function::{Function, FunctionError, Functions, event_function, http_function};
 
 use crate::template::{LocalNames, Template};
@@ -26,7 +29,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Response};
 use event::Routed;
-use invoke::{Deployed, InvokeError};
+use invoke::InvokeError;
 use refusal::{Kind, Refusals};
 use request::{BodyError, Incoming};
 use route::Router;

@@ -4,6 +4,7 @@
 //! - [`engine`] is DynamoDB on this machine
 //! - [`gateway`] is API Gateway on this machine
 //! - [`functions`] are the Lambda functions, wired into the process
+//! - [`streams`] are Lambda's event-source mappings on this machine
 //! - [`serve`] puts them together
 //! - [`import`], [`results`] and [`simulate`] use a platform through its API, by the one [`client`]
 //! - [`token`] makes, lists and revokes tokens
@@ -17,6 +18,7 @@ mod output;
 pub mod results;
 pub mod serve;
 pub mod simulate;
+pub mod streams;
 pub mod template;
 mod time;
 pub mod token;

@@ -1,5 +1,6 @@
 //! The embedded engine: SQLite underneath, in memory or in a file.
 
+use super::stream_records;
 use dynoxide::Database;
 use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener};
@@ -128,16 +129,23 @@ async fn sweep(database: Database) {
 
 fn open(storage: &Storage) -> Result<(Database, Option<File>), EngineError> {
     let refused = |error: dynoxide::DynoxideError| EngineError::Open(error.to_string());
-    match storage {
-        Storage::Memory => Ok((Database::memory().map_err(refused)?, None)),
+    let (path, lock) = match storage {
+        // A name and a shared cache, so that a second connection finds it.
+        Storage::Memory => {
+            let name = uuid::Uuid::new_v4();
+            (format!("file:{name}?mode=memory&cache=shared"), None)
+        }
         Storage::File(file) => {
             let lock = lock(file)?;
             let path = file
                 .to_str()
                 .ok_or_else(|| EngineError::Open(format!("{} is not UTF-8", file.display())))?;
-            Ok((Database::new(path).map_err(refused)?, Some(lock)))
+            (path.to_owned(), Some(lock))
         }
-    }
+    };
+    let database = Database::new(&path).map_err(refused)?;
+    stream_records::prepare(&path).map_err(|error| EngineError::Open(error.to_string()))?;
+    Ok((database, lock))
 }
 
 /// A lock beside the data file, held for as long as the process has it open. The operating system lets go of

@@ -1,4 +1,4 @@
-//! Calling a function as Lambda would: with a deadline, a size limit, and no way to take the gateway down.
+//! Calling a function as Lambda would: with a deadline, a size limit, and no way to take the caller down.
 
 use super::function::{Function, FunctionError};
 use lambda_runtime::{Config, Context};
@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 /// Most bytes of JSON in a synchronous call, each way.
-pub(super) const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
+pub(crate) const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 
 /// A function of the template, ready to be called.
 #[derive(Clone)]
-pub(super) struct Deployed {
+pub(crate) struct Deployed {
     function: Function,
     arn: String,
     timeout: Duration,
@@ -21,11 +21,11 @@ pub(super) struct Deployed {
 }
 
 /// Held by every running call, so that a shutdown can wait for the last of them.
-pub(super) type Running = mpsc::Sender<()>;
+pub(crate) type Running = mpsc::Sender<()>;
 
 /// Why there is no answer of a function.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum InvokeError {
+pub(crate) enum InvokeError {
     #[error("the event of {0} bytes is larger than Lambda accepts")]
     EventTooLarge(usize),
     #[error("the gateway has waited long enough")]
@@ -35,7 +35,7 @@ pub(super) enum InvokeError {
 }
 
 impl Deployed {
-    pub(super) fn new(
+    pub(crate) fn new(
         function: Function,
         binary: &str,
         arn: String,
@@ -67,11 +67,23 @@ impl Deployed {
         trace: &str,
         patience: Duration,
     ) -> Result<Value, InvokeError> {
+        let request_id = uuid::Uuid::new_v4().to_string();
+        self.invoke_as(request_id, event, trace, patience).await
+    }
+
+    /// As [`Self::invoke`], by a caller who wants to name the call afterwards.
+    pub(crate) async fn invoke_as(
+        &self,
+        request_id: String,
+        event: Value,
+        trace: &str,
+        patience: Duration,
+    ) -> Result<Value, InvokeError> {
         let size = json_size(&event);
         if size > MAX_PAYLOAD_BYTES {
             return Err(InvokeError::EventTooLarge(size));
         }
-        let (function, context) = (self.function.clone(), self.context(trace));
+        let (function, context) = (self.function.clone(), self.context(request_id, trace));
         let limit = self.timeout;
         let running = self.running.clone();
         let task = tokio::spawn(async move {
@@ -97,12 +109,12 @@ impl Deployed {
         Ok(answer)
     }
 
-    fn context(&self, trace: &str) -> Context {
+    fn context(&self, request_id: String, trace: &str) -> Context {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let deadline = now.unwrap_or_default() + self.timeout;
         // `Context` can't be built by its fields outside its crate.
         let mut context = Context::default();
-        context.request_id = uuid::Uuid::new_v4().to_string();
+        context.request_id = request_id;
         context.deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         context.invoked_function_arn = self.arn.clone();
         context.xray_trace_id = Some(trace.to_owned());
@@ -112,7 +124,7 @@ impl Deployed {
 }
 
 /// Bytes of the value as JSON, counted without building the text.
-fn json_size(value: &Value) -> usize {
+pub(crate) fn json_size(value: &Value) -> usize {
     struct Counter(usize);
     impl std::io::Write for Counter {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

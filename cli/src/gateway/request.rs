@@ -33,7 +33,6 @@ pub(super) struct Incoming {
 impl Incoming {
     pub(super) fn new(request: &Request<Body>, peer: SocketAddr) -> Self {
         let received = SystemTime::now();
-        let seconds = received.duration_since(UNIX_EPOCH).unwrap_or_default();
         let random = uuid::Uuid::new_v4();
         let sent_trace = request.headers().get("x-amzn-trace-id");
         let trace = sent_trace.and_then(|trace| trace.to_str().ok());
@@ -46,16 +45,7 @@ impl Incoming {
             protocol: format!("{:?}", request.version()),
             id: uuid::Uuid::new_v4().to_string(),
             extended_id: data_encoding::BASE64.encode(&random.as_bytes()[..11]),
-            trace: trace.map_or_else(
-                || {
-                    format!(
-                        "Root=1-{:08x}-{}",
-                        seconds.as_secs(),
-                        &random.simple().to_string()[..24]
-                    )
-                },
-                str::to_owned,
-            ),
+            trace: trace.map_or_else(new_trace, str::to_owned),
             received,
         }
     }
@@ -96,4 +86,12 @@ pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>
         return Err(BodyError::TooLarge);
     }
     Ok(bytes)
+}
+
+/// An X-Ray trace header of a call that nobody traces yet.
+pub(crate) fn new_trace() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = now.unwrap_or_default().as_secs();
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    format!("Root=1-{seconds:08x}-{}", &random[..24])
 }

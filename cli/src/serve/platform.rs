@@ -5,10 +5,11 @@ use super::token::{TokenError, kept_token, new_token};
 use crate::engine::{self, Engine, EngineError, Storage, TablesError, ensure_tables};
 use crate::functions::{self, WiringError};
 use crate::gateway::{Function, Functions, Gateway, GatewayError, INTEGRATION_TIMEOUT};
+use crate::streams::{DeadLetter, Mappings, Streams, StreamsError};
 use crate::template::{LocalNames, Template, TemplateError};
 use aws_sdk_dynamodb::Client;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -27,6 +28,16 @@ pub enum Database {
     Embedded(Storage),
     /// A local engine that runs already, such as Amazon's DynamoDB Local.
     Endpoint(String),
+}
+
+impl Database {
+    /// The file that holds the data; none when this process keeps none.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Embedded(Storage::File(file)) => Some(file),
+            _ => None,
+        }
+    }
 }
 
 /// How a platform is started. By default in memory, on free ports.
@@ -115,6 +126,9 @@ pub enum PlatformError {
     /// A function could not be wired.
     #[error(transparent)]
     Wiring(#[from] WiringError),
+    /// The streams cannot feed the functions.
+    #[error(transparent)]
+    Streams(#[from] StreamsError),
     /// The gateway can't be made or has failed.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
@@ -150,6 +164,7 @@ pub struct Platform {
     pub dynamodb: Client,
     /// Binaries that the template calls for and that are not wired.
     pub unwired: Vec<String>,
+    streams: Streams,
     engine: Option<Engine>,
     stop: oneshot::Sender<()>,
     gateway: JoinHandle<Result<(), GatewayError>>,
@@ -178,8 +193,14 @@ impl Platform {
         };
         let dynamodb = engine::client(&dynamodb_endpoint, &options.local.region);
         let environments = Environments::new(&template, &options.local, &dynamodb_endpoint);
-        let assembled = assemble(&template, &environments, &dynamodb, options).await;
-        let (gateway, token) = match assembled {
+        let endpoint = &dynamodb_endpoint;
+        let assembled = assemble(&template, &environments, endpoint, &dynamodb, options).await;
+        let Assembled {
+            gateway,
+            streams,
+            token,
+            unwired,
+        } = match assembled {
             Ok(assembled) => assembled,
             Err(error) => {
                 // Whoever mends the cause and starts again wants the data file free.
@@ -189,7 +210,6 @@ impl Platform {
                 return Err(error);
             }
         };
-        let unwired = gateway.unwired().to_vec();
         let (stop, stopped) = oneshot::channel();
         // Resolves when the platform says so, and when it is dropped.
         let stopped = async move { drop(stopped.await) };
@@ -201,6 +221,7 @@ impl Platform {
             environments,
             dynamodb,
             unwired,
+            streams,
             engine,
             stop,
             gateway: tokio::spawn(gateway.serve(listener, stopped)),
@@ -212,8 +233,22 @@ impl Platform {
         format!("http://{}", self.address)
     }
 
+    /// Returns when every stream record that was written before has been handed to its function and handled, or
+    /// given up as a dead letter, and those that the functions wrote meanwhile as well. Batches do not wait for more
+    /// records as long. A function that always fails, with retries without a bound, is waited for without an end.
+    pub async fn settle(&self) {
+        self.streams.settle().await;
+    }
+
+    /// The stream records that were given up, oldest first.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.streams.dead_letters()
+    }
+
     /// Takes no more requests, lets those that run finish, and closes the data.
     pub async fn shutdown(self) -> Result<(), PlatformError> {
+        // First, while the gateway still answers: a function that is fed may ask it.
+        self.streams.shutdown().await;
         drop(self.stop);
         let served = self.gateway.await;
         // The engine last: functions that still ran needed it.
@@ -225,21 +260,41 @@ impl Platform {
     }
 }
 
-/// Everything between the database and the listener: tables, token, functions, gateway.
+/// Everything between the database and the listener.
+struct Assembled {
+    gateway: Gateway,
+    streams: Streams,
+    token: String,
+    unwired: Vec<String>,
+}
+
 async fn assemble(
     template: &Template,
     environments: &Environments,
+    endpoint: &str,
     dynamodb: &Client,
-    options: PlatformOptions,
-) -> Result<(Gateway, String), PlatformError> {
+    mut options: PlatformOptions,
+) -> Result<Assembled, PlatformError> {
     ensure_tables(dynamodb, &template.local_tables()).await?;
     let token = development_token(&options)?;
     functions::store_development_token(environments, &token).await?;
     let mut wired = functions::wire(environments).await?;
-    wired.extend(options.functions);
+    wired.extend(std::mem::take(&mut options.functions));
     let gateway = Gateway::new(template, &options.local, &wired)?
         .with_integration_timeout(options.integration_timeout);
-    Ok((gateway, token))
+    let mappings = Mappings::read(template, &options.local, &wired)?;
+    let mut unwired = [gateway.unwired(), mappings.unwired()].concat();
+    unwired.sort();
+    unwired.dedup();
+    let data = options.database.file();
+    let client = engine::streams_client(endpoint, &options.local.region);
+    let streams = Streams::start(mappings, dynamodb, &client, data).await?;
+    Ok(Assembled {
+        gateway,
+        streams,
+        token,
+        unwired,
+    })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, PlatformError> {

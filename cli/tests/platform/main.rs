@@ -5,5 +5,6 @@
 mod crash;
 mod restart;
 mod start;
+mod streams;
 mod support;
 mod tables;
