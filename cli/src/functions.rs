@@ -5,13 +5,18 @@ use crate::engine;
 use crate::gateway::{Functions, event_function, http_function};
 use crate::serve::{Environment, Environments};
 use lambda_http::service_fn;
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Diagnostic, LambdaEvent};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use shared::clock;
 use shared::config::Config;
 use shared::domain::access::{Grant, Scope, Token};
 use shared::http::{App, Problem, Request, Response};
 use shared::store::Store;
 use std::future::Future;
+
+/// The functions that read running sums.
+pub const READERS_OF_SUMS: [&str; 2] = ["get-results", "plan-experiment"];
 
 /// Why a function could not be wired.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("list-experiments", list_experiments::handle)?;
     wiring.http("plan-experiment", plan_experiment::handle)?;
     wiring.http("record-events", record_events::handle)?;
+    wiring.stream("aggregate", aggregate::handle)?;
     wiring.authorizer("authorizer")?;
     Ok(wiring.functions)
 }
@@ -105,6 +111,22 @@ impl<'e> Wiring<'e> {
         });
         self.functions
             .insert(binary.to_owned(), http_function(service));
+        Ok(())
+    }
+
+    /// A handler of a stream's batches.
+    fn stream<H, F, I, O, E>(&mut self, binary: &str, handler: H) -> Result<(), WiringError>
+    where
+        H: Fn(App, LambdaEvent<I>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<O, E>> + Send + 'static,
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize + Send + 'static,
+        E: Into<Diagnostic> + Send + 'static,
+    {
+        if let Some(app) = self.app(binary)? {
+            let function = event_function(move |event| handler(app.clone(), event));
+            self.functions.insert(binary.to_owned(), function);
+        }
         Ok(())
     }
 

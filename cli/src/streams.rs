@@ -109,6 +109,33 @@ struct Shared {
     dead_letters: DeadLetters,
 }
 
+/// Waits for the streams for as long as they run.
+#[derive(Clone)]
+pub struct Settler(Vec<mpsc::WeakUnboundedSender<SettleRequest>>);
+
+impl Settler {
+    /// As [`Streams::settle`].
+    pub async fn settle(&self) {
+        let mut before = None;
+        for _ in 0..SETTLE_ROUNDS {
+            let asked = self.0.iter().map(|requests| {
+                let (answer, answered) = oneshot::channel();
+                // A task that has crashed answers nothing, and has nothing left to settle.
+                if let Some(requests) = requests.upgrade() {
+                    let _ = requests.send(answer);
+                }
+                answered
+            });
+            let answers = futures::future::join_all(asked).await;
+            let handled: Vec<u64> = answers.into_iter().map(Result::unwrap_or_default).collect();
+            if before.as_ref() == Some(&handled) {
+                return;
+            }
+            before = Some(handled);
+        }
+    }
+}
+
 /// Running mappings. Dropped, each stops when its running call has ended; [`Streams::shutdown`] waits for that.
 pub struct Streams {
     shared: Arc<Shared>,
@@ -151,21 +178,13 @@ impl Streams {
     /// Returns when every record that was written before has been handled or given up, and those that the functions
     /// wrote meanwhile as well. No batch waits for more records as long.
     pub async fn settle(&self) {
-        let mut before = None;
-        for _ in 0..SETTLE_ROUNDS {
-            let asked = self.running.iter().map(|(requests, _)| {
-                let (answer, answered) = oneshot::channel();
-                // A task that has crashed answers nothing, and has nothing left to settle.
-                let _ = requests.send(answer);
-                answered
-            });
-            let answers = futures::future::join_all(asked).await;
-            let handled: Vec<u64> = answers.into_iter().map(Result::unwrap_or_default).collect();
-            if before.as_ref() == Some(&handled) {
-                return;
-            }
-            before = Some(handled);
-        }
+        self.settler().settle().await;
+    }
+
+    /// Who can wait for the streams without keeping them running.
+    pub fn settler(&self) -> Settler {
+        let requests = self.running.iter().map(|(requests, _)| requests.downgrade());
+        Settler(requests.collect())
     }
 
     /// The records that were given up.

@@ -246,6 +246,7 @@ fn tables(tokens: &str) -> Tables {
         experiments: String::new(),
         assignments: String::new(),
         events: String::new(),
+        statistics: String::new(),
         tokens: tokens.to_owned(),
     }
 }

@@ -4,10 +4,11 @@ use crate::store::Tables;
 use std::time::Duration;
 
 /// Names of the environment variables, as `template.yaml` sets them.
-pub const VARIABLES: [&str; 5] = [
+pub const VARIABLES: [&str; 6] = [
     "EXPERIMENTS_TABLE",
     "ASSIGNMENTS_TABLE",
     "EVENTS_TABLE",
+    "STATISTICS_TABLE",
     "TOKENS_TABLE",
     "DEFINITION_CACHE_SECONDS",
 ];
@@ -48,6 +49,7 @@ impl Config {
                 experiments: required("EXPERIMENTS_TABLE")?,
                 assignments: required("ASSIGNMENTS_TABLE")?,
                 events: required("EVENTS_TABLE")?,
+                statistics: required("STATISTICS_TABLE")?,
                 tokens: required("TOKENS_TABLE")?,
             },
             definition_cache: Duration::from_secs(seconds),

@@ -26,7 +26,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let after = change.apply(&before, app.now()).map_err(misfits)?;
     if !app
         .store()
-        .change_experiment(&after, &digest, &caller.token_id)
+        .change_experiment(&before, &after, &digest, &caller.token_id)
         .await?
     {
         return Err(Problem::stale(after.version));

@@ -3,12 +3,14 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `query` | what is asked |
+//! | `seen` | whether the caller has seen the answer |
 //! | `picture` | a report as a picture |
 //! | `plot` | the drawing itself |
 
 mod picture;
 pub mod plot;
 mod query;
+mod seen;
 
 use lambda_http::http::StatusCode;
 use query::{Format, View};
@@ -25,20 +27,25 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let id = params::experiment_id(&request)?;
     let found = app.store().experiment(&id, true).await?;
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
-    let asked = query::read(&request, &experiment, app.now())?;
+    let mut asked = query::read(&request, &experiment, app.now())?;
 
-    let tally = app.store().tally(&experiment, &asked.question.lens).await?;
-    let report = Report::new(&experiment, &tally, &asked.question)?;
+    let (lens, parts) = (&asked.question.lens, asked.parts());
+    let sums = app.store().sums(&experiment, lens, parts, asked.source).await?;
+    asked.question.provenance = sums.provenance;
+    let report = Report::new(&experiment, &sums.tally, &asked.question)?;
 
     let ok = StatusCode::OK;
-    Ok(match (asked.format, asked.view) {
+    let response = match (asked.format, asked.view) {
         (Format::Csv, _) => answer::text_of(ok, "text/csv; charset=utf-8", to_csv(&report)),
         (Format::Svg, view) => {
             let picture = picture::of(&report, view, &asked.question)?;
             answer::text_of(ok, "image/svg+xml", picture)
         }
         (Format::Json, View::Summary) => answer::json(ok, &Summary::new(&report)),
-        (Format::Json, View::Monitoring) => answer::json(ok, &Monitoring::new(&report, &tally)),
+        (Format::Json, View::Monitoring) => {
+            answer::json(ok, &Monitoring::new(&report, &sums.tally))
+        }
         (Format::Json, View::Analysis) => answer::json(ok, &report),
-    })
+    };
+    Ok(answer::if_changed(&request, response, &seen::digest(&report, &asked)))
 }

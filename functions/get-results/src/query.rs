@@ -4,10 +4,11 @@ use shared::domain::Invalid;
 use shared::domain::experiment::Experiment;
 use shared::domain::fold::{Lens, Window};
 use shared::domain::ids::{MetricKey, SegmentKey, SegmentValue, VariantKey};
-use shared::domain::report::{Breakdown, Correction, Decider, Question};
+use shared::domain::report::{Breakdown, Correction, Decider, Provenance, Question, Source};
 use shared::domain::tally::Segment;
 use shared::domain::time::Timestamp;
 use shared::http::{Problem, Request, params};
+use shared::store::statistics::Parts;
 use std::collections::BTreeSet;
 
 /// For whom the answer is.
@@ -31,6 +32,20 @@ pub(crate) struct Asked {
     pub(crate) view: View,
     pub(crate) format: Format,
     pub(crate) question: Question,
+    /// Where the numbers are to come from, if that is asked.
+    pub(crate) source: Option<Source>,
+    /// Whether the answer is about now, and not about a time that was named.
+    pub(crate) now: bool,
+}
+
+impl Asked {
+    /// What of the running sums it takes to answer.
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            hours: self.view == View::Monitoring,
+            segments: self.question.breakdown != Breakdown::None,
+        }
+    }
 }
 
 const PARAMETERS: [&str; 14] = [
@@ -91,7 +106,7 @@ pub(crate) fn read(
     let from = query.optional("from", Timestamp::parse);
     let to = query.optional("to", Timestamp::parse);
     let series = query.optional("series", params::choice(&SERIES));
-    query.optional("source", params::choice(&[("raw", ())]));
+    let source = query.optional("source", params::choice(&Source::ALL));
     if let (Some(from), Some(end)) = (from, to.or(as_of))
         && end <= from
     {
@@ -118,6 +133,8 @@ pub(crate) fn read(
     Ok(Asked {
         view,
         format,
+        source,
+        now: as_of.is_none(),
         question: Question {
             lens: Lens {
                 window: Window { from, to },
@@ -136,6 +153,7 @@ pub(crate) fn read(
                 Breakdown::None
             },
             series,
+            provenance: Provenance::default(),
         },
     })
 }

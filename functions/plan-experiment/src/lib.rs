@@ -6,6 +6,7 @@ use shared::domain::access::Scope;
 use shared::domain::fold::Lens;
 use shared::http::input::plan::Asked;
 use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller, input};
+use shared::store::statistics::Parts;
 
 /// Plans an experiment.
 ///
@@ -18,7 +19,8 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         Asked::Past(asked) => {
             let found = app.store().experiment(asked.experiment_id(), true).await?;
             let past = asked.past(found)?;
-            let tally = app.store().tally(&past, &Lens::default()).await?;
+            let (lens, parts) = (Lens::default(), Parts::default());
+            let tally = app.store().sums(&past, &lens, parts, None).await?.tally;
             asked.question(&past, &tally)?
         }
     };

@@ -54,5 +54,7 @@ pub const MAX_PLANNED_USERS: u64 = 1_000_000_000_000;
 /// Events of one user in one experiment. More than that is a robot; such a user is left out of the
 /// results, and said so. The bound also limits what is read when one user is recomputed.
 pub const MAX_EVENTS_PER_USER: u32 = 10_000;
+/// Records that one call of results reads where running sums can't tell: in 25 seconds it gets through about so many.
+pub const MAX_RECORDS_READ: usize = 2_000_000;
 /// Users whose past is read in one call of results with `cuped`: each takes a query, and the call has 25 seconds.
 pub const MAX_USERS_WITH_PAST: usize = 50_000;

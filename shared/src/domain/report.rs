@@ -16,6 +16,7 @@ mod monitoring;
 mod question;
 mod segments;
 mod series;
+mod source;
 mod summary;
 
 pub use arm::{DenominatorSums, VariantValue};
@@ -35,6 +36,7 @@ pub use question::{
     Breakdown, Correction, DEFAULT_ALPHA, Decider, Question, Settings, UNPLANNED_USERS,
 };
 pub use segments::{HeterogeneityReport, SegmentComparison, SegmentReport};
+pub use source::{NotInSums, Provenance, Source, days_asked};
 pub use series::{ComparisonSeries, Series, TrendReport, VariantSeries};
 pub use summary::Summary;
 
@@ -70,6 +72,9 @@ pub struct Report {
     pub decision: Decision,
     /// Where the numbers come from.
     pub source: &'static str,
+    /// Why not from running sums, where nobody asked for the records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_reason: Option<Unsaid>,
     /// How new they are.
     pub freshness: Freshness,
     /// Who took part.
@@ -117,7 +122,7 @@ pub struct Freshness {
     /// When the last one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_assignment_at: Option<Timestamp>,
-    /// When the last counted event happened.
+    /// When the last event happened that was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event_at: Option<Timestamp>,
     /// When the last event was received.
@@ -126,6 +131,13 @@ pub struct Freshness {
     /// Seconds from then to now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_seconds: Option<i64>,
+    /// Events that are stored, lie after the last one and are not in the numbers yet; at most a thousand for each
+    /// shard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_events: Option<u64>,
+    /// Which running sums were read: the version of the definition that asked for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
 }
 
 /// The users of one variant.
@@ -169,8 +181,9 @@ impl Report {
             to: question.lens.window.to,
             segment: only.map(|only| BTreeMap::from([(only.by.clone(), only.value.clone())])),
             decision: Decision::empty(),
-            source: "raw",
-            freshness: Freshness::new(tally, question.as_of),
+            source: question.provenance.source.name(),
+            source_reason: question.provenance.because.clone(),
+            freshness: Freshness::new(tally, question),
             variants: users(experiment, tally),
             health: Health::check(experiment, tally, &metrics),
             metrics,
@@ -233,14 +246,17 @@ impl About {
 }
 
 impl Freshness {
-    fn new(tally: &Tally, as_of: Timestamp) -> Self {
-        let seconds = |since: Timestamp| (as_of.micros() - since.micros()).max(0) / 1_000_000;
+    fn new(tally: &Tally, question: &Question) -> Self {
+        let now = question.as_of.micros();
+        let seconds = |since: Timestamp| (now - since.micros()).max(0) / 1_000_000;
         Self {
             first_assignment_at: tally.reach.assigned.map(|(first, _)| first),
             last_assignment_at: tally.reach.assigned.map(|(_, last)| last),
             last_event_at: tally.reach.counted.map(|(_, last)| last),
             last_event_received_at: tally.reach.received_last,
             lag_seconds: tally.reach.received_last.map(seconds),
+            pending_events: question.provenance.pending_events,
+            generation: question.provenance.generation,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Failures as callers see them: RFC 9457 problem details with a stable code.
 
 use super::Response;
-use crate::domain::limits::MAX_USERS_WITH_PAST;
+use crate::domain::limits::{MAX_RECORDS_READ, MAX_USERS_WITH_PAST};
+use crate::domain::report::NotInSums;
 use crate::domain::{Invalid, fold};
 use crate::store::StoreError;
 use crate::store::raw::RawError;
@@ -247,11 +248,28 @@ impl From<RawError> for Problem {
         match error {
             RawError::Store(error) => error.into(),
             RawError::Overflow(error) => error.into(),
+            RawError::TooManyRecords => Self::too_much_work(format!(
+                "This question can't be answered from running sums, and there are more than {MAX_RECORDS_READ} records to \
+                 read. Ask for the whole time (without `from`, with an `as_of` at midnight UTC), without `segment=…:…` and \
+                 without `source=raw`."
+            )),
+            RawError::NotInSums(why) => Self::not_in_sums(why),
             RawError::TooManyPasts => Self::too_much_work(format!(
                 "`cuped=true` reads every user's earlier events, and does so for at most {MAX_USERS_WITH_PAST} users; this \
                  experiment has more. Look at a part of them with `segment` or `to`, or leave `cuped` out."
             )),
         }
+    }
+}
+
+impl Problem {
+    fn not_in_sums(why: NotInSums) -> Self {
+        let reason = why.reason();
+        let detail = format!(
+            "{} Leave `source` out, or ask for `raw`.",
+            reason.message
+        );
+        Self::invalid(vec![Fault::at("?source", Invalid::new(reason.code, detail))])
     }
 }
 

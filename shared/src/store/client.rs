@@ -17,6 +17,8 @@ pub struct Tables {
     pub assignments: String,
     /// Events, once for each experiment that they count for.
     pub events: String,
+    /// Running sums, and each user's part in them.
+    pub statistics: String,
     /// Hashes of tokens.
     pub tokens: String,
 }

@@ -22,6 +22,28 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl StoreError {
+    /// Whether the same request may well succeed in a moment.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Throttled(_) | Self::Unavailable(_) | Self::Contended(_) => true,
+            Self::Refused(_) | Self::Corrupt(_) => false,
+        }
+    }
+
+    /// The same failure, for several whom it concerns.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        match self {
+            Self::Throttled(text) => Self::Throttled(text.clone()),
+            Self::Unavailable(text) => Self::Unavailable(text.clone()),
+            Self::Contended(text) => Self::Contended(text.clone()),
+            Self::Refused(text) => Self::Refused(text.clone()),
+            Self::Corrupt(text) => Self::Corrupt(text.clone()),
+        }
+    }
+}
+
 const THROTTLES: [&str; 4] = [
     "ProvisionedThroughputExceededException",
     "ThrottlingException",

@@ -6,6 +6,7 @@ use super::{FirstWrite, Store, StoreError};
 use crate::domain::decimal::Decimal;
 use crate::domain::event::Event;
 use crate::domain::ids::{EventId, EventType, ExperimentId, UserId};
+use crate::domain::limits;
 use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
@@ -30,6 +31,17 @@ pub struct IndexedEvent {
     pub received_at: Option<Timestamp>,
     /// Its id, which orders events of equal time.
     pub id: EventId,
+}
+
+/// An event as it is stored for one experiment or for none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserEvent {
+    /// For which experiment.
+    pub experiment: Option<ExperimentId>,
+    /// The event.
+    pub event: Event,
+    /// When the request that stored it was received.
+    pub received_at: Timestamp,
 }
 
 /// The experiment, with its number of shards, that an event is stored for; none: it counts for no experiment.
@@ -125,6 +137,54 @@ impl Store {
         Ok(all.into_values().collect())
     }
 
+    /// A user's events as they are stored, for every experiment or for one, in the order of their keys; the newest
+    /// included. Of one experiment not more than it takes to know a robot.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn stored_events_of(
+        &self,
+        user: &UserId,
+        experiment: Option<&ExperimentId>,
+    ) -> Result<Vec<UserEvent>, StoreError> {
+        let most = usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap_or(usize::MAX);
+        let mut all = Vec::new();
+        let mut pages = pin!(self.event_items_of(user, experiment));
+        while let Some(items) = pages.try_next().await? {
+            for item in &items {
+                all.push(user_event_of(item)?);
+            }
+            if experiment.is_some() && all.len() > most {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    fn event_items_of(
+        &self,
+        user: &UserId,
+        experiment: Option<&ExperimentId>,
+    ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.events)
+            .expression_attribute_names("#user", key::USER_ID)
+            .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
+            .consistent_read(true);
+        self.pages(match experiment {
+            None => query.key_condition_expression("#user = :user"),
+            Some(experiment) => query
+                .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
+                .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
+                .expression_attribute_values(
+                    ":experiment",
+                    AttributeValue::S(format!("{experiment}#")),
+                ),
+        })
+    }
+
     /// Events of one index shard in the order in which they count, within a window of time, page by page.
     pub fn events_in_shard(
         &self,
@@ -208,6 +268,19 @@ fn event_of(item: &Item) -> Result<Event, StoreError> {
             .then(|| parsed(item, "timestamp", Timestamp::parse))
             .transpose()?,
         counted_at: parsed(item, "counted_at", Timestamp::parse)?,
+    })
+}
+
+fn user_event_of(item: &Item) -> Result<UserEvent, StoreError> {
+    let experiment = item
+        .get(key::EXPERIMENT_EVENT)
+        .and_then(|name| name.as_s().ok())
+        .and_then(|name| keys::experiment_of(name))
+        .ok_or_else(|| missing(key::EXPERIMENT_EVENT))?;
+    Ok(UserEvent {
+        experiment,
+        event: event_of(item)?,
+        received_at: parsed(item, "received_at", Timestamp::parse)?,
     })
 }
 

@@ -80,7 +80,7 @@ impl Store {
             .condition_expression("attribute_not_exists(#id)")
             .expression_attribute_names("#id", key::EXPERIMENT_ID)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match self.write_with_audit(put, experiment, by).await? {
+        match self.write_with_audit(put, None, experiment, by).await? {
             None => Ok(Creation::Created),
             Some(item) => {
                 let item: DefinitionItem = serde_dynamo::from_item(item)?;
@@ -99,6 +99,7 @@ impl Store {
     /// If the database fails.
     pub async fn change_experiment(
         &self,
+        before: &Experiment,
         after: &Experiment,
         creation_digest: &str,
         by: &str,
@@ -108,10 +109,11 @@ impl Store {
             .condition_expression("version = :before")
             .expression_attribute_values(
                 ":before",
-                AttributeValue::N((after.version - 1).to_string()),
+                AttributeValue::N(before.version.to_string()),
             )
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        Ok(self.write_with_audit(put, after, by).await?.is_none())
+        let outcome = self.write_with_audit(put, Some(before), after, by).await?;
+        Ok(outcome.is_none())
     }
 
     fn definition_put(
@@ -133,10 +135,12 @@ impl Store {
             .set_item(Some(item)))
     }
 
-    /// Both puts in one transaction. The definition's item as it stands, if its condition failed.
+    /// All in one transaction, with what follows for the running sums. The definition's item as it stands, if its
+    /// condition failed.
     async fn write_with_audit(
         &self,
         definition: PutBuilder,
+        before: Option<&Experiment>,
         experiment: &Experiment,
         by: &str,
     ) -> Result<Option<Item>, StoreError> {
@@ -150,7 +154,8 @@ impl Store {
         let audit = Put::builder()
             .table_name(&self.tables.experiments)
             .set_item(Some(audit));
-        let actions = [transaction::put(definition)?, transaction::put(audit)?];
+        let mut actions = vec![transaction::put(definition)?, transaction::put(audit)?];
+        actions.extend(self.generations_action(before, experiment)?);
         match self.transact(&actions).await? {
             Transaction::Done => Ok(None),
             Transaction::FirstRefused(item) => Ok(Some(item)),

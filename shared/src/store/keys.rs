@@ -8,10 +8,12 @@ use sha2::{Digest, Sha256};
 pub mod experiments {
     /// Partition key.
     pub const EXPERIMENT_ID: &str = "experiment_id";
-    /// Sort key: [`DEFINITION`], or `audit#` and a version.
+    /// Sort key: [`DEFINITION`], [`GENERATIONS`], or `audit#` and a version.
     pub const RECORD: &str = "record";
     /// The record that holds the definition.
     pub const DEFINITION: &str = "definition";
+    /// The record that says which running sums there are.
+    pub const GENERATIONS: &str = "generations";
     /// Index to list experiments of a status, newest first.
     pub const BY_STATUS: &str = "by-status";
     /// Its partition key; only definitions have it.
@@ -60,6 +62,55 @@ pub mod tokens {
     pub const EXPIRES_AT: &str = "expires_at";
 }
 
+/// Key attributes of the statistics table.
+pub mod statistics {
+    use crate::domain::ids::{ExperimentId, UserId};
+
+    /// Partition key: [`of_user`] or [`of_generation`].
+    pub const PARTITION: &str = "partition";
+    /// Sort key: [`generation`] of a user's part, or a lane, `#`, and the name of an item of numbers.
+    pub const ITEM: &str = "item";
+    /// Counts the changes of a user's part.
+    pub const REVISION: &str = "revision";
+    /// A user's part.
+    pub const SUBJECT: &str = "subject";
+    /// How far the records reach that are in the sums: name of the item and of its attribute.
+    pub const REACH: &str = "reach";
+    /// Time to live, in epoch seconds; only what is left of an erased user has one.
+    pub const EXPIRES_AT: &str = "expires_at";
+    /// Every attribute that is not a number of a sum.
+    pub const ALL: [&str; 6] = [PARTITION, ITEM, REVISION, SUBJECT, REACH, EXPIRES_AT];
+
+    /// Partitions with sums of days.
+    pub const TOTALS: &str = "totals";
+    /// Partitions with counts of hours.
+    pub const HOURS: &str = "hours";
+    /// Partitions with sums of days by segment.
+    pub const SEGMENTS: &str = "segments";
+
+    /// Partition of a user's parts. What follows is the user's id, whatever is in it.
+    pub fn of_user(user: &UserId) -> String {
+        format!("user#{user}")
+    }
+
+    /// Partition of the sums of one kind.
+    pub fn of_generation(kind: &str, experiment: &ExperimentId, generation: u64) -> String {
+        format!("{kind}#{}", self::generation(experiment, generation))
+    }
+
+    /// Sort key of a user's part.
+    pub fn generation(experiment: &ExperimentId, generation: u64) -> String {
+        format!("{experiment}#{generation}")
+    }
+
+    /// Reads the sort key of a user's part.
+    pub fn read_generation(name: &str) -> Option<(ExperimentId, u64)> {
+        let (experiment, generation) = name.split_once('#')?;
+        let experiment = ExperimentId::parse(experiment).ok()?;
+        Some((experiment, generation.parse().ok()?))
+    }
+}
+
 /// The audit record of a version of an experiment; zero-padded so that versions sort.
 pub fn audit_record(version: u64) -> String {
     format!("audit#{version:010}")
@@ -96,6 +147,14 @@ pub fn experiment_shard(experiment: &ExperimentId, shard: u16) -> String {
 pub fn experiment_event(experiment: Option<&ExperimentId>, event: &EventId) -> String {
     let experiment = experiment.map_or(events::NO_EXPERIMENT, ExperimentId::as_str);
     format!("{experiment}#{event}")
+}
+
+/// The experiment in the sort key of an event; the inner none: it counts for none. None if it is no such key.
+pub fn experiment_of(experiment_event: &str) -> Option<Option<ExperimentId>> {
+    match experiment_event.split_once('#')?.0 {
+        events::NO_EXPERIMENT => Some(None),
+        experiment => ExperimentId::parse(experiment).ok().map(Some),
+    }
 }
 
 /// Sort key of an event in its experiment's index: equal times are ordered by id.

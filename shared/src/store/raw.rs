@@ -5,14 +5,15 @@ use crate::domain::event::Event;
 use crate::domain::experiment::Experiment;
 use crate::domain::fold::{Fold, Lens, Overflow};
 use crate::domain::ids::UserId;
-use crate::domain::limits::MAX_USERS_WITH_PAST;
+use crate::domain::limits::{MAX_RECORDS_READ, MAX_USERS_WITH_PAST};
+use crate::domain::report::NotInSums;
 use crate::domain::tally::Tally;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Index shards read at once.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 /// Users whose past is read at once, in each shard.
 const PASTS_AT_ONCE: usize = 16;
 
@@ -25,9 +26,34 @@ pub enum RawError {
     /// A sum is too large to be held exactly.
     #[error(transparent)]
     Overflow(#[from] Overflow),
+    /// There are more records than one call may read.
+    #[error("there are more than {MAX_RECORDS_READ} records to read")]
+    TooManyRecords,
+    /// Running sums were asked for what they can't tell.
+    #[error("running sums can't tell: {0:?}")]
+    NotInSums(NotInSums),
     /// The past of more users was asked for than one call may read.
     #[error("the past of more than {MAX_USERS_WITH_PAST} users was asked for")]
     TooManyPasts,
+}
+
+/// What all shards together have read so far.
+#[derive(Default)]
+struct Work {
+    records: AtomicUsize,
+    pasts: AtomicUsize,
+}
+
+impl Work {
+    fn records(&self, more: usize) -> Result<(), RawError> {
+        let so_far = self.records.fetch_add(more, Ordering::Relaxed) + more;
+        (so_far <= MAX_RECORDS_READ).then_some(()).ok_or(RawError::TooManyRecords)
+    }
+
+    fn pasts(&self, more: usize) -> Result<(), RawError> {
+        let so_far = self.pasts.fetch_add(more, Ordering::Relaxed) + more;
+        (so_far <= MAX_USERS_WITH_PAST).then_some(()).ok_or(RawError::TooManyPasts)
+    }
 }
 
 impl Store {
@@ -37,9 +63,9 @@ impl Store {
     /// # Errors
     /// If the database fails, a sum is too large, or too many users' past was asked for.
     pub async fn tally(&self, experiment: &Experiment, lens: &Lens) -> Result<Tally, RawError> {
-        let pasts = AtomicUsize::new(0);
+        let work = Work::default();
         let shards = 0..experiment.shards;
-        let shards = shards.map(|shard| self.shard_tally(experiment, lens, shard, &pasts));
+        let shards = shards.map(|shard| self.shard_tally(experiment, lens, shard, &work));
         let tallies: Vec<Tally> = stream::iter(shards)
             .buffer_unordered(AT_ONCE)
             .try_collect()
@@ -58,12 +84,13 @@ impl Store {
         experiment: &Experiment,
         lens: &Lens,
         shard: u16,
-        pasts: &AtomicUsize,
+        work: &Work,
     ) -> Result<Tally, RawError> {
         let (id, window) = (&experiment.id, lens.window);
         let mut fold = Fold::new(experiment, lens);
         let mut pages = pin!(self.assignments_in_shard(id, shard, window.to));
         while let Some(page) = pages.try_next().await? {
+            work.records(page.len())?;
             for assignment in page {
                 fold.assignment(
                     assignment.user_id,
@@ -74,10 +101,11 @@ impl Store {
             }
         }
         if lens.past {
-            self.take_pasts(&mut fold, pasts).await?;
+            self.take_pasts(&mut fold, work).await?;
         }
         let mut pages = pin!(self.events_in_shard(id, shard, window.from, window.to));
         while let Some(page) = pages.try_next().await? {
+            work.records(page.len())?;
             for event in page {
                 fold.event(
                     &event.user_id,
@@ -92,12 +120,9 @@ impl Store {
     }
 
     /// What the users did before is in no index of the experiment: it is read user by user.
-    async fn take_pasts(&self, fold: &mut Fold<'_>, pasts: &AtomicUsize) -> Result<(), RawError> {
+    async fn take_pasts(&self, fold: &mut Fold<'_>, work: &Work) -> Result<(), RawError> {
         let users: Vec<UserId> = fold.users().cloned().collect();
-        let so_far = pasts.fetch_add(users.len(), Ordering::Relaxed) + users.len();
-        if so_far > MAX_USERS_WITH_PAST {
-            return Err(RawError::TooManyPasts);
-        }
+        work.pasts(users.len())?;
         let one = async |user: UserId| -> Result<(UserId, Vec<Event>), StoreError> {
             let events = self.events_of(&user).await?;
             Ok((user, events))

@@ -1,7 +1,7 @@
 //! Writes that happen together or not at all.
 
 use super::{Store, StoreError};
-use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::{DeleteBuilder, PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{
@@ -83,12 +83,9 @@ impl Store {
             }
             Err(error) => error,
         };
-        let Some(TransactWriteItemsError::TransactionCanceledException(cancel)) =
-            error.as_service_error()
-        else {
+        let Some(reasons) = reasons_of(&error) else {
             return Err(error.into());
         };
-        let reasons = cancel.cancellation_reasons();
         let refused = reasons
             .first()
             .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
@@ -100,14 +97,26 @@ impl Store {
     }
 }
 
+/// Why a transaction was cancelled, an entry for each action; none if it failed otherwise.
+pub(super) fn reasons_of(
+    error: &SdkError<TransactWriteItemsError>,
+) -> Option<&[CancellationReason]> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(cancel) => {
+            Some(cancel.cancellation_reasons())
+        }
+        _ => None,
+    }
+}
+
 /// Between half the pause and all of it, so that writers who met once do not meet again.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     let [byte] = crate::clock::random_bits::<1>().unwrap_or([128]);
     pause / 2 + pause * u32::from(byte) / 512
 }
 
 /// Why a transaction was cancelled, reduced to what can be done about it.
-fn cancelled(reasons: &[CancellationReason]) -> StoreError {
+pub(super) fn cancelled(reasons: &[CancellationReason]) -> StoreError {
     let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason.code()).collect();
     let text = format!("transaction cancelled: {}", codes.join(", "));
     let any = |code: &str| codes.contains(&code);

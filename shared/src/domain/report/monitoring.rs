@@ -22,7 +22,9 @@ pub struct Monitoring {
     pub as_of: Timestamp,
     /// What calls for somebody's attention; empty when all is well.
     pub alarms: Vec<Alarm>,
-    /// How new the numbers are.
+    /// Where the numbers come from.
+    pub source: &'static str,
+    /// How new they are.
     pub freshness: Freshness,
     /// Who took part.
     pub variants: Vec<VariantUsers>,
@@ -96,6 +98,7 @@ impl Monitoring {
             experiment: report.experiment.clone(),
             as_of: report.as_of,
             alarms: alarms(report),
+            source: report.source,
             freshness: report.freshness.clone(),
             variants: report.variants.clone(),
             health: report.health.clone(),

@@ -1,5 +1,6 @@
 //! What is asked of the results: the same data can be looked at in many ways.
 
+use super::source::Provenance;
 use crate::domain::experiment::Experiment;
 use crate::domain::fold::Lens;
 use crate::domain::ids::{MetricKey, VariantKey};
@@ -99,6 +100,8 @@ pub struct Question {
     pub breakdown: Breakdown,
     /// Whether the days are shown one by one.
     pub series: bool,
+    /// Where the numbers come from.
+    pub provenance: Provenance,
 }
 
 /// Error level where nobody says another.

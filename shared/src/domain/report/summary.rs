@@ -4,7 +4,7 @@ use super::comparison::Finding;
 use super::decision::{Impact, Reason, VariantDecision, Verdict};
 use super::health::SampleRatioVerdict;
 use super::methods::Bounds;
-use super::{About, MetricReport, Report};
+use super::{About, Freshness, MetricReport, Report};
 use crate::domain::ids::{MetricKey, VariantKey};
 use crate::domain::metric::{Direction, MetricRole};
 use crate::domain::time::Timestamp;
@@ -17,6 +17,10 @@ pub struct Summary {
     pub experiment: About,
     /// What is taken for now.
     pub as_of: Timestamp,
+    /// Where the numbers come from.
+    pub source: &'static str,
+    /// How new they are.
+    pub freshness: Freshness,
     /// In one word.
     pub verdict: Verdict,
     /// The rule that decided.
@@ -96,6 +100,8 @@ impl Summary {
         Self {
             experiment: report.experiment.clone(),
             as_of: report.as_of,
+            source: report.source,
+            freshness: report.freshness.clone(),
             verdict: decision.verdict,
             reason: decision.reason,
             headline: decision.headline.clone(),

@@ -1,0 +1,79 @@
+//! Brings the running sums up to date with what was written.
+//!
+//! A record of a stream only says who must be looked at again; what is counted comes from the tables. So it does not
+//! matter whether a record comes twice, late, or after others.
+
+mod records;
+
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use lambda_runtime::LambdaEvent;
+use records::Read;
+use shared::http::App;
+use std::convert::Infallible;
+use std::time::{Duration, Instant, SystemTime};
+
+pub use aws_lambda_events::dynamodb::Event as Batch;
+
+/// Kept back for the answer: a transaction under way when the time is nearly up takes this long at most.
+const RESERVE: Duration = Duration::from_secs(8);
+
+/// Counts the users of a batch.
+///
+/// What can't be done goes back as the first record that is to be delivered again; all before it is done.
+///
+/// # Errors
+/// Never: a batch that fails as a whole says so in its answer.
+pub async fn handle(
+    app: App,
+    event: LambdaEvent<Batch>,
+) -> Result<DynamoDbEventResponse, Infallible> {
+    let deadline = deadline(&event);
+    let before = app.store().usage().reading();
+    let read = records::read(&event.payload);
+
+    let counted = app.store().recount(&read.touched, deadline).await;
+
+    for (user, error) in &counted.failures {
+        // The user's id is somebody's; the record leads to it.
+        let record = read.place_of(user).and_then(|place| read.sequence_number(place));
+        tracing::error!(record, %error, "a user could not be counted");
+    }
+    for (place, why) in &read.unreadable {
+        let record = read.sequence_number(*place);
+        tracing::error!(record, why, "a record can't be read");
+    }
+    let used = app.store().usage().reading() - before;
+    tracing::info!(
+        records = event.payload.records.len(),
+        users = counted.users,
+        failures = counted.failures.len(),
+        transactions = counted.transactions,
+        store_calls = used.calls,
+        read_units = used.read_units,
+        write_units = used.write_units,
+        "batch counted"
+    );
+    Ok(answer(&read, counted.failures.keys()))
+}
+
+fn deadline(event: &LambdaEvent<Batch>) -> Instant {
+    let until = event.context.deadline();
+    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+    Instant::now() + left.saturating_sub(RESERVE)
+}
+
+fn answer<'f>(
+    read: &Read,
+    failures: impl Iterator<Item = &'f shared::domain::ids::UserId>,
+) -> DynamoDbEventResponse {
+    let failed = failures.filter_map(|user| read.place_of(user));
+    let unreadable = read.unreadable.iter().map(|(place, _)| *place);
+    let mut response = DynamoDbEventResponse::default();
+    if let Some(first) = failed.chain(unreadable).min() {
+        let mut failure = DynamoDbBatchItemFailure::default();
+        // Without a number the whole batch comes again.
+        failure.item_identifier = read.sequence_number(first);
+        response.batch_item_failures.push(failure);
+    }
+    response
+}

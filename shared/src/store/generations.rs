@@ -1,0 +1,111 @@
+//! Which running sums an experiment has: those that are read, and those that are being made beside them.
+
+use super::keys::experiments as key;
+use super::statistics::GenerationNumber;
+use super::transaction;
+use super::{Store, StoreError};
+use crate::domain::experiment::{Experiment, Status};
+use crate::domain::ids::ExperimentId;
+use crate::domain::totals::Spec;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// One set of sums.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The version of the definition that asked for it.
+    pub number: GenerationNumber,
+    /// What its sums are of.
+    pub spec: Spec,
+}
+
+/// The sets of sums of an experiment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generations {
+    /// Complete, up to what is on its way.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub current: Option<Generation>,
+    /// Kept up to date as well, but not yet computed back to the first day.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<Generation>,
+}
+
+impl Generations {
+    /// All that must be kept up to date.
+    pub fn all(&self) -> impl Iterator<Item = &Generation> {
+        self.current.iter().chain(&self.next)
+    }
+}
+
+#[derive(Serialize)]
+struct GenerationsItem<'g> {
+    experiment_id: &'g ExperimentId,
+    record: &'static str,
+    #[serde(flatten)]
+    generations: &'g Generations,
+}
+
+impl Store {
+    /// The sums that an experiment has, the newest. None where there never were any.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn generations(&self, id: &ExperimentId) -> Result<Generations, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.tables.experiments)
+            .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
+            .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        self.usage.read(answer.consumed_capacity());
+        let read = answer.item.map(serde_dynamo::from_item).transpose()?;
+        Ok(read.unwrap_or_default())
+    }
+
+    /// What must happen to the sums when a definition is stored, in the same transaction. An experiment without users
+    /// begins with empty sums that are complete; one that has run gets new ones beside the old if other sums are asked
+    /// for.
+    pub(super) fn generations_action(
+        &self,
+        before: Option<&Experiment>,
+        after: &Experiment,
+    ) -> Result<Option<TransactWriteItem>, StoreError> {
+        let spec = Spec::of(after);
+        if before.is_some_and(|before| Spec::of(before) == spec) {
+            return Ok(None);
+        }
+        let generation = Generation {
+            number: after.version,
+            spec,
+        };
+        if before.is_none_or(|before| before.status == Status::Draft) {
+            let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(GenerationsItem {
+                experiment_id: &after.id,
+                record: key::GENERATIONS,
+                generations: &Generations {
+                    current: Some(generation),
+                    next: None,
+                },
+            })?;
+            let put = Put::builder()
+                .table_name(&self.tables.experiments)
+                .set_item(Some(item));
+            return transaction::put(put).map(Some);
+        }
+        let update = Update::builder()
+            .table_name(&self.tables.experiments)
+            .key(key::EXPERIMENT_ID, AttributeValue::S(after.id.to_string()))
+            .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
+            .update_expression("SET #next = :next")
+            .expression_attribute_names("#next", "next")
+            .expression_attribute_values(":next", serde_dynamo::to_attribute_value(&generation)?);
+        transaction::update(update).map(Some)
+    }
+}

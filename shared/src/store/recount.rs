@@ -1,0 +1,210 @@
+//! Brings the running sums up to date with the raw records of some users. The only writer of the statistics table.
+//!
+//! It works on state and not on changes: it reads what is in the sums of a user, *then* the user's records, computes
+//! what should be in the sums, and writes both the new state and the difference in one transaction, on the condition
+//! that the state is still the one that was read. Doing it twice, late, in any order, by several at once, or dying in
+//! the midst of it ends in the same sums. The order of the two reads matters: a state that was read after the records
+//! could be newer than they are, and would be replaced by an older one.
+
+mod chunk;
+mod look;
+mod write;
+
+use super::statistics::GenerationNumber;
+use super::{Store, StoreError};
+use crate::domain::ids::{EventId, ExperimentId, UserId};
+use crate::domain::tally::Reach;
+use crate::domain::time::Timestamp;
+use chunk::{Chunk, chunks};
+use futures::{StreamExt, stream};
+use look::{Change, Definitions};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+use write::Written;
+
+/// Users whose records are read at once.
+const USERS_AT_ONCE: usize = 16;
+/// The pause after the database had enough, growing with each further time.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1_000);
+
+/// What of a user has changed, as far as the stream tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Experiments that the user was assigned in.
+    pub assignments: BTreeSet<ExperimentId>,
+    /// Stored events: for which experiment or none, which, and when it counts.
+    pub events: BTreeSet<(Option<ExperimentId>, EventId, Timestamp)>,
+}
+
+/// What became of the users.
+#[derive(Debug, Default)]
+pub struct Recounted {
+    /// Users whose sums are up to date now, or were before.
+    pub users: usize,
+    /// Transactions that it took.
+    pub transactions: usize,
+    /// Those for whom it could not be done, and why.
+    pub failures: BTreeMap<UserId, StoreError>,
+}
+
+impl Store {
+    /// Brings the sums of these users up to date, in every experiment that they touched and in every set of sums that
+    /// it has. Whoever is not done by the deadline is a failure; a repeat is safe at any time.
+    pub async fn recount(
+        &self,
+        touched: &BTreeMap<UserId, Touched>,
+        deadline: Instant,
+    ) -> Recounted {
+        let mut outcome = Recounted::default();
+        let mut waiting: BTreeSet<&UserId> = touched.keys().collect();
+        let mut pause = FIRST_PAUSE;
+        while !waiting.is_empty() {
+            let definitions = Definitions::new(self);
+            let looked = self.look_at(&waiting, touched, &definitions).await;
+            let mut again = BTreeMap::<&UserId, StoreError>::new();
+            let mut changes = Vec::new();
+            for (user, found) in looked {
+                match found {
+                    Ok(found) => changes.extend(found),
+                    Err(error) => drop(again.insert(user, error)),
+                }
+            }
+            let reach = reach_of(&changes);
+            let written = self.write_all(changes, deadline).await;
+            outcome.transactions += written.transactions;
+            for (user, error) in written.failures {
+                if let Some((user, _)) = touched.get_key_value(&user) {
+                    again.insert(user, error);
+                }
+            }
+            // Whoever changed a definition before this look at it left users of ours behind; whoever changes it from
+            // now on looks at them again.
+            match definitions.changed().await {
+                Ok(stale) => {
+                    for user in waiting.iter().filter(|user| stale.contains(**user)) {
+                        let text = "the definition changed meanwhile".to_owned();
+                        again.entry(*user).or_insert(StoreError::Contended(text));
+                    }
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    for user in &waiting {
+                        let error = StoreError::Unavailable(text.clone());
+                        again.entry(*user).or_insert(error);
+                    }
+                }
+            }
+            for ((experiment, generation), reach) in reach {
+                if let Err(error) = self.note_reach(&experiment, generation, reach).await {
+                    tracing::warn!(%experiment, %error, "the reach of the sums could not be noted");
+                }
+            }
+            outcome.users += waiting.len() - again.len();
+            let out_of_time = Instant::now() + pause >= deadline;
+            let (repeat, lost): (BTreeMap<_, _>, BTreeMap<_, _>) = again
+                .into_iter()
+                .partition(|(_, error)| error.is_passing() && !out_of_time);
+            let lost = lost.into_iter().map(|(user, error)| (user.clone(), error));
+            outcome.failures.extend(lost);
+            waiting = repeat.into_keys().collect();
+            if !waiting.is_empty() {
+                tokio::time::sleep(super::transaction::jittered(pause)).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+        outcome
+    }
+
+    async fn look_at<'t>(
+        &self,
+        waiting: &BTreeSet<&'t UserId>,
+        touched: &BTreeMap<UserId, Touched>,
+        definitions: &Definitions<'_>,
+    ) -> Vec<(&'t UserId, Result<Vec<Change>, StoreError>)> {
+        let mut looks = Vec::new();
+        for user in waiting {
+            if let Some(touched) = touched.get(*user) {
+                looks.push(self.look_named(user, touched, definitions));
+            }
+        }
+        stream::iter(looks)
+            .buffer_unordered(USERS_AT_ONCE)
+            .collect()
+            .await
+    }
+
+    async fn look_named<'t>(
+        &self,
+        user: &'t UserId,
+        touched: &Touched,
+        definitions: &Definitions<'_>,
+    ) -> (&'t UserId, Result<Vec<Change>, StoreError>) {
+        (user, self.look(user, touched, definitions).await)
+    }
+
+    async fn write_all(&self, changes: Vec<Change>, deadline: Instant) -> AllWritten {
+        let mut all = AllWritten::default();
+        let (chunks, too_large) = chunks(changes);
+        for user in too_large {
+            let text = "a sum grew beyond 38 digits".to_owned();
+            all.failures.insert(user, StoreError::Corrupt(text));
+        }
+        for chunk in chunks {
+            let users: Vec<UserId> = chunk.users().cloned().collect();
+            match self.write_chunk(chunk, deadline, &mut all.transactions).await {
+                Ok(refused) => {
+                    for user in refused {
+                        let text = "the user was counted by another at the same moment".to_owned();
+                        all.failures.insert(user, StoreError::Contended(text));
+                    }
+                }
+                Err(error) => {
+                    for user in users {
+                        all.failures.insert(user, error.copy());
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// Writes a chunk without those whom somebody else counted meanwhile, and gives these back.
+    async fn write_chunk(
+        &self,
+        mut chunk: Chunk,
+        deadline: Instant,
+        transactions: &mut usize,
+    ) -> Result<BTreeSet<UserId>, StoreError> {
+        let mut refused = BTreeSet::new();
+        let mut pause = FIRST_PAUSE;
+        while !chunk.is_empty() {
+            *transactions += 1;
+            match self.write(&chunk).await {
+                Ok(Written::Done) => break,
+                Ok(Written::Refused(places)) => refused.extend(chunk.without(&places)),
+                Err(error) if error.is_passing() && Instant::now() + pause < deadline => {
+                    tokio::time::sleep(super::transaction::jittered(pause)).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(refused)
+    }
+}
+
+#[derive(Default)]
+struct AllWritten {
+    transactions: usize,
+    failures: HashMap<UserId, StoreError>,
+}
+
+fn reach_of(changes: &[Change]) -> BTreeMap<(ExperimentId, GenerationNumber), Reach> {
+    let mut all = BTreeMap::<_, Reach>::new();
+    for change in changes {
+        let reach = all.entry(change.sums.clone()).or_default();
+        *reach = reach.join(change.reach);
+    }
+    all
+}

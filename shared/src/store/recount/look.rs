@@ -1,0 +1,348 @@
+//! What a user's sums should be, from the user's records.
+
+use super::Touched;
+use crate::domain::assignment::Assignment;
+use crate::domain::experiment::Experiment;
+use crate::domain::fold::{PAST_DAYS, Window};
+use crate::domain::ids::{EventId, ExperimentId, UserId};
+use crate::domain::subject::{Enrolment, Names, Subject};
+use crate::domain::sums::Overflow;
+use crate::domain::tally::Reach;
+use crate::domain::totals::Spec;
+use crate::store::events::UserEvent;
+use crate::store::generations::{Generation, Generations};
+use crate::store::statistics::{GenerationNumber, StoredSubject};
+use crate::store::{Store, StoreError};
+use futures::lock::Mutex;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A user's part in one set of sums, as it is and as it should be.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) user: UserId,
+    pub(super) sums: (ExperimentId, GenerationNumber),
+    pub(super) spec: Arc<Spec>,
+    pub(super) variants: usize,
+    pub(super) before: StoredSubject,
+    pub(super) after: Subject,
+    pub(super) reach: Reach,
+}
+
+/// An experiment with the sums that it has.
+pub(super) struct Counting {
+    experiment: Experiment,
+    generations: Generations,
+    specs: Vec<(GenerationNumber, Arc<Spec>)>,
+}
+
+type Read = HashMap<ExperimentId, (Option<Arc<Counting>>, BTreeSet<UserId>)>;
+
+/// The definitions as they were when they were first needed, each read once.
+pub(super) struct Definitions<'s> {
+    store: &'s Store,
+    read: Mutex<Read>,
+}
+
+impl<'s> Definitions<'s> {
+    pub(super) fn new(store: &'s Store) -> Self {
+        Self {
+            store,
+            read: Mutex::new(HashMap::new()),
+        }
+    }
+
+    async fn of(
+        &self,
+        id: &ExperimentId,
+        user: &UserId,
+    ) -> Result<Option<Arc<Counting>>, StoreError> {
+        let mut read = self.read.lock().await;
+        if let Some((known, users)) = read.get_mut(id) {
+            users.insert(user.clone());
+            return Ok(known.clone());
+        }
+        let counting = load(self.store, id).await?.map(Arc::new);
+        read.insert(id.clone(), (counting.clone(), [user.clone()].into()));
+        Ok(counting)
+    }
+
+    /// The users who were counted by a definition that has changed since.
+    pub(super) async fn changed(self) -> Result<BTreeSet<UserId>, StoreError> {
+        let mut stale = BTreeSet::new();
+        for (id, (before, users)) in self.read.into_inner() {
+            let now = load(self.store, &id).await?;
+            let same = match (&before, &now) {
+                (Some(before), Some(now)) => {
+                    before.experiment.version == now.experiment.version
+                        && before.generations == now.generations
+                }
+                (before, now) => before.is_none() && now.is_none(),
+            };
+            if !same {
+                stale.extend(users);
+            }
+        }
+        Ok(stale)
+    }
+}
+
+async fn load(store: &Store, id: &ExperimentId) -> Result<Option<Counting>, StoreError> {
+    let Some(experiment) = store.experiment(id, true).await? else {
+        return Ok(None);
+    };
+    let generations = store.generations(id).await?;
+    let spec = |one: &Generation| (one.number, Arc::new(one.spec.clone()));
+    Ok(Some(Counting {
+        specs: generations.all().map(spec).collect(),
+        experiment,
+        generations,
+    }))
+}
+
+/// The records of a user that have been read so far.
+struct Records<'s> {
+    store: &'s Store,
+    user: &'s UserId,
+    /// All of them, whatever they are stored for.
+    all: Option<Vec<UserEvent>>,
+}
+
+impl Records<'_> {
+    async fn all(&mut self) -> Result<&[UserEvent], StoreError> {
+        let read = match self.all.take() {
+            Some(read) => read,
+            None => self.store.stored_events_of(self.user, None).await?,
+        };
+        Ok(self.all.insert(read))
+    }
+
+    async fn of(&mut self, experiment: &ExperimentId) -> Result<Vec<UserEvent>, StoreError> {
+        if let Some(all) = &self.all {
+            let of_experiment = |event: &&UserEvent| event.experiment.as_ref() == Some(experiment);
+            return Ok(all.iter().filter(of_experiment).cloned().collect());
+        }
+        self.store.stored_events_of(self.user, Some(experiment)).await
+    }
+}
+
+impl Store {
+    /// What must change in the sums because of one user. The sums first, then the records.
+    pub(super) async fn look(
+        &self,
+        user: &UserId,
+        touched: &Touched,
+        definitions: &Definitions<'_>,
+    ) -> Result<Vec<Change>, StoreError> {
+        let subjects = self.subjects_of(user).await?;
+        let assignments: BTreeMap<ExperimentId, Assignment> = self
+            .assignments_of(user)
+            .await?
+            .into_iter()
+            .map(|assignment| (assignment.experiment_id.clone(), assignment))
+            .collect();
+        let mut records = Records {
+            store: self,
+            user,
+            all: None,
+        };
+        let mut changes = Vec::new();
+        for (id, whole) in dirty(touched, &assignments) {
+            let Some(counting) = definitions.of(&id, user).await? else {
+                continue;
+            };
+            let assignment = assignments.get(&id);
+            let known = |(number, _): &(GenerationNumber, Arc<Spec>)| {
+                let subject = subjects.get(&(id.clone(), *number));
+                subject.is_some_and(|stored| stored.subject.enrolment.is_some())
+            };
+            let whole = whole || !counting.specs.iter().all(known);
+            if whole {
+                records.all().await?;
+            }
+            if let Some(assignment) = assignment {
+                self.adopt(assignment, &counting.experiment, touched, &mut records)
+                    .await?;
+            }
+            let events = records.of(&id).await?;
+            for (number, spec) in &counting.specs {
+                let sums = (id.clone(), *number);
+                let before = subjects.get(&sums).cloned().unwrap_or_default();
+                let mut user_now = UserNow {
+                    experiment: &counting.experiment,
+                    spec,
+                    names: Names::default(),
+                    reach: Reach::default(),
+                };
+                let past = match (&records.all, &before.subject.enrolment) {
+                    (Some(all), _) if whole => PastFrom::Records(all),
+                    (_, Some(enrolment)) => PastFrom::Stored(enrolment),
+                    _ => PastFrom::Records(&[]),
+                };
+                let after = user_now.subject(assignment, &events, &past).map_err(too_large)?;
+                if after != before.subject {
+                    changes.push(Change {
+                        user: user.clone(),
+                        sums,
+                        spec: spec.clone(),
+                        variants: counting.experiment.variants.as_slice().len(),
+                        before,
+                        after,
+                        reach: user_now.reach,
+                    });
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Stores for an experiment what counts for it and was stored for none: an event and its user's assignment may
+    /// arrive in the same moment, each without knowing of the other.
+    async fn adopt(
+        &self,
+        assignment: &Assignment,
+        experiment: &Experiment,
+        touched: &Touched,
+        records: &mut Records<'_>,
+    ) -> Result<(), StoreError> {
+        let counts = |counted_at| experiment.counts(assignment.assigned_at, counted_at);
+        let stray = match &records.all {
+            Some(all) => all
+                .iter()
+                .filter(|event| event.experiment.is_none() && counts(event.event.counted_at))
+                .map(|event| event.event.id.clone())
+                .collect::<Vec<EventId>>(),
+            None => touched
+                .events
+                .iter()
+                .filter(|(of, _, counted_at)| of.is_none() && counts(*counted_at))
+                .map(|(_, id, _)| id.clone())
+                .collect(),
+        };
+        if stray.is_empty() {
+            return Ok(());
+        }
+        let stored: BTreeSet<EventId> = records
+            .of(&assignment.experiment_id)
+            .await?
+            .into_iter()
+            .map(|event| event.event.id)
+            .collect();
+        let all = records.all().await?;
+        let destination = Some((&experiment.id, experiment.shards));
+        for event in all.iter().filter(|event| event.experiment.is_none()) {
+            if stray.contains(&event.event.id) && !stored.contains(&event.event.id) {
+                // Its own record in the stream has it counted.
+                self.record_first(&event.event, destination, event.received_at)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn too_large(overflow: Overflow) -> StoreError {
+    StoreError::Corrupt(overflow.to_string())
+}
+
+/// The experiments in which the user must be looked at, and whether the past must be read again.
+fn dirty(
+    touched: &Touched,
+    assignments: &BTreeMap<ExperimentId, Assignment>,
+) -> BTreeMap<ExperimentId, bool> {
+    let mut dirty = BTreeMap::new();
+    for experiment in &touched.assignments {
+        dirty.insert(experiment.clone(), true);
+    }
+    for (experiment, _, counted_at) in &touched.events {
+        if let Some(experiment) = experiment {
+            dirty.entry(experiment.clone()).or_insert(false);
+        }
+        for (id, assignment) in assignments {
+            let since = assignment
+                .assigned_at
+                .plus_micros(-PAST_DAYS * 24 * 3_600_000_000);
+            if *counted_at <= assignment.assigned_at {
+                if *counted_at >= since {
+                    dirty.insert(id.clone(), true);
+                }
+            } else if experiment.is_none() {
+                dirty.entry(id.clone()).or_insert(false);
+            }
+        }
+    }
+    dirty
+}
+
+enum PastFrom<'p> {
+    Records(&'p [UserEvent]),
+    Stored(&'p Enrolment),
+}
+
+/// Makes a user's part from the records.
+struct UserNow<'u> {
+    experiment: &'u Experiment,
+    spec: &'u Spec,
+    names: Names,
+    reach: Reach,
+}
+
+impl UserNow<'_> {
+    fn subject(
+        &mut self,
+        assignment: Option<&Assignment>,
+        events: &[UserEvent],
+        past: &PastFrom<'_>,
+    ) -> Result<Subject, Overflow> {
+        let enrolment = assignment.map(|one| self.enrolment(one, past)).transpose()?;
+        let mut subject = Subject::new(enrolment.flatten());
+        for UserEvent {
+            event, received_at, ..
+        } in events
+        {
+            self.reach.event(event.counted_at, Some(*received_at));
+            let name = self.names.of(&event.event_type);
+            let value = event.value.unwrap_or_default().millionths();
+            subject.event(
+                self.experiment,
+                Window::default(),
+                name,
+                value,
+                event.counted_at,
+            )?;
+        }
+        Ok(subject.sealed())
+    }
+
+    fn enrolment(
+        &mut self,
+        assignment: &Assignment,
+        past: &PastFrom<'_>,
+    ) -> Result<Option<Enrolment>, Overflow> {
+        let Some(variant) = self.experiment.variants.position(&assignment.variant) else {
+            return Ok(None);
+        };
+        self.reach.assignment(assignment.assigned_at);
+        let mut enrolment = Enrolment::new(
+            self.experiment,
+            &self.spec.segments,
+            variant,
+            assignment.assigned_at,
+            &assignment.attributes,
+        );
+        match past {
+            PastFrom::Stored(stored) => enrolment.past.clone_from(&stored.past),
+            PastFrom::Records(all) => {
+                // An event is there once for each experiment that it counts for; in the past it is one event.
+                let each: HashMap<&EventId, &UserEvent> =
+                    all.iter().map(|event| (&event.event.id, event)).collect();
+                for UserEvent { event, .. } in each.into_values() {
+                    let name = self.names.of(&event.event_type);
+                    let value = event.value.unwrap_or_default().millionths();
+                    enrolment.past_event(name, value, event.counted_at)?;
+                }
+            }
+        }
+        Ok(Some(enrolment))
+    }
+}
