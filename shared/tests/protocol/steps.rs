@@ -1,0 +1,267 @@
+//! The protocol: what each worker does in each of its steps.
+
+use crate::model::Protocol;
+use crate::safeguards::Safeguard;
+use crate::stores::{
+    END, Erasure, Items, PERSONAL, Rebuild, State, Subject, TOMBSTONE, contribution,
+};
+use crate::workers::{Run, Step, Target, Worker};
+
+/// What is left of a user whose items are forbidden. Written even over nothing.
+const ERASED: Target = Target {
+    applied: 0,
+    erased: true,
+    fences: true,
+};
+
+impl Protocol {
+    /// The first step of work that is due.
+    pub(crate) fn first_step(&self, state: &State, worker: Worker) -> Step {
+        match (worker, state.rebuild) {
+            (Worker::Erasure, _) if self.has(Safeguard::TombstoneFirst) => Step::PutTombstone,
+            (Worker::Erasure, _) => Step::ListItems,
+            (Worker::Rebuild, Rebuild::Cleaning(old)) => Step::DeleteSubjects(old),
+            _ => Step::ReadHead,
+        }
+    }
+
+    /// What the worker has in memory after its next step, in which it reads `items`; `None` when it is done.
+    pub(crate) fn step(
+        &self,
+        state: &mut State,
+        worker: Worker,
+        mut run: Run,
+        items: Items,
+    ) -> Option<Run> {
+        match run.step.clone() {
+            Step::PutTombstone => {
+                state.raw |= TOMBSTONE;
+                let first = self.has(Safeguard::TombstoneFirst);
+                run.step = if first {
+                    Step::ListItems
+                } else {
+                    Step::ReadHead
+                };
+            }
+            Step::ListItems => run.step = self.delete_listed(state.raw & PERSONAL),
+            Step::DeleteListed(listed) => {
+                run.step = self.delete_listed(delete_first(&mut state.raw, listed));
+            }
+            Step::ReadHead => self.read_head(state, worker, &mut run),
+            Step::ReadSubject => {
+                let held = state.subjects[run.generation()];
+                self.after_subject(worker, &mut run, held);
+            }
+            Step::ReadItems { held, unread, seen } => {
+                let seen = seen | (state.raw | state.head.end()) & items;
+                match unread & !items {
+                    0 => self.after_items(worker, &mut run, held, seen),
+                    unread => run.step = Step::ReadItems { held, unread, seen },
+                }
+            }
+            Step::DeleteForbidden { held, found } => match delete_first(&mut state.raw, found) {
+                0 => self.prepare(worker, &mut run, held, ERASED),
+                found => run.step = Step::DeleteForbidden { held, found },
+            },
+            Step::ReadSubjectLast(target) => {
+                let held = state.subjects[run.generation()];
+                self.commit_or_skip(worker, &mut run, held, target);
+            }
+            Step::Commit { held, target } => self.commit(state, worker, &mut run, held, target),
+            Step::AddToTotals(difference) => {
+                state.totals[run.generation()] += difference;
+                self.next_generation(worker, &mut run);
+            }
+            Step::ReadHeadAgain if run.head == Some(state.head) => run.step = Step::Finish,
+            Step::ReadHeadAgain => run = Run::with_record(run.record),
+            Step::Finish => return self.finish(state, worker, &run),
+            Step::DeleteSubjects(old) => {
+                state.cleaned |= 1 << old;
+                state.subjects[usize::from(old)] = None;
+                run.step = Step::DeleteTotals(old);
+            }
+            Step::DeleteTotals(old) => {
+                state.totals[usize::from(old)] = 0;
+                if state.rebuild == Rebuild::Cleaning(old) {
+                    state.rebuild = Rebuild::Idle;
+                }
+                return None;
+            }
+        }
+        Some(run)
+    }
+
+    fn delete_listed(&self, listed: Items) -> Step {
+        match listed {
+            0 if self.has(Safeguard::TombstoneFirst) => Step::ReadHead,
+            0 => Step::PutTombstone,
+            listed => Step::DeleteListed(listed),
+        }
+    }
+
+    fn read_head(&self, state: &State, worker: Worker, run: &mut Run) {
+        let building = state.head.building.map_or(0, |new| 1 << new);
+        run.todo = match worker {
+            Worker::Rebuild => building,
+            _ if self.has(Safeguard::SeesBuilding(worker)) => 1 << state.head.current | building,
+            _ => 1 << state.head.current,
+        };
+        let keeps = matches!(worker, Worker::Sweep | Worker::Rebuild)
+            || self.rereads
+            || !self.has(Safeguard::DefinitionAfterSubject);
+        run.head = keeps.then_some(state.head);
+        self.begin_generation(worker, run);
+    }
+
+    fn begin_generation(&self, worker: Worker, run: &mut Run) {
+        run.step = match worker {
+            // A rebuild that somebody else has finished.
+            _ if run.todo == 0 => Step::Finish,
+            Worker::Erasure => Step::ReadSubject,
+            _ if self.has(Safeguard::SubjectFirst) => Step::ReadSubject,
+            _ => self.read_items(None),
+        };
+    }
+
+    fn read_items(&self, held: Option<Subject>) -> Step {
+        let late = self.has(Safeguard::DefinitionAfterSubject);
+        Step::ReadItems {
+            held,
+            unread: TOMBSTONE | PERSONAL | if late { END } else { 0 },
+            seen: 0,
+        }
+    }
+
+    fn after_subject(&self, worker: Worker, run: &mut Run, held: Option<Subject>) {
+        let before = held.map_or(0, |subject| subject.applied);
+        match worker {
+            Worker::Erasure if held.is_some_and(|subject| subject.erased) => {
+                self.next_generation(worker, run);
+            }
+            Worker::Erasure if held.is_none() && !self.has(Safeguard::FenceAbsent) => {
+                self.next_generation(worker, run);
+            }
+            Worker::Erasure => {
+                let target = ERASED;
+                run.step = Step::Commit { held, target };
+            }
+            Worker::Aggregator if !self.has(Safeguard::WholeState) => {
+                let item = self.requests[usize::from(run.record)];
+                let target = Target {
+                    applied: before + item.cast_signed(),
+                    erased: false,
+                    fences: false,
+                };
+                run.step = Step::Commit { held, target };
+            }
+            _ => run.step = self.read_items(held),
+        }
+    }
+
+    fn after_items(&self, worker: Worker, run: &mut Run, held: Option<Subject>, seen: Items) {
+        let found = seen & PERSONAL;
+        let erased = seen & TOMBSTONE != 0 && self.has(Safeguard::HeedsTombstone(worker));
+        if erased && found != 0 && self.has(Safeguard::DeletesForbidden) {
+            run.step = Step::DeleteForbidden { held, found };
+            return;
+        }
+        let early = match run.head {
+            Some(head) if !self.has(Safeguard::DefinitionAfterSubject) => head.end(),
+            _ => 0,
+        };
+        // A sweep finds nobody who has neither items nor a subject.
+        let finds = worker == Worker::Sweep && (found != 0 || held.is_some());
+        let target = Target {
+            applied: if erased {
+                0
+            } else {
+                contribution(seen | early)
+            },
+            erased,
+            fences: finds && self.has(Safeguard::SweepFences),
+        };
+        self.prepare(worker, run, held, target);
+    }
+
+    fn prepare(&self, worker: Worker, run: &mut Run, held: Option<Subject>, target: Target) {
+        if self.has(Safeguard::SubjectFirst) {
+            self.commit_or_skip(worker, run, held, target);
+        } else {
+            run.step = Step::ReadSubjectLast(target);
+        }
+    }
+
+    fn commit_or_skip(&self, worker: Worker, run: &mut Run, held: Option<Subject>, target: Target) {
+        let before = held.map_or((0, false), |subject| (subject.applied, subject.erased));
+        if before == (target.applied, target.erased) && !target.fences {
+            self.next_generation(worker, run);
+        } else {
+            run.step = Step::Commit { held, target };
+        }
+    }
+
+    fn commit(
+        &self,
+        state: &mut State,
+        worker: Worker,
+        run: &mut Run,
+        held: Option<Subject>,
+        target: Target,
+    ) {
+        let revision = |subject: Option<Subject>| subject.map_or(0, |subject| subject.revision);
+        let stored = &mut state.subjects[run.generation()];
+        if revision(*stored) != revision(held) && self.has(Safeguard::Condition) {
+            return self.begin_generation(worker, run);
+        }
+        *stored = Some(Subject {
+            revision: revision(held) + 1,
+            applied: target.applied,
+            erased: target.erased,
+        });
+        let difference = target.applied - held.map_or(0, |subject| subject.applied);
+        if self.has(Safeguard::OneTransaction) {
+            state.totals[run.generation()] += difference;
+            self.next_generation(worker, run);
+        } else {
+            run.step = Step::AddToTotals(difference);
+        }
+    }
+
+    fn next_generation(&self, worker: Worker, run: &mut Run) {
+        run.todo &= run.todo - 1;
+        if run.todo == 0 && self.rereads {
+            run.step = Step::ReadHeadAgain;
+        } else {
+            self.begin_generation(worker, run);
+        }
+    }
+
+    fn finish(&self, state: &mut State, worker: Worker, run: &Run) -> Option<Run> {
+        match (worker, run.head) {
+            (Worker::Aggregator, _) => state.stream &= !(1 << run.record),
+            (Worker::Erasure, _) => state.erasure = Erasure::Done,
+            (Worker::Sweep, Some(head)) if self.has(Safeguard::SweepNotesDefinition) => {
+                state.swept = state.swept.max(head.definition);
+            }
+            (Worker::Sweep, _) => state.swept = state.head.definition,
+            (Worker::Rebuild, Some(head)) => {
+                let built = head.building.is_some() && head.building == state.head.building;
+                if built || !self.has(Safeguard::SwitchOnce) {
+                    let old = state.head.current;
+                    state.head.current = state.head.building.take().unwrap_or(old);
+                    state.rebuild = Rebuild::Cleaning(old);
+                    return Some(Run::at(Step::DeleteSubjects(old)));
+                }
+            }
+            (Worker::Rebuild, None) => {}
+        }
+        None
+    }
+}
+
+/// Deletes one of the items, and says which are left.
+fn delete_first(raw: &mut Items, items: Items) -> Items {
+    let left = items & items.wrapping_sub(1);
+    *raw &= !(items & !left);
+    left
+}
