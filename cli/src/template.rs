@@ -114,9 +114,8 @@ impl Template {
         functions.flat_map(|function| function.routes().map(move |route| (function, route)))
     }
 
-    /// The tables as an engine on this machine should have them: with a stream only where a function reads it. The
-    /// service drops stream records after a day; the embedded engine keeps them all and looks through them at every
-    /// write, so that an import would take longer with each row.
+    /// The tables as an engine on this machine should have them: with a stream only where a function reads it, since
+    /// the embedded engine pays for a stream record about as much as for the item itself.
     pub fn local_tables(&self) -> BTreeMap<String, Table> {
         let read = |table: &Table| {
             let events = self

@@ -255,17 +255,26 @@ impl Shard {
         if self.ended || self.pending.len() >= mapping.batch_size {
             return Ok(0);
         }
-        let outcome = self.read_on(stream, mapping).await;
-        match outcome {
-            Err(ReadError::Expired) => Ok(0),
-            // Those records are gone; the others are read from the first that is there.
-            Err(ReadError::Trimmed) if self.position != Position::Start => {
-                tracing::warn!(shard = self.id, "records of a stream have ended unread");
+        let mut outcome = self.read_on(stream, mapping).await;
+        if matches!(outcome, Err(ReadError::Expired | ReadError::Trimmed)) {
+            // DynamoDB Local calls the start of a shard gone when the first record comes. A new iterator helps.
+            self.iterator = None;
+            if self.position == Position::Latest {
+                // Another would pass over what has come since: rather a record twice than never.
                 self.position = Position::Start;
-                Ok(0)
             }
-            outcome => outcome,
+            outcome = self.read_on(stream, mapping).await;
         }
+        if matches!(outcome, Err(ReadError::Trimmed)) && self.position != Position::Start {
+            tracing::warn!(shard = self.id, "records of a stream have ended unread");
+            self.iterator = None;
+            self.position = Position::Start;
+            outcome = self.read_on(stream, mapping).await;
+        }
+        if outcome.is_err() && self.position != Position::Latest {
+            self.iterator = None;
+        }
+        outcome
     }
 
     async fn read_on(&mut self, stream: &Stream, mapping: &Mapping) -> Result<usize, ReadError> {
@@ -280,10 +289,8 @@ impl Shard {
             },
         };
         let limit = mapping.batch_size.clamp(READ_LEAST, READ_MOST);
-        let answer = stream.records(iterator, limit).await.inspect_err(|_| {
-            // Whatever was wrong, the next read begins with a new iterator.
-            self.iterator = None;
-        })?;
+        self.iterator = Some(iterator.clone());
+        let answer = stream.records(iterator, limit).await?;
         let records = answer.records.unwrap_or_default();
         for record in &records {
             if let Some(number) = record

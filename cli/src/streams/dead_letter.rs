@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// How many are held in memory; the file has them all.
@@ -64,7 +64,7 @@ impl DeadLetters {
     }
 }
 
-fn append(file: &PathBuf, message: &serde_json::Value) -> std::io::Result<()> {
+fn append(file: &Path, message: &serde_json::Value) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.append(true).create(true).open(file)?;
     // In one piece: a process that is killed leaves a line or none.

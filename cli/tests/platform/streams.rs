@@ -4,6 +4,7 @@ mod delivery;
 mod failures;
 mod filters;
 mod restart;
+mod shards;
 
 use super::support::{TEMPLATE, put, table};
 use assay::gateway::{Function, event_function};

@@ -2,8 +2,8 @@
 
 use super::{Seen, failed, id, mapped, put_all, sequence_number, start};
 use crate::support::table;
-use assay::engine::streams_client;
-use assay::serve::Platform;
+use assay::engine::{Storage, streams_client};
+use assay::serve::{Database, Platform, PlatformOptions};
 use aws_sdk_dynamodbstreams::types::ShardIteratorType;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -229,7 +229,11 @@ async fn records_that_became_too_old_are_given_up() {
             }
         }
     });
-    let options = mapped("BatchSize: 1, MaximumRecordAgeInSeconds: 2");
+    // Other engines round the time of a record down to the minute.
+    let options = PlatformOptions {
+        database: Database::Embedded(Storage::Memory),
+        ..mapped("BatchSize: 1, MaximumRecordAgeInSeconds: 2")
+    };
     let platform = start(options, function).await;
     put_all(&platform, &["poison"]).await;
     platform.settle().await;
