@@ -183,7 +183,10 @@ impl Streams {
 
     /// Who can wait for the streams without keeping them running.
     pub fn settler(&self) -> Settler {
-        let requests = self.running.iter().map(|(requests, _)| requests.downgrade());
+        let requests = self
+            .running
+            .iter()
+            .map(|(requests, _)| requests.downgrade());
         Settler(requests.collect())
     }
 

@@ -318,7 +318,10 @@ fn after_counting(function: Function, settler: Settler, patience: Duration) -> F
     Arc::new(move |event, context| {
         let (function, settler) = (function.clone(), settler.clone());
         Box::pin(async move {
-            if tokio::time::timeout(patience, settler.settle()).await.is_err() {
+            if tokio::time::timeout(patience, settler.settle())
+                .await
+                .is_err()
+            {
                 tracing::info!("not everything has been counted yet");
             }
             function(event, context).await

@@ -109,6 +109,7 @@ impl World {
 
     /// What is stored in all tables, in a form that two moments can be compared by.
     pub(crate) async fn contents(&self) -> BTreeSet<String> {
+        self.platform.settle().await;
         let mut all = BTreeSet::new();
         for table in self.platform.template.tables.keys() {
             for item in self.items(table).await {

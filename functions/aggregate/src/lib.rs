@@ -6,10 +6,10 @@
 mod records;
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Read;
+use shared::domain::ids::UserId;
 use shared::http::App;
-use std::convert::Infallible;
 use std::time::{Duration, Instant, SystemTime};
 
 pub use aws_lambda_events::dynamodb::Event as Batch;
@@ -22,11 +22,12 @@ const RESERVE: Duration = Duration::from_secs(8);
 /// What can't be done goes back as the first record that is to be delivered again; all before it is done.
 ///
 /// # Errors
-/// Never: a batch that fails as a whole says so in its answer.
+/// If not even the first record could be dealt with. Lambda halves a batch whose call fails, until a record that can
+/// never be counted is alone; one that is only reported would take all that follow it into the queue of the lost.
 pub async fn handle(
     app: App,
     event: LambdaEvent<Batch>,
-) -> Result<DynamoDbEventResponse, Infallible> {
+) -> Result<DynamoDbEventResponse, FirstFailed> {
     let deadline = deadline(&event);
     let before = app.store().usage().reading();
     let read = records::read(&event.payload);
@@ -35,7 +36,9 @@ pub async fn handle(
 
     for (user, error) in &counted.failures {
         // The user's id is somebody's; the record leads to it.
-        let record = read.place_of(user).and_then(|place| read.sequence_number(place));
+        let record = read
+            .place_of(user)
+            .and_then(|place| read.sequence_number(place));
         tracing::error!(record, %error, "a user could not be counted");
     }
     for (place, why) in &read.unreadable {
@@ -53,7 +56,20 @@ pub async fn handle(
         write_units = used.write_units,
         "batch counted"
     );
-    Ok(answer(&read, counted.failures.keys()))
+    answer(&read, counted.failures.keys())
+}
+
+/// The first of several records could not be dealt with.
+#[derive(Debug)]
+pub struct FirstFailed;
+
+impl From<FirstFailed> for Diagnostic {
+    fn from(_: FirstFailed) -> Self {
+        Self {
+            error_type: "FirstRecordFailed".to_owned(),
+            error_message: "the first record could not be counted; the log says why".to_owned(),
+        }
+    }
 }
 
 fn deadline(event: &LambdaEvent<Batch>) -> Instant {
@@ -64,16 +80,19 @@ fn deadline(event: &LambdaEvent<Batch>) -> Instant {
 
 fn answer<'f>(
     read: &Read,
-    failures: impl Iterator<Item = &'f shared::domain::ids::UserId>,
-) -> DynamoDbEventResponse {
+    failures: impl Iterator<Item = &'f UserId>,
+) -> Result<DynamoDbEventResponse, FirstFailed> {
     let failed = failures.filter_map(|user| read.place_of(user));
     let unreadable = read.unreadable.iter().map(|(place, _)| *place);
     let mut response = DynamoDbEventResponse::default();
     if let Some(first) = failed.chain(unreadable).min() {
+        if first == 0 && read.records() > 1 {
+            return Err(FirstFailed);
+        }
         let mut failure = DynamoDbBatchItemFailure::default();
         // Without a number the whole batch comes again.
         failure.item_identifier = read.sequence_number(first);
         response.batch_item_failures.push(failure);
     }
-    response
+    Ok(response)
 }

@@ -24,6 +24,10 @@ impl Read {
         self.first.get(user).copied()
     }
 
+    pub(crate) fn records(&self) -> usize {
+        self.numbers.len()
+    }
+
     pub(crate) fn sequence_number(&self, place: usize) -> Option<String> {
         self.numbers.get(place).cloned().flatten()
     }

@@ -30,7 +30,10 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let mut asked = query::read(&request, &experiment, app.now())?;
 
     let (lens, parts) = (&asked.question.lens, asked.parts());
-    let sums = app.store().sums(&experiment, lens, parts, asked.source).await?;
+    let sums = app
+        .store()
+        .sums(&experiment, lens, parts, asked.source)
+        .await?;
     asked.question.provenance = sums.provenance;
     let report = Report::new(&experiment, &sums.tally, &asked.question)?;
 
@@ -47,5 +50,9 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         }
         (Format::Json, View::Analysis) => answer::json(ok, &report),
     };
-    Ok(answer::if_changed(&request, response, &seen::digest(&report, &asked)))
+    Ok(answer::if_changed(
+        &request,
+        response,
+        &seen::digest(&report, &asked),
+    ))
 }

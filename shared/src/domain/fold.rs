@@ -32,7 +32,8 @@ pub struct Window {
 impl Window {
     /// Whether an event at this instant is left out.
     pub fn excludes(self, counted_at: Timestamp) -> bool {
-        self.from.is_some_and(|from| counted_at < from) || self.to.is_some_and(|to| counted_at >= to)
+        self.from.is_some_and(|from| counted_at < from)
+            || self.to.is_some_and(|to| counted_at >= to)
     }
 }
 
@@ -84,9 +85,13 @@ impl<'e> Fold<'e> {
             return;
         };
         let segments = &self.experiment.segments;
-        let enrolment =
-            Enrolment::new(self.experiment, segments, variant, assigned_at, attributes);
-        if self.lens.only.as_ref().is_some_and(|only| !is_in(&enrolment, only)) {
+        let enrolment = Enrolment::new(self.experiment, segments, variant, assigned_at, attributes);
+        if self
+            .lens
+            .only
+            .as_ref()
+            .is_some_and(|only| !is_in(&enrolment, only))
+        {
             return;
         }
         self.tally.reach.assignment(assigned_at);
@@ -146,7 +151,12 @@ impl<'e> Fold<'e> {
     /// # Errors
     /// If a sum grows beyond 38 digits.
     pub fn finish(self) -> Result<Tally, Overflow> {
-        let metrics = self.experiment.metrics.iter().map(MetricSpec::from).collect();
+        let metrics = self
+            .experiment
+            .metrics
+            .iter()
+            .map(MetricSpec::from)
+            .collect();
         let mut contribution = Contribution::new(metrics, self.lens.past);
         let mut tally = self.tally;
         for subject in self.users.into_values() {

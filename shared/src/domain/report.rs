@@ -36,8 +36,8 @@ pub use question::{
     Breakdown, Correction, DEFAULT_ALPHA, Decider, Question, Settings, UNPLANNED_USERS,
 };
 pub use segments::{HeterogeneityReport, SegmentComparison, SegmentReport};
-pub use source::{NotInSums, Provenance, Source, days_asked};
 pub use series::{ComparisonSeries, Series, TrendReport, VariantSeries};
+pub use source::{NotInSums, Provenance, Source, days_asked};
 pub use summary::Summary;
 
 use super::experiment::{Experiment, Status};

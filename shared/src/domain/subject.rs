@@ -231,9 +231,8 @@ impl Subject {
             self.robot = true;
             self.entries = Vec::new();
         }
-        self.entries.sort_by(|a, b| {
-            (a.hour, &a.event_type, a.fate).cmp(&(b.hour, &b.event_type, b.fate))
-        });
+        self.entries
+            .sort_by(|a, b| (a.hour, &a.event_type, a.fate).cmp(&(b.hour, &b.event_type, b.fate)));
         if let Some(enrolment) = &mut self.enrolment {
             enrolment
                 .past

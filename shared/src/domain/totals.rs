@@ -8,7 +8,6 @@ mod item;
 mod metrics;
 mod read;
 
-
 pub use item::Item;
 pub use read::Damaged;
 

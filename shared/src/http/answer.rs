@@ -38,7 +38,9 @@ pub fn with_location(response: Response, path: &str) -> Response {
 pub fn if_changed(request: &Request, response: Response, digest: &str) -> Response {
     let tag = format!("\"{digest}\"");
     let seen = request.headers().get_all(IF_NONE_MATCH).iter();
-    let mut seen = seen.filter_map(|tags| tags.to_str().ok()).flat_map(|tags| tags.split(','));
+    let mut seen = seen
+        .filter_map(|tags| tags.to_str().ok())
+        .flat_map(|tags| tags.split(','));
     // A weak comparison, as RFC 9110 asks for here.
     let is_seen = seen.any(|one| {
         let one = one.trim();

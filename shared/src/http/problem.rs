@@ -265,11 +265,11 @@ impl From<RawError> for Problem {
 impl Problem {
     fn not_in_sums(why: NotInSums) -> Self {
         let reason = why.reason();
-        let detail = format!(
-            "{} Leave `source` out, or ask for `raw`.",
-            reason.message
-        );
-        Self::invalid(vec![Fault::at("?source", Invalid::new(reason.code, detail))])
+        let detail = format!("{} Leave `source` out, or ask for `raw`.", reason.message);
+        Self::invalid(vec![Fault::at(
+            "?source",
+            Invalid::new(reason.code, detail),
+        )])
     }
 }
 

@@ -107,10 +107,7 @@ impl Store {
         let put = self
             .definition_put(after, creation_digest)?
             .condition_expression("version = :before")
-            .expression_attribute_values(
-                ":before",
-                AttributeValue::N(before.version.to_string()),
-            )
+            .expression_attribute_values(":before", AttributeValue::N(before.version.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let outcome = self.write_with_audit(put, Some(before), after, by).await?;
         Ok(outcome.is_none())

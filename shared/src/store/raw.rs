@@ -47,12 +47,16 @@ struct Work {
 impl Work {
     fn records(&self, more: usize) -> Result<(), RawError> {
         let so_far = self.records.fetch_add(more, Ordering::Relaxed) + more;
-        (so_far <= MAX_RECORDS_READ).then_some(()).ok_or(RawError::TooManyRecords)
+        (so_far <= MAX_RECORDS_READ)
+            .then_some(())
+            .ok_or(RawError::TooManyRecords)
     }
 
     fn pasts(&self, more: usize) -> Result<(), RawError> {
         let so_far = self.pasts.fetch_add(more, Ordering::Relaxed) + more;
-        (so_far <= MAX_USERS_WITH_PAST).then_some(()).ok_or(RawError::TooManyPasts)
+        (so_far <= MAX_USERS_WITH_PAST)
+            .then_some(())
+            .ok_or(RawError::TooManyPasts)
     }
 }
 

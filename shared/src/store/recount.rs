@@ -1,16 +1,18 @@
 //! Brings the running sums up to date with the raw records of some users. The only writer of the statistics table.
 //!
-//! It works on state and not on changes: it reads what is in the sums of a user, *then* the user's records, computes
-//! what should be in the sums, and writes both the new state and the difference in one transaction, on the condition
-//! that the state is still the one that was read. Doing it twice, late, in any order, by several at once, or dying in
-//! the midst of it ends in the same sums. The order of the two reads matters: a state that was read after the records
-//! could be newer than they are, and would be replaced by an older one.
+//! It works on state and not on changes: it reads what is in the sums of a user, *then* the definition and the user's
+//! records, computes what should be in the sums, and writes both the new state and the difference in one transaction,
+//! on the condition that the state is still the one that was read. Doing it twice, late, in any order, by several at
+//! once, or dying in the midst of it ends in the same sums.
+//!
+//! The order of the reads matters. A state that was read after the records, or after the definition, could be newer
+//! than they are, and would be replaced by an older one. `tests/protocol.rs` explores all orders of events.
 
 mod chunk;
 mod look;
 mod write;
 
-use super::statistics::GenerationNumber;
+use super::statistics::{GenerationNumber, Subjects};
 use super::{Store, StoreError};
 use crate::domain::ids::{EventId, ExperimentId, UserId};
 use crate::domain::tally::Reach;
@@ -60,11 +62,9 @@ impl Store {
         let mut waiting: BTreeSet<&UserId> = touched.keys().collect();
         let mut pause = FIRST_PAUSE;
         while !waiting.is_empty() {
-            let definitions = Definitions::new(self);
-            let looked = self.look_at(&waiting, touched, &definitions).await;
             let mut again = BTreeMap::<&UserId, StoreError>::new();
             let mut changes = Vec::new();
-            for (user, found) in looked {
+            for (user, found) in self.look_at(&waiting, touched).await {
                 match found {
                     Ok(found) => changes.extend(found),
                     Err(error) => drop(again.insert(user, error)),
@@ -76,23 +76,6 @@ impl Store {
             for (user, error) in written.failures {
                 if let Some((user, _)) = touched.get_key_value(&user) {
                     again.insert(user, error);
-                }
-            }
-            // Whoever changed a definition before this look at it left users of ours behind; whoever changes it from
-            // now on looks at them again.
-            match definitions.changed().await {
-                Ok(stale) => {
-                    for user in waiting.iter().filter(|user| stale.contains(**user)) {
-                        let text = "the definition changed meanwhile".to_owned();
-                        again.entry(*user).or_insert(StoreError::Contended(text));
-                    }
-                }
-                Err(error) => {
-                    let text = error.to_string();
-                    for user in &waiting {
-                        let error = StoreError::Unavailable(text.clone());
-                        again.entry(*user).or_insert(error);
-                    }
                 }
             }
             for ((experiment, generation), reach) in reach {
@@ -116,16 +99,26 @@ impl Store {
         outcome
     }
 
+    /// What must change because of each user. First what is in the sums of all of them, then the definitions, each
+    /// once, then the users' records.
     async fn look_at<'t>(
         &self,
         waiting: &BTreeSet<&'t UserId>,
         touched: &BTreeMap<UserId, Touched>,
-        definitions: &Definitions<'_>,
     ) -> Vec<(&'t UserId, Result<Vec<Change>, StoreError>)> {
-        let mut looks = Vec::new();
+        let mut subjects = Vec::new();
         for user in waiting {
-            if let Some(touched) = touched.get(*user) {
-                looks.push(self.look_named(user, touched, definitions));
+            subjects.push(self.subjects_named(user));
+        }
+        let subjects: Vec<_> = stream::iter(subjects)
+            .buffer_unordered(USERS_AT_ONCE)
+            .collect()
+            .await;
+        let definitions = Definitions::new(self);
+        let mut looks = Vec::new();
+        for (user, subjects) in subjects {
+            if let Some(touched) = touched.get(user) {
+                looks.push(self.look_named(user, touched, subjects, &definitions));
             }
         }
         stream::iter(looks)
@@ -134,13 +127,22 @@ impl Store {
             .await
     }
 
+    async fn subjects_named<'t>(&self, user: &'t UserId) -> (&'t UserId, FoundSubjects) {
+        (user, self.subjects_of(user).await)
+    }
+
     async fn look_named<'t>(
         &self,
         user: &'t UserId,
         touched: &Touched,
+        subjects: FoundSubjects,
         definitions: &Definitions<'_>,
     ) -> (&'t UserId, Result<Vec<Change>, StoreError>) {
-        (user, self.look(user, touched, definitions).await)
+        let found = match subjects {
+            Ok(subjects) => self.look(user, touched, &subjects, definitions).await,
+            Err(error) => Err(error),
+        };
+        (user, found)
     }
 
     async fn write_all(&self, changes: Vec<Change>, deadline: Instant) -> AllWritten {
@@ -152,7 +154,10 @@ impl Store {
         }
         for chunk in chunks {
             let users: Vec<UserId> = chunk.users().cloned().collect();
-            match self.write_chunk(chunk, deadline, &mut all.transactions).await {
+            match self
+                .write_chunk(chunk, deadline, &mut all.transactions)
+                .await
+            {
                 Ok(refused) => {
                     for user in refused {
                         let text = "the user was counted by another at the same moment".to_owned();
@@ -193,6 +198,8 @@ impl Store {
         Ok(refused)
     }
 }
+
+type FoundSubjects = Result<Subjects, StoreError>;
 
 #[derive(Default)]
 struct AllWritten {

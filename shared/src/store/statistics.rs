@@ -29,6 +29,9 @@ pub struct StoredSubject {
     pub subject: Subject,
 }
 
+/// A user's parts in all sums.
+pub type Subjects = HashMap<(ExperimentId, GenerationNumber), StoredSubject>;
+
 /// Which of the sums are needed; the days of all users always are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Parts {
@@ -52,11 +55,8 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn subjects_of(
-        &self,
-        user: &UserId,
-    ) -> Result<HashMap<(ExperimentId, GenerationNumber), StoredSubject>, StoreError> {
-        let mut subjects = HashMap::new();
+    pub async fn subjects_of(&self, user: &UserId) -> Result<Subjects, StoreError> {
+        let mut subjects = Subjects::new();
         let partition = key::of_user(user);
         let mut pages = pin!(self.statistics(&partition, true));
         while let Some(items) = pages.try_next().await? {
@@ -144,7 +144,10 @@ impl Store {
                 .send()
                 .await?;
             self.usage.read(answer.consumed_capacity());
-            let before = answer.item().map(|item| text(item, key::REACH)).transpose()?;
+            let before = answer
+                .item()
+                .map(|item| text(item, key::REACH))
+                .transpose()?;
             let after = match before {
                 None => reach,
                 Some(before) => read_reach(before)?.join(reach),

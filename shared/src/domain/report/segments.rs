@@ -131,7 +131,10 @@ pub(super) fn parts(
     if experiment.shares_changed() && wanted(SegmentKey::PHASE) {
         let values = parts.entry(SegmentKey::PHASE.to_owned()).or_default();
         for phase in 0..experiment.phases.len() {
-            if variants.iter().any(|variant| variant.users_in_phase(phase) > 0) {
+            if variants
+                .iter()
+                .any(|variant| variant.users_in_phase(phase) > 0)
+            {
                 let cell = |variant: &VariantTally| {
                     let cells = variant.days.iter().filter(|((_, of), _)| *of == phase);
                     sum_of(cells.map(|(_, cell)| cell))

@@ -7,7 +7,7 @@ use crate::domain::fold::COHORT_HOURS;
 use crate::domain::ids::VariantKey;
 use crate::domain::metric::{Metric, MetricKind};
 use crate::domain::sums::Overflow;
-use crate::domain::tally::{VariantTally, sum_of, Cell, Day, start_of};
+use crate::domain::tally::{Cell, Day, VariantTally, start_of, sum_of};
 use crate::domain::time::Timestamp;
 use crate::stats::{Undefined, trend};
 use serde::Serialize;
@@ -181,9 +181,18 @@ pub(super) fn trends(
     let of_variant = |variant: usize| {
         let effect = |day: &Day| {
             let watched = |variant: &VariantTally| {
-                sum_of(variant.cohorts.range((*day, 0)..=(*day, u8::MAX)).map(|(_, cell)| cell))
+                sum_of(
+                    variant
+                        .cohorts
+                        .range((*day, 0)..=(*day, u8::MAX))
+                        .map(|(_, cell)| cell),
+                )
             };
-            let cells: Vec<Cell> = variants.iter().map(watched).collect::<Result<_, _>>().ok()?;
+            let cells: Vec<Cell> = variants
+                .iter()
+                .map(watched)
+                .collect::<Result<_, _>>()
+                .ok()?;
             let arms = material.arms(metric, |index| cells.get(index));
             let (control, treatment) = (arms.get(material.baseline)?, arms.get(variant)?);
             let effects = Effects::of(

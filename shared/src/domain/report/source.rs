@@ -3,7 +3,7 @@
 use super::decision::Unsaid;
 use crate::domain::experiment::Experiment;
 use crate::domain::fold::Lens;
-use crate::domain::tally::{Day, start_of, day_of};
+use crate::domain::tally::{Day, day_of, start_of};
 use crate::domain::totals::Spec;
 
 /// What the numbers were added up from. Both give the same numbers.

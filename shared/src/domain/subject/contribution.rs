@@ -81,16 +81,16 @@ impl Contribution {
         }
     }
 
-    fn metrics<'s>(
-        &'s self,
-        enrolment: &Enrolment,
-        entries: &[Entry],
-    ) -> Vec<&'s MetricSpec> {
+    fn metrics<'s>(&'s self, enrolment: &Enrolment, entries: &[Entry]) -> Vec<&'s MetricSpec> {
         if !self.declared.is_empty() {
             return self.declared.iter().collect();
         }
         let had = |event_type: &Arc<EventType>| {
-            self.past && enrolment.past.iter().any(|past| past.event_type == *event_type)
+            self.past
+                && enrolment
+                    .past
+                    .iter()
+                    .any(|past| past.event_type == *event_type)
                 || entries
                     .iter()
                     .any(|entry| entry.fate.is_counted() && entry.event_type == *event_type)
@@ -127,12 +127,19 @@ impl Contribution {
                 Ok(())
             })?;
             let early = |entry: &Entry| entry.fate == Fate::Early;
-            each_day(metric, NOTHING, first, entries, early, |day, before, after| {
-                // The first hours of a user end on the day after the assignment at the latest.
-                let offset = u8::from(day > first);
-                let cell = variant.cohorts.entry((first, offset)).or_default();
-                apply(cell, metric, before, after, false)
-            })?;
+            each_day(
+                metric,
+                NOTHING,
+                first,
+                entries,
+                early,
+                |day, before, after| {
+                    // The first hours of a user end on the day after the assignment at the latest.
+                    let offset = u8::from(day > first);
+                    let cell = variant.cohorts.entry((first, offset)).or_default();
+                    apply(cell, metric, before, after, false)
+                },
+            )?;
         }
         Ok(())
     }
@@ -230,7 +237,10 @@ fn note_hours(tally: &mut Tally, enrolment: &Enrolment, entries: &[Entry], varia
             *count += by;
         }
     };
-    let hour = tally.hours.entry(hour_of(enrolment.assigned_at)).or_default();
+    let hour = tally
+        .hours
+        .entry(hour_of(enrolment.assigned_at))
+        .or_default();
     one_more(&mut hour.assigned, 1);
     for entry in entries.iter().filter(|entry| entry.fate.is_counted()) {
         let hour = tally.hours.entry(entry.hour).or_default();

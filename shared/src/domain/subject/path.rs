@@ -89,6 +89,9 @@ mod tests {
         assert_eq!(states.len(), 4);
         assert_eq!(states[1], Subject::default());
         assert_eq!(states.last(), Some(&to));
-        assert_eq!(path(&from, &Subject::default()).last(), Some(&Subject::default()));
+        assert_eq!(
+            path(&from, &Subject::default()).last(),
+            Some(&Subject::default())
+        );
     }
 }

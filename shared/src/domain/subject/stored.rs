@@ -116,8 +116,7 @@ impl Subject {
     pub fn from_text(text: &str) -> Result<Self, String> {
         let compact: Compact = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut names = Names::default();
-        let types: Vec<Arc<EventType>> =
-            compact.types.iter().map(|name| names.of(name)).collect();
+        let types: Vec<Arc<EventType>> = compact.types.iter().map(|name| names.of(name)).collect();
         let named = |place: usize| types.get(place).cloned().ok_or("an unknown event type");
         let mut hour = 0;
         let mut entries = Vec::with_capacity(compact.entries.len());
@@ -168,7 +167,11 @@ mod tests {
         let name = |text: &str| Arc::new(EventType::parse(text).unwrap());
         let entry = |hour: i64| Entry {
             hour: 490_000 + hour * 7,
-            event_type: name(if hour % 2 == 0 { "add_to_cart" } else { "purchase" }),
+            event_type: name(if hour % 2 == 0 {
+                "add_to_cart"
+            } else {
+                "purchase"
+            }),
             fate: FATES[usize::try_from(hour).unwrap() % 5],
             events: 3,
             value: -19_990_000 * i128::from(hour),

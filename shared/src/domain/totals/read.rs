@@ -148,7 +148,8 @@ fn forget_past(variant: &mut VariantTally, spec: &Spec) {
             metrics::without_past(sums, own(key));
         }
         // With nothing left the user was only here before.
-        cell.metrics.retain(|_, sums| *sums != MetricSums::default());
+        cell.metrics
+            .retain(|_, sums| *sums != MetricSums::default());
     }
     variant.days.retain(|_, cell| *cell != Cell::default());
     for days in variant.segments.values_mut() {

@@ -86,7 +86,10 @@ impl<'w> Fill<'w> {
 
     fn fits(&self) -> bool {
         self.subjects + self.items.len() <= MAX_ACTIONS
-            && self.items.values().all(|numbers| numbers.len() <= MAX_NUMBERS)
+            && self
+                .items
+                .values()
+                .all(|numbers| numbers.len() <= MAX_NUMBERS)
     }
 }
 

@@ -10,8 +10,8 @@ use crate::domain::sums::Overflow;
 use crate::domain::tally::Reach;
 use crate::domain::totals::Spec;
 use crate::store::events::UserEvent;
-use crate::store::generations::{Generation, Generations};
-use crate::store::statistics::{GenerationNumber, StoredSubject};
+use crate::store::generations::Generation;
+use crate::store::statistics::{GenerationNumber, StoredSubject, Subjects};
 use crate::store::{Store, StoreError};
 use futures::lock::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -32,16 +32,13 @@ pub(super) struct Change {
 /// An experiment with the sums that it has.
 pub(super) struct Counting {
     experiment: Experiment,
-    generations: Generations,
     specs: Vec<(GenerationNumber, Arc<Spec>)>,
 }
-
-type Read = HashMap<ExperimentId, (Option<Arc<Counting>>, BTreeSet<UserId>)>;
 
 /// The definitions as they were when they were first needed, each read once.
 pub(super) struct Definitions<'s> {
     store: &'s Store,
-    read: Mutex<Read>,
+    read: Mutex<HashMap<ExperimentId, Option<Arc<Counting>>>>,
 }
 
 impl<'s> Definitions<'s> {
@@ -52,38 +49,14 @@ impl<'s> Definitions<'s> {
         }
     }
 
-    async fn of(
-        &self,
-        id: &ExperimentId,
-        user: &UserId,
-    ) -> Result<Option<Arc<Counting>>, StoreError> {
+    async fn of(&self, id: &ExperimentId) -> Result<Option<Arc<Counting>>, StoreError> {
         let mut read = self.read.lock().await;
-        if let Some((known, users)) = read.get_mut(id) {
-            users.insert(user.clone());
+        if let Some(known) = read.get(id) {
             return Ok(known.clone());
         }
         let counting = load(self.store, id).await?.map(Arc::new);
-        read.insert(id.clone(), (counting.clone(), [user.clone()].into()));
+        read.insert(id.clone(), counting.clone());
         Ok(counting)
-    }
-
-    /// The users who were counted by a definition that has changed since.
-    pub(super) async fn changed(self) -> Result<BTreeSet<UserId>, StoreError> {
-        let mut stale = BTreeSet::new();
-        for (id, (before, users)) in self.read.into_inner() {
-            let now = load(self.store, &id).await?;
-            let same = match (&before, &now) {
-                (Some(before), Some(now)) => {
-                    before.experiment.version == now.experiment.version
-                        && before.generations == now.generations
-                }
-                (before, now) => before.is_none() && now.is_none(),
-            };
-            if !same {
-                stale.extend(users);
-            }
-        }
-        Ok(stale)
     }
 }
 
@@ -96,7 +69,6 @@ async fn load(store: &Store, id: &ExperimentId) -> Result<Option<Counting>, Stor
     Ok(Some(Counting {
         specs: generations.all().map(spec).collect(),
         experiment,
-        generations,
     }))
 }
 
@@ -122,19 +94,21 @@ impl Records<'_> {
             let of_experiment = |event: &&UserEvent| event.experiment.as_ref() == Some(experiment);
             return Ok(all.iter().filter(of_experiment).cloned().collect());
         }
-        self.store.stored_events_of(self.user, Some(experiment)).await
+        self.store
+            .stored_events_of(self.user, Some(experiment))
+            .await
     }
 }
 
 impl Store {
-    /// What must change in the sums because of one user. The sums first, then the records.
+    /// What must change in the sums because of one user, of whom this is in them.
     pub(super) async fn look(
         &self,
         user: &UserId,
         touched: &Touched,
+        subjects: &Subjects,
         definitions: &Definitions<'_>,
     ) -> Result<Vec<Change>, StoreError> {
-        let subjects = self.subjects_of(user).await?;
         let assignments: BTreeMap<ExperimentId, Assignment> = self
             .assignments_of(user)
             .await?
@@ -148,7 +122,7 @@ impl Store {
         };
         let mut changes = Vec::new();
         for (id, whole) in dirty(touched, &assignments) {
-            let Some(counting) = definitions.of(&id, user).await? else {
+            let Some(counting) = definitions.of(&id).await? else {
                 continue;
             };
             let assignment = assignments.get(&id);
@@ -179,7 +153,9 @@ impl Store {
                     (_, Some(enrolment)) => PastFrom::Stored(enrolment),
                     _ => PastFrom::Records(&[]),
                 };
-                let after = user_now.subject(assignment, &events, &past).map_err(too_large)?;
+                let after = user_now
+                    .subject(assignment, &events, &past)
+                    .map_err(too_large)?;
                 if after != before.subject {
                     changes.push(Change {
                         user: user.clone(),
@@ -294,7 +270,9 @@ impl UserNow<'_> {
         events: &[UserEvent],
         past: &PastFrom<'_>,
     ) -> Result<Subject, Overflow> {
-        let enrolment = assignment.map(|one| self.enrolment(one, past)).transpose()?;
+        let enrolment = assignment
+            .map(|one| self.enrolment(one, past))
+            .transpose()?;
         let mut subject = Subject::new(enrolment.flatten());
         for UserEvent {
             event, received_at, ..

@@ -78,10 +78,7 @@ impl Store {
         let revision = AttributeValue::N((write.revision + 1).to_string());
         let put = Put::builder()
             .table_name(&self.tables.statistics)
-            .item(
-                key::PARTITION,
-                AttributeValue::S(key::of_user(&write.user)),
-            )
+            .item(key::PARTITION, AttributeValue::S(key::of_user(&write.user)))
             .item(
                 key::ITEM,
                 AttributeValue::S(key::generation(experiment, *generation)),
