@@ -135,7 +135,7 @@ pub struct Freshness {
     /// shard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_events: Option<u64>,
-    /// Which running sums were read: the version of the definition that asked for them.
+    /// Which running sums were read: when they were asked for, in microseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
 }

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 /// One set of sums.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
-    /// The version of the definition that asked for it.
+    /// When it was asked for.
     pub number: GenerationNumber,
     /// What its sums are of.
     pub spec: Spec,
@@ -82,7 +82,7 @@ impl Store {
             return Ok(None);
         }
         let generation = Generation {
-            number: after.version,
+            number: after.updated_at.micros().unsigned_abs(),
             spec,
         };
         if before.is_none_or(|before| before.status == Status::Draft) {

@@ -16,8 +16,8 @@ use futures::TryStreamExt;
 use std::collections::HashMap;
 use std::pin::pin;
 
-/// A set of sums of an experiment, numbered by the version of the definition that asked for it. Numbers are never
-/// used again.
+/// A set of sums of an experiment, numbered by the instant at which it was asked for, in microseconds since 1970. No
+/// number is used twice.
 pub type GenerationNumber = u64;
 
 /// A user's part in the sums of one generation, as it was last added.

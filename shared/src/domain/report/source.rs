@@ -37,7 +37,7 @@ pub struct Provenance {
     pub source: Source,
     /// Why not from running sums, where nobody asked for the records.
     pub because: Option<Unsaid>,
-    /// Which running sums: the version of the definition that asked for them.
+    /// Which running sums: when they were asked for, in microseconds since 1970.
     pub generation: Option<u64>,
     /// Events stored that lie after the last one that is in the sums.
     pub pending_events: Option<u64>,

@@ -156,7 +156,7 @@ impl Store {
                 let after = user_now
                     .subject(assignment, &events, &past)
                     .map_err(too_large)?;
-                if after != before.subject {
+                if after != before.subject || touched.fence {
                     changes.push(Change {
                         user: user.clone(),
                         sums,
