@@ -1,10 +1,17 @@
 //! The only places that read the time or draw random bits.
 
 use crate::domain::time::Timestamp;
+use std::time::{Duration, Instant, SystemTime};
 
 /// The current instant.
 pub fn now() -> Timestamp {
     Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
+}
+
+/// The instant so long before a deadline; now, if that has passed.
+pub fn ahead_of(deadline: SystemTime, reserve: Duration) -> Instant {
+    let left = deadline.duration_since(SystemTime::now());
+    Instant::now() + left.unwrap_or_default().saturating_sub(reserve)
 }
 
 /// Random bits from the operating system.

@@ -57,6 +57,7 @@ async fn prepared() -> Platform {
         let answer = sent.body(request["body"].to_string()).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), request["status"], "{request}");
     }
+    platform.settle().await;
     platform
 }
 

@@ -115,6 +115,7 @@ fn variables_name_the_tables_that_they_are_named_after() {
             ("EXPERIMENTS_TABLE", "ExperimentsTable"),
             ("ASSIGNMENTS_TABLE", "AssignmentsTable"),
             ("EVENTS_TABLE", "EventsTable"),
+            ("STATISTICS_TABLE", "StatisticsTable"),
             ("TOKENS_TABLE", "TokensTable"),
         ] {
             assert_eq!(function.environment[variable], template.tables[id].name);
@@ -151,6 +152,7 @@ fn keys_and_indexes_are_those_of_the_code() {
             "AssignmentsTable",
             "EventsTable",
             "ExperimentsTable",
+            "StatisticsTable",
             "TokensTable"
         ]
     );
@@ -181,6 +183,12 @@ fn keys_and_indexes_are_those_of_the_code() {
     let projection = included(["event_type", "value", "properties", "received_at"]);
     assert_eq!(index(table), (v::BY_EXPERIMENT, by_experiment, &projection));
 
+    use keys::statistics as s;
+    let table = &tables["StatisticsTable"];
+    assert_eq!(key(&table.key), [(s::PARTITION, "S"), (s::ITEM, "S")]);
+    assert!(table.indexes.is_empty());
+    assert_eq!(table.ttl_attribute.as_deref(), Some(s::EXPIRES_AT));
+
     use keys::tokens as t;
     let table = &tables["TokensTable"];
     assert_eq!(key(&table.key), [(t::TOKEN_SHA256, "S")]);
@@ -197,7 +205,8 @@ fn only_records_that_others_are_derived_from_have_a_stream_and_nothing_else_expi
             streamed,
             "{id}"
         );
-        assert_eq!(table.ttl_attribute.is_some(), id == "TokensTable", "{id}");
+        let expires = ["StatisticsTable", "TokensTable"].contains(&id.as_str());
+        assert_eq!(table.ttl_attribute.is_some(), expires, "{id}");
     }
 }
 

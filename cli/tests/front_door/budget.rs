@@ -169,7 +169,8 @@ async fn the_definition_and_the_policy_are_read_once() {
 }
 
 #[tokio::test]
-async fn making_and_changing_an_experiment_writes_its_definition_and_one_line_of_the_audit_trail() {
+async fn making_an_experiment_writes_its_definition_its_empty_sums_and_one_line_of_the_audit_trail()
+{
     let (world, counter) = Counter::start().await;
     let admin = world.admin();
     admin.get("/experiments").await.json(200);
@@ -178,7 +179,7 @@ async fn making_and_changing_an_experiment_writes_its_definition_and_one_line_of
     let calls = counter.take();
     assert_eq!(calls.len(), 1, "{calls:?}");
     assert_eq!(calls[0].operation, "TransactWriteItems");
-    assert_eq!(calls[0].accesses.len(), 2);
+    assert_eq!(calls[0].accesses.len(), 3);
     assert_eq!(
         admin.change("e", &json!({"name": "Other"})).await.status,
         200
@@ -186,14 +187,15 @@ async fn making_and_changing_an_experiment_writes_its_definition_and_one_line_of
     let calls = counter.take();
     let operations: Vec<_> = calls.iter().map(|call| call.operation.as_str()).collect();
     assert_eq!(operations, ["GetItem", "TransactWriteItems"]);
+    assert_eq!(calls[1].accesses.len(), 2);
     counter.shutdown(world).await;
 }
 
 #[tokio::test]
-async fn results_read_nothing_but_the_definition_and_the_two_indexes() {
+async fn results_from_raw_read_nothing_but_the_definition_and_the_two_indexes() {
     let (world, counter) = warm(&["e"]).await;
     counter.take();
-    world.admin().results("e", "").await;
+    world.admin().results("e", "source=raw").await;
     for call in counter.take() {
         let resource = &call.accesses[0].resource;
         match call.operation.as_str() {
@@ -206,12 +208,48 @@ async fn results_read_nothing_but_the_definition_and_the_two_indexes() {
 }
 
 #[tokio::test]
+async fn results_take_the_same_calls_and_read_units_however_much_has_happened() {
+    let (world, counter) = warm(&["e"]).await;
+    let admin = world.admin();
+    let mut costs = Vec::new();
+    for round in 0..3 {
+        for user in 0..round * 20 {
+            let user = format!("{round}-{user}");
+            admin.assign("e", &user).await;
+            let event = json!({"user_id": user, "type": "warm", "value": 1});
+            admin.track(&[event.clone(), event]).await;
+        }
+        world.platform.settle().await;
+        counter.take();
+        admin.results("e", "view=summary").await;
+        let calls = counter.take();
+        let on = |table: &str| {
+            let on = |call: &&super::proxy::Call| call.accesses[0].resource.starts_with(table);
+            calls.iter().filter(on).count()
+        };
+        // The definition, and which sums there are; the sums; what is not in them yet, by shard.
+        let parts = ["ExperimentsTable", "StatisticsTable", "EventsTable", ""].map(on);
+        assert_eq!(parts, [2, 1, 8, 11], "{calls:?}");
+        let read: f64 = calls.iter().map(|call| call.units).sum();
+        costs.push(read);
+    }
+    assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
 async fn the_past_takes_a_query_of_each_user_and_only_where_it_is_asked_for() {
     let (world, counter) = warm(&["e"]).await;
     for user in ["u", "v"] {
         world.admin().assign("e", user).await;
     }
-    for (query, pasts) in [("", 0), ("cuped=true", 3)] {
+    let questions = [
+        ("", 0),
+        ("cuped=true", 0),
+        ("source=raw", 0),
+        ("source=raw&cuped=true", 3),
+    ];
+    for (query, pasts) in questions {
         counter.take();
         world.admin().results("e", query).await;
         let calls = counter.take();
@@ -231,7 +269,7 @@ async fn a_plan_reads_what_results_read_of_a_past_experiment_and_nothing_otherwi
     let given = json!({"metric": {"kind": "conversion", "rate": 0.1}, "minimum_lift": 0.1});
     admin.post("/experiments/plan", &given).await.json(200);
     assert_eq!(counter.cost(), cost(0, 0.0, 0.0));
-    admin.results("e", "").await;
+    admin.results("e", "view=summary").await;
     let results = counter.cost();
     let past = json!({"experiment_id": "e", "metric": "warm.count"});
     let past = json!({"metric": past, "minimum_lift": 0.1});

@@ -5,6 +5,9 @@ use super::support::ago;
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
 use serde_json::json;
+use shared::domain::event::Event;
+use shared::domain::ids::{EventId, EventType, UserId};
+use shared::store::FirstWrite;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Accesses = BTreeMap<String, BTreeSet<Access>>;
@@ -52,6 +55,7 @@ async fn every_function_does_exactly_what_its_role_allows() {
     admin.get("/health").await.json(200);
     note("health");
     admin.experiment("e", json!({})).await;
+    admin.experiment("f", json!({})).await;
     admin
         .post(
             "/experiments",
@@ -73,6 +77,9 @@ async fn every_function_does_exactly_what_its_role_allows() {
         admin.change("e", &json!({"name": "Other"})).await.status,
         200
     );
+    let metrics = json!([{"key": "buyers", "kind": "conversion", "event_type": "buy"}]);
+    let changed = admin.change("f", &json!({"metrics": metrics})).await;
+    assert_eq!(changed.status, 200);
     note("change-experiment");
     admin.assign("e", "u").await;
     admin.assign("e", "u").await;
@@ -95,7 +102,23 @@ async fn every_function_does_exactly_what_its_role_allows() {
     note("import-assignments");
     admin.track(&[early]).await;
     note("record-events");
-    admin.results("e", "cuped=true").await;
+    // An event that came in the same moment as its user's assignment, and knew nothing of it.
+    let event = Event {
+        id: EventId::parse("stray").unwrap(),
+        user_id: UserId::parse("u").unwrap(),
+        event_type: EventType::parse("buy").unwrap(),
+        value: None,
+        properties: None,
+        timestamp: None,
+        counted_at: ago(0),
+    };
+    let stored = world.store().record_first(&event, None, ago(0)).await;
+    assert_eq!(stored.unwrap(), FirstWrite::Stored);
+    world.platform.settle().await;
+    let of_aggregate = counter.take_of_aggregate();
+    counter.take();
+    admin.results("e", "source=raw&cuped=true").await;
+    admin.results("e", "").await;
     note("get-results");
     // Whatever its users did, the past experiment was read.
     let past = json!({"experiment_id": "e", "metric": "buy.conversion"});
@@ -103,6 +126,8 @@ async fn every_function_does_exactly_what_its_role_allows() {
     admin.post("/experiments/plan", &question).await;
     note("plan-experiment");
     seen.entry("health".to_owned()).or_default();
+    let of_aggregate = of_aggregate.into_iter().flat_map(|call| call.accesses);
+    seen.insert("aggregate".to_owned(), of_aggregate.collect());
     for (binary, allowed) in allowed() {
         let seen = &seen[&binary];
         let missing: Vec<_> = seen.difference(&allowed).collect();

@@ -222,8 +222,8 @@ async fn a_creation_repeated_with_its_key_makes_one_experiment_and_gets_one_answ
     assert_eq!(answers.len(), 1, "{answers:?}");
     let list = admin.get("/experiments").await.json(200);
     assert_eq!(list["experiments"].as_array().unwrap().len(), 1);
-    // The definition and one line of its audit trail.
-    assert_eq!(world.items("ExperimentsTable").await.len(), 2);
+    // The definition, its empty sums and one line of its audit trail.
+    assert_eq!(world.items("ExperimentsTable").await.len(), 3);
     assert_eq!(
         send(body.replace('N', "M")).await.code(409),
         "idempotency_key_reused"

@@ -28,6 +28,7 @@ mod race;
 mod results;
 mod segments;
 mod shop;
+mod sums;
 mod support;
 mod user_ids;
 mod verdict;

@@ -229,6 +229,7 @@ impl Caller {
         // When something was received is no part of what it says.
         if let Some(freshness) = report.get_mut("freshness").and_then(Value::as_object_mut) {
             freshness.remove("last_event_received_at");
+            freshness.remove("generation");
             freshness.remove("lag_seconds");
         }
         report

@@ -8,9 +8,10 @@ mod records;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Read;
+use shared::clock;
 use shared::domain::ids::UserId;
 use shared::http::App;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 pub use aws_lambda_events::dynamodb::Event as Batch;
 
@@ -28,7 +29,7 @@ pub async fn handle(
     app: App,
     event: LambdaEvent<Batch>,
 ) -> Result<DynamoDbEventResponse, FirstFailed> {
-    let deadline = deadline(&event);
+    let deadline = clock::ahead_of(event.context.deadline(), RESERVE);
     let before = app.store().usage().reading();
     let read = records::read(&event.payload);
 
@@ -70,12 +71,6 @@ impl From<FirstFailed> for Diagnostic {
             error_message: "the first record could not be counted; the log says why".to_owned(),
         }
     }
-}
-
-fn deadline(event: &LambdaEvent<Batch>) -> Instant {
-    let until = event.context.deadline();
-    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-    Instant::now() + left.saturating_sub(RESERVE)
 }
 
 fn answer<'f>(

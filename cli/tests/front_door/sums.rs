@@ -1,0 +1,204 @@
+//! Running sums say what the records say, digit for digit, and say how new they are.
+
+use super::support::{Caller, World, ago, fresh};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const MEASURED: &str = r#"[
+    {"key": "buyers", "kind": "conversion", "event_type": "buy", "role": "primary"},
+    {"key": "orders", "kind": "count", "event_type": "buy"},
+    {"key": "revenue", "kind": "sum", "event_type": "buy", "cap_quantile": 0.9},
+    {"key": "basket", "kind": "ratio", "event_type": "buy", "measure": "sum",
+     "denominator": {"event_type": "buy", "measure": "count"}},
+    {"key": "typical", "kind": "quantile", "event_type": "buy", "measure": "sum", "quantile": 0.5}
+]"#;
+
+/// Forty users over five days, with a past, from four countries.
+async fn shop(admin: &Caller) {
+    let metrics: Value = serde_json::from_str(MEASURED).unwrap();
+    let fields = json!({"metrics": metrics, "segments": ["country"]});
+    admin.experiment("e", fields).await;
+    let day = 86_400;
+    let mut assignments = Vec::new();
+    let mut events = Vec::new();
+    for user in 0..40_i64 {
+        let id = format!("user {user}#{}", user % 7);
+        let since = 5 * day - user * 7_000;
+        let variant = ["control", "green"][usize::try_from(user % 2).unwrap()];
+        let attributes = match user % 4 {
+            0 => json!({}),
+            1 => json!({"country": "DE"}),
+            2 => json!({"country": "FR"}),
+            _ => json!({"country": "A#B"}),
+        };
+        assignments.push(json!({"user_id": id, "variant": variant,
+            "assigned_at": ago(since).to_string(), "attributes": attributes}));
+        for n in 0..user % 6 {
+            let at = ago(since + day - n * 40_000);
+            events.push(
+                json!({"user_id": id, "type": "buy", "event_id": format!("{n}"),
+                "value": (user - 11) * (n + 1), "timestamp": at.to_string()}),
+            );
+        }
+    }
+    admin.import("e", &assignments).await;
+    admin.track(&events).await;
+}
+
+/// Both answers to a question, without the place that each says it comes from.
+async fn both(admin: &Caller, question: &str) -> [Value; 2] {
+    let mut answers = Vec::new();
+    for source in ["aggregates", "raw"] {
+        let mut answer = admin
+            .results("e", &format!("{question}&source={source}"))
+            .await;
+        assert_eq!(answer["source"], source, "{question}");
+        let fields = answer.as_object_mut().unwrap();
+        fields.remove("source");
+        fields.remove("freshness");
+        answers.push(answer);
+    }
+    answers.try_into().unwrap()
+}
+
+#[tokio::test]
+async fn sums_and_records_give_the_same_answer_to_every_question_that_both_can_answer() {
+    let world = World::start().await;
+    let admin = world.admin();
+    shop(&admin).await;
+    let midnight = &ago(2 * 86_400).to_string()[..10];
+    for question in [
+        "view=analysis".to_owned(),
+        "view=analysis&cuped=true".to_owned(),
+        "view=analysis&segment=country".to_owned(),
+        "view=analysis&segment=none&series=none&metrics=revenue".to_owned(),
+        format!("view=analysis&as_of={midnight}T00:00:00Z"),
+        format!("view=analysis&cuped=true&to={midnight}T00:00:00Z"),
+        "view=summary".to_owned(),
+        "view=monitoring".to_owned(),
+    ] {
+        let [sums, raw] = both(&admin, &question).await;
+        assert_eq!(sums, raw, "{question}");
+        assert!(sums.to_string().len() > 500, "{question}");
+    }
+    // The phases of the traffic are a breakdown, too.
+    let shares = json!([{"key": "control", "percent": 20}, {"key": "green", "percent": 80}]);
+    let changed = admin.change("e", &json!({"variants": shares})).await;
+    assert_eq!(changed.status, 200);
+    for user in 0..10 {
+        admin.assign("e", &format!("late {user}")).await;
+    }
+    let [sums, raw] = both(&admin, "segment=phase").await;
+    assert_eq!(sums, raw);
+    assert_eq!(sums["metrics"][0]["segments"][0]["by"], "phase");
+}
+
+#[tokio::test]
+async fn what_sums_cannot_tell_is_read_from_the_records_and_said_so() {
+    let world = World::start().await;
+    let admin = world.admin();
+    shop(&admin).await;
+    let noon = format!("{}T12:00:00Z", &ago(2 * 86_400).to_string()[..10]);
+    for (question, code) in [
+        (format!("from={noon}"), "from"),
+        (format!("as_of={noon}"), "within_a_day"),
+        ("segment=country:DE".to_owned(), "one_segment"),
+    ] {
+        let answer = admin.results("e", &question).await;
+        assert_eq!(answer["source"], "raw", "{question}");
+        assert_eq!(answer["source_reason"]["code"], code, "{question}");
+        let path = format!("/experiments/e/results?source=aggregates&{question}");
+        let refused = admin.get(&path).await.json(422);
+        assert_eq!(refused["errors"][0]["code"], code, "{question}");
+    }
+    let asked = admin.results("e", "source=raw").await;
+    assert_eq!(asked["source_reason"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_answer_says_what_is_not_in_it_yet() {
+    // Nobody waits here, and records are gathered for a minute.
+    let mut options = fresh().with_parameter("CountingDelaySeconds", "60");
+    options.patience = Duration::ZERO;
+    let world = World::with(options).await;
+    let admin = world.admin();
+    admin.experiment("e", json!({})).await;
+    admin.assign("e", "u").await;
+    let event = |id: &str| json!({"user_id": "u", "type": "buy", "event_id": id});
+    admin.track(&[event("1"), event("2")]).await;
+    let early = admin.results("e", "").await;
+    assert_eq!(early["freshness"]["pending_events"], 2);
+    assert_eq!(early["variants"][0]["users"], 0);
+    world.platform.settle().await;
+    let counted = admin.results("e", "").await;
+    assert_eq!(counted["freshness"]["pending_events"], 0);
+    assert_eq!(counted["ledger"]["buy"]["counted"], 2);
+}
+
+#[tokio::test]
+async fn an_unchanged_answer_is_not_sent_again() {
+    let world = World::start().await;
+    let admin = world.admin();
+    shop(&admin).await;
+    let path = "/experiments/e/results?view=summary";
+    let first = admin.get(path).await;
+    let tag = first.header("etag").to_owned();
+    assert!(tag.starts_with('"') && tag.len() > 20, "{tag}");
+    let again = |tag: String| {
+        let admin = admin.clone();
+        async move {
+            let headers = [("if-none-match", tag.as_str())];
+            admin.send("GET", path, &headers, "").await
+        }
+    };
+    for seen in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {
+        let unchanged = again(seen.clone()).await;
+        assert_eq!(
+            (unchanged.status, unchanged.text.as_str()),
+            (304, ""),
+            "{seen}"
+        );
+        assert_eq!(unchanged.header("etag"), tag);
+    }
+    admin.assign("e", "one more").await;
+    let changed = again(tag.clone()).await;
+    assert_eq!(changed.status, 200);
+    assert_ne!(changed.header("etag"), tag);
+    let other = admin.get("/experiments/e/results?view=monitoring").await;
+    assert_ne!(other.header("etag"), changed.header("etag"));
+}
+
+#[tokio::test]
+async fn an_event_that_came_in_the_same_moment_as_its_users_assignment_counts() {
+    use shared::domain::event::Event;
+    use shared::domain::ids::{EventId, EventType, UserId};
+    let world = World::start().await;
+    let admin = world.admin();
+    admin.experiment("e", json!({})).await;
+    let event = |user: &str| Event {
+        id: EventId::parse("stray").unwrap(),
+        user_id: UserId::parse(user).unwrap(),
+        event_type: EventType::parse("buy").unwrap(),
+        value: None,
+        properties: None,
+        timestamp: None,
+        counted_at: ago(-1),
+    };
+    // Each was written by a request that did not see the other's: first the assignment, then the event.
+    admin.assign("e", "a").await;
+    world.platform.settle().await;
+    let store = world.store();
+    store
+        .record_first(&event("a"), None, ago(-1))
+        .await
+        .unwrap();
+    store
+        .record_first(&event("b"), None, ago(-1))
+        .await
+        .unwrap();
+    world.platform.settle().await;
+    admin.assign("e", "b").await;
+    let [sums, raw] = both(&admin, "view=analysis").await;
+    assert_eq!(sums, raw);
+    assert_eq!(sums["ledger"]["buy"]["counted"], 2);
+}
