@@ -114,6 +114,7 @@ fn analysis(paper: &mut Paper, answer: &Analysis, all_parts: bool) {
     soundness::checks(paper, &answer.health, &answer.variants);
     soundness::freshness(paper, &answer.freshness, &answer.as_of);
     soundness::ledger(paper, &answer.ledger);
+    soundness::source(paper, answer);
     soundness::method(paper, answer);
 }
 
@@ -121,6 +122,7 @@ fn summary(paper: &mut Paper, answer: &Summary) {
     verdict::title(paper, &answer.experiment, answer.users);
     verdict::as_of(paper, &answer.as_of, &[]);
     verdict::verdict(paper, &answer.decision);
+    soundness::waiting(paper, &answer.freshness);
 }
 
 fn watched(paper: &mut Paper, answer: &Watched) {

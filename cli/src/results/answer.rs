@@ -23,6 +23,9 @@ pub(super) struct Analysis {
     #[serde(default)]
     pub(super) segment: Option<BTreeMap<String, String>>,
     pub(super) decision: Decision,
+    /// Why the numbers come from the records and not from running sums.
+    #[serde(default)]
+    pub(super) source_reason: Option<Reason>,
     pub(super) freshness: Freshness,
     pub(super) variants: Vec<VariantUsers>,
     pub(super) health: Health,
@@ -33,12 +36,20 @@ pub(super) struct Analysis {
     pub(super) digest: String,
 }
 
+/// A sentence that goes with a code.
+#[derive(Debug, Deserialize)]
+pub(super) struct Reason {
+    pub(super) message: String,
+}
+
 /// What to do.
 #[derive(Debug, Deserialize)]
 pub(super) struct Summary {
     pub(super) experiment: About,
     pub(super) as_of: String,
     pub(super) users: u64,
+    #[serde(default)]
+    pub(super) freshness: Freshness,
     #[serde(flatten)]
     pub(super) decision: Decision,
 }

@@ -110,6 +110,25 @@ pub(super) fn freshness(paper: &mut Paper, freshness: &Freshness, as_of: &str) {
         &label("freshness"),
         &format!("{assigned}; {event}."),
     );
+    waiting(paper, freshness);
+}
+
+/// What is stored and not in the numbers yet.
+pub(super) fn waiting(paper: &mut Paper, freshness: &Freshness) {
+    if let Some(waiting) = freshness.pending_events.filter(|waiting| *waiting > 0) {
+        let text = match waiting {
+            1 => "1 event waits to be counted.".to_owned(),
+            waiting => format!("{} events wait to be counted.", grouped(waiting)),
+        };
+        paper.prose(Ink::Warning, &label("waiting"), &text);
+    }
+}
+
+/// Where the numbers come from, if not from where they usually do.
+pub(super) fn source(paper: &mut Paper, answer: &Analysis) {
+    if let Some(reason) = &answer.source_reason {
+        paper.prose(Ink::Faint, &label("records"), &reason.message);
+    }
 }
 
 /// Where the stored events went.

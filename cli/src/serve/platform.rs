@@ -68,8 +68,7 @@ impl Default for PlatformOptions {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             database: Database::Embedded(Storage::Memory),
             template: None,
-            // Waiting for more records saves write units, which are free here.
-            local: LocalNames::with_parameters([("CountingDelaySeconds", "0")]),
+            local: LocalNames::default(),
             token: None,
             functions: Functions::new(),
             integration_timeout: INTEGRATION_TIMEOUT,

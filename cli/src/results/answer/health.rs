@@ -46,7 +46,7 @@ pub(crate) struct WatchedSplit {
     pub(crate) threshold: f64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Freshness {
     #[serde(default)]
     pub(crate) first_assignment_at: Option<String>,
@@ -56,6 +56,8 @@ pub(crate) struct Freshness {
     pub(crate) last_event_at: Option<String>,
     #[serde(default)]
     pub(crate) lag_seconds: Option<i64>,
+    #[serde(default)]
+    pub(crate) pending_events: Option<u64>,
 }
 
 /// Where the events of a type went.
