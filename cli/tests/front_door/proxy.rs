@@ -7,7 +7,7 @@ use assay::serve::{Database, PlatformOptions};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
 /// An action on a table or an index: one call, or one part of a transaction.
@@ -73,6 +73,8 @@ impl Counter {
         tokio::spawn(async move { axum::serve(listener, service).await });
         let table_prefix = options.local.table_prefix.clone();
         options.database = Database::Endpoint(format!("http://{address}"));
+        // Counting waits until somebody asks for it, so that its calls are not taken for another function's.
+        let options = options.with_parameter("CountingDelaySeconds", "300");
         let counter = Self {
             calls,
             table_prefix,
@@ -148,6 +150,10 @@ async fn forward(
 
 impl Target {
     fn note(&self, operation: &str, request: &[u8], answer: &[u8]) {
+        // Lambda reads the streams, and not a function.
+        if ["DescribeStream", "GetShardIterator", "GetRecords"].contains(&operation) {
+            return;
+        }
         let request: Value = serde_json::from_slice(request).unwrap();
         let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
         let access = |action: &str, part: &Value| {
@@ -167,6 +173,9 @@ impl Target {
                 kind => access(&format!("{kind}Item"), part),
             })
             .collect();
+        // A batch has its tables for names.
+        let tables = request["RequestItems"].as_object().into_iter().flatten();
+        accesses.extend(tables.map(|(table, _)| access(operation, &json!({ "TableName": table }))));
         if accesses.is_empty() {
             accesses.push(access(operation, &request));
         }
