@@ -38,6 +38,8 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("assign", assign::handle)?;
     wiring.http("change-experiment", change_experiment::handle)?;
     wiring.http("create-experiment", create_experiment::handle)?;
+    wiring.http("erase-user", erase_user::handle)?;
+    wiring.http("export-user", export_user::handle)?;
     wiring.http("get-experiment", get_experiment::handle)?;
     wiring.http("get-results", get_results::handle)?;
     wiring.http("health", health::handle)?;

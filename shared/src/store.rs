@@ -6,11 +6,13 @@
 pub mod assignments;
 pub mod client;
 pub mod cursor;
+pub mod erasure;
 pub mod error;
 pub mod events;
 pub mod experiments;
 pub mod generations;
 pub mod keys;
+pub mod people;
 pub mod raw;
 pub mod recount;
 pub mod statistics;

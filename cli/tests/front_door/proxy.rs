@@ -2,18 +2,12 @@
 //! capacity that each answer reports.
 
 use super::support::{World, fresh};
-use assay::engine::{Engine, Storage, sdk_config};
-use assay::gateway::{Function, event_function};
-use assay::serve::{BUILT_IN_TEMPLATE, Database, Environments, PlatformOptions};
-use assay::template::{LocalNames, Template};
+use assay::engine::{Engine, Storage};
+use assay::serve::{Database, PlatformOptions};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use lambda_runtime::LambdaEvent;
-use serde_json::Value;
-use shared::config::Config;
-use shared::http::App;
-use shared::store::Store;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
 /// An action on a table or an index: one call, or one part of a transaction.
@@ -48,11 +42,9 @@ pub(crate) struct Cost {
     pub(crate) write_units: f64,
 }
 
-/// Proxies, and the engine if it is their own. What the function that keeps the running sums does is counted apart: it
-/// is at work whenever it likes.
+/// The proxy, and the engine if it is its own.
 pub(crate) struct Counter {
-    calls: Calls,
-    of_aggregate: Calls,
+    calls: Arc<Mutex<Vec<Call>>>,
     table_prefix: String,
     engine: Option<Engine>,
 }
@@ -68,23 +60,23 @@ impl Counter {
                 (Some(engine), endpoint)
             }
         };
-        let (calls, of_aggregate) = (Calls::default(), Calls::default());
+        let calls = Arc::default();
+        let target = Arc::new(Target {
+            endpoint,
+            http: reqwest::Client::new(),
+            calls: Arc::clone(&calls),
+            table_prefix: options.local.table_prefix.clone(),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = axum::Router::new().fallback(forward).with_state(target);
+        tokio::spawn(async move { axum::serve(listener, service).await });
         let table_prefix = options.local.table_prefix.clone();
-        let proxy = async |calls: &Calls| {
-            listen(Target {
-                endpoint: endpoint.clone(),
-                http: reqwest::Client::new(),
-                calls: Arc::clone(calls),
-                table_prefix: table_prefix.clone(),
-            })
-            .await
-        };
-        options.database = Database::Endpoint(proxy(&calls).await);
-        let aggregate = aggregate(&options.local, &proxy(&of_aggregate).await);
-        let options = options.with_function("aggregate", aggregate);
+        options.database = Database::Endpoint(format!("http://{address}"));
+        // Counting waits until somebody asks for it, so that its calls are not taken for another function's.
+        let options = options.with_parameter("CountingDelaySeconds", "300");
         let counter = Self {
             calls,
-            of_aggregate,
             table_prefix,
             engine,
         };
@@ -98,11 +90,6 @@ impl Counter {
     /// The requests since the last time this was asked.
     pub(crate) fn take(&self) -> Vec<Call> {
         std::mem::take(&mut self.calls.lock().unwrap())
-    }
-
-    /// The requests of `aggregate` since the last time this was asked.
-    pub(crate) fn take_of_aggregate(&self) -> Vec<Call> {
-        std::mem::take(&mut self.of_aggregate.lock().unwrap())
     }
 
     /// What the requests since the last time came to.
@@ -129,35 +116,10 @@ impl Counter {
     }
 }
 
-type Calls = Arc<Mutex<Vec<Call>>>;
-
-/// The function, with the engine at this address.
-fn aggregate(local: &LocalNames, endpoint: &str) -> Function {
-    let template = Template::parse(BUILT_IN_TEMPLATE, local).unwrap();
-    let environments = Environments::new(&template, local, endpoint);
-    let environment = environments.of("aggregate").unwrap();
-    let config = Config::read(|name| environment.get(name).cloned()).unwrap();
-    let sdk = sdk_config(endpoint, &local.region);
-    let app = App::new(Store::with_config(&sdk, config.tables.clone()), &config);
-    event_function(move |event: LambdaEvent<aggregate::Batch>| {
-        aggregate::handle(app.clone(), event)
-    })
-}
-
-/// Serves a proxy; gives its address.
-async fn listen(target: Target) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let service = axum::Router::new().fallback(forward);
-    let service = service.with_state(Arc::new(target));
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    format!("http://{address}")
-}
-
 struct Target {
     endpoint: String,
     http: reqwest::Client,
-    calls: Calls,
+    calls: Arc<Mutex<Vec<Call>>>,
     table_prefix: String,
 }
 
@@ -188,9 +150,8 @@ async fn forward(
 
 impl Target {
     fn note(&self, operation: &str, request: &[u8], answer: &[u8]) {
-        // Lambda reads the streams, not a function of ours.
-        const OF_LAMBDA: [&str; 3] = ["DescribeStream", "GetShardIterator", "GetRecords"];
-        if OF_LAMBDA.contains(&operation) {
+        // Lambda reads the streams, and not a function.
+        if ["DescribeStream", "GetShardIterator", "GetRecords"].contains(&operation) {
             return;
         }
         let request: Value = serde_json::from_slice(request).unwrap();
@@ -212,6 +173,9 @@ impl Target {
                 kind => access(&format!("{kind}Item"), part),
             })
             .collect();
+        // A batch has its tables for names.
+        let tables = request["RequestItems"].as_object().into_iter().flatten();
+        accesses.extend(tables.map(|(table, _)| access(operation, &json!({ "TableName": table }))));
         if accesses.is_empty() {
             accesses.push(access(operation, &request));
         }

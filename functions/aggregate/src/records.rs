@@ -58,6 +58,8 @@ pub(crate) fn read(event: &Event) -> Read {
                     Inserted::Event(experiment, id, counted_at) => {
                         touched.events.insert((experiment, id, counted_at));
                     }
+                    // An erased user is looked at everywhere, so that the erasure is brought to its end.
+                    Inserted::Tombstone => {}
                 }
             }
         }
@@ -68,6 +70,7 @@ pub(crate) fn read(event: &Event) -> Read {
 enum Inserted {
     Assignment(ExperimentId),
     Event(Option<ExperimentId>, EventId, Timestamp),
+    Tombstone,
 }
 
 /// What was written. The two tables are told apart by their keys.
@@ -76,6 +79,9 @@ fn inserted(record: &EventRecord) -> Result<(UserId, Inserted), String> {
     let user = text(keys, keys::events::USER_ID)?;
     let user = UserId::parse(user).map_err(|error| error.detail)?;
     if let Ok(experiment) = text(keys, keys::assignments::EXPERIMENT_ID) {
+        if experiment == keys::assignments::ERASED {
+            return Ok((user, Inserted::Tombstone));
+        }
         let experiment = ExperimentId::parse(experiment).map_err(|error| error.detail)?;
         return Ok((user, Inserted::Assignment(experiment)));
     }

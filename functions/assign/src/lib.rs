@@ -29,6 +29,9 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         Err(reason) => return Ok(not_enrolled(&experiment, user, reason)),
         Ok(variant) => variant.clone(),
     };
+    if app.store().tombstone(&user).await?.is_some() {
+        return Ok(not_enrolled(&experiment, user, NotEnrolled::Erased));
+    }
     let assignment = Assignment {
         user_id: user,
         experiment_id: id,

@@ -89,17 +89,13 @@ async fn one(
     row: Result<Assignment, Vec<Fault>>,
 ) -> Result<Outcome, StoreError> {
     let row = match row {
-        Err(errors) => {
-            return Ok(Outcome {
-                index,
-                status: "rejected",
-                variant: None,
-                events_counted: None,
-                errors,
-            });
-        }
+        Err(errors) => return Ok(rejected(index, errors)),
         Ok(row) => row,
     };
+    if app.store().tombstone(&row.user_id).await?.is_some() {
+        let pointer = format!("/assignments/{index}/user_id");
+        return Ok(rejected(index, vec![Fault::erased(pointer)]));
+    }
     let (status, stored) = match app.store().assign_first(&row, experiment.shards).await? {
         FirstWrite::Stored => ("stored", row),
         FirstWrite::Existing(winner) => ("existing", winner),
@@ -116,6 +112,16 @@ async fn one(
         events_counted,
         errors: Vec::new(),
     })
+}
+
+fn rejected(index: usize, errors: Vec<Fault>) -> Outcome {
+    Outcome {
+        index,
+        status: "rejected",
+        variant: None,
+        events_counted: None,
+        errors,
+    }
 }
 
 /// Events may have been brought in before their user's assignment. Those after it count from now on.

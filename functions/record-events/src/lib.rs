@@ -1,7 +1,9 @@
 //! `POST /events`: records what users did, once for each experiment that it counts for.
 
+mod door;
 mod record;
 
+use door::Door;
 use lambda_http::http::StatusCode;
 use record::Outcome;
 use serde::Serialize;
@@ -29,25 +31,13 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
     let outcomes = record::all(&app, events, received_at).await?;
 
-    let count = |status| {
-        outcomes
-            .iter()
-            .filter(|outcome| outcome.status == status)
-            .count()
-    };
-    if count("rejected") > 0 {
-        // Nothing of them is stored: this line is all that is left when somebody looks for what is missing.
-        tracing::warn!(
-            received = outcomes.len(),
-            rejected = count("rejected"),
-            "events were refused"
-        );
-    }
+    let door = Door::of(&outcomes);
+    door.log();
     let answer = Answer {
-        received: outcomes.len(),
-        stored: count("stored"),
-        duplicates: count("duplicate"),
-        rejected: count("rejected"),
+        received: door.received,
+        stored: door.stored,
+        duplicates: door.duplicates,
+        rejected: door.rejected,
         events: outcomes,
     };
     Ok(answer::json(StatusCode::OK, &answer))

@@ -29,9 +29,9 @@ pub(crate) struct Outcome {
     counts_for: Option<Vec<CountsFor>>,
     /// Why it counts for no experiment.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Fault>,
+    pub(crate) errors: Vec<Fault>,
 }
 
 /// An experiment that an event counts for.
@@ -44,18 +44,22 @@ struct CountsFor {
 /// A user's assignments, each with the definition of its experiment.
 type Assigned = Arc<Vec<(Assignment, Arc<Experiment>)>>;
 
+/// The users of a request. None: the user was erased.
+type Users = HashMap<UserId, Option<Assigned>>;
+
 /// Records events; the outcomes are in the order of the events.
 pub(crate) async fn all(
     app: &App,
-    events: Read,
+    read: Read,
     received_at: Timestamp,
 ) -> Result<Vec<Outcome>, Problem> {
-    let users: HashSet<UserId> = events
+    let users: HashSet<UserId> = read
+        .events
         .iter()
         .flatten()
         .map(|event| event.user_id.clone())
         .collect();
-    let assigned: HashMap<UserId, Assigned> = stream::iter(users)
+    let users: Users = stream::iter(users)
         .map(|user| assignments_of(app, user))
         .buffer_unordered(AT_ONCE)
         .try_collect()
@@ -63,28 +67,26 @@ pub(crate) async fn all(
 
     // Twins within a request must not race each other for being the first.
     let mut seen = HashSet::new();
-    let outcomes = events.into_iter().enumerate().map(|(index, event)| {
+    let places: Vec<String> = (0..read.events.len())
+        .map(|index| read.user_pointer(index))
+        .collect();
+    let each = read.events.into_iter().zip(places).enumerate();
+    let outcomes = each.map(|(index, (event, place))| {
         let twin = event
             .as_ref()
             .is_ok_and(|event| !seen.insert((event.user_id.clone(), event.id.clone())));
-        let assigned = event
+        let user = event
             .as_ref()
             .ok()
-            .and_then(|event| assigned.get(&event.user_id))
+            .and_then(|event| users.get(&event.user_id))
             .cloned();
         async move {
-            match event {
-                Err(errors) => Ok(refused(index, errors)),
-                Ok(event) => {
-                    one(
-                        app,
-                        index,
-                        event,
-                        twin,
-                        assigned.unwrap_or_default(),
-                        received_at,
-                    )
-                    .await
+            match (event, user) {
+                (Err(errors), _) => Ok(refused(index, errors)),
+                (Ok(_), Some(None)) => Ok(refused(index, vec![Fault::erased(place)])),
+                (Ok(event), user) => {
+                    let assigned = user.flatten().unwrap_or_default();
+                    one(app, index, event, twin, assigned, received_at).await
                 }
             }
         }
@@ -98,8 +100,12 @@ pub(crate) async fn all(
     Ok(outcomes)
 }
 
-async fn assignments_of(app: &App, user: UserId) -> Result<(UserId, Assigned), Problem> {
-    let assignments = app.store().assignments_of(&user).await?;
+async fn assignments_of(app: &App, user: UserId) -> Result<(UserId, Option<Assigned>), Problem> {
+    let person = app.store().person(&user).await?;
+    if person.tombstone.is_some() {
+        return Ok((user, None));
+    }
+    let assignments = person.assignments;
     let definitions = assignments
         .iter()
         .map(|assignment| app.remembered(&assignment.experiment_id));
@@ -109,7 +115,7 @@ async fn assignments_of(app: &App, user: UserId) -> Result<(UserId, Assigned), P
         .zip(definitions)
         .filter_map(|(assignment, experiment)| Some((assignment, experiment?)))
         .collect();
-    Ok((user, Arc::new(assigned)))
+    Ok((user, Some(Arc::new(assigned))))
 }
 
 async fn one(

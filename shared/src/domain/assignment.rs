@@ -56,6 +56,8 @@ pub enum NotEnrolled {
     Ended,
     /// The user is outside the share of users that take part.
     Traffic,
+    /// The user was erased, and nothing is stored for the time being.
+    Erased,
 }
 
 /// Which variant a user without a stored assignment is to get.

@@ -58,3 +58,9 @@ pub const MAX_EVENTS_PER_USER: u32 = 10_000;
 pub const MAX_RECORDS_READ: usize = 2_000_000;
 /// Users whose past is read in one call of results with `cuped`: each takes a query, and the call has 25 seconds.
 pub const MAX_USERS_WITH_PAST: usize = 50_000;
+/// Days for which an erased user stays erased: whatever was under way when the erasure came is given up by then. Streams
+/// keep a record for 24 hours, and the queue of those that could not be counted keeps its messages for 14 days; thirty
+/// leave time to count these as well.
+pub const ERASED_DAYS: i64 = 30;
+/// An answer that has no end of its own, in bytes as Lambda counts them: it takes 6 MB, the envelope included.
+pub const MAX_ANSWER_BYTES: usize = 5_000_000;

@@ -7,3 +7,4 @@ pub mod events;
 pub mod experiment;
 mod metric;
 pub mod plan;
+pub mod user;

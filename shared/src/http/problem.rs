@@ -1,7 +1,7 @@
 //! Failures as callers see them: RFC 9457 problem details with a stable code.
 
 use super::Response;
-use crate::domain::limits::{MAX_RECORDS_READ, MAX_USERS_WITH_PAST};
+use crate::domain::limits::{ERASED_DAYS, MAX_RECORDS_READ, MAX_USERS_WITH_PAST};
 use crate::domain::report::NotInSums;
 use crate::domain::{Invalid, fold};
 use crate::store::StoreError;
@@ -39,6 +39,14 @@ impl Fault {
             code: invalid.code,
             detail: invalid.detail,
         }
+    }
+
+    /// A row or an event names somebody of whom nothing is stored for the time being.
+    pub fn erased(pointer: impl Into<String>) -> Self {
+        let detail = format!(
+            "This user was erased, and nothing is stored of somebody who was for {ERASED_DAYS} days."
+        );
+        Self::at(pointer, Invalid::new("erased", detail))
     }
 }
 

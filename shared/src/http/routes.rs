@@ -30,7 +30,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 10] = [
+pub const ROUTES: [Route; 12] = [
     route("health", "GET", "/health", None),
     route(
         "create-experiment",
@@ -75,6 +75,18 @@ pub const ROUTES: [Route; 10] = [
         "GET",
         "/experiments/{id}/results",
         Some(Scope::Read),
+    ),
+    route(
+        "export-user",
+        "GET",
+        "/users/{user_id}",
+        Some(Scope::Manage),
+    ),
+    route(
+        "erase-user",
+        "DELETE",
+        "/users/{user_id}",
+        Some(Scope::Manage),
     ),
 ];
 

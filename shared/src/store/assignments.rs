@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -93,15 +93,6 @@ impl Store {
                 _ => Err(error.into()),
             },
         }
-    }
-
-    /// All assignments of a user, the newest included: an event may follow its assignment within milliseconds.
-    ///
-    /// # Errors
-    /// If the database fails or an item is damaged.
-    pub async fn assignments_of(&self, user: &UserId) -> Result<Vec<Assignment>, StoreError> {
-        let pages = self.items_of(&self.tables.assignments, key::USER_ID, user);
-        Ok(serde_dynamo::from_items(pages.try_concat().await?)?)
     }
 
     /// Assignments of one index shard in the order of their time, before an instant if one is given, page by page.

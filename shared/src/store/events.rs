@@ -44,6 +44,13 @@ pub struct UserEvent {
     pub received_at: Timestamp,
 }
 
+impl UserEvent {
+    /// Its sort key.
+    pub fn key(&self) -> String {
+        keys::experiment_event(self.experiment.as_ref(), &self.event.id)
+    }
+}
+
 /// The experiment, with its number of shards, that an event is stored for; none: it counts for no experiment.
 pub type Destination<'a> = Option<(&'a ExperimentId, u16)>;
 
@@ -159,6 +166,53 @@ impl Store {
             }
         }
         Ok(all)
+    }
+
+    /// A user's events as they are stored, in the order of their keys, those behind a key if one is given, page by page.
+    pub fn stored_events_after(
+        &self,
+        user: &UserId,
+        after: Option<&str>,
+    ) -> impl Stream<Item = Result<Vec<UserEvent>, StoreError>> + use<'_> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.events)
+            .expression_attribute_names("#user", key::USER_ID)
+            .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
+            .consistent_read(true);
+        let query = match after {
+            None => query.key_condition_expression("#user = :user"),
+            Some(after) => query
+                .key_condition_expression("#user = :user AND #event > :after")
+                .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
+                .expression_attribute_values(":after", AttributeValue::S(after.to_owned())),
+        };
+        self.pages(query)
+            .map(|page| page?.iter().map(user_event_of).collect())
+    }
+
+    /// The sort keys of all events of a user, the newest included.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub(super) async fn event_keys_of(&self, user: &UserId) -> Result<Vec<String>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.events)
+            .key_condition_expression("#user = :user")
+            .projection_expression("#event")
+            .expression_attribute_names("#user", key::USER_ID)
+            .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
+            .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
+            .consistent_read(true);
+        let items = self.pages(query).try_concat().await?;
+        let key = |mut item: Item| match item.remove(key::EXPERIMENT_EVENT) {
+            Some(AttributeValue::S(key)) => Ok(key),
+            _ => Err(missing(key::EXPERIMENT_EVENT)),
+        };
+        items.into_iter().map(key).collect()
     }
 
     fn event_items_of(

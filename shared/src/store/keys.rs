@@ -26,8 +26,14 @@ pub mod experiments {
 pub mod assignments {
     /// Partition key.
     pub const USER_ID: &str = "user_id";
-    /// Sort key.
+    /// Sort key: an experiment's id, or [`ERASED`].
     pub const EXPERIMENT_ID: &str = "experiment_id";
+    /// Sort key of the tombstone of an erased user. No experiment has such an id, and it is in no index.
+    pub const ERASED: &str = "#erased";
+    /// When the user of a tombstone was erased.
+    pub const ERASED_AT: &str = "erased_at";
+    /// Time to live, in epoch seconds; only a tombstone has one.
+    pub const EXPIRES_AT: &str = "expires_at";
     /// Index to read an experiment's assignments.
     pub const BY_EXPERIMENT: &str = "by-experiment";
     /// Its partition key.
@@ -147,6 +153,12 @@ pub fn experiment_shard(experiment: &ExperimentId, shard: u16) -> String {
 pub fn experiment_event(experiment: Option<&ExperimentId>, event: &EventId) -> String {
     let experiment = experiment.map_or(events::NO_EXPERIMENT, ExperimentId::as_str);
     format!("{experiment}#{event}")
+}
+
+/// Whether a text could be an [`experiment_event`].
+pub fn is_experiment_event(text: &str) -> bool {
+    let id = text.split_once('#').map(|(_, id)| EventId::parse(id));
+    experiment_of(text).is_some() && id.is_some_and(|id| id.is_ok())
 }
 
 /// The experiment in the sort key of an event; the inner none: it counts for none. None if it is no such key.

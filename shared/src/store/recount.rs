@@ -9,6 +9,7 @@
 //! than they are, and would be replaced by an older one. `tests/protocol.rs` explores all orders of events.
 
 mod chunk;
+mod erased;
 mod look;
 mod write;
 
@@ -19,7 +20,7 @@ use crate::domain::tally::Reach;
 use crate::domain::time::Timestamp;
 use chunk::{Chunk, chunks};
 use futures::{StreamExt, stream};
-use look::{Change, Definitions};
+use look::{Change, Definitions, Found};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 use write::Written;
@@ -67,9 +68,13 @@ impl Store {
         while !waiting.is_empty() {
             let mut again = BTreeMap::<&UserId, StoreError>::new();
             let mut changes = Vec::new();
+            let mut leftovers = Vec::new();
             for (user, found) in self.look_at(&waiting, touched).await {
                 match found {
-                    Ok(found) => changes.extend(found),
+                    Ok(found) => {
+                        changes.extend(found.changes);
+                        leftovers.push((user, found.leftovers));
+                    }
                     Err(error) => drop(again.insert(user, error)),
                 }
             }
@@ -84,6 +89,13 @@ impl Store {
             for ((experiment, generation), reach) in reach {
                 if let Err(error) = self.note_reach(&experiment, generation, reach).await {
                     tracing::warn!(%experiment, %error, "the reach of the sums could not be noted");
+                }
+            }
+            // Only of whom nothing is in the sums any more: until then these records say where something is.
+            leftovers.retain(|(user, left)| !left.is_empty() && !again.contains_key(user));
+            for (user, left) in leftovers {
+                if let Err(error) = self.take_away(user, &left, deadline).await {
+                    again.insert(user, error);
                 }
             }
             outcome.users += waiting.len() - again.len();
@@ -108,7 +120,7 @@ impl Store {
         &self,
         waiting: &BTreeSet<&'t UserId>,
         touched: &BTreeMap<UserId, Touched>,
-    ) -> Vec<(&'t UserId, Result<Vec<Change>, StoreError>)> {
+    ) -> Vec<(&'t UserId, Result<Found, StoreError>)> {
         let mut subjects = Vec::new();
         for user in waiting {
             subjects.push(self.subjects_named(user));
@@ -140,7 +152,7 @@ impl Store {
         touched: &Touched,
         subjects: FoundSubjects,
         definitions: &Definitions<'_>,
-    ) -> (&'t UserId, Result<Vec<Change>, StoreError>) {
+    ) -> (&'t UserId, Result<Found, StoreError>) {
         let found = match subjects {
             Ok(subjects) => self.look(user, touched, &subjects, definitions).await,
             Err(error) => Err(error),
@@ -216,5 +228,7 @@ fn reach_of(changes: &[Change]) -> BTreeMap<(ExperimentId, GenerationNumber), Re
         let reach = all.entry(change.sums.clone()).or_default();
         *reach = reach.join(change.reach);
     }
+    // Who was erased reaches nowhere.
+    all.retain(|_, reach| *reach != Reach::default());
     all
 }

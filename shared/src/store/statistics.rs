@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures::TryStreamExt;
 use std::collections::HashMap;
 use std::pin::pin;
+use std::str::FromStr;
 
 /// A set of sums of an experiment, numbered by the instant at which it was asked for, in microseconds since 1970. No
 /// number is used twice.
@@ -27,6 +28,8 @@ pub struct StoredSubject {
     pub revision: u64,
     /// What is in the sums.
     pub subject: Subject,
+    /// When nothing of it is kept any more, in epoch seconds: only the part of an erased user has an end.
+    pub expires_at: Option<i64>,
 }
 
 /// A user's parts in all sums.
@@ -197,13 +200,23 @@ impl Store {
 }
 
 fn stored_subject(item: &Item) -> Result<StoredSubject, StoreError> {
-    let revision = item
-        .get(key::REVISION)
-        .and_then(|revision| revision.as_n().ok())
-        .and_then(|revision| revision.parse().ok())
-        .ok_or_else(|| damaged(key::REVISION))?;
+    let revision = number(item, key::REVISION)?;
     let subject = Subject::from_text(text(item, key::SUBJECT)?).map_err(StoreError::Corrupt)?;
-    Ok(StoredSubject { revision, subject })
+    let expires_at = item
+        .contains_key(key::EXPIRES_AT)
+        .then(|| number(item, key::EXPIRES_AT));
+    Ok(StoredSubject {
+        revision,
+        subject,
+        expires_at: expires_at.transpose()?,
+    })
+}
+
+fn number<N: FromStr>(item: &Item, name: &str) -> Result<N, StoreError> {
+    item.get(name)
+        .and_then(|number| number.as_n().ok())
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| damaged(name))
 }
 
 fn read_reach(text: &str) -> Result<Reach, StoreError> {

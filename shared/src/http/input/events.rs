@@ -8,8 +8,24 @@ use crate::domain::{Invalid, limits};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
 
-/// Events in the order in which they were sent, each valid or with what is wrong with it.
-pub type Read = Vec<Result<Event, Vec<Fault>>>;
+/// What was sent.
+pub struct Read {
+    /// Events in the order in which they were sent, each valid or with what is wrong with it.
+    pub events: Vec<Result<Event, Vec<Fault>>>,
+    /// Whether they came in a list, even if there is only one.
+    batch: bool,
+}
+
+impl Read {
+    /// Where the body names the user of an event.
+    pub fn user_pointer(&self, index: usize) -> String {
+        if self.batch {
+            format!("/events/{index}/user_id")
+        } else {
+            "/user_id".to_owned()
+        }
+    }
+}
 
 /// Reads one event or a batch.
 ///
@@ -22,7 +38,10 @@ pub fn read(text: &str, received_at: Timestamp) -> Result<Read, Problem> {
     let read = match root.object(&mut faults) {
         Some(body) if body.has("events") => batch(body, received_at, &mut faults),
         Some(body) => one(body, "", None, received_at)
-            .map(|event| vec![Ok(event)])
+            .map(|event| Read {
+                events: vec![Ok(event)],
+                batch: false,
+            })
             .map_err(|wrong| faults.extend(wrong))
             .ok(),
         None => None,
@@ -47,7 +66,10 @@ fn batch(mut body: Object<'_>, received_at: Timestamp, faults: &mut Faults) -> O
             Some(_) => Err(faults.into_vec()),
         }
     };
-    Some(events?.into_iter().map(read).collect())
+    Some(Read {
+        events: events?.into_iter().map(read).collect(),
+        batch: true,
+    })
 }
 
 fn one(

@@ -21,6 +21,8 @@ pub(super) struct Write {
     /// The revision that must still be there; 0: no item.
     pub(super) revision: u64,
     pub(super) subject: Subject,
+    /// See [`StoredSubject::expires_at`].
+    pub(super) expires_at: Option<i64>,
     /// What changes in the sums.
     difference: Totals,
 }
@@ -132,7 +134,10 @@ pub(super) fn chunks(mut changes: Vec<Change>) -> (Vec<Chunk>, Vec<UserId>) {
 }
 
 fn write(change: &Change, from: &StoredSubject, to: &Subject) -> Result<Write, Overflow> {
-    let of = |subject: &Subject| Totals::of(subject, &change.spec, change.variants);
+    let of = |subject: &Subject| match &change.spec {
+        Some(spec) => Totals::of(subject, spec, change.variants),
+        None => Ok(Totals::default()),
+    };
     let mut difference = of(to)?;
     difference.minus(&of(&from.subject)?)?;
     Ok(Write {
@@ -140,6 +145,7 @@ fn write(change: &Change, from: &StoredSubject, to: &Subject) -> Result<Write, O
         sums: change.sums.clone(),
         revision: from.revision,
         subject: to.clone(),
+        expires_at: change.expires_at,
         difference,
     })
 }
@@ -176,6 +182,7 @@ fn steps(change: &Change) -> Result<Vec<Write>, Overflow> {
         from = StoredSubject {
             revision: from.revision + 1,
             subject: next.subject.clone(),
+            expires_at: next.expires_at,
         };
         writes.push(next);
     }

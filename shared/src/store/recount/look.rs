@@ -1,6 +1,7 @@
 //! What a user's sums should be, from the user's records.
 
 use super::Touched;
+use super::erased::look_at_erased;
 use crate::domain::assignment::Assignment;
 use crate::domain::experiment::Experiment;
 use crate::domain::fold::{PAST_DAYS, Window};
@@ -9,6 +10,7 @@ use crate::domain::subject::{Enrolment, Names, Subject};
 use crate::domain::sums::Overflow;
 use crate::domain::tally::Reach;
 use crate::domain::totals::Spec;
+use crate::store::erasure::Records;
 use crate::store::events::UserEvent;
 use crate::store::generations::Generation;
 use crate::store::statistics::{GenerationNumber, StoredSubject, Subjects};
@@ -22,17 +24,29 @@ use std::sync::Arc;
 pub(super) struct Change {
     pub(super) user: UserId,
     pub(super) sums: (ExperimentId, GenerationNumber),
-    pub(super) spec: Arc<Spec>,
+    /// What the sums are of; none where nobody reads them any more, so that only the user's part changes.
+    pub(super) spec: Option<Arc<Spec>>,
     pub(super) variants: usize,
     pub(super) before: StoredSubject,
     pub(super) after: Subject,
+    /// See [`StoredSubject::expires_at`].
+    pub(super) expires_at: Option<i64>,
     pub(super) reach: Reach,
+}
+
+/// What is to be done about one user.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// What must change in the sums.
+    pub(super) changes: Vec<Change>,
+    /// What must be taken away once that is written.
+    pub(super) leftovers: Records,
 }
 
 /// An experiment with the sums that it has.
 pub(super) struct Counting {
-    experiment: Experiment,
-    specs: Vec<(GenerationNumber, Arc<Spec>)>,
+    pub(super) experiment: Experiment,
+    pub(super) specs: Vec<(GenerationNumber, Arc<Spec>)>,
 }
 
 /// The definitions as they were when they were first needed, each read once.
@@ -49,7 +63,7 @@ impl<'s> Definitions<'s> {
         }
     }
 
-    async fn of(&self, id: &ExperimentId) -> Result<Option<Arc<Counting>>, StoreError> {
+    pub(super) async fn of(&self, id: &ExperimentId) -> Result<Option<Arc<Counting>>, StoreError> {
         let mut read = self.read.lock().await;
         if let Some(known) = read.get(id) {
             return Ok(known.clone());
@@ -73,14 +87,14 @@ async fn load(store: &Store, id: &ExperimentId) -> Result<Option<Counting>, Stor
 }
 
 /// The records of a user that have been read so far.
-struct Records<'s> {
+struct Read<'s> {
     store: &'s Store,
     user: &'s UserId,
     /// All of them, whatever they are stored for.
     all: Option<Vec<UserEvent>>,
 }
 
-impl Records<'_> {
+impl Read<'_> {
     async fn all(&mut self) -> Result<&[UserEvent], StoreError> {
         let read = match self.all.take() {
             Some(read) => read,
@@ -108,14 +122,22 @@ impl Store {
         touched: &Touched,
         subjects: &Subjects,
         definitions: &Definitions<'_>,
-    ) -> Result<Vec<Change>, StoreError> {
-        let assignments: BTreeMap<ExperimentId, Assignment> = self
-            .assignments_of(user)
-            .await?
+    ) -> Result<Found, StoreError> {
+        let person = self.person(user).await?;
+        if let Some(tombstone) = person.tombstone {
+            let assignments = person.assignments.into_iter();
+            let left = Records {
+                assignments: assignments.map(|one| one.experiment_id).collect(),
+                events: self.event_keys_of(user).await?,
+            };
+            return look_at_erased(user, tombstone, touched, subjects, left, definitions).await;
+        }
+        let assignments: BTreeMap<ExperimentId, Assignment> = person
+            .assignments
             .into_iter()
             .map(|assignment| (assignment.experiment_id.clone(), assignment))
             .collect();
-        let mut records = Records {
+        let mut records = Read {
             store: self,
             user,
             all: None,
@@ -160,16 +182,20 @@ impl Store {
                     changes.push(Change {
                         user: user.clone(),
                         sums,
-                        spec: spec.clone(),
+                        spec: Some(spec.clone()),
                         variants: counting.experiment.variants.as_slice().len(),
                         before,
                         after,
+                        expires_at: None,
                         reach: user_now.reach,
                     });
                 }
             }
         }
-        Ok(changes)
+        Ok(Found {
+            changes,
+            leftovers: Records::default(),
+        })
     }
 
     /// Stores for an experiment what counts for it and was stored for none: an event and its user's assignment may
@@ -179,7 +205,7 @@ impl Store {
         assignment: &Assignment,
         experiment: &Experiment,
         touched: &Touched,
-        records: &mut Records<'_>,
+        records: &mut Read<'_>,
     ) -> Result<(), StoreError> {
         let counts = |counted_at| experiment.counts(assignment.assigned_at, counted_at);
         let stray = match &records.all {

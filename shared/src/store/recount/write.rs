@@ -86,6 +86,10 @@ impl Store {
             .item(key::REVISION, revision)
             .item(key::SUBJECT, AttributeValue::S(text))
             .expression_attribute_names("#revision", key::REVISION);
+        let put = match write.expires_at {
+            None => put,
+            Some(end) => put.item(key::EXPIRES_AT, AttributeValue::N(end.to_string())),
+        };
         transaction::put(match write.revision {
             0 => put.condition_expression("attribute_not_exists(#revision)"),
             revision => put

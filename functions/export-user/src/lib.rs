@@ -1,0 +1,57 @@
+//! `GET /users/{user_id}`: everything that is stored of a user.
+
+mod page;
+mod view;
+
+use lambda_http::http::StatusCode;
+use page::Page;
+use serde::Serialize;
+use shared::domain::access::Scope;
+use shared::domain::assignment::Assignment;
+use shared::domain::ids::UserId;
+use shared::domain::limits::MAX_ANSWER_BYTES;
+use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input};
+use view::{Erased, Part, parts};
+
+/// What is stored besides events.
+#[derive(Serialize)]
+struct Head {
+    user_id: UserId,
+    assignments: Vec<Assignment>,
+    sums: Vec<Part>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<Erased>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    head: Head,
+    #[serde(flatten)]
+    page: Page,
+}
+
+/// Shows what is stored, in several pages if it is much: all of them together are the whole. Of somebody whom nobody
+/// knows that is nothing.
+///
+/// # Errors
+/// 400 with all faults of path and query.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    Caller::with_scope(&request, Scope::Manage)?;
+    let (user, cursor) = input::user::page(&request)?;
+
+    let person = app.store().person(&user).await?;
+    let mut head = Head {
+        user_id: user,
+        assignments: Vec::new(),
+        sums: Vec::new(),
+        erased: person.tombstone.map(Erased::from),
+    };
+    if cursor.is_none() {
+        head.assignments = person.assignments;
+        head.sums = parts(app.store().subjects_of(&head.user_id).await?);
+    }
+    let room = MAX_ANSWER_BYTES.saturating_sub(page::size(&page::text(&head)?));
+    let page = Page::read(app.store(), &head.user_id, cursor, room).await?;
+    Ok(answer::json(StatusCode::OK, &Answer { head, page }))
+}

@@ -1,0 +1,61 @@
+//! As many events as one answer takes.
+
+use crate::view::StoredEvent;
+use futures::TryStreamExt;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use shared::domain::ids::UserId;
+use shared::http::Problem;
+use shared::store::Store;
+use shared::store::cursor::Cursor;
+use std::pin::pin;
+
+/// A part of the events.
+#[derive(Default, Serialize)]
+pub(crate) struct Page {
+    /// Written out when they were measured.
+    events: Vec<Box<RawValue>>,
+    /// Missing with the last ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+impl Page {
+    /// Reads events behind a cursor until there is no more room, one at least.
+    pub(crate) async fn read(
+        store: &Store,
+        user: &UserId,
+        after: Option<Cursor>,
+        mut room: usize,
+    ) -> Result<Self, Problem> {
+        let mut page = Self::default();
+        let mut last = after;
+        let after = last.as_ref().map(|cursor| cursor.0.as_str());
+        let mut read = pin!(store.stored_events_after(user, after));
+        while let Some(events) = read.try_next().await? {
+            for event in events {
+                let shown = text(&StoredEvent::of(&event)?)?;
+                let size = size(&shown);
+                if size > room && !page.events.is_empty() {
+                    page.next_cursor = last.map(|cursor| cursor.encode());
+                    return Ok(page);
+                }
+                room = room.saturating_sub(size);
+                last = Some(Cursor(event.key()));
+                page.events.push(shown);
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// As JSON.
+pub(crate) fn text(shown: &impl Serialize) -> Result<Box<RawValue>, Problem> {
+    to_raw_value(shown).map_err(|error| Problem::internal(error.to_string()))
+}
+
+/// What it takes in Lambda's answer, where the body is a text within JSON and every quote has a mark before it.
+pub(crate) fn size(json: &RawValue) -> usize {
+    let marks = json.get().bytes().filter(|byte| b"\"\\".contains(byte));
+    json.get().len() + marks.count() + 1
+}

@@ -1,0 +1,166 @@
+//! What is stored of a user, with names instead of the short forms in which it is kept.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use shared::domain::decimal::Decimal;
+use shared::domain::ids::{EventId, EventType, ExperimentId};
+use shared::domain::subject::{Enrolment, Entry, Fate, Past};
+use shared::domain::time::Timestamp;
+use shared::http::Problem;
+use shared::store::events::UserEvent;
+use shared::store::people::Tombstone;
+use shared::store::statistics::{GenerationNumber, StoredSubject, Subjects};
+use std::collections::BTreeMap;
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// That the user was erased.
+#[derive(Serialize)]
+pub(crate) struct Erased {
+    erased_at: Timestamp,
+    until: Timestamp,
+}
+
+impl From<Tombstone> for Erased {
+    fn from(tombstone: Tombstone) -> Self {
+        Self {
+            erased_at: tombstone.erased_at,
+            until: tombstone.until,
+        }
+    }
+}
+
+/// An event, for one experiment or for none.
+#[derive(Serialize)]
+pub(crate) struct StoredEvent<'e> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    experiment_id: Option<&'e ExperimentId>,
+    event_id: &'e EventId,
+    r#type: &'e EventType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<Timestamp>,
+    counted_at: Timestamp,
+    received_at: Timestamp,
+}
+
+impl<'e> StoredEvent<'e> {
+    pub(crate) fn of(stored: &'e UserEvent) -> Result<Self, Problem> {
+        let event = &stored.event;
+        let as_is = |text: Option<String>| {
+            let json = text.map(RawValue::from_string).transpose();
+            json.map_err(|error| Problem::internal(error.to_string()))
+        };
+        Ok(Self {
+            experiment_id: stored.experiment.as_ref(),
+            event_id: &event.id,
+            r#type: &event.event_type,
+            value: as_is(event.value.map(|value| value.to_string()))?,
+            properties: as_is(event.properties.clone())?,
+            timestamp: event.timestamp,
+            counted_at: event.counted_at,
+            received_at: stored.received_at,
+        })
+    }
+}
+
+/// What is kept as the user's part in one set of sums.
+#[derive(Serialize)]
+pub(crate) struct Part {
+    experiment_id: ExperimentId,
+    generation: GenerationNumber,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enrolment: Option<EnrolmentShown>,
+    robot: bool,
+    hours: Vec<HourShown>,
+    /// Only an erased user's empty part has an end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct EnrolmentShown {
+    /// Its place in the definition, from 0.
+    variant: usize,
+    /// Its place among the phases, from 0.
+    phase: usize,
+    assigned_at: Timestamp,
+    attributes: BTreeMap<String, String>,
+    before: Vec<SumShown>,
+}
+
+#[derive(Serialize)]
+struct HourShown {
+    hour: Timestamp,
+    fate: &'static str,
+    #[serde(flatten)]
+    sum: SumShown,
+}
+
+/// Events of a type; their values added up, exact and therefore as text.
+#[derive(Serialize)]
+struct SumShown {
+    r#type: EventType,
+    events: u32,
+    value: String,
+}
+
+/// All parts, by experiment and generation.
+pub(crate) fn parts(subjects: Subjects) -> Vec<Part> {
+    let sorted: BTreeMap<_, _> = subjects.into_iter().collect();
+    sorted.into_iter().map(part).collect()
+}
+
+fn part(
+    ((experiment_id, generation), stored): ((ExperimentId, GenerationNumber), StoredSubject),
+) -> Part {
+    let until = stored.expires_at.map(|end| end.saturating_mul(1_000_000));
+    Part {
+        experiment_id,
+        generation,
+        enrolment: stored.subject.enrolment.map(enrolment),
+        robot: stored.subject.robot,
+        hours: stored.subject.entries.iter().map(hour).collect(),
+        until: until.map(Timestamp::from_micros),
+    }
+}
+
+fn enrolment(enrolment: Enrolment) -> EnrolmentShown {
+    let segments = enrolment.segments.into_iter();
+    EnrolmentShown {
+        variant: enrolment.variant,
+        phase: enrolment.phase,
+        assigned_at: enrolment.assigned_at,
+        attributes: segments.map(|one| (one.by, one.value)).collect(),
+        before: enrolment.past.iter().map(before).collect(),
+    }
+}
+
+fn before(past: &Past) -> SumShown {
+    sum(&past.event_type, past.events, past.value)
+}
+
+fn hour(entry: &Entry) -> HourShown {
+    HourShown {
+        hour: Timestamp::from_micros(entry.hour.saturating_mul(HOUR_MICROS)),
+        fate: match entry.fate {
+            Fate::Early => "counted_early",
+            Fate::Counted => "counted",
+            Fate::AfterEnd => "after_end",
+            Fate::OutsideWindow => "outside_window",
+            Fate::Unassigned => "unassigned",
+        },
+        sum: sum(&entry.event_type, entry.events, entry.value),
+    }
+}
+
+fn sum(event_type: &EventType, events: u32, value: i128) -> SumShown {
+    SumShown {
+        r#type: event_type.clone(),
+        events,
+        value: Decimal::from_millionths(value).to_string(),
+    }
+}
