@@ -12,6 +12,7 @@ pub mod experiments;
 pub mod generations;
 pub mod keys;
 pub mod raw;
+pub mod rebuild;
 pub mod recount;
 pub mod statistics;
 pub mod sums;
