@@ -48,6 +48,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("plan-experiment", plan_experiment::handle)?;
     wiring.http("record-events", record_events::handle)?;
     wiring.stream("aggregate", aggregate::handle)?;
+    wiring.stream("rebuild", rebuild::handle)?;
     wiring.authorizer("authorizer")?;
     Ok(wiring.functions)
 }

@@ -14,6 +14,7 @@ pub mod generations;
 pub mod keys;
 pub mod people;
 pub mod raw;
+pub mod rebuild;
 pub mod recount;
 pub mod statistics;
 pub mod sums;

@@ -26,6 +26,7 @@ mod plan_bodies;
 mod plan_past;
 mod proxy;
 mod race;
+mod rebuild;
 mod results;
 mod segments;
 mod shop;

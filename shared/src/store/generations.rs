@@ -38,6 +38,16 @@ impl Generations {
     pub fn all(&self) -> impl Iterator<Item = &Generation> {
         self.current.iter().chain(&self.next)
     }
+
+    /// Whether this one is among them.
+    pub fn has(&self, number: GenerationNumber) -> bool {
+        self.all().any(|one| one.number == number)
+    }
+
+    /// Whether this one is being made.
+    pub fn is_next(&self, number: GenerationNumber) -> bool {
+        self.next.as_ref().is_some_and(|next| next.number == number)
+    }
 }
 
 #[derive(Serialize)]

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 pub mod experiments {
     /// Partition key.
     pub const EXPERIMENT_ID: &str = "experiment_id";
-    /// Sort key: [`DEFINITION`], [`GENERATIONS`], or `audit#` and a version.
+    /// Sort key: [`DEFINITION`], [`GENERATIONS`], `audit#` and a version, or one of the records of [`super::super::rebuild`].
     pub const RECORD: &str = "record";
     /// The record that holds the definition.
     pub const DEFINITION: &str = "definition";
@@ -20,6 +20,29 @@ pub mod experiments {
     pub const STATUS: &str = "status";
     /// Its sort key.
     pub const CREATED_AT_ID: &str = "created_at_id";
+    /// Time to live, in epoch seconds; only [`retired`] has one.
+    pub const EXPIRES_AT: &str = "expires_at";
+    /// How the record of a piece of work begins.
+    pub const WORK: &str = "work#";
+    /// How [`build`] begins.
+    pub const BUILD: &str = "build#";
+    /// How [`retired`] begins.
+    pub const RETIRED: &str = "retired#";
+
+    /// The record of a piece of work: what is done, for which generation or version, and in which index shard.
+    pub fn work(task: &str, number: u64, shard: u16) -> String {
+        format!("{WORK}{task}#{number}#{shard}")
+    }
+
+    /// The record that holds the index shards of a generation that are still to be built.
+    pub fn build(generation: u64) -> String {
+        format!("{BUILD}{generation}")
+    }
+
+    /// The record of a generation that nobody asks for any more.
+    pub fn retired(generation: u64) -> String {
+        format!("{RETIRED}{generation}")
+    }
 }
 
 /// Key attributes and index names of the assignments table.

@@ -38,6 +38,8 @@ pub struct Touched {
     pub assignments: BTreeSet<ExperimentId>,
     /// Stored events: for which experiment or none, which, and when it counts.
     pub events: BTreeSet<(Option<ExperimentId>, EventId, Timestamp)>,
+    /// Experiments that count the user differently, though nothing of the user's is new.
+    pub again: BTreeSet<ExperimentId>,
     /// Whether the user's parts are written even where nothing changes, so that whoever is still at work with an older
     /// definition is refused.
     pub fence: bool,

@@ -256,6 +256,9 @@ fn dirty(
     for experiment in &touched.assignments {
         dirty.insert(experiment.clone(), true);
     }
+    for experiment in &touched.again {
+        dirty.entry(experiment.clone()).or_insert(false);
+    }
     for (experiment, _, counted_at) in &touched.events {
         if let Some(experiment) = experiment {
             dirty.entry(experiment.clone()).or_insert(false);
