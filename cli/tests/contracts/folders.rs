@@ -93,6 +93,7 @@ fn every_function_has_one_shape() {
         let signature = match folder.file_name().and_then(|name| name.to_str()) {
             Some("authorizer") => "pub async fn handle(app: App, request: TokenRequest)",
             Some("aggregate") => "event: LambdaEvent<Batch>,",
+            Some("rebuild") => "event: LambdaEvent<Batch>)",
             _ => "request: Request) -> Result<Response, Problem>",
         };
         assert!(handler.contains("pub async fn handle("), "{shown}");

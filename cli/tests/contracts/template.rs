@@ -224,7 +224,8 @@ fn no_role_may_scan_or_reach_more_than_named_tables_and_only_erasures_and_sums_d
                 ];
                 let name = action.strip_prefix("dynamodb:").unwrap();
                 // Whoever brings an erasure to its end.
-                let erases = ["erase-user", "aggregate"].contains(&function.binary.as_str());
+                let erases =
+                    ["erase-user", "aggregate", "rebuild"].contains(&function.binary.as_str());
                 let erases = erases && name == "BatchWriteItem";
                 // Sums can be made again from the records.
                 let sums = |resource: &String| resource.ends_with("StatisticsTable");

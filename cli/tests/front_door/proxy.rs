@@ -2,12 +2,18 @@
 //! capacity that each answer reports.
 
 use super::support::{World, fresh};
-use assay::engine::{Engine, Storage};
-use assay::serve::{Database, PlatformOptions};
+use assay::engine::{Engine, Storage, sdk_config};
+use assay::gateway::event_function;
+use assay::serve::{BUILT_IN_TEMPLATE, Database, Environments, PlatformOptions};
+use assay::template::{LocalNames, Template};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
+use shared::config::Config;
+use shared::http::App;
+use shared::store::Store;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// An action on a table or an index: one call, or one part of a transaction.
@@ -42,9 +48,11 @@ pub(crate) struct Cost {
     pub(crate) write_units: f64,
 }
 
-/// The proxy, and the engine if it is its own.
+/// Proxies, and the engine if it is their own. What the functions do that streams feed is counted apart: they are at
+/// work whenever they like.
 pub(crate) struct Counter {
-    calls: Arc<Mutex<Vec<Call>>>,
+    calls: Calls,
+    of_fed: BTreeMap<&'static str, Calls>,
     table_prefix: String,
     engine: Option<Engine>,
 }
@@ -60,23 +68,32 @@ impl Counter {
                 (Some(engine), endpoint)
             }
         };
-        let calls = Arc::default();
-        let target = Arc::new(Target {
-            endpoint,
-            http: reqwest::Client::new(),
-            calls: Arc::clone(&calls),
-            table_prefix: options.local.table_prefix.clone(),
-        });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let service = axum::Router::new().fallback(forward).with_state(target);
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        let calls = Calls::default();
+        let of_fed = BTreeMap::from(["aggregate", "rebuild"].map(|fed| (fed, Calls::default())));
         let table_prefix = options.local.table_prefix.clone();
-        options.database = Database::Endpoint(format!("http://{address}"));
-        // Counting waits until somebody asks for it, so that its calls are not taken for another function's.
-        let options = options.with_parameter("CountingDelaySeconds", "300");
+        let proxy = async |calls: &Calls| {
+            listen(Target {
+                endpoint: endpoint.clone(),
+                http: reqwest::Client::new(),
+                calls: Arc::clone(calls),
+                table_prefix: table_prefix.clone(),
+            })
+            .await
+        };
+        options.database = Database::Endpoint(proxy(&calls).await);
+        let app = app(
+            &options.local,
+            "aggregate",
+            &proxy(&of_fed["aggregate"]).await,
+        );
+        let aggregate = event_function(move |event| aggregate::handle(app.clone(), event));
+        let app = self::app(&options.local, "rebuild", &proxy(&of_fed["rebuild"]).await);
+        let rebuild = event_function(move |event| rebuild::handle(app.clone(), event));
+        let options = options.with_function("aggregate", aggregate);
+        let options = options.with_function("rebuild", rebuild);
         let counter = Self {
             calls,
+            of_fed,
             table_prefix,
             engine,
         };
@@ -90,6 +107,12 @@ impl Counter {
     /// The requests since the last time this was asked.
     pub(crate) fn take(&self) -> Vec<Call> {
         std::mem::take(&mut self.calls.lock().unwrap())
+    }
+
+    /// The requests of functions that streams feed since the last time this was asked.
+    pub(crate) fn take_of_fed(&self) -> impl Iterator<Item = (&'static str, Vec<Call>)> {
+        let of_fed = self.of_fed.iter();
+        of_fed.map(|(fed, calls)| (*fed, std::mem::take(&mut *calls.lock().unwrap())))
     }
 
     /// What the requests since the last time came to.
@@ -116,10 +139,32 @@ impl Counter {
     }
 }
 
+type Calls = Arc<Mutex<Vec<Call>>>;
+
+/// The state of a function, with the engine at this address.
+fn app(local: &LocalNames, binary: &str, endpoint: &str) -> App {
+    let template = Template::parse(BUILT_IN_TEMPLATE, local).unwrap();
+    let environments = Environments::new(&template, local, endpoint);
+    let environment = environments.of(binary).unwrap();
+    let config = Config::read(|name| environment.get(name).cloned()).unwrap();
+    let sdk = sdk_config(endpoint, &local.region);
+    App::new(Store::with_config(&sdk, config.tables.clone()), &config)
+}
+
+/// Serves a proxy; gives its address.
+async fn listen(target: Target) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = axum::Router::new().fallback(forward);
+    let service = service.with_state(Arc::new(target));
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    format!("http://{address}")
+}
+
 struct Target {
     endpoint: String,
     http: reqwest::Client,
-    calls: Arc<Mutex<Vec<Call>>>,
+    calls: Calls,
     table_prefix: String,
 }
 
@@ -150,8 +195,9 @@ async fn forward(
 
 impl Target {
     fn note(&self, operation: &str, request: &[u8], answer: &[u8]) {
-        // Lambda reads the streams, and not a function.
-        if ["DescribeStream", "GetShardIterator", "GetRecords"].contains(&operation) {
+        // Lambda reads the streams, not a function of ours.
+        const OF_LAMBDA: [&str; 3] = ["DescribeStream", "GetShardIterator", "GetRecords"];
+        if OF_LAMBDA.contains(&operation) {
             return;
         }
         let request: Value = serde_json::from_slice(request).unwrap();

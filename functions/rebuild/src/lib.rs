@@ -7,10 +7,11 @@ mod records;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Step;
+use shared::clock;
 use shared::http::App;
 use shared::store::StoreError;
 use shared::store::rebuild::Worked;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 pub use aws_lambda_events::dynamodb::Event as Batch;
 
@@ -22,7 +23,7 @@ const RESERVE: Duration = Duration::from_secs(8);
 /// # Errors
 /// If a record makes no sense or its step could not be done; a repeat is safe at any time.
 pub async fn handle(app: App, event: LambdaEvent<Batch>) -> Result<(), Failed> {
-    let deadline = deadline(&event);
+    let deadline = clock::ahead_of(event.context.deadline(), RESERVE);
     for record in &event.payload.records {
         let before = app.store().usage().reading();
         let step = records::read(record).map_err(Failed::Unreadable)?;
@@ -87,10 +88,4 @@ impl From<Failed> for Diagnostic {
             error_message,
         }
     }
-}
-
-fn deadline(event: &LambdaEvent<Batch>) -> Instant {
-    let until = event.context.deadline();
-    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-    Instant::now() + left.saturating_sub(RESERVE)
 }
