@@ -19,7 +19,7 @@ use crate::domain::tally::Reach;
 use crate::domain::time::Timestamp;
 use chunk::{Chunk, chunks};
 use futures::{StreamExt, stream};
-use look::{Change, Definitions};
+use look::{Change, Definitions, Found};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 use write::Written;
@@ -67,13 +67,16 @@ impl Store {
         while !waiting.is_empty() {
             let mut again = BTreeMap::<&UserId, StoreError>::new();
             let mut changes = Vec::new();
+            let mut reaches = Vec::new();
             for (user, found) in self.look_at(&waiting, touched).await {
                 match found {
-                    Ok(found) => changes.extend(found),
+                    Ok(found) => {
+                        changes.extend(found.changes);
+                        reaches.push((user, found.reach));
+                    }
                     Err(error) => drop(again.insert(user, error)),
                 }
             }
-            let reach = reach_of(&changes);
             let written = self.write_all(changes, deadline).await;
             outcome.transactions += written.transactions;
             for (user, error) in written.failures {
@@ -81,7 +84,8 @@ impl Store {
                     again.insert(user, error);
                 }
             }
-            for ((experiment, generation), reach) in reach {
+            reaches.retain(|(user, _)| !again.contains_key(user));
+            for ((experiment, generation), reach) in joined(reaches) {
                 if let Err(error) = self.note_reach(&experiment, generation, reach).await {
                     tracing::warn!(%experiment, %error, "the reach of the sums could not be noted");
                 }
@@ -108,7 +112,7 @@ impl Store {
         &self,
         waiting: &BTreeSet<&'t UserId>,
         touched: &BTreeMap<UserId, Touched>,
-    ) -> Vec<(&'t UserId, Result<Vec<Change>, StoreError>)> {
+    ) -> Vec<(&'t UserId, Result<Found, StoreError>)> {
         let mut subjects = Vec::new();
         for user in waiting {
             subjects.push(self.subjects_named(user));
@@ -140,7 +144,7 @@ impl Store {
         touched: &Touched,
         subjects: FoundSubjects,
         definitions: &Definitions<'_>,
-    ) -> (&'t UserId, Result<Vec<Change>, StoreError>) {
+    ) -> (&'t UserId, Result<Found, StoreError>) {
         let found = match subjects {
             Ok(subjects) => self.look(user, touched, &subjects, definitions).await,
             Err(error) => Err(error),
@@ -203,6 +207,7 @@ impl Store {
 }
 
 type FoundSubjects = Result<Subjects, StoreError>;
+type Sums = (ExperimentId, GenerationNumber);
 
 #[derive(Default)]
 struct AllWritten {
@@ -210,11 +215,12 @@ struct AllWritten {
     failures: HashMap<UserId, StoreError>,
 }
 
-fn reach_of(changes: &[Change]) -> BTreeMap<(ExperimentId, GenerationNumber), Reach> {
+/// How far the records of all users reach, for each set of sums.
+fn joined(reaches: Vec<(&UserId, Vec<(Sums, Reach)>)>) -> BTreeMap<Sums, Reach> {
     let mut all = BTreeMap::<_, Reach>::new();
-    for change in changes {
-        let reach = all.entry(change.sums.clone()).or_default();
-        *reach = reach.join(change.reach);
+    for (sums, reach) in reaches.into_iter().flat_map(|(_, reaches)| reaches) {
+        let known = all.entry(sums).or_default();
+        *known = known.join(reach);
     }
     all
 }

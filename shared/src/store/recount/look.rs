@@ -26,7 +26,14 @@ pub(super) struct Change {
     pub(super) variants: usize,
     pub(super) before: StoredSubject,
     pub(super) after: Subject,
-    pub(super) reach: Reach,
+}
+
+/// What was found out about a user.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) changes: Vec<Change>,
+    /// How far the records reach, where nothing changes too: whoever wrote the change may have died before noting it.
+    pub(super) reach: Vec<((ExperimentId, GenerationNumber), Reach)>,
 }
 
 /// An experiment with the sums that it has.
@@ -108,7 +115,7 @@ impl Store {
         touched: &Touched,
         subjects: &Subjects,
         definitions: &Definitions<'_>,
-    ) -> Result<Vec<Change>, StoreError> {
+    ) -> Result<Found, StoreError> {
         let assignments: BTreeMap<ExperimentId, Assignment> = self
             .assignments_of(user)
             .await?
@@ -120,7 +127,7 @@ impl Store {
             user,
             all: None,
         };
-        let mut changes = Vec::new();
+        let mut found = Found::default();
         for (id, whole) in dirty(touched, &assignments) {
             let Some(counting) = definitions.of(&id).await? else {
                 continue;
@@ -156,20 +163,20 @@ impl Store {
                 let after = user_now
                     .subject(assignment, &events, &past)
                     .map_err(too_large)?;
+                found.reach.push((sums.clone(), user_now.reach));
                 if after != before.subject || touched.fence {
-                    changes.push(Change {
+                    found.changes.push(Change {
                         user: user.clone(),
                         sums,
                         spec: spec.clone(),
                         variants: counting.experiment.variants.as_slice().len(),
                         before,
                         after,
-                        reach: user_now.reach,
                     });
                 }
             }
         }
-        Ok(changes)
+        Ok(found)
     }
 
     /// Stores for an experiment what counts for it and was stored for none: an event and its user's assignment may
