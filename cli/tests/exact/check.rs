@@ -27,8 +27,8 @@ const WITH_PAST: Lens = Lens {
 /// The sums are those of the users' parts as they are stored: whatever died, it has changed both or neither.
 pub(crate) async fn nothing_is_half_written(play: &Play<'_>) -> Result<(), String> {
     let subjects = subjects(play).await;
-    for place in 0..play.experiments.len() {
-        let experiment = play.experiment(place);
+    for place in 0..play.writer.experiments.len() {
+        let experiment = play.writer.experiment(place);
         for generation in generations(play, experiment).await {
             let mut expected = Totals::default();
             for (_, subjects) in &subjects {
@@ -47,8 +47,8 @@ pub(crate) async fn nothing_is_half_written(play: &Play<'_>) -> Result<(), Strin
 pub(crate) async fn sums_equal_the_records(play: &Play<'_>) -> Result<(), String> {
     let store = &play.world.store;
     let subjects = subjects(play).await;
-    for place in 0..play.experiments.len() {
-        let experiment = play.experiment(place);
+    for place in 0..play.writer.experiments.len() {
+        let experiment = play.writer.experiment(place);
         for generation in generations(play, experiment).await {
             let experiment = as_asked(play, place, &generation);
             let stored = store.totals(&experiment.id, generation.number, Parts::ALL);
@@ -105,7 +105,7 @@ async fn both_sources_tell_the_same(
 
 async fn subjects<'p>(play: &'p Play<'_>) -> Vec<(&'p UserId, Subjects)> {
     let mut all = Vec::new();
-    for user in &play.users {
+    for user in &play.writer.users {
         all.push((user, play.world.store.subjects_of(user).await.unwrap()));
     }
     all
@@ -135,13 +135,13 @@ fn part(experiment: &Experiment, generation: &Generation, subjects: &Subjects) -
 
 /// The newest definition, with the metrics and segments that a generation's sums are of.
 fn as_asked(play: &Play<'_>, place: usize, generation: &Generation) -> Experiment {
-    let mut versions = play.experiments[place].iter();
+    let mut versions = play.writer.experiments[place].iter();
     let asked = versions.find(|version| Spec::of(version) == generation.spec);
     let asked = asked.unwrap();
     Experiment {
         metrics: asked.metrics.clone(),
         segments: asked.segments.clone(),
-        ..play.experiment(place).clone()
+        ..play.writer.experiment(place).clone()
     }
 }
 

@@ -110,6 +110,8 @@ pub(crate) struct Deliver {
     pub(crate) aggregators: usize,
     /// How many of a hundred invocations are to die.
     pub(crate) crashes: u32,
+    /// What is written while they are at work.
+    pub(crate) meanwhile: Vec<Step>,
 }
 
 impl History {
@@ -149,8 +151,17 @@ impl History {
 
     /// Whether what counted at first may not count in the end.
     pub(crate) fn changes(&self) -> bool {
-        let change = |step: &Step| matches!(step, Step::Change(_));
-        self.steps.iter().any(change)
+        self.steps.iter().any(Step::changes)
+    }
+}
+
+impl Step {
+    fn changes(&self) -> bool {
+        match self {
+            Self::Change(_) => true,
+            Self::Deliver(deliver) => deliver.meanwhile.iter().any(Self::changes),
+            Self::Assign(_) | Self::Track(_) => false,
+        }
     }
 }
 
@@ -255,7 +266,7 @@ impl Author<'_> {
             self.anchors.push(self.experiments[0].start.micros());
         }
         // Somebody who comes back for weeks changes more sums than one transaction takes.
-        let busy = !small && self.draw.chance(12);
+        let busy = !small && self.draw.chance(20);
         let events = match (small, busy) {
             (true, _) => self.draw.within(1..=3),
             (_, true) => self.draw.within(20..=45),
@@ -370,20 +381,33 @@ impl Author<'_> {
         }
     }
 
+    /// Places at which records are handed over, each together with some of the steps before it.
     fn deliveries(&mut self, steps: &mut Vec<Step>, small: bool) {
+        let crashes = [0, 30, 70];
         for _ in 0..=self.draw.below(if small { 2 } else { 4 }) {
+            let place = self.draw.below(steps.len() + 1);
+            let earliest = place.saturating_sub(if small { 0 } else { 4 });
+            let first = earliest + self.draw.below(place - earliest + 1);
+            // One that is handed over within another stays where it is.
+            let deliver = |step: &Step| matches!(step, Step::Deliver(_));
+            let first = if steps[first..place].iter().any(deliver) {
+                place
+            } else {
+                first
+            };
             let deliver = Deliver {
                 seed: self.draw.seed(),
-                aggregators: if !small && self.draw.chance(40) { 2 } else { 1 },
-                crashes: self.draw.pick(&[0, 30, 70]),
+                aggregators: if !small && self.draw.chance(50) { 2 } else { 1 },
+                crashes: self.draw.pick(&crashes),
+                meanwhile: steps.drain(first..place).collect(),
             };
-            let place = self.draw.below(steps.len() + 1);
-            steps.insert(place, Step::Deliver(deliver));
+            steps.insert(first, Step::Deliver(deliver));
         }
         steps.push(Step::Deliver(Deliver {
             seed: self.draw.seed(),
             aggregators: if small { 1 } else { self.draw.pick(&[1, 2]) },
-            crashes: 50,
+            crashes: self.draw.pick(&crashes),
+            meanwhile: Vec::new(),
         }));
     }
 }

@@ -8,7 +8,8 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `history` | what happens, drawn from a seed |
-//! | `play` | doing it |
+//! | `writer` | doing what users and experimenters do |
+//! | `play` | doing all of it, with aggregators that die |
 //! | `check` | what must hold then |
 //! | `network` | calls that fail when they are told to |
 //! | `records` | what the streams would say |
@@ -26,6 +27,7 @@ mod network;
 mod play;
 mod records;
 mod world;
+mod writer;
 
 use futures::StreamExt;
 use history::{History, Size};

@@ -2,18 +2,13 @@
 
 use super::check;
 use super::draw::Draw;
-use super::history::{Assign, Change, Deliver, Edit, History, Step, Track};
+use super::history::{Deliver, History, Step};
 use super::network::{Crash, Pressure};
 use super::records::Records;
 use super::world::{Aggregator, World};
+use super::writer::Writer;
 use lambda_runtime::{Context, LambdaEvent};
-use shared::domain;
-use shared::domain::assignment::{Assignment, Source};
-use shared::domain::event::Event;
-use shared::domain::experiment::{Experiment, NewExperiment, Status};
-use shared::domain::ids::{EventId, ExperimentId, UserId};
-use shared::domain::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,10 +28,7 @@ pub(crate) enum Deaths {
 pub(crate) struct Play<'w> {
     pub(crate) world: &'w World,
     pub(crate) history: &'w History,
-    pub(crate) users: Vec<UserId>,
-    /// The versions of each experiment, oldest first.
-    pub(crate) experiments: Vec<Vec<Experiment>>,
-    assigned: BTreeMap<(usize, usize), Timestamp>,
+    pub(crate) writer: Writer<'w>,
     records: Records,
     /// Records that nobody was given so far.
     fresh: BTreeSet<usize>,
@@ -71,143 +63,35 @@ pub(crate) async fn play(world: &World, history: &History, deaths: Deaths) -> Re
 
 impl<'w> Play<'w> {
     async fn begin(world: &'w World, history: &'w History, deaths: Deaths) -> Self {
-        let serial = world.next_serial();
-        let user = |place| UserId::parse(&format!("u{serial}/{place}#é")).unwrap();
-        let mut play = Self {
+        let aggregator = |place| world.aggregator(Pressure::default(), history.seed ^ place);
+        let play = Self {
             world,
             history,
-            users: (0..history.users).map(user).collect(),
-            experiments: Vec::new(),
-            assigned: BTreeMap::new(),
+            writer: Writer::begin(world, history).await,
             records: Records::default(),
             fresh: BTreeSet::new(),
-            aggregators: (0..2)
-                .map(|place| world.aggregator(Pressure::default(), history.seed ^ place))
-                .collect(),
+            aggregators: (0..2).map(aggregator).collect(),
             deaths,
         };
         if let Deaths::At(crash) = deaths {
             play.aggregators[0].network.restart(Some(crash));
-        }
-        for (place, definition) in history.experiments.iter().enumerate() {
-            let new = NewExperiment {
-                id: ExperimentId::parse(&format!("x{serial}-{place}")).unwrap(),
-                name: "X".to_owned(),
-                description: None,
-                status: Status::Running,
-                variants: definition.variants.clone(),
-                traffic_percent: 100.0,
-                segments: definition.segments.clone(),
-                metrics: definition.metrics.clone(),
-                plan: None,
-                starts_at: None,
-                ends_at: definition.ends_at,
-                hash_seed: serial.to_string(),
-                shards: definition.shards,
-            };
-            let experiment = new.create(definition.start);
-            let created = world.store.create_experiment(&experiment, "", "a test");
-            created.await.unwrap();
-            play.experiments.push(vec![experiment]);
         }
         play
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         match step {
-            Step::Assign(assign) => self.assign(assign).await,
-            Step::Track(track) => self.track(track).await,
-            Step::Change(change) => self.change(change).await,
-            Step::Deliver(deliver) => self.deliver(deliver).await?,
-        }
-        Ok(())
-    }
-
-    /// The newest definition.
-    pub(crate) fn experiment(&self, place: usize) -> &Experiment {
-        self.experiments[place].last().unwrap()
-    }
-
-    async fn assign(&mut self, assign: &Assign) {
-        let experiment = self.experiment(assign.experiment).clone();
-        let user = &self.users[assign.user];
-        let hashed = || {
-            let variants = &experiment.variants;
-            variants.choose(&experiment.hash_seed, user, 100.0).unwrap()
-        };
-        let variant = assign.variant.clone();
-        let assignment = Assignment {
-            user_id: user.clone(),
-            experiment_id: experiment.id.clone(),
-            source: variant.as_ref().map_or(Source::Hash, |_| Source::Import),
-            variant: variant.unwrap_or_else(|| hashed().key.clone()),
-            assigned_at: assign.at,
-            experiment_version: experiment.version,
-            attributes: assign.attributes.clone(),
-        };
-        let stored = self
-            .world
-            .store
-            .assign_first(&assignment, experiment.shards);
-        stored.await.unwrap();
-        self.assigned
-            .insert((assign.user, assign.experiment), assign.at);
-    }
-
-    /// Stores an event as the function does that takes events, with what that function may know at the moment.
-    async fn track(&mut self, track: &Track) {
-        let event = Event {
-            id: EventId::parse(&format!("e#{}", track.id)).unwrap(),
-            user_id: self.users[track.user].clone(),
-            event_type: track.event_type.clone(),
-            value: track.value,
-            properties: None,
-            timestamp: Some(track.at),
-            counted_at: track.at,
-        };
-        let mut destinations = Vec::new();
-        for (place, versions) in self.experiments.iter().enumerate() {
-            let age = usize::from(track.knows_old_definitions) + 1;
-            let definition = &versions[versions.len().saturating_sub(age)];
-            let assigned = self.assigned.get(&(track.user, place));
-            let assigned = assigned.filter(|_| !track.knows_no_assignments);
-            if assigned.is_some_and(|assigned| definition.counts(*assigned, track.at)) {
-                destinations.push(Some((&definition.id, definition.shards)));
+            Step::Deliver(deliver) => self.deliver(deliver).await,
+            other => {
+                self.writer.write(other).await;
+                Ok(())
             }
-        }
-        if destinations.is_empty() {
-            destinations.push(None);
-        }
-        let received_at = track.at.plus_micros(1_000_000);
-        for destination in destinations {
-            let store = &self.world.store;
-            let stored = store.record_first(&event, destination, received_at);
-            stored.await.unwrap();
-        }
-    }
-
-    async fn change(&mut self, change: &Change) {
-        let mut asked = domain::change::Change::default();
-        match &change.edit {
-            Edit::End(end) => asked.ends_at = Some(*end),
-            Edit::Stop => asked.status = Some(Status::Stopped),
-            Edit::Shares(variants) => asked.variants = Some(variants.clone()),
-            Edit::Metrics(metrics) => asked.metrics = Some(metrics.clone()),
-            Edit::Segments(segments) => asked.segments = Some(segments.clone()),
-        }
-        let before = self.experiment(change.experiment).clone();
-        // What does not fit, such as another end for an experiment that was stopped, is refused to everybody.
-        if let Ok(after) = asked.apply(&before, change.at) {
-            let store = &self.world.store;
-            let changed = store.change_experiment(&before, &after, "", "a test");
-            assert!(changed.await.unwrap());
-            self.experiments[change.experiment].push(after);
         }
     }
 
     async fn collect(&mut self) {
         let before = self.records.all.len();
-        self.records.collect(self.world, &self.users).await;
+        self.records.collect(self.world, &self.writer.users).await;
         self.fresh.extend(before..self.records.all.len());
         let found = self.records.all.len() - before;
         let records = &self.world.figures.records;
@@ -244,9 +128,19 @@ impl<'w> Play<'w> {
         deliver: &Deliver,
         draw: &mut Draw,
     ) -> Result<(), String> {
+        let mut meanwhile = deliver.meanwhile.iter();
         while !batches.is_empty() {
             let at_once = deliver.aggregators.min(batches.len());
-            let round: Vec<Batch> = batches.drain(..at_once).collect();
+            let mut round: Vec<Batch> = batches.drain(..at_once).collect();
+            // A stream's records come again while the first who got them is still at work.
+            if round.len() < deliver.aggregators || deliver.aggregators > 1 && draw.chance(25) {
+                batches.extend(round.drain(1..));
+                let records = round[0].records.clone();
+                round.resize_with(deliver.aggregators, || Batch {
+                    records: records.clone(),
+                    tries: 1,
+                });
+            }
             for (batch, aggregator) in round.iter().zip(&self.aggregators) {
                 if self.deaths == Deaths::Drawn {
                     let dies = batch.tries < 4 && draw.chance(deliver.crashes);
@@ -257,7 +151,16 @@ impl<'w> Play<'w> {
             }
             let pairs = round.iter().zip(&self.aggregators);
             let invocations = pairs.map(|(batch, aggregator)| self.invoke(batch, aggregator));
-            let ends = futures::future::join_all(invocations).await;
+            let pause = Duration::from_micros(u64::try_from(draw.within(0..=9_000)).unwrap());
+            let mut writer = self.writer.clone();
+            let writing = async {
+                if let Some(step) = meanwhile.next() {
+                    tokio::time::sleep(pause).await;
+                    writer.write(step).await;
+                }
+            };
+            let (ends, ()) = futures::join!(futures::future::join_all(invocations), writing);
+            self.writer = writer;
             let died = ends.iter().any(|end| matches!(end, End::Died));
             for (mut batch, end) in round.into_iter().zip(ends) {
                 self.fresh.retain(|record| !batch.records.contains(record));
@@ -279,6 +182,9 @@ impl<'w> Play<'w> {
             if died {
                 check::nothing_is_half_written(self).await?;
             }
+        }
+        for step in meanwhile {
+            self.writer.write(step).await;
         }
         Ok(())
     }
@@ -329,6 +235,7 @@ impl<'w> Play<'w> {
                 seed: draw.seed(),
                 aggregators: 1,
                 crashes: 0,
+                meanwhile: Vec::new(),
             };
             self.deliver(&deliver).await?;
             self.collect().await;
@@ -344,6 +251,7 @@ impl<'w> Play<'w> {
             seed: 0,
             aggregators: 1,
             crashes: 0,
+            meanwhile: Vec::new(),
         };
         self.hand_over(batches.into(), &deliver, draw).await
     }

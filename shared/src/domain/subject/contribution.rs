@@ -147,7 +147,9 @@ impl Contribution {
     /// The user's state at the assignment: only the past, where it is known.
     ///
     /// The covariates of a ratio are its own numerator and denominator before; those of all others are the same
-    /// number before, and whether there was a past at all, so that newcomers are not taken for idle users.
+    /// number before, and whether there was a past at all, so that newcomers are not taken for idle users. Where no
+    /// metric is declared, a type concerns only the users who had it. If it told of them alone whether they had any
+    /// past, that would tell what they did later: so it is about the past of this type.
     fn at_assignment(&self, metric: &MetricSpec, past: &[Past]) -> UserState {
         let mut state = NOTHING;
         if !self.past {
@@ -162,7 +164,12 @@ impl Contribution {
         let before = metric
             .quantities()
             .map(|(event_type, measure)| measured(measure, of_type(event_type)));
-        let has_past = i128::from(!past.is_empty()) * MILLIONTHS;
+        let has_past = if self.declared.is_empty() {
+            of_type(&metric.event_type).0 > 0
+        } else {
+            !past.is_empty()
+        };
+        let has_past = i128::from(has_past) * MILLIONTHS;
         let before = before.chain(metric.denominator.is_none().then_some(has_past));
         for (covariate, before) in covariates.zip(before) {
             *covariate = before;
