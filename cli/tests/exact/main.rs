@@ -13,6 +13,7 @@
 //! | `check` | what must hold then |
 //! | `network` | calls that fail when they are told to |
 //! | `records` | what the streams would say |
+//! | `steps` | users who change more than one transaction takes |
 //! | `world` | engine, tables, processes |
 //!
 //! `scripts/exactness` runs many more histories than the ordinary tests do.
@@ -26,6 +27,7 @@ mod history;
 mod network;
 mod play;
 mod records;
+mod steps;
 mod world;
 mod writer;
 

@@ -17,7 +17,7 @@ use rand_pcg::Pcg64;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// The last call of an invocation, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ struct Inner {
     pressure: Pressure,
     random: Mutex<Pcg64>,
     run: watch::Sender<Run>,
+    /// A permit for each transaction that may be sent.
+    gate: Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +58,7 @@ struct Run {
     crash: Option<Crash>,
     crashed: bool,
     in_flight: usize,
+    held: usize,
 }
 
 /// What becomes of a call.
@@ -77,6 +80,7 @@ impl Network {
             pressure,
             random: Mutex::new(Pcg64::seed_from_u64(seed)),
             run: watch::Sender::new(Run::default()),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
         }))
     }
 
@@ -100,6 +104,36 @@ impl Network {
     pub(crate) fn outlived(&self) -> bool {
         let run = self.0.run.borrow();
         run.crash.is_some() && !run.crashed
+    }
+
+    /// Keeps transactions back from now on.
+    pub(crate) fn hold_transactions(&self) {
+        self.0.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Lets so many of them through.
+    pub(crate) fn let_through(&self, transactions: usize) {
+        self.0.gate.add_permits(transactions);
+    }
+
+    /// Returns when a transaction is kept back.
+    pub(crate) async fn holds_one(&self) {
+        let mut run = self.0.run.subscribe();
+        drop(run.wait_for(|run| run.held > 0).await.unwrap());
+    }
+
+    /// Returns when none is.
+    pub(crate) async fn holds_none(&self) {
+        let mut run = self.0.run.subscribe();
+        drop(run.wait_for(|run| run.held == 0).await.unwrap());
+    }
+
+    async fn gate(&self, request: &HttpRequest) {
+        if is_transaction(request) {
+            self.0.run.send_modify(|run| run.held += 1);
+            self.0.gate.acquire().await.unwrap().forget();
+            self.0.run.send_modify(|run| run.held -= 1);
+        }
     }
 
     /// The next call of the process.
@@ -193,6 +227,7 @@ impl HttpConnector for Network {
             if let Some(refusal) = network.refusal(&request) {
                 return Ok(refusal);
             }
+            network.gate(&request).await;
             let Fate::Sent { last } = network.begin() else {
                 return std::future::pending().await;
             };

@@ -37,13 +37,13 @@ pub(crate) struct Play<'w> {
 }
 
 /// Records that are handed over together.
-struct Batch {
+pub(crate) struct Batch {
     records: Vec<usize>,
     tries: usize,
 }
 
 /// How an invocation ended.
-enum End {
+pub(crate) enum End {
     Done,
     /// From this record on it has to be done again.
     From(usize),
@@ -62,7 +62,7 @@ pub(crate) async fn play(world: &World, history: &History, deaths: Deaths) -> Re
 }
 
 impl<'w> Play<'w> {
-    async fn begin(world: &'w World, history: &'w History, deaths: Deaths) -> Self {
+    pub(crate) async fn begin(world: &'w World, history: &'w History, deaths: Deaths) -> Self {
         let aggregator = |place| world.aggregator(Pressure::default(), history.seed ^ place);
         let play = Self {
             world,
@@ -89,7 +89,7 @@ impl<'w> Play<'w> {
         }
     }
 
-    async fn collect(&mut self) {
+    pub(crate) async fn collect(&mut self) {
         let before = self.records.all.len();
         self.records.collect(self.world, &self.writer.users).await;
         self.fresh.extend(before..self.records.all.len());
@@ -105,14 +105,14 @@ impl<'w> Play<'w> {
         let mut chosen = Vec::new();
         for record in 0..self.records.all.len() {
             let times = if self.fresh.contains(&record) {
-                draw.pick(&[1, 1, 2, 3])
+                draw.pick(&[1, 1, 1, 2, 3])
             } else {
                 usize::from(draw.chance(20))
             };
             chosen.extend(std::iter::repeat_n(record, times));
         }
         draw.shuffle(&mut chosen);
-        let longest = draw.pick(&[1, 4, 12, 100]);
+        let longest = draw.pick(&[2, 10, 100, 100]);
         let mut batches = VecDeque::new();
         while !chosen.is_empty() {
             let length = (1 + draw.below(longest)).min(chosen.len());
@@ -189,7 +189,7 @@ impl<'w> Play<'w> {
         Ok(())
     }
 
-    async fn invoke(&self, batch: &Batch, aggregator: &Aggregator) -> End {
+    pub(crate) async fn invoke(&self, batch: &Batch, aggregator: &Aggregator) -> End {
         let figures = &self.world.figures;
         figures.invocations.fetch_add(1, Relaxed);
         let again = batch.records.iter();
@@ -243,10 +243,22 @@ impl<'w> Play<'w> {
         Ok(())
     }
 
+    pub(crate) fn aggregator(&self, place: usize) -> &Aggregator {
+        &self.aggregators[place]
+    }
+
+    /// All records that were found so far.
+    pub(crate) fn everything(&self) -> Batch {
+        Batch {
+            records: (0..self.records.all.len()).collect(),
+            tries: 0,
+        }
+    }
+
     async fn everything_again(&mut self, draw: &mut Draw) -> Result<(), String> {
-        let mut records: Vec<usize> = (0..self.records.all.len()).collect();
-        draw.shuffle(&mut records);
-        let batches = [Batch { records, tries: 0 }];
+        let mut all = self.everything();
+        draw.shuffle(&mut all.records);
+        let batches = [all];
         let deliver = Deliver {
             seed: 0,
             aggregators: 1,
@@ -256,7 +268,7 @@ impl<'w> Play<'w> {
         self.hand_over(batches.into(), &deliver, draw).await
     }
 
-    async fn finish(&mut self) -> Result<(), String> {
+    pub(crate) async fn finish(&mut self) -> Result<(), String> {
         let mut draw = Draw::new(self.history.seed);
         self.settle(&mut draw).await?;
         if !self.history.changes() {

@@ -159,23 +159,25 @@ impl Store {
             let text = "a sum grew beyond 38 digits".to_owned();
             all.failures.insert(user, StoreError::Corrupt(text));
         }
-        for chunk in chunks {
-            let users: Vec<UserId> = chunk.users().cloned().collect();
-            match self
+        // Parts of users in which a step was not written. The next step goes on from that one: somebody else's may have
+        // left the same revision, and another state.
+        let mut stopped = BTreeSet::new();
+        for mut chunk in chunks {
+            chunk.leave_out(&stopped);
+            let parts = chunk.parts();
+            let written = self
                 .write_chunk(chunk, deadline, &mut all.transactions)
-                .await
-            {
+                .await;
+            let (unwritten, why) = match written {
                 Ok(refused) => {
-                    for user in refused {
-                        let text = "the user was counted by another at the same moment".to_owned();
-                        all.failures.insert(user, StoreError::Contended(text));
-                    }
+                    let text = "the user was counted by another at the same moment".to_owned();
+                    (refused, StoreError::Contended(text))
                 }
-                Err(error) => {
-                    for user in users {
-                        all.failures.insert(user, error.copy());
-                    }
-                }
+                Err(error) => (parts, error),
+            };
+            for (user, sums) in unwritten {
+                all.failures.insert(user.clone(), why.copy());
+                stopped.insert((user, sums));
             }
         }
         all
@@ -187,7 +189,7 @@ impl Store {
         mut chunk: Chunk,
         deadline: Instant,
         transactions: &mut usize,
-    ) -> Result<BTreeSet<UserId>, StoreError> {
+    ) -> Result<BTreeSet<Part>, StoreError> {
         let mut refused = BTreeSet::new();
         let mut pause = FIRST_PAUSE;
         while !chunk.is_empty() {
@@ -208,6 +210,8 @@ impl Store {
 
 type FoundSubjects = Result<Subjects, StoreError>;
 type Sums = (ExperimentId, GenerationNumber);
+/// A user's part in a set of sums.
+type Part = (UserId, Sums);
 
 #[derive(Default)]
 struct AllWritten {
