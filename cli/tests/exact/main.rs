@@ -15,20 +15,26 @@
 //! | `records` | what the streams would say |
 //! | `steps` | users who change more than one transaction takes |
 //! | `world` | engine, tables, processes |
+//! | `pressure` | a database that refuses, and writers that meet |
+//! | `write_units`, `results_cost` | measurements, over the users of `crowd` |
 //!
 //! `scripts/exactness` runs many more histories than the ordinary tests do.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod check;
+mod crowd;
 mod draw;
 mod figures;
 mod history;
 mod network;
 mod play;
+mod pressure;
 mod records;
+mod results_cost;
 mod steps;
 mod world;
+mod write_units;
 mod writer;
 
 use futures::StreamExt;

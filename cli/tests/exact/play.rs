@@ -7,10 +7,9 @@ use super::network::{Crash, Pressure};
 use super::records::Records;
 use super::world::{Aggregator, World};
 use super::writer::Writer;
-use lambda_runtime::{Context, LambdaEvent};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// How often a batch may come back before something must be wrong.
 const MOST_TRIES: usize = 40;
@@ -197,21 +196,11 @@ impl<'w> Play<'w> {
         let again = u64::try_from(again.count()).unwrap();
         figures.redeliveries.fetch_add(again, Relaxed);
 
-        let mut event = aggregate::Batch::default();
         let records = batch.records.iter();
-        event.records = records
-            .map(|place| self.records.all[*place].clone())
-            .collect();
-        let event = LambdaEvent::new(event, context(Duration::from_secs(120)));
-        let ended = tokio::select! {
-            biased;
-            () = aggregator.network.died() => None,
-            answer = aggregate::handle(aggregator.app.clone(), event) => Some(answer),
-        };
-        match ended {
+        let records = records.map(|place| self.records.all[*place].clone());
+        match aggregator.invoke(records.collect()).await {
             None => {
                 figures.crashes.fetch_add(1, Relaxed);
-                aggregator.network.restart(None);
                 End::Died
             }
             Some(Err(_)) => End::From(0),
@@ -300,12 +289,4 @@ impl<'w> Play<'w> {
         }
         Ok(())
     }
-}
-
-/// What Lambda says of an invocation that may take so long.
-pub(crate) fn context(time: Duration) -> Context {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let mut context = Context::default();
-    context.deadline = u64::try_from((now + time).as_millis()).unwrap();
-    context
 }

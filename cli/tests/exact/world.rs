@@ -5,13 +5,20 @@ use super::network::{Network, Pressure};
 use assay::engine::{self, Engine, Storage, ensure_tables, sdk_config};
 use assay::serve::{BUILT_IN_TEMPLATE, Environments};
 use assay::template::{LocalNames, Template};
+use aws_lambda_events::dynamodb::EventRecord;
+use aws_lambda_events::streams::DynamoDbEventResponse;
 use aws_sdk_dynamodb::Client;
+use lambda_runtime::{Context, LambdaEvent};
 use shared::config::Config;
 use shared::http::App;
 use shared::store::Store;
+use shared::store::usage::Reading;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// What an invocation may take: no test waits for its end.
+const TIME: Duration = Duration::from_secs(300);
 const REGION: &str = "us-east-1";
 
 /// Tables without a platform: nobody but the test feeds the aggregator.
@@ -28,10 +35,44 @@ pub(crate) struct World {
     _engine: Option<Engine>,
 }
 
+/// What the aggregator says of a batch.
+pub(crate) type Answer = Result<DynamoDbEventResponse, aggregate::FirstFailed>;
+
 /// A process of the aggregator.
 pub(crate) struct Aggregator {
     pub(crate) app: App,
     pub(crate) network: Network,
+}
+
+impl Aggregator {
+    /// Hands records to it. None: it died, and is started again.
+    pub(crate) async fn invoke(&self, records: Vec<EventRecord>) -> Option<Answer> {
+        let mut batch = aggregate::Batch::default();
+        batch.records = records;
+        let event = LambdaEvent::new(batch, context(TIME));
+        let answer = tokio::select! {
+            biased;
+            () = self.network.died() => None,
+            answer = aggregate::handle(self.app.clone(), event) => Some(answer),
+        };
+        if answer.is_none() {
+            self.network.restart(None);
+        }
+        answer
+    }
+
+    /// What it has used so far.
+    pub(crate) fn usage(&self) -> Reading {
+        self.app.store().usage().reading()
+    }
+}
+
+/// What Lambda says of an invocation that may take so long.
+fn context(time: Duration) -> Context {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut context = Context::default();
+    context.deadline = u64::try_from((now + time).as_millis()).unwrap();
+    context
 }
 
 impl World {
