@@ -155,10 +155,9 @@ async fn folded(play: &Play<'_>, experiment: &Experiment, spec: &Spec, user: &Us
             fold.assignment(user.clone(), variant, at, &assignment.attributes);
         }
     }
-    for event in store.events_of(user).await.unwrap() {
-        let past = fold.past_event(user, &event.event_type, event.value, event.counted_at);
-        past.unwrap();
-    }
+    let all = store.stored_events_of(user, None).await.unwrap();
+    let past = fold.past_events(user, all.iter().map(|stored| &stored.event));
+    past.unwrap();
     let events = store.stored_events_of(user, Some(&experiment.id));
     for event in events.await.unwrap() {
         let (event, received) = (event.event, Some(event.received_at));

@@ -255,3 +255,57 @@ fn note_hours(tally: &mut Tally, enrolment: &Enrolment, entries: &[Entry], varia
         one_more(counts.or_default(), u64::from(entry.events));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::tally::start_of;
+
+    fn subject(past: &str, later: Option<&str>) -> Subject {
+        let name = |text: &str| Arc::new(EventType::parse(text).unwrap());
+        let entry = |text: &str| Entry {
+            hour: 72,
+            event_type: name(text),
+            fate: Fate::Counted,
+            events: 1,
+            value: 0,
+        };
+        Subject {
+            enrolment: Some(Enrolment {
+                variant: 0,
+                phase: 0,
+                assigned_at: start_of(1),
+                segments: Vec::new(),
+                past: vec![Past {
+                    event_type: name(past),
+                    events: 1,
+                    value: 0,
+                }],
+            }),
+            robot: false,
+            entries: later.map(entry).into_iter().collect(),
+        }
+    }
+
+    /// Covariates of all metrics, by their names.
+    fn known_before(subject: &Subject) -> Vec<(String, [i128; MAX_QUANTITIES - 1])> {
+        let mut tally = Tally::of_nobody(1);
+        let mut contribution = Contribution::new(Vec::new(), true);
+        contribution.add(subject, &mut tally).unwrap();
+        let total = tally.variants[0].total().unwrap();
+        let known = total.metrics.iter().map(|(key, sums)| {
+            let [_, before @ ..] = sums.sums;
+            (key.to_string(), before)
+        });
+        known.filter(|(_, before)| *before != [0; 3]).collect()
+    }
+
+    #[test]
+    fn without_declared_metrics_too_what_users_do_later_is_not_known_before() {
+        let without = known_before(&subject("view", None));
+        assert_eq!(without.len(), 2, "view has a past");
+        for later in ["view", "buy"] {
+            assert_eq!(known_before(&subject("view", Some(later))), without);
+        }
+    }
+}

@@ -318,14 +318,8 @@ impl UserNow<'_> {
         match past {
             PastFrom::Stored(stored) => enrolment.past.clone_from(&stored.past),
             PastFrom::Records(all) => {
-                // An event is there once for each experiment that it counts for; in the past it is one event.
-                let each: HashMap<&EventId, &UserEvent> =
-                    all.iter().map(|event| (&event.event.id, event)).collect();
-                for UserEvent { event, .. } in each.into_values() {
-                    let name = self.names.of(&event.event_type);
-                    let value = event.value.unwrap_or_default().millionths();
-                    enrolment.past_event(name, value, event.counted_at)?;
-                }
+                let events = all.iter().map(|stored| &stored.event);
+                enrolment.past_events(&mut self.names, events)?;
             }
         }
         Ok(Some(enrolment))
