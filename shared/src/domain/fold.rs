@@ -5,6 +5,7 @@
 
 use super::assignment::Attributes;
 use super::decimal::Decimal;
+use super::event::Event;
 use super::experiment::Experiment;
 use super::ids::{EventType, SegmentKey, UserId, VariantKey};
 use super::metric::MetricSpec;
@@ -103,24 +104,21 @@ impl<'e> Fold<'e> {
         self.users.keys()
     }
 
-    /// Takes an event from a user's past: it goes into the covariates if it lies within [`PAST_DAYS`] before the
-    /// assignment, the moment of the assignment included.
+    /// Takes what a user did within [`PAST_DAYS`] before the assignment, the moment of the assignment included, from
+    /// all the user's stored events in the order of their keys: it goes into the covariates.
     ///
     /// # Errors
     /// If the user's sum grows beyond 38 digits.
-    pub fn past_event(
+    pub fn past_events<'p>(
         &mut self,
         user: &UserId,
-        event_type: &EventType,
-        value: Option<Decimal>,
-        counted_at: Timestamp,
+        events: impl IntoIterator<Item = &'p Event>,
     ) -> Result<(), Overflow> {
         let user = self.users.get_mut(user);
         let Some(enrolment) = user.and_then(|user| user.enrolment.as_mut()) else {
             return Ok(());
         };
-        let value = value.unwrap_or_default().millionths();
-        enrolment.past_event(self.names.of(event_type), value, counted_at)
+        enrolment.past_events(&mut self.names, events)
     }
 
     /// Takes an event; it counts if its user was assigned strictly before it and the experiment had not ended.

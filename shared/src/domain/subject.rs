@@ -11,14 +11,15 @@ pub use contribution::Contribution;
 pub use path::{common, path};
 
 use super::assignment::Attributes;
+use super::event::Event;
 use super::experiment::Experiment;
 use super::fold::{COHORT_HOURS, PAST_DAYS, Window};
-use super::ids::{EventType, SegmentKey, SegmentValue};
+use super::ids::{EventId, EventType, SegmentKey, SegmentValue};
 use super::limits;
 use super::sums::Overflow;
 use super::tally::{Hour, Segment, hour_of};
 use super::time::Timestamp;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -122,20 +123,36 @@ impl Enrolment {
         }
     }
 
-    /// Takes an event from before the assignment, if it is young enough; the moment of the assignment is before.
+    /// Takes what the user did before, from all the user's stored events in the order of their keys.
+    ///
+    /// An event is stored once for each experiment that it counts for, and is one event here. Where records of the same
+    /// id disagree, only those from before compete: whether one from later has arrived must make no difference.
     ///
     /// # Errors
-    /// If the sum grows beyond 38 digits.
-    pub fn past_event(
+    /// If a sum grows beyond 38 digits.
+    pub fn past_events<'e>(
         &mut self,
-        event_type: Arc<EventType>,
-        value: i128,
-        counted_at: Timestamp,
+        names: &mut Names,
+        events: impl IntoIterator<Item = &'e Event>,
     ) -> Result<(), Overflow> {
-        let since = self.assigned_at.plus_micros(-PAST_DAYS * 24 * HOUR_MICROS);
-        if counted_at > self.assigned_at || counted_at < since {
-            return Ok(());
+        let before = events
+            .into_iter()
+            .filter(|event| self.is_before(event.counted_at));
+        let each: HashMap<&EventId, &Event> = before.map(|event| (&event.id, event)).collect();
+        for event in each.into_values() {
+            let value = event.value.unwrap_or_default().millionths();
+            self.past_event(names.of(&event.event_type), value)?;
         }
+        Ok(())
+    }
+
+    /// Whether an instant lies before the assignment and is young enough; the moment of the assignment is before.
+    fn is_before(&self, counted_at: Timestamp) -> bool {
+        let since = self.assigned_at.plus_micros(-PAST_DAYS * 24 * HOUR_MICROS);
+        (since..=self.assigned_at).contains(&counted_at)
+    }
+
+    fn past_event(&mut self, event_type: Arc<EventType>, value: i128) -> Result<(), Overflow> {
         match self
             .past
             .iter_mut()
@@ -255,5 +272,53 @@ impl Names {
         let name = Arc::new(event_type.clone());
         self.0.insert(name.clone());
         name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::UserId;
+
+    fn event(id: &str, at: i64) -> Event {
+        Event {
+            id: EventId::parse(id).unwrap(),
+            user_id: UserId::parse("u").unwrap(),
+            event_type: EventType::parse("view").unwrap(),
+            value: None,
+            properties: None,
+            timestamp: None,
+            counted_at: Timestamp::from_micros(at),
+        }
+    }
+
+    fn past_of(events: &[Event]) -> u32 {
+        let mut enrolment = Enrolment {
+            variant: 0,
+            phase: 0,
+            assigned_at: Timestamp::from_micros(PAST_DAYS * 24 * HOUR_MICROS),
+            segments: Vec::new(),
+            past: Vec::new(),
+        };
+        enrolment
+            .past_events(&mut Names::default(), events)
+            .unwrap();
+        enrolment.past.iter().map(|past| past.events).sum()
+    }
+
+    #[test]
+    fn the_past_ends_with_the_moment_of_the_assignment_and_begins_two_weeks_earlier() {
+        let assigned_at = PAST_DAYS * 24 * HOUR_MICROS;
+        for (at, events) in [(-1, 0), (0, 1), (assigned_at, 1), (assigned_at + 1, 0)] {
+            assert_eq!(past_of(&[event("e", at)]), events, "{at}");
+        }
+    }
+
+    #[test]
+    fn an_event_of_the_past_is_one_whatever_is_stored_later_under_its_id() {
+        let later = PAST_DAYS * 24 * HOUR_MICROS + 1;
+        assert_eq!(past_of(&[event("e", 5), event("e", 5)]), 1);
+        assert_eq!(past_of(&[event("e", 5), event("e", later)]), 1);
+        assert_eq!(past_of(&[event("e", 5), event("f", 5)]), 2);
     }
 }

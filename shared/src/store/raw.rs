@@ -1,7 +1,7 @@
 //! The sums of an experiment from its raw records, shard by shard: all records of a user lie in one.
 
+use super::events::UserEvent;
 use super::{Store, StoreError};
-use crate::domain::event::Event;
 use crate::domain::experiment::Experiment;
 use crate::domain::fold::{Fold, Lens, Overflow};
 use crate::domain::ids::UserId;
@@ -127,15 +127,13 @@ impl Store {
     async fn take_pasts(&self, fold: &mut Fold<'_>, work: &Work) -> Result<(), RawError> {
         let users: Vec<UserId> = fold.users().cloned().collect();
         work.pasts(users.len())?;
-        let one = async |user: UserId| -> Result<(UserId, Vec<Event>), StoreError> {
-            let events = self.events_of(&user).await?;
+        let one = async |user: UserId| -> Result<(UserId, Vec<UserEvent>), StoreError> {
+            let events = self.stored_events_of(&user, None).await?;
             Ok((user, events))
         };
         let mut read = pin!(stream::iter(users).map(one).buffer_unordered(PASTS_AT_ONCE));
         while let Some((user, events)) = read.try_next().await? {
-            for event in events {
-                fold.past_event(&user, &event.event_type, event.value, event.counted_at)?;
-            }
+            fold.past_events(&user, events.iter().map(|stored| &stored.event))?;
         }
         Ok(())
     }

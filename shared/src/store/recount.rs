@@ -70,17 +70,17 @@ impl Store {
         while !waiting.is_empty() {
             let mut again = BTreeMap::<&UserId, StoreError>::new();
             let mut changes = Vec::new();
-            let mut leftovers = Vec::new();
+            let (mut leftovers, mut reaches) = (Vec::new(), Vec::new());
             for (user, found) in self.look_at(&waiting, touched).await {
                 match found {
                     Ok(found) => {
                         changes.extend(found.changes);
                         leftovers.push((user, found.leftovers));
+                        reaches.push((user, found.reach));
                     }
                     Err(error) => drop(again.insert(user, error)),
                 }
             }
-            let reach = reach_of(&changes);
             let written = self.write_all(changes, deadline).await;
             outcome.transactions += written.transactions;
             for (user, error) in written.failures {
@@ -88,7 +88,8 @@ impl Store {
                     again.insert(user, error);
                 }
             }
-            for ((experiment, generation), reach) in reach {
+            reaches.retain(|(user, _)| !again.contains_key(user));
+            for ((experiment, generation), reach) in joined(reaches) {
                 if let Err(error) = self.note_reach(&experiment, generation, reach).await {
                     tracing::warn!(%experiment, %error, "the reach of the sums could not be noted");
                 }
@@ -169,23 +170,25 @@ impl Store {
             let text = "a sum grew beyond 38 digits".to_owned();
             all.failures.insert(user, StoreError::Corrupt(text));
         }
-        for chunk in chunks {
-            let users: Vec<UserId> = chunk.users().cloned().collect();
-            match self
+        // Parts of users in which a step was not written. The next step goes on from that one: somebody else's may have
+        // left the same revision, and another state.
+        let mut stopped = BTreeSet::new();
+        for mut chunk in chunks {
+            chunk.leave_out(&stopped);
+            let parts = chunk.parts();
+            let written = self
                 .write_chunk(chunk, deadline, &mut all.transactions)
-                .await
-            {
+                .await;
+            let (unwritten, why) = match written {
                 Ok(refused) => {
-                    for user in refused {
-                        let text = "the user was counted by another at the same moment".to_owned();
-                        all.failures.insert(user, StoreError::Contended(text));
-                    }
+                    let text = "the user was counted by another at the same moment".to_owned();
+                    (refused, StoreError::Contended(text))
                 }
-                Err(error) => {
-                    for user in users {
-                        all.failures.insert(user, error.copy());
-                    }
-                }
+                Err(error) => (parts, error),
+            };
+            for (user, sums) in unwritten {
+                all.failures.insert(user.clone(), why.copy());
+                stopped.insert((user, sums));
             }
         }
         all
@@ -197,7 +200,7 @@ impl Store {
         mut chunk: Chunk,
         deadline: Instant,
         transactions: &mut usize,
-    ) -> Result<BTreeSet<UserId>, StoreError> {
+    ) -> Result<BTreeSet<Part>, StoreError> {
         let mut refused = BTreeSet::new();
         let mut pause = FIRST_PAUSE;
         while !chunk.is_empty() {
@@ -217,6 +220,9 @@ impl Store {
 }
 
 type FoundSubjects = Result<Subjects, StoreError>;
+type Sums = (ExperimentId, GenerationNumber);
+/// A user's part in a set of sums.
+type Part = (UserId, Sums);
 
 #[derive(Default)]
 struct AllWritten {
@@ -224,11 +230,12 @@ struct AllWritten {
     failures: HashMap<UserId, StoreError>,
 }
 
-fn reach_of(changes: &[Change]) -> BTreeMap<(ExperimentId, GenerationNumber), Reach> {
+/// How far the records of all users reach, for each set of sums.
+fn joined(reaches: Vec<(&UserId, Vec<(Sums, Reach)>)>) -> BTreeMap<Sums, Reach> {
     let mut all = BTreeMap::<_, Reach>::new();
-    for change in changes {
-        let reach = all.entry(change.sums.clone()).or_default();
-        *reach = reach.join(change.reach);
+    for (sums, reach) in reaches.into_iter().flat_map(|(_, reaches)| reaches) {
+        let known = all.entry(sums).or_default();
+        *known = known.join(reach);
     }
     // Who was erased reaches nowhere.
     all.retain(|_, reach| *reach != Reach::default());

@@ -147,7 +147,9 @@ impl Contribution {
     /// The user's state at the assignment: only the past, where it is known.
     ///
     /// The covariates of a ratio are its own numerator and denominator before; those of all others are the same
-    /// number before, and whether there was a past at all, so that newcomers are not taken for idle users.
+    /// number before, and whether there was a past at all, so that newcomers are not taken for idle users. Where no
+    /// metric is declared, a type concerns only the users who had it. If it told of them alone whether they had any
+    /// past, that would tell what they did later: so it is about the past of this type.
     fn at_assignment(&self, metric: &MetricSpec, past: &[Past]) -> UserState {
         let mut state = NOTHING;
         if !self.past {
@@ -162,7 +164,12 @@ impl Contribution {
         let before = metric
             .quantities()
             .map(|(event_type, measure)| measured(measure, of_type(event_type)));
-        let has_past = i128::from(!past.is_empty()) * MILLIONTHS;
+        let has_past = if self.declared.is_empty() {
+            of_type(&metric.event_type).0 > 0
+        } else {
+            !past.is_empty()
+        };
+        let has_past = i128::from(has_past) * MILLIONTHS;
         let before = before.chain(metric.denominator.is_none().then_some(has_past));
         for (covariate, before) in covariates.zip(before) {
             *covariate = before;
@@ -246,5 +253,59 @@ fn note_hours(tally: &mut Tally, enrolment: &Enrolment, entries: &[Entry], varia
         let hour = tally.hours.entry(entry.hour).or_default();
         let counts = hour.events.entry(EventType::clone(&entry.event_type));
         one_more(counts.or_default(), u64::from(entry.events));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::tally::start_of;
+
+    fn subject(past: &str, later: Option<&str>) -> Subject {
+        let name = |text: &str| Arc::new(EventType::parse(text).unwrap());
+        let entry = |text: &str| Entry {
+            hour: 72,
+            event_type: name(text),
+            fate: Fate::Counted,
+            events: 1,
+            value: 0,
+        };
+        Subject {
+            enrolment: Some(Enrolment {
+                variant: 0,
+                phase: 0,
+                assigned_at: start_of(1),
+                segments: Vec::new(),
+                past: vec![Past {
+                    event_type: name(past),
+                    events: 1,
+                    value: 0,
+                }],
+            }),
+            robot: false,
+            entries: later.map(entry).into_iter().collect(),
+        }
+    }
+
+    /// Covariates of all metrics, by their names.
+    fn known_before(subject: &Subject) -> Vec<(String, [i128; MAX_QUANTITIES - 1])> {
+        let mut tally = Tally::of_nobody(1);
+        let mut contribution = Contribution::new(Vec::new(), true);
+        contribution.add(subject, &mut tally).unwrap();
+        let total = tally.variants[0].total().unwrap();
+        let known = total.metrics.iter().map(|(key, sums)| {
+            let [_, before @ ..] = sums.sums;
+            (key.to_string(), before)
+        });
+        known.filter(|(_, before)| *before != [0; 3]).collect()
+    }
+
+    #[test]
+    fn without_declared_metrics_too_what_users_do_later_is_not_known_before() {
+        let without = known_before(&subject("view", None));
+        assert_eq!(without.len(), 2, "view has a past");
+        for later in ["view", "buy"] {
+            assert_eq!(known_before(&subject("view", Some(later))), without);
+        }
     }
 }

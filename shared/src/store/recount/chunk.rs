@@ -1,5 +1,6 @@
 //! Users counted together: as many as one transaction takes.
 
+use super::Part;
 use super::look::Change;
 use crate::domain::ids::{ExperimentId, UserId};
 use crate::domain::subject::{Subject, path};
@@ -27,6 +28,12 @@ pub(super) struct Write {
     difference: Totals,
 }
 
+impl Write {
+    fn part(&self) -> Part {
+        (self.user.clone(), self.sums.clone())
+    }
+}
+
 /// What is written together.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chunk {
@@ -38,8 +45,14 @@ impl Chunk {
         self.writes.is_empty()
     }
 
-    pub(super) fn users(&self) -> impl Iterator<Item = &UserId> {
-        self.writes.iter().map(|write| &write.user)
+    /// Whose parts in which sums it writes.
+    pub(super) fn parts(&self) -> BTreeSet<Part> {
+        self.writes.iter().map(Write::part).collect()
+    }
+
+    /// Takes these parts out.
+    pub(super) fn leave_out(&mut self, parts: &BTreeSet<Part>) {
+        self.writes.retain(|write| !parts.contains(&write.part()));
     }
 
     /// What changes in each set of sums. None where a sum grows beyond 38 digits.
@@ -54,12 +67,12 @@ impl Chunk {
         Some(all)
     }
 
-    /// Takes out the writes at these places, and gives back whose they were.
-    pub(super) fn without(&mut self, places: &[usize]) -> Vec<UserId> {
+    /// Takes out the writes at these places, and gives back what they would have written.
+    pub(super) fn without(&mut self, places: &[usize]) -> Vec<Part> {
         let gone = places
             .iter()
             .filter_map(|place| self.writes.get(*place))
-            .map(|write| write.user.clone())
+            .map(Write::part)
             .collect::<Vec<_>>();
         let mut place = 0;
         self.writes.retain(|_| {

@@ -4,7 +4,6 @@ use super::Touched;
 use super::look::{Change, Definitions, Found};
 use crate::domain::ids::{ExperimentId, UserId};
 use crate::domain::subject::Subject;
-use crate::domain::tally::Reach;
 use crate::store::StoreError;
 use crate::store::erasure::Records;
 use crate::store::people::Tombstone;
@@ -55,13 +54,14 @@ pub(super) async fn look_at_erased(
                     before,
                     after: Subject::default(),
                     expires_at,
-                    reach: Reach::default(),
                 });
             }
         }
     }
     Ok(Found {
         changes,
+        // Who was erased reaches nowhere.
+        reach: Vec::new(),
         leftovers: left,
     })
 }

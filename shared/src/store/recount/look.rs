@@ -31,7 +31,6 @@ pub(super) struct Change {
     pub(super) after: Subject,
     /// See [`StoredSubject::expires_at`].
     pub(super) expires_at: Option<i64>,
-    pub(super) reach: Reach,
 }
 
 /// What is to be done about one user.
@@ -39,6 +38,8 @@ pub(super) struct Change {
 pub(super) struct Found {
     /// What must change in the sums.
     pub(super) changes: Vec<Change>,
+    /// How far the records reach, where nothing changes too: whoever wrote the change may have died before noting it.
+    pub(super) reach: Vec<((ExperimentId, GenerationNumber), Reach)>,
     /// What must be taken away once that is written.
     pub(super) leftovers: Records,
 }
@@ -142,7 +143,7 @@ impl Store {
             user,
             all: None,
         };
-        let mut changes = Vec::new();
+        let mut found = Found::default();
         for (id, whole) in dirty(touched, &assignments) {
             let Some(counting) = definitions.of(&id).await? else {
                 continue;
@@ -178,8 +179,9 @@ impl Store {
                 let after = user_now
                     .subject(assignment, &events, &past)
                     .map_err(too_large)?;
+                found.reach.push((sums.clone(), user_now.reach));
                 if after != before.subject || touched.fence {
-                    changes.push(Change {
+                    found.changes.push(Change {
                         user: user.clone(),
                         sums,
                         spec: Some(spec.clone()),
@@ -187,15 +189,11 @@ impl Store {
                         before,
                         after,
                         expires_at: None,
-                        reach: user_now.reach,
                     });
                 }
             }
         }
-        Ok(Found {
-            changes,
-            leftovers: Records::default(),
-        })
+        Ok(found)
     }
 
     /// Stores for an experiment what counts for it and was stored for none: an event and its user's assignment may
@@ -340,14 +338,8 @@ impl UserNow<'_> {
         match past {
             PastFrom::Stored(stored) => enrolment.past.clone_from(&stored.past),
             PastFrom::Records(all) => {
-                // An event is there once for each experiment that it counts for; in the past it is one event.
-                let each: HashMap<&EventId, &UserEvent> =
-                    all.iter().map(|event| (&event.event.id, event)).collect();
-                for UserEvent { event, .. } in each.into_values() {
-                    let name = self.names.of(&event.event_type);
-                    let value = event.value.unwrap_or_default().millionths();
-                    enrolment.past_event(name, value, event.counted_at)?;
-                }
+                let events = all.iter().map(|stored| &stored.event);
+                enrolment.past_events(&mut self.names, events)?;
             }
         }
         Ok(Some(enrolment))

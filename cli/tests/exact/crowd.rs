@@ -1,0 +1,183 @@
+//! Many users of one experiment, for what is measured.
+
+use super::records::inserted;
+use super::world::World;
+use aws_lambda_events::dynamodb::EventRecord;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::{StreamExt, stream};
+use shared::domain::allocation::{Variant, Variants};
+use shared::domain::assignment::{Assignment, Attributes, Source};
+use shared::domain::decimal::Decimal;
+use shared::domain::event::Event;
+use shared::domain::experiment::{Experiment, NewExperiment, Status};
+use shared::domain::ids::{
+    EventId, EventType, ExperimentId, MetricKey, SegmentKey, SegmentValue, UserId, VariantKey,
+};
+use shared::domain::limits::DEFAULT_SHARDS;
+use shared::domain::metric::{Direction, Metric, MetricKind, MetricRole};
+use shared::domain::time::Timestamp;
+use shared::store::keys;
+use std::collections::HashMap;
+
+/// Writes under way at once, as in the function that takes events.
+const AT_ONCE: usize = 32;
+const SEGMENTS: [&str; 2] = ["country", "platform"];
+
+/// What is stored for a user.
+#[derive(Clone, Copy)]
+pub(crate) enum Fact {
+    Assigned,
+    /// An event, and which of the user's own it is.
+    Bought(usize),
+}
+
+/// A fact about a user, and when it happened.
+#[derive(Clone, Copy)]
+pub(crate) struct Happening {
+    pub(crate) user: usize,
+    pub(crate) at: Timestamp,
+    pub(crate) fact: Fact,
+}
+
+/// An experiment with two variants whose metrics are all of the type `buy`, and some segments.
+pub(crate) async fn experiment(
+    world: &World,
+    id: &str,
+    start: Timestamp,
+    metrics: usize,
+    segments: usize,
+) -> Experiment {
+    let variant = |key| Variant {
+        key: VariantKey::parse(key).unwrap(),
+        percent: 50.0,
+        name: None,
+    };
+    let kinds = [MetricKind::Conversion, MetricKind::Sum, MetricKind::Count];
+    let metric = |place: usize| Metric {
+        key: MetricKey::parse(&format!("metric-{place}")).unwrap(),
+        kind: kinds[place % kinds.len()].clone(),
+        event_type: buy(),
+        name: None,
+        role: MetricRole::default(),
+        direction: Direction::default(),
+        cap_quantile: None,
+        margin: None,
+    };
+    let new = NewExperiment {
+        id: ExperimentId::parse(id).unwrap(),
+        name: id.to_owned(),
+        description: None,
+        status: Status::Running,
+        variants: Variants::new(vec![variant("control"), variant("green")]).unwrap(),
+        traffic_percent: 100.0,
+        segments: SEGMENTS[..segments]
+            .iter()
+            .map(|name| SegmentKey::parse(name).unwrap())
+            .collect(),
+        metrics: (0..metrics).map(metric).collect(),
+        plan: None,
+        starts_at: None,
+        ends_at: None,
+        hash_seed: id.to_owned(),
+        shards: DEFAULT_SHARDS,
+    };
+    let experiment = new.create(start);
+    let created = world.store.create_experiment(&experiment, "", "a test");
+    created.await.unwrap();
+    experiment
+}
+
+fn buy() -> EventType {
+    EventType::parse("buy").unwrap()
+}
+
+/// Stores what happened, and gives back the records in the same order.
+pub(crate) async fn write(
+    world: &World,
+    experiment: &Experiment,
+    happenings: &[Happening],
+) -> Vec<EventRecord> {
+    let writes = happenings.iter().enumerate().map(|(number, happening)| {
+        let happening = *happening;
+        async move {
+            match happening.fact {
+                Fact::Assigned => assign(world, experiment, happening, number).await,
+                Fact::Bought(place) => bought(world, experiment, happening, place, number).await,
+            }
+        }
+    });
+    let writes: Vec<_> = writes.collect();
+    stream::iter(writes).buffered(AT_ONCE).collect().await
+}
+
+fn user_id(experiment: &Experiment, user: usize) -> UserId {
+    UserId::parse(&format!("{}-user-{user:06}", experiment.id)).unwrap()
+}
+
+async fn assign(
+    world: &World,
+    experiment: &Experiment,
+    happening: Happening,
+    number: usize,
+) -> EventRecord {
+    let Happening { user, at, .. } = happening;
+    let values = [["DE", "FR", "US"][user % 3], ["ios", "web"][user % 2]];
+    let attributes: Attributes = experiment
+        .segments
+        .iter()
+        .zip(values)
+        .map(|(name, value)| (name.clone(), SegmentValue::parse(value).unwrap()))
+        .collect();
+    let assignment = Assignment {
+        user_id: user_id(experiment, user),
+        experiment_id: experiment.id.clone(),
+        variant: experiment.variants.as_slice()[user % 2].key.clone(),
+        assigned_at: at,
+        source: Source::Hash,
+        experiment_version: experiment.version,
+        attributes,
+    };
+    let stored = world.store.assign_first(&assignment, experiment.shards);
+    stored.await.unwrap();
+    let key = [keys::assignments::USER_ID, keys::assignments::EXPERIMENT_ID];
+    let item = HashMap::from([
+        text(key[0], &assignment.user_id),
+        text(key[1], &experiment.id),
+    ]);
+    inserted(item, key, number)
+}
+
+async fn bought(
+    world: &World,
+    experiment: &Experiment,
+    happening: Happening,
+    place: usize,
+    number: usize,
+) -> EventRecord {
+    let Happening { user, at, .. } = happening;
+    let cents = i128::try_from(499 + (user * 7 + place * 13) % 9_000).unwrap();
+    let event = Event {
+        id: EventId::parse(&format!("0123456789abcdef-{user}-{place}")).unwrap(),
+        user_id: user_id(experiment, user),
+        event_type: buy(),
+        value: Some(Decimal::from_millionths(cents * 10_000)),
+        properties: None,
+        timestamp: Some(at),
+        counted_at: at,
+    };
+    let destination = Some((&experiment.id, experiment.shards));
+    let stored = world.store.record_first(&event, destination, at);
+    stored.await.unwrap();
+    let key = [keys::events::USER_ID, keys::events::EXPERIMENT_EVENT];
+    let name = keys::experiment_event(Some(&experiment.id), &event.id);
+    let item = HashMap::from([
+        text(key[0], &event.user_id),
+        text(key[1], &name),
+        text("counted_at", &at),
+    ]);
+    inserted(item, key, number)
+}
+
+fn text(name: &str, value: &impl ToString) -> (String, AttributeValue) {
+    (name.to_owned(), AttributeValue::S(value.to_string()))
+}

@@ -1,0 +1,153 @@
+//! What results cost as the data grow: from running sums always the same, from the records more and more.
+
+use super::crowd::{self, Fact, Happening};
+use super::history::{DAY, HOUR};
+use super::network::Pressure;
+use super::world::World;
+use serde_json::{Value, json};
+use shared::domain::tally::{day_of, start_of};
+use shared::domain::time::Timestamp;
+use shared::http::App;
+use shared::store::Store;
+use shared::store::usage::Reading;
+use std::time::{Duration, Instant};
+
+const DAYS: usize = 30;
+const EVENTS_EACH: usize = 10;
+const BATCH: usize = 500;
+const ROUNDS: usize = 5;
+/// Hours after the assignment, the same ones for everybody, so that every size has the same days and hours.
+const AFTER_HOURS: [i64; EVENTS_EACH] = [1, 2, 20, 23, 30, 50, 75, 100, 150, 200];
+/// Answers of fewer events than that come out of items that not every lane has yet.
+const FULL: usize = 10_000;
+
+/// Users of both variants on every day, the more the larger the size.
+fn month(events: usize, start: Timestamp) -> Vec<Happening> {
+    let last = DAY * i64::try_from(DAYS).unwrap() - 1;
+    let mut all = Vec::new();
+    for user in 0..events / EVENTS_EACH {
+        let day = i64::try_from(user / 2 % DAYS).unwrap();
+        let arrival =
+            day * DAY + 8 * HOUR + i64::try_from(user * 6_007 % 3_600).unwrap() * 1_000_000;
+        all.push(Happening {
+            user,
+            at: start.plus_micros(arrival.min(last)),
+            fact: Fact::Assigned,
+        });
+        for (place, hours) in AFTER_HOURS.into_iter().enumerate() {
+            all.push(Happening {
+                user,
+                at: start.plus_micros((arrival + hours * HOUR).min(last)),
+                fact: Fact::Bought(place),
+            });
+        }
+    }
+    all.sort_by_key(|happening| happening.at);
+    all
+}
+
+struct Asked {
+    used: Reading,
+    bytes: usize,
+    median: Duration,
+    body: Value,
+}
+
+/// Asks the real function as API Gateway does.
+async fn ask(app: &App, id: &str, query: &[(&str, &str)]) -> Asked {
+    let recorded = include_str!("../../../events/get-results/summary.json");
+    let mut request: Value = serde_json::from_str(recorded).unwrap();
+    request["pathParameters"]["id"] = json!(id);
+    request["queryStringParameters"] = query.iter().copied().collect::<Value>();
+    request["multiValueQueryStringParameters"] = query
+        .iter()
+        .map(|(name, value)| (*name, vec![*value]))
+        .collect::<Value>();
+    let mut times = Vec::new();
+    let mut last = None;
+    for _ in 0..ROUNDS {
+        let request = lambda_http::request::from_str(&request.to_string()).unwrap();
+        let before = app.store().usage().reading();
+        let started = Instant::now();
+        let answer = get_results::handle(app.clone(), request).await;
+        times.push(started.elapsed());
+        let body = answer
+            .unwrap_or_else(|problem| panic!("{problem:?}"))
+            .into_body();
+        last = Some((app.store().usage().reading() - before, body));
+    }
+    times.sort();
+    let (used, body) = last.unwrap();
+    Asked {
+        used,
+        bytes: body.len(),
+        median: times[ROUNDS / 2],
+        body: serde_json::from_slice(&body).unwrap(),
+    }
+}
+
+/// What the answer says, without when it was made and from what.
+fn said(mut body: Value) -> Value {
+    let fields = body.as_object_mut().unwrap();
+    for name in ["as_of", "source", "freshness"] {
+        fields.remove(name);
+    }
+    body
+}
+
+#[expect(clippy::print_stdout, reason = "what `scripts/bench-results` shows")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement: scripts/bench-results"]
+async fn calls_units_bytes_and_time_of_results() {
+    let sizes = std::env::var("ASSAY_BENCH_EVENTS").unwrap_or("1000,10000".to_owned());
+    let sizes = sizes.split(',').map(|size| size.parse::<usize>().unwrap());
+    let world = World::start().await;
+    let today = start_of(day_of(shared::clock::now()));
+    let start = today.plus_micros(-DAY * i64::try_from(DAYS).unwrap());
+    println!("| events | view | source | calls | read units | bytes | median ms |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    let mut first: Option<[Reading; 2]> = None;
+    for events in sizes {
+        let id = format!("events-{events}");
+        let experiment = crowd::experiment(&world, &id, start, 3, 0).await;
+        let filled = Instant::now();
+        let aggregator = world.aggregator(Pressure::default(), 0);
+        for part in month(events, start).chunks(BATCH) {
+            let records = crowd::write(&world, &experiment, part).await;
+            aggregator.invoke(records).await.unwrap().unwrap();
+        }
+        eprintln!(
+            "{events} events stored and counted in {:.0?}",
+            filled.elapsed()
+        );
+        let app = App::new(Store::clone(aggregator.app.store()), &world.config);
+        let mut used = Vec::new();
+        for (view, series) in [("summary", "none"), ("analysis", "day")] {
+            let mut bodies = Vec::new();
+            for source in ["aggregates", "raw"] {
+                let query = [("view", view), ("series", series), ("source", source)];
+                let asked = ask(&app, &id, &query).await;
+                println!(
+                    "| {events} | {view} | {source} | {} | {} | {} | {:.1} |",
+                    asked.used.calls,
+                    asked.used.read_units,
+                    asked.bytes,
+                    asked.median.as_secs_f64() * 1e3,
+                );
+                if source == "aggregates" {
+                    used.push(asked.used);
+                }
+                bodies.push(said(asked.body));
+            }
+            assert_eq!(bodies[0], bodies[1], "both sources say the same");
+        }
+        let used: [Reading; 2] = used.try_into().unwrap();
+        let first = *first.get_or_insert(used);
+        for (before, now) in first.iter().zip(used) {
+            assert_eq!(before.calls, now.calls, "calls do not grow with the data");
+            // Larger sums have more digits: a byte more for each hundredfold.
+            let more = now.read_units / before.read_units;
+            assert!(events < FULL || more < 1.1, "{more} times the read units");
+        }
+    }
+}

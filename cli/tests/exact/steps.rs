@@ -1,0 +1,96 @@
+//! Users who change more sums than one transaction takes, and are brought there in steps.
+
+use super::check;
+use super::history::{Assign, DAY, Definition, HOUR, History, Step, Track};
+use super::play::{Deaths, Play};
+use super::world::World;
+use shared::domain::allocation::{Variant, Variants};
+use shared::domain::assignment::Attributes;
+use shared::domain::ids::{EventType, VariantKey};
+use shared::domain::time::Timestamp;
+
+const START: i64 = 20_370 * DAY;
+
+fn history() -> History {
+    let variant = |key| Variant {
+        key: VariantKey::parse(key).unwrap(),
+        percent: 50.0,
+        name: None,
+    };
+    let definition = Definition {
+        start: Timestamp::from_micros(START),
+        variants: Variants::new(vec![variant("control"), variant("green")]).unwrap(),
+        metrics: Vec::new(),
+        segments: Vec::new(),
+        ends_at: None,
+        shards: 1,
+    };
+    let assign = Assign {
+        user: 0,
+        experiment: 0,
+        variant: None,
+        at: Timestamp::from_micros(START),
+        attributes: Attributes::new(),
+    };
+    let mut steps = vec![Step::Assign(assign)];
+    // Each in a day and an hour of its own.
+    steps.extend((1..=60).map(|day| view(60 + day, i64::try_from(day).unwrap() * (DAY + HOUR))));
+    History {
+        seed: 1,
+        users: 1,
+        experiments: vec![definition],
+        steps,
+    }
+}
+
+fn view(id: usize, after: i64) -> Step {
+    Step::Track(Track {
+        user: 0,
+        id,
+        event_type: EventType::parse("view").unwrap(),
+        value: None,
+        at: Timestamp::from_micros(START + after),
+        knows_no_assignments: false,
+        knows_old_definitions: false,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_is_not_taken_on_from_one_of_somebody_else() {
+    let world = World::start().await;
+    let history = history();
+    let mut play = Play::begin(&world, &history, Deaths::Drawn).await;
+    for step in &history.steps {
+        play.writer.write(step).await;
+    }
+    play.collect().await;
+    let all = play.everything();
+    let [first, second] = [0, 1].map(|place| play.aggregator(place));
+    let (network, other) = (&first.network, &second.network);
+    network.hold_transactions();
+    other.hold_transactions();
+
+    let early = view(0, HOUR);
+    let mut writer = play.writer.clone();
+    let in_turn = async {
+        // The first has read the records, then comes an event, which only the second sees.
+        network.holds_one().await;
+        writer.write(&early).await;
+        let second_reads = async {
+            other.holds_one().await;
+            // The first takes one step, and rests. The second finds the revision that its second step goes on from.
+            network.let_through(1);
+            network.holds_none().await;
+            network.holds_one().await;
+            other.let_through(1_000);
+        };
+        let invoked = play.invoke(&all, second);
+        let (end, ()) = futures::join!(invoked, second_reads);
+        network.let_through(1_000);
+        end
+    };
+    futures::join!(play.invoke(&all, first), in_turn);
+    check::nothing_is_half_written(&play).await.unwrap();
+
+    play.finish().await.unwrap();
+}

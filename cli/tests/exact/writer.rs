@@ -1,0 +1,149 @@
+//! Writes what a history says that its users and its experimenters do.
+
+use super::history::{Assign, Change, Edit, History, Step, Track};
+use super::world::World;
+use shared::domain;
+use shared::domain::assignment::{Assignment, Source};
+use shared::domain::event::Event;
+use shared::domain::experiment::{Experiment, NewExperiment, Status};
+use shared::domain::ids::{EventId, ExperimentId, UserId};
+use shared::domain::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// Everybody who writes but the aggregators.
+#[derive(Clone)]
+pub(crate) struct Writer<'w> {
+    world: &'w World,
+    pub(crate) users: Vec<UserId>,
+    /// The versions of each experiment, oldest first.
+    pub(crate) experiments: Vec<Vec<Experiment>>,
+    assigned: BTreeMap<(usize, usize), Timestamp>,
+}
+
+impl<'w> Writer<'w> {
+    /// With the experiments, under names that nobody else has.
+    pub(crate) async fn begin(world: &'w World, history: &History) -> Self {
+        let serial = world.next_serial();
+        let user = |place| UserId::parse(&format!("u{serial}/{place}#é")).unwrap();
+        let mut experiments = Vec::new();
+        for (place, definition) in history.experiments.iter().enumerate() {
+            let new = NewExperiment {
+                id: ExperimentId::parse(&format!("x{serial}-{place}")).unwrap(),
+                name: "X".to_owned(),
+                description: None,
+                status: Status::Running,
+                variants: definition.variants.clone(),
+                traffic_percent: 100.0,
+                segments: definition.segments.clone(),
+                metrics: definition.metrics.clone(),
+                plan: None,
+                starts_at: None,
+                ends_at: definition.ends_at,
+                hash_seed: serial.to_string(),
+                shards: definition.shards,
+            };
+            let experiment = new.create(definition.start);
+            let created = world.store.create_experiment(&experiment, "", "a test");
+            created.await.unwrap();
+            experiments.push(vec![experiment]);
+        }
+        Self {
+            world,
+            users: (0..history.users).map(user).collect(),
+            experiments,
+            assigned: BTreeMap::new(),
+        }
+    }
+
+    /// Does it; handing over records is for others.
+    pub(crate) async fn write(&mut self, step: &Step) {
+        match step {
+            Step::Assign(assign) => self.assign(assign).await,
+            Step::Track(track) => self.track(track).await,
+            Step::Change(change) => self.change(change).await,
+            Step::Deliver(_) => {}
+        }
+    }
+
+    /// The newest definition.
+    pub(crate) fn experiment(&self, place: usize) -> &Experiment {
+        self.experiments[place].last().unwrap()
+    }
+
+    async fn assign(&mut self, assign: &Assign) {
+        let experiment = self.experiment(assign.experiment).clone();
+        let user = &self.users[assign.user];
+        let hashed = || {
+            let variants = &experiment.variants;
+            variants.choose(&experiment.hash_seed, user, 100.0).unwrap()
+        };
+        let variant = assign.variant.clone();
+        let assignment = Assignment {
+            user_id: user.clone(),
+            experiment_id: experiment.id.clone(),
+            source: variant.as_ref().map_or(Source::Hash, |_| Source::Import),
+            variant: variant.unwrap_or_else(|| hashed().key.clone()),
+            assigned_at: assign.at,
+            experiment_version: experiment.version,
+            attributes: assign.attributes.clone(),
+        };
+        let stored = self
+            .world
+            .store
+            .assign_first(&assignment, experiment.shards);
+        stored.await.unwrap();
+        self.assigned
+            .insert((assign.user, assign.experiment), assign.at);
+    }
+
+    /// Stores an event as the function does that takes events, with what that function may know at the moment.
+    async fn track(&mut self, track: &Track) {
+        let event = Event {
+            id: EventId::parse(&format!("e#{}", track.id)).unwrap(),
+            user_id: self.users[track.user].clone(),
+            event_type: track.event_type.clone(),
+            value: track.value,
+            properties: None,
+            timestamp: Some(track.at),
+            counted_at: track.at,
+        };
+        let mut destinations = Vec::new();
+        for (place, versions) in self.experiments.iter().enumerate() {
+            let age = usize::from(track.knows_old_definitions) + 1;
+            let definition = &versions[versions.len().saturating_sub(age)];
+            let assigned = self.assigned.get(&(track.user, place));
+            let assigned = assigned.filter(|_| !track.knows_no_assignments);
+            if assigned.is_some_and(|assigned| definition.counts(*assigned, track.at)) {
+                destinations.push(Some((&definition.id, definition.shards)));
+            }
+        }
+        if destinations.is_empty() {
+            destinations.push(None);
+        }
+        let received_at = track.at.plus_micros(1_000_000);
+        for destination in destinations {
+            let store = &self.world.store;
+            let stored = store.record_first(&event, destination, received_at);
+            stored.await.unwrap();
+        }
+    }
+
+    async fn change(&mut self, change: &Change) {
+        let mut asked = domain::change::Change::default();
+        match &change.edit {
+            Edit::End(end) => asked.ends_at = Some(*end),
+            Edit::Stop => asked.status = Some(Status::Stopped),
+            Edit::Shares(variants) => asked.variants = Some(variants.clone()),
+            Edit::Metrics(metrics) => asked.metrics = Some(metrics.clone()),
+            Edit::Segments(segments) => asked.segments = Some(segments.clone()),
+        }
+        let before = self.experiment(change.experiment).clone();
+        // What does not fit, such as another end for an experiment that was stopped, is refused to everybody.
+        if let Ok(after) = asked.apply(&before, change.at) {
+            let store = &self.world.store;
+            let changed = store.change_experiment(&before, &after, "", "a test");
+            assert!(changed.await.unwrap());
+            self.experiments[change.experiment].push(after);
+        }
+    }
+}
