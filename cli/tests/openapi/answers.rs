@@ -298,7 +298,7 @@ async fn a_user_who_is_shown_and_erased_is_as_described() {
     let events = json!({"events": [event("2026-01-01T00:00:00Z"), event("2026-01-03T00:00:00Z")]});
     api.post("/events", events.clone()).await;
     // Results wait until everything is counted.
-    api.get("/experiments/e/results").await;
+    api.send("get", "/experiments/e/results", &[], None).await;
     let shown = api.get("/users/a%2Fb").await;
     assert_eq!(shown.at("/sums/0/hours/0/value"), "-1.5");
     assert_eq!(shown.at("/sums/0/enrolment/before/0/events"), 1);
