@@ -560,3 +560,30 @@ async fn an_export_that_is_too_much_for_one_answer_goes_on_behind_a_cursor() {
     let wrong = admin.get("/users/u?cursor=MTpu").await;
     assert_eq!(wrong.problem().unwrap()["errors"][0]["code"], "bad_cursor");
 }
+
+#[tokio::test]
+async fn two_erasures_amid_events_leave_nothing_and_sums_that_are_right() {
+    let (world, never) = world().await;
+    let admin = world.admin();
+    let sending = async {
+        for number in 0..60 {
+            let id = number.to_string();
+            let event = json!({"user_id": USER, "type": "buy", "event_id": id, "value": number});
+            admin.track(&[event]).await;
+        }
+    };
+    let erasing = async {
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        futures::join!(erase(&admin, USER), erase(&admin, USER))
+    };
+    let ((), (one, other)) = futures::join!(sending, erasing);
+    assert_eq!(one["erased_at"], other["erased_at"]);
+    world.platform.settle().await;
+    assert_eq!(only_empty_parts(&world, USER).await, 3);
+    let after = results(&admin).await;
+    for (after, never) in after.iter().zip(&never) {
+        for part in ["variants", "metrics", "segments", "ledger", "traffic"] {
+            assert_eq!(after[part], never[part], "{part}");
+        }
+    }
+}

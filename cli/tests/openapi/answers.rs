@@ -285,6 +285,42 @@ async fn events_and_their_results_are_as_described() {
     );
 }
 
+#[tokio::test]
+async fn a_user_who_is_shown_and_erased_is_as_described() {
+    let api = Api::start().await;
+    let mut segmented = experiment("e");
+    segmented["segments"] = json!(["country", "platform"]);
+    api.post("/experiments", segmented).await;
+    let row = json!({"user_id": "a/b", "variant": "green", "assigned_at": "2026-01-02T00:00:00Z", "attributes": {"platform": "ios"}});
+    let rows = json!({ "assignments": [row] });
+    api.post("/experiments/e/assignments", rows.clone()).await;
+    let event = |at: &str| json!({"user_id": "a/b", "type": "buy", "value": -1.5, "timestamp": at, "properties": {"a": [1]}});
+    let events = json!({"events": [event("2026-01-01T00:00:00Z"), event("2026-01-03T00:00:00Z")]});
+    api.post("/events", events.clone()).await;
+    // Results wait until everything is counted.
+    api.send("get", "/experiments/e/results", &[], None).await;
+    let shown = api.get("/users/a%2Fb").await;
+    assert_eq!(shown.at("/sums/0/hours/0/value"), "-1.5");
+    assert_eq!(shown.at("/sums/0/enrolment/before/0/events"), 1);
+    for experiments in [json!(["e"]), json!([])] {
+        let erased = api.call("delete", "/users/a%2Fb", &[], None).await;
+        assert_eq!(*erased.at("/experiments"), experiments);
+    }
+    let left = api.get("/users/a%2Fb").await;
+    assert!(left.at("/erased/until").is_string());
+    let assigned = api.get("/experiments/e/assignment/a%2Fb").await;
+    assert_eq!(assigned.at("/reason"), "erased");
+    for (path, body) in [("/events", events), ("/experiments/e/assignments", rows)] {
+        let refused = api.post(path, body).await;
+        assert_eq!(refused.at("/stored"), 0);
+        all_documented(&refused);
+    }
+    for answer in [assigned, api.get("/users/nobody").await] {
+        assert_eq!(answer.status, 200);
+        all_documented(&answer);
+    }
+}
+
 /// Every `code` and `reason` anywhere in an answer stands in docs/api.md.
 pub(crate) fn all_documented(answer: &Answer) {
     documented(&answer.body);

@@ -69,6 +69,11 @@ fn the_guide_lists_every_limit() {
             "| an event in the future | {} minutes |",
             limits::MAX_FUTURE_MINUTES
         ),
+        format!("| an erased user | {} days |", limits::ERASED_DAYS),
+        format!(
+            "| answer of an export | {} bytes |",
+            grouped(limits::MAX_ANSWER_BYTES)
+        ),
         format!(
             "| value of an event | ±{} |",
             grouped(usize::try_from(limits::MAX_VALUE_UNITS).unwrap())
@@ -147,6 +152,8 @@ fn kind(answer: &Value) -> &'static str {
         ("/traffic", "Monitoring"),
         ("/sentence", "PlanAnswer"),
         ("/headline", "Summary"),
+        ("/tombstone_until", "Erasure"),
+        ("/sums", "UserExport"),
         ("/duplicates", "EventOutcomes"),
         ("/existing", "AssignmentOutcomes"),
         ("/enrolled", "Assignment"),
