@@ -30,7 +30,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 10] = [
+pub const ROUTES: [Route; 11] = [
     route("health", "GET", "/health", None),
     route(
         "create-experiment",
@@ -75,6 +75,12 @@ pub const ROUTES: [Route; 10] = [
         "GET",
         "/experiments/{id}/results",
         Some(Scope::Read),
+    ),
+    route(
+        "audit",
+        "POST",
+        "/experiments/{id}/audit",
+        Some(Scope::Manage),
     ),
 ];
 
