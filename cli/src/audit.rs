@@ -16,7 +16,7 @@ pub struct AuditArgs {
     experiment: String,
     #[command(flatten)]
     connection: Connection,
-    /// Have the sums made anew, whatever is found. Results come from the records meanwhile.
+    /// Have the sums made anew, whatever is found.
     #[arg(long)]
     repair: bool,
     /// Print the API's answer as it is.
@@ -121,7 +121,8 @@ fn show(answer: &Answer) {
         print(&what.message);
     }
     table(&answer.drift);
-    let more = answer.drifting_numbers - answer.drift.len() as u64;
+    let shown = u64::try_from(answer.drift.len()).unwrap_or(u64::MAX);
+    let more = answer.drifting_numbers.saturating_sub(shown);
     if more > 0 {
         print(format_args!("and {} more", counted(more, "number")));
     }
@@ -129,7 +130,7 @@ fn show(answer: &Answer) {
         print("The sums are those of the records.");
     }
     if answer.rebuild_started.is_some() {
-        note("New sums are being made; until then results come from the records.");
+        note("New sums are being made; `source=raw` asks for results from the records until then.");
     }
 }
 

@@ -8,6 +8,7 @@ use shared::domain::limits::MAX_PAGE;
 use shared::domain::tally::day_of;
 use shared::http::App;
 use shared::store::StoreError;
+use shared::store::audit::Patience;
 use std::time::Duration;
 
 /// What the schedule sends; nothing of it is needed.
@@ -17,8 +18,11 @@ pub type Tick = serde_json::Value;
 const A_DAY: usize = 20;
 /// Running experiments from which they are chosen.
 const MOST: usize = 2_000;
-/// How long the numbers of one experiment are compared again where they differ.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than records are usually gathered before they are counted.
+const PATIENCE: Patience = Patience {
+    least: Duration::from_secs(12),
+    most: Duration::from_secs(60),
+};
 /// With less time left no other experiment is begun.
 const LEAST: Duration = Duration::from_secs(120);
 

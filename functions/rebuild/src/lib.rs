@@ -5,13 +5,12 @@
 
 mod records;
 
-use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Step;
-use shared::clock;
 use shared::http::App;
 use shared::store::StoreError;
 use shared::store::rebuild::Worked;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 pub use aws_lambda_events::dynamodb::Event as Batch;
 
@@ -23,7 +22,7 @@ const RESERVE: Duration = Duration::from_secs(8);
 /// # Errors
 /// If a record makes no sense or its step could not be done; a repeat is safe at any time.
 pub async fn handle(app: App, event: LambdaEvent<Batch>) -> Result<(), Failed> {
-    let deadline = deadline(&event.context);
+    let deadline = deadline(&event);
     for record in &event.payload.records {
         let before = app.store().usage().reading();
         let step = records::read(record).map_err(Failed::Unreadable)?;
@@ -90,8 +89,8 @@ impl From<Failed> for Diagnostic {
     }
 }
 
-fn deadline(context: &Context) -> Instant {
-    let now = u64::try_from(clock::now().micros() / 1_000).unwrap_or_default();
-    let left = Duration::from_millis(context.deadline.saturating_sub(now));
+fn deadline(event: &LambdaEvent<Batch>) -> Instant {
+    let until = event.context.deadline();
+    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
     Instant::now() + left.saturating_sub(RESERVE)
 }

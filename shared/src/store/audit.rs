@@ -47,6 +47,16 @@ const COUNTED_AGAIN: Unsaid = Unsaid {
     message: "The definition or the sums changed a moment ago, and users are being counted again. Ask once that is done.",
 };
 
+/// How long numbers are compared again that differ.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// So long, even if nothing seems to be on its way: assignments that are brought in may be older than those that
+    /// are counted already.
+    pub least: Duration,
+    /// So long, if something is.
+    pub most: Duration,
+}
+
 /// What was found in the records.
 struct Recomputed {
     tally: Tally,
@@ -63,7 +73,7 @@ impl Store {
     pub async fn audit(
         &self,
         experiment: &Experiment,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<Audit, RawError> {
         let audit = self.compare(experiment, patience).await?;
         log(&audit);
@@ -73,7 +83,7 @@ impl Store {
     async fn compare(
         &self,
         experiment: &Experiment,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<Audit, RawError> {
         let begun = Instant::now();
         let id = &experiment.id;
@@ -116,12 +126,13 @@ impl Store {
             audit.numbers = numbers;
             audit.comparisons += 1;
             let all_counted = stored.reach == found.tally.reach;
-            let sure = audit.comparisons >= COMPARISONS && all_counted;
+            let long_enough = audit.comparisons >= COMPARISONS && begun.elapsed() >= patience.least;
+            let sure = long_enough && all_counted;
             if differences.is_empty() || sure {
                 audit.drifted(&differences);
                 break;
             }
-            if begun.elapsed() + PAUSE + this_one.elapsed() > patience {
+            if begun.elapsed() + PAUSE + this_one.elapsed() > patience.most {
                 if audit.comparisons > 1 {
                     audit.drifted(&differences);
                 } else {
