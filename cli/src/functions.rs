@@ -16,7 +16,7 @@ use shared::store::Store;
 use std::future::Future;
 
 /// The functions that read running sums.
-pub const READERS_OF_SUMS: [&str; 2] = ["get-results", "plan-experiment"];
+pub const READERS_OF_SUMS: [&str; 3] = ["audit", "get-results", "plan-experiment"];
 
 /// Why a function could not be wired.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,7 @@ pub struct WiringError {
 pub async fn wire(environments: &Environments) -> Result<Functions, WiringError> {
     let mut wiring = Wiring::new(environments);
     wiring.http("assign", assign::handle)?;
+    wiring.http("audit", audit::handle)?;
     wiring.http("change-experiment", change_experiment::handle)?;
     wiring.http("create-experiment", create_experiment::handle)?;
     wiring.http("erase-user", erase_user::handle)?;
@@ -48,6 +49,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("plan-experiment", plan_experiment::handle)?;
     wiring.http("record-events", record_events::handle)?;
     wiring.stream("aggregate", aggregate::handle)?;
+    wiring.stream("audit-sample", audit_sample::handle)?;
     wiring.stream("rebuild", rebuild::handle)?;
     wiring.authorizer("authorizer")?;
     Ok(wiring.functions)
@@ -117,7 +119,7 @@ impl<'e> Wiring<'e> {
         Ok(())
     }
 
-    /// A handler of a stream's batches.
+    /// A handler of a stream's batches, or of a schedule's ticks.
     fn stream<H, F, I, O, E>(&mut self, binary: &str, handler: H) -> Result<(), WiringError>
     where
         H: Fn(App, LambdaEvent<I>) -> F + Clone + Send + Sync + 'static,

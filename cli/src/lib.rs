@@ -6,9 +6,10 @@
 //! - [`functions`] are the Lambda functions, wired into the process
 //! - [`streams`] are Lambda's event-source mappings on this machine
 //! - [`serve`] puts them together
-//! - [`import`], [`results`] and [`simulate`] use a platform through its API, by the one [`client`]
+//! - [`import`], [`results`], [`audit`] and [`simulate`] use a platform through its API, by the one [`client`]
 //! - [`token`] makes, lists and revokes tokens
 
+pub mod audit;
 pub mod client;
 pub mod engine;
 pub mod functions;

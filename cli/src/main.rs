@@ -16,6 +16,7 @@ enum Command {
     Serve(assay::serve::ServeArgs),
     Import(assay::import::ImportArgs),
     Results(assay::results::ResultsArgs),
+    Audit(assay::audit::AuditArgs),
     Simulate(assay::simulate::SimulateArgs),
     Token(assay::token::TokenArgs),
 }
@@ -35,6 +36,7 @@ async fn main() -> ExitCode {
         Some(Command::Serve(args)) => assay::serve::run(args).await.map_err(|e| e.to_string()),
         Some(Command::Import(args)) => assay::import::run(args).await.map_err(|e| e.to_string()),
         Some(Command::Results(args)) => assay::results::run(args).await.map_err(|e| e.to_string()),
+        Some(Command::Audit(args)) => assay::audit::run(args).await.map_err(|e| e.to_string()),
         Some(Command::Simulate(args)) => {
             assay::simulate::run(args).await.map_err(|e| e.to_string())
         }

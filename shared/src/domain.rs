@@ -6,6 +6,7 @@
 pub mod access;
 pub mod allocation;
 pub mod assignment;
+pub mod audit;
 pub mod bucketing;
 pub mod change;
 pub mod decimal;

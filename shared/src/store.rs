@@ -4,6 +4,7 @@
 //! conditional puts that return the winner, so a race costs no second read.
 
 pub mod assignments;
+pub mod audit;
 pub mod client;
 pub mod cursor;
 pub mod erasure;

@@ -294,13 +294,19 @@ async fn assemble(
     let data = options.database.file();
     let client = engine::streams_client(endpoint, &options.local.region);
     let streams = Streams::start(mappings, dynamodb, &client, data).await?;
+    let mut template = template.clone();
     for binary in functions::READERS_OF_SUMS {
         if let Some(function) = wired.get_mut(binary) {
             *function = after_counting(function.clone(), streams.settler(), options.patience);
         }
+        // The waiting is ours and not the function's.
+        let functions = template.functions.values_mut();
+        for function in functions.filter(|function| function.binary == binary) {
+            function.timeout += options.patience;
+        }
     }
-    let gateway = Gateway::new(template, &options.local, &wired)?
-        .with_integration_timeout(options.integration_timeout.max(options.patience));
+    let gateway = Gateway::new(&template, &options.local, &wired)?
+        .with_integration_timeout(options.integration_timeout + options.patience);
     unwired.extend_from_slice(gateway.unwired());
     unwired.sort();
     unwired.dedup();

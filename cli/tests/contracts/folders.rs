@@ -94,6 +94,7 @@ fn every_function_has_one_shape() {
             Some("authorizer") => "pub async fn handle(app: App, request: TokenRequest)",
             Some("aggregate") => "event: LambdaEvent<Batch>,",
             Some("rebuild") => "event: LambdaEvent<Batch>)",
+            Some("audit-sample") => "event: LambdaEvent<Tick>)",
             _ => "request: Request) -> Result<Response, Problem>",
         };
         assert!(handler.contains("pub async fn handle("), "{shown}");

@@ -121,7 +121,9 @@ fn every_function_has_good_and_bad_events_and_every_event_has_an_expected_answer
         };
         let good = cases.iter().filter(|path| is_good(path)).count();
         assert!(good > 0, "{name}");
-        assert!(name == "health" || good < cases.len(), "{name}");
+        // One reads nothing of what it is sent, the other nothing at all.
+        let takes_all = ["audit-sample", "health"].contains(&name.as_str());
+        assert!(takes_all || good < cases.len(), "{name}");
         let all = std::fs::read_dir(events().join(&name)).unwrap().count();
         assert_eq!(
             all,

@@ -2,8 +2,11 @@
 
 use super::proxy::{Access, Counter};
 use super::support::ago;
+use assay::functions;
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
+use aws_sdk_dynamodb::types::AttributeValue;
+use lambda_runtime::Context;
 use serde_json::json;
 use shared::domain::assignment::{Assignment, Attributes, Source};
 use shared::domain::event::Event;
@@ -164,6 +167,37 @@ async fn every_function_does_exactly_what_its_role_allows() {
     let question = json!({"metric": past, "minimum_lift": 0.1});
     admin.post("/experiments/plan", &question).await;
     note("plan-experiment");
+    // Without sums the records are read.
+    let table = &world.platform.template.tables["ExperimentsTable"].name;
+    let key = |text: &str| AttributeValue::S(text.to_owned());
+    let delete = world.platform.dynamodb.delete_item().table_name(table);
+    let delete = delete
+        .key("experiment_id", key("f"))
+        .key("record", key("generations"));
+    delete.send().await.unwrap();
+    note("nobody");
+    let past = json!({"experiment_id": "f", "metric": "buyers"});
+    let question = json!({"metric": past, "minimum_lift": 0.1});
+    admin.post("/experiments/plan", &question).await;
+    note("plan-experiment");
+    // What an audit finds is asked for again.
+    super::drift::spoil(&world, "e").await;
+    note("nobody");
+    let audit = admin
+        .post("/experiments/e/audit", &json!({"repair": true}))
+        .await;
+    assert_eq!(audit.json(200)["drifting_numbers"], 1);
+    note("audit");
+    world.platform.settle().await;
+    super::drift::spoil(&world, "e").await;
+    note("nobody");
+    let functions = functions::wire(&world.platform.environments).await.unwrap();
+    let mut context = Context::default();
+    let now = shared::clock::now().micros() / 1_000;
+    context.deadline = u64::try_from(now).unwrap() + 900_000;
+    let sample = functions["audit-sample"](json!({}), context).await.unwrap();
+    assert_eq!(sample["drifted"], 1);
+    note("audit-sample");
     // Of other metrics there are no sums yet: their results come from the records.
     let metrics = json!([{"key": "buy.conversion", "kind": "conversion", "event_type": "buy"}]);
     let changed = admin.change("e", &json!({ "metrics": metrics })).await;

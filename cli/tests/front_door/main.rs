@@ -11,6 +11,7 @@ mod bad_requests;
 mod budget;
 mod counting;
 mod crash;
+mod drift;
 mod erasure;
 mod first_wins;
 mod life;

@@ -24,7 +24,7 @@ async fn analysis(admin: &Caller, id: &str, query: &str) -> (Value, Value) {
 }
 
 /// Both sources give the same analysis, digit for digit, and running sums are what is asked first.
-async fn sums_are_exact(admin: &Caller, id: &str) -> Value {
+pub(crate) async fn sums_are_exact(admin: &Caller, id: &str) -> Value {
     let (raw, _) = analysis(admin, id, "source=raw&cuped=true").await;
     let (sums, source) = analysis(admin, id, "cuped=true").await;
     assert_eq!(source, json!(["aggregates", null]));
@@ -44,7 +44,7 @@ fn more_metrics() -> Value {
 }
 
 /// Users of the last days with what they did before and since, a few shards full.
-async fn with_data(admin: &Caller, id: &str, fields: Value) {
+pub(crate) async fn with_data(admin: &Caller, id: &str, fields: Value) {
     let mut all = json!({"shards": 3, "metrics": metrics(), "segments": ["country"]});
     for (name, value) in fields.as_object().unwrap() {
         all[name] = value.clone();
@@ -107,7 +107,7 @@ async fn a_segment_that_is_added_is_computed_back_to_the_first_day() {
 #[tokio::test]
 async fn while_sums_are_being_made_answers_come_from_the_records_and_say_so() {
     let held = Arc::new(AtomicBool::new(true));
-    let (world, engine) = with_rebuild(Duration::from_millis(300), gate(&held)).await;
+    let (world, engine) = around("rebuild", Duration::from_millis(300), gate(&held)).await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
     let change = json!({"metrics": more_metrics()});
@@ -125,7 +125,7 @@ async fn while_sums_are_being_made_answers_come_from_the_records_and_say_so() {
 #[tokio::test]
 async fn of_two_builds_in_a_row_the_first_is_given_up_and_the_second_is_read() {
     let held = Arc::new(AtomicBool::new(true));
-    let (world, engine) = with_rebuild(Duration::from_secs(120), gate(&held)).await;
+    let (world, engine) = around("rebuild", Duration::from_secs(120), gate(&held)).await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
     let first = json!({"metrics": more_metrics()});
@@ -182,7 +182,7 @@ async fn a_build_that_is_interrupted_again_and_again_ends_in_the_same_sums() {
             })
         })
     };
-    let (world, engine) = with_rebuild(Duration::from_secs(300), unreliable).await;
+    let (world, engine) = around("rebuild", Duration::from_secs(300), unreliable).await;
     let admin = world.admin();
     // More users than a page has, in one shard.
     with_data(&admin, "e", json!({"shards": 1})).await;
@@ -230,11 +230,11 @@ async fn an_end_that_is_moved_counts_the_events_between_the_old_and_the_new_one_
 async fn events_after_a_stop_are_not_counted() {
     let world = World::start().await;
     let admin = world.admin();
-    with_data(&admin, "e", json!({})).await;
+    with_data(&admin, "e", json!({"metrics": more_metrics()})).await;
     let before = sums_are_exact(&admin, "e").await["metrics"].take();
     let stop = json!({"status": "stopped"});
     let end = admin.change("e", &stop).await.json(200)["stopped_at"].take();
-    let event = |id: &str, at: &Value| json!({"user_id": "e-1", "type": "buy", "event_id": id, "timestamp": at});
+    let event = |id: &str, at: &Value| json!({"user_id": "e-1", "type": "buy", "value": 5, "event_id": id, "timestamp": at});
     let late = admin.track(&[event("at-the-end", &end)]).await;
     assert_eq!(late["events"][0]["counts_for"], json!([]));
     let after = sums_are_exact(&admin, "e").await["metrics"].take();
@@ -316,7 +316,7 @@ async fn generations(world: &World, id: &str) -> BTreeSet<String> {
 }
 
 /// A function that waits until nothing is held back.
-fn gate(held: &Arc<AtomicBool>) -> impl FnOnce(Function) -> Function + use<> {
+pub(crate) fn gate(held: &Arc<AtomicBool>) -> impl FnOnce(Function) -> Function + use<> {
     let held = held.clone();
     move |function| {
         Arc::new(move |event, context| {
@@ -331,8 +331,9 @@ fn gate(held: &Arc<AtomicBool>) -> impl FnOnce(Function) -> Function + use<> {
     }
 }
 
-/// A platform with something around its function, and the engine if it is its own.
-async fn with_rebuild(
+/// A platform with something around a function, and the engine if it is its own.
+pub(crate) async fn around(
+    binary: &str,
     patience: Duration,
     around: impl FnOnce(Function) -> Function,
 ) -> (World, Option<Engine>) {
@@ -349,13 +350,13 @@ async fn with_rebuild(
     let template = Template::parse(BUILT_IN_TEMPLATE, &options.local).unwrap();
     let environments = Environments::new(&template, &options.local, &endpoint);
     let mut functions = assay::functions::wire(&environments).await.unwrap();
-    let function = around(functions.remove("rebuild").unwrap());
+    let function = around(functions.remove(binary).unwrap());
     options.database = Database::Endpoint(endpoint);
-    let world = World::with(options.with_function("rebuild", function)).await;
+    let world = World::with(options.with_function(binary, function)).await;
     (world, engine)
 }
 
-async fn end(world: World, engine: Option<Engine>) {
+pub(crate) async fn end(world: World, engine: Option<Engine>) {
     world.platform.shutdown().await.unwrap();
     if let Some(engine) = engine {
         engine.shutdown().await.unwrap();

@@ -40,6 +40,9 @@ async fn the_life_of_an_experiment_is_as_described() {
         )
         .await;
     assert_eq!(full.status, 201);
+    let draft = api.post("/experiments/full/audit", json!({})).await;
+    assert_eq!(draft.status, 409);
+    all_documented(&draft);
     for change in [
         json!({"name": "Fuller", "description": null, "starts_at": null}),
         json!({"plan": {"minimum_lift": -0.1, "alpha": 0.1, "power": 0.9, "users": 2}}),
@@ -60,6 +63,12 @@ async fn the_life_of_an_experiment_is_as_described() {
         assert_eq!(changed.status, 200, "{}", changed.text);
         assert_ne!(changed.headers["etag"], tag);
     }
+    let repaired = api
+        .post("/experiments/full/audit", json!({"repair": true}))
+        .await;
+    assert!(repaired.at("/rebuild_started").is_u64());
+    let audited = api.call("post", "/experiments/full/audit", &[], None).await;
+    assert_eq!(audited.at("/generation"), repaired.at("/rebuild_started"));
     let page = api.get("/experiments?limit=1").await;
     let cursor = page.at("/next_cursor").as_str().unwrap();
     api.get(&format!("/experiments?limit=1&cursor={cursor}"))

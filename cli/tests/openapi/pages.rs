@@ -149,6 +149,7 @@ fn the_results_of_real_data_that_are_shown_fit_it_and_the_page_quotes_them() {
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
         ("/digest", "Report"),
+        ("/drifting_numbers", "Audit"),
         ("/traffic", "Monitoring"),
         ("/sentence", "PlanAnswer"),
         ("/headline", "Summary"),

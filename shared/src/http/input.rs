@@ -2,6 +2,7 @@
 
 pub mod assignment;
 pub mod assignments;
+pub mod audit;
 pub mod change;
 pub mod events;
 pub mod experiment;

@@ -30,7 +30,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 12] = [
+pub const ROUTES: [Route; 13] = [
     route("health", "GET", "/health", None),
     route(
         "create-experiment",
@@ -86,6 +86,12 @@ pub const ROUTES: [Route; 12] = [
         "erase-user",
         "DELETE",
         "/users/{user_id}",
+        Some(Scope::Manage),
+    ),
+    route(
+        "audit",
+        "POST",
+        "/experiments/{id}/audit",
         Some(Scope::Manage),
     ),
 ];

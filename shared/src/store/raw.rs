@@ -67,6 +67,16 @@ impl Store {
     /// # Errors
     /// If the database fails, a sum is too large, or too many users' past was asked for.
     pub async fn tally(&self, experiment: &Experiment, lens: &Lens) -> Result<Tally, RawError> {
+        let (tally, _) = self.tally_of_records(experiment, lens).await?;
+        Ok(tally)
+    }
+
+    /// The same, with the number of records of the experiment that were read.
+    pub(super) async fn tally_of_records(
+        &self,
+        experiment: &Experiment,
+        lens: &Lens,
+    ) -> Result<(Tally, usize), RawError> {
         let work = Work::default();
         let shards = 0..experiment.shards;
         let shards = shards.map(|shard| self.shard_tally(experiment, lens, shard, &work));
@@ -78,7 +88,7 @@ impl Store {
         for tally in tallies {
             all = all.merge(tally)?;
         }
-        Ok(all)
+        Ok((all, work.records.into_inner()))
     }
 
     /// Assignments before events: an event is only found once its assignment is stored, so whoever has an event

@@ -3,7 +3,9 @@
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::builders::{DeleteBuilder, PutBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::builders::{
+    ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder,
+};
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ReturnConsumedCapacity, TransactWriteItem,
 };
@@ -34,6 +36,12 @@ pub(super) fn put(put: PutBuilder) -> Result<TransactWriteItem, StoreError> {
 pub(super) fn update(update: UpdateBuilder) -> Result<TransactWriteItem, StoreError> {
     let update = update.build().map_err(incomplete)?;
     Ok(TransactWriteItem::builder().update(update).build())
+}
+
+/// A condition on an item that is not written, as an action of a transaction.
+pub(super) fn check(check: ConditionCheckBuilder) -> Result<TransactWriteItem, StoreError> {
+    let check = check.build().map_err(incomplete)?;
+    Ok(TransactWriteItem::builder().condition_check(check).build())
 }
 
 /// A deletion as an action of a transaction.

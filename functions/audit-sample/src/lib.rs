@@ -1,0 +1,120 @@
+//! Audits some of the running experiments, others each day, so that a drift is noticed where nobody asks.
+
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde::Serialize;
+use shared::clock;
+use shared::domain::experiment::{Experiment, Status};
+use shared::domain::limits::MAX_PAGE;
+use shared::domain::tally::day_of;
+use shared::http::App;
+use shared::store::StoreError;
+use shared::store::audit::Patience;
+use std::time::Duration;
+
+/// What the schedule sends; nothing of it is needed.
+pub type Tick = serde_json::Value;
+
+/// Experiments of one day.
+const A_DAY: usize = 20;
+/// Running experiments from which they are chosen.
+const MOST: usize = 2_000;
+/// Longer than records are usually gathered before they are counted.
+const PATIENCE: Patience = Patience {
+    least: Duration::from_secs(12),
+    most: Duration::from_secs(60),
+};
+/// With less time left no other experiment is begun.
+const LEAST: Duration = Duration::from_secs(120);
+
+/// What was audited.
+#[derive(Debug, Default, Serialize)]
+pub struct Sample {
+    /// Experiments.
+    pub experiments: usize,
+    /// Those of them whose sums have drifted.
+    pub drifted: usize,
+}
+
+/// Audits the experiments whose turn it is.
+///
+/// # Errors
+/// If the experiments could not be listed, or one of them not audited: the others are.
+pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed> {
+    let day = day_of(app.now());
+    let mut sample = Sample::default();
+    let mut failed = 0;
+    for experiment in chosen(running(&app).await?, day) {
+        if left(&event.context) < LEAST {
+            break;
+        }
+        match app.store().audit(&experiment, PATIENCE).await {
+            Ok(audit) => {
+                sample.experiments += 1;
+                sample.drifted += usize::from(audit.drifting_numbers > 0);
+            }
+            Err(error) => {
+                failed += 1;
+                tracing::error!(experiment_id = %experiment.id, %error, "an audit failed");
+            }
+        }
+    }
+    tracing::info!(
+        experiments = sample.experiments,
+        drifted = sample.drifted,
+        failed,
+        "sample audited"
+    );
+    if failed > 0 {
+        return Err(Failed(format!("{failed} audits failed; the log says why")));
+    }
+    Ok(sample)
+}
+
+/// Not everything could be audited.
+#[derive(Debug)]
+pub struct Failed(String);
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<Failed> for Diagnostic {
+    fn from(failed: Failed) -> Self {
+        Self {
+            error_type: "AuditFailed".to_owned(),
+            error_message: failed.0,
+        }
+    }
+}
+
+async fn running(app: &App) -> Result<Vec<Experiment>, StoreError> {
+    let mut all = Vec::new();
+    let mut before: Option<String> = None;
+    while all.len() < MOST {
+        let page = app
+            .store()
+            .experiments_by_status(Status::Running, MAX_PAGE, before.as_deref())
+            .await?;
+        all.extend(page.experiments);
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// Each day the next ones, so that all have their turn.
+fn chosen(mut all: Vec<Experiment>, day: i64) -> impl Iterator<Item = Experiment> {
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    let turns = all.len().div_ceil(A_DAY).max(1);
+    let turn = usize::try_from(day).unwrap_or_default() % turns;
+    all.into_iter().skip(turn * A_DAY).take(A_DAY)
+}
+
+fn left(context: &Context) -> Duration {
+    let now = u64::try_from(clock::now().micros() / 1_000).unwrap_or_default();
+    Duration::from_millis(context.deadline.saturating_sub(now))
+}

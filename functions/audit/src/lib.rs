@@ -1,0 +1,42 @@
+//! `POST /experiments/{id}/audit`: holds the running sums against the records, and has them made anew if asked to.
+
+use lambda_http::http::StatusCode;
+use shared::domain::access::Scope;
+use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input, params};
+use shared::store::audit::Patience;
+use std::time::Duration;
+
+/// The answer must be there in 25 seconds.
+const PATIENCE: Patience = Patience {
+    least: Duration::from_secs(2),
+    most: Duration::from_secs(15),
+};
+
+/// Audits an experiment.
+///
+/// # Errors
+/// 404, 409 for a draft or a definition that changes at this moment, 422 with all faults.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    Caller::with_scope(&request, Scope::Manage)?;
+    let id = params::experiment_id(&request)?;
+    let repair = input::audit::repair(&request)?;
+
+    let found = app.store().experiment(&id, true).await?;
+    let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
+    if experiment.started_at.is_none() {
+        let detail = "An experiment that never ran has no users, and so no sums.";
+        return Err(Problem::conflict("not_started", detail, Vec::new()));
+    }
+    let mut audit = app.store().audit(&experiment, PATIENCE).await?;
+    if repair {
+        let asked_for = app.store().ask_for_sums(&experiment).await?;
+        audit.rebuild_started = Some(asked_for.ok_or_else(changed_meanwhile)?);
+    }
+
+    Ok(answer::json(StatusCode::OK, &audit))
+}
+
+fn changed_meanwhile() -> Problem {
+    let detail = "The definition was changed at the same moment. Try again.";
+    Problem::conflict("changed_meanwhile", detail, Vec::new())
+}

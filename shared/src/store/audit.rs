@@ -1,0 +1,280 @@
+//! Reads the sums of an experiment and the records that they are of, and asks for new ones.
+
+use super::generations::Generation;
+use super::keys::experiments as key;
+use super::raw::RawError;
+use super::statistics::{GenerationNumber, Parts};
+use super::transaction::{self, Transaction};
+use super::{Store, StoreError};
+use crate::clock;
+use crate::domain::audit::{Audit, Differences};
+use crate::domain::experiment::Experiment;
+use crate::domain::fold::Lens;
+use crate::domain::ids::ExperimentId;
+use crate::domain::report::{NotInSums, Unsaid};
+use crate::domain::tally::{Tally, VariantTally};
+use crate::domain::totals::{Damaged, Spec, Totals};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+    Select, Update,
+};
+use std::time::{Duration, Instant};
+
+/// How often numbers are compared that differ, at least.
+const COMPARISONS: usize = 3;
+/// Between two comparisons.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A sweep that was begun earlier has been given up.
+const SWEPT_WITHIN_MICROS: i64 = 6 * 3_600_000_000;
+
+const TOO_MANY_RECORDS: Unsaid = Unsaid {
+    code: "too_many_records",
+    message: "There are more records than one call can read. The daily audit reads no more either; a repair, which \
+              works at any size, makes the sums anew without comparing them.",
+};
+const PAST_LEFT_OUT: Unsaid = Unsaid {
+    code: "past_left_out",
+    message: "There are more users than one call can read the past of: the numbers behind `cuped` were not compared.",
+};
+const COMPARED_ONCE: Unsaid = Unsaid {
+    code: "compared_once",
+    message: "Some numbers differ, but there was no time to compare them again, and records may have been on their way. \
+              The daily audit takes more time; a repair makes the sums anew.",
+};
+const COUNTED_AGAIN: Unsaid = Unsaid {
+    code: "being_counted_again",
+    message: "The definition or the sums changed a moment ago, and users are being counted again. Ask once that is done.",
+};
+
+/// How long numbers are compared again that differ.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// So long, even if nothing seems to be on its way: assignments that are brought in may be older than those that
+    /// are counted already.
+    pub least: Duration,
+    /// So long, if something is.
+    pub most: Duration,
+}
+
+/// What was found in the records.
+struct Recomputed {
+    tally: Tally,
+    records: usize,
+    past: bool,
+}
+
+impl Store {
+    /// Compares the sums of an experiment with its records. What differs is compared again, until it is the same each
+    /// time and nothing is on its way, or until the time is up. What was found is logged.
+    ///
+    /// # Errors
+    /// If the database fails or a sum of the records is too large.
+    pub async fn audit(
+        &self,
+        experiment: &Experiment,
+        patience: Patience,
+    ) -> Result<Audit, RawError> {
+        let audit = self.compare(experiment, patience).await?;
+        log(&audit);
+        Ok(audit)
+    }
+
+    async fn compare(
+        &self,
+        experiment: &Experiment,
+        patience: Patience,
+    ) -> Result<Audit, RawError> {
+        let begun = Instant::now();
+        let id = &experiment.id;
+        let current = self.generations(id).await?.current;
+        let mut audit = Audit::new(id, current.as_ref().map(|current| current.number));
+        let Some(current) = current else {
+            audit.not_compared = Some(NotInSums::None.reason());
+            return Ok(audit);
+        };
+        if current.spec != Spec::of(experiment) {
+            audit.not_compared = Some(NotInSums::InTheMaking.reason());
+            return Ok(audit);
+        }
+        let mut steady: Option<Differences> = None;
+        loop {
+            let this_one = Instant::now();
+            let stored = self.totals(id, current.number, Parts::ALL).await?;
+            let found = match self.recomputed(experiment).await {
+                Ok(found) => found,
+                Err(RawError::TooManyRecords) => {
+                    audit.not_compared = Some(TOO_MANY_RECORDS);
+                    return Ok(audit);
+                }
+                Err(error) => return Err(error),
+            };
+            let sums = Totals::of_tally(&found.tally, &current.spec);
+            let (differences, numbers) = if found.past {
+                Differences::between(&stored.totals, &sums)
+            } else {
+                audit.left_out = Some(PAST_LEFT_OUT);
+                between_without_past(&stored.totals, &sums, experiment, &current)
+            };
+            let differences = match &steady {
+                None => differences,
+                Some(before) => differences.steady_since(before),
+            };
+            audit.records = found.records;
+            let variants = found.tally.variants.iter();
+            audit.users = variants.map(VariantTally::users).sum();
+            audit.numbers = numbers;
+            audit.comparisons += 1;
+            let all_counted = stored.reach == found.tally.reach;
+            let long_enough = audit.comparisons >= COMPARISONS && begun.elapsed() >= patience.least;
+            let sure = long_enough && all_counted;
+            if differences.is_empty() || sure {
+                audit.drifted(&differences);
+                break;
+            }
+            if begun.elapsed() + PAUSE + this_one.elapsed() > patience.most {
+                if audit.comparisons > 1 {
+                    audit.drifted(&differences);
+                } else {
+                    audit.not_compared = Some(COMPARED_ONCE);
+                }
+                break;
+            }
+            steady = Some(differences);
+            tokio::time::sleep(PAUSE).await;
+        }
+        if audit.drifting_numbers > 0 && self.is_in_flux(experiment, &current).await? {
+            audit.drifted(&Differences::default());
+            audit.not_compared = Some(COUNTED_AGAIN);
+        }
+        Ok(audit)
+    }
+
+    /// With what the users did before, if they are not too many for that.
+    async fn recomputed(&self, experiment: &Experiment) -> Result<Recomputed, RawError> {
+        let mut past = true;
+        loop {
+            let lens = Lens {
+                past,
+                ..Lens::default()
+            };
+            match self.tally_of_records(experiment, &lens).await {
+                Err(RawError::TooManyPasts) if past => past = false,
+                Err(error) => return Err(error),
+                Ok((tally, records)) => {
+                    return Ok(Recomputed {
+                        tally,
+                        records,
+                        past,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Whether the sums that were compared are no longer those that are read, or are being changed for another
+    /// definition.
+    async fn is_in_flux(
+        &self,
+        experiment: &Experiment,
+        compared: &Generation,
+    ) -> Result<bool, StoreError> {
+        let id = &experiment.id;
+        let now = self.experiment(id, true).await?;
+        let current = self.generations(id).await?.current;
+        Ok(now.is_none_or(|now| now.version != experiment.version)
+            || current.is_none_or(|current| current.number != compared.number)
+            || self.has_sweeps(id).await?)
+    }
+
+    /// Whether users are being counted again because of a change of the definition.
+    async fn has_sweeps(&self, id: &ExperimentId) -> Result<bool, StoreError> {
+        let recent = clock::now().plus_micros(-SWEPT_WITHIN_MICROS);
+        let sweeps = AttributeValue::S(format!("{}sweep-", key::WORK));
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.tables.experiments)
+            .select(Select::Count)
+            .consistent_read(true)
+            .key_condition_expression("#id = :id AND begins_with(#record, :sweeps)")
+            .filter_expression("attribute_not_exists(#expires_at) AND #asked_at > :recent")
+            .expression_attribute_names("#asked_at", "asked_at")
+            .expression_attribute_values(":recent", AttributeValue::S(recent.to_string()))
+            .expression_attribute_names("#id", key::EXPERIMENT_ID)
+            .expression_attribute_names("#record", key::RECORD)
+            .expression_attribute_names("#expires_at", key::EXPIRES_AT)
+            .expression_attribute_values(":id", AttributeValue::S(id.to_string()))
+            .expression_attribute_values(":sweeps", sweeps)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        self.usage.read(answer.consumed_capacity());
+        Ok(answer.count() > 0)
+    }
+
+    /// Asks for the sums to be made anew, of what the definition says. None if the definition was changed at the same
+    /// moment.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn ask_for_sums(
+        &self,
+        experiment: &Experiment,
+    ) -> Result<Option<GenerationNumber>, StoreError> {
+        let id = AttributeValue::S(experiment.id.to_string());
+        let generation = Generation {
+            number: clock::now().micros().unsigned_abs(),
+            spec: Spec::of(experiment),
+        };
+        let version = AttributeValue::N(experiment.version.to_string());
+        let unchanged = ConditionCheck::builder()
+            .table_name(&self.tables.experiments)
+            .key(key::EXPERIMENT_ID, id.clone())
+            .key(key::RECORD, AttributeValue::S(key::DEFINITION.to_owned()))
+            .condition_expression("version = :version")
+            .expression_attribute_values(":version", version)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let next = Update::builder()
+            .table_name(&self.tables.experiments)
+            .key(key::EXPERIMENT_ID, id)
+            .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
+            .update_expression("SET #next = :next")
+            .expression_attribute_names("#next", "next")
+            .expression_attribute_values(":next", serde_dynamo::to_attribute_value(&generation)?);
+        let actions = [transaction::check(unchanged)?, transaction::update(next)?];
+        Ok(match self.transact(&actions).await? {
+            Transaction::Done => Some(generation.number),
+            Transaction::FirstRefused(_) => None,
+        })
+    }
+}
+
+/// As if nothing were known of what the users did before.
+fn between_without_past(
+    stored: &Totals,
+    recomputed: &Totals,
+    experiment: &Experiment,
+    generation: &Generation,
+) -> (Differences, usize) {
+    match stored.tally(experiment, &generation.spec, None, false) {
+        Ok(tally) => Differences::between(&Totals::of_tally(&tally, &generation.spec), recomputed),
+        Err(Damaged { item, name, number }) => {
+            let one = Differences::of_one(&item, &name, number, recomputed);
+            (one, 1)
+        }
+    }
+}
+
+fn log(audit: &Audit) {
+    let drift = serde_json::to_string(&audit.drift).unwrap_or_default();
+    let not_compared = audit.not_compared.as_ref().map(|why| why.code);
+    let (id, numbers) = (&audit.experiment_id, audit.numbers);
+    // The metric filters of the template look for this field.
+    let drifting_numbers = audit.drifting_numbers;
+    if drifting_numbers > 0 {
+        tracing::error!(experiment_id = %id, drifting_numbers, numbers, drift, "sums drifted");
+    } else {
+        tracing::info!(experiment_id = %id, drifting_numbers, numbers, not_compared, "sums audited");
+    }
+}
