@@ -13,7 +13,7 @@ use std::time::Duration;
 const AUDIT: &str = "/experiments/e/audit";
 
 /// Adds to a number of the sums by hand, and says to which.
-pub(crate) async fn spoil(world: &World, id: &str) -> (String, String) {
+async fn spoil(world: &World, id: &str) -> (String, String) {
     let table = &world.platform.template.tables["StatisticsTable"].name;
     let items = world.items("StatisticsTable").await;
     let text = |value: &AttributeValue| value.as_s().unwrap().clone();
