@@ -109,5 +109,5 @@ async fn a_process_may_die_before_and_after_every_call_that_it_makes() {
 #[expect(clippy::print_stdout, reason = "what `scripts/exactness` shows")]
 fn report(world: &World, started: Instant) {
     let seconds = started.elapsed().as_secs_f64();
-    println!("{}{seconds:.1} s", world.figures);
+    println!("{}; {seconds:.1} s", world.figures);
 }
