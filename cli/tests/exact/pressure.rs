@@ -78,7 +78,12 @@ type Shard = UnboundedReceiver<EventRecord>;
 /// How long the sums lag behind after the last record was stored, with all aggregators at work.
 async fn lag(world: &World, id: &str, users: usize, pressure: Pressure, killed: u32) -> Duration {
     let start = Timestamp::from_micros(20_370 * DAY - HOUR);
-    let experiment = crowd::experiment(world, id, start, 3, 1).await;
+    let asked = crowd::Asked {
+        metrics: 3,
+        cut: true,
+        segments: 1,
+    };
+    let experiment = crowd::experiment(world, id, start, asked).await;
     let (inlets, shards): (Vec<_>, Vec<_>) = (0..2 * SHARDS).map(|_| unbounded_channel()).unzip();
     let aggregators: Vec<Aggregator> = (0..shards.len() as u64)
         .map(|seed| world.aggregator(pressure, seed))

@@ -49,7 +49,12 @@ fn month(events: usize, start: Timestamp) -> Vec<Happening> {
 
 /// Stores and counts it all.
 async fn fill(world: &World, aggregator: &Aggregator, id: &str, start: Timestamp, events: usize) {
-    let experiment = crowd::experiment(world, id, start, 3, 0).await;
+    let three = crowd::Asked {
+        metrics: 3,
+        cut: false,
+        segments: 0,
+    };
+    let experiment = crowd::experiment(world, id, start, three).await;
     let mut all = Vec::new();
     for part in month(events, start).chunks(BATCH) {
         let records = crowd::write(world, &experiment, part).await;
