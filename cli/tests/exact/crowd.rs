@@ -39,13 +39,22 @@ pub(crate) struct Happening {
     pub(crate) fact: Fact,
 }
 
-/// An experiment with two variants whose metrics are all of the type `buy`, and some segments.
+/// What is asked of an experiment.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    /// Metrics, all of the type `buy`.
+    pub(crate) metrics: usize,
+    /// Whether the extreme users of those that count and add are cut, for which all are told apart by size.
+    pub(crate) cut: bool,
+    pub(crate) segments: usize,
+}
+
+/// An experiment with two variants.
 pub(crate) async fn experiment(
     world: &World,
     id: &str,
     start: Timestamp,
-    metrics: usize,
-    segments: usize,
+    asked: Asked,
 ) -> Experiment {
     let variant = |key| Variant {
         key: VariantKey::parse(key).unwrap(),
@@ -60,7 +69,7 @@ pub(crate) async fn experiment(
         name: None,
         role: MetricRole::default(),
         direction: Direction::default(),
-        cap_quantile: None,
+        cap_quantile: (asked.cut && place % kinds.len() > 0).then_some(0.999),
         margin: None,
     };
     let new = NewExperiment {
@@ -70,11 +79,11 @@ pub(crate) async fn experiment(
         status: Status::Running,
         variants: Variants::new(vec![variant("control"), variant("green")]).unwrap(),
         traffic_percent: 100.0,
-        segments: SEGMENTS[..segments]
+        segments: SEGMENTS[..asked.segments]
             .iter()
             .map(|name| SegmentKey::parse(name).unwrap())
             .collect(),
-        metrics: (0..metrics).map(metric).collect(),
+        metrics: (0..asked.metrics).map(metric).collect(),
         plan: None,
         starts_at: None,
         ends_at: None,

@@ -31,7 +31,7 @@ pub(crate) struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, number) in [
+        let all = [
             ("histories", &self.histories),
             ("store calls", &self.calls),
             ("transactions", &self.transactions),
@@ -42,9 +42,12 @@ impl fmt::Display for Figures {
             ("records", &self.records),
             ("redeliveries", &self.redeliveries),
             ("comparisons", &self.comparisons),
-        ] {
-            write!(out, "{} {name}, ", number.load(Relaxed))?;
-        }
-        Ok(())
+        ];
+        let all = all.map(|(name, number)| (name, number.load(Relaxed)));
+        let some = all.iter().filter(|(_, number)| *number > 0);
+        let texts: Vec<String> = some
+            .map(|(name, number)| format!("{number} {name}"))
+            .collect();
+        out.write_str(&texts.join(", "))
     }
 }

@@ -15,6 +15,7 @@ use shared::domain::totals::{Spec, Totals};
 use shared::store::statistics::Parts;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Shards of each of the two streams, and so aggregators of each.
 const SHARDS: usize = 2;
@@ -27,38 +28,37 @@ const PRESSURE: Pressure = Pressure {
 const KILLED: u32 = 15;
 const EVENTS_EACH: usize = 8;
 
-fn happenings(users: usize) -> (Vec<Happening>, Vec<Happening>) {
+/// In the order of time: users come one after the other, and each of them again and again.
+fn happenings(users: usize) -> Vec<Happening> {
     let start = Timestamp::from_micros(20_370 * DAY);
-    let (mut assigned, mut bought) = (Vec::new(), Vec::new());
+    let mut all = Vec::new();
     for user in 0..users {
-        let at = start.plus_micros(i64::try_from(user).unwrap() * 1_000_000);
+        let at = start.plus_micros(i64::try_from(user).unwrap() * HOUR / 10);
         let fact = Fact::Assigned;
-        assigned.push(Happening { user, at, fact });
+        all.push(Happening { user, at, fact });
         for place in 0..EVENTS_EACH {
             let hours = i64::try_from(place * 7 + 1).unwrap();
-            bought.push(Happening {
+            all.push(Happening {
                 user,
                 at: at.plus_micros(hours * HOUR),
                 fact: Fact::Bought(place),
             });
         }
     }
-    // Users among one another, as they come.
-    bought.sort_by_key(|happening| happening.at);
-    (assigned, bought)
+    all.sort_by_key(|happening| happening.at);
+    all
 }
 
-/// Works through a shard, batch by batch, until all of it is done.
-async fn consume(aggregator: &Aggregator, world: &World, records: &[EventRecord], seed: u64) {
+/// Works through a shard, batch by batch, until it has an end. Of a hundred invocations so many are killed.
+async fn consume(aggregator: &Aggregator, world: &World, mut shard: Shard, seed: u64, killed: u32) {
     let mut draw = Draw::new(seed);
-    let mut done = 0;
-    while done < records.len() {
-        let killed = draw.chance(KILLED);
+    let mut batch = Vec::new();
+    while !batch.is_empty() || shard.recv_many(&mut batch, BATCH).await > 0 {
         let crash = Crash::After(u64::try_from(draw.within(1..=300)).unwrap());
-        aggregator.network.restart(killed.then_some(crash));
-        let batch = &records[done..records.len().min(done + BATCH)];
+        let crash = draw.chance(killed).then_some(crash);
+        aggregator.network.restart(crash);
         world.figures.invocations.fetch_add(1, Relaxed);
-        match aggregator.invoke(batch.to_vec()).await {
+        match aggregator.invoke(batch.clone()).await {
             None => drop(world.figures.crashes.fetch_add(1, Relaxed)),
             Some(Err(_)) => {}
             Some(Ok(answer)) => {
@@ -67,57 +67,46 @@ async fn consume(aggregator: &Aggregator, world: &World, records: &[EventRecord]
                 let place = batch
                     .iter()
                     .position(|record| Some(&record.change.sequence_number) == failed);
-                done += place.unwrap_or(batch.len());
+                drop(batch.drain(..place.unwrap_or(batch.len())));
             }
         }
     }
 }
 
-struct Recovered {
-    /// To work through everything without anything in the way.
-    calm: Duration,
-    /// The same under pressure.
-    pressed: Duration,
-}
+type Shard = UnboundedReceiver<EventRecord>;
 
-async fn run(world: &World, users: usize) -> Recovered {
-    let calm = one(world, "calm", users, Pressure::default(), 0).await;
-    let pressed = one(world, "pressed", users, PRESSURE, 1).await;
-    Recovered { calm, pressed }
-}
-
-/// Everything is stored while nobody counts, and then counted by all aggregators at once: how long that takes.
-async fn one(world: &World, id: &str, users: usize, pressure: Pressure, kills: u64) -> Duration {
+/// How long the sums lag behind after the last record was stored, with all aggregators at work.
+async fn lag(world: &World, id: &str, users: usize, pressure: Pressure, killed: u32) -> Duration {
     let start = Timestamp::from_micros(20_370 * DAY - HOUR);
-    let experiment = crowd::experiment(world, id, start, 3, 1).await;
-    let (assigned, bought) = happenings(users);
-    let mut shards: Vec<Vec<EventRecord>> = Vec::new();
-    for stream in [assigned, bought] {
-        let records = crowd::write(world, &experiment, &stream).await;
-        let mut of_shard = vec![Vec::new(); SHARDS];
-        for (record, happening) in records.into_iter().zip(stream) {
-            of_shard[happening.user % SHARDS].push(record);
-        }
-        shards.extend(of_shard);
-    }
-    let started = Instant::now();
+    let asked = crowd::Asked {
+        metrics: 3,
+        cut: true,
+        segments: 1,
+    };
+    let experiment = crowd::experiment(world, id, start, asked).await;
+    let (inlets, shards): (Vec<_>, Vec<_>) = (0..2 * SHARDS).map(|_| unbounded_channel()).unzip();
     let aggregators: Vec<Aggregator> = (0..shards.len() as u64)
         .map(|seed| world.aggregator(pressure, seed))
         .collect();
-    let work = aggregators.iter().zip(&shards).zip(100_u64..);
-    let work = work.map(|((aggregator, records), seed)| async move {
-        if kills > 0 {
-            consume(aggregator, world, records, seed).await;
-        } else {
-            for batch in records.chunks(BATCH) {
-                aggregator.invoke(batch.to_vec()).await.unwrap().unwrap();
+    let consuming = shards.into_iter().zip(&aggregators).zip(100_u64..);
+    let consuming = consuming
+        .map(|((shard, aggregator), seed)| consume(aggregator, world, shard, seed, killed));
+    let writing = async {
+        for part in happenings(users).chunks(BATCH) {
+            let records = crowd::write(world, &experiment, part).await;
+            for (record, happening) in records.into_iter().zip(part) {
+                let stream = usize::from(matches!(happening.fact, Fact::Bought(_)));
+                let shard = stream * SHARDS + happening.user % SHARDS;
+                inlets[shard].send(record).unwrap();
             }
         }
-    });
-    futures::future::join_all(work).await;
-    let took = started.elapsed();
+        drop(inlets);
+        Instant::now()
+    };
+    let (_, written) = futures::join!(futures::future::join_all(consuming), writing);
+    let lag = written.elapsed();
     everything_is_counted_once(world, &experiment).await;
-    took
+    lag
 }
 
 async fn everything_is_counted_once(world: &World, experiment: &Experiment) {
@@ -138,10 +127,8 @@ async fn everything_is_counted_once(world: &World, experiment: &Experiment) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_conflicts_and_kills_delay_the_sums_and_do_not_change_them() {
     let world = World::start().await;
-    run(&world, 40).await;
-    let figures = &world.figures;
-    assert!(figures.refused.load(Relaxed) > 100);
-    assert!(figures.conflicts.load(Relaxed) > 0);
+    lag(&world, "pressed", 40, PRESSURE, KILLED).await;
+    assert!(world.figures.refused.load(Relaxed) > 100);
 }
 
 #[expect(clippy::print_stdout, reason = "what `scripts/pressure` shows")]
@@ -151,7 +138,8 @@ async fn how_long_the_sums_take_to_catch_up_under_pressure() {
     let users = std::env::var("ASSAY_PRESSURE_USERS").unwrap_or("500".to_owned());
     let users: usize = users.parse().unwrap();
     let world = World::start().await;
-    let Recovered { calm, pressed } = run(&world, users).await;
+    let calm = lag(&world, "calm", users, Pressure::default(), 0).await;
+    let pressed = lag(&world, "pressed", users, PRESSURE, KILLED).await;
     let records = users * (EVENTS_EACH + 1);
     println!(
         "{records} records of {users} users, {} aggregators on two streams",
@@ -161,7 +149,9 @@ async fn how_long_the_sums_take_to_catch_up_under_pressure() {
         "{} % of calls throttled, {} % of transactions in conflict, {KILLED} % of invocations killed",
         PRESSURE.throttled, PRESSURE.conflicts
     );
-    println!("lag recovered after {pressed:.1?}; without pressure after {calm:.1?}");
+    println!(
+        "caught up {pressed:.1?} after the last record was stored; without pressure {calm:.1?}"
+    );
     println!("{}", world.figures);
     println!("everything is counted once: the sums equal the records");
 }

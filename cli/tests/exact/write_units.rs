@@ -1,6 +1,6 @@
 //! What counting costs: write and read units for each event, from the put to the sums.
 
-use super::crowd::{self, Fact, Happening};
+use super::crowd::{self, Asked, Fact, Happening};
 use super::history::{DAY, HOUR};
 use super::network::Pressure;
 use super::world::World;
@@ -52,10 +52,16 @@ struct Cost {
 }
 
 /// The whole day, a batch of each stream as soon as it is full.
-async fn measure(world: &World, id: &str, metrics: usize, segments: usize) -> Cost {
+async fn measure(world: &World, asked: Asked) -> Cost {
     let day = day();
     let start = day[0].at.plus_micros(-HOUR);
-    let experiment = crowd::experiment(world, id, start, metrics, segments).await;
+    let Asked {
+        metrics,
+        cut,
+        segments,
+    } = asked;
+    let id = format!("day-{metrics}-{cut}-{segments}");
+    let experiment = crowd::experiment(world, &id, start, asked).await;
     let aggregator = world.aggregator(Pressure::default(), 0);
     let mut waiting: [Vec<EventRecord>; 2] = Default::default();
     let mut put = Reading::default();
@@ -93,24 +99,35 @@ async fn write_units_for_each_event() {
         "{USERS} users with {EVENTS_EACH} events each within a day, batches of {BATCH}; units for each event"
     );
     println!(
-        "| metrics | segments | put | counting | writes together | reads | $ for a million events |"
+        "| metrics | cut | segments | put | counting | writes together | reads | $ for a million events |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut dearest = 0.0_f64;
-    for segments in [0, 2] {
-        for metrics in [1, 5, 10] {
-            let id = format!("day-{metrics}-{segments}");
-            let Cost { put, counted } = measure(&world, &id, metrics, segments).await;
-            let [put_writes, counting] = [put, counted].map(|used| used.write_units / events);
-            let writes = put_writes + counting;
-            let reads = (put.read_units + counted.read_units) / events;
-            let price = writes * WRITE_PRICE + reads * READ_PRICE;
-            println!(
-                "| {metrics} | {segments} | {put_writes:.2} | {counting:.2} | {writes:.2} | {reads:.2} | {price:.2} |"
-            );
-            if segments == 0 {
-                dearest = dearest.max(writes);
-            }
+    for (metrics, cut, segments) in [
+        (1, false, 0),
+        (5, false, 0),
+        (10, false, 0),
+        (1, false, 2),
+        (5, false, 2),
+        (10, false, 2),
+        (5, true, 0),
+        (5, true, 2),
+    ] {
+        let asked = Asked {
+            metrics,
+            cut,
+            segments,
+        };
+        let Cost { put, counted } = measure(&world, asked).await;
+        let [put_writes, counting] = [put, counted].map(|used| used.write_units / events);
+        let writes = put_writes + counting;
+        let reads = (put.read_units + counted.read_units) / events;
+        let price = writes * WRITE_PRICE + reads * READ_PRICE;
+        println!(
+            "| {metrics} | {cut} | {segments} | {put_writes:.2} | {counting:.2} | {writes:.2} | {reads:.2} | {price:.2} |"
+        );
+        if segments == 0 && !cut {
+            dearest = dearest.max(writes);
         }
     }
     assert!(dearest < TARGET, "{dearest} write units for an event");
