@@ -149,7 +149,7 @@ fn as_asked(play: &Play<'_>, place: usize, generation: &Generation) -> Experimen
 async fn folded(play: &Play<'_>, experiment: &Experiment, spec: &Spec, user: &UserId) -> Totals {
     let store = &play.world.store;
     let mut fold = Fold::new(experiment, &WITH_PAST);
-    for assignment in store.assignments_of(user).await.unwrap() {
+    for assignment in store.person(user).await.unwrap().assignments {
         if assignment.experiment_id == experiment.id {
             let (variant, at) = (&assignment.variant, assignment.assigned_at);
             fold.assignment(user.clone(), variant, at, &assignment.attributes);

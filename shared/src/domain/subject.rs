@@ -280,6 +280,10 @@ mod tests {
     use super::*;
     use crate::domain::ids::UserId;
 
+    /// A year after the first instant that there is, so that there is a time before the past.
+    const ASSIGNED_AT: i64 = 365 * 24 * HOUR_MICROS;
+    const SINCE: i64 = ASSIGNED_AT - PAST_DAYS * 24 * HOUR_MICROS;
+
     fn event(id: &str, at: i64) -> Event {
         Event {
             id: EventId::parse(id).unwrap(),
@@ -296,7 +300,7 @@ mod tests {
         let mut enrolment = Enrolment {
             variant: 0,
             phase: 0,
-            assigned_at: Timestamp::from_micros(PAST_DAYS * 24 * HOUR_MICROS),
+            assigned_at: Timestamp::from_micros(ASSIGNED_AT),
             segments: Vec::new(),
             past: Vec::new(),
         };
@@ -308,17 +312,21 @@ mod tests {
 
     #[test]
     fn the_past_ends_with_the_moment_of_the_assignment_and_begins_two_weeks_earlier() {
-        let assigned_at = PAST_DAYS * 24 * HOUR_MICROS;
-        for (at, events) in [(-1, 0), (0, 1), (assigned_at, 1), (assigned_at + 1, 0)] {
+        for (at, events) in [
+            (SINCE - 1, 0),
+            (SINCE, 1),
+            (ASSIGNED_AT, 1),
+            (ASSIGNED_AT + 1, 0),
+        ] {
             assert_eq!(past_of(&[event("e", at)]), events, "{at}");
         }
     }
 
     #[test]
     fn an_event_of_the_past_is_one_whatever_is_stored_later_under_its_id() {
-        let later = PAST_DAYS * 24 * HOUR_MICROS + 1;
-        assert_eq!(past_of(&[event("e", 5), event("e", 5)]), 1);
-        assert_eq!(past_of(&[event("e", 5), event("e", later)]), 1);
-        assert_eq!(past_of(&[event("e", 5), event("f", 5)]), 2);
+        let later = ASSIGNED_AT + 1;
+        assert_eq!(past_of(&[event("e", SINCE + 5), event("e", SINCE + 5)]), 1);
+        assert_eq!(past_of(&[event("e", SINCE + 5), event("e", later)]), 1);
+        assert_eq!(past_of(&[event("e", SINCE + 5), event("f", SINCE + 6)]), 2);
     }
 }
