@@ -138,7 +138,9 @@ fn table(drift: &[Drift]) {
     let heads = ["item", "number", "stored", "recomputed"].map(str::to_owned);
     let rows: Vec<[String; 4]> = drift
         .iter()
-        .map(|one| [&one.item, &one.number, &one.stored, &one.recomputed].map(printable))
+        .map(|one| {
+            [&one.item, &one.number, &one.stored, &one.recomputed].map(|text| printable(text))
+        })
         .collect();
     if rows.is_empty() {
         return;
@@ -157,6 +159,6 @@ fn table(drift: &[Drift]) {
 }
 
 /// What others have named must not steer the terminal.
-fn printable(text: &String) -> String {
+fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }

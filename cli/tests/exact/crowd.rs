@@ -69,7 +69,7 @@ pub(crate) async fn experiment(
         name: None,
         role: MetricRole::default(),
         direction: Direction::default(),
-        cap_quantile: (asked.cut && place % kinds.len() > 0).then_some(0.999),
+        cap_quantile: (asked.cut && !place.is_multiple_of(kinds.len())).then_some(0.999),
         margin: None,
     };
     let new = NewExperiment {

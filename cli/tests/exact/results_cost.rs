@@ -64,8 +64,8 @@ async fn fill(world: &World, aggregator: &Aggregator, id: &str, start: Timestamp
     // Each number is kept in several lanes, of which a writer draws one. Of little data some lanes have nothing yet;
     // so the events are taken out of the sums and put back until all have.
     let rounds = match events {
-        ..5_000 => 24,
-        ..50_000 => 3,
+        0..5_000 => 24,
+        5_000..50_000 => 3,
         _ => 0,
     };
     let mut before = experiment;

@@ -11,7 +11,7 @@ use crate::domain::tally::{Cell, Day, Tally, VariantTally};
 #[error("the totals hold `{name}` = {number} in {item:?}")]
 pub struct Damaged {
     /// Where.
-    pub item: Item,
+    pub item: Box<Item>,
     /// Which number.
     pub name: String,
     /// Its value.
@@ -38,7 +38,7 @@ impl Totals {
             }
             for (name, number) in numbers {
                 put(&mut tally, item, name, *number).ok_or_else(|| Damaged {
-                    item: item.clone(),
+                    item: Box::new(item.clone()),
                     name: name.clone(),
                     number: *number,
                 })?;
