@@ -155,3 +155,16 @@ fn alarms_watch_every_function_for_errors_and_the_slow_ones_that_somebody_waits_
     assert_eq!(of("Errors"), all.cloned().collect());
     assert_eq!(of("Duration"), behind_routes(Duration::from_secs(10)));
 }
+
+/// Without the type SAM gives the function no right to send there, and the mapping can't be made.
+#[test]
+fn where_lost_records_go_is_named_with_its_type() {
+    let destinations: Vec<_> = BUILT_IN_TEMPLATE
+        .lines()
+        .filter(|line| line.contains("OnFailure:"))
+        .collect();
+    assert!(destinations.len() >= 3, "{destinations:?}");
+    for destination in destinations {
+        assert!(destination.contains("Type: SQS,"), "{destination}");
+    }
+}
