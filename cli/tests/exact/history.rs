@@ -56,7 +56,8 @@ pub(crate) enum Step {
     Change(Change),
     /// Records are handed to the aggregator.
     Deliver(Deliver),
-    // The erasure of a user belongs here.
+    /// A user is taken out of everything. What the user's steps write afterwards was on its way.
+    Erase(usize),
 }
 
 /// A user gets a variant.
@@ -140,6 +141,7 @@ impl History {
         if !small || author.draw.chance(50) {
             author.changes(&mut steps);
         }
+        author.erasures(users, &mut steps);
         author.deliveries(&mut steps, small);
         Self {
             seed,
@@ -158,7 +160,7 @@ impl History {
 impl Step {
     fn changes(&self) -> bool {
         match self {
-            Self::Change(_) => true,
+            Self::Change(_) | Self::Erase(_) => true,
             Self::Deliver(deliver) => deliver.meanwhile.iter().any(Self::changes),
             Self::Assign(_) | Self::Track(_) => false,
         }
@@ -378,6 +380,15 @@ impl Author<'_> {
                 edit,
             };
             steps.insert(self.draw.below(steps.len() + 1), Step::Change(change));
+        }
+    }
+
+    /// Users who want to be forgotten, at any moment.
+    fn erasures(&mut self, users: usize, steps: &mut Vec<Step>) {
+        for user in 0..users {
+            if self.draw.chance(12) {
+                steps.insert(self.draw.below(steps.len() + 1), Step::Erase(user));
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use shared::domain::experiment::{Experiment, NewExperiment, Status};
 use shared::domain::ids::{EventId, ExperimentId, UserId};
 use shared::domain::time::Timestamp;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Everybody who writes but the aggregators.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub(crate) struct Writer<'w> {
     /// The versions of each experiment, oldest first.
     pub(crate) experiments: Vec<Vec<Experiment>>,
     assigned: BTreeMap<(usize, usize), Timestamp>,
+    /// Whether anybody was erased.
+    pub(crate) erased: bool,
 }
 
 impl<'w> Writer<'w> {
@@ -52,6 +55,7 @@ impl<'w> Writer<'w> {
             users: (0..history.users).map(user).collect(),
             experiments,
             assigned: BTreeMap::new(),
+            erased: false,
         }
     }
 
@@ -61,6 +65,7 @@ impl<'w> Writer<'w> {
             Step::Assign(assign) => self.assign(assign).await,
             Step::Track(track) => self.track(track).await,
             Step::Change(change) => self.change(change).await,
+            Step::Erase(user) => self.erase(*user).await,
             Step::Deliver(_) => {}
         }
     }
@@ -126,6 +131,14 @@ impl<'w> Writer<'w> {
             let stored = store.record_first(&event, destination, received_at);
             stored.await.unwrap();
         }
+    }
+
+    async fn erase(&mut self, user: usize) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let (store, now) = (&self.world.store, shared::clock::now());
+        let erased = store.erase(&self.users[user], now, deadline);
+        erased.await.unwrap();
+        self.erased = true;
     }
 
     async fn change(&mut self, change: &Change) {
