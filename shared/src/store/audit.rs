@@ -16,7 +16,7 @@ use crate::domain::tally::{Tally, VariantTally};
 use crate::domain::totals::{Damaged, Spec, Totals};
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-    Select, Update,
+    Select,
 };
 use std::time::{Duration, Instant};
 
@@ -223,26 +223,17 @@ impl Store {
         experiment: &Experiment,
     ) -> Result<Option<GenerationNumber>, StoreError> {
         let id = AttributeValue::S(experiment.id.to_string());
-        let generation = Generation {
-            number: clock::now().micros().unsigned_abs(),
-            spec: Spec::of(experiment),
-        };
+        let generation = Generation::new(Spec::of(experiment), clock::now());
         let version = AttributeValue::N(experiment.version.to_string());
         let unchanged = ConditionCheck::builder()
             .table_name(&self.tables.experiments)
-            .key(key::EXPERIMENT_ID, id.clone())
+            .key(key::EXPERIMENT_ID, id)
             .key(key::RECORD, AttributeValue::S(key::DEFINITION.to_owned()))
             .condition_expression("version = :version")
             .expression_attribute_values(":version", version)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let next = Update::builder()
-            .table_name(&self.tables.experiments)
-            .key(key::EXPERIMENT_ID, id)
-            .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
-            .update_expression("SET #next = :next")
-            .expression_attribute_names("#next", "next")
-            .expression_attribute_values(":next", serde_dynamo::to_attribute_value(&generation)?);
-        let actions = [transaction::check(unchanged)?, transaction::update(next)?];
+        let next = self.next_generation(&experiment.id, &generation)?;
+        let actions = [transaction::check(unchanged)?, next];
         Ok(match self.transact(&actions).await? {
             Transaction::Done => Some(generation.number),
             Transaction::FirstRefused(_) => None,

@@ -62,12 +62,23 @@ impl Store {
         user_key: &str,
         user: &UserId,
     ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
-        let query = self.client.query().table_name(table);
-        let query = query
-            .key_condition_expression("#user = :user")
+        let query = self.query_of(table, user_key, user);
+        self.pages(query.key_condition_expression("#user = :user"))
+    }
+
+    /// A query of the newest about a user, `#user = :user` and what else its key condition says.
+    pub(super) fn query_of(
+        &self,
+        table: &str,
+        user_key: &str,
+        user: &UserId,
+    ) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(table)
             .expression_attribute_names("#user", user_key)
-            .expression_attribute_values(":user", AttributeValue::S(user.to_string()));
-        self.pages(query.consistent_read(true))
+            .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
+            .consistent_read(true)
     }
 }
 

@@ -174,13 +174,7 @@ impl Store {
         user: &UserId,
         after: Option<&str>,
     ) -> impl Stream<Item = Result<Vec<UserEvent>, StoreError>> + use<'_> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.events)
-            .expression_attribute_names("#user", key::USER_ID)
-            .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
-            .consistent_read(true);
+        let query = self.query_of(&self.tables.events, key::USER_ID, user);
         let query = match after {
             None => query.key_condition_expression("#user = :user"),
             Some(after) => query
@@ -198,15 +192,10 @@ impl Store {
     /// If the database fails or an item is damaged.
     pub(super) async fn event_keys_of(&self, user: &UserId) -> Result<Vec<String>, StoreError> {
         let query = self
-            .client
-            .query()
-            .table_name(&self.tables.events)
+            .query_of(&self.tables.events, key::USER_ID, user)
             .key_condition_expression("#user = :user")
             .projection_expression("#event")
-            .expression_attribute_names("#user", key::USER_ID)
-            .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
-            .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
-            .consistent_read(true);
+            .expression_attribute_names("#event", key::EXPERIMENT_EVENT);
         let items = self.pages(query).try_concat().await?;
         let key = |mut item: Item| match item.remove(key::EXPERIMENT_EVENT) {
             Some(AttributeValue::S(key)) => Ok(key),
@@ -220,13 +209,7 @@ impl Store {
         user: &UserId,
         experiment: Option<&ExperimentId>,
     ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.events)
-            .expression_attribute_names("#user", key::USER_ID)
-            .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
-            .consistent_read(true);
+        let query = self.query_of(&self.tables.events, key::USER_ID, user);
         self.pages(match experiment {
             None => query.key_condition_expression("#user = :user"),
             Some(experiment) => query

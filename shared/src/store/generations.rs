@@ -6,6 +6,7 @@ use super::transaction;
 use super::{Store, StoreError};
 use crate::domain::experiment::{Experiment, Status};
 use crate::domain::ids::ExperimentId;
+use crate::domain::time::Timestamp;
 use crate::domain::totals::Spec;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
@@ -31,6 +32,16 @@ pub struct Generations {
     /// Kept up to date as well, but not yet computed back to the first day.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<Generation>,
+}
+
+impl Generation {
+    /// Sums that are asked for at an instant.
+    pub fn new(spec: Spec, asked_at: Timestamp) -> Self {
+        Self {
+            number: asked_at.micros().unsigned_abs(),
+            spec,
+        }
+    }
 }
 
 impl Generations {
@@ -91,10 +102,7 @@ impl Store {
         if before.is_some_and(|before| Spec::of(before) == spec) {
             return Ok(None);
         }
-        let generation = Generation {
-            number: after.updated_at.micros().unsigned_abs(),
-            spec,
-        };
+        let generation = Generation::new(spec, after.updated_at);
         if before.is_none_or(|before| before.status == Status::Draft) {
             let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(GenerationsItem {
                 experiment_id: &after.id,
@@ -109,13 +117,22 @@ impl Store {
                 .set_item(Some(item));
             return transaction::put(put).map(Some);
         }
+        self.next_generation(&after.id, &generation).map(Some)
+    }
+
+    /// Asks for sums that are to be made beside those that there are, as an action of a transaction.
+    pub(super) fn next_generation(
+        &self,
+        id: &ExperimentId,
+        generation: &Generation,
+    ) -> Result<TransactWriteItem, StoreError> {
         let update = Update::builder()
             .table_name(&self.tables.experiments)
-            .key(key::EXPERIMENT_ID, AttributeValue::S(after.id.to_string()))
+            .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
             .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
             .update_expression("SET #next = :next")
             .expression_attribute_names("#next", "next")
-            .expression_attribute_values(":next", serde_dynamo::to_attribute_value(&generation)?);
-        transaction::update(update).map(Some)
+            .expression_attribute_values(":next", serde_dynamo::to_attribute_value(generation)?);
+        transaction::update(update)
     }
 }

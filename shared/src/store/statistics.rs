@@ -234,12 +234,9 @@ fn take(stored: &mut StoredTotals, item: Item) -> Result<(), StoreError> {
         .and_then(|(_, name)| totals::Item::parse(name))
         .ok_or_else(|| damaged(key::ITEM))?;
     let numbers = item
-        .iter()
-        .filter(|(name, _)| !key::ALL.contains(&name.as_str()))
-        .map(|(name, number)| {
-            let number = number.as_n().ok().and_then(|number| number.parse().ok());
-            Ok((name.clone(), number.ok_or_else(|| damaged(name))?))
-        })
+        .keys()
+        .filter(|name| !key::ALL.contains(&name.as_str()))
+        .map(|name| Ok((name.clone(), number(&item, name)?)))
         .collect::<Result<totals::Numbers, StoreError>>()?;
     let lane = Totals([(place, numbers)].into());
     stored

@@ -1,7 +1,7 @@
 //! Writes that happen together or not at all.
 
 use super::{Store, StoreError};
-use aws_sdk_dynamodb::error::{BuildError, SdkError};
+use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::{
     ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder,
@@ -75,10 +75,28 @@ impl Store {
         &self,
         actions: &[TransactWriteItem],
     ) -> Result<Transaction, StoreError> {
+        let Some(reasons) = self.send_transaction(actions.to_vec()).await? else {
+            return Ok(Transaction::Done);
+        };
+        let refused = reasons
+            .first()
+            .filter(|reason| is_refused(reason))
+            .and_then(|reason| reason.item().cloned());
+        refused.map_or_else(
+            || Err(cancelled(&reasons)),
+            |item| Ok(Transaction::FirstRefused(item)),
+        )
+    }
+
+    /// Sends a transaction once. None: it is written; else why it was cancelled, an entry for each action.
+    pub(super) async fn send_transaction(
+        &self,
+        actions: Vec<TransactWriteItem>,
+    ) -> Result<Option<Vec<CancellationReason>>, StoreError> {
         let answer = self
             .client
             .transact_write_items()
-            .set_transact_items(Some(actions.to_vec()))
+            .set_transact_items(Some(actions))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await;
@@ -87,34 +105,22 @@ impl Store {
                 for capacity in answer.consumed_capacity() {
                     self.usage.wrote(Some(capacity));
                 }
-                return Ok(Transaction::Done);
+                return Ok(None);
             }
             Err(error) => error,
         };
-        let Some(reasons) = reasons_of(&error) else {
-            return Err(error.into());
-        };
-        let refused = reasons
-            .first()
-            .filter(|reason| reason.code() == Some("ConditionalCheckFailed"))
-            .and_then(|reason| reason.item().cloned());
-        refused.map_or_else(
-            || Err(cancelled(reasons)),
-            |item| Ok(Transaction::FirstRefused(item)),
-        )
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancel)) => {
+                Ok(Some(cancel.cancellation_reasons().to_vec()))
+            }
+            _ => Err(error.into()),
+        }
     }
 }
 
-/// Why a transaction was cancelled, an entry for each action; none if it failed otherwise.
-pub(super) fn reasons_of(
-    error: &SdkError<TransactWriteItemsError>,
-) -> Option<&[CancellationReason]> {
-    match error.as_service_error()? {
-        TransactWriteItemsError::TransactionCanceledException(cancel) => {
-            Some(cancel.cancellation_reasons())
-        }
-        _ => None,
-    }
+/// Whether it was this action's own condition that failed.
+pub(super) fn is_refused(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
 }
 
 /// Between half the pause and all of it, so that writers who met once do not meet again.

@@ -5,11 +5,9 @@ use crate::domain::ids::ExperimentId;
 use crate::domain::totals::{Item, Numbers};
 use crate::store::keys::statistics as key;
 use crate::store::statistics::GenerationNumber;
-use crate::store::transaction::{self, cancelled, reasons_of};
+use crate::store::transaction::{self, cancelled, is_refused};
 use crate::store::{Store, StoreError};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
 /// Copies of each item of numbers. Two writers at once are refused one another's items, so each draws one of these; as
 /// many as the shards that a stream has from the beginning, and so aggregators at work.
@@ -37,33 +35,17 @@ impl Store {
                 actions.push(self.numbers_update(sums, lane, item, numbers)?);
             }
         }
-        let answer = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(actions))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        let error = match answer {
-            Ok(answer) => {
-                for capacity in answer.consumed_capacity() {
-                    self.usage.wrote(Some(capacity));
-                }
-                return Ok(Written::Done);
-            }
-            Err(error) => error,
-        };
-        let Some(reasons) = reasons_of(&error) else {
-            return Err(error.into());
+        let Some(reasons) = self.send_transaction(actions).await? else {
+            return Ok(Written::Done);
         };
         let refused: Vec<usize> = reasons
             .iter()
             .enumerate()
-            .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
+            .filter(|(_, reason)| is_refused(reason))
             .map(|(place, _)| place)
             .collect();
         if refused.is_empty() {
-            Err(cancelled(reasons))
+            Err(cancelled(&reasons))
         } else {
             Ok(Written::Refused(refused))
         }
