@@ -137,19 +137,13 @@ impl Enrolment {
     ) -> Result<(), Overflow> {
         let before = events
             .into_iter()
-            .filter(|event| self.is_before(event.counted_at));
+            .filter(|event| is_past(self.assigned_at, event.counted_at));
         let each: HashMap<&EventId, &Event> = before.map(|event| (&event.id, event)).collect();
         for event in each.into_values() {
             let value = event.value.unwrap_or_default().millionths();
             self.past_event(names.of(&event.event_type), value)?;
         }
         Ok(())
-    }
-
-    /// Whether an instant lies before the assignment and is young enough; the moment of the assignment is before.
-    fn is_before(&self, counted_at: Timestamp) -> bool {
-        let since = self.assigned_at.plus_micros(-PAST_DAYS * 24 * HOUR_MICROS);
-        (since..=self.assigned_at).contains(&counted_at)
     }
 
     fn past_event(&mut self, event_type: Arc<EventType>, value: i128) -> Result<(), Overflow> {
@@ -257,6 +251,13 @@ impl Subject {
         }
         self
     }
+}
+
+/// Whether an event lies before an assignment and is young enough to tell of its user; the moment of the assignment is
+/// before.
+pub fn is_past(assigned_at: Timestamp, counted_at: Timestamp) -> bool {
+    let since = assigned_at.plus_micros(-PAST_DAYS * 24 * HOUR_MICROS);
+    (since..=assigned_at).contains(&counted_at)
 }
 
 /// Hands out one copy of each event type, so that a user need not hold its text.

@@ -4,9 +4,9 @@ use super::Touched;
 use super::erased::look_at_erased;
 use crate::domain::assignment::Assignment;
 use crate::domain::experiment::Experiment;
-use crate::domain::fold::{PAST_DAYS, Window};
+use crate::domain::fold::Window;
 use crate::domain::ids::{EventId, ExperimentId, UserId};
-use crate::domain::subject::{Enrolment, Names, Subject};
+use crate::domain::subject::{Enrolment, Names, Subject, is_past};
 use crate::domain::sums::Overflow;
 use crate::domain::tally::Reach;
 use crate::domain::totals::Spec;
@@ -262,14 +262,9 @@ fn dirty(
             dirty.entry(experiment.clone()).or_insert(false);
         }
         for (id, assignment) in assignments {
-            let since = assignment
-                .assigned_at
-                .plus_micros(-PAST_DAYS * 24 * 3_600_000_000);
-            if *counted_at <= assignment.assigned_at {
-                if *counted_at >= since {
-                    dirty.insert(id.clone(), true);
-                }
-            } else if experiment.is_none() {
+            if is_past(assignment.assigned_at, *counted_at) {
+                dirty.insert(id.clone(), true);
+            } else if experiment.is_none() && assignment.assigned_at < *counted_at {
                 dirty.entry(id.clone()).or_insert(false);
             }
         }
