@@ -182,7 +182,8 @@ async fn an_event_that_came_in_the_same_moment_as_its_users_assignment_counts() 
         value: None,
         properties: None,
         timestamp: None,
-        counted_at: ago(-1),
+        // Far enough ahead that the assignment is earlier, however long the engine takes for it.
+        counted_at: ago(-60),
     };
     // Each was written by a request that did not see the other's: first the assignment, then the event.
     admin.assign("e", "a").await;
