@@ -12,6 +12,7 @@ pub mod error;
 pub mod events;
 pub mod experiments;
 pub mod generations;
+mod item;
 pub mod keys;
 pub mod people;
 pub mod raw;

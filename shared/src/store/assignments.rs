@@ -5,10 +5,7 @@ use super::{FirstWrite, Store, StoreError};
 use crate::domain::assignment::{Assignment, Attributes};
 use crate::domain::ids::{ExperimentId, UserId, VariantKey};
 use crate::domain::time::Timestamp;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -38,7 +35,7 @@ impl Store {
         user: &UserId,
         experiment: &ExperimentId,
     ) -> Result<Option<Assignment>, StoreError> {
-        let answer = self
+        let get = self
             .client
             .get_item()
             .table_name(&self.tables.assignments)
@@ -46,12 +43,9 @@ impl Store {
             .key(
                 key::EXPERIMENT_ID,
                 AttributeValue::S(experiment.to_string()),
-            )
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.read(answer.consumed_capacity());
-        Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
+            );
+        let item = self.read(get).await?;
+        Ok(item.map(serde_dynamo::from_item).transpose()?)
     }
 
     /// Stores an assignment unless the user has one; the one that was there comes back in the same call.
@@ -67,32 +61,17 @@ impl Store {
         let mut item: HashMap<String, AttributeValue> = serde_dynamo::to_item(assignment)?;
         let shard = keys::experiment_shard(&assignment.experiment_id, shard);
         item.insert(key::EXPERIMENT_SHARD.to_owned(), AttributeValue::S(shard));
-        let answer = self
+        let put = self
             .client
             .put_item()
             .table_name(&self.tables.assignments)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(#user)")
-            .expression_attribute_names("#user", key::USER_ID)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                self.usage.wrote(answer.consumed_capacity());
-                Ok(FirstWrite::Stored)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed))
-                    if failed.item.is_some() =>
-                {
-                    let item = failed.item.clone().unwrap_or_default();
-                    Ok(FirstWrite::Existing(serde_dynamo::from_item(item)?))
-                }
-                _ => Err(error.into()),
-            },
-        }
+            .expression_attribute_names("#user", key::USER_ID);
+        Ok(match self.put(put).await? {
+            FirstWrite::Stored => FirstWrite::Stored,
+            FirstWrite::Existing(item) => FirstWrite::Existing(serde_dynamo::from_item(item)?),
+        })
     }
 
     /// Assignments of one index shard in the order of their time, before an instant if one is given, page by page.

@@ -4,7 +4,7 @@
 //! [`Store::recount`] that put it there; the records last, since they say which sums those are: whoever dies on the way
 //! leaves behind what a repeat needs. The tombstone's own record in the stream has the aggregator do so as well.
 
-use super::cursor::Item;
+use super::item::{Backoff, Item};
 use super::keys::{self, assignments, events};
 use super::people::Tombstone;
 use super::recount::Touched;
@@ -17,15 +17,12 @@ use aws_sdk_dynamodb::types::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Items of one batch, by DynamoDB's rule.
 const BATCH: usize = 25;
 /// Batches under way at once. All items of a user lie in one partition, which takes a thousand writes a second.
 const AT_ONCE: usize = 4;
-/// The pause before what a batch did not get done is sent again, doubling each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(1_000);
 
 /// Which records of a user there are, without the tombstone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -143,7 +140,7 @@ impl Store {
         mut batch: HashMap<String, Vec<WriteRequest>>,
         deadline: Instant,
     ) -> Result<(), StoreError> {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new();
         while Instant::now() < deadline {
             let answer = self
                 .client
@@ -159,8 +156,7 @@ impl Store {
             if batch.values().all(Vec::is_empty) {
                 return Ok(());
             }
-            tokio::time::sleep(super::transaction::jittered(pause)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            backoff.pause().await;
         }
         let text = "there was no time to delete everything".to_owned();
         Err(StoreError::Throttled(text))

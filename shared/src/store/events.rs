@@ -1,6 +1,6 @@
 //! Events: stored once for each experiment that they count for, the first write wins.
 
-use super::cursor::Item;
+use super::item::Item;
 use super::keys::{self, events as key};
 use super::{FirstWrite, Store, StoreError};
 use crate::domain::decimal::Decimal;
@@ -8,10 +8,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::{EventId, EventType, ExperimentId, UserId};
 use crate::domain::limits;
 use crate::domain::time::Timestamp;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::collections::HashMap;
 use std::pin::pin;
@@ -74,32 +71,17 @@ impl Store {
         destination: Destination<'_>,
         received_at: Timestamp,
     ) -> Result<FirstWrite<EarlierEvent>, StoreError> {
-        let answer = self
+        let put = self
             .client
             .put_item()
             .table_name(&self.tables.events)
             .set_item(Some(item_of(event, destination, received_at)))
             .condition_expression("attribute_not_exists(#user)")
-            .expression_attribute_names("#user", key::USER_ID)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                self.usage.wrote(answer.consumed_capacity());
-                Ok(FirstWrite::Stored)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    let earlier = failed
-                        .item()
-                        .ok_or_else(|| missing("the item that was there"))?;
-                    earlier_event_of(earlier).map(FirstWrite::Existing)
-                }
-                _ => Err(error.into()),
-            },
-        }
+            .expression_attribute_names("#user", key::USER_ID);
+        Ok(match self.put(put).await? {
+            FirstWrite::Stored => FirstWrite::Stored,
+            FirstWrite::Existing(item) => FirstWrite::Existing(earlier_event_of(&item)?),
+        })
     }
 
     /// The same event as it was stored when it counted for no experiment, if it ever was.
@@ -111,7 +93,7 @@ impl Store {
         user: &UserId,
         event: &EventId,
     ) -> Result<Option<EarlierEvent>, StoreError> {
-        let answer = self
+        let get = self
             .client
             .get_item()
             .table_name(&self.tables.events)
@@ -120,12 +102,9 @@ impl Store {
                 key::EXPERIMENT_EVENT,
                 AttributeValue::S(keys::experiment_event(None, event)),
             )
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.read(answer.consumed_capacity());
-        answer.item().map(earlier_event_of).transpose()
+            .consistent_read(true);
+        let item = self.read(get).await?;
+        item.as_ref().map(earlier_event_of).transpose()
     }
 
     /// All events of a user, each once, whichever experiments they count for; the newest included.

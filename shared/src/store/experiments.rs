@@ -183,18 +183,14 @@ impl Store {
         id: &ExperimentId,
         fresh: bool,
     ) -> Result<Option<(Experiment, String)>, StoreError> {
-        let answer = self
+        let get = self
             .client
             .get_item()
             .table_name(&self.tables.experiments)
             .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
             .key(key::RECORD, AttributeValue::S(key::DEFINITION.to_owned()))
-            .consistent_read(fresh)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.read(answer.consumed_capacity());
-        let Some(item) = answer.item else {
+            .consistent_read(fresh);
+        let Some(item) = self.read(get).await? else {
             return Ok(None);
         };
         let item: DefinitionItem = serde_dynamo::from_item(item)?;

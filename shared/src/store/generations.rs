@@ -8,9 +8,7 @@ use crate::domain::experiment::{Experiment, Status};
 use crate::domain::ids::ExperimentId;
 use crate::domain::time::Timestamp;
 use crate::domain::totals::Spec;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -75,18 +73,18 @@ impl Store {
     /// # Errors
     /// If the database fails or the item is damaged.
     pub async fn generations(&self, id: &ExperimentId) -> Result<Generations, StoreError> {
-        let answer = self
+        let get = self
             .client
             .get_item()
             .table_name(&self.tables.experiments)
             .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
             .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.read(answer.consumed_capacity());
-        let read = answer.item.map(serde_dynamo::from_item).transpose()?;
+            .consistent_read(true);
+        let read = self
+            .read(get)
+            .await?
+            .map(serde_dynamo::from_item)
+            .transpose()?;
         Ok(read.unwrap_or_default())
     }
 

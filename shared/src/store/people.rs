@@ -1,16 +1,13 @@
 //! What the assignments table holds of one person: the assignments, or the tombstone of whoever was erased.
 
-use super::cursor::Item;
+use super::item::Item;
 use super::keys::assignments as key;
-use super::{Store, StoreError};
+use super::{FirstWrite, Store, StoreError};
 use crate::domain::assignment::Assignment;
 use crate::domain::ids::UserId;
 use crate::domain::limits::ERASED_DAYS;
 use crate::domain::time::Timestamp;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::TryStreamExt;
 
 const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
@@ -68,7 +65,7 @@ impl Store {
     /// # Errors
     /// If the database fails or the item is damaged.
     pub async fn tombstone(&self, user: &UserId) -> Result<Option<Tombstone>, StoreError> {
-        let answer = self
+        let get = self
             .client
             .get_item()
             .table_name(&self.tables.assignments)
@@ -76,12 +73,8 @@ impl Store {
             .key(
                 key::EXPERIMENT_ID,
                 AttributeValue::S(key::ERASED.to_owned()),
-            )
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.read(answer.consumed_capacity());
-        answer.item().map(tombstone_of).transpose()
+            );
+        self.read(get).await?.as_ref().map(tombstone_of).transpose()
     }
 
     /// Puts a tombstone, unless there is one that is not over. The one that holds.
@@ -95,7 +88,7 @@ impl Store {
     ) -> Result<Tombstone, StoreError> {
         let tombstone = Tombstone::new(now);
         let end = tombstone.until.epoch_seconds().to_string();
-        let answer = self
+        let put = self
             .client
             .put_item()
             .table_name(&self.tables.assignments)
@@ -109,22 +102,13 @@ impl Store {
             .condition_expression("attribute_not_exists(#user) OR #end < :now")
             .expression_attribute_names("#user", key::USER_ID)
             .expression_attribute_names("#end", key::EXPIRES_AT)
-            .expression_attribute_values(":now", AttributeValue::N(now.epoch_seconds().to_string()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                self.usage.wrote(answer.consumed_capacity());
-                Ok(tombstone)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    failed.item().map_or_else(|| Err(damaged()), tombstone_of)
-                }
-                _ => Err(error.into()),
-            },
+            .expression_attribute_values(
+                ":now",
+                AttributeValue::N(now.epoch_seconds().to_string()),
+            );
+        match self.put(put).await? {
+            FirstWrite::Stored => Ok(tombstone),
+            FirstWrite::Existing(item) => tombstone_of(&item),
         }
     }
 }

@@ -28,15 +28,12 @@ use super::generations::Generations;
 use super::keys::experiments as key;
 use super::statistics::GenerationNumber;
 use super::transaction::{self, Transaction};
-use super::{Store, StoreError};
+use super::{FirstWrite, Store, StoreError};
 use crate::clock;
 use crate::domain::experiment::Experiment;
 use crate::domain::ids::ExperimentId;
 use crate::domain::time::Timestamp;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// How long a retired generation stays: far longer than any function runs that may still write it.
@@ -168,18 +165,14 @@ impl Store {
         generation: GenerationNumber,
     ) -> Result<(), StoreError> {
         let expires_at = clock::now().epoch_seconds() + RETIREMENT_SECONDS;
-        let answer = self
+        let put = self
             .client
             .put_item()
             .table_name(&self.tables.experiments)
             .item(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
             .item(key::RECORD, AttributeValue::S(key::retired(generation)))
-            .item(key::EXPIRES_AT, AttributeValue::N(expires_at.to_string()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.wrote(answer.consumed_capacity());
-        Ok(())
+            .item(key::EXPIRES_AT, AttributeValue::N(expires_at.to_string()));
+        self.put(put).await.map(drop)
     }
 
     async fn begin_build(
@@ -207,7 +200,7 @@ impl Store {
     ) -> Result<Vec<u16>, StoreError> {
         let all: Vec<u16> = (0..experiment.shards).collect();
         let remaining = all.iter().map(u16::to_string).collect();
-        let answer = self
+        let put = self
             .client
             .put_item()
             .table_name(&self.tables.experiments)
@@ -218,29 +211,15 @@ impl Store {
             .item(key::RECORD, AttributeValue::S(key::build(generation)))
             .item(REMAINING, AttributeValue::Ns(remaining))
             .condition_expression("attribute_not_exists(#record)")
-            .expression_attribute_names("#record", key::RECORD)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        let error = match answer {
-            Ok(answer) => {
-                self.usage.wrote(answer.consumed_capacity());
-                return Ok(all);
-            }
-            Err(error) => error,
+            .expression_attribute_names("#record", key::RECORD);
+        let FirstWrite::Existing(build) = self.put(put).await? else {
+            return Ok(all);
         };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                let open = failed.item().and_then(|item| item.get(REMAINING));
-                let open = open.and_then(|open| open.as_ns().ok());
-                let shards = open.into_iter().flatten().map(|shard| shard.parse());
-                shards
-                    .collect::<Result<_, _>>()
-                    .map_err(|_| StoreError::Corrupt("a build names no shards".to_owned()))
-            }
-            _ => Err(error.into()),
-        }
+        let open = build.get(REMAINING).and_then(|open| open.as_ns().ok());
+        let shards = open.into_iter().flatten().map(|shard| shard.parse());
+        shards
+            .collect::<Result<_, _>>()
+            .map_err(|_| StoreError::Corrupt("a build names no shards".to_owned()))
     }
 
     /// Only in the shards in which there is anybody: mostly an end comes before the events that it keeps out.

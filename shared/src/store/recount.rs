@@ -13,6 +13,7 @@ mod erased;
 mod look;
 mod write;
 
+use super::item::Backoff;
 use super::statistics::{GenerationNumber, Subjects};
 use super::{Store, StoreError};
 use crate::domain::ids::{EventId, ExperimentId, UserId};
@@ -22,14 +23,11 @@ use chunk::{Chunk, chunks};
 use futures::{StreamExt, stream};
 use look::{Change, Definitions, Found};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use write::Written;
 
 /// Users whose records are read at once.
 const USERS_AT_ONCE: usize = 16;
-/// The pause after the database had enough, growing with each further time.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(1_000);
 
 /// What of a user has changed, as far as the stream tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +64,7 @@ impl Store {
     ) -> Recounted {
         let mut outcome = Recounted::default();
         let mut waiting: BTreeSet<&UserId> = touched.keys().collect();
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new();
         while !waiting.is_empty() {
             let mut again = BTreeMap::<&UserId, StoreError>::new();
             let mut changes = Vec::new();
@@ -102,16 +100,15 @@ impl Store {
                 }
             }
             outcome.users += waiting.len() - again.len();
-            let out_of_time = Instant::now() + pause >= deadline;
+            let in_time = backoff.fits(deadline);
             let (repeat, lost): (BTreeMap<_, _>, BTreeMap<_, _>) = again
                 .into_iter()
-                .partition(|(_, error)| error.is_passing() && !out_of_time);
+                .partition(|(_, error)| error.is_passing() && in_time);
             let lost = lost.into_iter().map(|(user, error)| (user.clone(), error));
             outcome.failures.extend(lost);
             waiting = repeat.into_keys().collect();
             if !waiting.is_empty() {
-                tokio::time::sleep(super::transaction::jittered(pause)).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                backoff.pause().await;
             }
         }
         outcome
@@ -202,15 +199,14 @@ impl Store {
         transactions: &mut usize,
     ) -> Result<BTreeSet<Part>, StoreError> {
         let mut refused = BTreeSet::new();
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new();
         while !chunk.is_empty() {
             *transactions += 1;
             match self.write(&chunk).await {
                 Ok(Written::Done) => break,
                 Ok(Written::Refused(places)) => refused.extend(chunk.without(&places)),
-                Err(error) if error.is_passing() && Instant::now() + pause < deadline => {
-                    tokio::time::sleep(super::transaction::jittered(pause)).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                Err(error) if error.is_passing() && backoff.fits(deadline) => {
+                    backoff.pause().await;
                 }
                 Err(error) => return Err(error),
             }

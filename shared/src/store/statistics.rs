@@ -3,15 +3,14 @@
 //! A *subject* item holds what a user has added to the sums, with a revision. A *totals* item holds numbers of many
 //! users. Both change together or not at all; [`super::recount`] is the only writer.
 
-use super::cursor::Item;
+use super::item::Item;
 use super::keys::statistics as key;
-use super::{Store, StoreError};
+use super::{FirstWrite, Store, StoreError};
 use crate::domain::ids::{ExperimentId, UserId};
 use crate::domain::subject::Subject;
 use crate::domain::tally::Reach;
 use crate::domain::totals::{self, Totals};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::TryStreamExt;
 use std::collections::HashMap;
 use std::pin::pin;
@@ -138,17 +137,14 @@ impl Store {
             ),
         ]);
         for _ in 0..ATTEMPTS {
-            let answer = self
+            let get = self
                 .client
                 .get_item()
                 .table_name(&self.tables.statistics)
-                .set_key(Some(item.clone()))
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await?;
-            self.usage.read(answer.consumed_capacity());
-            let before = answer
-                .item()
+                .set_key(Some(item.clone()));
+            let stored = self.read(get).await?;
+            let before = stored
+                .as_ref()
                 .map(|item| text(item, key::REACH))
                 .transpose()?;
             let after = match before {
@@ -178,24 +174,14 @@ impl Store {
             .put_item()
             .table_name(&self.tables.statistics)
             .set_item(Some(item))
-            .expression_attribute_names("#reach", key::REACH)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            .expression_attribute_names("#reach", key::REACH);
         let put = match before {
             None => put.condition_expression("attribute_not_exists(#reach)"),
             Some(before) => put
                 .condition_expression("#reach = :before")
                 .expression_attribute_values(":before", AttributeValue::S(before.to_owned())),
         };
-        match put.send().await {
-            Ok(answer) => {
-                self.usage.wrote(answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(error.into()),
-            },
-        }
+        Ok(self.put(put).await? == FirstWrite::Stored)
     }
 }
 

@@ -32,19 +32,11 @@ impl Store {
     /// # Errors
     /// If the database fails or the item is damaged.
     pub async fn grant(&self, token_sha256: &str) -> Result<Option<Grant>, StoreError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.tables.tokens)
-            .key(
-                key::TOKEN_SHA256,
-                AttributeValue::S(token_sha256.to_owned()),
-            )
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.read(answer.consumed_capacity());
-        let Some(mut item) = answer.item else {
+        let get = self.client.get_item().table_name(&self.tables.tokens).key(
+            key::TOKEN_SHA256,
+            AttributeValue::S(token_sha256.to_owned()),
+        );
+        let Some(mut item) = self.read(get).await? else {
             return Ok(None);
         };
         let grant = item
@@ -90,7 +82,7 @@ impl Store {
     /// # Errors
     /// If the database fails or the list is damaged.
     pub async fn list_tokens(&self) -> Result<Vec<Listed>, StoreError> {
-        let answer = self
+        let get = self
             .client
             .get_item()
             .table_name(&self.tables.tokens)
@@ -98,13 +90,10 @@ impl Store {
                 key::TOKEN_SHA256,
                 AttributeValue::S(key::REGISTRY.to_owned()),
             )
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.read(answer.consumed_capacity());
-        let registry: Registry = answer
-            .item
+            .consistent_read(true);
+        let registry: Registry = self
+            .read(get)
+            .await?
             .map(serde_dynamo::from_item)
             .transpose()?
             .unwrap_or_default();

@@ -1,21 +1,17 @@
 //! Writes that happen together or not at all.
 
+use super::item::{Backoff, Item};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::{
     ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder,
 };
-use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, ReturnConsumedCapacity, TransactWriteItem,
-};
-use std::collections::HashMap;
-use std::time::Duration;
+use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 
-/// How often two writers may meet on an item before we give up, and how long the first wait is. The SDK
-/// itself does not repeat a cancelled transaction.
+/// How often two writers may meet on an item before we give up. The SDK itself does not repeat a cancelled
+/// transaction.
 const ATTEMPTS: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// What became of a transaction.
 #[derive(Debug)]
@@ -23,7 +19,7 @@ pub(super) enum Transaction {
     /// Everything was written.
     Done,
     /// Nothing was written, since the condition of the first action failed; the item as it stands.
-    FirstRefused(HashMap<String, AttributeValue>),
+    FirstRefused(Item),
 }
 
 /// A put as an action of a transaction.
@@ -60,13 +56,12 @@ impl Store {
         &self,
         actions: &[TransactWriteItem],
     ) -> Result<Transaction, StoreError> {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new();
         for _ in 1..ATTEMPTS {
             match self.transact_once(actions).await {
-                Err(StoreError::Contended(_)) => tokio::time::sleep(jittered(pause)).await,
+                Err(StoreError::Contended(_)) => backoff.pause().await,
                 outcome => return outcome,
             }
-            pause *= 2;
         }
         self.transact_once(actions).await
     }
@@ -121,12 +116,6 @@ impl Store {
 /// Whether it was this action's own condition that failed.
 pub(super) fn is_refused(reason: &CancellationReason) -> bool {
     reason.code() == Some("ConditionalCheckFailed")
-}
-
-/// Between half the pause and all of it, so that writers who met once do not meet again.
-pub(super) fn jittered(pause: Duration) -> Duration {
-    let [byte] = crate::clock::random_bits::<1>().unwrap_or([128]);
-    pause / 2 + pause * u32::from(byte) / 512
 }
 
 /// Why a transaction was cancelled, reduced to what can be done about it.

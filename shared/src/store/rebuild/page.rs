@@ -2,7 +2,7 @@
 
 use super::work::{Place, Task, Work};
 use crate::domain::ids::UserId;
-use crate::store::cursor::Item;
+use crate::store::item::Item;
 use crate::store::keys::{self, statistics};
 use crate::store::recount::Touched;
 use crate::store::{Store, StoreError};

@@ -8,11 +8,8 @@ use crate::store::keys::experiments as key;
 use crate::store::statistics::GenerationNumber;
 use crate::store::transaction::{self, Transaction};
 use crate::store::{Store, StoreError};
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, Update};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -140,29 +137,19 @@ impl Work {
 impl Store {
     /// Stores a piece of work unless it is there.
     pub(super) async fn begin(&self, work: &Work) -> Result<(), StoreError> {
-        let answer = self
+        let put = self
             .client
             .put_item()
             .table_name(&self.tables.experiments)
             .set_item(Some(serde_dynamo::to_item(work)?))
             .condition_expression("attribute_not_exists(#record)")
-            .expression_attribute_names("#record", key::RECORD)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => self.usage.wrote(answer.consumed_capacity()),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => {}
-                _ => return Err(error.into()),
-            },
-        }
-        Ok(())
+            .expression_attribute_names("#record", key::RECORD);
+        self.put(put).await.map(drop)
     }
 
     /// The piece of work as it stands now. None: it was done long ago.
     pub(super) async fn work_now(&self, work: &Work) -> Result<Option<Work>, StoreError> {
-        let answer = self
+        let get = self
             .client
             .get_item()
             .table_name(&self.tables.experiments)
@@ -171,12 +158,9 @@ impl Store {
                 AttributeValue::S(work.experiment_id.to_string()),
             )
             .key(key::RECORD, AttributeValue::S(work.record.clone()))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.read(answer.consumed_capacity());
-        Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
+            .consistent_read(true);
+        let item = self.read(get).await?;
+        Ok(item.map(serde_dynamo::from_item).transpose()?)
     }
 
     /// Stores how far a piece of work has come; of a build that is done also that one shard less remains. Nothing, if

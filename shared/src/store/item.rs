@@ -1,0 +1,74 @@
+//! Reading one item, writing one item, and waiting before it is tried again.
+
+use super::{FirstWrite, Store, StoreError};
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// An item, or the key of one.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+impl Store {
+    /// Reads an item.
+    pub(super) async fn read(&self, get: GetItemFluentBuilder) -> Result<Option<Item>, StoreError> {
+        let get = get.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = get.send().await?;
+        self.usage.read(answer.consumed_capacity());
+        Ok(answer.item)
+    }
+
+    /// Writes an item unless its condition fails; then the one that is there comes back in the same call, empty
+    /// if there is none.
+    pub(super) async fn put(
+        &self,
+        put: PutItemFluentBuilder,
+    ) -> Result<FirstWrite<Item>, StoreError> {
+        let answer = put
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        let error = match answer {
+            Ok(answer) => {
+                self.usage.wrote(answer.consumed_capacity());
+                return Ok(FirstWrite::Stored);
+            }
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => Ok(
+                FirstWrite::Existing(failed.item.clone().unwrap_or_default()),
+            ),
+            _ => Err(error.into()),
+        }
+    }
+}
+
+/// The pauses between attempts, each about twice as long as the one before.
+pub(super) struct Backoff(Duration);
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(20);
+    const LONGEST: Duration = Duration::from_millis(1_000);
+
+    pub(super) fn new() -> Self {
+        Self(Self::FIRST)
+    }
+
+    /// Whether the next pause would be over before the deadline.
+    pub(super) fn fits(&self, deadline: Instant) -> bool {
+        Instant::now() + self.0 < deadline
+    }
+
+    /// Waits between half the pause and all of it, so that writers who met once do not meet again.
+    pub(super) async fn pause(&mut self) {
+        let [byte] = crate::clock::random_bits::<1>().unwrap_or([128]);
+        tokio::time::sleep(self.0 / 2 + self.0 * u32::from(byte) / 512).await;
+        self.0 = (self.0 * 2).min(Self::LONGEST);
+    }
+}
