@@ -149,12 +149,8 @@ impl<'e> Fold<'e> {
     /// # Errors
     /// If a sum grows beyond 38 digits.
     pub fn finish(self) -> Result<Tally, Overflow> {
-        let metrics = self
-            .experiment
-            .metrics
-            .iter()
-            .map(MetricSpec::from)
-            .collect();
+        let metrics = self.experiment.metrics.iter();
+        let metrics: Vec<MetricSpec> = metrics.map(MetricSpec::from).collect();
         let mut contribution = Contribution::new(metrics, self.lens.past);
         let mut tally = self.tally;
         for subject in self.users.into_values() {

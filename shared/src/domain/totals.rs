@@ -53,7 +53,7 @@ impl Totals {
     /// If a sum grows beyond 38 digits.
     pub fn of(subject: &Subject, spec: &Spec, variants: usize) -> Result<Self, Overflow> {
         let mut tally = Tally::of_nobody(variants);
-        Contribution::new(spec.metrics.clone(), true).add(subject, &mut tally)?;
+        Contribution::new(&spec.metrics, true).add(subject, &mut tally)?;
         Ok(Self::of_tally(&tally, spec))
     }
 
@@ -122,8 +122,7 @@ impl Totals {
 
     fn metrics(&mut self, cell: &Cell, spec: &Spec, item: impl Fn(usize, bool) -> Item) {
         for (key, sums) in &cell.metrics {
-            let page = metrics::page(spec, key);
-            metrics::numbers(key, sums, |buckets, name, number| {
+            metrics::numbers(spec, key, sums, |page, buckets, name, number| {
                 self.add(item(page, buckets), name, number);
             });
         }

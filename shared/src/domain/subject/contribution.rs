@@ -6,6 +6,7 @@ use crate::domain::ids::EventType;
 use crate::domain::metric::{Measure, Metric, MetricSpec};
 use crate::domain::sums::{MAX_QUANTITIES, MetricSums, Overflow, UserState};
 use crate::domain::tally::{Cell, Day, Tally, VariantTally, day_of, day_of_hour, hour_of};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,18 +16,18 @@ const NOTHING: UserState = UserState {
 };
 
 /// Turns subjects into sums by the metrics that are asked for.
-pub struct Contribution {
-    declared: Vec<MetricSpec>,
+pub struct Contribution<'m> {
+    declared: Cow<'m, [MetricSpec]>,
     /// Without declared metrics there are those of every type that the user had.
     seen: BTreeMap<Arc<EventType>, Vec<MetricSpec>>,
     past: bool,
 }
 
-impl Contribution {
+impl<'m> Contribution<'m> {
     /// Over these metrics, with or without the users' past as covariates. No metrics: those of every event type seen.
-    pub fn new(declared: Vec<MetricSpec>, past: bool) -> Self {
+    pub fn new(declared: impl Into<Cow<'m, [MetricSpec]>>, past: bool) -> Self {
         Self {
-            declared,
+            declared: declared.into(),
             seen: BTreeMap::new(),
             past,
         }

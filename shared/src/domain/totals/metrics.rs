@@ -4,40 +4,89 @@ use super::Spec;
 use crate::domain::ids::MetricKey;
 use crate::domain::sums::{MAX_PRODUCTS, MAX_QUANTITIES, MetricSums};
 use sha2::{Digest, Sha256};
+use std::fmt::{self, Display, Formatter};
 
 /// Metrics of one item. An update takes 300 operands, and a metric has 15 numbers at most.
 const METRICS_PER_PAGE: usize = 19;
 /// Items over which the metrics are spread where none are declared and any may turn up.
 const PAGES_OF_SEEN: u8 = 16;
 
-/// Which page a metric is on.
-pub(super) fn page(spec: &Spec, key: &MetricKey) -> usize {
-    let place = spec.metrics.iter().position(|metric| metric.key == *key);
-    place.map_or_else(
-        || usize::from(Sha256::digest(key.as_str())[0] % PAGES_OF_SEEN),
-        |place| place / METRICS_PER_PAGE,
-    )
+/// How the items name a metric: a declared one by its place, since names are paid for with every write; any other by
+/// its key.
+enum Name<'m> {
+    Place(usize),
+    Key(&'m MetricKey),
 }
 
-/// Calls back for each number, those that are 0 included; first whether it belongs to a bucket.
+impl<'m> Name<'m> {
+    fn of(spec: &Spec, key: &'m MetricKey) -> Self {
+        let place = spec.metrics.iter().position(|metric| metric.key == *key);
+        place.map_or(Self::Key(key), Self::Place)
+    }
+
+    /// On which page its sums are.
+    fn page(&self) -> usize {
+        match self {
+            Self::Place(place) => place / METRICS_PER_PAGE,
+            Self::Key(key) => usize::from(Sha256::digest(key.as_str())[0] % PAGES_OF_SEEN),
+        }
+    }
+
+    /// On which page its buckets are: one of their own, since there may be thousands, and an item holds 400 KB.
+    fn page_of_buckets(&self) -> usize {
+        match self {
+            Self::Place(place) => *place,
+            Self::Key(_) => self.page(),
+        }
+    }
+}
+
+impl Display for Name<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Place(place) => write!(f, "{place}"),
+            Self::Key(key) => write!(f, "{key}"),
+        }
+    }
+}
+
+/// The metric that a name stands for. None: there is none.
+pub(super) fn key_of(spec: &Spec, name: &str) -> Option<MetricKey> {
+    if spec.metrics.is_empty() {
+        return MetricKey::parse(name).ok();
+    }
+    let metric = spec.metrics.get(name.parse::<usize>().ok()?)?;
+    Some(metric.key.clone())
+}
+
+/// Calls back for each number, those that are 0 included; first the page, and whether it belongs to a bucket.
 pub(super) fn numbers(
+    spec: &Spec,
     key: &MetricKey,
     sums: &MetricSums,
-    mut number: impl FnMut(bool, String, i128),
+    mut number: impl FnMut(usize, bool, String, i128),
 ) {
-    number(false, format!("{key}.c"), i128::from(sums.converted));
+    let metric = Name::of(spec, key);
+    let page = metric.page();
+    number(
+        page,
+        false,
+        format!("{metric}.c"),
+        i128::from(sums.converted),
+    );
     for (i, sum) in sums.sums.iter().enumerate() {
-        number(false, format!("{key}.s{i}"), *sum);
+        number(page, false, format!("{metric}.s{i}"), *sum);
     }
     for (i, product) in sums.products.iter().enumerate() {
-        number(false, format!("{key}.p{i}"), *product);
+        number(page, false, format!("{metric}.p{i}"), *product);
     }
+    let page = metric.page_of_buckets();
     for ((positive, bucket), sums) in &sums.buckets {
         let sign = if *positive { '+' } else { '-' };
-        let name = |what| format!("{key}.{sign}{bucket}{what}");
-        number(true, name('n'), i128::from(sums.users));
-        number(true, name('x'), sums.sum);
-        number(true, name('q'), sums.sum_squares);
+        let name = |what| format!("{metric}.{sign}{bucket}{what}");
+        number(page, true, name('n'), i128::from(sums.users));
+        number(page, true, name('x'), sums.sum);
+        number(page, true, name('q'), sums.sum_squares);
     }
 }
 

@@ -37,7 +37,7 @@ impl Totals {
                 continue;
             }
             for (name, number) in numbers {
-                put(&mut tally, item, name, *number).ok_or_else(|| Damaged {
+                put(&mut tally, spec, item, name, *number).ok_or_else(|| Damaged {
                     item: Box::new(item.clone()),
                     name: name.clone(),
                     number: *number,
@@ -58,7 +58,7 @@ impl Totals {
     }
 }
 
-fn put(tally: &mut Tally, item: &Item, name: &str, number: i128) -> Option<()> {
+fn put(tally: &mut Tally, spec: &Spec, item: &Item, name: &str, number: i128) -> Option<()> {
     let count = || u64::try_from(number).ok();
     match item {
         Item::Days {
@@ -73,7 +73,7 @@ fn put(tally: &mut Tally, item: &Item, name: &str, number: i128) -> Option<()> {
                 None => &mut variant.days,
                 Some(segment) => variant.segments.entry(segment.clone()).or_default(),
             };
-            put_in_cell(days.entry((*day, *phase)).or_default(), name, number)
+            put_in_cell(days.entry((*day, *phase)).or_default(), spec, name, number)
         }
         Item::Cohort {
             day,
@@ -83,7 +83,7 @@ fn put(tally: &mut Tally, item: &Item, name: &str, number: i128) -> Option<()> {
         } => {
             let variant = tally.variants.get_mut(*variant)?;
             let cell = variant.cohorts.entry((*day, *offset)).or_default();
-            put_in_cell(cell, name, number)
+            put_in_cell(cell, spec, name, number)
         }
         Item::Hour(hour) => {
             let variants = tally.variants.len();
@@ -125,14 +125,14 @@ fn put(tally: &mut Tally, item: &Item, name: &str, number: i128) -> Option<()> {
     }
 }
 
-fn put_in_cell(cell: &mut Cell, name: &str, number: i128) -> Option<()> {
+fn put_in_cell(cell: &mut Cell, spec: &Spec, name: &str, number: i128) -> Option<()> {
     if name == "u" {
         cell.users += u64::try_from(number).ok()?;
         return Some(());
     }
     // A key may hold dots; what follows the last one may not.
     let (key, name) = name.rsplit_once('.')?;
-    let key = MetricKey::parse(key).ok()?;
+    let key = metrics::key_of(spec, key)?;
     metrics::put(cell.metrics.entry(key).or_default(), name, number)
 }
 

@@ -1,12 +1,12 @@
 //! Users counted together: as many as one transaction takes.
 
-use super::Part;
 use super::look::Change;
-use crate::domain::ids::{ExperimentId, UserId};
+use super::{Part, Sums};
+use crate::domain::ids::UserId;
 use crate::domain::subject::{Subject, path};
 use crate::domain::sums::Overflow;
 use crate::domain::totals::{Item, Totals};
-use crate::store::statistics::{GenerationNumber, StoredSubject};
+use crate::store::statistics::StoredSubject;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Actions of one transaction, by DynamoDB's rule.
@@ -18,7 +18,7 @@ const MAX_NUMBERS: usize = 295;
 #[derive(Debug, Clone)]
 pub(super) struct Write {
     pub(super) user: UserId,
-    pub(super) sums: (ExperimentId, GenerationNumber),
+    pub(super) sums: Sums,
     /// The revision that must still be there; 0: no item.
     pub(super) revision: u64,
     pub(super) subject: Subject,
@@ -56,9 +56,7 @@ impl Chunk {
     }
 
     /// What changes in each set of sums. None where a sum grows beyond 38 digits.
-    pub(super) fn differences(
-        &self,
-    ) -> Option<BTreeMap<&(ExperimentId, GenerationNumber), Totals>> {
+    pub(super) fn differences(&self) -> Option<BTreeMap<&Sums, Totals>> {
         let mut all = BTreeMap::<_, Totals>::new();
         for write in &self.writes {
             let sums = all.entry(&write.sums).or_default();
@@ -83,28 +81,45 @@ impl Chunk {
     }
 }
 
-/// How full a chunk is.
+/// How full a chunk is: whose parts it writes, and which numbers of which items it changes.
 #[derive(Default)]
-struct Fill<'w> {
-    subjects: usize,
-    items: BTreeMap<(&'w (ExperimentId, GenerationNumber), &'w Item), BTreeSet<&'w str>>,
+struct Fill {
+    actions: usize,
+    items: BTreeMap<Sums, BTreeMap<Item, BTreeSet<String>>>,
 }
 
-impl<'w> Fill<'w> {
-    fn take(&mut self, write: &'w Write) {
-        self.subjects += 1;
+impl Fill {
+    /// Whether there is room for one more.
+    fn has_room(&self, write: &Write) -> bool {
+        let items = self.items.get(&write.sums);
+        let mut actions = self.actions + 1;
         for (item, numbers) in &write.difference.0 {
-            let known = self.items.entry((&write.sums, item)).or_default();
-            known.extend(numbers.keys().map(String::as_str));
+            let known = items.and_then(|items| items.get(item));
+            let more = match known {
+                None => numbers.len(),
+                Some(known) => {
+                    let new = numbers.keys().filter(|name| !known.contains(*name));
+                    known.len() + new.count()
+                }
+            };
+            if more > MAX_NUMBERS {
+                return false;
+            }
+            actions += usize::from(known.is_none());
         }
+        actions <= MAX_ACTIONS
     }
 
-    fn fits(&self) -> bool {
-        self.subjects + self.items.len() <= MAX_ACTIONS
-            && self
-                .items
-                .values()
-                .all(|numbers| numbers.len() <= MAX_NUMBERS)
+    fn take(&mut self, write: &Write) {
+        let items = self.items.entry(write.sums.clone()).or_default();
+        self.actions += 1;
+        for (item, numbers) in &write.difference.0 {
+            self.actions += usize::from(!items.contains_key(item));
+            let known = items.entry(item.clone()).or_default();
+            let new = numbers.keys().filter(|name| !known.contains(*name));
+            let new: Vec<String> = new.cloned().collect();
+            known.extend(new);
+        }
     }
 }
 
@@ -116,7 +131,8 @@ pub(super) fn chunks(mut changes: Vec<Change>) -> (Vec<Chunk>, Vec<UserId>) {
     changes.sort_by(|a, b| (&a.sums, variant(a)).cmp(&(&b.sums, variant(b))));
     let mut chunks = Vec::new();
     let mut too_large = Vec::new();
-    let mut open: Vec<Write> = Vec::new();
+    let mut open = Chunk::default();
+    let mut fill = Fill::default();
     for change in changes {
         let Ok(mut steps) = steps(&change) else {
             too_large.push(change.user);
@@ -129,19 +145,16 @@ pub(super) fn chunks(mut changes: Vec<Change>) -> (Vec<Chunk>, Vec<UserId>) {
             continue;
         }
         for write in steps {
-            open.push(write);
-            let mut fill = Fill::default();
-            open.iter().for_each(|write| fill.take(write));
-            if !fill.fits()
-                && let Some(last) = open.pop()
-            {
-                let writes = std::mem::replace(&mut open, vec![last]);
-                chunks.push(Chunk { writes });
+            if !fill.has_room(&write) {
+                chunks.push(std::mem::take(&mut open));
+                fill = Fill::default();
             }
+            fill.take(&write);
+            open.writes.push(write);
         }
     }
     if !open.is_empty() {
-        chunks.push(Chunk { writes: open });
+        chunks.push(open);
     }
     (chunks, too_large)
 }
@@ -165,11 +178,7 @@ fn write(change: &Change, from: &StoredSubject, to: &Subject) -> Result<Write, O
 
 /// The writes that bring a user from one state to the other, mostly one.
 fn steps(change: &Change) -> Result<Vec<Write>, Overflow> {
-    let fits = |write: &Write| {
-        let mut fill = Fill::default();
-        fill.take(write);
-        fill.fits()
-    };
+    let fits = |write: &Write| Fill::default().has_room(write);
     let whole = write(change, &change.before, &change.after)?;
     if fits(&whole) {
         return Ok(vec![whole]);
