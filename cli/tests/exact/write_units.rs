@@ -126,7 +126,7 @@ async fn write_units_for_each_event() {
         println!(
             "| {metrics} | {cut} | {segments} | {put_writes:.2} | {counting:.2} | {writes:.2} | {reads:.2} | {price:.2} |"
         );
-        if segments == 0 && !cut {
+        if segments == 0 {
             dearest = dearest.max(writes);
         }
     }
