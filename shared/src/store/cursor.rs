@@ -4,6 +4,7 @@ use super::item::Item;
 use super::{Store, StoreError};
 use crate::domain::ids::UserId;
 use crate::domain::{Invalid, limits};
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures::Stream;
@@ -36,22 +37,27 @@ impl Pages {
 }
 
 impl Store {
+    /// One page of a query.
+    pub(super) async fn page(&self, query: QueryFluentBuilder) -> Result<QueryOutput, StoreError> {
+        let query = query.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = query.send().await?;
+        self.usage.read(answer.consumed_capacity());
+        Ok(answer)
+    }
+
     /// The items that a query finds, page by page; a page is read when it is asked for.
     pub(super) fn pages(
         &self,
         query: QueryFluentBuilder,
     ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
-        let query = query
-            .limit(PAGE_ITEMS)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let query = query.limit(PAGE_ITEMS);
         futures::stream::try_unfold(Pages::First, move |pages| {
             let query = query.clone();
             async move {
                 let Some(start) = pages.start() else {
                     return Ok(None);
                 };
-                let answer = query.set_exclusive_start_key(start).send().await?;
-                self.usage.read(answer.consumed_capacity());
+                let answer = self.page(query.set_exclusive_start_key(start)).await?;
                 let items = answer.items.unwrap_or_default();
                 Ok(Some((items, Pages::after(answer.last_evaluated_key))))
             }

@@ -1,5 +1,6 @@
 //! Definitions and their audit trail.
 
+use super::item::Item;
 use super::keys::{self, experiments as key};
 use super::transaction::{self, Transaction};
 use super::{Store, StoreError};
@@ -7,13 +8,8 @@ use crate::domain::experiment::{Experiment, Status};
 use crate::domain::ids::ExperimentId;
 use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-
-type Item = HashMap<String, AttributeValue>;
 
 /// A definition as stored: the keys, what the index needs, and the experiment itself.
 #[derive(Serialize, Deserialize)]
@@ -215,8 +211,7 @@ impl Store {
             .expression_attribute_names("#status", key::STATUS)
             .expression_attribute_values(":status", AttributeValue::S(status.name().to_owned()))
             .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         query = match before {
             None => query.key_condition_expression("#status = :status"),
             Some(before) => query
@@ -224,8 +219,7 @@ impl Store {
                 .expression_attribute_names("#created", key::CREATED_AT_ID)
                 .expression_attribute_values(":before", AttributeValue::S(before.to_owned())),
         };
-        let answer = query.send().await?;
-        self.usage.read(answer.consumed_capacity());
+        let answer = self.page(query).await?;
         let more = answer.last_evaluated_key.is_some();
         let items: Vec<DefinitionItem> =
             serde_dynamo::from_items(answer.items.unwrap_or_default())?;

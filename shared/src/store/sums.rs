@@ -10,7 +10,7 @@ use crate::domain::report::{NotInSums, Provenance, Source, days_asked};
 use crate::domain::tally::Tally;
 use crate::domain::time::Timestamp;
 use crate::store::generations::Generation;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// Waiting events that are counted in each shard: whether it is a thousand or more makes no difference to anybody.
@@ -76,7 +76,8 @@ impl Store {
         let Some(generation) = &generations.current else {
             return Ok(Err(NotInSums::None));
         };
-        for attempt in 1..=ATTEMPTS {
+        let mut attempt = 1;
+        let tally = loop {
             let stored = self
                 .totals(&experiment.id, generation.number, parts)
                 .await?;
@@ -85,19 +86,18 @@ impl Store {
                 .tally(experiment, &generation.spec, before, lens.past);
             match tally {
                 Ok(tally) => {
-                    let tally = Tally {
+                    break Tally {
                         reach: stored.reach,
                         ..tally
                     };
-                    return self.fresh(experiment, generation, tally, lens).await;
                 }
                 Err(damaged) if attempt == ATTEMPTS => {
                     return Err(StoreError::Corrupt(damaged.to_string()));
                 }
-                Err(_) => {}
+                Err(_) => attempt += 1,
             }
-        }
-        Ok(Err(NotInSums::None))
+        };
+        self.fresh(experiment, generation, tally, lens).await
     }
 
     async fn fresh(
@@ -148,11 +148,9 @@ impl Store {
                     ":shard",
                     AttributeValue::S(keys::experiment_shard(&experiment.id, shard)),
                 )
-                .expression_attribute_values(":after", AttributeValue::S(after.to_owned()))
-                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+                .expression_attribute_values(":after", AttributeValue::S(after.to_owned()));
             async move {
-                let answer = query.send().await?;
-                self.usage.read(answer.consumed_capacity());
+                let answer = self.page(query).await?;
                 Ok::<u64, StoreError>(u64::try_from(answer.count()).unwrap_or(0))
             }
         });

@@ -144,7 +144,7 @@ impl Store {
             let attribute = |(name, text)| (name, AttributeValue::S(text));
             place.into_iter().map(attribute).collect()
         });
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(table)
@@ -157,11 +157,8 @@ impl Store {
             .expression_attribute_values(":from", AttributeValue::S(work.from.to_string()))
             .projection_expression("#user")
             .limit(records)
-            .set_exclusive_start_key(place)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.usage.read(answer.consumed_capacity());
+            .set_exclusive_start_key(place);
+        let answer = self.page(query).await?;
         let next = answer.last_evaluated_key().map(|last| {
             let text = |(name, value): (&String, &AttributeValue)| {
                 value.as_s().ok().map(|text| (name.clone(), text.clone()))
@@ -195,7 +192,7 @@ impl Store {
         let mut found = Vec::new();
         for kind in [statistics::TOTALS, statistics::HOURS, statistics::SEGMENTS] {
             let partition = statistics::of_generation(kind, &work.experiment_id, work.number);
-            let answer = self
+            let query = self
                 .client
                 .query()
                 .table_name(&self.tables.statistics)
@@ -204,11 +201,8 @@ impl Store {
                 .expression_attribute_names("#item", statistics::ITEM)
                 .expression_attribute_values(":partition", AttributeValue::S(partition))
                 .projection_expression("#partition, #item")
-                .limit(PAGE)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await?;
-            self.usage.read(answer.consumed_capacity());
+                .limit(PAGE);
+            let answer = self.page(query).await?;
             found.extend(answer.items.unwrap_or_default());
         }
         let more = !found.is_empty();
