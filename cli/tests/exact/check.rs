@@ -75,6 +75,36 @@ pub(crate) async fn sums_equal_the_records(play: &Play<'_>) -> Result<(), String
     Ok(())
 }
 
+/// The sums that are read are those of the newest definition, and none are in the making.
+pub(crate) async fn what_was_asked_for_is_read(play: &Play<'_>) -> Result<(), String> {
+    for place in 0..play.writer.experiments.len() {
+        let experiment = play.writer.experiment(place);
+        let generations = play.world.store.generations(&experiment.id).await.unwrap();
+        let current = generations.current.as_ref().map(|current| &current.spec);
+        if generations.next.is_some() || current != Some(&Spec::of(experiment)) {
+            return Err(format!("{} has the sums {generations:?}", experiment.id));
+        }
+    }
+    Ok(())
+}
+
+/// Neither sums nor parts of users are left of generations whose time was over. What was left for those who were erased
+/// has an end of its own.
+pub(crate) async fn nothing_is_left_of_what_was_retired(play: &Play<'_>) -> Result<(), String> {
+    let store = &play.world.store;
+    let subjects = subjects(play).await;
+    for (id, number) in &play.queue.retired {
+        let stored = store.totals(id, *number, Parts::ALL).await.unwrap();
+        let sums = (id.clone(), *number);
+        let parts = subjects.iter().filter_map(|(_, parts)| parts.get(&sums));
+        let parts = parts.filter(|part| part.subject != Subject::default());
+        if !stored.totals.is_empty() || parts.count() > 0 {
+            return Err(format!("something is left of {id}'s sums of {number}"));
+        }
+    }
+    Ok(())
+}
+
 /// The answers that results are made from: of now and of the beginning of a day, with and without the users' past.
 async fn both_sources_tell_the_same(
     play: &Play<'_>,

@@ -19,6 +19,8 @@ pub(crate) struct Figures {
     pub(crate) refused: AtomicU64,
     /// Batches that were handed to the aggregator.
     pub(crate) invocations: AtomicU64,
+    /// Records of the experiments table that were handed over to have sums made again.
+    pub(crate) steps: AtomicU64,
     /// Invocations that died amid their work.
     pub(crate) crashes: AtomicU64,
     /// Records that were delivered for the first time.
@@ -38,6 +40,7 @@ impl fmt::Display for Figures {
             ("conflicts", &self.conflicts),
             ("refused calls", &self.refused),
             ("invocations", &self.invocations),
+            ("steps of rebuilds", &self.steps),
             ("crashes", &self.crashes),
             ("records", &self.records),
             ("redeliveries", &self.redeliveries),

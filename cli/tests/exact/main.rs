@@ -1,18 +1,20 @@
 //! The promise that earns trust: running sums equal the fold over the raw records, digit for digit, whatever happens
 //! on the way.
 //!
-//! The real aggregator on a real engine, without the driver of the streams: the test hands it the records itself, in
+//! The real functions on a real engine, without the driver of the streams: the test hands them the records itself, in
 //! any order, more than once, by two processes at the same time, and lets these die before and after any of their
 //! calls to the database. A history follows from its seed, and a failure names the command that repeats it.
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `history` | what happens, drawn from a seed |
+//! | `history`, `author` | what happens, and how it is drawn from a seed |
 //! | `writer` | doing what users and experimenters do |
-//! | `play` | doing all of it, with aggregators that die |
+//! | `play` | doing all of it, with processes that die |
+//! | `queue` | sums that are made again after a change |
 //! | `check` | what must hold then |
 //! | `network` | calls that fail when they are told to |
 //! | `records` | what the streams would say |
+//! | `fence` | counting by a definition that was changed meanwhile |
 //! | `steps` | users who change more than one transaction takes |
 //! | `world` | engine, tables, processes |
 //! | `pressure` | a database that refuses, and writers that meet |
@@ -22,14 +24,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod author;
 mod check;
 mod crowd;
 mod draw;
+mod fence;
 mod figures;
 mod history;
 mod network;
 mod play;
 mod pressure;
+mod queue;
 mod records;
 mod results_cost;
 mod steps;
@@ -40,7 +45,7 @@ mod writer;
 use futures::StreamExt;
 use history::{History, Size};
 use network::Crash;
-use play::{Deaths, play};
+use play::{Deaths, Victim, play};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use world::World;
@@ -92,18 +97,28 @@ async fn a_process_may_die_before_and_after_every_call_that_it_makes() {
     let started = Instant::now();
     for seed in 0..2 {
         let history = History::draw(seed, Size::Small);
-        let mut call = 1;
-        let mut reached = true;
-        while reached {
-            for crash in [Crash::Before(call), Crash::After(call)] {
-                let outcome = play(&world, &history, Deaths::At(crash)).await;
-                reached = outcome.unwrap_or_else(|why| panic!("seed {seed}, {crash:?}: {why}"));
-            }
-            call += 1;
-        }
-        assert!(call > 10, "a history of {call} calls says little");
+        dies_everywhere(&world, &history, Victim::Aggregator).await;
     }
+    let histories = (0..).map(|seed| History::draw(seed, Size::Small));
+    let mut rebuilt = histories.filter(History::has_other_sums);
+    dies_everywhere(&world, &rebuilt.next().unwrap(), Victim::Rebuilder).await;
     report(&world, started);
+}
+
+/// Plays a history again and again, with one death each, until no call is left at which one could die.
+async fn dies_everywhere(world: &World, history: &History, victim: Victim) {
+    let mut call = 1;
+    let mut reached = true;
+    while reached {
+        for crash in [Crash::Before(call), Crash::After(call)] {
+            let outcome = play(world, history, Deaths::At(victim, crash)).await;
+            let seed = history.seed;
+            reached =
+                outcome.unwrap_or_else(|why| panic!("seed {seed}, {victim:?}, {crash:?}: {why}"));
+        }
+        call += 1;
+    }
+    assert!(call > 10, "a history of {call} calls says little");
 }
 
 #[expect(clippy::print_stdout, reason = "what `scripts/exactness` shows")]

@@ -1,12 +1,14 @@
-//! Plays a history: writes what its users do, and hands the records to aggregators that die.
+//! Plays a history: writes what its users do, and hands the records to processes that die.
 
 use super::check;
 use super::draw::Draw;
 use super::history::{Deliver, History, Step};
 use super::network::{Crash, Pressure};
+use super::queue::Queue;
 use super::records::Records;
-use super::world::{Aggregator, World};
+use super::world::{Process, World};
 use super::writer::Writer;
+use aws_lambda_events::dynamodb::EventRecord;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -14,13 +16,22 @@ use std::time::Duration;
 /// How often a batch may come back before something must be wrong.
 const MOST_TRIES: usize = 40;
 
-/// When the aggregators die.
+/// When processes die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deaths {
     /// As the history says.
     Drawn,
-    /// At one call of all, counted over the whole history.
-    At(Crash),
+    /// One of these at one call of all, counted over the whole history.
+    At(Victim, Crash),
+}
+
+/// Who dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Victim {
+    /// The process that counts what users did.
+    Aggregator,
+    /// The process that makes sums again after a change.
+    Rebuilder,
 }
 
 /// What there is so far.
@@ -31,7 +42,8 @@ pub(crate) struct Play<'w> {
     records: Records,
     /// Records that nobody was given so far.
     fresh: BTreeSet<usize>,
-    aggregators: Vec<Aggregator>,
+    aggregators: Vec<Process>,
+    pub(crate) queue: Queue,
     deaths: Deaths,
 }
 
@@ -57,12 +69,13 @@ pub(crate) async fn play(world: &World, history: &History, deaths: Deaths) -> Re
     }
     play.finish().await?;
     world.figures.histories.fetch_add(1, Relaxed);
-    Ok(!play.aggregators[0].network.outlived())
+    let outlived = |process: &Process| process.network.outlived();
+    Ok(!outlived(&play.aggregators[0]) && !outlived(play.queue.process()))
 }
 
 impl<'w> Play<'w> {
     pub(crate) async fn begin(world: &'w World, history: &'w History, deaths: Deaths) -> Self {
-        let aggregator = |place| world.aggregator(Pressure::default(), history.seed ^ place);
+        let aggregator = |place| world.process(Pressure::default(), history.seed ^ place);
         let play = Self {
             world,
             history,
@@ -70,10 +83,15 @@ impl<'w> Play<'w> {
             records: Records::default(),
             fresh: BTreeSet::new(),
             aggregators: (0..2).map(aggregator).collect(),
+            queue: Queue::new(world, history.seed),
             deaths,
         };
-        if let Deaths::At(crash) = deaths {
-            play.aggregators[0].network.restart(Some(crash));
+        if let Deaths::At(victim, crash) = deaths {
+            let process = match victim {
+                Victim::Aggregator => &play.aggregators[0],
+                Victim::Rebuilder => play.queue.process(),
+            };
+            process.network.restart(Some(crash));
         }
         play
     }
@@ -82,19 +100,35 @@ impl<'w> Play<'w> {
         match step {
             Step::Deliver(deliver) => self.deliver(deliver).await,
             other => {
-                self.writer.write(other).await;
+                self.write(other).await;
                 Ok(())
             }
         }
     }
 
+    pub(crate) async fn write(&mut self, step: &Step) {
+        self.writer.write(step).await;
+        // The stream has a record of each change, also of those that another one follows at once.
+        if matches!(step, Step::Change(_)) {
+            self.collect_work().await;
+        }
+    }
+
+    /// Looks for what the streams would say.
     pub(crate) async fn collect(&mut self) {
+        self.collect_work().await;
         let before = self.records.all.len();
         self.records.collect(self.world, &self.writer.users).await;
         self.fresh.extend(before..self.records.all.len());
         let found = self.records.all.len() - before;
         let records = &self.world.figures.records;
         records.fetch_add(u64::try_from(found).unwrap(), Relaxed);
+    }
+
+    async fn collect_work(&mut self) {
+        let experiments = self.writer.experiments.iter();
+        let ids = experiments.map(|versions| &versions[0].id);
+        self.queue.collect(self.world, ids).await;
     }
 
     /// New records one to three times, and some of the old ones again, in any order.
@@ -148,6 +182,10 @@ impl<'w> Play<'w> {
                     aggregator.network.restart(dies.then_some(crash));
                 }
             }
+            let work = self.queue.choose(draw, deliver.aggregators);
+            if self.deaths == Deaths::Drawn {
+                self.queue.prepare(&work, draw, deliver.crashes);
+            }
             let pairs = round.iter().zip(&self.aggregators);
             let invocations = pairs.map(|(batch, aggregator)| self.invoke(batch, aggregator));
             let pause = Duration::from_micros(u64::try_from(draw.within(0..=9_000)).unwrap());
@@ -158,9 +196,13 @@ impl<'w> Play<'w> {
                     writer.write(step).await;
                 }
             };
-            let (ends, ()) = futures::join!(futures::future::join_all(invocations), writing);
+            let invocations = futures::future::join_all(invocations);
+            let working = self.queue.hand_over(&work, &self.world.figures);
+            let (ends, (), worked) = futures::join!(invocations, writing, working);
             self.writer = writer;
-            let died = ends.iter().any(|end| matches!(end, End::Died));
+            let died =
+                self.queue.note(work, &worked)? || ends.iter().any(|end| matches!(end, End::Died));
+            self.collect_work().await;
             for (mut batch, end) in round.into_iter().zip(ends) {
                 self.fresh.retain(|record| !batch.records.contains(record));
                 match end {
@@ -183,12 +225,12 @@ impl<'w> Play<'w> {
             }
         }
         for step in meanwhile {
-            self.writer.write(step).await;
+            self.write(step).await;
         }
         Ok(())
     }
 
-    pub(crate) async fn invoke(&self, batch: &Batch, aggregator: &Aggregator) -> End {
+    pub(crate) async fn invoke(&self, batch: &Batch, aggregator: &Process) -> End {
         let figures = &self.world.figures;
         figures.invocations.fetch_add(1, Relaxed);
         let again = batch.records.iter();
@@ -198,7 +240,7 @@ impl<'w> Play<'w> {
 
         let records = batch.records.iter();
         let records = records.map(|place| self.records.all[*place].clone());
-        match aggregator.invoke(records.collect()).await {
+        match aggregator.aggregate(records.collect()).await {
             None => {
                 figures.crashes.fetch_add(1, Relaxed);
                 End::Died
@@ -216,23 +258,34 @@ impl<'w> Play<'w> {
         }
     }
 
-    /// Hands over what nobody was given, what the aggregators store themselves included, until there is no more.
-    async fn settle(&mut self, draw: &mut Draw) -> Result<(), String> {
-        self.collect().await;
-        while !self.fresh.is_empty() {
-            let deliver = Deliver {
-                seed: draw.seed(),
-                aggregators: 1,
-                crashes: 0,
-                meanwhile: Vec::new(),
-            };
-            self.deliver(&deliver).await?;
+    /// Hands over what nobody was given, what the functions store themselves included, until there is no more.
+    pub(crate) async fn settle(&mut self, draw: &mut Draw) -> Result<(), String> {
+        loop {
             self.collect().await;
+            if !self.fresh.is_empty() {
+                let deliver = Deliver {
+                    seed: draw.seed(),
+                    aggregators: 1,
+                    crashes: 0,
+                    meanwhile: Vec::new(),
+                };
+                self.deliver(&deliver).await?;
+            } else if !self.queue.is_empty() {
+                let work = self.queue.choose(draw, 1);
+                if self.deaths == Deaths::Drawn {
+                    self.queue.prepare(&work, draw, 0);
+                }
+                let worked = self.queue.hand_over(&work, &self.world.figures).await;
+                if self.queue.note(work, &worked)? {
+                    check::nothing_is_half_written(self).await?;
+                }
+            } else {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
-    pub(crate) fn aggregator(&self, place: usize) -> &Aggregator {
+    pub(crate) fn aggregator(&self, place: usize) -> &Process {
         &self.aggregators[place]
     }
 
@@ -242,6 +295,11 @@ impl<'w> Play<'w> {
             records: (0..self.records.all.len()).collect(),
             tries: 0,
         }
+    }
+
+    /// The same, as a stream has them.
+    pub(crate) fn records(&self) -> Vec<EventRecord> {
+        self.records.all.clone()
     }
 
     async fn everything_again(&mut self, draw: &mut Draw) -> Result<(), String> {
@@ -260,33 +318,28 @@ impl<'w> Play<'w> {
     pub(crate) async fn finish(&mut self) -> Result<(), String> {
         let mut draw = Draw::new(self.history.seed);
         self.settle(&mut draw).await?;
-        if !self.history.changes() {
-            check::sums_equal_the_records(self).await?;
-        }
-        // A changed definition may change what every user adds; looking at all of them again is what follows it.
+        check::sums_equal_the_records(self).await?;
+        check::what_was_asked_for_is_read(self).await?;
+
+        self.queue.expire(self.world).await;
+        self.settle(&mut draw).await?;
+        check::nothing_is_left_of_what_was_retired(self).await?;
+
+        self.queue.everything_again();
         self.everything_again(&mut draw).await?;
         self.settle(&mut draw).await?;
         check::sums_equal_the_records(self).await?;
-        let written = || {
-            self.aggregators[0]
-                .app
-                .store()
-                .usage()
-                .reading()
-                .write_units
-        };
-        let before = written();
+        let before = self.written();
         self.everything_again(&mut draw).await?;
-        let more = self.aggregators[0]
-            .app
-            .store()
-            .usage()
-            .reading()
-            .write_units
-            - before;
+        let more = self.written() - before;
         if more > 0.0 {
             return Err(format!("nothing was new, and {more} units were written"));
         }
         Ok(())
+    }
+
+    /// Write units of the first aggregator.
+    fn written(&self) -> f64 {
+        self.aggregators[0].usage().write_units
     }
 }

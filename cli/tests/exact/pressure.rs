@@ -6,7 +6,7 @@ use super::crowd::{self, Fact, Happening};
 use super::draw::Draw;
 use super::history::{DAY, HOUR};
 use super::network::{Crash, Pressure};
-use super::world::{Aggregator, World};
+use super::world::{Process, World};
 use aws_lambda_events::dynamodb::EventRecord;
 use shared::domain::experiment::Experiment;
 use shared::domain::fold::Lens;
@@ -50,7 +50,7 @@ fn happenings(users: usize) -> Vec<Happening> {
 }
 
 /// Works through a shard, batch by batch, until it has an end. Of a hundred invocations so many are killed.
-async fn consume(aggregator: &Aggregator, world: &World, mut shard: Shard, seed: u64, killed: u32) {
+async fn consume(aggregator: &Process, world: &World, mut shard: Shard, seed: u64, killed: u32) {
     let mut draw = Draw::new(seed);
     let mut batch = Vec::new();
     while !batch.is_empty() || shard.recv_many(&mut batch, BATCH).await > 0 {
@@ -58,7 +58,7 @@ async fn consume(aggregator: &Aggregator, world: &World, mut shard: Shard, seed:
         let crash = draw.chance(killed).then_some(crash);
         aggregator.network.restart(crash);
         world.figures.invocations.fetch_add(1, Relaxed);
-        match aggregator.invoke(batch.clone()).await {
+        match aggregator.aggregate(batch.clone()).await {
             None => drop(world.figures.crashes.fetch_add(1, Relaxed)),
             Some(Err(_)) => {}
             Some(Ok(answer)) => {
@@ -85,8 +85,8 @@ async fn lag(world: &World, id: &str, users: usize, pressure: Pressure, killed: 
     };
     let experiment = crowd::experiment(world, id, start, asked).await;
     let (inlets, shards): (Vec<_>, Vec<_>) = (0..2 * SHARDS).map(|_| unbounded_channel()).unzip();
-    let aggregators: Vec<Aggregator> = (0..shards.len() as u64)
-        .map(|seed| world.aggregator(pressure, seed))
+    let aggregators: Vec<Process> = (0..shards.len() as u64)
+        .map(|seed| world.process(pressure, seed))
         .collect();
     let consuming = shards.into_iter().zip(&aggregators).zip(100_u64..);
     let consuming = consuming

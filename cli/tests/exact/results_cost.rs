@@ -3,7 +3,7 @@
 use super::crowd::{self, Fact, Happening};
 use super::history::{DAY, HOUR};
 use super::network::Pressure;
-use super::world::{Aggregator, World};
+use super::world::{Process, World};
 use serde_json::Value;
 use shared::domain::change::Change;
 use shared::domain::tally::{day_of, start_of};
@@ -11,6 +11,7 @@ use shared::domain::time::Timestamp;
 use shared::http::App;
 use shared::store::Store;
 use shared::store::usage::Reading;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const DAYS: usize = 30;
@@ -49,7 +50,7 @@ fn month(events: usize, start: Timestamp) -> Vec<Happening> {
 }
 
 /// Stores and counts it all.
-async fn fill(world: &World, aggregator: &Aggregator, id: &str, start: Timestamp, events: usize) {
+async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, events: usize) {
     let three = crowd::Asked {
         metrics: 3,
         cut: false,
@@ -59,7 +60,11 @@ async fn fill(world: &World, aggregator: &Aggregator, id: &str, start: Timestamp
     let mut all = Vec::new();
     for part in month(events, start).chunks(BATCH) {
         let records = crowd::write(world, &experiment, part).await;
-        aggregator.invoke(records.clone()).await.unwrap().unwrap();
+        aggregator
+            .aggregate(records.clone())
+            .await
+            .unwrap()
+            .unwrap();
         all.extend(records);
     }
     // Each number is kept in several lanes, of which a writer draws one. Of little data some lanes have nothing yet;
@@ -80,7 +85,7 @@ async fn fill(world: &World, aggregator: &Aggregator, id: &str, start: Timestamp
         let changed = world.store.change_experiment(&before, &after, "", "a test");
         assert!(changed.await.unwrap());
         for batch in all.chunks(BATCH) {
-            aggregator.invoke(batch.to_vec()).await.unwrap().unwrap();
+            aggregator.aggregate(batch.to_vec()).await.unwrap().unwrap();
         }
         before = after;
     }
@@ -135,33 +140,6 @@ fn said(mut body: Value) -> Value {
     body
 }
 
-/// Both views from both sources; what running sums have used.
-#[expect(clippy::print_stdout, reason = "what `scripts/bench-results` shows")]
-async fn views(app: &App, events: usize) -> [Reading; 2] {
-    let id = id(events);
-    let mut used = Vec::new();
-    for (view, series) in [("summary", "none"), ("analysis", "day")] {
-        let mut bodies = Vec::new();
-        for source in ["aggregates", "raw"] {
-            let query = [("view", view), ("series", series), ("source", source)];
-            let asked = ask(app, &id, &query).await;
-            println!(
-                "| {events} | {view} | {source} | {} | {} | {} | {:.1} |",
-                asked.used.calls,
-                asked.used.read_units,
-                asked.bytes,
-                asked.median.as_secs_f64() * 1e3,
-            );
-            if source == "aggregates" {
-                used.push(asked.used);
-            }
-            bodies.push(said(asked.body));
-        }
-        assert_eq!(bodies[0], bodies[1], "both sources say the same");
-    }
-    used.try_into().unwrap()
-}
-
 fn id(events: usize) -> String {
     format!("events-{events}")
 }
@@ -178,7 +156,7 @@ async fn calls_units_bytes_and_time_of_results() {
     let mut filled = Vec::new();
     for events in sizes {
         let started = Instant::now();
-        let aggregator = world.aggregator(Pressure::default(), 0);
+        let aggregator = world.process(Pressure::default(), 0);
         fill(&world, &aggregator, &id(events), start, events).await;
         eprintln!(
             "{events} events stored and counted in {:.0?}",
@@ -187,17 +165,36 @@ async fn calls_units_bytes_and_time_of_results() {
         let app = App::new(Store::clone(aggregator.app.store()), &world.config);
         filled.push((events, app));
     }
-    // All of them after the last was filled: the times are those of one engine at one time.
-    println!("| events | view | source | calls | read units | bytes | median ms |");
+    // All of them after the last was filled, and what is compared one right after the other: the times are those of one
+    // engine at one time.
+    println!("| source | view | events | calls | read units | bytes | median ms |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
-    let mut first: Option<[Reading; 2]> = None;
-    for (events, app) in &filled {
-        let used = views(app, *events).await;
-        let first = *first.get_or_insert(used);
-        for (before, now) in first.iter().zip(used) {
-            assert_eq!(before.calls, now.calls, "calls do not grow with the data");
-            let more = now.read_units / before.read_units;
-            assert!(more < MORE_DIGITS, "{more} times the read units");
+    let mut answers = BTreeMap::new();
+    for source in ["aggregates", "raw"] {
+        for (view, series) in [("summary", "none"), ("analysis", "day")] {
+            let mut first: Option<Reading> = None;
+            for (events, app) in &filled {
+                let query = [("view", view), ("series", series), ("source", source)];
+                let asked = ask(app, &id(*events), &query).await;
+                let Asked { used, bytes, .. } = asked;
+                let (calls, read_units) = (used.calls, used.read_units);
+                let median = asked.median.as_secs_f64() * 1e3;
+                println!(
+                    "| {source} | {view} | {events} | {calls} | {read_units} | {bytes} | {median:.1} |"
+                );
+                if source == "aggregates" {
+                    is_flat(*first.get_or_insert(used), used);
+                }
+                let said = said(asked.body);
+                let before = answers.entry((view, events)).or_insert(said.clone());
+                assert_eq!(*before, said, "both sources say the same");
+            }
         }
     }
+}
+
+fn is_flat(first: Reading, now: Reading) {
+    assert_eq!(first.calls, now.calls, "calls do not grow with the data");
+    let more = now.read_units / first.read_units;
+    assert!(more < MORE_DIGITS, "{more} times the read units");
 }

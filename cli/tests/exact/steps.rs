@@ -9,9 +9,10 @@ use shared::domain::assignment::Attributes;
 use shared::domain::ids::{EventType, VariantKey};
 use shared::domain::time::Timestamp;
 
-const START: i64 = 20_370 * DAY;
+pub(crate) const START: i64 = 20_370 * DAY;
 
-fn history() -> History {
+/// Somebody who comes back on so many days.
+pub(crate) fn history(days: usize) -> History {
     let variant = |key| Variant {
         key: VariantKey::parse(key).unwrap(),
         percent: 50.0,
@@ -34,7 +35,7 @@ fn history() -> History {
     };
     let mut steps = vec![Step::Assign(assign)];
     // Each in a day and an hour of its own.
-    steps.extend((1..=60).map(|day| view(60 + day, i64::try_from(day).unwrap() * (DAY + HOUR))));
+    steps.extend((1..=days).map(|day| view(day, i64::try_from(day).unwrap() * (DAY + HOUR))));
     History {
         seed: 1,
         users: 1,
@@ -58,7 +59,7 @@ fn view(id: usize, after: i64) -> Step {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_step_is_not_taken_on_from_one_of_somebody_else() {
     let world = World::start().await;
-    let history = history();
+    let history = history(60);
     let mut play = Play::begin(&world, &history, Deaths::Drawn).await;
     for step in &history.steps {
         play.writer.write(step).await;

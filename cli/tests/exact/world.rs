@@ -1,4 +1,4 @@
-//! The engine and the tables, once for a whole run, and processes of the aggregator on them.
+//! The engine and the tables, once for a whole run, and processes of the functions on them.
 
 use super::figures::Figures;
 use super::network::{Network, Pressure};
@@ -10,18 +10,19 @@ use aws_lambda_events::streams::DynamoDbEventResponse;
 use aws_sdk_dynamodb::Client;
 use lambda_runtime::{Context, LambdaEvent};
 use shared::config::Config;
+use shared::domain::ids::UserId;
 use shared::http::App;
 use shared::store::Store;
 use shared::store::usage::Reading;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What an invocation may take: no test waits for its end.
 const TIME: Duration = Duration::from_secs(300);
 const REGION: &str = "us-east-1";
 
-/// Tables without a platform: nobody but the test feeds the aggregator.
+/// Tables without a platform: nobody but the test feeds the functions.
 pub(crate) struct World {
     pub(crate) figures: Arc<Figures>,
     /// The storage beside the functions; its network never fails.
@@ -38,27 +39,45 @@ pub(crate) struct World {
 /// What the aggregator says of a batch.
 pub(crate) type Answer = Result<DynamoDbEventResponse, aggregate::FirstFailed>;
 
-/// A process of the aggregator.
-pub(crate) struct Aggregator {
+/// A process of a function under test.
+pub(crate) struct Process {
     pub(crate) app: App,
     pub(crate) network: Network,
 }
 
-impl Aggregator {
-    /// Hands records to it. None: it died, and is started again.
-    pub(crate) async fn invoke(&self, records: Vec<EventRecord>) -> Option<Answer> {
-        let mut batch = aggregate::Batch::default();
-        batch.records = records;
-        let event = LambdaEvent::new(batch, context(TIME));
-        let answer = tokio::select! {
+impl Process {
+    /// Hands records of what users did to the aggregator. None: it died, and is started again.
+    pub(crate) async fn aggregate(&self, records: Vec<EventRecord>) -> Option<Answer> {
+        let work = aggregate::handle(self.app.clone(), batch(records));
+        self.unless_it_dies(work).await
+    }
+
+    /// Hands a record of the experiments table to the function that makes sums again. None: as above.
+    pub(crate) async fn rebuild(&self, record: EventRecord) -> Option<Result<(), rebuild::Failed>> {
+        let work = rebuild::handle(self.app.clone(), batch(vec![record]));
+        self.unless_it_dies(work).await
+    }
+
+    /// Erases a user. None: as above.
+    pub(crate) async fn erase(&self, user: &UserId) -> Option<()> {
+        let erasing = async {
+            let now = shared::clock::now();
+            let erased = self.app.store().erase(user, now, Instant::now() + TIME);
+            erased.await.unwrap();
+        };
+        self.unless_it_dies(erasing).await
+    }
+
+    async fn unless_it_dies<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let outcome = tokio::select! {
             biased;
             () = self.network.died() => None,
-            answer = aggregate::handle(self.app.clone(), event) => Some(answer),
+            outcome = work => Some(outcome),
         };
-        if answer.is_none() {
+        if outcome.is_none() {
             self.network.restart(None);
         }
-        answer
+        outcome
     }
 
     /// What it has used so far.
@@ -67,12 +86,14 @@ impl Aggregator {
     }
 }
 
-/// What Lambda says of an invocation that may take so long.
-fn context(time: Duration) -> Context {
+/// Records as Lambda hands them over.
+fn batch(records: Vec<EventRecord>) -> LambdaEvent<aggregate::Batch> {
+    let mut batch = aggregate::Batch::default();
+    batch.records = records;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let mut context = Context::default();
-    context.deadline = u64::try_from((now + time).as_millis()).unwrap();
-    context
+    context.deadline = u64::try_from((now + TIME).as_millis()).unwrap();
+    LambdaEvent::new(batch, context)
 }
 
 impl World {
@@ -119,12 +140,12 @@ impl World {
     }
 
     /// A process whose network fails when it is told to.
-    pub(crate) fn aggregator(&self, pressure: Pressure, seed: u64) -> Aggregator {
+    pub(crate) fn process(&self, pressure: Pressure, seed: u64) -> Process {
         let network = Network::new(self.http.clone(), self.figures.clone(), pressure, seed);
         let sdk = sdk_config(&self.endpoint, REGION).into_builder();
         let sdk = sdk.http_client(network.clone()).build();
         let store = Store::with_config(&sdk, self.config.tables.clone());
-        Aggregator {
+        Process {
             app: App::new(store, &self.config),
             network,
         }

@@ -62,7 +62,7 @@ async fn measure(world: &World, asked: Asked) -> Cost {
     } = asked;
     let id = format!("day-{metrics}-{cut}-{segments}");
     let experiment = crowd::experiment(world, &id, start, asked).await;
-    let aggregator = world.aggregator(Pressure::default(), 0);
+    let aggregator = world.process(Pressure::default(), 0);
     let mut waiting: [Vec<EventRecord>; 2] = Default::default();
     let mut put = Reading::default();
     for part in day.chunks(100) {
@@ -76,12 +76,12 @@ async fn measure(world: &World, asked: Asked) -> Cost {
             waiting[stream].push(record);
             if waiting[stream].len() == BATCH {
                 let batch = std::mem::take(&mut waiting[stream]);
-                aggregator.invoke(batch).await.unwrap().unwrap();
+                aggregator.aggregate(batch).await.unwrap().unwrap();
             }
         }
     }
     for batch in waiting.into_iter().filter(|batch| !batch.is_empty()) {
-        aggregator.invoke(batch).await.unwrap().unwrap();
+        aggregator.aggregate(batch).await.unwrap().unwrap();
     }
     Cost {
         put,

@@ -1,6 +1,7 @@
 //! Writes what a history says that its users and its experimenters do.
 
-use super::history::{Assign, Change, Edit, History, Step, Track};
+use super::history::{Assign, Change, Edit, Erase, History, Step, Track};
+use super::network::Pressure;
 use super::world::World;
 use shared::domain;
 use shared::domain::assignment::{Assignment, Source};
@@ -9,7 +10,7 @@ use shared::domain::experiment::{Experiment, NewExperiment, Status};
 use shared::domain::ids::{EventId, ExperimentId, UserId};
 use shared::domain::time::Timestamp;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Everybody who writes but the aggregators.
 #[derive(Clone)]
@@ -65,7 +66,7 @@ impl<'w> Writer<'w> {
             Step::Assign(assign) => self.assign(assign).await,
             Step::Track(track) => self.track(track).await,
             Step::Change(change) => self.change(change).await,
-            Step::Erase(user) => self.erase(*user).await,
+            Step::Erase(erase) => self.erase(erase).await,
             Step::Deliver(_) => {}
         }
     }
@@ -133,27 +134,37 @@ impl<'w> Writer<'w> {
         }
     }
 
-    async fn erase(&mut self, user: usize) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let (store, now) = (&self.world.store, shared::clock::now());
-        let erased = store.erase(&self.users[user], now, deadline);
-        erased.await.unwrap();
+    async fn erase(&mut self, erase: &Erase) {
+        let user = &self.users[erase.user];
+        let process = self.world.process(Pressure::default(), 0);
+        process.network.restart(erase.crash);
+        if process.erase(user).await.is_none() {
+            self.world.figures.crashes.fetch_add(1, Relaxed);
+            if erase.asked_again {
+                process.erase(user).await.unwrap();
+            }
+        }
         self.erased = true;
     }
 
     async fn change(&mut self, change: &Change) {
+        let before = self.experiment(change.experiment).clone();
+        let store = &self.world.store;
         let mut asked = domain::change::Change::default();
         match &change.edit {
+            Edit::Repair => {
+                let asked_for = store.ask_for_sums(&before).await.unwrap();
+                assert!(asked_for.is_some());
+                return;
+            }
             Edit::End(end) => asked.ends_at = Some(*end),
             Edit::Stop => asked.status = Some(Status::Stopped),
             Edit::Shares(variants) => asked.variants = Some(variants.clone()),
             Edit::Metrics(metrics) => asked.metrics = Some(metrics.clone()),
             Edit::Segments(segments) => asked.segments = Some(segments.clone()),
         }
-        let before = self.experiment(change.experiment).clone();
         // What does not fit, such as another end for an experiment that was stopped, is refused to everybody.
         if let Ok(after) = asked.apply(&before, change.at) {
-            let store = &self.world.store;
             let changed = store.change_experiment(&before, &after, "", "a test");
             assert!(changed.await.unwrap());
             self.experiments[change.experiment].push(after);

@@ -20,7 +20,7 @@ pub mod experiments {
     pub const STATUS: &str = "status";
     /// Its sort key.
     pub const CREATED_AT_ID: &str = "created_at_id";
-    /// Time to live, in epoch seconds; only [`retired`] has one.
+    /// Time to live, in epoch seconds; only what belongs to sums that are made again has one.
     pub const EXPIRES_AT: &str = "expires_at";
     /// How the record of a piece of work begins.
     pub const WORK: &str = "work#";
