@@ -1,6 +1,8 @@
 //! Segments: what a user is at the moment of the assignment, declared by the experiment and kept with the
 //! assignment.
 
+mod declared;
+
 use super::support::{Answer, Caller, Item, World, ago, encoded};
 use futures::TryStreamExt;
 use futures::future::join_all;
@@ -275,120 +277,6 @@ async fn imported_rows_carry_attributes_and_a_bad_one_spoils_its_row_only() {
             ("null", Value::Null),
         ])
     );
-}
-
-#[tokio::test]
-async fn every_fault_of_declared_segments_is_named_with_its_place() {
-    let world = World::start().await;
-    let admin = world.admin();
-    admin.experiment("e", json!({})).await;
-    let before = world.contents().await;
-    let long = "x".repeat(33);
-    for (segments, faulty) in [
-        (json!("country"), expected([("/segments", "wrong_type")])),
-        (
-            json!(["a", "b", "c", "d", "e", "f"]),
-            expected([("/segments", "too_many")]),
-        ),
-        (
-            json!(["", "Country", "a b", "é", "phase"]),
-            expected([
-                ("/segments/0", "empty"),
-                ("/segments/1", "bad_characters"),
-                ("/segments/2", "bad_characters"),
-                ("/segments/3", "bad_characters"),
-                ("/segments/4", "reserved"),
-            ]),
-        ),
-        (
-            json!(["country", long, 7, "country", "-a"]),
-            expected([
-                ("/segments/1", "too_long"),
-                ("/segments/2", "wrong_type"),
-                ("/segments/3", "duplicate_key"),
-                ("/segments/4", "bad_characters"),
-            ]),
-        ),
-    ] {
-        let variants = json!([{"key": "a", "percent": 50}, {"key": "b", "percent": 50}]);
-        let body = json!({"name": "N", "variants": variants, "segments": segments});
-        for answer in [
-            admin.post("/experiments", &body).await,
-            admin.change("e", &json!({"segments": segments})).await,
-        ] {
-            assert_eq!(answer.code(422), "invalid", "{segments}");
-            assert_eq!(faults(&answer.problem().unwrap()), faulty, "{segments}");
-        }
-    }
-    assert_eq!(world.contents().await, before);
-    let longest = "x".repeat(32);
-    let five = json!(["a", "0", "os_version", "os-version", longest]);
-    let made = admin.experiment("five", json!({"segments": five})).await;
-    assert_eq!(made["segments"], five);
-}
-
-#[tokio::test]
-async fn segments_of_a_draft_change_freely_and_later_ones_are_only_added() {
-    let world = World::start().await;
-    let admin = world.admin();
-    let fields = json!({"status": "draft", "segments": ["country"]});
-    admin.experiment("e", fields).await;
-    let allowed = |segments: Value| {
-        let admin = admin.clone();
-        async move {
-            let changed = admin
-                .change("e", &json!({"segments": segments}))
-                .await
-                .json(200);
-            assert_eq!(changed["segments"], segments);
-        }
-    };
-    allowed(json!(["platform", "plan"])).await;
-    let none = admin.change("e", &json!({"segments": []})).await.json(200);
-    assert!(none.get("segments").is_none(), "{none}");
-    allowed(json!(["country", "platform"])).await;
-
-    let mut declared = vec!["country", "platform"];
-    for status in ["running", "paused"] {
-        let change = json!({ "status": status });
-        admin.change("e", &change).await.json(200);
-        for segments in [json!([]), json!(["plan", "platform"])] {
-            let refused = admin.change("e", &json!({"segments": segments})).await;
-            assert_eq!(refused.code(409), "segments_in_use");
-            assert_eq!(
-                refused.problem().unwrap()["errors"][0]["pointer"],
-                "/segments"
-            );
-            assert!(refused.text.contains("`country`"), "{}", refused.text);
-        }
-        let before = json!({ "segments": declared });
-        declared.insert(1, status);
-        allowed(json!(declared)).await;
-        assert_eq!(
-            admin.change("e", &before).await.code(409),
-            "segments_in_use"
-        );
-        // What was added is taken from then on.
-        let answer = ask(&admin, "e", status, &[(status, "yes")]).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-    }
-}
-
-#[tokio::test]
-async fn nobody_comes_in_after_the_stop_so_segments_stay_as_they_are() {
-    let world = world().await;
-    let admin = world.admin();
-    ask(&admin, "e", "u", &[("country", "DE")]).await.json(200);
-    for (status, code) in [("stopped", "experiment_over"), ("archived", "archived")] {
-        admin
-            .change("e", &json!({ "status": status }))
-            .await
-            .json(200);
-        let more = json!({"segments": ["country", "platform", "plan"]});
-        assert_eq!(admin.change("e", &more).await.code(409), code);
-        let answer = ask(&admin, "e", "u", &[("country", "FR")]).await.json(200);
-        assert_eq!(answer["attributes"], json!({"country": "DE"}));
-    }
 }
 
 /// What a caller says of a user: any text for each segment, or nothing.
