@@ -1,5 +1,7 @@
 //! Running sums after the definition has changed: made again from the first day, or counted again where it matters.
 
+mod pages;
+
 use super::support::{Caller, World, ago, fresh};
 use assay::engine::Engine;
 use assay::gateway::{Function, FunctionError};
