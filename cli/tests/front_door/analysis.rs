@@ -190,6 +190,47 @@ async fn the_ledger_says_where_every_stored_event_went() {
 }
 
 #[tokio::test]
+async fn the_ledger_by_day_says_on_which_day_and_adds_up_to_the_whole() {
+    let world = World::start().await;
+    let admin = world.admin();
+    admin.experiment("e", json!({})).await;
+    let now = ago(0);
+    let at = |days: i64| now.plus_micros(-days * 86_400_000_000).to_string();
+    let row = json!({"user_id": "u", "variant": "control", "assigned_at": at(6)});
+    admin.import("e", &[row]).await;
+    let day = |days: i64| at(days)[..10].to_owned();
+    // Of the day between, and of the one before the first, there is nothing.
+    let happened = ["buy 5", "view 5", "buy 3", "buy 3 again", "view 1"].map(|id| {
+        let mut words = id.split(' ');
+        let event_type = words.next().unwrap();
+        let days = words.next().unwrap().parse().unwrap();
+        json!({"user_id": "u", "event_id": id, "type": event_type, "timestamp": at(days)})
+    });
+    let days = [day(5), day(3), day(1)];
+    admin.track(&happened).await;
+    let end = json!({"ends_at": at(2)});
+    admin.change("e", &end).await.json(200);
+    for source in ["aggregates", "raw"] {
+        let report = admin.results("e", &format!("source={source}")).await;
+        let none = [0, 0, 0];
+        assert_eq!(
+            report["ledger_by_day"],
+            json!({"days": days, "types": {
+                "buy": {"counted": [1, 2, 0], "after_end": none, "other_users": none},
+                "view": {"counted": [1, 0, 0], "after_end": [0, 0, 1], "other_users": none}}})
+        );
+        let whole = |counted, after_end| json!({"counted": counted, "after_end": after_end, "other_users": 0});
+        assert_eq!(
+            report["ledger"],
+            json!({"buy": whole(3, 0), "view": whole(1, 1)})
+        );
+        let query = format!("source={source}&series=none");
+        let short = admin.results("e", &query).await;
+        assert!(short.get("ledger_by_day").is_none());
+    }
+}
+
+#[tokio::test]
 async fn whoever_watches_the_launch_sees_traffic_by_the_hour() {
     let world = World::start().await;
     let admin = world.admin();

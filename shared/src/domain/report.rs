@@ -10,6 +10,7 @@ mod decision;
 mod extras;
 mod fixed;
 mod health;
+mod ledger;
 mod methods;
 mod metrics;
 mod monitoring;
@@ -29,6 +30,7 @@ pub use decision::{
 pub use extras::{Adjusted, Before, Capped, Margin, Outlook};
 pub use fixed::{Difference, RelativeDifference};
 pub use health::{Bias, Health, SampleRatio, SampleRatioVerdict, WatchedSplit};
+pub use ledger::{FatesByDay, LedgerByDay};
 pub use methods::{Bayesian, Bounds, HybridView, Sequential};
 pub use metrics::MetricReport;
 pub use monitoring::Monitoring;
@@ -85,6 +87,9 @@ pub struct Report {
     pub metrics: Vec<MetricReport>,
     /// Where the stored events went, by type.
     pub ledger: BTreeMap<EventType, Fates>,
+    /// The same by day, if series are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger_by_day: Option<LedgerByDay>,
     /// How it was computed.
     pub method: Settings,
     /// SHA-256 over the sums and the settings: the same digest, the same report.
@@ -188,6 +193,7 @@ impl Report {
             health: Health::check(experiment, tally, &metrics),
             metrics,
             ledger: tally.ledger_by_type(),
+            ledger_by_day: question.series.then(|| LedgerByDay::new(tally)),
             method: settings.clone(),
             digest: String::new(),
         };

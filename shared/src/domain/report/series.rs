@@ -12,8 +12,8 @@ use crate::domain::time::Timestamp;
 use crate::stats::{Undefined, trend};
 use serde::Serialize;
 
-/// Days in a series; the latest ones are kept.
-const MAX_DAYS: usize = 400;
+/// Days in an answer; the latest ones are kept.
+pub(super) const MAX_DAYS: usize = 400;
 
 /// Columns of equal length, one place for each day. A place of which nothing can be said is null.
 #[derive(Debug, Clone, Serialize)]
