@@ -13,8 +13,18 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// How often a batch may come back before something must be wrong.
-const MOST_TRIES: usize = 40;
+/// How often a batch or a record may come back before something must be wrong.
+pub(crate) const MOST_TRIES: usize = 40;
+/// From here on nobody dies of it any more.
+const TRIES_THAT_DIE: usize = 4;
+
+/// Whether and when a process dies amid what was tried so often, if so many of a hundred die.
+pub(crate) fn death(draw: &mut Draw, crashes: u32, tries: usize) -> Option<Crash> {
+    let dies = tries < TRIES_THAT_DIE && draw.chance(crashes);
+    let call = u64::try_from(draw.within(1..=30)).unwrap();
+    let crash = draw.pick(&[Crash::Before(call), Crash::After(call)]);
+    dies.then_some(crash)
+}
 
 /// When processes die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,10 +186,8 @@ impl<'w> Play<'w> {
             }
             for (batch, aggregator) in round.iter().zip(&self.aggregators) {
                 if self.deaths == Deaths::Drawn {
-                    let dies = batch.tries < 4 && draw.chance(deliver.crashes);
-                    let call = u64::try_from(draw.within(1..=30)).unwrap();
-                    let crash = draw.pick(&[Crash::Before(call), Crash::After(call)]);
-                    aggregator.network.restart(dies.then_some(crash));
+                    let death = death(draw, deliver.crashes, batch.tries);
+                    aggregator.network.restart(death);
                 }
             }
             let work = self.queue.choose(draw, deliver.aggregators);

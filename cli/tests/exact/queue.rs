@@ -2,23 +2,19 @@
 
 use super::draw::Draw;
 use super::figures::Figures;
-use super::network::{Crash, Pressure};
+use super::network::Pressure;
+use super::play::{MOST_TRIES, death};
+use super::records::{Item, changed, items_of};
 use super::world::{Process, World};
-use aws_lambda_events::dynamodb::{EventRecord, StreamRecord};
+use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared::domain::ids::ExperimentId;
 use shared::store::keys::experiments as key;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;
 
-type Item = HashMap<String, AttributeValue>;
 /// The key of an item: its experiment and its name.
 type Key = (String, String);
-
-/// How often a record may come back before something must be wrong.
-const MOST_TRIES: usize = 40;
-/// From here on none dies any more.
-const TRIES_THAT_DIE: usize = 4;
 
 /// What is to be done, and who does it.
 pub(crate) struct Queue {
@@ -61,19 +57,21 @@ impl Queue {
         world: &World,
         experiments: impl Iterator<Item = &ExperimentId>,
     ) {
+        let table = &world.config.tables.experiments;
         let mut now = BTreeMap::new();
         for id in experiments {
-            for item in items_of(world, id).await {
+            for item in items_of(world, table, key::EXPERIMENT_ID, id.as_str()).await {
                 let text = |name: &str| item[name].as_s().unwrap().clone();
                 now.insert((text(key::EXPERIMENT_ID), text(key::RECORD)), item);
             }
         }
         let keys: BTreeSet<&Key> = now.keys().chain(self.known.keys()).collect();
-        for key in keys {
-            let (before, after) = (self.known.get(key), now.get(key));
+        for item in keys {
+            let (before, after) = (self.known.get(item), now.get(item));
             if before != after {
                 let number = self.records.len();
-                self.records.push(changed(key, before, after, number));
+                let names = [key::EXPERIMENT_ID, key::RECORD];
+                self.records.push(changed(before, after, names, number));
                 self.waiting.insert(number, 0);
                 world.figures.records.fetch_add(1, Relaxed);
             }
@@ -100,10 +98,7 @@ impl Queue {
     pub(crate) fn prepare(&self, round: &Round, draw: &mut Draw, crashes: u32) {
         for (record, process) in round.0.iter().zip(&self.processes) {
             let tries = self.waiting.get(record).copied().unwrap_or_default();
-            let dies = tries < TRIES_THAT_DIE && draw.chance(crashes);
-            let call = u64::try_from(draw.within(1..=30)).unwrap();
-            let crash = draw.pick(&[Crash::Before(call), Crash::After(call)]);
-            process.network.restart(dies.then_some(crash));
+            process.network.restart(death(draw, crashes, tries));
         }
     }
 
@@ -159,41 +154,4 @@ impl Queue {
             deletion.send().await.unwrap();
         }
     }
-}
-
-async fn items_of(world: &World, id: &ExperimentId) -> Vec<Item> {
-    let query = world
-        .client
-        .query()
-        .table_name(&world.config.tables.experiments)
-        .key_condition_expression("experiment_id = :id")
-        .expression_attribute_values(":id", AttributeValue::S(id.to_string()))
-        .consistent_read(true);
-    let pages = query.into_paginator().items().send();
-    pages.try_collect().await.unwrap()
-}
-
-fn changed(
-    (id, name): &Key,
-    before: Option<&Item>,
-    after: Option<&Item>,
-    number: usize,
-) -> EventRecord {
-    let keys = [(key::EXPERIMENT_ID, id), (key::RECORD, name)];
-    let keys = keys.map(|(name, text)| (name.to_owned(), AttributeValue::S(text.clone())));
-    // Neither can be built by its fields outside its crate.
-    let mut change = StreamRecord::default();
-    change.keys = HashMap::from(keys).into();
-    change.old_image = before.cloned().unwrap_or_default().into();
-    change.new_image = after.cloned().unwrap_or_default().into();
-    change.sequence_number = Some(format!("{number:021}"));
-    let mut record = EventRecord::default();
-    record.event_name = match (before, after) {
-        (None, _) => "INSERT",
-        (_, None) => "REMOVE",
-        _ => "MODIFY",
-    }
-    .to_owned();
-    record.change = change;
-    record
 }

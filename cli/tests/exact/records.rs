@@ -1,4 +1,4 @@
-//! The streams' records of what is stored for some users.
+//! The streams' records: of what is stored for some users, and of any change.
 
 use super::world::World;
 use aws_lambda_events::dynamodb::{EventRecord, StreamRecord};
@@ -7,7 +7,7 @@ use shared::domain::ids::UserId;
 use shared::store::keys;
 use std::collections::{HashMap, HashSet};
 
-type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// Of every item that was found one record, in the order in which they were found.
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl Records {
                 (&world.config.tables.assignments, assignments),
                 (&world.config.tables.events, events),
             ] {
-                for item in items_of(world, table, user).await {
+                for item in items_of(world, table, key[0], user.as_str()).await {
                     let values = key.map(|name| item[name].as_s().unwrap().clone());
                     if self.known.insert(values) {
                         let number = self.all.len();
@@ -40,13 +40,15 @@ impl Records {
     }
 }
 
-async fn items_of(world: &World, table: &str, user: &UserId) -> Vec<Item> {
+/// What a table holds under a partition key.
+pub(crate) async fn items_of(world: &World, table: &str, key: &str, value: &str) -> Vec<Item> {
     let query = world
         .client
         .query()
         .table_name(table)
-        .key_condition_expression("user_id = :user")
-        .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
+        .key_condition_expression("#key = :value")
+        .expression_attribute_names("#key", key)
+        .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
         .consistent_read(true);
     let pages = query.into_paginator().items().send();
     pages.try_collect().await.unwrap()
@@ -54,14 +56,31 @@ async fn items_of(world: &World, table: &str, user: &UserId) -> Vec<Item> {
 
 /// The record of an insertion.
 pub(crate) fn inserted(item: Item, key: [&str; 2], number: usize) -> EventRecord {
+    changed(None, Some(&item), key, number)
+}
+
+/// The record of a change from one state of an item to another, of which one is there.
+pub(crate) fn changed(
+    before: Option<&Item>,
+    after: Option<&Item>,
+    key: [&str; 2],
+    number: usize,
+) -> EventRecord {
+    let item = after.or(before).unwrap();
     let keys = key.map(|name| (name.to_owned(), item[name].clone()));
     // Neither can be built by its fields outside its crate.
     let mut change = StreamRecord::default();
     change.keys = HashMap::from(keys).into();
-    change.new_image = item.into();
+    change.old_image = before.cloned().unwrap_or_default().into();
+    change.new_image = after.cloned().unwrap_or_default().into();
     change.sequence_number = Some(format!("{number:021}"));
     let mut record = EventRecord::default();
-    record.event_name = "INSERT".to_owned();
+    record.event_name = match (before, after) {
+        (None, _) => "INSERT",
+        (_, None) => "REMOVE",
+        _ => "MODIFY",
+    }
+    .to_owned();
     record.change = change;
     record
 }
