@@ -4,13 +4,13 @@
 use crate::engine;
 use crate::gateway::{Functions, event_function, http_function};
 use crate::serve::{Environment, Environments};
+use domain::access::{Grant, Scope, Token};
 use lambda_http::service_fn;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::clock;
 use shared::config::Config;
-use shared::domain::access::{Grant, Scope, Token};
 use shared::http::{App, Problem, Request, Response};
 use shared::store::Store;
 use std::future::Future;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
-pub(crate) use shared::domain::prose::grouped;
+pub(crate) use domain::prose::grouped;
 
 /// Prints a line of what was asked for. Who reads it may have gone already (`assay results | head`), which is
 /// no reason to fail.

@@ -12,7 +12,7 @@ pub use token::{TokenError, kept_token, new_token};
 
 use crate::engine::Storage;
 use crate::template::{LocalNames, TemplateError};
-use shared::domain::access::Token;
+use domain::access::Token;
 use std::future::Future;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};

@@ -7,12 +7,12 @@ mod users;
 use crate::client::{Client, ClientError, Connection, Patience, Refusal, segment};
 use crate::output::{counted, note, print};
 use crate::results;
+use domain::limits::{MAX_ASSIGNMENTS_PER_REQUEST, MAX_EVENTS_PER_REQUEST};
+use domain::time::Timestamp;
 use experiment::TREATMENT;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::domain::limits::{MAX_ASSIGNMENTS_PER_REQUEST, MAX_EVENTS_PER_REQUEST};
-use shared::domain::time::Timestamp;
 use users::{DAYS, Truth, User};
 
 /// Requests under way at once.

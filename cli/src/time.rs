@@ -1,7 +1,7 @@
 //! Times as files and command lines write them.
 
 use chrono::{NaiveDate, NaiveDateTime};
-use shared::domain::time::Timestamp;
+use domain::time::Timestamp;
 
 /// Reads RFC 3339 with any offset; a date and a time without an offset (`2026-01-31 09:30:00.123456`, with a
 /// space or a `T`), which is UTC; or a date alone, which is its first instant in UTC.

@@ -1,6 +1,6 @@
 //! The only places that read the time or draw random bits.
 
-use crate::domain::time::Timestamp;
+use domain::time::Timestamp;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The current instant.

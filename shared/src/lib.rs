@@ -12,8 +12,6 @@
 
 pub mod clock;
 pub mod config;
-pub mod domain;
 pub mod http;
-pub mod stats;
 pub mod store;
 pub mod telemetry;

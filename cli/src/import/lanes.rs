@@ -5,8 +5,8 @@
 //! one could miss the other.
 
 use super::rows::{Assignment, Event};
+use domain::limits;
 use serde::Serialize;
-use shared::domain::limits;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use tokio::sync::mpsc::{Sender, error::SendError};
 

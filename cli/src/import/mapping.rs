@@ -1,8 +1,8 @@
 //! The mapping of columns: as it is written on the command line, and as it fits the header of a file.
 
 use crate::time;
-use shared::domain::ids::SegmentKey;
-use shared::domain::time::Timestamp;
+use domain::ids::SegmentKey;
+use domain::time::Timestamp;
 use std::str::FromStr;
 
 /// Why a mapping cannot be used.

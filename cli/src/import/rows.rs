@@ -2,11 +2,11 @@
 
 use super::mapping::{AssignmentPlan, EventPlan, Instant, Kind, Plan};
 use crate::time;
+use domain::decimal::Decimal;
+use domain::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use shared::domain::decimal::Decimal;
-use shared::domain::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -1,7 +1,7 @@
 //! The development token: made once, kept beside the data, so that it stays the same over restarts.
 
+use domain::access::Token;
 use shared::clock;
-use shared::domain::access::Token;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! The simulated experiment: what it measures, and what it was planned to find.
 
 use super::SimulateArgs;
+use domain::bucketing::{HashVersion, place};
 use serde_json::{Value, json};
-use shared::domain::bucketing::{HashVersion, place};
-use shared::stats::{Alpha, Capacity, detectable_rates};
+use stats::{Alpha, Capacity, detectable_rates};
 
 pub(super) const CONTROL: &str = "control";
 pub(super) const TREATMENT: &str = "treatment";

@@ -1,9 +1,9 @@
 //! Simulated users: what each of them is and would do, drawn from the seed alone.
 
+use domain::time::Timestamp;
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use shared::domain::time::Timestamp;
 
 /// Median worth of a purchase.
 const MEDIAN_WORTH: f64 = 40.0;

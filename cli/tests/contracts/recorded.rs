@@ -4,11 +4,11 @@
 use assay::engine::sdk_config;
 use assay::functions;
 use assay::serve::{Platform, PlatformOptions};
+use domain::access::{Grant, Scope, Token};
+use domain::time::Timestamp;
 use lambda_runtime::Context;
 use serde_json::{Map, Value, json};
 use shared::config::Config;
-use shared::domain::access::{Grant, Scope, Token};
-use shared::domain::time::Timestamp;
 use shared::store::Store;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

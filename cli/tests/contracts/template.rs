@@ -3,8 +3,8 @@
 use assay::functions;
 use assay::serve::{BUILT_IN_TEMPLATE, Environments};
 use assay::template::{LocalNames, Projection, Table, TableKey, Template};
+use domain::access::Scope;
 use shared::config::{Config, VARIABLES};
-use shared::domain::access::Scope;
 use shared::http::routes::ROUTES;
 use shared::store::keys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -249,7 +249,7 @@ fn no_role_may_scan_or_reach_more_than_named_tables_and_only_erasures_and_sums_d
 
 #[test]
 fn the_gateway_lets_pass_what_the_code_takes_for_a_token() {
-    use shared::domain::access::Token;
+    use domain::access::Token;
     for authorizer in template().api.authorizers.values() {
         let expression = authorizer.validation_expression.clone().unwrap();
         let expression = regex::Regex::new(&expression).unwrap();

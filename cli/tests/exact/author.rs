@@ -5,12 +5,12 @@ use super::history::{
     Assign, Change, DAY, Definition, Deliver, Edit, Erase, HOUR, History, Size, Step, Track,
 };
 use super::network::Crash;
-use shared::domain::allocation::{Variant, Variants};
-use shared::domain::assignment::Attributes;
-use shared::domain::decimal::Decimal;
-use shared::domain::ids::{EventType, MetricKey, SegmentKey, SegmentValue, VariantKey};
-use shared::domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
-use shared::domain::time::Timestamp;
+use domain::allocation::{Variant, Variants};
+use domain::assignment::Attributes;
+use domain::decimal::Decimal;
+use domain::ids::{EventType, MetricKey, SegmentKey, SegmentValue, VariantKey};
+use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
+use domain::time::Timestamp;
 
 /// A midnight some weeks ago, from which the times of a history are counted.
 const MIDNIGHT: i64 = 20_370 * DAY;

@@ -2,13 +2,13 @@
 
 use super::history::{DAY, History};
 use super::play::Play;
-use shared::domain::experiment::Experiment;
-use shared::domain::fold::{Fold, Lens, Window};
-use shared::domain::ids::UserId;
-use shared::domain::report::Source;
-use shared::domain::subject::Subject;
-use shared::domain::tally::{day_of, start_of};
-use shared::domain::totals::{Spec, Totals};
+use domain::experiment::Experiment;
+use domain::fold::{Fold, Lens, Window};
+use domain::ids::UserId;
+use domain::report::Source;
+use domain::subject::Subject;
+use domain::tally::{day_of, start_of};
+use domain::totals::{Spec, Totals};
 use shared::store::generations::Generation;
 use shared::store::raw::RawError;
 use shared::store::statistics::{Parts, Subjects};

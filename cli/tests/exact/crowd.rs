@@ -4,18 +4,18 @@ use super::records::inserted;
 use super::world::World;
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::types::AttributeValue;
-use futures::{StreamExt, stream};
-use shared::domain::allocation::{Variant, Variants};
-use shared::domain::assignment::{Assignment, Attributes, Source};
-use shared::domain::decimal::Decimal;
-use shared::domain::event::Event;
-use shared::domain::experiment::{Experiment, NewExperiment, Status};
-use shared::domain::ids::{
+use domain::allocation::{Variant, Variants};
+use domain::assignment::{Assignment, Attributes, Source};
+use domain::decimal::Decimal;
+use domain::event::Event;
+use domain::experiment::{Experiment, NewExperiment, Status};
+use domain::ids::{
     EventId, EventType, ExperimentId, MetricKey, SegmentKey, SegmentValue, UserId, VariantKey,
 };
-use shared::domain::limits::DEFAULT_SHARDS;
-use shared::domain::metric::{Direction, Metric, MetricKind, MetricRole};
-use shared::domain::time::Timestamp;
+use domain::limits::DEFAULT_SHARDS;
+use domain::metric::{Direction, Metric, MetricKind, MetricRole};
+use domain::time::Timestamp;
+use futures::{StreamExt, stream};
 use shared::store::keys;
 use std::collections::HashMap;
 

@@ -6,7 +6,7 @@ use super::network::Pressure;
 use super::play::{Deaths, Play};
 use super::steps::{self, START};
 use super::world::World;
-use shared::domain::time::Timestamp;
+use domain::time::Timestamp;
 
 /// The end of the experiment, changed so many days after its start.
 fn end(days: Option<i64>, changed: i64) -> Step {

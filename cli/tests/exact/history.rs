@@ -1,12 +1,12 @@
 //! What happens to some users in some experiments.
 
 use super::network::Crash;
-use shared::domain::allocation::Variants;
-use shared::domain::assignment::Attributes;
-use shared::domain::decimal::Decimal;
-use shared::domain::ids::{EventType, SegmentKey, VariantKey};
-use shared::domain::metric::Metric;
-use shared::domain::time::Timestamp;
+use domain::allocation::Variants;
+use domain::assignment::Attributes;
+use domain::decimal::Decimal;
+use domain::ids::{EventType, SegmentKey, VariantKey};
+use domain::metric::Metric;
+use domain::time::Timestamp;
 
 pub(crate) const HOUR: i64 = 3_600_000_000;
 pub(crate) const DAY: i64 = 24 * HOUR;

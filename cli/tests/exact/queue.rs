@@ -8,7 +8,7 @@ use super::records::{Item, changed, items_of};
 use super::world::{Process, World};
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::types::AttributeValue;
-use shared::domain::ids::ExperimentId;
+use domain::ids::ExperimentId;
 use shared::store::keys::experiments as key;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;

@@ -3,7 +3,7 @@
 use super::world::World;
 use aws_lambda_events::dynamodb::{EventRecord, StreamRecord};
 use aws_sdk_dynamodb::types::AttributeValue;
-use shared::domain::ids::UserId;
+use domain::ids::UserId;
 use shared::store::keys;
 use std::collections::{HashMap, HashSet};
 

@@ -4,10 +4,10 @@ use super::check;
 use super::history::{Assign, DAY, Definition, HOUR, History, Step, Track};
 use super::play::{Deaths, Play};
 use super::world::World;
-use shared::domain::allocation::{Variant, Variants};
-use shared::domain::assignment::Attributes;
-use shared::domain::ids::{EventType, VariantKey};
-use shared::domain::time::Timestamp;
+use domain::allocation::{Variant, Variants};
+use domain::assignment::Attributes;
+use domain::ids::{EventType, VariantKey};
+use domain::time::Timestamp;
 
 pub(crate) const START: i64 = 20_370 * DAY;
 

@@ -5,7 +5,7 @@ use super::history::{DAY, HOUR};
 use super::network::Pressure;
 use super::world::World;
 use aws_lambda_events::dynamodb::EventRecord;
-use shared::domain::time::Timestamp;
+use domain::time::Timestamp;
 use shared::store::usage::Reading;
 
 const USERS: usize = 1_000;

@@ -3,12 +3,12 @@
 use super::history::{Assign, Change, Edit, Erase, History, Step, Track};
 use super::network::Pressure;
 use super::world::World;
-use shared::domain;
-use shared::domain::assignment::{Assignment, Source};
-use shared::domain::event::Event;
-use shared::domain::experiment::{Experiment, NewExperiment, Status};
-use shared::domain::ids::{EventId, ExperimentId, UserId};
-use shared::domain::time::Timestamp;
+use domain;
+use domain::assignment::{Assignment, Source};
+use domain::event::Event;
+use domain::experiment::{Experiment, NewExperiment, Status};
+use domain::ids::{EventId, ExperimentId, UserId};
+use domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 

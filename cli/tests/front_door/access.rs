@@ -2,8 +2,8 @@
 
 use super::support::{World, ago};
 use assay::serve::PlatformOptions;
+use domain::access::Scope;
 use serde_json::json;
-use shared::domain::access::Scope;
 use shared::http::routes::{ROUTES, Route};
 
 /// Every set of scopes.

@@ -2,9 +2,9 @@
 
 use super::support::{Item, World};
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::access::Scope;
+use domain::experiment::Experiment;
 use serde_json::{Value, json};
-use shared::domain::access::Scope;
-use shared::domain::experiment::Experiment;
 
 fn text<'i>(item: &'i Item, name: &str) -> &'i str {
     item[name].as_s().unwrap()

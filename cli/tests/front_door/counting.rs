@@ -6,11 +6,11 @@ use assay::functions;
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::assignment::{Assignment, Attributes, Source};
+use domain::event::Event;
+use domain::ids::{EventId, EventType, ExperimentId, UserId, VariantKey};
 use lambda_runtime::Context;
 use serde_json::json;
-use shared::domain::assignment::{Assignment, Attributes, Source};
-use shared::domain::event::Event;
-use shared::domain::ids::{EventId, EventType, ExperimentId, UserId, VariantKey};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Accesses = BTreeMap<String, BTreeSet<Access>>;

@@ -5,11 +5,11 @@ mod users;
 
 use super::support::{Item, World, ago};
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::access::Scope;
+use domain::assignment::{Assignment, Attributes, Source};
+use domain::ids::{ExperimentId, UserId, VariantKey};
+use domain::limits::ERASED_DAYS;
 use serde_json::{Value, json};
-use shared::domain::access::Scope;
-use shared::domain::assignment::{Assignment, Attributes, Source};
-use shared::domain::ids::{ExperimentId, UserId, VariantKey};
-use shared::domain::limits::ERASED_DAYS;
 use users::*;
 
 #[tokio::test]

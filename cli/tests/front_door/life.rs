@@ -229,7 +229,7 @@ async fn a_creation_repeated_with_its_key_makes_one_experiment_and_gets_one_answ
         "idempotency_key_reused"
     );
     // Another caller's key of the same text is another key.
-    let other = world.caller(&[shared::domain::access::Scope::Manage]).await;
+    let other = world.caller(&[domain::access::Scope::Manage]).await;
     let made = other
         .send("POST", "/experiments", &[("idempotency-key", "k")], body)
         .await;

@@ -1,11 +1,11 @@
 //! Results against a model: the same history folded by the plainest code there is.
 
 use super::support::{World, ago};
+use domain::time::Timestamp;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
-use shared::domain::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// What the model knows of a user.

@@ -1,11 +1,11 @@
 //! What counts, and that it does not depend on the order in which it arrives.
 
 use super::support::{World, ago};
+use domain::time::Timestamp;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
-use shared::domain::time::Timestamp;
 
 /// A piece of history: a row of an import, or an event.
 #[derive(Clone)]

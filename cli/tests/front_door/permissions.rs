@@ -1,8 +1,8 @@
 //! The policy of a token, as IAM reads it: a function of the token alone.
 
+use domain::access::{Grant, Scope};
+use domain::time::Timestamp;
 use proptest::prelude::*;
-use shared::domain::access::{Grant, Scope};
-use shared::domain::time::Timestamp;
 use shared::http::policy::Authorization;
 use shared::http::routes::ROUTES;
 use std::collections::BTreeSet;

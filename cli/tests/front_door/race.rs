@@ -1,9 +1,9 @@
 //! An event that met the import of its user's assignment at the worst moment.
 
 use super::support::{World, ago};
+use domain::assignment::{Assignment, Attributes, Source};
+use domain::ids::{ExperimentId, UserId, VariantKey};
 use serde_json::json;
-use shared::domain::assignment::{Assignment, Attributes, Source};
-use shared::domain::ids::{ExperimentId, UserId, VariantKey};
 
 #[tokio::test]
 async fn an_event_that_missed_its_assignment_counts_from_the_next_sending_on_at_its_first_time() {

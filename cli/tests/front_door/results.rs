@@ -346,7 +346,7 @@ async fn a_user_with_more_events_than_a_person_has_is_left_out_and_said_so() {
     admin.import("e", &rows).await;
     let event = |user: &str, number: usize| json!({"user_id": user, "type": "n", "event_id": number.to_string()});
     admin.track(&[event("person", 0), event("robot", 0)]).await;
-    let limit = usize::try_from(shared::domain::limits::MAX_EVENTS_PER_USER).unwrap();
+    let limit = usize::try_from(domain::limits::MAX_EVENTS_PER_USER).unwrap();
     copy_event(&world, "robot", 1..limit + 1).await;
     let report = admin.results("e", "").await;
     let users = &report["variants"][1];

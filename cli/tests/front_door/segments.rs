@@ -4,12 +4,12 @@
 mod declared;
 
 use super::support::{Answer, Caller, Item, World, ago, encoded};
+use domain::ids::ExperimentId;
 use futures::TryStreamExt;
 use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use shared::domain::ids::ExperimentId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 

@@ -170,8 +170,8 @@ async fn an_unchanged_answer_is_not_sent_again() {
 
 #[tokio::test]
 async fn an_event_that_came_in_the_same_moment_as_its_users_assignment_counts() {
-    use shared::domain::event::Event;
-    use shared::domain::ids::{EventId, EventType, UserId};
+    use domain::event::Event;
+    use domain::ids::{EventId, EventType, UserId};
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;

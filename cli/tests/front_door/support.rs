@@ -3,12 +3,12 @@
 use assay::engine::sdk_config;
 use assay::serve::{Platform, PlatformOptions};
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::access::{Grant, Scope, Token};
+use domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::clock;
 use shared::config::Config;
-use shared::domain::access::{Grant, Scope, Token};
-use shared::domain::time::Timestamp;
 use shared::store::Store;
 use std::collections::{BTreeSet, HashMap};
 

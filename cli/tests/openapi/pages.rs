@@ -1,8 +1,8 @@
 //! README.md and docs/api.md, where they say what openapi.yaml says.
 
 use super::document::Document;
+use domain::limits;
 use serde_json::{Value, json};
-use shared::domain::limits;
 
 #[test]
 fn the_guide_lists_every_limit() {

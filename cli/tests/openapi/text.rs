@@ -1,13 +1,13 @@
 //! The document as it stands, without a server.
 
 use super::document::Document;
+use domain::access::Scope;
+use domain::experiment::Status;
+use domain::limits;
+use domain::metric::{Direction, Measure, MetricKind, MetricRole};
+use domain::plan::PlannedKind;
+use domain::report::{Correction, DEFAULT_ALPHA, Decider};
 use serde_json::{Value, json};
-use shared::domain::access::Scope;
-use shared::domain::experiment::Status;
-use shared::domain::limits;
-use shared::domain::metric::{Direction, Measure, MetricKind, MetricRole};
-use shared::domain::plan::PlannedKind;
-use shared::domain::report::{Correction, DEFAULT_ALPHA, Decider};
 use shared::http::routes::ROUTES;
 use std::collections::BTreeSet;
 
@@ -186,7 +186,7 @@ fn what_it_says_of_the_parameters_of_results_is_so() {
         assert!(text.contains(&expected), "{name} does not say {expected}");
     };
     says("cuped", limits::MAX_USERS_WITH_PAST.to_string());
-    says("cuped", format!("{} days", shared::domain::fold::PAST_DAYS));
+    says("cuped", format!("{} days", domain::fold::PAST_DAYS));
     says("alpha", DEFAULT_ALPHA.to_string());
     let correction = parameter("correction")["schema"]["default"].as_str();
     assert_eq!(correction, Some(Correction::default().name()));

@@ -6,10 +6,10 @@
 mod records;
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use domain::ids::UserId;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Read;
 use shared::clock;
-use shared::domain::ids::UserId;
 use shared::http::App;
 use std::time::Duration;
 

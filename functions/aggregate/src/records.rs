@@ -1,9 +1,9 @@
 //! From the records of a batch to the users who must be looked at.
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
+use domain::ids::{EventId, ExperimentId, UserId};
+use domain::time::Timestamp;
 use serde_dynamo::{AttributeValue, Item};
-use shared::domain::ids::{EventId, ExperimentId, UserId};
-use shared::domain::time::Timestamp;
 use shared::store::keys;
 use shared::store::recount::Touched;
 use std::collections::{BTreeMap, HashMap};

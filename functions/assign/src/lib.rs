@@ -1,12 +1,12 @@
 //! `GET /experiments/{id}/assignment/{user_id}`: which variant the user gets, now and for good.
 
+use domain::access::Scope;
+use domain::assignment::{Assignment, Attributes, NotEnrolled, Source, decide};
+use domain::experiment::Experiment;
+use domain::ids::{ExperimentId, UserId, VariantKey};
+use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use shared::domain::access::Scope;
-use shared::domain::assignment::{Assignment, Attributes, NotEnrolled, Source, decide};
-use shared::domain::experiment::Experiment;
-use shared::domain::ids::{ExperimentId, UserId, VariantKey};
-use shared::domain::time::Timestamp;
 use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input, params};
 use shared::store::FirstWrite;
 

@@ -1,11 +1,11 @@
 //! Audits some of the running experiments, others each day, so that a drift is noticed where nobody asks.
 
+use domain::experiment::{Experiment, Status};
+use domain::limits::MAX_PAGE;
+use domain::tally::day_of;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
 use shared::clock;
-use shared::domain::experiment::{Experiment, Status};
-use shared::domain::limits::MAX_PAGE;
-use shared::domain::tally::day_of;
 use shared::http::App;
 use shared::store::StoreError;
 use shared::store::audit::Patience;

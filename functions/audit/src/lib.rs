@@ -1,7 +1,7 @@
 //! `POST /experiments/{id}/audit`: holds the running sums against the records, and has them made anew if asked to.
 
+use domain::access::Scope;
 use lambda_http::http::StatusCode;
-use shared::domain::access::Scope;
 use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input, params};
 use shared::store::audit::Patience;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Who bears this token, and what it opens.
 
+use domain::access::Token;
 use lambda_runtime::Diagnostic;
 use serde::Deserialize;
-use shared::domain::access::Token;
 use shared::http::App;
 use shared::http::policy::Authorization;
 

@@ -1,9 +1,9 @@
 //! `PATCH /experiments/{id}`: status, traffic, shares, end, segments, metrics, words. Nobody's change is lost.
 
+use domain::access::Scope;
+use domain::change::Misfit;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::IF_MATCH;
-use shared::domain::access::Scope;
-use shared::domain::change::Misfit;
 use shared::http::{
     App, Fault, Problem, Request, Response, answer, body, caller::Caller, input, params,
 };

@@ -1,11 +1,11 @@
 //! `POST /experiments`: makes an experiment, once, however often it is sent with the same `Idempotency-Key`.
 
+use domain::access::Scope;
+use domain::experiment::Experiment;
+use domain::ids::ExperimentId;
 use lambda_http::http::StatusCode;
 use sha2::{Digest, Sha256};
 use shared::clock;
-use shared::domain::access::Scope;
-use shared::domain::experiment::Experiment;
-use shared::domain::ids::ExperimentId;
 use shared::http::input::experiment::{self, Drawn};
 use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller};
 use shared::store::experiments::Creation;

@@ -1,10 +1,10 @@
 //! `DELETE /users/{user_id}`: takes a user out of everything.
 
+use domain::access::Scope;
+use domain::ids::{ExperimentId, UserId};
+use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use shared::domain::access::Scope;
-use shared::domain::ids::{ExperimentId, UserId};
-use shared::domain::time::Timestamp;
 use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

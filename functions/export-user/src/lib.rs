@@ -3,13 +3,13 @@
 mod page;
 mod view;
 
+use domain::access::Scope;
+use domain::assignment::Assignment;
+use domain::ids::UserId;
+use domain::limits::MAX_ANSWER_BYTES;
 use lambda_http::http::StatusCode;
 use page::Page;
 use serde::Serialize;
-use shared::domain::access::Scope;
-use shared::domain::assignment::Assignment;
-use shared::domain::ids::UserId;
-use shared::domain::limits::MAX_ANSWER_BYTES;
 use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input};
 use view::{Erased, Part, parts};
 

@@ -1,10 +1,10 @@
 //! As many events as one answer takes.
 
 use crate::view::StoredEvent;
+use domain::ids::UserId;
 use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use shared::domain::ids::UserId;
 use shared::http::Problem;
 use shared::store::Store;
 use shared::store::cursor::Cursor;

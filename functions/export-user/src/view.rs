@@ -1,11 +1,11 @@
 //! What is stored of a user, with names instead of the short forms in which it is kept.
 
+use domain::decimal::Decimal;
+use domain::ids::{EventId, EventType, ExperimentId};
+use domain::subject::{Enrolment, Entry, Fate, Past};
+use domain::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared::domain::decimal::Decimal;
-use shared::domain::ids::{EventId, EventType, ExperimentId};
-use shared::domain::subject::{Enrolment, Entry, Fate, Past};
-use shared::domain::time::Timestamp;
 use shared::http::Problem;
 use shared::store::events::UserEvent;
 use shared::store::people::Tombstone;

@@ -1,7 +1,7 @@
 //! `GET /experiments/{id}`: the definition as it is now.
 
+use domain::access::Scope;
 use lambda_http::http::StatusCode;
-use shared::domain::access::Scope;
 use shared::http::{App, Problem, Request, Response, answer, caller::Caller, params};
 
 /// Shows an experiment, with its version as `ETag`.

@@ -12,10 +12,10 @@ pub mod plot;
 mod query;
 mod seen;
 
+use domain::access::Scope;
+use domain::report::{Monitoring, Report, Summary, to_csv};
 use lambda_http::http::StatusCode;
 use query::{Format, View};
-use shared::domain::access::Scope;
-use shared::domain::report::{Monitoring, Report, Summary, to_csv};
 use shared::http::{App, Problem, Request, Response, answer, caller::Caller, params};
 
 /// Reports an experiment's results.

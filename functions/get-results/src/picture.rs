@@ -4,9 +4,9 @@ use crate::plot::{
     Bounds, EffectRow, EffectsGroup, EffectsPlot, PlotError, SeriesLine, SeriesPlot,
 };
 use crate::query::View;
-use shared::domain::Invalid;
-use shared::domain::metric::Direction;
-use shared::domain::report::{Comparison, ComparisonSeries, MetricReport, Question, Report};
+use domain::Invalid;
+use domain::metric::Direction;
+use domain::report::{Comparison, ComparisonSeries, MetricReport, Question, Report};
 use shared::http::{Fault, Problem};
 
 /// The picture that was asked for: with days the first metric over time, else all effects.

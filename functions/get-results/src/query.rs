@@ -1,12 +1,12 @@
 //! What is asked, from the parameters of the query.
 
-use shared::domain::Invalid;
-use shared::domain::experiment::Experiment;
-use shared::domain::fold::{Lens, Window};
-use shared::domain::ids::{MetricKey, SegmentKey, SegmentValue, VariantKey};
-use shared::domain::report::{Breakdown, Correction, Decider, Provenance, Question, Source};
-use shared::domain::tally::Segment;
-use shared::domain::time::Timestamp;
+use domain::Invalid;
+use domain::experiment::Experiment;
+use domain::fold::{Lens, Window};
+use domain::ids::{MetricKey, SegmentKey, SegmentValue, VariantKey};
+use domain::report::{Breakdown, Correction, Decider, Provenance, Question, Source};
+use domain::tally::Segment;
+use domain::time::Timestamp;
 use shared::http::{Problem, Request, params};
 use shared::store::statistics::Parts;
 use std::collections::BTreeSet;

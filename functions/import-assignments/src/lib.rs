@@ -1,13 +1,13 @@
 //! `POST /experiments/{id}/assignments`: brings assignments over from the system that a team leaves.
 
+use domain::access::Scope;
+use domain::assignment::{Assignment, Source};
+use domain::experiment::{Experiment, Status};
+use domain::ids::VariantKey;
+use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use shared::domain::access::Scope;
-use shared::domain::assignment::{Assignment, Source};
-use shared::domain::experiment::{Experiment, Status};
-use shared::domain::ids::VariantKey;
-use shared::domain::time::Timestamp;
 use shared::http::{
     App, Fault, Problem, Request, Response, answer, body, caller::Caller, input, params,
 };

@@ -1,11 +1,11 @@
 //! `GET /experiments`: newest first, of one status or of all, page by page.
 
+use domain::access::Scope;
+use domain::experiment::{Experiment, Status};
+use domain::{Invalid, limits};
 use futures::future::try_join_all;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use shared::domain::access::Scope;
-use shared::domain::experiment::{Experiment, Status};
-use shared::domain::{Invalid, limits};
 use shared::http::{App, Problem, Request, Response, answer, caller::Caller, params};
 use shared::store::cursor::Cursor;
 use shared::store::keys;

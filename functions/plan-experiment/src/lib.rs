@@ -1,9 +1,9 @@
 //! `POST /experiments/plan`: how many users it takes to find a change of a given size. Reads a past experiment where the
 //! question names one, and nothing otherwise.
 
+use domain::access::Scope;
+use domain::fold::Lens;
 use lambda_http::http::StatusCode;
-use shared::domain::access::Scope;
-use shared::domain::fold::Lens;
 use shared::http::input::plan::Asked;
 use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller, input};
 use shared::store::statistics::Parts;

@@ -1,11 +1,11 @@
 //! From a record of the stream to what follows from it.
 
 use aws_lambda_events::dynamodb::EventRecord;
+use domain::experiment::Experiment;
+use domain::ids::ExperimentId;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_dynamo::{AttributeValue, Item};
-use shared::domain::experiment::Experiment;
-use shared::domain::ids::ExperimentId;
 use shared::store::generations::Generations;
 use shared::store::keys::experiments as key;
 use shared::store::rebuild::Work;

@@ -3,11 +3,11 @@
 mod door;
 mod record;
 
+use domain::access::Scope;
 use door::Door;
 use lambda_http::http::StatusCode;
 use record::Outcome;
 use serde::Serialize;
-use shared::domain::access::Scope;
 use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller, input};
 
 #[derive(Serialize)]

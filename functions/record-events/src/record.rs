@@ -1,12 +1,12 @@
 //! What becomes of each event of a request.
 
+use domain::assignment::Assignment;
+use domain::event::Event;
+use domain::experiment::Experiment;
+use domain::ids::{EventId, ExperimentId, UserId, VariantKey};
+use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use shared::domain::assignment::Assignment;
-use shared::domain::event::Event;
-use shared::domain::experiment::Experiment;
-use shared::domain::ids::{EventId, ExperimentId, UserId, VariantKey};
-use shared::domain::time::Timestamp;
 use shared::http::input::events::Read;
 use shared::http::{App, Fault, Problem};
 use shared::store::{FirstWrite, StoreError};

@@ -3,10 +3,10 @@
 use super::problem::Problem;
 use crate::clock;
 use crate::config::{BadSetting, Config};
-use crate::domain::experiment::{Experiment, Status};
-use crate::domain::ids::ExperimentId;
-use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError};
+use domain::experiment::{Experiment, Status};
+use domain::ids::ExperimentId;
+use domain::time::Timestamp;
 use moka::Expiry;
 use moka::future::Cache;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 
 use super::Request;
 use super::problem::{Fault, Problem};
-use crate::domain::{Invalid, limits};
+use domain::{Invalid, limits};
 use lambda_http::http::header::CONTENT_TYPE;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;

@@ -3,7 +3,7 @@
 use super::Request;
 use super::policy::SCOPES;
 use super::problem::Problem;
-use crate::domain::access::Scope;
+use domain::access::Scope;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@
 //! called first. So a policy is a function of the grant alone: it lists everything that the grant opens.
 
 use super::routes::{ROUTES, Route};
-use crate::domain::access::{Grant, Scope};
+use domain::access::{Grant, Scope};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

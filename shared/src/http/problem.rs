@@ -1,11 +1,11 @@
 //! Failures as callers see them: RFC 9457 problem details with a stable code.
 
 use super::Response;
-use crate::domain::limits::{ERASED_DAYS, MAX_RECORDS_READ, MAX_USERS_WITH_PAST};
-use crate::domain::report::NotInSums;
-use crate::domain::{Invalid, fold};
 use crate::store::StoreError;
 use crate::store::raw::RawError;
+use domain::limits::{ERASED_DAYS, MAX_RECORDS_READ, MAX_USERS_WITH_PAST};
+use domain::report::NotInSums;
+use domain::{Invalid, fold};
 use lambda_http::{Body, http::StatusCode, http::header};
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
 //! Every route with the scope that opens it. A test compares this table with `template.yaml`.
 
-use crate::domain::access::Scope;
+use domain::access::Scope;
 
 /// A way into the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

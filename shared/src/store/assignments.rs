@@ -2,10 +2,10 @@
 
 use super::keys::{self, assignments as key};
 use super::{FirstWrite, Store, StoreError};
-use crate::domain::assignment::{Assignment, Attributes};
-use crate::domain::ids::{ExperimentId, UserId, VariantKey};
-use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::assignment::{Assignment, Attributes};
+use domain::ids::{ExperimentId, UserId, VariantKey};
+use domain::time::Timestamp;
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use std::collections::HashMap;

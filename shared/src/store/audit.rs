@@ -7,17 +7,17 @@ use super::statistics::{GenerationNumber, Parts};
 use super::transaction::{self, Transaction};
 use super::{Store, StoreError};
 use crate::clock;
-use crate::domain::audit::{Audit, Differences};
-use crate::domain::experiment::Experiment;
-use crate::domain::fold::Lens;
-use crate::domain::ids::ExperimentId;
-use crate::domain::report::{NotInSums, Unsaid};
-use crate::domain::tally::{Tally, VariantTally};
-use crate::domain::totals::{Damaged, Spec, Totals};
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
     Select,
 };
+use domain::audit::{Audit, Differences};
+use domain::experiment::Experiment;
+use domain::fold::Lens;
+use domain::ids::ExperimentId;
+use domain::report::{NotInSums, Unsaid};
+use domain::tally::{Tally, VariantTally};
+use domain::totals::{Damaged, Spec, Totals};
 use std::time::{Duration, Instant};
 
 /// How often numbers are compared that differ, at least.

@@ -2,11 +2,11 @@
 
 use super::item::Item;
 use super::{Store, StoreError};
-use crate::domain::ids::UserId;
-use crate::domain::{Invalid, limits};
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use domain::ids::UserId;
+use domain::{Invalid, limits};
 use futures::Stream;
 
 /// Items of a page, more than a megabyte holds of most. DynamoDB ends a page after a megabyte in any case; an engine

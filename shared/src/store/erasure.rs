@@ -9,12 +9,12 @@ use super::keys::{self, assignments, events};
 use super::people::Tombstone;
 use super::recount::Touched;
 use super::{Store, StoreError};
-use crate::domain::ids::{ExperimentId, UserId};
-use crate::domain::subject::Subject;
-use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, ReturnConsumedCapacity, WriteRequest,
 };
+use domain::ids::{ExperimentId, UserId};
+use domain::subject::Subject;
+use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;

@@ -3,12 +3,12 @@
 use super::item::Item;
 use super::keys::{self, events as key};
 use super::{FirstWrite, Store, StoreError};
-use crate::domain::decimal::Decimal;
-use crate::domain::event::Event;
-use crate::domain::ids::{EventId, EventType, ExperimentId, UserId};
-use crate::domain::limits;
-use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::decimal::Decimal;
+use domain::event::Event;
+use domain::ids::{EventId, EventType, ExperimentId, UserId};
+use domain::limits;
+use domain::time::Timestamp;
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::collections::HashMap;
 use std::pin::pin;
@@ -308,7 +308,7 @@ fn indexed_event_of(item: &Item) -> Result<IndexedEvent, StoreError> {
     let Some((counted_at, id)) = position else {
         return Err(missing(key::COUNTED_AT_EVENT));
     };
-    let damaged = |error: crate::domain::Invalid| StoreError::Corrupt(error.detail);
+    let damaged = |error: domain::Invalid| StoreError::Corrupt(error.detail);
     Ok(IndexedEvent {
         user_id: parsed(item, key::USER_ID, UserId::parse)?,
         event_type: parsed(item, "event_type", EventType::parse)?,
@@ -335,7 +335,7 @@ fn value_of(item: &Item) -> Result<Option<Decimal>, StoreError> {
 fn parsed<T>(
     item: &Item,
     name: &str,
-    parse: impl Fn(&str) -> Result<T, crate::domain::Invalid>,
+    parse: impl Fn(&str) -> Result<T, domain::Invalid>,
 ) -> Result<T, StoreError> {
     let text = item
         .get(name)

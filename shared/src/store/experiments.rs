@@ -4,11 +4,11 @@ use super::item::Item;
 use super::keys::{self, experiments as key};
 use super::transaction::{self, Transaction};
 use super::{Store, StoreError};
-use crate::domain::experiment::{Experiment, Status};
-use crate::domain::ids::ExperimentId;
-use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure};
+use domain::experiment::{Experiment, Status};
+use domain::ids::ExperimentId;
+use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A definition as stored: the keys, what the index needs, and the experiment itself.

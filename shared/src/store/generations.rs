@@ -4,11 +4,11 @@ use super::keys::experiments as key;
 use super::statistics::GenerationNumber;
 use super::transaction;
 use super::{Store, StoreError};
-use crate::domain::experiment::{Experiment, Status};
-use crate::domain::ids::ExperimentId;
-use crate::domain::time::Timestamp;
-use crate::domain::totals::Spec;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use domain::experiment::{Experiment, Status};
+use domain::ids::ExperimentId;
+use domain::time::Timestamp;
+use domain::totals::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 

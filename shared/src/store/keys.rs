@@ -1,7 +1,7 @@
 //! Every partition and sort key, on one screen. A test compares them with `template.yaml`.
 
-use crate::domain::ids::{EventId, ExperimentId, UserId};
-use crate::domain::time::Timestamp;
+use domain::ids::{EventId, ExperimentId, UserId};
+use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 
 /// Key attributes and index names of the experiments table.
@@ -93,7 +93,7 @@ pub mod tokens {
 
 /// Key attributes of the statistics table.
 pub mod statistics {
-    use crate::domain::ids::{ExperimentId, UserId};
+    use domain::ids::{ExperimentId, UserId};
 
     /// Partition key: [`of_user`] or [`of_generation`].
     pub const PARTITION: &str = "partition";

@@ -3,11 +3,11 @@
 use super::item::Item;
 use super::keys::assignments as key;
 use super::{FirstWrite, Store, StoreError};
-use crate::domain::assignment::Assignment;
-use crate::domain::ids::UserId;
-use crate::domain::limits::ERASED_DAYS;
-use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::assignment::Assignment;
+use domain::ids::UserId;
+use domain::limits::ERASED_DAYS;
+use domain::time::Timestamp;
 use futures::TryStreamExt;
 
 const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;

@@ -2,12 +2,12 @@
 
 use super::events::UserEvent;
 use super::{Store, StoreError};
-use crate::domain::experiment::Experiment;
-use crate::domain::fold::{Fold, Lens, Overflow};
-use crate::domain::ids::UserId;
-use crate::domain::limits::{MAX_RECORDS_READ, MAX_USERS_WITH_PAST};
-use crate::domain::report::NotInSums;
-use crate::domain::tally::Tally;
+use domain::experiment::Experiment;
+use domain::fold::{Fold, Lens, Overflow};
+use domain::ids::UserId;
+use domain::limits::{MAX_RECORDS_READ, MAX_USERS_WITH_PAST};
+use domain::report::NotInSums;
+use domain::tally::Tally;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -30,10 +30,10 @@ use super::statistics::GenerationNumber;
 use super::transaction::{self, Transaction};
 use super::{FirstWrite, Store, StoreError};
 use crate::clock;
-use crate::domain::experiment::Experiment;
-use crate::domain::ids::ExperimentId;
-use crate::domain::time::Timestamp;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
+use domain::experiment::Experiment;
+use domain::ids::ExperimentId;
+use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// How long a retired generation stays: far longer than any function runs that may still write it.

@@ -6,11 +6,11 @@
 use super::item::Item;
 use super::keys::statistics as key;
 use super::{FirstWrite, Store, StoreError};
-use crate::domain::ids::{ExperimentId, UserId};
-use crate::domain::subject::Subject;
-use crate::domain::tally::Reach;
-use crate::domain::totals::{self, Totals};
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::ids::{ExperimentId, UserId};
+use domain::subject::Subject;
+use domain::tally::Reach;
+use domain::totals::{self, Totals};
 use futures::TryStreamExt;
 use std::collections::HashMap;
 use std::pin::pin;

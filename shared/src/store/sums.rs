@@ -4,13 +4,13 @@ use super::keys::{self, events as key};
 use super::raw::RawError;
 use super::statistics::Parts;
 use super::{Store, StoreError};
-use crate::domain::experiment::Experiment;
-use crate::domain::fold::Lens;
-use crate::domain::report::{NotInSums, Provenance, Source, days_asked};
-use crate::domain::tally::Tally;
-use crate::domain::time::Timestamp;
 use crate::store::generations::Generation;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use domain::experiment::Experiment;
+use domain::fold::Lens;
+use domain::report::{NotInSums, Provenance, Source, days_asked};
+use domain::tally::Tally;
+use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// Waiting events that are counted in each shard: whether it is a thousand or more makes no difference to anybody.

@@ -3,11 +3,11 @@
 use super::keys::tokens as key;
 use super::transaction::{self, Transaction};
 use super::{Store, StoreError};
-use crate::domain::access::Grant;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
 };
+use domain::access::Grant;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 

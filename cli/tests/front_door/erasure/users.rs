@@ -2,11 +2,11 @@
 
 use super::super::support::{Caller, Item, World, ago, encoded};
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::event::Event;
+use domain::ids::{EventId, EventType, UserId};
+use domain::limits::ERASED_DAYS;
+use domain::time::Timestamp;
 use serde_json::{Value, json};
-use shared::domain::event::Event;
-use shared::domain::ids::{EventId, EventType, UserId};
-use shared::domain::limits::ERASED_DAYS;
-use shared::domain::time::Timestamp;
 use std::collections::BTreeSet;
 
 /// With `/`, a `%` that looks like an encoding, `#`, and four bytes in one character.

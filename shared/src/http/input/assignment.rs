@@ -1,10 +1,10 @@
 //! Who `GET /experiments/{id}/assignment/{user_id}` asks for, and what the query says that the user is.
 
-use crate::domain::assignment::Attributes;
-use crate::domain::experiment::Experiment;
-use crate::domain::ids::{SegmentKey, SegmentValue, UserId};
 use crate::http::params::{self, Query};
 use crate::http::{Problem, Request};
+use domain::assignment::Attributes;
+use domain::experiment::Experiment;
+use domain::ids::{SegmentKey, SegmentValue, UserId};
 
 /// Reads the user, and an attribute for each segment that the query names.
 ///

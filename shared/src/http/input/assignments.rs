@@ -1,12 +1,12 @@
 //! The body of `POST /experiments/{id}/assignments`. Each row is accepted or refused by itself.
 
-use crate::domain::assignment::{Assignment, Attributes, Source};
-use crate::domain::experiment::Experiment;
-use crate::domain::ids::{SegmentKey, SegmentValue, UserId, VariantKey};
-use crate::domain::time::Timestamp;
-use crate::domain::{Invalid, limits};
 use crate::http::body::{Faults, Node, listed};
 use crate::http::problem::{Fault, Problem};
+use domain::assignment::{Assignment, Attributes, Source};
+use domain::experiment::Experiment;
+use domain::ids::{SegmentKey, SegmentValue, UserId, VariantKey};
+use domain::time::Timestamp;
+use domain::{Invalid, limits};
 
 /// Rows in the order in which they were sent, each valid or with what is wrong with it.
 pub type Read = Vec<Result<Assignment, Vec<Fault>>>;

@@ -1,9 +1,9 @@
 //! The body of `POST /experiments/{id}/audit`, which may be left out.
 
-use crate::domain::Invalid;
 use crate::http::Request;
 use crate::http::body::{self, Faults, Node};
 use crate::http::problem::Problem;
+use domain::Invalid;
 
 /// Whether the sums are to be made anew.
 ///

@@ -1,12 +1,12 @@
 //! The body of `PATCH /experiments/{id}`.
 
 use super::{experiment, plan};
-use crate::domain::allocation;
-use crate::domain::change::Change;
-use crate::domain::experiment::Status;
-use crate::domain::time::Timestamp;
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
+use domain::allocation;
+use domain::change::Change;
+use domain::experiment::Status;
+use domain::time::Timestamp;
 
 const FIELDS: &str = "name, description, status, variants, traffic_percent, segments, metrics, plan, starts_at, ends_at";
 

@@ -1,12 +1,12 @@
 //! The body of `POST /events`: one event, or a batch. Each event is accepted or refused by itself.
 
-use crate::domain::decimal::Decimal;
-use crate::domain::event::{self, Event};
-use crate::domain::ids::{EventId, EventType, UserId};
-use crate::domain::time::Timestamp;
-use crate::domain::{Invalid, limits};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
+use domain::decimal::Decimal;
+use domain::event::{self, Event};
+use domain::ids::{EventId, EventType, UserId};
+use domain::time::Timestamp;
+use domain::{Invalid, limits};
 
 /// What was sent.
 pub struct Read {

@@ -1,14 +1,14 @@
 //! The body of `POST /experiments`, and the parts that it shares with a change.
 
 use super::plan;
-use crate::domain::allocation::{self, Variant, Variants};
-use crate::domain::experiment::{NewExperiment, Status};
-use crate::domain::ids::{ExperimentId, SegmentKey, VariantKey};
-use crate::domain::metric::Metric;
-use crate::domain::time::Timestamp;
-use crate::domain::{Invalid, limits};
 use crate::http::body::{Faults, Node, prose};
 use crate::http::problem::Problem;
+use domain::allocation::{self, Variant, Variants};
+use domain::experiment::{NewExperiment, Status};
+use domain::ids::{ExperimentId, SegmentKey, VariantKey};
+use domain::metric::Metric;
+use domain::time::Timestamp;
+use domain::{Invalid, limits};
 
 const FIELDS: &str = "name, description, id, status, variants, traffic_percent, segments, metrics, plan, starts_at, ends_at, hash_seed, shards";
 

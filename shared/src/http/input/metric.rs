@@ -1,10 +1,10 @@
 //! One metric of an experiment's body.
 
 use super::experiment::name;
-use crate::domain::Invalid;
-use crate::domain::ids::{EventType, MetricKey};
-use crate::domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
 use crate::http::body::{Faults, Node, Object};
+use domain::Invalid;
+use domain::ids::{EventType, MetricKey};
+use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
 
 /// Fields of every metric.
 const COMMON: &str = "key, kind, event_type, name, role, direction, margin";

@@ -5,14 +5,14 @@ mod past;
 pub use past::PastQuestion;
 
 use super::experiment::variants;
-use crate::domain::Invalid;
-use crate::domain::allocation::{self, Variant, Variants};
-use crate::domain::ids::{MetricKey, VariantKey};
-use crate::domain::plan::{self, Baseline, Design, Plan, PlannedKind, PlannedMetric, Question};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
-use crate::stats::Undefined;
+use domain::Invalid;
+use domain::allocation::{self, Variant, Variants};
+use domain::ids::{MetricKey, VariantKey};
+use domain::plan::{self, Baseline, Design, Plan, PlannedKind, PlannedMetric, Question};
 use past::PastMetric;
+use stats::Undefined;
 
 /// Where the smallest change worth finding stands.
 const MINIMUM_LIFT: &str = "/minimum_lift";

@@ -1,10 +1,10 @@
 //! Whom `/users/{user_id}` asks for, and from which event on.
 
-use crate::domain::ids::UserId;
 use crate::http::params::{self, Query};
 use crate::http::{Problem, Request};
 use crate::store::cursor::Cursor;
 use crate::store::keys;
+use domain::ids::UserId;
 
 /// Reads the user.
 ///

@@ -1,12 +1,12 @@
 //! One page of a piece of work: some hundred users, and then how far it has come.
 
 use super::work::{Place, Task, Work};
-use crate::domain::ids::UserId;
 use crate::store::item::Item;
 use crate::store::keys::{self, statistics};
 use crate::store::recount::Touched;
 use crate::store::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use domain::ids::UserId;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;

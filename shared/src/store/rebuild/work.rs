@@ -2,14 +2,14 @@
 
 use super::REMAINING;
 use crate::clock;
-use crate::domain::ids::ExperimentId;
-use crate::domain::time::Timestamp;
 use crate::store::keys::experiments as key;
 use crate::store::statistics::GenerationNumber;
 use crate::store::transaction::{self, Transaction};
 use crate::store::{Store, StoreError};
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, Update};
+use domain::ids::ExperimentId;
+use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -2,11 +2,11 @@
 
 use super::look::Change;
 use super::{Part, Sums};
-use crate::domain::ids::UserId;
-use crate::domain::subject::{Subject, path};
-use crate::domain::sums::Overflow;
-use crate::domain::totals::{Item, Totals};
 use crate::store::statistics::StoredSubject;
+use domain::ids::UserId;
+use domain::subject::{Subject, path};
+use domain::sums::Overflow;
+use domain::totals::{Item, Totals};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Actions of one transaction, by DynamoDB's rule.

@@ -2,12 +2,12 @@
 
 use super::Touched;
 use super::look::{Change, Definitions, Found};
-use crate::domain::ids::{ExperimentId, UserId};
-use crate::domain::subject::Subject;
 use crate::store::StoreError;
 use crate::store::erasure::Records;
 use crate::store::people::Tombstone;
 use crate::store::statistics::{StoredSubject, Subjects};
+use domain::ids::{ExperimentId, UserId};
+use domain::subject::Subject;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is to be done about an erased user, of whom this is in the sums and this is stored.

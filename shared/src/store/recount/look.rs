@@ -2,19 +2,19 @@
 
 use super::Touched;
 use super::erased::look_at_erased;
-use crate::domain::assignment::Assignment;
-use crate::domain::experiment::Experiment;
-use crate::domain::fold::Window;
-use crate::domain::ids::{EventId, ExperimentId, UserId};
-use crate::domain::subject::{Enrolment, Names, Subject, is_past};
-use crate::domain::sums::Overflow;
-use crate::domain::tally::Reach;
-use crate::domain::totals::Spec;
 use crate::store::erasure::Records;
 use crate::store::events::UserEvent;
 use crate::store::generations::Generation;
 use crate::store::statistics::{GenerationNumber, StoredSubject, Subjects};
 use crate::store::{Store, StoreError};
+use domain::assignment::Assignment;
+use domain::experiment::Experiment;
+use domain::fold::Window;
+use domain::ids::{EventId, ExperimentId, UserId};
+use domain::subject::{Enrolment, Names, Subject, is_past};
+use domain::sums::Overflow;
+use domain::tally::Reach;
+use domain::totals::Spec;
 use futures::lock::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -1,13 +1,13 @@
 //! One transaction: users' new parts, and what changes in the sums.
 
 use super::chunk::{Chunk, Write};
-use crate::domain::ids::ExperimentId;
-use crate::domain::totals::{Item, Numbers};
 use crate::store::keys::statistics as key;
 use crate::store::statistics::GenerationNumber;
 use crate::store::transaction::{self, cancelled, is_refused};
 use crate::store::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use domain::ids::ExperimentId;
+use domain::totals::{Item, Numbers};
 
 /// Copies of each item of numbers. Two writers at once are refused one another's items, so each draws one of these; as
 /// many as the shards that a stream has from the beginning, and so aggregators at work.

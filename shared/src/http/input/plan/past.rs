@@ -1,14 +1,14 @@
 //! A question whose metric is as the control of a past experiment has it.
 
 use super::MINIMUM_LIFT;
-use crate::domain::Invalid;
-use crate::domain::experiment::Experiment;
-use crate::domain::ids::{ExperimentId, MetricKey};
-use crate::domain::metric::Metric;
-use crate::domain::plan::{Baseline, Design, PlannedKind, PlannedMetric, Question, Source};
-use crate::domain::tally::Tally;
 use crate::http::body::{Faults, Node, Object, listed};
 use crate::http::problem::{Fault, Problem};
+use domain::Invalid;
+use domain::experiment::Experiment;
+use domain::ids::{ExperimentId, MetricKey};
+use domain::metric::Metric;
+use domain::plan::{Baseline, Design, PlannedKind, PlannedMetric, Question, Source};
+use domain::tally::Tally;
 
 const METRIC: &str = "/metric";
 const EXPERIMENT_ID: &str = "/metric/experiment_id";

@@ -1,0 +1,140 @@
+//! What an effect means in the metric's own unit, for everybody, for a month.
+
+use crate::experiment::Experiment;
+use crate::ids::{MetricKey, VariantKey};
+use crate::metric::MetricKind;
+use crate::report::methods::Bounds;
+use crate::report::metrics::MetricReport;
+use crate::tally::{Tally, day_of};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A month, on average.
+const DAYS_PER_MONTH: f64 = 30.4375;
+/// The latest days tell most about the next ones.
+const LATEST_DAYS: usize = 28;
+
+/// What shipping a variant would bring.
+#[derive(Debug, Clone, Serialize)]
+pub struct Impact {
+    /// Of which metric.
+    pub metric: MetricKey,
+    /// What is counted.
+    pub unit: &'static str,
+    /// Users a month if all of them took part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_per_month: Option<f64>,
+    /// The difference a month if all of them got the variant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_month: Option<Bounds>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undefined: Option<Unsaid>,
+}
+
+/// Why something is not said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unsaid {
+    /// Stable identifier for programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: &'static str,
+}
+
+impl Impact {
+    pub(super) fn of(
+        experiment: &Experiment,
+        tally: &Tally,
+        metric: &MetricReport,
+        variant: &VariantKey,
+    ) -> Self {
+        let unit = match metric.metric.kind {
+            MetricKind::Conversion => "converted users",
+            MetricKind::Count => "events",
+            MetricKind::Sum => "value",
+            MetricKind::Ratio { .. } => "ratio",
+            MetricKind::Quantile { .. } => "quantile",
+        };
+        let mut impact = Self {
+            metric: metric.metric.key.clone(),
+            unit,
+            users_per_month: None,
+            per_month: None,
+            undefined: None,
+        };
+        let adds_up = !matches!(
+            metric.metric.kind,
+            MetricKind::Ratio { .. } | MetricKind::Quantile { .. }
+        );
+        if !adds_up {
+            impact.undefined = Some(Unsaid {
+                code: "not_a_total",
+                message: "A ratio or a quantile does not add up over a month.",
+            });
+            return impact;
+        }
+        let Some(users) = users_per_day(experiment, tally) else {
+            impact.undefined = Some(Unsaid {
+                code: "traffic_unknown",
+                message: "Users were assigned on too few days to tell how many come in a month.",
+            });
+            return impact;
+        };
+        let users = users * DAYS_PER_MONTH * 100.0 / experiment.traffic_percent;
+        let comparison = metric
+            .comparisons
+            .iter()
+            .find(|comparison| comparison.variant == *variant);
+        let absolute = comparison
+            .and_then(|comparison| comparison.decisive.as_ref())
+            .and_then(|decisive| decisive.absolute);
+        if users.is_finite() {
+            impact.users_per_month = Some(users);
+            impact.per_month = absolute.map(|effect| Bounds {
+                estimate: effect.estimate * users,
+                ci_lower: effect.ci_lower * users,
+                ci_upper: effect.ci_upper * users,
+            });
+        }
+        if impact.per_month.is_none() {
+            impact.undefined = Some(Unsaid {
+                code: "no_difference",
+                message: "The deciding method gives no difference in the metric's unit yet.",
+            });
+        }
+        impact
+    }
+}
+
+/// Users assigned on an average day of late, under the traffic of now. None before there are two days.
+pub(super) fn users_per_day(experiment: &Experiment, tally: &Tally) -> Option<f64> {
+    let mut by_day = BTreeMap::<i64, u64>::new();
+    for ((day, _), cell) in tally.variants.iter().flat_map(|variant| &variant.days) {
+        if cell.users > 0 {
+            *by_day.entry(*day).or_default() += cell.users;
+        }
+    }
+    let phase = experiment
+        .phases
+        .last()
+        .filter(|_| experiment.phases.len() > 1);
+    let since = phase.map_or(i64::MIN, |phase| day_of(phase.since) + 1);
+    let first = by_day.range(since..).next().map(|(day, _)| *day)?;
+    let last = by_day.range(since..).next_back().map(|(day, _)| *day)?;
+    // The first and the last day are rarely whole.
+    let (first, last) = if last - first >= 3 {
+        (first + 1, last - 1)
+    } else {
+        (first, last)
+    };
+    let latest = i64::try_from(LATEST_DAYS).unwrap_or(28);
+    let first = first.max(last - latest + 1);
+    let days = last - first + 1;
+    if days < 2 {
+        return None;
+    }
+    let users: u64 = by_day.range(first..=last).map(|(_, users)| users).sum();
+    #[expect(clippy::cast_precision_loss, reason = "counts of users and days")]
+    let per_day = users as f64 / days as f64;
+    (per_day > 0.0).then_some(per_day)
+}

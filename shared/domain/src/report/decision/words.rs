@@ -1,0 +1,258 @@
+//! The verdict in words that somebody acts on.
+
+use super::deciding;
+use super::rules::{Reason, Ruling, Verdict};
+use crate::ids::VariantKey;
+use crate::metric::MetricRole;
+use crate::prose::grouped;
+use crate::report::Report;
+use crate::report::comparison::{Comparison, Finding};
+use crate::report::health::SampleRatio;
+use crate::report::methods::Bounds;
+use crate::report::metrics::MetricReport;
+use crate::report::question::Decider;
+
+/// What is said while there is nothing to compare.
+pub(super) fn nothing() -> String {
+    "Keep running: there is no variant to compare yet.".to_owned()
+}
+
+/// A part of one as a percentage with its sign, with as many decimals as make sense.
+pub(in crate::report) fn percent(part: f64) -> String {
+    let percent = part * 100.0;
+    if percent != 0.0 && percent.abs() < 1.0 {
+        format!("{percent:+.2} %")
+    } else {
+        format!("{percent:+.1} %")
+    }
+}
+
+/// A lift with its interval.
+pub(in crate::report) fn range(lift: &Bounds, level_percent: f64) -> String {
+    format!(
+        "{} ({level_percent} % interval {} to {})",
+        percent(lift.estimate),
+        percent(lift.ci_lower),
+        percent(lift.ci_upper)
+    )
+}
+
+fn comparison<'r>(metric: &'r MetricReport, variant: &VariantKey) -> Option<&'r Comparison> {
+    let mut comparisons = metric.comparisons.iter();
+    comparisons.find(|comparison| comparison.variant == *variant)
+}
+
+/// The lift of a metric in words.
+fn lift(report: &Report, metric: &MetricReport, variant: &VariantKey) -> String {
+    let decisive = comparison(metric, variant).and_then(|comparison| comparison.decisive.as_ref());
+    let level = report.method.level_percent();
+    match decisive.and_then(|decisive| decisive.relative.as_ref()) {
+        Some(lift) => range(lift, level),
+        None => match decisive.and_then(|decisive| decisive.absolute.as_ref()) {
+            Some(difference) => format!(
+                "{:+} ({level} % interval {:+} to {:+})",
+                difference.estimate, difference.ci_lower, difference.ci_upper
+            ),
+            None => "no estimate yet".to_owned(),
+        },
+    }
+}
+
+/// Among the deciding metrics the first with this finding, else the first.
+fn main<'r>(
+    report: &'r Report,
+    variant: &VariantKey,
+    finding: Finding,
+) -> Option<&'r MetricReport> {
+    let deciding = deciding(&report.metrics);
+    let found = deciding.iter().find(|metric| {
+        comparison(metric, variant).is_some_and(|comparison| comparison.finding == finding)
+    });
+    found.or(deciding.first()).copied()
+}
+
+/// The sentence for one variant.
+pub(super) fn sentence(report: &Report, variant: &VariantKey, ruling: Ruling) -> String {
+    let about = |finding| {
+        main(report, variant, finding).map_or_else(
+            || "the metric".to_owned(),
+            |metric| {
+                format!(
+                    "{}: {}",
+                    metric.metric.quoted(),
+                    lift(report, metric, variant)
+                )
+            },
+        )
+    };
+    let start = match ruling.verdict {
+        Verdict::Ship => format!("Ship `{variant}`"),
+        Verdict::KeepRunning => "Keep running".to_owned(),
+        Verdict::Stop => format!("Stop, and keep `{}`", baseline(report, variant)),
+        Verdict::DoNotTrust => "Do not trust these numbers".to_owned(),
+    };
+    let why = match ruling.reason {
+        Reason::VariantWithoutUsers => {
+            let keys: Vec<String> = report
+                .health
+                .variants_without_users
+                .iter()
+                .map(|key| format!("`{key}`"))
+                .collect();
+            format!("nobody is in {}, which should have a part of the users", keys.join(", "))
+        }
+        Reason::SplitMismatch => split(&report.health.sample_ratio),
+        Reason::BiasBefore => format!("the users of `{variant}` were different before the experiment began"),
+        Reason::SharesChanged => "the shares of the variants changed while users were assigned, so different kinds of users are compared; look at the breakdown by `phase`, or start anew".to_owned(),
+        Reason::Silent => "it is running, and nothing has arrived for more than a day".to_owned(),
+        Reason::NoData => "nothing has been measured yet".to_owned(),
+        Reason::NotEnoughData => format!("there is not enough data yet{}", needed(report, variant)),
+        Reason::GuardrailWorse => guardrail(report, variant, "gets worse", |comparison| {
+            comparison.finding == Finding::Worse
+        }),
+        Reason::GuardrailOpen => format!(
+            "better on {}, but {}",
+            about(Finding::Better),
+            guardrail(report, variant, "is not yet proven to be unharmed", |comparison| {
+                comparison.non_inferiority.as_ref().is_some_and(|margin| !margin.shown)
+            })
+        ),
+        Reason::PrimaryWorse => format!("`{variant}` is worse on {}", about(Finding::Worse)),
+        Reason::TooSmall => format!("better, but by less than was called worth having, on {}", about(Finding::Better)),
+        Reason::FirstWeek => format!("better so far on {}, but not every weekday has been seen yet", about(Finding::Better)),
+        Reason::PrimaryBetter => format!("better on {}", about(Finding::Better)),
+        Reason::Equivalent => format!("no difference worth speaking of on {}", about(Finding::Undecided)),
+        Reason::NothingFound => format!("no clear difference was found on {}", about(Finding::Undecided)),
+        Reason::Undecided => format!("no clear difference so far on {}", about(Finding::Undecided)),
+    };
+    format!("{start}: {why}.")
+}
+
+fn baseline(report: &Report, variant: &VariantKey) -> String {
+    let comparisons = report.metrics.iter().flat_map(|metric| &metric.comparisons);
+    let found = comparisons
+        .filter(|comparison| comparison.variant == *variant)
+        .map(|comparison| comparison.baseline.to_string())
+        .next();
+    found
+        .or_else(|| {
+            report
+                .variants
+                .first()
+                .map(|variant| variant.key.to_string())
+        })
+        .unwrap_or_default()
+}
+
+fn split(check: &SampleRatio) -> String {
+    let seen: Vec<String> = check.observed.iter().map(|users| grouped(*users)).collect();
+    let expected: Vec<String> = check
+        .expected
+        .iter()
+        .map(|users| grouped(whole(*users)))
+        .collect();
+    let chance = match check.p_value {
+        Some(p) if p >= 1e-9 => format!(
+            ", which chance does in one of {} experiments",
+            grouped(whole(1.0 / p))
+        ),
+        Some(_) => ", which chance does not do".to_owned(),
+        None => String::new(),
+    };
+    format!(
+        "the variants got {} users where {} were expected{chance}",
+        seen.join(" and "),
+        expected.join(" and ")
+    )
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count that is not negative"
+)]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
+}
+
+fn needed(report: &Report, variant: &VariantKey) -> String {
+    let missing =
+        main(report, variant, Finding::NotEnoughData).map(|metric| metric.metric.quoted());
+    missing.map_or_else(String::new, |metric| {
+        format!(" on {metric} (a verdict takes 25 conversions, or 100 users, in each variant)")
+    })
+}
+
+fn guardrail(
+    report: &Report,
+    variant: &VariantKey,
+    what: &str,
+    wanted: impl Fn(&Comparison) -> bool,
+) -> String {
+    let found = report
+        .metrics
+        .iter()
+        .filter(|metric| metric.metric.role == MetricRole::Guardrail)
+        .find(|metric| comparison(metric, variant).is_some_and(&wanted));
+    found.map_or_else(
+        || format!("a guardrail {what}"),
+        |metric| {
+            format!(
+                "the guardrail {} {what}: {}",
+                metric.metric.quoted(),
+                lift(report, metric, variant)
+            )
+        },
+    )
+}
+
+/// What else is worth knowing.
+pub(super) fn notes(report: &Report) -> Vec<String> {
+    let mut notes = Vec::new();
+    let check = &report.health.sample_ratio;
+    if let (Some(p), super::super::health::SampleRatioVerdict::Ok) = (check.p_value, check.verdict)
+        && p < 0.05
+    {
+        notes.push(format!(
+            "The split ({}) is a little uneven (p = {p:.4}), which chance explains; the alarm is at {}.",
+            check.observed.iter().map(|users| grouped(*users)).collect::<Vec<_>>().join(" and "),
+            check.threshold
+        ));
+    }
+    if report.method.decider == Decider::Fixed {
+        notes.push(
+            "These p-values and intervals hold for one look at a size that was fixed beforehand."
+                .to_owned(),
+        );
+    }
+    for metric in &report.metrics {
+        for trend in metric.trends.iter().filter(|trend| trend.fading) {
+            notes.push(format!(
+                "The effect of `{}` on {} fades from one day's users to the next day's: it may be novelty.",
+                trend.variant,
+                metric.metric.quoted()
+            ));
+        }
+        for segment in metric
+            .segments
+            .iter()
+            .filter(|segment| !segment.different.is_empty())
+        {
+            notes.push(format!(
+                "`{}` acts differently on {} by {}: {}.",
+                segment.variant,
+                metric.metric.quoted(),
+                segment.by,
+                segment.different.join(", ")
+            ));
+        }
+    }
+    let robots: u64 = report.variants.iter().map(|variant| variant.robots).sum();
+    if robots > 0 {
+        notes.push(format!(
+            "{} users have more events than a person makes and are left out.",
+            grouped(robots)
+        ));
+    }
+    notes
+}

@@ -1,0 +1,207 @@
+//! The methods beside the test that looks once, all from the same effect and its standard error.
+
+use super::question::Settings;
+use serde::Serialize;
+use stats::{
+    BetaLaw, ConfidenceSequence, Effect, Hybrid, Interval, Phase, Posterior, Proportion, Sample,
+    SequentialResult, Undefined, difference, log_ratio, relative_difference,
+};
+
+/// An estimate with its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bounds {
+    /// Treatment minus control.
+    pub estimate: f64,
+    /// Lower end at 1 − alpha.
+    pub ci_lower: f64,
+    /// Upper end at 1 − alpha.
+    pub ci_upper: f64,
+}
+
+impl Bounds {
+    pub(super) fn new(estimate: f64, interval: Interval) -> Self {
+        Self {
+            estimate,
+            ci_lower: interval.lower,
+            ci_upper: interval.upper,
+        }
+    }
+}
+
+/// Both ways to tell the effect, for the methods that need a normal law.
+#[derive(Debug, Clone)]
+pub(super) struct Effects {
+    /// In the unit of the metric.
+    pub(super) absolute: Result<Effect, Undefined>,
+    /// As a part of the control's mean.
+    pub(super) relative: Result<Effect, Undefined>,
+    /// ln(treatment / control), where both are positive and nothing was adjusted: its interval is the better one.
+    pub(super) log_ratio: Option<Effect>,
+}
+
+impl Effects {
+    pub(super) fn of(control: &Sample, treatment: &Sample, settings: &Settings) -> Self {
+        let log_ratio = log_ratio(control, treatment, settings.alpha)
+            .and_then(|ratio| {
+                let units = control.n().saturating_add(treatment.n());
+                Effect::new(ratio.lift.ln_1p(), ratio.log_standard_error, None, units)
+            })
+            .ok();
+        Self {
+            absolute: difference(control, treatment),
+            relative: relative_difference(control, treatment),
+            log_ratio,
+        }
+    }
+
+    /// The lift with an interval made by `interval`, on the log scale where there is one.
+    fn lift(
+        &self,
+        interval: impl Fn(&Effect) -> Result<Interval, Undefined>,
+    ) -> Result<Bounds, Undefined> {
+        let relative = self.relative.as_ref().map_err(|why| *why)?;
+        match &self.log_ratio {
+            Some(log_ratio) => {
+                let interval = interval(log_ratio)?;
+                let (lower, upper) = (interval.lower.exp_m1(), interval.upper.exp_m1());
+                if !upper.is_finite() {
+                    return Err(Undefined::BaselineNotDistinguishable);
+                }
+                Ok(Bounds {
+                    estimate: relative.value(),
+                    ci_lower: lower.min(relative.value()),
+                    ci_upper: upper.max(relative.value()),
+                })
+            }
+            None => Ok(Bounds::new(relative.value(), interval(relative)?)),
+        }
+    }
+}
+
+/// What may be said at any look.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sequential {
+    /// In the unit of the metric.
+    pub absolute: Bounds,
+    /// As a part of the control's mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative: Option<Bounds>,
+    /// At most alpha at any look with probability alpha, if there is no effect.
+    pub p_value: f64,
+    /// Decimal logarithm of the p-value.
+    pub log10_p_value: f64,
+    /// Evidence against "no effect": its natural logarithm; e-values of independent experiments multiply.
+    pub ln_e_value: f64,
+    /// The number of users of both variants for which the sequence is tightest.
+    pub tuned_to_users: f64,
+}
+
+impl Sequential {
+    pub(super) fn new(
+        effects: &Effects,
+        sequence: &ConfidenceSequence,
+        tuned_to_users: f64,
+    ) -> Result<Self, Undefined> {
+        let absolute = effects.absolute.as_ref().map_err(|why| *why)?;
+        let result: SequentialResult = sequence.at(absolute)?;
+        let relative = effects.lift(|effect| Ok(sequence.at(effect)?.interval));
+        Ok(Self {
+            absolute: Bounds::new(result.effect, result.interval),
+            relative: relative.ok(),
+            p_value: result.p_value.value(),
+            log10_p_value: result.p_value.log10(),
+            ln_e_value: result.ln_e_value,
+            tuned_to_users,
+        })
+    }
+}
+
+/// What may be said at any look, and more sharply at the planned end: alpha is shared by the two.
+#[derive(Debug, Clone, Serialize)]
+pub struct HybridView {
+    /// `running` until the planned end, then `planned_end`.
+    pub phase: Phase,
+    /// In the unit of the metric.
+    pub absolute: Bounds,
+    /// As a part of the control's mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative: Option<Bounds>,
+    /// Over all looks and the planned end together.
+    pub p_value: f64,
+    /// Decimal logarithm of the p-value.
+    pub log10_p_value: f64,
+}
+
+impl HybridView {
+    pub(super) fn new(
+        effects: &Effects,
+        ended: bool,
+        settings: &Settings,
+        planned_users: f64,
+    ) -> Result<Self, Undefined> {
+        let hybrid = Hybrid::new(settings.alpha, planned_users)?;
+        let half = settings.alpha.divided_by(2);
+        let sequence = ConfidenceSequence::new(half, planned_users)?;
+        let phase = if ended {
+            Phase::PlannedEnd
+        } else {
+            Phase::Running
+        };
+        let absolute = effects.absolute.as_ref().map_err(|why| *why)?;
+        let result = hybrid.at(absolute, phase)?;
+        let relative = effects.lift(|effect| match phase {
+            Phase::PlannedEnd => effect.interval(half),
+            _ => Ok(sequence.at(effect)?.interval),
+        });
+        Ok(Self {
+            phase,
+            absolute: Bounds::new(result.effect, result.interval),
+            relative: relative.ok(),
+            p_value: result.p_value.value(),
+            log10_p_value: result.p_value.log10(),
+        })
+    }
+}
+
+/// What to believe of the lift, and what each decision is expected to cost.
+#[derive(Debug, Clone, Serialize)]
+pub struct Bayesian {
+    /// The lift: expected value and the interval that holds it with probability 1 − alpha.
+    pub relative: Bounds,
+    /// Probability that the variant is better.
+    pub chance_to_win: f64,
+    /// Probability that it is worse.
+    pub chance_to_lose: f64,
+    /// Expected loss if the control is kept, as a part of the control's mean.
+    pub loss_if_control_is_kept: f64,
+    /// Expected loss if the variant ships, as a part of the control's mean.
+    pub loss_if_variant_ships: f64,
+    /// For conversions: the probability that the variant's rate is the higher one, by beta posteriors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chance_of_higher_rate: Option<f64>,
+}
+
+impl Bayesian {
+    pub(super) fn new(
+        effects: &Effects,
+        rates: Option<(&Proportion, &Proportion)>,
+        higher_is_better: bool,
+        settings: &Settings,
+    ) -> Result<Self, Undefined> {
+        let effect = effects.relative.as_ref().map_err(|why| *why)?;
+        let posterior = Posterior::new(effect, settings.prior)?;
+        let decision = posterior.decision(higher_is_better)?;
+        let contest = rates.and_then(|(control, treatment)| {
+            let law = |rate| BetaLaw::default().after(Some(rate));
+            law(control).compare(&law(treatment)).ok()
+        });
+        Ok(Self {
+            relative: Bounds::new(posterior.mean, posterior.interval(settings.alpha)?),
+            chance_to_win: decision.chance_to_win,
+            chance_to_lose: decision.chance_to_lose,
+            loss_if_control_is_kept: decision.loss_if_control_is_kept,
+            loss_if_variant_ships: decision.loss_if_treatment_ships,
+            chance_of_higher_rate: contest.map(|contest| contest.treatment_better),
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! The result as it stood at the end of each day, and whether the effect fades.
+
+use super::comparison::Case;
+use super::methods::Effects;
+use super::metrics::Material;
+use crate::fold::COHORT_HOURS;
+use crate::ids::VariantKey;
+use crate::metric::{Metric, MetricKind};
+use crate::sums::Overflow;
+use crate::tally::{Cell, Day, VariantTally, start_of, sum_of};
+use crate::time::Timestamp;
+use serde::Serialize;
+use stats::{Undefined, trend};
+
+/// Days in an answer; the latest ones are kept.
+pub(super) const MAX_DAYS: usize = 400;
+
+/// Columns of equal length, one place for each day. A place of which nothing can be said is null.
+#[derive(Debug, Clone, Serialize)]
+pub struct Series {
+    /// UTC days; the state is that at their end.
+    pub days: Vec<String>,
+    /// Each variant.
+    pub variants: Vec<VariantSeries>,
+    /// Each variant but the baseline, by the deciding method.
+    pub comparisons: Vec<ComparisonSeries>,
+}
+
+/// A variant over time.
+#[derive(Debug, Clone, Serialize)]
+pub struct VariantSeries {
+    /// Which variant.
+    pub key: VariantKey,
+    /// Users so far.
+    pub users: Vec<u64>,
+    /// The metric's value so far.
+    pub mean: Vec<Option<f64>>,
+}
+
+/// A comparison over time: the lift so far.
+#[derive(Debug, Clone, Serialize)]
+pub struct ComparisonSeries {
+    /// Which variant.
+    pub variant: VariantKey,
+    /// As a part of the baseline's mean.
+    pub lift: Vec<Option<f64>>,
+    /// Lower end.
+    pub ci_lower: Vec<Option<f64>>,
+    /// Upper end.
+    pub ci_upper: Vec<Option<f64>>,
+    /// Of the deciding method, not corrected.
+    pub p_value: Vec<Option<f64>>,
+}
+
+/// The day as RFC 3339 writes it.
+pub(super) fn date(day: Day) -> String {
+    start_of(day).to_string().chars().take(10).collect()
+}
+
+pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series, Overflow> {
+    let variants = &material.tally.variants;
+    let known = || {
+        variants
+            .iter()
+            .flat_map(|variant| variant.days.keys().map(|(day, _)| *day))
+    };
+    let (first, last) = match (known().min(), known().max()) {
+        (Some(first), Some(last)) => (first, last),
+        _ => (1, 0),
+    };
+    let keys = material.experiment.variants.as_slice();
+    let mut series = Series {
+        days: Vec::new(),
+        variants: keys
+            .iter()
+            .map(|variant| VariantSeries {
+                key: variant.key.clone(),
+                users: Vec::new(),
+                mean: Vec::new(),
+            })
+            .collect(),
+        comparisons: material
+            .others()
+            .filter_map(|index| keys.get(index))
+            .map(|variant| ComparisonSeries {
+                variant: variant.key.clone(),
+                lift: Vec::new(),
+                ci_lower: Vec::new(),
+                ci_upper: Vec::new(),
+                p_value: Vec::new(),
+            })
+            .collect(),
+    };
+    let mut cells = vec![Cell::default(); variants.len()];
+    let most = i64::try_from(MAX_DAYS).unwrap_or(i64::MAX);
+    for day in first..=last {
+        for (cell, variant) in cells.iter_mut().zip(variants) {
+            for change in variant.on(day) {
+                cell.users += change.users;
+                if let Some(sums) = change.metrics.get(&metric.key) {
+                    cell.metrics
+                        .entry(metric.key.clone())
+                        .or_default()
+                        .add(sums)?;
+                }
+            }
+        }
+        if last - day < most {
+            push(&mut series, material, metric, &cells, day);
+        }
+    }
+    Ok(series)
+}
+
+fn push(series: &mut Series, material: &Material<'_>, metric: &Metric, cells: &[Cell], day: Day) {
+    let arms = material.arms(metric, |index| cells.get(index));
+    series.days.push(date(day));
+    for (column, arm) in series.variants.iter_mut().zip(&arms) {
+        column.users.push(arm.users);
+        column
+            .mean
+            .push(super::arm::VariantValue::new(metric, arm).mean);
+    }
+    let case = Case {
+        metric,
+        arms: &arms,
+        cut: None,
+        plan: None,
+        settings: material.settings,
+    };
+    for (column, variant) in series.comparisons.iter_mut().zip(material.others()) {
+        let comparison = case.compare(material.baseline, variant);
+        let decisive = comparison.and_then(|comparison| comparison.decisive);
+        let lift = decisive.as_ref().and_then(|decisive| decisive.relative);
+        column.lift.push(lift.map(|lift| lift.estimate));
+        column.ci_lower.push(lift.map(|lift| lift.ci_lower));
+        column.ci_upper.push(lift.map(|lift| lift.ci_upper));
+        column
+            .p_value
+            .push(decisive.map(|decisive| decisive.p_value));
+    }
+}
+
+/// Whether the effect fades: each day's new users, watched for equally long, one after the other.
+#[derive(Debug, Clone, Serialize)]
+pub struct TrendReport {
+    /// Which variant.
+    pub variant: VariantKey,
+    /// Days with enough users to measure an effect.
+    pub cohorts: usize,
+    /// How long each user is watched.
+    pub hours: i64,
+    /// Change of the lift from one day's users to the next day's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slope_per_day: Option<f64>,
+    /// Two-sided, of the slope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p_value: Option<f64>,
+    /// Whether the effect clearly goes towards zero.
+    pub fading: bool,
+    /// Why there is no slope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undefined: Option<Undefined>,
+}
+
+pub(super) fn trends(
+    material: &Material<'_>,
+    metric: &Metric,
+    as_of: Timestamp,
+) -> Vec<TrendReport> {
+    if matches!(metric.kind, MetricKind::Quantile { .. }) {
+        return Vec::new();
+    }
+    let variants = &material.tally.variants;
+    let days: std::collections::BTreeSet<Day> = variants
+        .iter()
+        .flat_map(|variant| variant.cohorts.keys().map(|(day, _)| *day))
+        // The last user of the day must have been watched long enough.
+        .filter(|day| start_of(*day + 1).plus_micros(COHORT_HOURS * 3_600_000_000) <= as_of)
+        .collect();
+    let of_variant = |variant: usize| {
+        let effect = |day: &Day| {
+            let watched = |variant: &VariantTally| {
+                sum_of(
+                    variant
+                        .cohorts
+                        .range((*day, 0)..=(*day, u8::MAX))
+                        .map(|(_, cell)| cell),
+                )
+            };
+            let cells: Vec<Cell> = variants
+                .iter()
+                .map(watched)
+                .collect::<Result<_, _>>()
+                .ok()?;
+            let arms = material.arms(metric, |index| cells.get(index));
+            let (control, treatment) = (arms.get(material.baseline)?, arms.get(variant)?);
+            let effects = Effects::of(
+                &control.sample().ok()?,
+                &treatment.sample().ok()?,
+                material.settings,
+            );
+            #[expect(clippy::cast_precision_loss, reason = "a number of days")]
+            let period = *day as f64;
+            Some((period, effects.relative.ok()?))
+        };
+        let cohorts: Vec<_> = days.iter().filter_map(effect).collect();
+        let found = trend(&cohorts);
+        let key = material.experiment.variants.as_slice().get(variant)?;
+        Some(TrendReport {
+            variant: key.key.clone(),
+            cohorts: cohorts.len(),
+            hours: COHORT_HOURS,
+            slope_per_day: found.as_ref().ok().map(|trend| trend.slope),
+            p_value: found.as_ref().ok().map(|trend| trend.p_value.value()),
+            fading: found.as_ref().is_ok_and(|trend| trend.is_fading()),
+            undefined: found.err(),
+        })
+    };
+    material.others().filter_map(of_variant).collect()
+}

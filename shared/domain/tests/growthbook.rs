@@ -1,0 +1,140 @@
+//! Users fall where GrowthBook's client SDKs put them: every published case of theirs that concerns
+//! bucketing is one reported result.
+//!
+//! The cases are read from `$ASSAY_REFERENCE_DATA/data/growthbook/cases-0.8.0.json`.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a case that cannot be read must fail loudly"
+)]
+
+use domain::bucketing::{HashVersion, choose, equal_weights, place, ranges};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What a section of the file is checked by.
+type Check = fn(&Value) -> Result<(), String>;
+
+/// The sections with the number of cases that each holds: a file that lost some must not pass for complete.
+const SECTIONS: [(&str, usize, Check); 4] = [
+    ("hash", 15, hash),
+    ("getBucketRange", 13, bucket_range),
+    ("chooseVariation", 13, choose_variation),
+    ("getEqualWeights", 6, weights),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let Some(data) = std::env::var_os("ASSAY_REFERENCE_DATA").map(PathBuf::from) else {
+        eprintln!("growthbook: skipped, ASSAY_REFERENCE_DATA names no folder");
+        return ExitCode::SUCCESS;
+    };
+    let file = data.join("data/growthbook/cases-0.8.0.json");
+    let text = std::fs::read_to_string(&file).expect("the file of cases can be read");
+    let cases: Value = serde_json::from_str(&text).expect("the file of cases is JSON");
+    let trials = SECTIONS
+        .into_iter()
+        .flat_map(|section| trials(&cases, section));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+fn trials(cases: &Value, (section, expected, check): (&'static str, usize, Check)) -> Vec<Trial> {
+    let cases = cases[section].as_array().cloned().unwrap_or_default();
+    let seen = cases.len();
+    let mut trials = vec![Trial::test(format!("{section}-all"), move || {
+        if seen == expected {
+            Ok(())
+        } else {
+            Err(Failed::from(format!("{seen} cases instead of {expected}")))
+        }
+    })];
+    for (index, case) in cases.into_iter().enumerate() {
+        trials.push(Trial::test(format!("{section}-{index}"), move || {
+            check(&case).map_err(|why| Failed::from(format!("{case}: {why}")))
+        }));
+    }
+    trials
+}
+
+/// `[seed, value, version, place or null]`, to the last bit.
+fn hash(case: &Value) -> Result<(), String> {
+    let version = match case[2].as_u64() {
+        Some(1) => Some(HashVersion::V1),
+        Some(2) => Some(HashVersion::V2),
+        // There is no way to ask for another: a definition that says so cannot be made.
+        _ => None,
+    };
+    let seen = version.map(|version| place(&text(&case[0]), &text(&case[1]), version));
+    same(seen, case[3].as_f64())
+}
+
+/// `[name, [variants, coverage, weights or null], ranges]`, to the sixth digit as published.
+fn bucket_range(case: &Value) -> Result<(), String> {
+    let variants =
+        usize::try_from(case[1][0].as_u64().unwrap_or_default()).expect("a small number");
+    let weights = case[1][2].as_array().map_or_else(
+        || equal_weights(variants),
+        |weights| weights.iter().map(number).collect(),
+    );
+    let seen = ranges(variants, number(&case[1][1]), &weights);
+    let expected = pairs(&case[2]);
+    let near = |(a, b): (&(f64, f64), &(f64, f64))| close(a.0, b.0) && close(a.1, b.1);
+    if seen.len() == expected.len() && seen.iter().zip(&expected).all(near) {
+        Ok(())
+    } else {
+        Err(format!("{seen:?}"))
+    }
+}
+
+/// `[name, place, ranges, index or -1]`.
+fn choose_variation(case: &Value) -> Result<(), String> {
+    let expected = usize::try_from(case[3].as_i64().unwrap_or(-1)).ok();
+    same(choose(number(&case[1]), &pairs(&case[2])), expected)
+}
+
+/// `[variants, weights]`; what is less than one variant has no weights.
+fn weights(case: &Value) -> Result<(), String> {
+    let variants = usize::try_from(case[0].as_i64().unwrap_or_default()).unwrap_or(0);
+    let seen = equal_weights(variants);
+    let expected: Vec<f64> = case[1]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(number)
+        .collect();
+    if seen.len() == expected.len() && seen.iter().zip(&expected).all(|(a, b)| close(*a, *b)) {
+        Ok(())
+    } else {
+        Err(format!("{seen:?}"))
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(seen: T, expected: T) -> Result<(), String> {
+    if seen == expected {
+        Ok(())
+    } else {
+        Err(format!("{seen:?}"))
+    }
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() < 5e-7
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().expect("a number")
+}
+
+fn pairs(value: &Value) -> Vec<(f64, f64)> {
+    let pairs = value.as_array().expect("a list of ranges");
+    pairs
+        .iter()
+        .map(|pair| (number(&pair[0]), number(&pair[1])))
+        .collect()
+}

@@ -1,0 +1,269 @@
+//! The worked example of `docs/statistics.md`: every method on one public data set.
+//!
+//! Reads `$ASSAY_REFERENCE_DATA/cookie_cats/cookie_cats.csv` (90,189 players of a mobile game whose
+//! first gate was moved from level 30 to level 40) and prints the numbers of the page.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
+
+use stats::{
+    self, Alpha, Alternative, ArmPosterior, BetaLaw, BucketMoments, Capacity, ConfidenceSequence,
+    CrossMoments, Goal, Hybrid, LogBuckets, LogHistogram, Moments, Phase, Posterior, Prior,
+    Proportion, RateFormula, Rates, SequentialSplit, Threshold, Undefined,
+};
+
+const ALPHA: Alpha = Alpha::FIVE_PERCENT;
+
+/// Both retentions and the rounds played, for one arm.
+struct Arm {
+    retained_1: u64,
+    retained_7: u64,
+    rounds: Moments,
+    rounds_and_returns: CrossMoments,
+    histogram: LogHistogram,
+    buckets: BucketMoments,
+}
+
+impl Arm {
+    fn new(buckets: LogBuckets) -> Self {
+        Self {
+            retained_1: 0,
+            retained_7: 0,
+            rounds: Moments::default(),
+            rounds_and_returns: CrossMoments::empty(2),
+            histogram: LogHistogram::new(buckets),
+            buckets: BucketMoments::default(),
+        }
+    }
+
+    fn player(&mut self, rounds: u32, day_1: bool, day_7: bool, layout: &LogBuckets) -> Option<()> {
+        let micros = i128::from(rounds) * 1_000_000;
+        let returned = i128::from(day_1) * 1_000_000;
+        self.retained_1 += u64::from(day_1);
+        self.retained_7 += u64::from(day_7);
+        self.rounds = self.rounds.checked_add(Moments::of_user(micros)?)?;
+        let user = CrossMoments::of_user(&[micros, returned])?;
+        self.rounds_and_returns = self.rounds_and_returns.checked_add(&user)?;
+        self.histogram.record(f64::from(rounds));
+        self.buckets.record(micros, layout)
+    }
+}
+
+fn main() -> io::Result<()> {
+    let Some(folder) = std::env::var_os("ASSAY_REFERENCE_DATA").map(PathBuf::from) else {
+        return Err(io::Error::other(
+            "ASSAY_REFERENCE_DATA does not name the data folder",
+        ));
+    };
+    let layout = LogBuckets::new(0.01).map_err(io::Error::other)?;
+    let mut arms = [Arm::new(layout), Arm::new(layout)];
+    let file = std::fs::File::open(folder.join("cookie_cats/cookie_cats.csv"))?;
+    for line in BufReader::new(file).lines().skip(1) {
+        read(&line?, &mut arms, &layout)
+            .ok_or_else(|| io::Error::other("a line of another form"))?;
+    }
+    let mut out = io::stdout();
+    report(&mut out, &arms, &layout)
+}
+
+/// userid,version,sum_gamerounds,retention_1,retention_7
+fn read(line: &str, arms: &mut [Arm; 2], layout: &LogBuckets) -> Option<()> {
+    let fields: Vec<&str> = line.trim().split(',').collect();
+    let [_, version, rounds, day_1, day_7] = fields.as_slice() else {
+        return None;
+    };
+    let [control, treatment] = arms;
+    let arm = if *version == "gate_30" {
+        control
+    } else {
+        treatment
+    };
+    let yes = |text: &str| text.eq_ignore_ascii_case("true");
+    arm.player(rounds.parse().ok()?, yes(day_1), yes(day_7), layout)
+}
+
+fn report(out: &mut impl Write, arms: &[Arm; 2], layout: &LogBuckets) -> io::Result<()> {
+    let [c, t] = arms;
+    let counts = [c.rounds.n, t.rounds.n];
+    writeln!(out, "units {counts:?}")?;
+    writeln!(out, "split {:#?}", stats::split_test(&counts, &[1.0, 1.0]))?;
+    let watched = SequentialSplit::new(&[1.0, 1.0], SequentialSplit::DEFAULT_CONCENTRATION);
+    writeln!(
+        out,
+        "split, watched {:?}",
+        watched.and_then(|w| w.evidence(&counts))
+    )?;
+    for (name, conversions) in [
+        ("retention_1", [c.retained_1, t.retained_1]),
+        ("retention_7", [c.retained_7, t.retained_7]),
+    ] {
+        writeln!(out, "\n== {name}")?;
+        rate(out, counts, conversions).map_err(io::Error::other)??;
+    }
+    writeln!(out, "\n== rounds")?;
+    rounds(out, arms, layout).map_err(io::Error::other)?
+}
+
+fn rate(
+    out: &mut impl Write,
+    counts: [u64; 2],
+    conversions: [u64; 2],
+) -> Result<io::Result<()>, Undefined> {
+    let (c, t) = (
+        Proportion::new(counts[0], conversions[0])?,
+        Proportion::new(counts[1], conversions[1])?,
+    );
+    let (cs, ts) = (c.sample()?, t.sample()?);
+    let (absolute, relative) = (
+        stats::difference(&cs, &ts)?,
+        stats::relative_difference(&cs, &ts)?,
+    );
+    let planned = absolute.units() as f64;
+    let hybrid = Hybrid::new(ALPHA, planned)?;
+    let posterior = Posterior::new(&relative, Prior::default())?;
+    let law = BetaLaw::default();
+    let normal = |sample: &stats::Sample| ArmPosterior::Normal {
+        mean: sample.mean(),
+        standard_deviation: sample.mean_variance().sqrt(),
+    };
+    let capacity = Capacity {
+        control: counts[0] as f64,
+        treatment: counts[1] as f64,
+        alpha: ALPHA,
+        power: 0.8,
+    };
+    let rates = Rates::new(c.rate(), c.rate() * 0.98)?;
+    let goal = Goal::usual(ALPHA);
+    // Those of the planned rates: nobody knows the observed ones beforehand.
+    let variance = |rate: f64| rate * (1.0 - rate);
+    let variances = (variance(rates.control), variance(rates.treatment));
+    Ok((|| {
+        writeln!(
+            out,
+            "{:#?}",
+            stats::two_proportion_z(&c, &t, ALPHA, Alternative::TwoSided)
+        )?;
+        writeln!(
+            out,
+            "wald {:?}",
+            stats::wald(&c, &t, ALPHA, Alternative::TwoSided)
+        )?;
+        writeln!(
+            out,
+            "agresti-caffo {:?}",
+            stats::agresti_caffo(&c, &t, ALPHA)
+        )?;
+        writeln!(
+            out,
+            "welch {:?}",
+            absolute.test(0.0, ALPHA, Alternative::TwoSided)
+        )?;
+        writeln!(out, "log ratio {:?}", stats::log_ratio(&cs, &ts, ALPHA))?;
+        writeln!(out, "fieller {:?}", stats::fieller(&cs, &ts, ALPHA))?;
+        writeln!(
+            out,
+            "delta {:?}",
+            relative.test(0.0, ALPHA, Alternative::TwoSided)
+        )?;
+        let sequence = ConfidenceSequence::new(ALPHA, planned);
+        writeln!(out, "sequence {:?}", sequence.and_then(|s| s.at(&absolute)))?;
+        let small = ConfidenceSequence::new(ALPHA, 5_000.0);
+        writeln!(
+            out,
+            "sequence, N* = 5000 {:?}",
+            small.and_then(|s| s.at(&absolute))
+        )?;
+        writeln!(
+            out,
+            "hybrid, running {:?}",
+            hybrid.at(&absolute, Phase::Running)
+        )?;
+        writeln!(
+            out,
+            "hybrid, planned end {:?}",
+            hybrid.at(&absolute, Phase::PlannedEnd)
+        )?;
+        let margin = stats::non_inferiority(&relative, 0.05, true, ALPHA);
+        writeln!(out, "not worse by 5 % {margin:?}")?;
+        writeln!(
+            out,
+            "posterior {posterior:?} {:?}",
+            posterior.interval(ALPHA)
+        )?;
+        writeln!(out, "decision {:?}", posterior.decision(true))?;
+        writeln!(
+            out,
+            "beta {:?}",
+            law.after(Some(&c)).compare(&law.after(Some(&t)))
+        )?;
+        writeln!(
+            out,
+            "best arm {:?}",
+            stats::best_arm(&[normal(&cs), normal(&ts)])
+        )?;
+        writeln!(
+            out,
+            "detectable {:?}",
+            stats::detectable_rates(c.rate(), &capacity)
+        )?;
+        let size = stats::sample_size_of_rates(rates, &goal, RateFormula::Unpooled);
+        writeln!(out, "size for -2 % {size:?}")?;
+        let size = stats::sample_size_sequential(rates.difference(), variances, &goal);
+        writeln!(out, "size for -2 %, watched {size:?}")
+    })())
+}
+
+fn rounds(
+    out: &mut impl Write,
+    arms: &[Arm; 2],
+    layout: &LogBuckets,
+) -> Result<io::Result<()>, Undefined> {
+    let [c, t] = arms;
+    let test = |c: &Moments, t: &Moments| {
+        stats::welch(&c.sample()?, &t.sample()?, ALPHA, Alternative::TwoSided)
+    };
+    let threshold = Threshold::pooled(&[&c.buckets, &t.buckets], 0.999, layout)?;
+    let cut = |arm: &Arm| {
+        arm.buckets
+            .winsorised(&threshold)
+            .ok_or(Undefined::Overflow)
+    };
+    let (cut_c, cut_t) = (cut(c)?, cut(t)?);
+    let ratio = |arm: &Arm| stats::ratio(&arm.rounds_and_returns.joint_sample()?);
+    let (ratio_c, ratio_t) = (ratio(c)?, ratio(t)?);
+    Ok((|| {
+        writeln!(out, "control {:?} {:?}", c.rounds, c.rounds.sample())?;
+        writeln!(out, "treatment {:?} {:?}", t.rounds, t.rounds.sample())?;
+        writeln!(out, "welch {:#?}", test(&c.rounds, &t.rounds))?;
+        writeln!(
+            out,
+            "cap {} {:#?}",
+            threshold.cap_micros() as f64 / 1e6,
+            test(&cut_c, &cut_t)
+        )?;
+        writeln!(out, "per returner {} {}", ratio_c.mean(), ratio_t.mean())?;
+        let difference = stats::difference(&ratio_c, &ratio_t);
+        let test = difference.and_then(|e| e.test(0.0, ALPHA, Alternative::TwoSided));
+        writeln!(out, "ratio {test:?}")?;
+        for q in [0.5, 0.9, 0.99] {
+            let (a, b) = (
+                c.histogram.quantile_estimate(q, ALPHA),
+                t.histogram.quantile_estimate(q, ALPHA),
+            );
+            let difference = a.and_then(|a| stats::difference(&a.sample()?, &b?.sample()?));
+            let test = difference.and_then(|e| e.test(0.0, ALPHA, Alternative::TwoSided));
+            writeln!(out, "quantile {q}: {a:?} {b:?}\n    {test:?}")?;
+        }
+        let family: Vec<_> = [0.074_41, 0.001_554, 0.375_9]
+            .map(stats::PValue::new)
+            .to_vec();
+        let shown = |p: Vec<Option<stats::PValue>>| {
+            p.into_iter()
+                .flatten()
+                .map(stats::PValue::value)
+                .collect::<Vec<_>>()
+        };
+        writeln!(out, "holm {:?}", shown(stats::holm(&family)))?;
+        writeln!(out, "bh {:?}", shown(stats::benjamini_hochberg(&family)))
+    })())
+}

@@ -1,0 +1,111 @@
+//! The statistics engine: from exact sums to estimates with their uncertainty, or the reason why
+//! there is none. Pure functions of their arguments: no clock, no randomness, no input or output.
+//!
+//! An arm is held as [`Moments`] or [`Proportion`], seen by the tests as a [`Sample`], and compared
+//! into an [`Effect`], from which the fixed, sequential and Bayesian answers all follow:
+//!
+//! ```
+//! use stats::{self, Alpha, Alternative, ConfidenceSequence, Posterior, Prior, Proportion};
+//!
+//! let control = Proportion::new(44_700, 8_502)?.sample()?;
+//! let treatment = Proportion::new(45_489, 8_279)?.sample()?;
+//! let effect = stats::difference(&control, &treatment)?;
+//!
+//! let once = effect.test(0.0, Alpha::FIVE_PERCENT, Alternative::TwoSided)?;
+//! let watched = ConfidenceSequence::new(Alpha::FIVE_PERCENT, 90_000.0)?.at(&effect)?;
+//! let lift = stats::relative_difference(&control, &treatment)?;
+//! let decision = Posterior::new(&lift, Prior::default())?.decision(true)?;
+//!
+//! assert!(once.p_value < watched.p_value && watched.interval.excludes_zero());
+//! assert!(decision.chance_to_win < 0.001);
+//! # Ok::<(), stats::Undefined>(())
+//! ```
+
+mod beta_binomial;
+mod confidence_sequence;
+mod contest;
+mod cuped;
+mod detectable;
+mod double_double;
+mod effect;
+mod gaussian_posterior;
+mod group_sequential;
+mod heterogeneity;
+mod histogram;
+mod hybrid;
+mod joint;
+mod level;
+mod lift;
+mod means;
+mod moments;
+mod msprt;
+mod multiplicity;
+mod p_value;
+mod power;
+mod proportion;
+mod proportions;
+mod quadrature;
+mod quantile_summary;
+mod ranks;
+mod ratio;
+mod remaining;
+mod root;
+mod sample;
+mod sample_size;
+mod split;
+mod stratification;
+mod trend;
+mod undefined;
+mod wide;
+mod winsor;
+
+pub mod distributions;
+
+pub use beta_binomial::BetaLaw;
+pub use confidence_sequence::{
+    ConfidenceSequence, MIN_CONVERSIONS_PER_ARM, MIN_UNITS_PER_ARM, SequentialResult,
+    enough_conversions, enough_units,
+};
+pub use contest::{ArmPosterior, BestArm, RateContest, best_arm, compare_rates, with_floor};
+pub use cuped::{Adjustment, PRE_EXPERIMENT_ALARM, cuped, pre_experiment_bias};
+pub use detectable::{
+    Capacity, DetectableRates, detectable_arcsine, detectable_mean, detectable_mean_t,
+    detectable_rates, rates_at_arcsine,
+};
+pub use effect::{Effect, FixedTest, Interval};
+pub use gaussian_posterior::{Decision, Posterior, Prior};
+pub use group_sequential::{Boundary, Spending, group_sequential_boundaries};
+pub use heterogeneity::{HETEROGENEITY_LEVEL, Heterogeneity, SegmentDeviation, heterogeneity};
+pub use histogram::{LogBuckets, LogHistogram, QuantileEstimate};
+pub use hybrid::{Hybrid, HybridResult, Phase};
+pub use joint::{CrossMoments, JointSample};
+pub use level::{Alpha, Alternative};
+pub use lift::{Fieller, LogRatio, fieller, fieller_g, log_ratio, relative_difference};
+pub use means::{NonInferiority, difference, non_inferiority, welch};
+pub use moments::Moments;
+pub use msprt::{MixtureTest, mixture_test};
+pub use multiplicity::{
+    benjamini_hochberg, e_benjamini_hochberg, false_coverage_level, holm, simultaneous_level,
+    weighted_benjamini_hochberg, weighted_holm,
+};
+pub use p_value::PValue;
+pub use power::{RateFormula, Rates, power, power_of_means, power_of_means_t, power_of_rates};
+pub use proportion::Proportion;
+pub use proportions::{
+    ProportionTest, agresti_caffo, newcombe, rate_difference, two_proportion_z, wald, wilson,
+};
+pub use quantile_summary::QuantileSummary;
+pub use ranks::{ExactRanks, QuantileKind, exact_ranks, normal_ranks, sorted_quantile};
+pub use ratio::{ratio, ratio_with_past};
+pub use remaining::{Progress, Remaining};
+pub use sample::Sample;
+pub use sample_size::{
+    Goal, SampleSize, sample_size, sample_size_of_rates, sample_size_sequential, sample_size_t,
+};
+pub use split::{
+    SequentialSplit, SplitEvidence, SplitTest, chi_squared_against_expected, split_test,
+};
+pub use stratification::{Stratified, Stratum, post_stratify, usable_strata};
+pub use trend::{FADING_LEVEL, Trend, trend};
+pub use undefined::{Missing, Undefined};
+pub use winsor::{BucketMoments, Threshold};

@@ -1,0 +1,104 @@
+//! Inputs at the edges of what the types hold, and a look for NaN and infinity in any answer.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "an input that cannot be made is a fault of the test"
+)]
+
+use std::fmt::Debug;
+
+use proptest::prelude::*;
+use stats::{Alpha, Effect, Moments, Proportion, Sample, Undefined};
+
+/// So many cases for each property, times `ASSAY_PROPERTY_FACTOR` for a long search.
+pub(crate) fn cases(count: u32) -> ProptestConfig {
+    let factor = std::env::var("ASSAY_PROPERTY_FACTOR")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: count.saturating_mul(factor.unwrap_or(1)),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// The answer itself, after making sure that no number in it is NaN or infinite.
+pub(crate) fn finite<T: Debug>(answer: Result<T, Undefined>) -> Result<T, Undefined> {
+    let text = format!("{answer:?}");
+    let mut words = text.split(|c: char| !c.is_alphanumeric());
+    assert!(!words.any(|word| word == "NaN" || word == "inf"), "{text}");
+    answer
+}
+
+/// Zero, ordinary numbers, and numbers of any size.
+pub(crate) fn any_real() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        Just(0.0),
+        Just(1.0),
+        -10.0..10.0_f64,
+        -1e6..1e6_f64,
+        (-300_i32..300, -10.0..10.0_f64).prop_map(|(power, x)| x * 10.0_f64.powi(power)),
+    ]
+}
+
+fn any_size() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        2_u64..6,
+        2_u64..10_000,
+        2_u64..10_000_000_000,
+        Just(u64::MAX),
+        Just(u64::MAX / 2 + 1),
+    ]
+}
+
+pub(crate) fn any_sample() -> impl Strategy<Value = Sample> {
+    let variance = prop_oneof![Just(0.0), any_real().prop_map(f64::abs)];
+    (any_size(), any_real(), variance)
+        .prop_map(|(n, mean, variance)| Sample::new(n, mean, variance).unwrap())
+}
+
+pub(crate) fn any_effect() -> impl Strategy<Value = Effect> {
+    let error = any_real().prop_map(|x| x.abs().max(1e-300));
+    let df = prop::option::of((0.0..45.0_f64).prop_map(f64::exp));
+    (any_real(), error, df, any_size())
+        .prop_map(|(value, error, df, units)| Effect::new(value, error, df, units).unwrap())
+}
+
+pub(crate) fn proportion() -> impl Strategy<Value = Proportion> {
+    let share = prop_oneof![Just(0.0), Just(1.0), 0.0..1.0_f64, 0.0..1e-6_f64];
+    prop_oneof![1_u64..5, any_size()].prop_flat_map(move |n| {
+        (Just(n), share.clone())
+            .prop_map(|(n, share)| Proportion::new(n, ((n as f64 * share) as u64).min(n)).unwrap())
+    })
+}
+
+/// Exact sums of a handful of users with totals of any size that fits.
+pub(crate) fn moments() -> impl Strategy<Value = Moments> {
+    let total = prop_oneof![
+        Just(0_i128),
+        -1_000_000_i128..1_000_000,
+        (-1_000_000_000_000_000_000_i128)..1_000_000_000_000_000_000,
+    ];
+    prop::collection::vec(total, 0..20).prop_map(|totals| {
+        totals.into_iter().fold(Moments::default(), |sum, total| {
+            sum.checked_add(Moments::of_user(total).unwrap()).unwrap()
+        })
+    })
+}
+
+/// Users with `k` values each, in millionths: ordinary, constant or copies of one another.
+pub(crate) fn users(k: usize) -> impl Strategy<Value = Vec<Vec<i128>>> {
+    let value = prop_oneof![Just(0_i128), Just(3_000_000), -50_000_000_i128..50_000_000];
+    let user = prop_oneof![
+        prop::collection::vec(value.clone(), k),
+        value.prop_map(move |v| vec![v; k]),
+    ];
+    prop::collection::vec(user, 0..25)
+}
+
+pub(crate) fn alpha() -> impl Strategy<Value = Alpha> {
+    prop_oneof![
+        Just(Alpha::FIVE_PERCENT),
+        (-27.6..-0.01_f64).prop_map(|ln| Alpha::new(ln.exp()).unwrap()),
+    ]
+}
