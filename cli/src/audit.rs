@@ -1,6 +1,6 @@
 //! `assay audit`: whether the running sums are those of the records, and new ones where they are not.
 
-use crate::client::{Client, ClientError, Connection, Patience, segment};
+use crate::client::{Client, ClientError, Connection, Patience, dimension};
 use crate::output::{counted, note, print};
 use serde::Deserialize;
 use serde_json::json;
@@ -60,12 +60,12 @@ struct Answer {
     users: u64,
     numbers: u64,
     comparisons: u64,
-    drifting_numbers: u64,
+    differing_numbers: u64,
     #[serde(default)]
     drift: Vec<Drift>,
     not_compared: Option<Said>,
     left_out: Option<Said>,
-    rebuild_started: Option<u64>,
+    backfill_started: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -86,8 +86,8 @@ struct Said {
 /// # Errors
 /// If the sums have drifted, or the API says no or cannot be reached.
 pub async fn run(args: AuditArgs) -> Result<(), AuditError> {
-    let client = Client::new(&args.connection, Patience::Person)?;
-    let path = format!("/experiments/{}/audit", segment(&args.experiment));
+    let client = Client::new(&args.connection, Patience::UserData)?;
+    let path = format!("/experiments/{}/audit", dimension(&args.experiment));
     let body = json!({ "repair": args.repair }).to_string();
     let sent: serde_json::Value = client.post(&path, body, None).await?;
     let answer = Answer::deserialize(&sent)?;
@@ -96,11 +96,11 @@ pub async fn run(args: AuditArgs) -> Result<(), AuditError> {
     } else {
         show(&answer);
     }
-    if answer.drifting_numbers > 0 {
+    if answer.differing_numbers > 0 {
         return Err(AuditError::Drifted {
             experiment: args.experiment,
-            numbers: answer.drifting_numbers,
-            repaired: answer.rebuild_started.is_some(),
+            numbers: answer.differing_numbers,
+            repaired: answer.backfill_started.is_some(),
         });
     }
     Ok(())
@@ -122,14 +122,14 @@ fn show(answer: &Answer) {
     }
     table(&answer.drift);
     let shown = u64::try_from(answer.drift.len()).unwrap_or(u64::MAX);
-    let more = answer.drifting_numbers.saturating_sub(shown);
+    let more = answer.differing_numbers.saturating_sub(shown);
     if more > 0 {
         print(format_args!("and {} more", counted(more, "number")));
     }
-    if answer.not_compared.is_none() && answer.drifting_numbers == 0 {
+    if answer.not_compared.is_none() && answer.differing_numbers == 0 {
         print("The sums are those of the records.");
     }
-    if answer.rebuild_started.is_some() {
+    if answer.backfill_started.is_some() {
         note("New sums are being made; `source=raw` asks for results from the records until then.");
     }
 }

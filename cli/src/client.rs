@@ -109,11 +109,11 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// How often a call is tried: a person waits for a table, an import outlasts a restart.
+/// How often a call is tried: a user data waits for a table, an import outlasts a restart.
 #[derive(Debug, Clone, Copy)]
 pub enum Patience {
     /// Three attempts within a second.
-    Person,
+    UserData,
     /// Ten attempts within about a minute.
     Import,
 }
@@ -121,7 +121,7 @@ pub enum Patience {
 impl Patience {
     fn attempts(self) -> u32 {
         match self {
-            Self::Person => 3,
+            Self::UserData => 3,
             Self::Import => 10,
         }
     }
@@ -134,8 +134,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Longer than the 29 seconds of the gateway, so that its own answer arrives.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// What RFC 3986 leaves unreserved stays; everything else in a segment of a path is encoded.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+/// What RFC 3986 leaves unreserved stays; everything else in a dimension of a path is encoded.
+const DIMENSION: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -295,9 +295,9 @@ impl Client {
     }
 }
 
-/// A segment of a path: an id as the API reads it, whatever characters it has.
-pub fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
+/// A dimension of a path: an id as the API reads it, whatever characters it has.
+pub fn dimension(text: &str) -> String {
+    utf8_percent_encode(text, DIMENSION).to_string()
 }
 
 /// The token that `assay serve` keeps beside its data. It opens only the server on this machine and goes
@@ -350,12 +350,12 @@ mod tests {
             url: "https://example.com/Prod".to_owned(),
             token: None,
         };
-        let made = Client::new(&connection, Patience::Person);
+        let made = Client::new(&connection, Patience::UserData);
         assert!(matches!(made, Err(ClientError::NoToken)));
     }
 
     #[test]
-    fn a_segment_holds_any_id() {
-        assert_eq!(segment("a/b #%ü.~"), "a%2Fb%20%23%25%C3%BC.~");
+    fn a_dimension_holds_any_id() {
+        assert_eq!(dimension("a/b #%ü.~"), "a%2Fb%20%23%25%C3%BC.~");
     }
 }

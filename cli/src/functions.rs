@@ -50,7 +50,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("record-events", record_events::handle)?;
     wiring.stream("aggregate", aggregate::handle)?;
     wiring.stream("audit-sample", audit_sample::handle)?;
-    wiring.stream("rebuild", rebuild::handle)?;
+    wiring.stream("backfill", backfill::handle)?;
     wiring.authorizer("authorizer")?;
     Ok(wiring.functions)
 }

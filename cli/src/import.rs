@@ -2,35 +2,35 @@
 //!
 //! - [`mod@mapping`] is what the command line says about columns, and what it means for a header
 //! - `rows` makes assignments and events of a row
-//! - `lanes` batches them so that a user's rows stay in order while many requests are under way
-//! - `tally` adds up what became of them
+//! - `queues` batches them so that a user's rows stay in order while many requests are under way
+//! - `counts` adds up what became of them
 //!
 //! There is no state file. The first assignment of a user wins, and an event is known by its content, so an
 //! import that broke off is run again from the start and changes nothing that is there.
 
-mod lanes;
+mod counts;
 pub mod mapping;
 mod progress;
+mod queues;
 mod rows;
-mod tally;
 
-pub use tally::{Rejection, Tally};
+pub use counts::{ImportCounts, Rejection};
 
-use crate::client::{Client, ClientError, Connection, Patience, segment};
+use crate::client::{Client, ClientError, Connection, Patience, dimension};
 use crate::output::{counted, note, print};
+use counts::{AssignmentsAnswer, EventsAnswer};
 use futures::future::try_join_all;
-use lanes::{Batch, Closed, Kind, Lanes};
-use mapping::{Condition, EventMapping, Mapping, MappingError, SegmentMapping};
+use mapping::{Condition, DimensionMapping, EventMapping, Mapping, MappingError};
 use progress::Progress;
+use queues::{Batch, Closed, Kind, Queues};
 use rows::Rows;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tally::{AssignmentsAnswer, EventsAnswer};
 use tokio::sync::mpsc;
 
-/// Batches that wait for a lane whose request is under way.
+/// Batches that wait for a queue whose request is under way.
 const BATCHES_AHEAD: usize = 2;
 
 const EXAMPLES: &str = "\
@@ -59,9 +59,9 @@ Examples:
     assay import actions.csv --experiment homepage --user user --variant group --assigned-at time \\
       --assignments-when action=view --event click,time=time,when=action=click
 
-  The same with what users were (home,os), for an experiment whose segments are country and platform:
+  The same with what users were (home,os), for an experiment whose dimensions are country and platform:
     assay import actions.csv --experiment homepage --user user --variant group --assigned-at time \\
-      --assignments-when action=view --segment country=home --segment platform=os
+      --assignments-when action=view --dimension country=home --dimension platform=os
 
   Events only, with their types in a column, from another program:
     zcat events.csv.gz | assay import - --user user --event '{name},time=at,value=amount,property=country'
@@ -97,10 +97,10 @@ pub struct ImportArgs {
     /// Only rows with this are assignments.
     #[arg(long, value_name = "CONDITION", requires = "variant")]
     assignments_when: Vec<Condition>,
-    /// What an assigned user is, by a segment that the experiment declares, such as `country=COLUMN`; an empty
+    /// What an assigned user is, by a dimension that the experiment declares, such as `country=COLUMN`; an empty
     /// cell says nothing.
-    #[arg(long, value_name = "SEGMENT=COLUMN", requires = "variant")]
-    segment: Vec<SegmentMapping>,
+    #[arg(long, value_name = "DIMENSION=COLUMN", requires = "variant")]
+    dimension: Vec<DimensionMapping>,
     /// What rows are events of, such as `click,time=at,when=action=click`; see below.
     #[arg(long, value_name = "EVENT")]
     event: Vec<EventMapping>,
@@ -155,37 +155,37 @@ pub async fn run(args: ImportArgs) -> Result<(), ImportError> {
     let progress = Arc::new(Progress::new(length(&args), args.json));
     let outcome = send_all(&args, &client, &progress).await;
     progress.finish();
-    let tally = outcome?;
+    let counts = outcome?;
     if args.json {
-        print(serde_json::to_string(&tally).unwrap_or_default());
+        print(serde_json::to_string(&counts).unwrap_or_default());
     } else {
-        note(tally.summary(args.list, progress.seconds()));
+        note(counts.summary(args.list, progress.seconds()));
     }
-    match tally.not_taken() {
+    match counts.not_taken() {
         0 => Ok(()),
         count => Err(ImportError::Rejected(count)),
     }
 }
 
-/// One thread reads, lanes send.
+/// One thread reads, queues send.
 async fn send_all(
     args: &ImportArgs,
     client: &Client,
     progress: &Arc<Progress>,
-) -> Result<Tally, ImportError> {
+) -> Result<ImportCounts, ImportError> {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..args.parallel)
         .map(|_| mpsc::channel(BATCHES_AHEAD))
         .unzip();
     let reading = {
         let (args, progress) = (args.clone(), progress.clone());
-        tokio::task::spawn_blocking(move || read_all(&args, &progress, Lanes::new(senders)))
+        tokio::task::spawn_blocking(move || read_all(&args, &progress, Queues::new(senders)))
     };
     let path = format!(
         "/experiments/{}/assignments",
-        segment(args.experiment.as_deref().unwrap_or_default())
+        dimension(args.experiment.as_deref().unwrap_or_default())
     );
     let sending = receivers.into_iter().map(|receiver| {
-        tokio::spawn(send_lane(
+        tokio::spawn(send_queue(
             client.clone(),
             path.clone(),
             receiver,
@@ -193,48 +193,49 @@ async fn send_all(
         ))
     });
     // The first failure ends the others: dropped receivers stop the reader.
-    let sent = try_join_all(sending.map(|lane| async {
-        lane.await
+    let sent = try_join_all(sending.map(|queue| async {
+        queue
+            .await
             .map_err(|_| ImportError::Crashed)?
             .map_err(ImportError::from)
     }))
     .await?;
-    let mut tally = reading.await.map_err(|_| ImportError::Crashed)??;
-    for lane in sent {
-        tally.merge(lane);
+    let mut counts = reading.await.map_err(|_| ImportError::Crashed)??;
+    for queue in sent {
+        counts.merge(queue);
     }
-    Ok(tally)
+    Ok(counts)
 }
 
-async fn send_lane(
+async fn send_queue(
     client: Client,
     path: String,
     mut batches: mpsc::Receiver<Batch>,
     progress: Arc<Progress>,
-) -> Result<Tally, ClientError> {
-    let mut tally = Tally::default();
+) -> Result<ImportCounts, ClientError> {
+    let mut counts = ImportCounts::default();
     while let Some(mut batch) = batches.recv().await {
         let body = std::mem::take(&mut batch.body);
         match batch.kind {
             Kind::Assignments => {
                 let answer: AssignmentsAnswer = client.post(&path, body, None).await?;
-                tally.assignments(&batch, answer);
+                counts.assignments(&batch, answer);
             }
             Kind::Events => {
                 let answer: EventsAnswer = client.post("/events", body, None).await?;
-                tally.events(&batch, answer);
+                counts.events(&batch, answer);
             }
         }
         progress.answered(batch.lines.len());
     }
-    Ok(tally)
+    Ok(counts)
 }
 
 fn read_all(
     args: &ImportArgs,
     progress: &Progress,
-    mut lanes: Lanes,
-) -> Result<Tally, ImportError> {
+    mut queues: Queues,
+) -> Result<ImportCounts, ImportError> {
     let failed = |reason: String| ImportError::File {
         file: args.file.clone(),
         reason,
@@ -251,7 +252,7 @@ fn read_all(
         .headers()
         .map_err(|error| failed(error.to_string()))?;
     let mut rows = Rows::new(mapping(args).plan(&without_mark(header))?);
-    let mut tally = Tally::default();
+    let mut counts = ImportCounts::default();
     let mut row = csv::StringRecord::new();
     loop {
         let line = reader.position().line();
@@ -259,26 +260,26 @@ fn read_all(
             Ok(false) => break,
             Err(error) if error.is_io_error() => return Err(failed(error.to_string())),
             Err(error) => {
-                tally.rows += 1;
-                tally.unreadable(line, &[broken(&error)]);
+                counts.rows += 1;
+                counts.unreadable(line, &[broken(&error)]);
                 continue;
             }
-            Ok(true) => tally.rows += 1,
+            Ok(true) => counts.rows += 1,
         }
         let line = row.position().map_or(line, csv::Position::line);
         let user = rows.user(&row);
         let outcome = rows.read(&row);
         if !outcome.faults.is_empty() {
-            tally.unreadable(line, &outcome.faults);
+            counts.unreadable(line, &outcome.faults);
         }
-        let pushed = lanes.push(user, line, outcome.assignment.as_ref(), &outcome.events);
+        let pushed = queues.push(user, line, outcome.assignment.as_ref(), &outcome.events);
         if let Err(Closed) = pushed {
-            // The lane that failed tells why.
-            return Ok(tally);
+            // The queue that failed tells why.
+            return Ok(counts);
         }
     }
-    let _ = lanes.finish();
-    Ok(tally)
+    let _ = queues.finish();
+    Ok(counts)
 }
 
 /// What is wrong with a row that is no row, without the places that only the reader knows.
@@ -298,7 +299,7 @@ fn mapping(args: &ImportArgs) -> Mapping {
         variant: args.variant.clone(),
         assigned_at: args.assigned_at.clone(),
         assignments_when: args.assignments_when.clone(),
-        segments: args.segment.clone(),
+        dimensions: args.dimension.clone(),
         events: args.event.clone(),
         event_at: args.event_at.clone(),
     }

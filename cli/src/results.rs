@@ -21,9 +21,9 @@ mod parts;
 mod soundness;
 mod verdict;
 
-use crate::client::{Client, ClientError, Patience, segment};
+use crate::client::{Client, ClientError, Patience, dimension};
 use crate::output::{colours, note, print, print_raw};
-use answer::{Analysis, Summary, Watched};
+use answer::{Analysis, Sequential, Summary};
 pub use options::{ResultsArgs, View};
 use paper::Paper;
 use std::path::{Path, PathBuf};
@@ -53,10 +53,10 @@ pub enum ResultsError {
 /// If the options do not go together, the API says no or cannot be reached, or the picture cannot be written.
 pub async fn run(args: ResultsArgs) -> Result<(), ResultsError> {
     args.check().map_err(ResultsError::Options)?;
-    let client = Client::new(&args.connection, Patience::Person)?;
+    let client = Client::new(&args.connection, Patience::UserData)?;
     let path = format!(
         "/experiments/{}/results?{}",
-        segment(&args.experiment),
+        dimension(&args.experiment),
         args.query()
     );
     if let Some(file) = &args.svg {
@@ -71,7 +71,7 @@ pub async fn run(args: ResultsArgs) -> Result<(), ResultsError> {
         match args.view {
             View::Analysis => analysis(&mut paper, &client.get(&path).await?, args.broken_down()),
             View::Summary => summary(&mut paper, &client.get(&path).await?),
-            View::Monitoring => watched(&mut paper, &client.get(&path).await?),
+            View::Monitoring => sequential(&mut paper, &client.get(&path).await?),
         }
         print_raw(&paper.text());
     }
@@ -83,7 +83,7 @@ pub async fn run(args: ResultsArgs) -> Result<(), ResultsError> {
 /// # Errors
 /// If the API says no or cannot be reached.
 pub(crate) async fn show(client: &Client, experiment: &str) -> Result<(), ClientError> {
-    let path = format!("/experiments/{}/results?series=none", segment(experiment));
+    let path = format!("/experiments/{}/results?series=none", dimension(experiment));
     let mut paper = Paper::new(colours());
     analysis(&mut paper, &client.get(&path).await?, false);
     print_raw(&paper.text());
@@ -111,9 +111,9 @@ fn analysis(paper: &mut Paper, answer: &Analysis, all_parts: bool) {
     verdict::verdict(paper, &answer.decision);
     metrics::tables(paper, answer, all_parts);
     paper.gap();
-    soundness::checks(paper, &answer.health, &answer.variants);
+    soundness::checks(paper, &answer.data_quality, &answer.variants);
     soundness::freshness(paper, &answer.freshness, &answer.as_of);
-    soundness::ledger(paper, &answer.ledger);
+    soundness::event_accounting(paper, &answer.event_accounting);
     soundness::source(paper, answer);
     soundness::method(paper, answer);
 }
@@ -125,7 +125,7 @@ fn summary(paper: &mut Paper, answer: &Summary) {
     soundness::waiting(paper, &answer.freshness);
 }
 
-fn watched(paper: &mut Paper, answer: &Watched) {
+fn sequential(paper: &mut Paper, answer: &Sequential) {
     let users = answer.variants.iter().map(|variant| variant.users).sum();
     verdict::title(paper, &answer.experiment, users);
     verdict::as_of(paper, &answer.as_of, &[]);
@@ -133,7 +133,7 @@ fn watched(paper: &mut Paper, answer: &Watched) {
     monitoring::traffic(paper, answer);
     monitoring::rates(paper, answer);
     paper.gap();
-    soundness::checks(paper, &answer.health, &answer.variants);
+    soundness::checks(paper, &answer.data_quality, &answer.variants);
     soundness::freshness(paper, &answer.freshness, &answer.as_of);
-    soundness::ledger(paper, &answer.ledger);
+    soundness::event_accounting(paper, &answer.event_accounting);
 }

@@ -4,7 +4,7 @@
 mod experiment;
 mod users;
 
-use crate::client::{Client, ClientError, Connection, Patience, Refusal, segment};
+use crate::client::{Client, ClientError, Connection, Patience, Refusal, dimension};
 use crate::output::{counted, note, print};
 use crate::results;
 use domain::limits::{MAX_ASSIGNMENTS_PER_REQUEST, MAX_EVENTS_PER_REQUEST};
@@ -174,7 +174,7 @@ async fn bring_over(
     users: Vec<User>,
     begin: Timestamp,
 ) -> Result<Vec<(User, String)>, ClientError> {
-    let path = format!("/experiments/{}/assignments", segment(experiment));
+    let path = format!("/experiments/{}/assignments", dimension(experiment));
     let row = |user: &User| {
         let id = user.id(experiment);
         json!({
@@ -219,8 +219,8 @@ async fn assign(
 ) -> Result<(User, String), ClientError> {
     let path = format!(
         "/experiments/{}/assignment/{}?platform={}",
-        segment(experiment),
-        segment(&user.id(experiment)),
+        dimension(experiment),
+        dimension(&user.id(experiment)),
         user.platform()
     );
     let assignment: Assignment = client.get(&path).await?;

@@ -246,7 +246,7 @@ fn tables(tokens: &str) -> Tables {
         experiments: String::new(),
         assignments: String::new(),
         events: String::new(),
-        statistics: String::new(),
+        aggregates: String::new(),
         tokens: tokens.to_owned(),
     }
 }

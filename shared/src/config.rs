@@ -8,7 +8,7 @@ pub const VARIABLES: [&str; 6] = [
     "EXPERIMENTS_TABLE",
     "ASSIGNMENTS_TABLE",
     "EVENTS_TABLE",
-    "STATISTICS_TABLE",
+    "AGGREGATES_TABLE",
     "TOKENS_TABLE",
     "DEFINITION_CACHE_SECONDS",
 ];
@@ -49,7 +49,7 @@ impl Config {
                 experiments: required("EXPERIMENTS_TABLE")?,
                 assignments: required("ASSIGNMENTS_TABLE")?,
                 events: required("EVENTS_TABLE")?,
-                statistics: required("STATISTICS_TABLE")?,
+                aggregates: required("AGGREGATES_TABLE")?,
                 tokens: required("TOKENS_TABLE")?,
             },
             definition_cache: Duration::from_secs(seconds),

@@ -3,8 +3,10 @@
 //! One file per table, the keys of all of them in [`keys`]. No scan anywhere. First writes win by
 //! conditional puts that return the winner, so a race costs no second read.
 
+pub mod aggregates;
 pub mod assignments;
 pub mod audit;
+pub mod backfill;
 pub mod client;
 pub mod cursor;
 pub mod erasure;
@@ -14,15 +16,13 @@ pub mod experiments;
 pub mod generations;
 mod item;
 pub mod keys;
-pub mod people;
 pub mod raw;
-pub mod rebuild;
-pub mod recount;
-pub mod statistics;
-pub mod sums;
+pub mod refresh;
+pub mod sourced_aggregates;
 pub mod tokens;
 mod transaction;
 pub mod usage;
+pub mod user_data;
 
 pub use client::{Store, Tables};
 pub use error::StoreError;

@@ -1,24 +1,24 @@
-//! The running totals of an experiment are exact, whoever crashes, comes late or comes twice.
+//! The running aggregate items of an experiment are exact, whoever crashes, comes late or comes twice.
 //!
 //! A user's *items* are an assignment and events, and a tombstone once the user is erased. An item is put if it
-//! is absent, and each put leaves a record in a stream that delivers at least once, in any order. The *totals*
+//! is absent, and each put leaves a record in a stream that delivers at least once, in any order. The *aggregate items*
 //! are sums over all users, one for each *generation*, a number that is never used again. For each user and
-//! generation a *subject* says what the totals hold of the user, and has a revision. The *head* names the current
-//! generation, whose totals are shown, and the one that is being built, if any.
+//! generation a *contribution* says what the aggregate items hold of the user, and has a revision. The *head* names the current
+//! generation, whose aggregate items are shown, and the one that is being built, if any.
 //!
-//! To bring a user up to date, read the head and then, for each generation that it names: read the subject; after
+//! To bring a user up to date, read the head and then, for each generation that it names: read the contribution; after
 //! that all items and the definition, which says what counts; compute what the user contributes; and write, in
-//! one transaction, that to the subject and the difference to the totals. The transaction is refused if the
-//! revision is no longer the one that was read, or if there is a subject where none was: then the subject is read
+//! one transaction, that to the contribution and the difference to the aggregate items. The transaction is refused if the
+//! revision is no longer the one that was read, or if there is a contribution where none was: then the contribution is read
 //! again. Beside a tombstone items count as none and are deleted. Nothing is written if nothing changes.
 //!
 //! - An *aggregator* does so for the user of a record, and acknowledges the record at the end.
-//! - A *sweep*, after each change of the definition, does so for every user who has items or a subject, and
+//! - A *pass*, after each change of the definition, does so for every user who has items or a contribution, and
 //!   writes even if nothing changes.
-//! - A *rebuild* names the next generation in the head, does so there for every user, switches, and deletes the
+//! - A *backfill* names the next generation in the head, does so there for every user, switches, and deletes the
 //!   old generation when nobody can be at work any more who read of it.
 //! - An *erasure* puts the tombstone, lists and deletes the items, and then, in each generation that the head
-//!   names, writes an erased subject, even where none is, and takes what was applied from the totals.
+//!   names, writes an erased contribution, even where none is, and takes what was applied from the aggregate items.
 //!
 //! The model checker tries every order of these steps, with a crash before and after each: what a crash forgets is
 //! the worker's memory, and the work is taken up again from its beginning. One user is enough, because users
@@ -49,9 +49,9 @@ use std::collections::BTreeSet;
 use stateright::{Checker, HasDiscoveries, Model};
 
 use configurations::{
+    BACKFILL, BACKFILL_AND_CHANGE, BACKFILL_AND_ERASURE, BACKFILL_ERASURE_AND_CHANGE, BACKFILLS,
     CHANGE, CHANGE_READ_IN_PARTS, CHANGES, ERASURE, ERASURE_AND_CHANGE, ERASURE_READ_IN_PARTS,
-    ERASURES, REBUILD, REBUILD_AND_CHANGE, REBUILD_AND_ERASURE, REBUILD_ERASURE_AND_CHANGE,
-    REBUILDS, RECORDS, RECORDS_READ_IN_PARTS,
+    ERASURES, RECORDS, RECORDS_READ_IN_PARTS,
 };
 use model::{ADDS_UP, CLEAN, EXACT, FORGOTTEN, Protocol};
 use safeguards::Safeguard;
@@ -87,50 +87,50 @@ fn fails(protocol: Protocol, without: &'static [Safeguard], property: &'static s
 }
 
 #[test]
-fn totals_are_exact_with_two_aggregators() {
+fn aggregate_items_are_exact_with_two_aggregators() {
     holds(RECORDS);
     holds(RECORDS_READ_IN_PARTS);
 }
 
 #[test]
-fn totals_are_exact_during_a_rebuild() {
-    holds(REBUILD);
-    holds(REBUILDS);
+fn aggregate_items_are_exact_during_a_backfill() {
+    holds(BACKFILL);
+    holds(BACKFILLS);
 }
 
 #[test]
-fn totals_are_exact_and_nothing_is_left_after_an_erasure() {
+fn aggregate_items_are_exact_and_nothing_is_left_after_an_erasure() {
     holds(ERASURE);
     holds(ERASURES);
     holds(ERASURE_READ_IN_PARTS);
 }
 
 #[test]
-fn totals_are_exact_after_a_change_of_the_definition() {
+fn aggregate_items_are_exact_after_a_change_of_the_definition() {
     holds(CHANGE);
     holds(CHANGES);
     holds(CHANGE_READ_IN_PARTS);
 }
 
 #[test]
-fn totals_are_exact_when_a_rebuild_and_an_erasure_meet() {
-    holds(REBUILD_AND_ERASURE);
+fn aggregate_items_are_exact_when_a_backfill_and_an_erasure_meet() {
+    holds(BACKFILL_AND_ERASURE);
 }
 
 #[test]
-fn totals_are_exact_when_a_rebuild_and_a_change_of_the_definition_meet() {
-    holds(REBUILD_AND_CHANGE);
+fn aggregate_items_are_exact_when_a_backfill_and_a_change_of_the_definition_meet() {
+    holds(BACKFILL_AND_CHANGE);
 }
 
 #[test]
-fn totals_are_exact_when_an_erasure_and_a_change_of_the_definition_meet() {
+fn aggregate_items_are_exact_when_an_erasure_and_a_change_of_the_definition_meet() {
     holds(ERASURE_AND_CHANGE);
-    holds(REBUILD_ERASURE_AND_CHANGE);
+    holds(BACKFILL_ERASURE_AND_CHANGE);
 }
 
 #[test]
-fn items_read_before_the_subject_can_be_older_than_what_is_applied() {
-    fails(RECORDS, &[Safeguard::SubjectFirst], EXACT);
+fn items_read_before_the_contribution_can_be_older_than_what_is_applied() {
+    fails(RECORDS, &[Safeguard::ContributionFirst], EXACT);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn commits_without_a_condition_add_a_difference_twice() {
 }
 
 #[test]
-fn subject_and_totals_written_apart_are_torn_by_a_crash() {
+fn contribution_and_aggregate_items_written_apart_are_torn_by_a_crash() {
     fails(RECORDS, &[Safeguard::OneTransaction], ADDS_UP);
 }
 
@@ -154,13 +154,13 @@ fn a_record_acknowledged_before_the_commit_is_lost_in_a_crash() {
 }
 
 #[test]
-fn a_definition_read_before_the_subject_outlives_the_sweep() {
-    fails(CHANGE, &[Safeguard::DefinitionAfterSubject], EXACT);
+fn a_definition_read_before_the_contribution_outlives_the_pass() {
+    fails(CHANGE, &[Safeguard::DefinitionAfterContribution], EXACT);
 }
 
 #[test]
-fn a_sweep_that_writes_only_changes_does_not_stop_who_holds_the_old_definition() {
-    fails(CHANGE, &[Safeguard::SweepFences], EXACT);
+fn a_pass_that_writes_only_changes_does_not_stop_who_holds_the_old_definition() {
+    fails(CHANGE, &[Safeguard::PassFences], EXACT);
 }
 
 #[test]
@@ -170,46 +170,46 @@ fn looking_again_at_the_head_after_the_commit_is_no_substitute() {
         ..CHANGE
     };
     // The record may be acknowledged by another who took it too; then a crash before the second look is final.
-    fails(rereads, &[Safeguard::DefinitionAfterSubject], EXACT);
-    fails(rereads, &[Safeguard::SweepFences], EXACT);
-    fails(rereads, &[Safeguard::Sweep], EXACT);
+    fails(rereads, &[Safeguard::DefinitionAfterContribution], EXACT);
+    fails(rereads, &[Safeguard::PassFences], EXACT);
+    fails(rereads, &[Safeguard::Pass], EXACT);
 }
 
 #[test]
-fn without_a_sweep_the_old_definition_stays_applied() {
-    fails(CHANGE, &[Safeguard::Sweep], EXACT);
-    let early = &[Safeguard::Sweep, Safeguard::DefinitionAfterSubject];
+fn without_a_pass_the_old_definition_stays_applied() {
+    fails(CHANGE, &[Safeguard::Pass], EXACT);
+    let early = &[Safeguard::Pass, Safeguard::DefinitionAfterContribution];
     fails(CHANGE, early, EXACT);
 }
 
 #[test]
-fn a_sweep_does_not_count_for_a_change_that_came_while_it_ran() {
-    fails(CHANGES, &[Safeguard::SweepNotesDefinition], EXACT);
+fn a_pass_does_not_count_for_a_change_that_came_while_it_ran() {
+    fails(CHANGES, &[Safeguard::PassNotesDefinition], EXACT);
 }
 
 #[test]
 fn everybody_has_to_write_to_the_generation_that_is_being_built() {
     let aggregator = &[Safeguard::SeesBuilding(Worker::Aggregator)];
-    fails(REBUILD, aggregator, EXACT);
-    let sweep = &[Safeguard::SeesBuilding(Worker::Sweep)];
-    fails(REBUILD_ERASURE_AND_CHANGE, sweep, EXACT);
+    fails(BACKFILL, aggregator, EXACT);
+    let pass = &[Safeguard::SeesBuilding(Worker::Pass)];
+    fails(BACKFILL_ERASURE_AND_CHANGE, pass, EXACT);
     let erasure = &[Safeguard::SeesBuilding(Worker::Erasure)];
-    fails(REBUILD_ERASURE_AND_CHANGE, erasure, FORGOTTEN);
+    fails(BACKFILL_ERASURE_AND_CHANGE, erasure, FORGOTTEN);
 }
 
 #[test]
 fn a_second_switch_would_delete_the_current_generation() {
-    fails(REBUILDS, &[Safeguard::SwitchOnce], EXACT);
+    fails(BACKFILLS, &[Safeguard::SwitchOnce], EXACT);
 }
 
 #[test]
 fn everybody_has_to_heed_the_tombstone() {
     let aggregator = &[Safeguard::HeedsTombstone(Worker::Aggregator)];
     fails(ERASURE, aggregator, FORGOTTEN);
-    let sweep = &[Safeguard::HeedsTombstone(Worker::Sweep)];
-    fails(ERASURE_AND_CHANGE, sweep, FORGOTTEN);
-    let rebuild = &[Safeguard::HeedsTombstone(Worker::Rebuild)];
-    fails(REBUILD_AND_ERASURE, rebuild, FORGOTTEN);
+    let pass = &[Safeguard::HeedsTombstone(Worker::Pass)];
+    fails(ERASURE_AND_CHANGE, pass, FORGOTTEN);
+    let backfill = &[Safeguard::HeedsTombstone(Worker::Backfill)];
+    fails(BACKFILL_AND_ERASURE, backfill, FORGOTTEN);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_tombstone_after_the_deletion_misses_what_was_put_between() {
 }
 
 #[test]
-fn an_erasure_that_leaves_no_subject_does_not_stop_who_read_the_items_before() {
+fn an_erasure_that_leaves_no_contribution_does_not_stop_who_read_the_items_before() {
     fails(ERASURE, &[Safeguard::FenceAbsent], FORGOTTEN);
 }
 
@@ -232,7 +232,7 @@ fn a_generation_deleted_too_early_comes_back_in_part_but_is_never_shown() {
     let without: &[Safeguard] = &[Safeguard::CleanLate];
     let protocol = Protocol {
         without,
-        ..REBUILDS
+        ..BACKFILLS
     };
     let checker = protocol.checker().spawn_dfs().join();
     assert!(checker.is_done());

@@ -106,15 +106,15 @@ async fn adapt(client: &Client, table: &Table) -> Result<(), TablesError> {
     }
     for index in &table.indexes {
         let name = Some(index.name.as_str());
-        let twin = stored
+        let in_batch_duplicate = stored
             .global_secondary_indexes()
             .iter()
-            .find(|twin| twin.index_name() == name);
-        match twin {
+            .find(|in_batch_duplicate| in_batch_duplicate.index_name() == name);
+        match in_batch_duplicate {
             None => add_index(client, table, index).await?,
-            Some(twin) => {
-                let key = stored_key(twin.key_schema(), &stored);
-                let projected = stored_projection(twin);
+            Some(in_batch_duplicate) => {
+                let key = stored_key(in_batch_duplicate.key_schema(), &stored);
+                let projected = stored_projection(in_batch_duplicate);
                 if key != described_key(&index.key) || projected != index.projection {
                     let (wanted, projection) = (described_key(&index.key), &index.projection);
                     return Err(differs(format!(

@@ -12,12 +12,12 @@ pub(super) struct Router<T> {
 pub(super) struct Resource<T> {
     /// As written in the template.
     pub(super) path: String,
-    segments: Vec<Segment>,
+    segments: Vec<DimensionValue>,
     methods: Vec<(String, T)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
+enum DimensionValue {
     Literal(String),
     /// `{name}`: one segment, not empty.
     One(String),
@@ -40,7 +40,7 @@ impl<T> Router<T> {
             match resources.iter_mut().find(|resource| resource.path == path) {
                 Some(resource) => resource.methods.push((method, target)),
                 None => resources.push(Resource {
-                    segments: path.split('/').skip(1).map(Segment::read).collect(),
+                    segments: path.split('/').skip(1).map(DimensionValue::read).collect(),
                     methods: vec![(method, target)],
                     path,
                 }),
@@ -73,16 +73,16 @@ impl<T> Router<T> {
 impl<T> Resource<T> {
     /// Smaller is more specific: literal before variable before greedy, from the left.
     fn rank(&self) -> Vec<u8> {
-        let rank = |segment: &Segment| match segment {
-            Segment::Literal(_) => 0,
-            Segment::One(_) => 1,
-            Segment::Rest(_) => 2,
+        let rank = |segment: &DimensionValue| match segment {
+            DimensionValue::Literal(_) => 0,
+            DimensionValue::One(_) => 1,
+            DimensionValue::Rest(_) => 2,
         };
         self.segments.iter().map(rank).collect()
     }
 }
 
-impl Segment {
+impl DimensionValue {
     fn read(text: &str) -> Self {
         match text
             .strip_prefix('{')
@@ -97,17 +97,17 @@ impl Segment {
     }
 }
 
-fn capture(pattern: &[Segment], segments: &[&str]) -> Option<Vec<(String, String)>> {
+fn capture(pattern: &[DimensionValue], segments: &[&str]) -> Option<Vec<(String, String)>> {
     let mut captured = Vec::new();
     let mut rest = segments;
     for segment in pattern {
         let (first, after) = rest.split_first()?;
         match segment {
-            Segment::Literal(text) if text == first => {}
-            Segment::One(name) if !first.is_empty() => {
+            DimensionValue::Literal(text) if text == first => {}
+            DimensionValue::One(name) if !first.is_empty() => {
                 captured.push((name.clone(), (*first).to_owned()));
             }
-            Segment::Rest(name) if !first.is_empty() => {
+            DimensionValue::Rest(name) if !first.is_empty() => {
                 captured.push((name.clone(), rest.join("/")));
                 return Some(captured);
             }

@@ -1,7 +1,7 @@
 //! The mapping of columns: as it is written on the command line, and as it fits the header of a file.
 
 use crate::time;
-use domain::ids::SegmentKey;
+use domain::ids::DimensionKey;
 use domain::time::Timestamp;
 use std::str::FromStr;
 
@@ -26,9 +26,9 @@ pub enum MappingError {
         /// What there is.
         columns: String,
     },
-    /// A segment is taken from two columns.
-    #[error("the segment `{0}` is given more than once")]
-    SegmentTwice(String),
+    /// A dimension is taken from two columns.
+    #[error("the dimension `{0}` is given more than once")]
+    DimensionTwice(String),
     /// An event has no time.
     #[error("the event `{0}` has no time: add `,time=COLUMN` to it, or give --event-at")]
     EventWithoutTime(String),
@@ -66,26 +66,26 @@ impl FromStr for Condition {
     }
 }
 
-/// Where an attribute of an assignment comes from: `SEGMENT=COLUMN`.
+/// Where an attribute of an assignment comes from: `DIMENSION=COLUMN`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SegmentMapping {
-    segment: SegmentKey,
+pub struct DimensionMapping {
+    dimension: DimensionKey,
     column: String,
 }
 
-impl FromStr for SegmentMapping {
+impl FromStr for DimensionMapping {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let Some((segment, column)) = text
+        let Some((dimension, column)) = text
             .split_once('=')
             .filter(|(_, column)| !column.is_empty())
         else {
-            return Err(format!("`{text}` is not of the form SEGMENT=COLUMN"));
+            return Err(format!("`{text}` is not of the form DIMENSION=COLUMN"));
         };
         Ok(Self {
-            segment: SegmentKey::parse(segment)
-                .map_err(|invalid| format!("`{segment}` is no segment: {invalid}"))?,
+            dimension: DimensionKey::parse(dimension)
+                .map_err(|invalid| format!("`{dimension}` is no dimension: {invalid}"))?,
             column: column.to_owned(),
         })
     }
@@ -171,7 +171,7 @@ pub struct Mapping {
     /// Which rows are assignments.
     pub assignments_when: Vec<Condition>,
     /// What the assigned users are.
-    pub segments: Vec<SegmentMapping>,
+    pub dimensions: Vec<DimensionMapping>,
     /// What rows are events of.
     pub events: Vec<EventMapping>,
     /// The time of events that name none.
@@ -240,7 +240,7 @@ impl Mapping {
             (Some(variant), Some(at)) => Some(AssignmentPlan {
                 variant: header.column(variant)?,
                 at: header.instant(at)?,
-                attributes: header.attributes(&self.segments)?,
+                attributes: header.attributes(&self.dimensions)?,
                 tests: header.tests(&self.assignments_when)?,
             }),
             _ => None,
@@ -315,17 +315,17 @@ impl Header<'_> {
 
     fn attributes(
         &self,
-        segments: &[SegmentMapping],
+        dimensions: &[DimensionMapping],
     ) -> Result<Vec<(String, usize)>, MappingError> {
-        let mut attributes: Vec<(String, usize)> = Vec::with_capacity(segments.len());
-        for SegmentMapping { segment, column } in segments {
+        let mut attributes: Vec<(String, usize)> = Vec::with_capacity(dimensions.len());
+        for DimensionMapping { dimension, column } in dimensions {
             if attributes
                 .iter()
-                .any(|(other, _)| other == segment.as_str())
+                .any(|(other, _)| other == dimension.as_str())
             {
-                return Err(MappingError::SegmentTwice(segment.to_string()));
+                return Err(MappingError::DimensionTwice(dimension.to_string()));
             }
-            attributes.push((segment.to_string(), self.column(column)?));
+            attributes.push((dimension.to_string(), self.column(column)?));
         }
         Ok(attributes)
     }
@@ -366,9 +366,9 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_is_a_name_that_the_platform_takes_and_a_column() {
-        let mapping: SegmentMapping = "country=home=land".parse().unwrap();
-        assert_eq!(mapping.segment.as_str(), "country");
+    fn a_dimension_is_a_name_that_the_platform_takes_and_a_column() {
+        let mapping: DimensionMapping = "country=home=land".parse().unwrap();
+        assert_eq!(mapping.dimension.as_str(), "country");
         assert_eq!(mapping.column, "home=land");
         for text in [
             "",
@@ -378,7 +378,7 @@ mod tests {
             "Land=column",
             "phase=column",
         ] {
-            assert!(text.parse::<SegmentMapping>().is_err(), "{text}");
+            assert!(text.parse::<DimensionMapping>().is_err(), "{text}");
         }
     }
 
@@ -389,7 +389,7 @@ mod tests {
             variant: None,
             assigned_at: None,
             assignments_when: Vec::new(),
-            segments: Vec::new(),
+            dimensions: Vec::new(),
             events: vec!["click".parse().unwrap()],
             event_at: Some("then".to_owned()),
         };

@@ -227,7 +227,7 @@ mod tests {
             variant: Some("group".to_owned()),
             assigned_at: Some("2026-01-01".to_owned()),
             assignments_when: Vec::new(),
-            segments: Vec::new(),
+            dimensions: Vec::new(),
             events: events.iter().map(|text| text.parse().unwrap()).collect(),
             event_at: Some("2026-01-02".to_owned()),
         };

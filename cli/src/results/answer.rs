@@ -1,12 +1,12 @@
 //! The API's answers, as far as they are printed. Fields that a newer server adds are no fault.
 
 mod comparison;
-mod health;
-mod watched;
+mod data_quality;
+mod sequential;
 
-pub(super) use comparison::{Comparison, Interval, Part, Segment, Series};
-pub(super) use health::{Fates, Freshness, Health, SampleRatio, VariantUsers};
-pub(super) use watched::{Alarm, Watched};
+pub(super) use comparison::{Comparison, DimensionValue, Interval, Part, Series};
+pub(super) use data_quality::{DataQuality, EventCounts, Freshness, SampleRatio, VariantUsers};
+pub(super) use sequential::{Alarm, Sequential};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -21,18 +21,18 @@ pub(super) struct Analysis {
     #[serde(default)]
     pub(super) to: Option<String>,
     #[serde(default)]
-    pub(super) segment: Option<BTreeMap<String, String>>,
+    pub(super) dimension: Option<BTreeMap<String, String>>,
     pub(super) decision: Decision,
     /// Why the numbers come from the records and not from running sums.
     #[serde(default)]
     pub(super) source_reason: Option<Reason>,
     pub(super) freshness: Freshness,
     pub(super) variants: Vec<VariantUsers>,
-    pub(super) health: Health,
+    pub(super) data_quality: DataQuality,
     pub(super) metrics: Vec<Metric>,
     #[serde(default)]
-    pub(super) ledger: BTreeMap<String, Fates>,
-    pub(super) method: Method,
+    pub(super) event_accounting: BTreeMap<String, EventCounts>,
+    pub(super) settings: AnalysisSettings,
     pub(super) digest: String,
 }
 
@@ -125,7 +125,7 @@ pub(super) struct Metric {
     pub(super) variants: Vec<Value>,
     pub(super) comparisons: Vec<Comparison>,
     #[serde(default)]
-    pub(super) segments: Vec<Segment>,
+    pub(super) dimensions: Vec<DimensionValue>,
     #[serde(default)]
     pub(super) series: Option<Series>,
 }
@@ -146,8 +146,8 @@ pub(super) struct Value {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Method {
-    pub(super) decider: String,
+pub(super) struct AnalysisSettings {
+    pub(super) method: String,
     pub(super) alpha: f64,
     pub(super) correction: String,
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! What belongs below a metric's table: harm, outliers, the past, the plan, and why something is missing.
+//! What belongs below a metric's table: harm, outliers, the pre exposure, the plan, and why something is missing.
 
 use super::answer::{Analysis, Comparison, Metric};
 use super::number::{brief, p_value, percent, plain, signed};
@@ -7,8 +7,8 @@ use crate::output::counted;
 
 /// A line for each thing that a comparison has beside its row.
 pub(super) fn lines(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
-    let bayesian = answer.method.decider == "bayesian";
-    let level = brief(1.0 - answer.method.alpha, false);
+    let bayesian = answer.settings.method == "bayesian";
+    let level = brief(1.0 - answer.settings.alpha, false);
     for comparison in &metric.comparisons {
         let label = format!("  {}: ", short(&comparison.variant));
         let mut line = |ink, text: Option<String>| {
@@ -18,7 +18,7 @@ pub(super) fn lines(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
         };
         line(Ink::Plain, harm(comparison, answer.decision.trusted()));
         line(Ink::Faint, cut(comparison, &level));
-        line(Ink::Faint, past(comparison));
+        line(Ink::Faint, pre_exposure(comparison));
         line(Ink::Faint, plan(comparison));
         line(Ink::Faint, missing(comparison, metric, &level, bayesian));
     }
@@ -55,9 +55,9 @@ fn cut(comparison: &Comparison, level: &str) -> Option<String> {
     ))
 }
 
-/// What the users' past took away.
-fn past(comparison: &Comparison) -> Option<String> {
-    let reduction = comparison.adjusted.as_ref()?.variance_reduction;
+/// What the users' pre exposure took away.
+fn pre_exposure(comparison: &Comparison) -> Option<String> {
+    let reduction = comparison.cuped_adjusted.as_ref()?.variance_reduction;
     Some(if reduction > 0.0 {
         format!(
             "adjusted by what users did before, which takes {} of the variance away.",
@@ -70,13 +70,15 @@ fn past(comparison: &Comparison) -> Option<String> {
 
 /// How far the experiment is.
 fn plan(comparison: &Comparison) -> Option<String> {
-    let outlook = comparison.outlook.as_ref()?;
-    let planned = brief(outlook.minimum_lift, true);
-    let power = format!("{:.0} %", outlook.power * 100.0);
+    let power_to_date = comparison.power_to_date.as_ref()?;
+    let planned = brief(power_to_date.minimum_detectable_effect, true);
+    let power = format!("{:.0} %", power_to_date.power * 100.0);
     let text = format!("a lift of {planned}, as planned, is found with a chance of {power} by now");
-    let wanted = brief(outlook.power_wanted, false);
-    Some(match outlook.users_missing {
-        _ if outlook.power >= outlook.power_wanted => format!("{text} ({wanted} were asked for)."),
+    let wanted = brief(power_to_date.target_power, false);
+    Some(match power_to_date.additional_users_needed {
+        _ if power_to_date.power >= power_to_date.target_power => {
+            format!("{text} ({wanted} were asked for).")
+        }
         Some(users) => format!("{text}; {wanted} take {} more.", counted(users, "user")),
         None => format!("{text}; {wanted} are out of reach."),
     })
@@ -95,13 +97,13 @@ fn missing(
     }
     // What is missing because the whole is missing needs no words of its own.
     let of = |wanted: &str| {
-        let mut reasons = comparison.undefined.iter();
+        let mut reasons = comparison.missing.iter();
         reasons.find(|reason| reason.what == wanted)
     };
     let wanted = if bayesian { "bayesian" } else { "relative" };
     let reason = of(wanted)
         .or_else(|| of("relative"))
-        .or_else(|| comparison.undefined.first())?;
+        .or_else(|| comparison.missing.first())?;
     let what = match comparison.absolute {
         Some(_) => "lift",
         None => "comparison",

@@ -1,6 +1,6 @@
 //! Each metric: its value in every variant, and every variant against the baseline.
 
-use super::answer::{Analysis, Comparison, Method, Metric, Value};
+use super::answer::{Analysis, AnalysisSettings, Comparison, Metric, Value};
 use super::number::{bare_p_value, brief, chance, p_value, percent, plain, signed};
 use super::paper::{Ink, Paper, Table, short};
 use super::{extras, parts};
@@ -23,7 +23,7 @@ pub(super) fn tables(paper: &mut Paper, answer: &Analysis, all_parts: bool) {
         by_variant(paper, metric, answer);
         extras::lines(paper, metric, answer);
         parts::parts(paper, metric, all_parts);
-        parts::days(paper, metric, &answer.method);
+        parts::days(paper, metric, &answer.settings);
     }
     if answer.metrics.is_empty() {
         paper.gap();
@@ -82,7 +82,7 @@ fn measured(metric: &Metric) -> String {
 const COLUMNS: usize = 9;
 
 fn by_variant(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
-    let method = &answer.method;
+    let method = &answer.settings;
     let rate = metric.kind == "conversion";
     let interval = format!("{} interval", brief(1.0 - method.alpha, false));
     let heads: [&str; COLUMNS] = [
@@ -98,7 +98,7 @@ fn by_variant(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
         "difference",
         "lift",
         &interval,
-        match method.decider.as_str() {
+        match method.method.as_str() {
             "bayesian" => "chance to win",
             _ if corrected(metric) => "corrected p",
             _ => "p",
@@ -156,7 +156,7 @@ fn row(
     if let Some(lift) = decisive.and_then(|decisive| decisive.relative) {
         (cells[5], cells[6]) = signed(lift, 100.0, " %");
     }
-    cells[7] = certainty(comparison, &answer.method);
+    cells[7] = certainty(comparison, &answer.settings);
     // Where the data are not sound every finding is worthless, so none is given.
     if !answer.decision.trusted() {
         return (cells, Ink::Plain);
@@ -166,8 +166,8 @@ fn row(
     (cells, ink)
 }
 
-fn certainty(comparison: &Comparison, method: &Method) -> String {
-    if method.decider == "bayesian" {
+fn certainty(comparison: &Comparison, method: &AnalysisSettings) -> String {
+    if method.method == "bayesian" {
         let chance_to_win = comparison.bayesian.as_ref().map(|view| view.chance_to_win);
         return chance_to_win.map(chance).unwrap_or_default();
     }
@@ -215,12 +215,12 @@ mod tests {
             "as_of": "2026-01-01T00:00:00.000000Z",
             "decision": {"verdict": verdict, "headline": "Because."},
             "freshness": {}, "variants": [],
-            "health": {"sample_ratio": {"verdict": "ok", "observed": [], "expected": [], "threshold": 0.001}},
+            "data_quality": {"sample_ratio": {"verdict": "ok", "observed": [], "expected": [], "threshold": 0.001}},
             "metrics": [{
                 "key": "buys", "kind": "conversion", "event_type": "buy", "role": "primary", "direction": "increase",
                 "variants": [values("a", 0.1), values("b", 0.15)], "comparisons": [comparison],
             }],
-            "method": {"decider": "sequential", "alpha": 0.05, "correction": "holm", "conversion": "", "mean": "", "relative": ""},
+            "settings": {"method": "sequential", "alpha": 0.05, "correction": "holm", "conversion": "", "mean": "", "relative": ""},
             "digest": "sha256:0",
         });
         let mut paper = Paper::new(true);

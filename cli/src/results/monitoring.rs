@@ -1,6 +1,6 @@
 //! What there is to watch while an experiment runs: alarms, traffic hour by hour, and rates.
 
-use super::answer::{Alarm, Watched};
+use super::answer::{Alarm, Sequential};
 use super::number::{minute, plain};
 use super::paper::{Ink, Paper, Table, short};
 use crate::output::grouped;
@@ -24,7 +24,7 @@ pub(super) fn alarms(paper: &mut Paper, alarms: &[Alarm]) {
 }
 
 /// Users and events hour by hour: a line for each variant, all of one kind to the same scale.
-pub(super) fn traffic(paper: &mut Paper, answer: &Watched) {
+pub(super) fn traffic(paper: &mut Paper, answer: &Sequential) {
     let traffic = &answer.traffic;
     paper.gap();
     paper.write(Ink::Strong, "Traffic by hour");
@@ -97,7 +97,7 @@ fn bars(hours: &[u64], most: u64) -> String {
 }
 
 /// How often each event comes, for each user.
-pub(super) fn rates(paper: &mut Paper, answer: &Watched) {
+pub(super) fn rates(paper: &mut Paper, answer: &Sequential) {
     if answer.rates.is_empty() {
         return;
     }

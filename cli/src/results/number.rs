@@ -1,4 +1,4 @@
-//! Numbers as a person reads them: as many digits as mean something.
+//! Numbers as a user data reads them: as many digits as mean something.
 
 use super::answer::Interval;
 use crate::output::{counted, grouped};

@@ -47,10 +47,10 @@ pub struct ResultsArgs {
     /// Take out of the effects what the users did before the experiment.
     #[arg(long)]
     cuped: bool,
-    /// Show the parts of the users by one segment (`platform`), look at one part only (`platform:ios`), or at no
-    /// segments (`none`).
+    /// Show the parts of the users by one dimension (`platform`), look at one part only (`platform:ios`), or at no
+    /// dimensions (`none`).
     #[arg(long, value_name = "NAME[:VALUE]|none")]
-    segment: Option<String>,
+    dimension: Option<String>,
     /// Show what was known at this time, with this time taken for now.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     as_of: Option<String>,
@@ -80,8 +80,8 @@ pub struct ResultsArgs {
 impl ResultsArgs {
     /// Whether the parts of the users are to be shown one by one.
     pub(super) fn broken_down(&self) -> bool {
-        let asked = self.segment.as_deref();
-        asked.is_some_and(|segment| segment != "none" && !segment.contains(':'))
+        let asked = self.dimension.as_deref();
+        asked.is_some_and(|dimension| dimension != "none" && !dimension.contains(':'))
     }
 
     /// What no parser of options can tell: whether values go together.
@@ -103,10 +103,10 @@ impl ResultsArgs {
                 "`--series day` is part of the analysis, not of `--view {name}`: leave one of the two out"
             ));
         }
-        match &self.segment {
+        match &self.dimension {
             Some(by) if self.broken_down() => Err(format!(
-                "`--segment {by}` shows each part of the users, which only the analysis does: leave `--view {name}` \
-                 out, or look at one part with `--segment {by}:VALUE`"
+                "`--dimension {by}` shows each part of the users, which only the analysis does: leave `--view {name}` \
+                 out, or look at one part with `--dimension {by}:VALUE`"
             )),
             _ => Ok(()),
         }
@@ -135,7 +135,7 @@ impl ResultsArgs {
             ("correction", self.correction.as_deref()),
             ("baseline", self.baseline.as_deref()),
             ("cuped", self.cuped.then_some("true")),
-            ("segment", self.segment.as_deref()),
+            ("dimension", self.dimension.as_deref()),
             ("as_of", self.as_of.as_deref()),
             ("from", self.from.as_deref()),
             ("to", self.to.as_deref()),

@@ -1,6 +1,6 @@
 //! A metric by parts of the users, and day by day.
 
-use super::answer::{Method, Metric, Part, Segment, Series};
+use super::answer::{AnalysisSettings, DimensionValue, Metric, Part, Series};
 use super::number::{bare_p_value, brief, percent, plain, signed};
 use super::paper::{Ink, Paper, Table, short};
 use crate::output::grouped;
@@ -11,20 +11,20 @@ const DAYS: usize = 31;
 /// The parts that differ in a line each, or all of them as a table.
 pub(super) fn parts(paper: &mut Paper, metric: &Metric, all: bool) {
     let mut alike = Vec::new();
-    for segment in &metric.segments {
+    for dimension in &metric.dimensions {
         if all {
-            table(paper, metric, segment);
-        } else if segment.different.is_empty() {
-            if segment.values.len() > 1 && !alike.contains(&segment.by.as_str()) {
-                alike.push(&segment.by);
+            table(paper, metric, dimension);
+        } else if dimension.different.is_empty() {
+            if dimension.values.len() > 1 && !alike.contains(&dimension.by.as_str()) {
+                alike.push(&dimension.by);
             }
         } else {
-            differing(paper, segment);
+            differing(paper, dimension);
         }
     }
     alike.retain(|by| {
-        let mut others = metric.segments.iter();
-        !others.any(|segment| segment.by == *by && !segment.different.is_empty())
+        let mut others = metric.dimensions.iter();
+        !others.any(|dimension| dimension.by == *by && !dimension.different.is_empty())
     });
     if !alike.is_empty() {
         let text = format!(
@@ -35,9 +35,9 @@ pub(super) fn parts(paper: &mut Paper, metric: &Metric, all: bool) {
     }
 }
 
-fn differing(paper: &mut Paper, segment: &Segment) {
-    let is_different = |part: &&Part| segment.different.contains(&part.value);
-    let said = segment.values.iter().filter(is_different).map(|part| {
+fn differing(paper: &mut Paper, dimension: &DimensionValue) {
+    let is_different = |part: &&Part| dimension.different.contains(&part.value);
+    let said = dimension.values.iter().filter(is_different).map(|part| {
         let lift = part.relative.map_or_else(String::new, |lift| {
             let (estimate, interval) = signed(lift, 100.0, " %");
             format!(" {estimate} ({interval})")
@@ -49,22 +49,22 @@ fn differing(paper: &mut Paper, segment: &Segment) {
     let said: Vec<String> = said.collect();
     let text = format!(
         "acts differently by {}, for one look: {}.",
-        segment.by,
+        dimension.by,
         said.join("; ")
     );
     paper.prose(
         Ink::Warning,
-        &format!("  {}: ", short(&segment.variant)),
+        &format!("  {}: ", short(&dimension.variant)),
         &text,
     );
 }
 
-fn table(paper: &mut Paper, metric: &Metric, segment: &Segment) {
+fn table(paper: &mut Paper, metric: &Metric, dimension: &DimensionValue) {
     let written = |mean| match metric.kind.as_str() {
         "conversion" => percent(mean),
         _ => plain(mean),
     };
-    let together = segment
+    let together = dimension
         .heterogeneity
         .as_ref()
         .map_or_else(String::new, |test| {
@@ -75,12 +75,12 @@ fn table(paper: &mut Paper, metric: &Metric, segment: &Segment) {
         });
     let text = format!(
         "{} by {}, for one look{together}",
-        segment.variant, segment.by
+        dimension.variant, dimension.by
     );
     paper.gap();
     paper.prose(Ink::Faint, "  ", &text);
     let heads = [
-        segment.by.as_str(),
+        dimension.by.as_str(),
         "baseline users",
         "users",
         "baseline",
@@ -91,8 +91,8 @@ fn table(paper: &mut Paper, metric: &Metric, segment: &Segment) {
         "",
     ];
     let mut rows = Table::new(heads, &[0, 8]);
-    for part in &segment.values {
-        let different = segment.different.contains(&part.value);
+    for part in &dimension.values {
+        let different = dimension.different.contains(&part.value);
         let lift = part.relative.map(|lift| signed(lift, 100.0, " %"));
         let (estimate, interval) = lift.unwrap_or_default();
         let cells = [
@@ -116,7 +116,7 @@ fn table(paper: &mut Paper, metric: &Metric, segment: &Segment) {
 }
 
 /// The result as it stood at the end of each day.
-pub(super) fn days(paper: &mut Paper, metric: &Metric, method: &Method) {
+pub(super) fn days(paper: &mut Paper, metric: &Metric, method: &AnalysisSettings) {
     let Some(series) = &metric.series else {
         return;
     };

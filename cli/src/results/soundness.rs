@@ -1,6 +1,6 @@
 //! Whether the numbers can be trusted, how new they are, and how they came about.
 
-use super::answer::{Analysis, Fates, Freshness, Health, SampleRatio, VariantUsers};
+use super::answer::{Analysis, DataQuality, EventCounts, Freshness, SampleRatio, VariantUsers};
 use super::number::{ago, bare_p_value, brief, minute};
 use super::paper::{Ink, Paper, short};
 use crate::output::{counted, grouped};
@@ -12,18 +12,18 @@ fn label(text: &str) -> String {
 }
 
 /// The checks on the data.
-pub(super) fn checks(paper: &mut Paper, health: &Health, variants: &[VariantUsers]) {
+pub(super) fn checks(paper: &mut Paper, data_quality: &DataQuality, variants: &[VariantUsers]) {
     paper.line(Ink::Strong, "Soundness");
-    split(paper, &health.sample_ratio);
-    for key in &health.variants_without_users {
+    split(paper, &data_quality.sample_ratio);
+    for key in &data_quality.variants_without_users {
         let text = format!("Nobody is in `{key}`, which should have a part of the users.");
         paper.prose(Ink::Warning, &label("empty"), &text);
     }
-    if health.shares_changed {
+    if data_quality.weights_changed {
         let text = "The shares of the variants changed while users were assigned: sums over all of them compare different kinds of users.";
         paper.prose(Ink::Warning, &label("shares"), text);
     }
-    for bias in &health.bias_before {
+    for bias in &data_quality.pre_exposure_imbalance {
         let text = format!(
             "The users of `{}` differed on {} before the experiment began (p = {}).",
             bias.variant,
@@ -32,17 +32,23 @@ pub(super) fn checks(paper: &mut Paper, health: &Health, variants: &[VariantUser
         );
         paper.prose(Ink::Warning, &label("bias"), &text);
     }
-    let robots: Vec<String> = variants
+    let outlier_users: Vec<String> = variants
         .iter()
-        .filter(|variant| variant.robots > 0)
-        .map(|variant| format!("{} in {}", grouped(variant.robots), short(&variant.key)))
+        .filter(|variant| variant.outlier_users > 0)
+        .map(|variant| {
+            format!(
+                "{} in {}",
+                grouped(variant.outlier_users),
+                short(&variant.key)
+            )
+        })
         .collect();
-    if !robots.is_empty() {
+    if !outlier_users.is_empty() {
         let text = format!(
             "{} left out, for the number of their events.",
-            robots.join(", ")
+            outlier_users.join(", ")
         );
-        paper.prose(Ink::Warning, &label("robots"), &text);
+        paper.prose(Ink::Warning, &label("outlier_users"), &text);
     }
 }
 
@@ -62,14 +68,14 @@ fn split(paper: &mut Paper, check: &SampleRatio) {
             check.threshold
         )
     });
-    let watched = check.watched.as_ref().map(|watched| {
+    let sequential = check.sequential.as_ref().map(|sequential| {
         format!(
             "p = {} for any number of looks, alarm below {}",
-            bare_p_value(watched.p_value),
-            watched.threshold
+            bare_p_value(sequential.p_value),
+            sequential.threshold
         )
     });
-    let tests: Vec<String> = once.into_iter().chain(watched).collect();
+    let tests: Vec<String> = once.into_iter().chain(sequential).collect();
     let tests = tests.join("; ");
     let (ink, text) = match check.verdict.as_str() {
         "ok" => (Ink::Plain, format!("{seen} users, as expected ({tests}).")),
@@ -96,7 +102,7 @@ pub(super) fn freshness(paper: &mut Paper, freshness: &Freshness, as_of: &str) {
         }
         _ => format!("nobody was assigned by {}", minute(as_of)),
     };
-    let event = match (&freshness.last_event_at, freshness.lag_seconds) {
+    let event = match (&freshness.last_event_at, freshness.seconds_since_last_event) {
         (Some(last), Some(lag)) => format!(
             "last event {}, last received {} before this look",
             minute(last),
@@ -115,7 +121,7 @@ pub(super) fn freshness(paper: &mut Paper, freshness: &Freshness, as_of: &str) {
 
 /// What is stored and not in the numbers yet.
 pub(super) fn waiting(paper: &mut Paper, freshness: &Freshness) {
-    if let Some(waiting) = freshness.pending_events.filter(|waiting| *waiting > 0) {
+    if let Some(waiting) = freshness.pending_records.filter(|waiting| *waiting > 0) {
         let text = match waiting {
             1 => "1 event waits to be counted.".to_owned(),
             waiting => format!("{} events wait to be counted.", grouped(waiting)),
@@ -132,13 +138,16 @@ pub(super) fn source(paper: &mut Paper, answer: &Analysis) {
 }
 
 /// Where the stored events went.
-pub(super) fn ledger(paper: &mut Paper, ledger: &BTreeMap<String, Fates>) {
+pub(super) fn event_accounting(
+    paper: &mut Paper,
+    event_accounting: &BTreeMap<String, EventCounts>,
+) {
     let mut title = "events";
-    for (event_type, fates) in ledger {
+    for (event_type, event_counts) in event_accounting {
         let others = [
-            (fates.after_end, "after the end"),
-            (fates.outside_window, "outside the time asked for"),
-            (fates.other_users, "of users not asked for"),
+            (event_counts.after_end, "after the end"),
+            (event_counts.outside_window, "outside the time asked for"),
+            (event_counts.other_users, "of users not asked for"),
         ];
         let others: Vec<String> = others
             .iter()
@@ -147,7 +156,7 @@ pub(super) fn ledger(paper: &mut Paper, ledger: &BTreeMap<String, Fates>) {
             .collect();
         let text = format!(
             "{} `{event_type}` counted{}.",
-            grouped(fates.counted),
+            grouped(event_counts.counted),
             others.concat()
         );
         paper.prose(Ink::Plain, &label(title), &text);
@@ -157,14 +166,14 @@ pub(super) fn ledger(paper: &mut Paper, ledger: &BTreeMap<String, Fates>) {
 
 /// How it was computed.
 pub(super) fn method(paper: &mut Paper, answer: &Analysis) {
-    let method = &answer.method;
+    let method = &answer.settings;
     let mut parts = vec![
-        format!("{} decides", method.decider),
+        format!("{} decides", method.method),
         format!("level {}", brief(1.0 - method.alpha, false)),
         format!("correction {}", method.correction),
     ];
     if method.cuped {
-        parts.push("adjusted by the past".to_owned());
+        parts.push("adjusted by the pre_exposure".to_owned());
     }
     if let Some(users) = method.planned_users {
         parts.push(format!("planned for {}", counted(users, "user")));
@@ -173,7 +182,7 @@ pub(super) fn method(paper: &mut Paper, answer: &Analysis) {
         parts.push(format!("planned to end {}", minute(end)));
     }
     // Only the fixed method is the one of these tests; the others use their standard error.
-    if method.decider == "fixed" {
+    if method.method == "fixed" {
         parts.push(format!("conversions by {}", method.conversion));
         parts.push(format!("all else by {}", method.mean));
         parts.push(format!("lift by {}", method.relative));

@@ -20,7 +20,7 @@ pub(super) fn title(paper: &mut Paper, about: &About, users: u64) {
 /// What was looked at.
 pub(super) fn window(paper: &mut Paper, answer: &Analysis) {
     let mut limits = Vec::new();
-    for (by, value) in answer.segment.iter().flatten() {
+    for (by, value) in answer.dimension.iter().flatten() {
         limits.push(format!("only users with {by} = {value}"));
     }
     if let Some(from) = &answer.from {

@@ -32,17 +32,17 @@ pub(super) fn definition(args: &SimulateArgs, seed: u32) -> Value {
         "description": description,
         "hash_seed": id,
         "variants": [{"key": CONTROL, "percent": 50}, {"key": TREATMENT, "percent": 50}],
-        "segments": ["platform"],
+        "dimensions": ["platform"],
         "metrics": [
             {"key": "purchase", "name": "Purchase rate", "kind": "conversion", "event_type": "purchase", "role": "primary"},
-            {"key": "revenue", "name": "Revenue per user", "kind": "sum", "event_type": "purchase", "cap_quantile": 0.99},
+            {"key": "revenue", "name": "Revenue per user", "kind": "sum", "event_type": "purchase", "cap_percentile": 0.99},
             {"key": "support", "name": "Support requests", "kind": "count", "event_type": "support_request",
              "role": "guardrail", "direction": "decrease", "margin": 0.15},
         ],
     });
-    if let Some(minimum_lift) = minimum_lift(args) {
+    if let Some(minimum_detectable_effect) = minimum_detectable_effect(args) {
         body["plan"] = json!({
-            "metric": "purchase", "minimum_lift": minimum_lift, "users": args.users, "power": POWER,
+            "metric": "purchase", "minimum_detectable_effect": minimum_detectable_effect, "users": args.users, "power": POWER,
         });
     }
     body
@@ -58,7 +58,7 @@ pub(super) fn variant(experiment: &str, user: &str) -> &'static str {
 }
 
 /// The smallest rise of purchases that so many users can show; none where they can show none.
-fn minimum_lift(args: &SimulateArgs) -> Option<f64> {
+fn minimum_detectable_effect(args: &SimulateArgs) -> Option<f64> {
     let rate = args.rate / 100.0;
     let each = f64::from(args.users) / 2.0 * PART_FOR_ONE_LOOK;
     let capacity = Capacity {

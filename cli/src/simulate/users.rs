@@ -43,7 +43,7 @@ impl Truth {
         self.rate * (1.0 + self.lift * part)
     }
 
-    /// For people.
+    /// For user data.
     pub(super) fn sentence(self) -> String {
         let worth = MEDIAN_WORTH * (SPREAD * SPREAD / 2.0).exp();
         let (control, treatment) = (self.rate, self.treated(1.0));
@@ -151,7 +151,7 @@ impl User {
         };
         if arrival.is_some() && self.bought < truth.rate {
             event(
-                "past",
+                "pre_exposure",
                 "purchase",
                 Some(self.worth),
                 -24.0 * (1.0 + 9.0 * self.asks),

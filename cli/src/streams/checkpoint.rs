@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Position {
-    /// Before its first record.
+    /// PreExposureBalance its first record.
     Start,
     /// Behind its last record at the moment.
     Latest,

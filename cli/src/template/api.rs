@@ -15,7 +15,7 @@ const DEFAULT_AUTHORIZER_TTL_SECONDS: u64 = 300;
 pub struct Api {
     /// Logical id.
     pub logical_id: String,
-    /// First segment of its address in the cloud.
+    /// First dimension of its address in the cloud.
     pub stage: String,
     /// Authorizers by name.
     pub authorizers: BTreeMap<String, TokenAuthorizer>,

@@ -11,7 +11,7 @@ pub struct LocalNames {
     pub account: String,
     /// `AWS::StackName`.
     pub stack: String,
-    /// Before the logical id of every table: keeps platforms apart that share an engine.
+    /// PreExposureBalance the logical id of every table: keeps platforms apart that share an engine.
     pub table_prefix: String,
     /// Parameters given a value other than their default.
     pub parameters: BTreeMap<String, String>,

@@ -19,10 +19,10 @@ async fn with_data(world: &World) {
 
 /// Counts one user more, by hand.
 async fn spoil(world: &World) {
-    let table = &world.platform.template.tables["StatisticsTable"].name;
+    let table = &world.platform.template.tables["AggregatesTable"].name;
     let generation = world.get("/experiments/e/results").await["freshness"]["generation"].clone();
     let update = world.platform.dynamodb.update_item().table_name(table);
-    let partition = AttributeValue::S(format!("totals#e#{generation}"));
+    let partition = AttributeValue::S(format!("aggregate_items#e#{generation}"));
     update
         .key("partition", partition)
         .key("item", AttributeValue::S("0#r".to_owned()))
@@ -44,7 +44,7 @@ async fn sums_that_are_right_are_said_to_be_so() {
         "{said}"
     );
     let json = world.done_json(&["audit", "e", "--json"]).await;
-    assert_eq!(json["drifting_numbers"], 0);
+    assert_eq!(json["differing_numbers"], 0);
     assert_eq!(json["users"], 1);
 }
 
@@ -71,7 +71,7 @@ async fn a_drift_is_shown_and_ends_with_status_1_until_it_is_repaired() {
     let ran = world.run(&["audit", "e", "--repair", "--json"]).await;
     assert!(!ran.ok, "it had drifted");
     let answer: Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert!(answer["rebuild_started"].is_number(), "{answer}");
+    assert!(answer["backfill_started"].is_number(), "{answer}");
     world.platform.settle().await;
     world.done(&["audit", "e"]).await;
 }

@@ -84,7 +84,7 @@ async fn a_file_with_outcomes_in_columns_comes_in_once_however_often_it_is_impor
 async fn columns_say_what_users_are_and_an_empty_cell_says_nothing() {
     let world = World::start().await;
     let definition = json!({
-        "id": "gate", "name": "Gate", "segments": ["country", "platform"],
+        "id": "gate", "name": "Gate", "dimensions": ["country", "platform"],
         "variants": [{"key": "old", "percent": 50}, {"key": "new", "percent": 50}],
     });
     world.create(&definition).await;
@@ -94,12 +94,12 @@ async fn columns_say_what_users_are_and_an_empty_cell_says_nothing() {
     );
     let mapping = [
         &PLAYERS_MAPPING[..8],
-        &["--segment", "country=home", "--segment", "platform=os"],
+        &["--dimension", "country=home", "--dimension", "platform=os"],
     ]
     .concat();
     for expected in ["stored", "existing"] {
-        let tally = import(&world, "users.csv", &mapping).await;
-        assert_eq!(tally["assignments"][expected], 3, "{tally}");
+        let aggregates = import(&world, "users.csv", &mapping).await;
+        assert_eq!(aggregates["assignments"][expected], 3, "{aggregates}");
     }
     for (user, attributes) in [
         (
@@ -115,10 +115,10 @@ async fn columns_say_what_users_are_and_an_empty_cell_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_segment_that_the_experiment_does_not_declare_is_said_so() {
+async fn a_dimension_that_the_experiment_does_not_declare_is_said_so() {
     let world = gate().await;
     world.file("users.csv", "player,version,home\n1,old,DE\n2,new,\n");
-    let mapping = [&PLAYERS_MAPPING[..8], &["--segment", "country=home"]].concat();
+    let mapping = [&PLAYERS_MAPPING[..8], &["--dimension", "country=home"]].concat();
     let ran = world
         .run(&[&["import", "users.csv"], &mapping[..]].concat())
         .await;
@@ -177,9 +177,9 @@ async fn types_ids_and_properties_come_from_columns_of_a_stream() {
     );
     command.stdin(std::fs::File::open(file).unwrap());
     let output = command.output().await.unwrap();
-    let tally: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(tally["events"]["stored"], 2);
-    assert_eq!(tally["events"]["not_counted"]["no_assignment"], 2);
+    let aggregates: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(aggregates["events"]["stored"], 2);
+    assert_eq!(aggregates["events"]["not_counted"]["no_assignment"], 2);
 }
 
 #[tokio::test]
@@ -215,8 +215,8 @@ async fn users_who_are_in_another_variant_stay_there_and_are_counted() {
     world.file("one.csv", "player,version\n1,old\n");
     world.file("other.csv", "player,version\n1,new\n");
     import(&world, "one.csv", &PLAYERS_MAPPING[..8]).await;
-    let tally = import(&world, "other.csv", &PLAYERS_MAPPING[..8]).await;
-    assert_eq!(tally["assignments"]["existing_in_another_variant"], 1);
+    let aggregates = import(&world, "other.csv", &PLAYERS_MAPPING[..8]).await;
+    assert_eq!(aggregates["assignments"]["existing_in_another_variant"], 1);
 }
 
 #[tokio::test]
@@ -225,16 +225,16 @@ async fn a_mapping_that_does_not_fit_is_refused_before_anything_is_sent() {
     world.file("players.csv", PLAYERS);
     let cases: [(&[&str], &str); 6] = [
         (
-            &[&PLAYERS_MAPPING[..8], &["--segment", "country=home"]].concat(),
+            &[&PLAYERS_MAPPING[..8], &["--dimension", "country=home"]].concat(),
             "no column `home`",
         ),
         (
             &[
                 &PLAYERS_MAPPING[..8],
-                &["--segment", "a=spent", "--segment", "a=returned"],
+                &["--dimension", "a=spent", "--dimension", "a=returned"],
             ]
             .concat(),
-            "the segment `a` is given more than once",
+            "the dimension `a` is given more than once",
         ),
         (
             &["--user", "name", "--event", "a", "--event-at", "2026-01-01"],

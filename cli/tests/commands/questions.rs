@@ -50,7 +50,10 @@ async fn the_method_that_is_asked_for_is_the_one_that_is_shown() {
         adjusted.contains("by what users did before, which takes"),
         "{adjusted}"
     );
-    assert!(adjusted.contains("adjusted by the past"), "{adjusted}");
+    assert!(
+        adjusted.contains("adjusted by the pre_exposure"),
+        "{adjusted}"
+    );
     let one = shown(&world, "--metrics support").await;
     assert!(
         one.contains("Support requests") && !one.contains("Revenue per user"),
@@ -61,20 +64,20 @@ async fn the_method_that_is_asked_for_is_the_one_that_is_shown() {
 #[tokio::test]
 async fn parts_of_the_users_are_shown_one_by_one_or_alone() {
     let world = world().await;
-    let parts = shown(&world, "--segment platform --metrics purchase").await;
+    let parts = shown(&world, "--dimension platform --metrics purchase").await;
     for platform in ["ios", "android", "web"] {
         let row = parts
             .lines()
             .find(|line| line.trim_start().starts_with(platform));
         assert!(row.is_some_and(|row| row.contains(" % to ")), "{parts}");
     }
-    let alone = shown(&world, "--segment platform:ios").await;
+    let alone = shown(&world, "--dimension platform:ios").await;
     assert!(alone.contains("only users with platform = ios"), "{alone}");
-    let ledger = alone
+    let event_accounting = alone
         .lines()
         .find(|line| line.contains("of users not asked for"));
-    assert!(ledger.is_some(), "{alone}");
-    assert!(!shown(&world, "--segment none").await.contains("platform"));
+    assert!(event_accounting.is_some(), "{alone}");
+    assert!(!shown(&world, "--dimension none").await.contains("platform"));
 }
 
 #[tokio::test]
@@ -151,8 +154,8 @@ async fn options_that_do_not_go_together_are_refused_before_anything_is_asked() 
             "`--series day` is part of the analysis, not of `--view summary`",
         ),
         (
-            "--view summary --segment platform",
-            "or look at one part with `--segment platform:VALUE`",
+            "--view summary --dimension platform",
+            "or look at one part with `--dimension platform:VALUE`",
         ),
         (
             "--view everything",
@@ -179,7 +182,7 @@ async fn what_the_api_refuses_is_passed_on() {
         ("--alpha 2", "from 0.000001 to 0.5"),
         ("--method hybrid", "end that was planned"),
         ("--baseline blue", "There is no variant `blue`"),
-        ("--segment country", "There is no segment `country`"),
+        ("--dimension country", "There is no dimension `country`"),
         ("--as-of 2100-01-01", "in the future"),
     ] {
         let command = format!("results simulation-4 {options}");

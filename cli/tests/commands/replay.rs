@@ -53,7 +53,7 @@ async fn results_of(rows: &[&str], passes: &[&[&str]]) -> Vec<Value> {
         let results = world
             .done_json(&["results", "homepage", "--json", "--to", to])
             .await;
-        seen.push(json!([results["metrics"], results["health"]]));
+        seen.push(json!([results["metrics"], results["data_quality"]]));
     }
     seen
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 async fn world(users: [usize; 2], buyers: [usize; 2]) -> World {
     let world = World::start().await;
     let definition = json!({
-        "id": "checkout", "name": "The checkout", "segments": ["country"],
+        "id": "checkout", "name": "The checkout", "dimensions": ["country"],
         "variants": [{"key": "control", "percent": 50}, {"key": "green", "percent": 50}],
         "metrics": [
             {"key": "revenue", "kind": "sum", "event_type": "purchase"},
@@ -26,7 +26,7 @@ async fn world(users: [usize; 2], buyers: [usize; 2]) -> World {
     }
     world.file("users.csv", &rows);
     let import = "import users.csv --user user --experiment checkout --variant variant --assigned-at 2026-01-01 \
-                  --segment country=country --event purchase,value=paid --event-at 2026-01-02";
+                  --dimension country=country --event purchase,value=paid --event-at 2026-01-02";
     world
         .done(&import.split_whitespace().collect::<Vec<_>>())
         .await;
@@ -193,7 +193,7 @@ async fn json_csv_windows_and_metrics_are_what_the_api_says() {
     assert_eq!(then["as_of"], "2026-01-01T12:00:00.000000Z");
     assert_eq!(then["metrics"][0]["variants"][1]["converted"], 0);
     let csv = world
-        .done(&["results", "checkout", "--csv", "--segment", "none"])
+        .done(&["results", "checkout", "--csv", "--dimension", "none"])
         .await;
     assert_eq!(csv.lines().count(), 5);
     assert!(csv.starts_with("metric,kind,"));

@@ -47,8 +47,8 @@ async fn what_may_pass_is_tried_again() {
     let world =
         World::with(PlatformOptions::for_tests().with_function("record-events", function)).await;
     world.file("events.csv", "user\n1\n");
-    let tally = world.done_json(&IMPORT).await;
-    assert_eq!(tally["events"]["stored"], 1);
+    let aggregates = world.done_json(&IMPORT).await;
+    assert_eq!(aggregates["events"]["stored"], 1);
     assert_eq!(calls.load(Ordering::SeqCst), 3);
 }
 

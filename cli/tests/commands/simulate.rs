@@ -59,7 +59,7 @@ async fn every_part_of_the_report_has_something_to_say() {
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
-    // Two weeks and all their days: long enough for a verdict, with a past to adjust by.
+    // Two weeks and all their days: long enough for a verdict, with a pre exposure to adjust by.
     let report = world
         .done_json(&["results", "simulation-3", "--json", "--cuped"])
         .await;
@@ -69,12 +69,15 @@ async fn every_part_of_the_report_has_something_to_say() {
             .map(Vec::len),
         Some(14)
     );
-    let adjusted = &report["metrics"][0]["comparisons"][0]["adjusted"];
+    let adjusted = &report["metrics"][0]["comparisons"][0]["cuped_adjusted"];
     assert!(
         adjusted["variance_reduction"].as_f64().unwrap() > 0.1,
         "{adjusted}"
     );
-    assert_eq!(report["health"]["bias_before"], Value::Null);
+    assert_eq!(
+        report["data_quality"]["pre_exposure_imbalance"],
+        Value::Null
+    );
 }
 
 #[tokio::test]
@@ -86,9 +89,8 @@ async fn users_who_are_brought_over_have_the_variant_that_the_assignment_would_c
         .await;
     // The same seed of the hash, and nobody assigned yet.
     let halves = json!([{"key": "control", "percent": 50}, {"key": "treatment", "percent": 50}]);
-    let twin =
-        json!({"id": "twin", "name": "Twin", "variants": halves, "hash_seed": "simulation-5"});
-    world.create(&twin).await;
+    let in_batch_duplicate = json!({"id": "in_batch_duplicate", "name": "InBatchDuplicate", "variants": halves, "hash_seed": "simulation-5"});
+    world.create(&in_batch_duplicate).await;
     let variant = async |experiment: &str, number: u32| {
         let path = format!("/experiments/{experiment}/assignment/simulation-5-user-{number}");
         world.get(&path).await["variant"].clone()
@@ -96,7 +98,7 @@ async fn users_who_are_brought_over_have_the_variant_that_the_assignment_would_c
     for number in 0..20 {
         assert_eq!(
             variant("simulation-5", number).await,
-            variant("twin", number).await
+            variant("in_batch_duplicate", number).await
         );
     }
 }

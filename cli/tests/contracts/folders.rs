@@ -93,7 +93,7 @@ fn every_function_has_one_shape() {
         let signature = match folder.file_name().and_then(|name| name.to_str()) {
             Some("authorizer") => "pub async fn handle(app: App, request: TokenRequest)",
             Some("aggregate") => "event: LambdaEvent<Batch>,",
-            Some("rebuild") => "event: LambdaEvent<Batch>)",
+            Some("backfill") => "event: LambdaEvent<Batch>)",
             Some("audit-sample") => "event: LambdaEvent<Tick>)",
             _ => "request: Request) -> Result<Response, Problem>",
         };

@@ -75,17 +75,17 @@ async fn every_function_of_the_template_is_wired_and_no_other() {
 #[test]
 fn the_authorizer_is_the_function_that_nothing_else_calls() {
     let template = template();
-    let silent: Vec<_> = template
+    let no_recent_events: Vec<_> = template
         .functions
         .values()
         .filter(|f| f.events.is_empty())
         .collect();
-    assert_eq!(silent.len(), 1);
-    assert_eq!(silent[0].binary, "authorizer");
+    assert_eq!(no_recent_events.len(), 1);
+    assert_eq!(no_recent_events[0].binary, "authorizer");
     for authorizer in template.api.authorizers.values() {
         assert_eq!(
             template.function_with_arn(&authorizer.function_arn),
-            Some(silent[0])
+            Some(no_recent_events[0])
         );
     }
 }
@@ -115,7 +115,7 @@ fn variables_name_the_tables_that_they_are_named_after() {
             ("EXPERIMENTS_TABLE", "ExperimentsTable"),
             ("ASSIGNMENTS_TABLE", "AssignmentsTable"),
             ("EVENTS_TABLE", "EventsTable"),
-            ("STATISTICS_TABLE", "StatisticsTable"),
+            ("AGGREGATES_TABLE", "AggregatesTable"),
             ("TOKENS_TABLE", "TokensTable"),
         ] {
             assert_eq!(function.environment[variable], template.tables[id].name);
@@ -152,7 +152,7 @@ fn keys_and_indexes_are_those_of_the_code() {
             "AssignmentsTable",
             "EventsTable",
             "ExperimentsTable",
-            "StatisticsTable",
+            "AggregatesTable",
             "TokensTable"
         ]
     );
@@ -183,8 +183,8 @@ fn keys_and_indexes_are_those_of_the_code() {
     let projection = included(["event_type", "value", "properties", "received_at"]);
     assert_eq!(index(table), (v::BY_EXPERIMENT, by_experiment, &projection));
 
-    use keys::statistics as s;
-    let table = &tables["StatisticsTable"];
+    use keys::aggregates as s;
+    let table = &tables["AggregatesTable"];
     assert_eq!(key(&table.key), [(s::PARTITION, "S"), (s::ITEM, "S")]);
     assert!(table.indexes.is_empty());
     assert_eq!(table.ttl_attribute.as_deref(), Some(s::EXPIRES_AT));
@@ -225,10 +225,10 @@ fn no_role_may_scan_or_reach_more_than_named_tables_and_only_erasures_and_sums_d
                 let name = action.strip_prefix("dynamodb:").unwrap();
                 // Whoever brings an erasure to its end.
                 let erases =
-                    ["erase-user", "aggregate", "rebuild"].contains(&function.binary.as_str());
+                    ["erase-user", "aggregate", "backfill"].contains(&function.binary.as_str());
                 let erases = erases && name == "BatchWriteItem";
                 // Sums can be made again from the records.
-                let sums = |resource: &String| resource.ends_with("StatisticsTable");
+                let sums = |resource: &String| resource.ends_with("AggregatesTable");
                 let deletes_sums = name == "DeleteItem" && statement.resources.iter().all(sums);
                 assert!(
                     small.contains(&name) || erases || deletes_sums,

@@ -8,7 +8,7 @@ use super::network::Crash;
 use domain::allocation::{Variant, Variants};
 use domain::assignment::Attributes;
 use domain::decimal::Decimal;
-use domain::ids::{EventType, MetricKey, SegmentKey, SegmentValue, VariantKey};
+use domain::ids::{DimensionKey, DimensionLabel, EventType, MetricKey, VariantKey};
 use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
 use domain::time::Timestamp;
 
@@ -16,7 +16,7 @@ use domain::time::Timestamp;
 const MIDNIGHT: i64 = 20_370 * DAY;
 const EVENT_TYPES: [&str; 4] = ["view", "buy", "add to cart#1", "p.q"];
 const METRIC_KEYS: [&str; 4] = ["a", "a.b", "n", "s-1.c"];
-const SEGMENTS: [(&str, &[&str]); 2] =
+const DIMENSIONS: [(&str, &[&str]); 2] =
     [("country", &["DE", "a#b", "é"]), ("plan", &["pro", "free"])];
 const VARIANTS: [&str; 3] = ["control", "green", "b.2"];
 
@@ -57,9 +57,9 @@ impl History {
     }
 
     /// Whether somebody is counted and other sums are asked for.
-    pub(crate) fn has_other_sums(&self) -> bool {
+    pub(crate) fn has_other_aggregates(&self) -> bool {
         let other = |step: &Step| match step {
-            Step::Change(change) => matches!(change.edit, Edit::Metrics(_) | Edit::Segments(_)),
+            Step::Change(change) => matches!(change.edit, Edit::Metrics(_) | Edit::Dimensions(_)),
             _ => false,
         };
         self.steps.iter().any(other)
@@ -74,7 +74,7 @@ fn definition(draw: &mut Draw) -> Definition {
         start: Timestamp::from_micros(start),
         variants: shares(draw, None),
         metrics: metrics(draw),
-        segments: segments(draw),
+        dimensions: dimensions(draw),
         ends_at: ends_at.map(Timestamp::from_micros),
         shards: draw.pick(&[1, 1, 3]),
     }
@@ -93,11 +93,11 @@ fn shares(draw: &mut Draw, like: Option<&Variants>) -> Variants {
     Variants::new((0..count).map(variant).collect()).unwrap()
 }
 
-fn segments(draw: &mut Draw) -> Vec<SegmentKey> {
+fn dimensions(draw: &mut Draw) -> Vec<DimensionKey> {
     let count = draw.pick(&[0, 0, 1, 2]);
-    let names = SEGMENTS.iter().take(count);
+    let names = DIMENSIONS.iter().take(count);
     names
-        .map(|(name, _)| SegmentKey::parse(name).unwrap())
+        .map(|(name, _)| DimensionKey::parse(name).unwrap())
         .collect()
 }
 
@@ -134,7 +134,7 @@ fn metrics(draw: &mut Draw) -> Vec<Metric> {
             name: None,
             role: MetricRole::default(),
             direction: Direction::default(),
-            cap_quantile: (can_be_cut && draw.chance(40)).then_some(0.99),
+            cap_percentile: (can_be_cut && draw.chance(40)).then_some(0.99),
             margin: None,
         }
     };
@@ -195,10 +195,10 @@ impl Author<'_> {
         let variants = definition.variants.as_slice();
         let variant = self.draw.chance(70).then(|| self.draw.pick(variants).key);
         let mut attributes = Attributes::new();
-        for (name, values) in SEGMENTS {
+        for (name, values) in DIMENSIONS {
             if self.draw.chance(60) {
-                let value = SegmentValue::parse(self.draw.pick(values)).unwrap();
-                attributes.insert(SegmentKey::parse(name).unwrap(), value);
+                let value = DimensionLabel::parse(self.draw.pick(values)).unwrap();
+                attributes.insert(DimensionKey::parse(name).unwrap(), value);
             }
         }
         Assign {
@@ -273,7 +273,7 @@ impl Author<'_> {
                 4 | 5 => Edit::Shares(shares(&mut self.draw, Some(&before.variants))),
                 6 => Edit::Metrics(metrics(&mut self.draw)),
                 7 => Edit::Repair,
-                _ => Edit::Segments(segments(&mut self.draw)),
+                _ => Edit::Dimensions(dimensions(&mut self.draw)),
             };
             let change = Change {
                 experiment,
@@ -292,7 +292,10 @@ impl Author<'_> {
                 let dies = self.draw.chance(50);
                 let erase = Erase {
                     user,
-                    crash: dies.then(|| self.draw.pick(&[Crash::Before(call), Crash::After(call)])),
+                    crash: dies.then(|| {
+                        self.draw
+                            .pick(&[Crash::PreExposureBalance(call), Crash::After(call)])
+                    }),
                     asked_again: self.draw.chance(50),
                 };
                 steps.insert(self.draw.below(steps.len() + 1), Step::Erase(erase));

@@ -5,12 +5,12 @@ use super::world::World;
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::allocation::{Variant, Variants};
-use domain::assignment::{Assignment, Attributes, Source};
+use domain::assignment::{Assignment, AssignmentSource, Attributes};
 use domain::decimal::Decimal;
 use domain::event::Event;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{
-    EventId, EventType, ExperimentId, MetricKey, SegmentKey, SegmentValue, UserId, VariantKey,
+    DimensionKey, DimensionLabel, EventId, EventType, ExperimentId, MetricKey, UserId, VariantKey,
 };
 use domain::limits::DEFAULT_SHARDS;
 use domain::metric::{Direction, Metric, MetricKind, MetricRole};
@@ -21,7 +21,7 @@ use std::collections::HashMap;
 
 /// Writes under way at once, as in the function that takes events.
 const AT_ONCE: usize = 32;
-const SEGMENTS: [&str; 2] = ["country", "platform"];
+const DIMENSIONS: [&str; 2] = ["country", "platform"];
 
 /// What is stored for a user.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ pub(crate) struct Asked {
     pub(crate) metrics: usize,
     /// Whether the extreme users of those that count and add are cut, for which all are told apart by size.
     pub(crate) cut: bool,
-    pub(crate) segments: usize,
+    pub(crate) dimensions: usize,
 }
 
 /// An experiment with two variants.
@@ -69,7 +69,7 @@ pub(crate) async fn experiment(
         name: None,
         role: MetricRole::default(),
         direction: Direction::default(),
-        cap_quantile: (asked.cut && !place.is_multiple_of(kinds.len())).then_some(0.999),
+        cap_percentile: (asked.cut && !place.is_multiple_of(kinds.len())).then_some(0.999),
         margin: None,
     };
     let new = NewExperiment {
@@ -79,9 +79,9 @@ pub(crate) async fn experiment(
         status: Status::Running,
         variants: Variants::new(vec![variant("control"), variant("green")]).unwrap(),
         traffic_percent: 100.0,
-        segments: SEGMENTS[..asked.segments]
+        dimensions: DIMENSIONS[..asked.dimensions]
             .iter()
-            .map(|name| SegmentKey::parse(name).unwrap())
+            .map(|name| DimensionKey::parse(name).unwrap())
             .collect(),
         metrics: (0..asked.metrics).map(metric).collect(),
         plan: None,
@@ -132,17 +132,17 @@ async fn assign(
     let Happening { user, at, .. } = happening;
     let values = [["DE", "FR", "US"][user % 3], ["ios", "web"][user % 2]];
     let attributes: Attributes = experiment
-        .segments
+        .dimensions
         .iter()
         .zip(values)
-        .map(|(name, value)| (name.clone(), SegmentValue::parse(value).unwrap()))
+        .map(|(name, value)| (name.clone(), DimensionLabel::parse(value).unwrap()))
         .collect();
     let assignment = Assignment {
         user_id: user_id(experiment, user),
         experiment_id: experiment.id.clone(),
         variant: experiment.variants.as_slice()[user % 2].key.clone(),
         assigned_at: at,
-        source: Source::Hash,
+        source: AssignmentSource::Hash,
         experiment_version: experiment.version,
         attributes,
     };

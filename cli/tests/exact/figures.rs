@@ -40,7 +40,7 @@ impl fmt::Display for Figures {
             ("conflicts", &self.conflicts),
             ("refused calls", &self.refused),
             ("invocations", &self.invocations),
-            ("steps of rebuilds", &self.steps),
+            ("steps of backfills", &self.steps),
             ("crashes", &self.crashes),
             ("records", &self.records),
             ("redeliveries", &self.redeliveries),

@@ -4,7 +4,7 @@ use super::network::Crash;
 use domain::allocation::Variants;
 use domain::assignment::Attributes;
 use domain::decimal::Decimal;
-use domain::ids::{EventType, SegmentKey, VariantKey};
+use domain::ids::{DimensionKey, EventType, VariantKey};
 use domain::metric::Metric;
 use domain::time::Timestamp;
 
@@ -36,7 +36,7 @@ pub(crate) struct Definition {
     pub(crate) start: Timestamp,
     pub(crate) variants: Variants,
     pub(crate) metrics: Vec<Metric>,
-    pub(crate) segments: Vec<SegmentKey>,
+    pub(crate) dimensions: Vec<DimensionKey>,
     pub(crate) ends_at: Option<Timestamp>,
     pub(crate) shards: u16,
 }
@@ -102,7 +102,7 @@ pub(crate) enum Edit {
     Shares(Variants),
     /// New sums beside the old ones; which of them are read is decided when they are complete.
     Metrics(Vec<Metric>),
-    Segments(Vec<SegmentKey>),
+    Dimensions(Vec<DimensionKey>),
     /// The same sums anew.
     Repair,
 }

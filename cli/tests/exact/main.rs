@@ -56,7 +56,7 @@ const AT_ONCE: usize = 3;
 const USUAL_SECONDS: u64 = 60;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn running_sums_equal_the_fold_over_the_records_whatever_happens() {
+async fn aggregates_equal_the_fold_over_the_records_whatever_happens() {
     let world = World::start().await;
     let started = Instant::now();
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
@@ -100,8 +100,8 @@ async fn a_process_may_die_before_and_after_every_call_that_it_makes() {
         dies_everywhere(&world, &history, Victim::Aggregator).await;
     }
     let histories = (0..).map(|seed| History::draw(seed, Size::Small));
-    let mut rebuilt = histories.filter(History::has_other_sums);
-    dies_everywhere(&world, &rebuilt.next().unwrap(), Victim::Rebuilder).await;
+    let mut backfilled = histories.filter(History::has_other_aggregates);
+    dies_everywhere(&world, &backfilled.next().unwrap(), Victim::Backfiller).await;
     report(&world, started);
 }
 
@@ -110,7 +110,7 @@ async fn dies_everywhere(world: &World, history: &History, victim: Victim) {
     let mut call = 1;
     let mut reached = true;
     while reached {
-        for crash in [Crash::Before(call), Crash::After(call)] {
+        for crash in [Crash::PreExposureBalance(call), Crash::After(call)] {
             let outcome = play(world, history, Deaths::At(victim, crash)).await;
             let seed = history.seed;
             reached =

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, watch};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Crash {
     /// It is not sent.
-    Before(u64),
+    PreExposureBalance(u64),
     /// It is sent, and the answer is lost.
     After(u64),
 }
@@ -62,7 +62,7 @@ struct Run {
 }
 
 /// What becomes of a call.
-enum Fate {
+enum Disposition {
     Sent { last: bool },
     Never,
 }
@@ -137,22 +137,22 @@ impl Network {
     }
 
     /// The next call of the process.
-    fn begin(&self) -> Fate {
-        let mut fate = Fate::Never;
+    fn begin(&self) -> Disposition {
+        let mut disposition = Disposition::Never;
         self.0.run.send_modify(|run| {
             if run.crashed {
                 return;
             }
             run.calls += 1;
-            if run.crash == Some(Crash::Before(run.calls)) {
+            if run.crash == Some(Crash::PreExposureBalance(run.calls)) {
                 run.crashed = true;
                 return;
             }
             run.in_flight += 1;
             let last = run.crash == Some(Crash::After(run.calls));
-            fate = Fate::Sent { last };
+            disposition = Disposition::Sent { last };
         });
-        fate
+        disposition
     }
 
     fn end(&self, last: bool) {
@@ -228,7 +228,7 @@ impl HttpConnector for Network {
                 return Ok(refusal);
             }
             network.gate(&request).await;
-            let Fate::Sent { last } = network.begin() else {
+            let Disposition::Sent { last } = network.begin() else {
                 return std::future::pending().await;
             };
             // A task of its own: whoever sent it may be gone before it is done.

@@ -22,7 +22,7 @@ const TRIES_THAT_DIE: usize = 4;
 pub(crate) fn death(draw: &mut Draw, crashes: u32, tries: usize) -> Option<Crash> {
     let dies = tries < TRIES_THAT_DIE && draw.chance(crashes);
     let call = u64::try_from(draw.within(1..=30)).unwrap();
-    let crash = draw.pick(&[Crash::Before(call), Crash::After(call)]);
+    let crash = draw.pick(&[Crash::PreExposureBalance(call), Crash::After(call)]);
     dies.then_some(crash)
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Victim {
     /// The process that counts what users did.
     Aggregator,
     /// The process that makes sums again after a change.
-    Rebuilder,
+    Backfiller,
 }
 
 /// What there is so far.
@@ -99,7 +99,7 @@ impl<'w> Play<'w> {
         if let Deaths::At(victim, crash) = deaths {
             let process = match victim {
                 Victim::Aggregator => &play.aggregators[0],
-                Victim::Rebuilder => play.queue.process(),
+                Victim::Backfiller => play.queue.process(),
             };
             process.network.restart(Some(crash));
         }

@@ -8,11 +8,11 @@ use super::history::{DAY, HOUR};
 use super::network::{Crash, Pressure};
 use super::world::{Process, World};
 use aws_lambda_events::dynamodb::EventRecord;
+use domain::aggregate_items::{AggregateItems, AggregateSpec};
 use domain::experiment::Experiment;
-use domain::fold::Lens;
+use domain::record_aggregator::RecordFilter;
 use domain::time::Timestamp;
-use domain::totals::{Spec, Totals};
-use shared::store::statistics::Parts;
+use shared::store::aggregates::AggregateSections;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -81,7 +81,7 @@ async fn lag(world: &World, id: &str, users: usize, pressure: Pressure, killed: 
     let asked = crowd::Asked {
         metrics: 3,
         cut: true,
-        segments: 1,
+        dimensions: 1,
     };
     let experiment = crowd::experiment(world, id, start, asked).await;
     let (inlets, shards): (Vec<_>, Vec<_>) = (0..2 * SHARDS).map(|_| unbounded_channel()).unzip();
@@ -110,17 +110,23 @@ async fn lag(world: &World, id: &str, users: usize, pressure: Pressure, killed: 
 }
 
 async fn everything_is_counted_once(world: &World, experiment: &Experiment) {
-    let lens = Lens {
-        past: true,
-        ..Lens::default()
+    let filter = RecordFilter {
+        pre_exposure: true,
+        ..RecordFilter::default()
     };
-    let tally = world.store.tally(experiment, &lens).await.unwrap();
-    let expected = Totals::of_tally(&tally, &Spec::of(experiment));
+    let aggregates = world
+        .store
+        .aggregates_from_records(experiment, &filter)
+        .await
+        .unwrap();
+    let expected = AggregateItems::from_aggregates(&aggregates, &AggregateSpec::of(experiment));
     assert!(!expected.is_empty());
     let generations = world.store.generations(&experiment.id).await.unwrap();
     let number = generations.current.unwrap().number;
-    let found = world.store.totals(&experiment.id, number, Parts::ALL);
-    let found = found.await.unwrap().totals;
+    let found = world
+        .store
+        .aggregate_items(&experiment.id, number, AggregateSections::ALL);
+    let found = found.await.unwrap().aggregate_items;
     same("the records", &expected, &found).unwrap();
 }
 

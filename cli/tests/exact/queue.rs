@@ -107,7 +107,7 @@ impl Queue {
         let invocations = round.0.iter().zip(&self.processes);
         let invocations = invocations.map(|(record, process)| async move {
             figures.steps.fetch_add(1, Relaxed);
-            let outcome = process.rebuild(self.records[*record].clone()).await;
+            let outcome = process.backfill(self.records[*record].clone()).await;
             if outcome.is_none() {
                 figures.crashes.fetch_add(1, Relaxed);
             }

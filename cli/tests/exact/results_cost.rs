@@ -4,8 +4,8 @@ use super::crowd::{self, Fact, Happening};
 use super::history::{DAY, HOUR};
 use super::network::Pressure;
 use super::world::{Process, World};
+use domain::aggregates::{day_of, start_of};
 use domain::change::Change;
-use domain::tally::{day_of, start_of};
 use domain::time::Timestamp;
 use serde_json::Value;
 use shared::http::App;
@@ -55,7 +55,7 @@ async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, e
     let three = crowd::Asked {
         metrics: 3,
         cut: false,
-        segments: 0,
+        dimensions: 0,
     };
     let experiment = crowd::experiment(world, id, start, three).await;
     let mut all = Vec::new();

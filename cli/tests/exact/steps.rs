@@ -22,7 +22,7 @@ pub(crate) fn history(days: usize) -> History {
         start: Timestamp::from_micros(START),
         variants: Variants::new(vec![variant("control"), variant("green")]).unwrap(),
         metrics: Vec::new(),
-        segments: Vec::new(),
+        dimensions: Vec::new(),
         ends_at: None,
         shards: 1,
     };

@@ -53,8 +53,11 @@ impl Process {
     }
 
     /// Hands a record of the experiments table to the function that makes sums again. None: as above.
-    pub(crate) async fn rebuild(&self, record: EventRecord) -> Option<Result<(), rebuild::Failed>> {
-        let work = rebuild::handle(self.app.clone(), batch(vec![record]));
+    pub(crate) async fn backfill(
+        &self,
+        record: EventRecord,
+    ) -> Option<Result<(), backfill::Failed>> {
+        let work = backfill::handle(self.app.clone(), batch(vec![record]));
         self.unless_it_dies(work).await
     }
 

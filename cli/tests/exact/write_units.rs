@@ -58,9 +58,9 @@ async fn measure(world: &World, asked: Asked) -> Cost {
     let Asked {
         metrics,
         cut,
-        segments,
+        dimensions,
     } = asked;
-    let id = format!("day-{metrics}-{cut}-{segments}");
+    let id = format!("day-{metrics}-{cut}-{dimensions}");
     let experiment = crowd::experiment(world, &id, start, asked).await;
     let aggregator = world.process(Pressure::default(), 0);
     let mut waiting: [Vec<EventRecord>; 2] = Default::default();
@@ -99,11 +99,11 @@ async fn write_units_for_each_event() {
         "{USERS} users with {EVENTS_EACH} events each within a day, batches of {BATCH}; units for each event"
     );
     println!(
-        "| metrics | cut | segments | put | counting | writes together | reads | $ for a million events |"
+        "| metrics | cut | dimensions | put | counting | writes together | reads | $ for a million events |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut dearest = 0.0_f64;
-    for (metrics, cut, segments) in [
+    for (metrics, cut, dimensions) in [
         (1, false, 0),
         (5, false, 0),
         (10, false, 0),
@@ -116,7 +116,7 @@ async fn write_units_for_each_event() {
         let asked = Asked {
             metrics,
             cut,
-            segments,
+            dimensions,
         };
         let Cost { put, counted } = measure(&world, asked).await;
         let [put_writes, counting] = [put, counted].map(|used| used.write_units / events);
@@ -124,9 +124,9 @@ async fn write_units_for_each_event() {
         let reads = (put.read_units + counted.read_units) / events;
         let price = writes * WRITE_PRICE + reads * READ_PRICE;
         println!(
-            "| {metrics} | {cut} | {segments} | {put_writes:.2} | {counting:.2} | {writes:.2} | {reads:.2} | {price:.2} |"
+            "| {metrics} | {cut} | {dimensions} | {put_writes:.2} | {counting:.2} | {writes:.2} | {reads:.2} | {price:.2} |"
         );
-        if segments == 0 {
+        if dimensions == 0 {
             dearest = dearest.max(writes);
         }
     }

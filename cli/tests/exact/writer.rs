@@ -4,7 +4,7 @@ use super::history::{Assign, Change, Edit, Erase, History, Step, Track};
 use super::network::Pressure;
 use super::world::World;
 use domain;
-use domain::assignment::{Assignment, Source};
+use domain::assignment::{Assignment, AssignmentSource};
 use domain::event::Event;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{EventId, ExperimentId, UserId};
@@ -38,7 +38,7 @@ impl<'w> Writer<'w> {
                 status: Status::Running,
                 variants: definition.variants.clone(),
                 traffic_percent: 100.0,
-                segments: definition.segments.clone(),
+                dimensions: definition.dimensions.clone(),
                 metrics: definition.metrics.clone(),
                 plan: None,
                 starts_at: None,
@@ -87,7 +87,9 @@ impl<'w> Writer<'w> {
         let assignment = Assignment {
             user_id: user.clone(),
             experiment_id: experiment.id.clone(),
-            source: variant.as_ref().map_or(Source::Hash, |_| Source::Import),
+            source: variant
+                .as_ref()
+                .map_or(AssignmentSource::Hash, |_| AssignmentSource::Import),
             variant: variant.unwrap_or_else(|| hashed().key.clone()),
             assigned_at: assign.at,
             experiment_version: experiment.version,
@@ -161,7 +163,7 @@ impl<'w> Writer<'w> {
             Edit::Stop => asked.status = Some(Status::Stopped),
             Edit::Shares(variants) => asked.variants = Some(variants.clone()),
             Edit::Metrics(metrics) => asked.metrics = Some(metrics.clone()),
-            Edit::Segments(segments) => asked.segments = Some(segments.clone()),
+            Edit::Dimensions(dimensions) => asked.dimensions = Some(dimensions.clone()),
         }
         // What does not fit, such as another end for an experiment that was stopped, is refused to everybody.
         if let Ok(after) = asked.apply(&before, change.at) {

@@ -1,8 +1,8 @@
 //! The analysis: methods side by side, days, traffic, pictures, and what can be asked.
 
-use super::people::{Person, bring, crowd};
 use super::shop::{close, comparison, metric, nothing_is_null, number, shop};
 use super::support::{World, ago};
+use super::users::{TestUser, bring, crowd};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -12,9 +12,9 @@ async fn every_method_is_shown_and_the_one_that_was_asked_for_decides() {
     let metrics =
         json!([{"key": "buyers", "kind": "conversion", "event_type": "buy", "role": "primary"}]);
     admin.experiment("e", json!({"metrics": metrics})).await;
-    let mut people = crowd("control", 1000, 150, 8);
-    people.extend(crowd("green", 1000, 200, 8));
-    bring(&admin, "e", &people).await;
+    let mut users = crowd("control", 1000, 150, 8);
+    users.extend(crowd("green", 1000, 200, 8));
+    bring(&admin, "e", &users).await;
     let asked = async |method: &str| {
         admin
             .results("e", &format!("series=none&method={method}"))
@@ -41,7 +41,7 @@ async fn every_method_is_shown_and_the_one_that_was_asked_for_decides() {
         of(&fixed)["decisive"]["p_value"],
         of(&fixed)["absolute"]["p_value"]
     );
-    // Watched without a plan the same data are not clear yet.
+    // Sequential without a plan the same data are not clear yet.
     assert_eq!(of(&sequential)["finding"], "undecided");
     assert_eq!(
         of(&sequential)["decisive"]["relative"],
@@ -62,7 +62,7 @@ async fn every_method_is_shown_and_the_one_that_was_asked_for_decides() {
 
     // A wider level narrows the interval, and is said.
     let loose = admin.results("e", "series=none&alpha=0.2").await;
-    assert_eq!(loose["method"]["alpha"], 0.2);
+    assert_eq!(loose["settings"]["alpha"], 0.2);
     let width = |report: &Value| {
         let lift = &of(report)["decisive"]["relative"];
         number(&lift["ci_upper"]) - number(&lift["ci_lower"])
@@ -76,9 +76,9 @@ async fn another_baseline_turns_the_comparison_round() {
     let admin = world.admin();
     shop(&admin).await;
     let (usual, turned) = (
-        admin.results("shop", "series=none&segment=none").await,
+        admin.results("shop", "series=none&dimension=none").await,
         admin
-            .results("shop", "series=none&segment=none&baseline=green")
+            .results("shop", "series=none&dimension=none&baseline=green")
             .await,
     );
     for key in ["revenue", "per_order", "median", "orders", "buyers"] {
@@ -157,10 +157,10 @@ async fn the_last_day_of_the_series_is_the_result_and_a_day_is_what_was_known_th
 async fn a_digest_stands_for_the_sums_and_not_for_the_hour() {
     let world = World::start().await;
     let admin = world.admin();
-    let people = shop(&admin).await;
+    let users = shop(&admin).await;
     let digest = async || admin.results("shop", "series=none").await["digest"].clone();
     let before = digest().await;
-    bring(&admin, "shop", &people[..50]).await;
+    bring(&admin, "shop", &users[..50]).await;
     assert_eq!(digest().await, before, "what comes twice counts once");
     let event = json!({"user_id": "shop control 0", "type": "order", "event_id": "one more", "value": 0.01});
     admin.track(&[event]).await;
@@ -168,29 +168,29 @@ async fn a_digest_stands_for_the_sums_and_not_for_the_hour() {
 }
 
 #[tokio::test]
-async fn the_ledger_says_where_every_stored_event_went() {
+async fn the_event_accounting_says_where_every_stored_event_went() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
-    let people = [
-        Person::new("control", 2)
+    let users = [
+        TestUser::new("control", 2)
             .did("buy", None)
             .did_at("buy", 2.0, None),
-        Person::new("green", 2).did("view", None),
+        TestUser::new("green", 2).did("view", None),
     ];
-    bring(&admin, "e", &people).await;
+    bring(&admin, "e", &users).await;
     let end = ago(2 * 86_400 + 3_000).to_string();
     admin.change("e", &json!({"ends_at": end})).await.json(200);
     let report = admin.results("e", "series=none").await;
-    let fates = |counted: u64, after_end: u64| json!({"counted": counted, "after_end": after_end, "other_users": 0});
+    let event_counts = |counted: u64, after_end: u64| json!({"counted": counted, "after_end": after_end, "other_users": 0});
     assert_eq!(
-        report["ledger"],
-        json!({"buy": fates(1, 1), "view": fates(1, 0)})
+        report["event_accounting"],
+        json!({"buy": event_counts(1, 1), "view": event_counts(1, 0)})
     );
 }
 
 #[tokio::test]
-async fn the_ledger_by_day_says_on_which_day_and_adds_up_to_the_whole() {
+async fn the_event_accounting_by_day_says_on_which_day_and_adds_up_to_the_whole() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -214,19 +214,19 @@ async fn the_ledger_by_day_says_on_which_day_and_adds_up_to_the_whole() {
         let report = admin.results("e", &format!("source={source}")).await;
         let none = [0, 0, 0];
         assert_eq!(
-            report["ledger_by_day"],
+            report["event_accounting_by_day"],
             json!({"days": days, "types": {
                 "buy": {"counted": [1, 2, 0], "after_end": none, "other_users": none},
                 "view": {"counted": [1, 0, 0], "after_end": [0, 0, 1], "other_users": none}}})
         );
         let whole = |counted, after_end| json!({"counted": counted, "after_end": after_end, "other_users": 0});
         assert_eq!(
-            report["ledger"],
+            report["event_accounting"],
             json!({"buy": whole(3, 0), "view": whole(1, 1)})
         );
         let query = format!("source={source}&series=none");
         let short = admin.results("e", &query).await;
-        assert!(short.get("ledger_by_day").is_none());
+        assert!(short.get("event_accounting_by_day").is_none());
     }
 }
 
@@ -234,7 +234,7 @@ async fn the_ledger_by_day_says_on_which_day_and_adds_up_to_the_whole() {
 async fn whoever_watches_the_launch_sees_traffic_by_the_hour() {
     let world = World::start().await;
     let admin = world.admin();
-    let people = shop(&admin).await;
+    let users = shop(&admin).await;
     let report = admin.results("shop", "view=monitoring").await;
     let hours = report["traffic"]["hours"].as_array().unwrap().len();
     assert!(hours <= 72, "{hours}");
@@ -259,11 +259,8 @@ async fn whoever_watches_the_launch_sees_traffic_by_the_hour() {
             report["variants"][place]["users"].as_u64().unwrap()
         );
     }
-    assert!(report["health"]["sample_ratio"]["watched"]["p_value"].is_number());
-    let buyers: usize = people
-        .iter()
-        .filter(|person| !person.events.is_empty())
-        .count();
+    assert!(report["data_quality"]["sample_ratio"]["sequential"]["p_value"].is_number());
+    let buyers: usize = users.iter().filter(|user| !user.events.is_empty()).count();
     assert!(buyers > 0 && number(&report["rates"][0]["per_user"]["control"]) > 0.0);
 }
 
@@ -301,7 +298,7 @@ async fn all_that_is_wrong_with_a_question_is_said_at_once() {
     let world = World::start().await;
     let admin = world.admin();
     shop(&admin).await;
-    let wrong = "view=x&format=pdf&metrics=y&baseline=z&method=hybrid&alpha=2&correction=q&cuped=maybe&segment=planet\
+    let wrong = "view=x&format=pdf&metrics=y&baseline=z&method=hybrid&alpha=2&correction=q&cuped=maybe&dimension=planet\
                  &from=yesterday&to=x&as_of=2999-01-01T00:00:00Z&series=hour&source=memory&more=1";
     let answer = admin
         .get(&format!("/experiments/shop/results?{wrong}"))
@@ -326,26 +323,26 @@ async fn with_nobody_one_user_or_users_who_all_do_the_same_nothing_is_null_and_e
     let world = World::start().await;
     let admin = world.admin();
     let metrics = json!([
-        {"key": "sum", "kind": "sum", "event_type": "buy", "role": "primary", "cap_quantile": 0.9},
+        {"key": "sum", "kind": "sum", "event_type": "buy", "role": "primary", "cap_percentile": 0.9},
         {"key": "rate", "kind": "conversion", "event_type": "buy", "role": "guardrail", "margin": 0.1},
         {"key": "ratio", "kind": "ratio", "event_type": "buy", "denominator": {"event_type": "view"}},
         {"key": "median", "kind": "quantile", "event_type": "buy", "quantile": 0.5},
     ]);
-    let crowds: [&[Person]; 4] = [
+    let crowds: [&[TestUser]; 4] = [
         &[],
-        &[Person::new("green", 1).did("buy", Some(-5.0))],
+        &[TestUser::new("green", 1).did("buy", Some(-5.0))],
         &[
-            Person::new("control", 1).did("buy", Some(1.0)),
-            Person::new("green", 1).did("buy", Some(1.0)),
+            TestUser::new("control", 1).did("buy", Some(1.0)),
+            TestUser::new("green", 1).did("buy", Some(1.0)),
         ],
         &crowd("control", 30, 0, 1),
     ];
-    for (number, people) in crowds.into_iter().enumerate() {
+    for (number, users) in crowds.into_iter().enumerate() {
         let id = format!("e{number}");
-        let plan = json!({"minimum_lift": 0.1, "users": 1000});
-        let fields = json!({"metrics": metrics, "plan": plan, "segments": ["country"]});
+        let plan = json!({"minimum_detectable_effect": 0.1, "users": 1000});
+        let fields = json!({"metrics": metrics, "plan": plan, "dimensions": ["country"]});
         admin.experiment(&id, fields).await;
-        bring(&admin, &id, people).await;
+        bring(&admin, &id, users).await;
         for query in [
             "",
             "cuped=true",
@@ -358,7 +355,7 @@ async fn with_nobody_one_user_or_users_who_all_do_the_same_nothing_is_null_and_e
             nothing_is_null(&report);
             for metric in report["metrics"].as_array().into_iter().flatten() {
                 for comparison in metric["comparisons"].as_array().into_iter().flatten() {
-                    let says_why = comparison["undefined"]
+                    let says_why = comparison["missing"]
                         .as_array()
                         .is_some_and(|why| !why.is_empty());
                     let complete =

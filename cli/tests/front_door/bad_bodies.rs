@@ -26,7 +26,7 @@ fn routes() -> [(&'static str, &'static str, Value); 5] {
         (
             "POST",
             "/experiments/plan",
-            json!({"metric": {"kind": "conversion", "rate": 0.1}, "minimum_lift": 0.1}),
+            json!({"metric": {"kind": "conversion", "rate": 0.1}, "minimum_detectable_effect": 0.1}),
         ),
     ]
 }

@@ -53,7 +53,7 @@ async fn a_new_user_costs_three_calls_one_read_unit_and_two_write_units() {
 async fn what_a_user_is_costs_nothing_more() {
     let (world, counter) = warm(&[]).await;
     let admin = world.admin();
-    let fields = json!({"segments": ["country", "platform", "plan", "channel", "language"]});
+    let fields = json!({"dimensions": ["country", "platform", "plan", "channel", "language"]});
     admin.experiment("e", fields).await;
     admin.assign("e", "somebody else").await;
     let said = "country=DE&platform=ios&plan=premium&channel=newsletter&language=de-CH";
@@ -228,7 +228,7 @@ async fn results_take_the_same_calls_and_read_units_however_much_has_happened() 
             calls.iter().filter(on).count()
         };
         // The definition, and which sums there are; the sums; what is not in them yet, by shard.
-        let parts = ["ExperimentsTable", "StatisticsTable", "EventsTable", ""].map(on);
+        let parts = ["ExperimentsTable", "AggregatesTable", "EventsTable", ""].map(on);
         assert_eq!(parts, [2, 1, 8, 11], "{calls:?}");
         let read: f64 = calls.iter().map(|call| call.units).sum();
         costs.push(read);
@@ -238,7 +238,7 @@ async fn results_take_the_same_calls_and_read_units_however_much_has_happened() 
 }
 
 #[tokio::test]
-async fn the_past_takes_a_query_of_each_user_and_only_where_it_is_asked_for() {
+async fn the_pre_exposure_takes_a_query_of_each_user_and_only_where_it_is_asked_for() {
     let (world, counter) = warm(&["e"]).await;
     for user in ["u", "v"] {
         world.admin().assign("e", user).await;
@@ -249,32 +249,36 @@ async fn the_past_takes_a_query_of_each_user_and_only_where_it_is_asked_for() {
         ("source=raw", 0),
         ("source=raw&cuped=true", 3),
     ];
-    for (query, pasts) in questions {
+    for (query, pre_exposures) in questions {
         counter.take();
         world.admin().results("e", query).await;
         let calls = counter.take();
         let of_users = calls
             .iter()
             .filter(|call| call.accesses[0].resource == "EventsTable");
-        assert_eq!(of_users.count(), pasts, "{query}");
+        assert_eq!(of_users.count(), pre_exposures, "{query}");
     }
     counter.shutdown(world).await;
 }
 
 #[tokio::test]
-async fn a_plan_reads_what_results_read_of_a_past_experiment_and_nothing_otherwise() {
+async fn a_plan_reads_what_results_read_of_a_pre_exposure_experiment_and_nothing_otherwise() {
     let (world, counter) = warm(&["e"]).await;
     let admin = world.admin();
     counter.take();
-    let given = json!({"metric": {"kind": "conversion", "rate": 0.1}, "minimum_lift": 0.1});
+    let given =
+        json!({"metric": {"kind": "conversion", "rate": 0.1}, "minimum_detectable_effect": 0.1});
     admin.post("/experiments/plan", &given).await.json(200);
     assert_eq!(counter.cost(), cost(0, 0.0, 0.0));
     admin.results("e", "view=summary").await;
     let results = counter.cost();
-    let past = json!({"experiment_id": "e", "metric": "warm.count"});
-    let past = json!({"metric": past, "minimum_lift": 0.1});
+    let pre_exposure = json!({"experiment_id": "e", "metric": "warm.count"});
+    let pre_exposure = json!({"metric": pre_exposure, "minimum_detectable_effect": 0.1});
     // There is one user, of whom nobody knows the variant: too few either way.
-    assert_eq!(admin.post("/experiments/plan", &past).await.status, 422);
+    assert_eq!(
+        admin.post("/experiments/plan", &pre_exposure).await.status,
+        422
+    );
     assert_eq!(counter.cost(), results);
     // A metric that a definition does not have is refused by the definition alone.
     let metrics = json!([{"key": "buys", "kind": "conversion", "event_type": "buy"}]);
@@ -282,9 +286,12 @@ async fn a_plan_reads_what_results_read_of_a_past_experiment_and_nothing_otherwi
         .experiment("declared", json!({"metrics": metrics}))
         .await;
     counter.take();
-    let past = json!({"experiment_id": "declared", "metric": "warm.count"});
-    let past = json!({"metric": past, "minimum_lift": 0.1});
-    assert_eq!(admin.post("/experiments/plan", &past).await.status, 422);
+    let pre_exposure = json!({"experiment_id": "declared", "metric": "warm.count"});
+    let pre_exposure = json!({"metric": pre_exposure, "minimum_detectable_effect": 0.1});
+    assert_eq!(
+        admin.post("/experiments/plan", &pre_exposure).await.status,
+        422
+    );
     assert_eq!(counter.cost().calls, 1);
     counter.shutdown(world).await;
 }

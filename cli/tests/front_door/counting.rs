@@ -6,7 +6,7 @@ use assay::functions;
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::assignment::{Assignment, Attributes, Source};
+use domain::assignment::{Assignment, AssignmentSource, Attributes};
 use domain::event::Event;
 use domain::ids::{EventId, EventType, ExperimentId, UserId, VariantKey};
 use lambda_runtime::Context;
@@ -55,7 +55,7 @@ fn an_assignment(user: &str) -> Assignment {
         experiment_id: ExperimentId::parse("e").unwrap(),
         variant: VariantKey::parse("green").unwrap(),
         assigned_at: ago(60),
-        source: Source::Hash,
+        source: AssignmentSource::Hash,
         experiment_version: 1,
         attributes: Attributes::new(),
     }
@@ -113,7 +113,7 @@ async fn every_function_does_exactly_what_its_role_allows() {
     admin.assign("e", "u").await;
     admin.assign("e", "u").await;
     note("assign");
-    // Before its user is assigned, then again after: it is looked up.
+    // PreExposureBalance its user is assigned, then again after: it is looked up.
     let early = json!({"user_id": "v", "type": "buy", "event_id": "early"});
     admin
         .track(&[
@@ -164,9 +164,9 @@ async fn every_function_does_exactly_what_its_role_allows() {
         .unwrap();
     world.platform.settle().await;
     note("nobody");
-    // Whatever its users did, the past experiment was read.
-    let past = json!({"experiment_id": "e", "metric": "buy.conversion"});
-    let question = json!({"metric": past, "minimum_lift": 0.1});
+    // Whatever its users did, the pre exposure experiment was read.
+    let pre_exposure = json!({"experiment_id": "e", "metric": "buy.conversion"});
+    let question = json!({"metric": pre_exposure, "minimum_detectable_effect": 0.1});
     admin.post("/experiments/plan", &question).await;
     note("plan-experiment");
     // Without sums the records are read.
@@ -178,8 +178,8 @@ async fn every_function_does_exactly_what_its_role_allows() {
         .key("record", key("generations"));
     delete.send().await.unwrap();
     note("nobody");
-    let past = json!({"experiment_id": "f", "metric": "buyers"});
-    let question = json!({"metric": past, "minimum_lift": 0.1});
+    let pre_exposure = json!({"experiment_id": "f", "metric": "buyers"});
+    let question = json!({"metric": pre_exposure, "minimum_detectable_effect": 0.1});
     admin.post("/experiments/plan", &question).await;
     note("plan-experiment");
     let audit = admin
@@ -221,7 +221,7 @@ async fn every_function_does_exactly_what_its_role_allows() {
         // An hour must pass before sums are deleted, somebody must come back or an event must meet its assignment while
         // they are built, and only what seems to be a drift is looked into.
         let rare = |access: &Access| match binary.as_str() {
-            "rebuild" => {
+            "backfill" => {
                 ["DeleteItem", "BatchWriteItem"].contains(&access.action.as_str())
                     || access.action == "PutItem" && access.resource == "EventsTable"
             }

@@ -112,7 +112,7 @@ async fn counted(caller: &Caller) -> Value {
         let pending = sums["freshness"]
             .as_object_mut()
             .unwrap()
-            .remove("pending_events");
+            .remove("pending_records");
         if sums == raw {
             assert_eq!(pending, Some(json!(0)));
             return sums;

@@ -1,6 +1,6 @@
 //! Audits: the running sums held against the records, and made anew.
 
-use super::rebuild::{around, end, gate, sums_are_exact, with_data};
+use super::backfill::{around, end, gate, sums_are_exact, with_data};
 use super::support::World;
 use assay::functions;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,8 +14,8 @@ const AUDIT: &str = "/experiments/e/audit";
 
 /// Adds to a number of the sums by hand, and says to which.
 async fn spoil(world: &World, id: &str) -> (String, String) {
-    let table = &world.platform.template.tables["StatisticsTable"].name;
-    let items = world.items("StatisticsTable").await;
+    let table = &world.platform.template.tables["AggregatesTable"].name;
+    let items = world.items("AggregatesTable").await;
     let text = |value: &AttributeValue| value.as_s().unwrap().clone();
     let item = items
         .iter()
@@ -23,7 +23,7 @@ async fn spoil(world: &World, id: &str) -> (String, String) {
             let days = text(&item["item"])
                 .split_once('#')
                 .is_some_and(|(_, name)| name.starts_with("d#"));
-            days && text(&item["partition"]).starts_with(&format!("totals#{id}#"))
+            days && text(&item["partition"]).starts_with(&format!("aggregate_items#{id}#"))
         })
         .unwrap();
     let update = world.platform.dynamodb.update_item().table_name(table);
@@ -52,7 +52,7 @@ async fn ordinary_traffic_leaves_no_drift() {
     ] {
         admin.change("e", &change).await.json(200);
         let audit = admin.post(AUDIT, &json!({})).await.json(200);
-        assert_eq!(audit["drifting_numbers"], 0, "{audit}");
+        assert_eq!(audit["differing_numbers"], 0, "{audit}");
         assert_eq!(audit["not_compared"], Value::Null);
         assert_eq!(audit["comparisons"], 1);
         assert_eq!(audit["users"], 40);
@@ -69,7 +69,7 @@ async fn a_number_that_was_changed_is_named_and_a_repair_puts_it_right() {
     sums_are_exact(&admin, "e").await;
     let (item, number) = spoil(&world, "e").await;
     let audit = admin.send("POST", AUDIT, &[], "").await.json(200);
-    assert_eq!(audit["drifting_numbers"], 1, "{audit}");
+    assert_eq!(audit["differing_numbers"], 1, "{audit}");
     assert_eq!(audit["comparisons"], 3);
     let drift = &audit["drift"][0];
     assert_eq!(
@@ -78,13 +78,13 @@ async fn a_number_that_was_changed_is_named_and_a_repair_puts_it_right() {
     );
     let digits = |name: &str| drift[name].as_str().unwrap().parse::<i64>().unwrap();
     assert_eq!(digits("stored"), digits("recomputed") + 1);
-    assert_eq!(audit["rebuild_started"], Value::Null);
+    assert_eq!(audit["backfill_started"], Value::Null);
 
     let repair = admin.post(AUDIT, &json!({"repair": true})).await.json(200);
-    assert_eq!(repair["drifting_numbers"], 1);
+    assert_eq!(repair["differing_numbers"], 1);
     let audit = admin.post(AUDIT, &json!({})).await.json(200);
-    assert_eq!(audit["drifting_numbers"], 0, "{audit}");
-    assert_eq!(audit["generation"], repair["rebuild_started"]);
+    assert_eq!(audit["differing_numbers"], 0, "{audit}");
+    assert_eq!(audit["generation"], repair["backfill_started"]);
     assert_ne!(audit["generation"], repair["generation"]);
     sums_are_exact(&admin, "e").await;
 }
@@ -95,11 +95,11 @@ async fn an_experiment_without_sums_gets_them_by_a_repair() {
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
     // As if it were from before there were sums.
-    for table in ["StatisticsTable", "ExperimentsTable"] {
+    for table in ["AggregatesTable", "ExperimentsTable"] {
         world.platform.settle().await;
         let name = &world.platform.template.tables[table].name;
         let keys = match table {
-            "StatisticsTable" => ["partition", "item"],
+            "AggregatesTable" => ["partition", "item"],
             _ => ["experiment_id", "record"],
         };
         for item in world.items(table).await {
@@ -117,7 +117,7 @@ async fn an_experiment_without_sums_gets_them_by_a_repair() {
         }
     }
     let audit = admin.post(AUDIT, &json!({})).await.json(200);
-    assert_eq!(audit["not_compared"]["code"], "no_sums");
+    assert_eq!(audit["not_compared"]["code"], "no_aggregates");
     assert_eq!(audit["generation"], Value::Null);
     admin.post(AUDIT, &json!({"repair": true})).await.json(200);
     sums_are_exact(&admin, "e").await;
@@ -141,7 +141,7 @@ async fn what_is_on_its_way_is_no_drift() {
     let nothing = json!({});
     let (audit, ()) = tokio::join!(admin.post(AUDIT, &nothing), release);
     let audit = audit.json(200);
-    assert_eq!(audit["drifting_numbers"], 0, "{audit}");
+    assert_eq!(audit["differing_numbers"], 0, "{audit}");
     assert!(audit["comparisons"].as_u64().unwrap() > 1, "{audit}");
     end(world, engine).await;
 }

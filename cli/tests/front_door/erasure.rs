@@ -6,7 +6,7 @@ mod users;
 use super::support::{Item, World, ago};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::access::Scope;
-use domain::assignment::{Assignment, Attributes, Source};
+use domain::assignment::{Assignment, AssignmentSource, Attributes};
 use domain::ids::{ExperimentId, UserId, VariantKey};
 use domain::limits::ERASED_DAYS;
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ async fn what_was_on_its_way_when_the_erasure_came_is_taken_away_when_it_is_coun
         experiment_id: ExperimentId::parse(experiment).unwrap(),
         variant: VariantKey::parse("green").unwrap(),
         assigned_at: ago(200),
-        source: Source::Hash,
+        source: AssignmentSource::Hash,
         experiment_version: 1,
         attributes: Attributes::new(),
     };
@@ -266,7 +266,13 @@ async fn two_erasures_amid_events_leave_nothing_and_sums_that_are_right() {
     assert_eq!(only_empty_parts(&world, USER).await, 3);
     let after = results(&admin).await;
     for (after, never) in after.iter().zip(&never) {
-        for part in ["variants", "metrics", "segments", "ledger", "traffic"] {
+        for part in [
+            "variants",
+            "metrics",
+            "dimensions",
+            "event_accounting",
+            "traffic",
+        ] {
             assert_eq!(after[part], never[part], "{part}");
         }
     }

@@ -83,9 +83,11 @@ async fn who_is_not_enrolled_gets_the_control_with_the_reason_and_nothing_is_sto
         assert!(answer.get("assigned_at").is_none());
     }
     let soon = ago(-3600).to_string();
-    let past = ago(3600).to_string();
+    let pre_exposure = ago(3600).to_string();
     admin.experiment("later", json!({"starts_at": soon})).await;
-    admin.experiment("over", json!({"ends_at": past})).await;
+    admin
+        .experiment("over", json!({"ends_at": pre_exposure}))
+        .await;
     admin
         .experiment("nobody", json!({"traffic_percent": 0}))
         .await;

@@ -14,7 +14,7 @@ fn valid() -> Vec<(&'static str, &'static str, Value)> {
             "POST",
             "/experiments",
             json!({
-                "name": "N", "description": "d", "id": "fuzzed", "status": "running", "traffic_percent": 50, "segments": ["country"],
+                "name": "N", "description": "d", "id": "fuzzed", "status": "running", "traffic_percent": 50, "dimensions": ["country"],
                 "variants": [{"key": "a", "percent": 40, "name": "A"}, {"key": "b", "percent": 60}],
                 "metrics": [{"key": "m", "kind": "sum", "event_type": "t", "role": "primary", "direction": "increase"}],
                 "starts_at": "2026-01-01T00:00:00Z", "ends_at": "2027-01-01T00:00:00Z", "hash_seed": "s", "shards": 2,
@@ -24,7 +24,7 @@ fn valid() -> Vec<(&'static str, &'static str, Value)> {
             "PATCH",
             "/experiments/e",
             json!({
-                "name": "N", "description": null, "traffic_percent": 10, "segments": ["country", "platform"], "ends_at": "2027-01-01T00:00:00Z",
+                "name": "N", "description": null, "traffic_percent": 10, "dimensions": ["country", "platform"], "ends_at": "2027-01-01T00:00:00Z",
                 "variants": [{"key": "control", "percent": 40}, {"key": "green", "percent": 60}],
                 "metrics": [{"key": "m", "kind": "count", "event_type": "t"}],
             }),
@@ -197,7 +197,7 @@ fn whatever_is_sent_the_answer_is_a_success_or_a_problem() {
         let world = World::start().await;
         world
             .admin()
-            .experiment("e", json!({"segments": ["country"]}))
+            .experiment("e", json!({"dimensions": ["country"]}))
             .await;
         world
     });

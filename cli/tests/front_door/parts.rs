@@ -1,8 +1,8 @@
 //! Kinds of metrics, parts of the users, and what they did before.
 
-use super::people::{Person, bring, crowd};
 use super::shop::{close, comparison, metric, number, orders, shop};
 use super::support::World;
+use super::users::{TestUser, bring, crowd};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 async fn ratios_quantiles_and_cuts_are_what_the_users_numbers_say() {
     let world = World::start().await;
     let admin = world.admin();
-    let people = shop(&admin).await;
+    let users = shop(&admin).await;
     let report = admin.results("shop", "series=none").await;
     for (place, variant) in ["control", "green"].into_iter().enumerate() {
-        let users: Vec<(f64, f64)> = people
+        let users: Vec<(f64, f64)> = users
             .iter()
-            .filter(|person| person.variant == variant)
+            .filter(|user| user.variant == variant)
             .map(orders)
             .collect();
         let (sum, count) = users
@@ -30,9 +30,9 @@ async fn ratios_quantiles_and_cuts_are_what_the_users_numbers_say() {
         let n = users.len() as f64;
         assert!(close(value("revenue"), sum / n));
         assert!(close(value("orders"), count / n));
-        let mut totals: Vec<f64> = users.iter().map(|(sum, _)| *sum).collect();
-        totals.sort_by(f64::total_cmp);
-        let median = totals[(totals.len() - 1) / 2];
+        let mut aggregate_items: Vec<f64> = users.iter().map(|(sum, _)| *sum).collect();
+        aggregate_items.sort_by(f64::total_cmp);
+        let median = aggregate_items[(aggregate_items.len() - 1) / 2];
         // A bucket is two per cent wide.
         assert!(
             (value("median") / median - 1.0).abs() < 0.03,
@@ -57,8 +57,8 @@ async fn parts_of_the_users_add_up_to_all_and_one_part_can_be_looked_at_alone() 
     let admin = world.admin();
     shop(&admin).await;
     let report = admin.results("shop", "series=none").await;
-    let segment = &metric(&report, "revenue")["segments"][0];
-    let values = segment["values"].as_array().unwrap();
+    let dimension = &metric(&report, "revenue")["dimensions"][0];
+    let values = dimension["values"].as_array().unwrap();
     let mut names: Vec<&str> = values
         .iter()
         .map(|value| value["value"].as_str().unwrap())
@@ -74,9 +74,9 @@ async fn parts_of_the_users_add_up_to_all_and_one_part_can_be_looked_at_alone() 
     }
     for country in ["DE", "(none)"] {
         let only = admin
-            .results("shop", &format!("series=none&segment=country:{country}"))
+            .results("shop", &format!("series=none&dimension=country:{country}"))
             .await;
-        assert_eq!(only["segment"], json!({"country": country}));
+        assert_eq!(only["dimension"], json!({"country": country}));
         let value = values
             .iter()
             .find(|value| value["value"] == country)
@@ -103,19 +103,19 @@ async fn a_part_that_acts_differently_is_found_and_parts_that_do_not_are_left_in
         let admin = world.admin();
         let metrics = json!([{"key": "buyers", "kind": "conversion", "event_type": "buy", "role": "primary"}]);
         admin
-            .experiment("e", json!({"metrics": metrics, "segments": ["country"]}))
+            .experiment("e", json!({"metrics": metrics, "dimensions": ["country"]}))
             .await;
-        let mut people = Vec::new();
+        let mut users = Vec::new();
         for country in ["DE", "FR", "IT", "ES"] {
             let green = if country == "FR" { green_in_fr } else { 60 };
             for (variant, buyers) in [("control", 60), ("green", green)] {
                 let of_country = crowd(variant, 200, buyers, 3).into_iter();
-                people.extend(of_country.map(|person| person.who_is(json!({"country": country}))));
+                users.extend(of_country.map(|user| user.who_is(json!({"country": country}))));
             }
         }
-        bring(&admin, "e", &people).await;
+        bring(&admin, "e", &users).await;
         let report = admin.results("e", "series=none").await;
-        metric(&report, "buyers")["segments"][0]["different"].clone()
+        metric(&report, "buyers")["dimensions"][0]["different"].clone()
     };
     assert_eq!(differing(60).await, json!([]));
     assert_eq!(differing(140).await, json!(["FR"]));
@@ -129,7 +129,7 @@ async fn what_users_did_before_sharpens_the_result_and_a_difference_before_is_an
     for id in ["fair", "biased"] {
         admin.experiment(id, json!({"metrics": metrics})).await;
         let mut random = Pcg64::seed_from_u64(5);
-        let mut people = Vec::new();
+        let mut users = Vec::new();
         for number in 0..400 {
             let variant = if number % 2 == 0 { "control" } else { "green" };
             let mut habit = f64::from(random.random_range(0..1_000_u32)) / 10.0;
@@ -137,14 +137,14 @@ async fn what_users_did_before_sharpens_the_result_and_a_difference_before_is_an
                 habit += 40.0;
             }
             let now = (habit + f64::from(random.random_range(0..100_u32)) / 10.0).round();
-            let person = Person::new(variant, 2)
+            let user = TestUser::new(variant, 2)
                 .did_at("buy", -24.0, Some(habit))
                 // Too long ago to tell anything.
                 .did_at("buy", -24.0 * 15.0, Some(100_000.0))
                 .did("buy", Some(now));
-            people.push(person);
+            users.push(user);
         }
-        bring(&admin, id, &people).await;
+        bring(&admin, id, &users).await;
     }
     let plain = admin.results("fair", "series=none").await;
     let adjusted = admin.results("fair", "series=none&cuped=true").await;
@@ -155,7 +155,7 @@ async fn what_users_did_before_sharpens_the_result_and_a_difference_before_is_an
         error(&adjusted),
         error(&plain)
     );
-    let adjustment = &comparison(&adjusted, "spent")["adjusted"];
+    let adjustment = &comparison(&adjusted, "spent")["cuped_adjusted"];
     assert!(
         number(&adjustment["variance_reduction"]) > 0.95,
         "{adjustment}"
@@ -169,13 +169,16 @@ async fn what_users_did_before_sharpens_the_result_and_a_difference_before_is_an
         metric(&plain, "spent")["variants"],
         metric(&adjusted, "spent")["variants"]
     );
-    assert!(adjusted["health"]["bias_before"].is_null());
+    assert!(adjusted["data_quality"]["pre_exposure_imbalance"].is_null());
 
     let biased = admin.results("biased", "series=none&cuped=true").await;
     assert_eq!(
-        biased["decision"]["reason"], "bias_before",
+        biased["decision"]["reason"], "pre_exposure_imbalance",
         "{}",
         biased["decision"]
     );
-    assert_eq!(biased["health"]["bias_before"][0]["metric"], "spent");
+    assert_eq!(
+        biased["data_quality"]["pre_exposure_imbalance"][0]["metric"],
+        "spent"
+    );
 }

@@ -48,7 +48,7 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-fn segment() -> impl Strategy<Value = String> {
+fn dimension() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("results".to_owned()),
         Just("assignment".to_owned()),
@@ -62,7 +62,7 @@ fn segment() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn a_policy_opens_a_route_exactly_if_its_scope_is_held(bits in 0_u8..16, id in segment(), user in segment()) {
+    fn a_policy_opens_a_route_exactly_if_its_scope_is_held(bits in 0_u8..16, id in dimension(), user in dimension()) {
         let grant = grant(bits);
         let policy = serde_json::to_value(Authorization::new(&grant, &format!("{STAGE}/GET/health"))).unwrap();
         for route in ROUTES.iter().filter(|route| route.scope.is_some()) {

@@ -22,7 +22,7 @@ async fn all_faults_of_a_question_are_named_at_once() {
     let admin = world.admin();
     let question = json!({
         "metric": {"kind": "conversion", "rate": 19, "mean": 2, "key": "a b"},
-        "minimum_lift": 0, "traffic_percent": 0, "users_per_day": 1.5, "alpha": 0.5, "power": 1, "days": 14,
+        "minimum_detectable_effect": 0, "traffic_percent": 0, "users_per_day": 1.5, "alpha": 0.5, "power": 1, "days": 14,
         "variants": [{"key": "a", "percent": 100}, {"key": "b", "percent": 0}],
     });
     let answer = admin.post("/experiments/plan", &question).await;
@@ -38,7 +38,7 @@ async fn all_faults_of_a_question_are_named_at_once() {
             ("/metric/key", "bad_characters"),
             ("/metric/mean", "unknown_field"),
             ("/metric/rate", "out_of_range"),
-            ("/minimum_lift", "out_of_range"),
+            ("/minimum_detectable_effect", "out_of_range"),
             ("/power", "out_of_range"),
             ("/traffic_percent", "out_of_range"),
             ("/users_per_day", "out_of_range"),
@@ -48,7 +48,11 @@ async fn all_faults_of_a_question_are_named_at_once() {
     let rate = json!({"kind": "conversion", "rate": 0.6});
     for (question, pointer, code) in [
         (json!({}), "/metric", "required"),
-        (json!({"metric": rate}), "/minimum_lift", "required"),
+        (
+            json!({"metric": rate}),
+            "/minimum_detectable_effect",
+            "required",
+        ),
         (json!({"metric": {}}), "/metric/kind", "required"),
         (
             json!({"metric": {"kind": "mode"}}),
@@ -56,7 +60,7 @@ async fn all_faults_of_a_question_are_named_at_once() {
             "not_a_choice",
         ),
         (
-            json!({"metric": {"mean": 1, "experiment": "past"}}),
+            json!({"metric": {"mean": 1, "experiment": "earlier"}}),
             "/metric/experiment",
             "unknown_field",
         ),
@@ -86,32 +90,32 @@ async fn all_faults_of_a_question_are_named_at_once() {
             "out_of_range",
         ),
         (
-            json!({"metric": rate, "minimum_lift": -1}),
-            "/minimum_lift",
+            json!({"metric": rate, "minimum_detectable_effect": -1}),
+            "/minimum_detectable_effect",
             "out_of_range",
         ),
         (
-            json!({"metric": rate, "minimum_lift": "2 %"}),
-            "/minimum_lift",
+            json!({"metric": rate, "minimum_detectable_effect": "2 %"}),
+            "/minimum_detectable_effect",
             "wrong_type",
         ),
         (
-            json!({"metric": rate, "minimum_lift": 0.7}),
-            "/minimum_lift",
+            json!({"metric": rate, "minimum_detectable_effect": 0.7}),
+            "/minimum_detectable_effect",
             "out_of_range",
         ),
         (
-            json!({"metric": rate, "minimum_lift": 0.1, "alpha": 0.4, "power": 0.3}),
+            json!({"metric": rate, "minimum_detectable_effect": 0.1, "alpha": 0.4, "power": 0.3}),
             "/power",
             "out_of_range",
         ),
         (
-            json!({"metric": rate, "minimum_lift": 0.1, "users_per_day": 0}),
+            json!({"metric": rate, "minimum_detectable_effect": 0.1, "users_per_day": 0}),
             "/users_per_day",
             "out_of_range",
         ),
         (
-            json!({"metric": rate, "minimum_lift": 0.1, "variants": []}),
+            json!({"metric": rate, "minimum_detectable_effect": 0.1, "variants": []}),
             "/variants",
             "wrong_number",
         ),
@@ -139,31 +143,31 @@ async fn all_faults_of_a_kept_plan_are_named_at_once() {
         (
             json!({}),
             vec![
-                ("/plan/minimum_lift", "required"),
+                ("/plan/minimum_detectable_effect", "required"),
                 ("/plan/users", "required"),
             ],
         ),
         (json!(7), vec![("/plan", "wrong_type")]),
         (
-            json!({"metric": "a b", "minimum_lift": -1, "alpha": 0, "power": 1, "users": 1, "size": 2}),
+            json!({"metric": "a b", "minimum_detectable_effect": -1, "alpha": 0, "power": 1, "users": 1, "size": 2}),
             vec![
                 ("/plan/alpha", "out_of_range"),
                 ("/plan/metric", "bad_characters"),
-                ("/plan/minimum_lift", "out_of_range"),
+                ("/plan/minimum_detectable_effect", "out_of_range"),
                 ("/plan/power", "out_of_range"),
                 ("/plan/size", "unknown_field"),
                 ("/plan/users", "out_of_range"),
             ],
         ),
         (
-            json!({"metric": "sells", "minimum_lift": 0.1, "alpha": 0.2, "power": 0.2, "users": 2.5}),
+            json!({"metric": "sells", "minimum_detectable_effect": 0.1, "alpha": 0.2, "power": 0.2, "users": 2.5}),
             vec![
                 ("/plan/power", "out_of_range"),
                 ("/plan/users", "out_of_range"),
             ],
         ),
         (
-            json!({"metric": "sells", "minimum_lift": 0.1, "users": 2}),
+            json!({"metric": "sells", "minimum_detectable_effect": 0.1, "users": 2}),
             vec![("/plan/metric", "unknown_metric")],
         ),
     ] {
@@ -176,10 +180,9 @@ async fn all_faults_of_a_kept_plan_are_named_at_once() {
     }
     assert!(world.items("ExperimentsTable").await.is_empty());
     // Usual levels need not be said.
-    let plan = json!({"metric": "buys", "minimum_lift": 0.1, "users": 2});
+    let plan = json!({"metric": "buys", "minimum_detectable_effect": 0.1, "users": 2});
     let made = admin.post("/experiments", &body(plan)).await.json(201);
-    let kept =
-        json!({"metric": "buys", "minimum_lift": 0.1, "alpha": 0.05, "power": 0.8, "users": 2});
+    let kept = json!({"metric": "buys", "minimum_detectable_effect": 0.1, "alpha": 0.05, "power": 0.8, "users": 2});
     assert_eq!(made["plan"], kept);
 }
 
@@ -188,7 +191,7 @@ async fn a_plan_changes_while_the_experiment_is_a_draft_and_never_after() {
     let world = World::start().await;
     let admin = world.admin();
     let metric = |key: &str| json!({"key": key, "kind": "conversion", "event_type": "buy"});
-    let plan = |users: u64| json!({"metric": "buys", "minimum_lift": 0.1, "alpha": 0.05, "power": 0.8, "users": users});
+    let plan = |users: u64| json!({"metric": "buys", "minimum_detectable_effect": 0.1, "alpha": 0.05, "power": 0.8, "users": users});
     let draft = json!({"status": "draft", "metrics": [metric("buys")], "plan": plan(2_000)});
     admin.experiment("e", draft).await;
     let changed = admin.change("e", &json!({"plan": plan(4_000)})).await;
@@ -242,7 +245,7 @@ async fn no_experiment_has_an_id_that_is_a_path_of_its_own() {
         .iter()
         .filter_map(|route| route.path.strip_prefix("/experiments/"))
         .filter_map(|rest| rest.split('/').next())
-        .filter(|segment| !segment.starts_with('{'))
+        .filter(|dimension| !dimension.starts_with('{'))
         .collect();
     assert!(taken.contains(&"plan"));
     for id in taken {

@@ -69,7 +69,7 @@ impl Counter {
             }
         };
         let calls = Calls::default();
-        let of_fed = BTreeMap::from(["aggregate", "rebuild"].map(|fed| (fed, Calls::default())));
+        let of_fed = BTreeMap::from(["aggregate", "backfill"].map(|fed| (fed, Calls::default())));
         let table_prefix = options.local.table_prefix.clone();
         let proxy = async |calls: &Calls| {
             listen(Target {
@@ -87,10 +87,14 @@ impl Counter {
             &proxy(&of_fed["aggregate"]).await,
         );
         let aggregate = event_function(move |event| aggregate::handle(app.clone(), event));
-        let app = self::app(&options.local, "rebuild", &proxy(&of_fed["rebuild"]).await);
-        let rebuild = event_function(move |event| rebuild::handle(app.clone(), event));
+        let app = self::app(
+            &options.local,
+            "backfill",
+            &proxy(&of_fed["backfill"]).await,
+        );
+        let backfill = event_function(move |event| backfill::handle(app.clone(), event));
         let options = options.with_function("aggregate", aggregate);
-        let options = options.with_function("rebuild", rebuild);
+        let options = options.with_function("backfill", backfill);
         let counter = Self {
             calls,
             of_fed,

@@ -1,7 +1,7 @@
 //! An event that met the import of its user's assignment at the worst moment.
 
 use super::support::{World, ago};
-use domain::assignment::{Assignment, Attributes, Source};
+use domain::assignment::{Assignment, AssignmentSource, Attributes};
 use domain::ids::{ExperimentId, UserId, VariantKey};
 use serde_json::json;
 
@@ -20,7 +20,7 @@ async fn an_event_that_missed_its_assignment_counts_from_the_next_sending_on_at_
         experiment_id: ExperimentId::parse("e").unwrap(),
         variant: VariantKey::parse("green").unwrap(),
         assigned_at: ago(3600),
-        source: Source::Import,
+        source: AssignmentSource::Import,
         experiment_version: 1,
         attributes: Attributes::new(),
     };

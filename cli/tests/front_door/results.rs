@@ -112,19 +112,19 @@ async fn what_cannot_be_said_is_absent_with_a_reason() {
     let metric = metric(&report, "m");
     for variant in metric["variants"].as_array().unwrap() {
         assert!(
-            variant.get("mean").is_none() && variant["undefined"].is_object(),
+            variant.get("mean").is_none() && variant["missing"].is_object(),
             "{variant}"
         );
     }
     let comparison = &metric["comparisons"][0];
     assert!(comparison.get("absolute").is_none() && comparison.get("relative").is_none());
     assert_eq!(
-        comparison["undefined"].as_array().unwrap().len(),
+        comparison["missing"].as_array().unwrap().len(),
         2,
         "{comparison}"
     );
     assert_eq!(
-        report["health"]["sample_ratio"]["verdict"],
+        report["data_quality"]["sample_ratio"]["verdict"],
         "not_enough_data"
     );
     let summary = admin.results("empty", "view=summary").await;
@@ -197,7 +197,7 @@ async fn the_table_and_the_summary_say_what_the_analysis_says() {
     assert_eq!(summary["users"], 200);
     assert_eq!(
         summary["sample_ratio"],
-        report["health"]["sample_ratio"]["verdict"]
+        report["data_quality"]["sample_ratio"]["verdict"]
     );
     let test = &metric(&report, "buyers")["comparisons"][0];
     let short = &summary["metrics"][0]["variants"][1];
@@ -254,7 +254,7 @@ async fn a_split_that_is_not_chance_is_called_so_and_no_winner_is_named() {
     let admin = world.admin();
     filled(&admin, "e", json!({}), [300, 200], [30, 60]).await;
     let report = admin.results("e", "").await;
-    let split = &report["health"]["sample_ratio"];
+    let split = &report["data_quality"]["sample_ratio"];
     assert_eq!(
         (&split["verdict"], &split["observed"]),
         (&json!("mismatch"), &json!([300, 200]))
@@ -290,14 +290,14 @@ async fn a_split_is_judged_by_the_shares_that_held_when_users_came() {
         .json(200);
     import("control", 100..120).await;
     import("green", 100..280).await;
-    let split = admin.results("e", "").await["health"]["sample_ratio"].take();
+    let split = admin.results("e", "").await["data_quality"]["sample_ratio"].take();
     assert_eq!(split["observed"], json!([120, 280]));
     // Half of 200, and a tenth of 200.
     assert_eq!(split["expected"], json!([120.0, 280.0]));
     assert_eq!(split["verdict"], "ok");
 }
 
-/// Stores copies of the only event of a user under these ids, past the front door: ten thousand requests would
+/// Stores copies of the only event of a user under these ids, pre exposure the front door: ten thousand requests would
 /// say nothing more.
 async fn copy_event(world: &World, user: &str, ids: std::ops::Range<usize>) {
     let text = |text: String| AttributeValue::S(text);
@@ -335,22 +335,25 @@ async fn copy_event(world: &World, user: &str, ids: std::ops::Range<usize>) {
 }
 
 #[tokio::test]
-async fn a_user_with_more_events_than_a_person_has_is_left_out_and_said_so() {
+async fn a_user_with_more_events_than_a_user_has_is_left_out_and_said_so() {
     let world = World::start().await;
     let admin = world.admin();
     let metrics = json!([{"key": "n", "kind": "count", "event_type": "n"}]);
     admin.experiment("e", json!({"metrics": metrics})).await;
     let at = ago(3600).to_string();
-    let rows = ["robot", "person"]
+    let rows = ["outlier", "user"]
         .map(|user| json!({"user_id": user, "variant": "green", "assigned_at": at}));
     admin.import("e", &rows).await;
     let event = |user: &str, number: usize| json!({"user_id": user, "type": "n", "event_id": number.to_string()});
-    admin.track(&[event("person", 0), event("robot", 0)]).await;
+    admin.track(&[event("user", 0), event("outlier", 0)]).await;
     let limit = usize::try_from(domain::limits::MAX_EVENTS_PER_USER).unwrap();
-    copy_event(&world, "robot", 1..limit + 1).await;
+    copy_event(&world, "outlier", 1..limit + 1).await;
     let report = admin.results("e", "").await;
     let users = &report["variants"][1];
-    assert_eq!((&users["users"], &users["robots"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&users["users"], &users["outlier_users"]),
+        (&json!(1), &json!(1))
+    );
     assert_eq!(metric(&report, "n")["variants"][1]["sum"], "1");
 }
 

@@ -1,7 +1,7 @@
 //! A shop with orders, some large, from three countries, and how to read its report.
 
-use super::people::{Person, bring};
 use super::support::Caller;
+use super::users::{TestUser, bring};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
@@ -26,49 +26,52 @@ pub(crate) fn comparison<'r>(report: &'r Value, key: &str) -> &'r Value {
 }
 
 /// Shoppers with orders, some large, from three countries.
-pub(crate) fn shoppers(seed: u64) -> Vec<Person> {
+pub(crate) fn shoppers(seed: u64) -> Vec<TestUser> {
     let mut random = Pcg64::seed_from_u64(seed);
-    let mut people = Vec::new();
+    let mut users = Vec::new();
     for number in 0..800 {
         let variant = if number % 2 == 0 { "control" } else { "green" };
         let country = ["DE", "FR", "IT"][number % 3];
-        let mut person = Person::new(variant, 1 + i64::from(random.random_range(0..6_u8)));
+        let mut user = TestUser::new(variant, 1 + i64::from(random.random_range(0..6_u8)));
         if number % 7 != 6 {
-            person = person.who_is(json!({"country": country}));
+            user = user.who_is(json!({"country": country}));
         }
         for order in 0..random.random_range(0..4_u8) {
             let value = f64::from(random.random_range(100..9_000_u32)) / 100.0;
-            person = person.did_at("order", 0.1 + f64::from(order) / 4.0, Some(value));
+            user = user.did_at("order", 0.1 + f64::from(order) / 4.0, Some(value));
         }
         if number == 7 {
-            person = person.did_at("order", 1.2, Some(90_000.0));
+            user = user.did_at("order", 1.2, Some(90_000.0));
         }
-        people.push(person);
+        users.push(user);
     }
-    people
+    users
 }
 
-pub(crate) async fn shop(admin: &Caller) -> Vec<Person> {
+pub(crate) async fn shop(admin: &Caller) -> Vec<TestUser> {
     let metrics = json!([
-        {"key": "revenue", "kind": "sum", "event_type": "order", "role": "primary", "cap_quantile": 0.99},
+        {"key": "revenue", "kind": "sum", "event_type": "order", "role": "primary", "cap_percentile": 0.99},
         {"key": "per_order", "kind": "ratio", "event_type": "order", "denominator": {"event_type": "order"}},
         {"key": "median", "kind": "quantile", "event_type": "order", "quantile": 0.5},
         {"key": "orders", "kind": "count", "event_type": "order"},
         {"key": "buyers", "kind": "conversion", "event_type": "order"},
     ]);
     admin
-        .experiment("shop", json!({"metrics": metrics, "segments": ["country"]}))
+        .experiment(
+            "shop",
+            json!({"metrics": metrics, "dimensions": ["country"]}),
+        )
         .await;
-    let people = shoppers(1);
-    bring(admin, "shop", &people).await;
-    people
+    let users = shoppers(1);
+    bring(admin, "shop", &users).await;
+    users
 }
 
 /// Σ of a user's orders, and how many.
-pub(crate) fn orders(person: &Person) -> (f64, f64) {
-    let values = person.events.iter().filter_map(|(_, _, value)| *value);
+pub(crate) fn orders(user: &TestUser) -> (f64, f64) {
+    let values = user.events.iter().filter_map(|(_, _, value)| *value);
     #[expect(clippy::cast_precision_loss, reason = "up to five")]
-    let count = person.events.len() as f64;
+    let count = user.events.len() as f64;
     (values.sum(), count)
 }
 

@@ -7,16 +7,16 @@ use std::time::Duration;
 const MEASURED: &str = r#"[
     {"key": "buyers", "kind": "conversion", "event_type": "buy", "role": "primary"},
     {"key": "orders", "kind": "count", "event_type": "buy"},
-    {"key": "revenue", "kind": "sum", "event_type": "buy", "cap_quantile": 0.9},
+    {"key": "revenue", "kind": "sum", "event_type": "buy", "cap_percentile": 0.9},
     {"key": "basket", "kind": "ratio", "event_type": "buy", "measure": "sum",
      "denominator": {"event_type": "buy", "measure": "count"}},
     {"key": "typical", "kind": "quantile", "event_type": "buy", "measure": "sum", "quantile": 0.5}
 ]"#;
 
-/// Forty users over five days, with a past, from four countries.
+/// Forty users over five days, with a pre exposure, from four countries.
 async fn shop(admin: &Caller) {
     let metrics: Value = serde_json::from_str(MEASURED).unwrap();
-    let fields = json!({"metrics": metrics, "segments": ["country"]});
+    let fields = json!({"metrics": metrics, "dimensions": ["country"]});
     admin.experiment("e", fields).await;
     let day = 86_400;
     let mut assignments = Vec::new();
@@ -70,8 +70,8 @@ async fn sums_and_records_give_the_same_answer_to_every_question_that_both_can_a
     for question in [
         "view=analysis".to_owned(),
         "view=analysis&cuped=true".to_owned(),
-        "view=analysis&segment=country".to_owned(),
-        "view=analysis&segment=none&series=none&metrics=revenue".to_owned(),
+        "view=analysis&dimension=country".to_owned(),
+        "view=analysis&dimension=none&series=none&metrics=revenue".to_owned(),
         format!("view=analysis&as_of={midnight}T00:00:00Z"),
         format!("view=analysis&cuped=true&to={midnight}T00:00:00Z"),
         "view=summary".to_owned(),
@@ -88,9 +88,9 @@ async fn sums_and_records_give_the_same_answer_to_every_question_that_both_can_a
     for user in 0..10 {
         admin.assign("e", &format!("late {user}")).await;
     }
-    let [sums, raw] = both(&admin, "segment=phase").await;
+    let [sums, raw] = both(&admin, "dimension=phase").await;
     assert_eq!(sums, raw);
-    assert_eq!(sums["metrics"][0]["segments"][0]["by"], "phase");
+    assert_eq!(sums["metrics"][0]["dimensions"][0]["by"], "phase");
 }
 
 #[tokio::test]
@@ -101,8 +101,8 @@ async fn what_sums_cannot_tell_is_read_from_the_records_and_said_so() {
     let noon = format!("{}T12:00:00Z", &ago(2 * 86_400).to_string()[..10]);
     for (question, code) in [
         (format!("from={noon}"), "from"),
-        (format!("as_of={noon}"), "within_a_day"),
-        ("segment=country:DE".to_owned(), "one_segment"),
+        (format!("as_of={noon}"), "partial_day"),
+        ("dimension=country:DE".to_owned(), "dimension_filter"),
     ] {
         let answer = admin.results("e", &question).await;
         assert_eq!(answer["source"], "raw", "{question}");
@@ -127,12 +127,12 @@ async fn an_answer_says_what_is_not_in_it_yet() {
     let event = |id: &str| json!({"user_id": "u", "type": "buy", "event_id": id});
     admin.track(&[event("1"), event("2")]).await;
     let early = admin.results("e", "").await;
-    assert_eq!(early["freshness"]["pending_events"], 2);
+    assert_eq!(early["freshness"]["pending_records"], 2);
     assert_eq!(early["variants"][0]["users"], 0);
     world.platform.settle().await;
     let counted = admin.results("e", "").await;
-    assert_eq!(counted["freshness"]["pending_events"], 0);
-    assert_eq!(counted["ledger"]["buy"]["counted"], 2);
+    assert_eq!(counted["freshness"]["pending_records"], 0);
+    assert_eq!(counted["event_accounting"]["buy"]["counted"], 2);
 }
 
 #[tokio::test]
@@ -201,5 +201,5 @@ async fn an_event_that_came_in_the_same_moment_as_its_users_assignment_counts() 
     admin.assign("e", "b").await;
     let [sums, raw] = both(&admin, "view=analysis").await;
     assert_eq!(sums, raw);
-    assert_eq!(sums["ledger"]["buy"]["counted"], 2);
+    assert_eq!(sums["event_accounting"]["buy"]["counted"], 2);
 }

@@ -230,7 +230,7 @@ impl Caller {
         if let Some(freshness) = report.get_mut("freshness").and_then(Value::as_object_mut) {
             freshness.remove("last_event_received_at");
             freshness.remove("generation");
-            freshness.remove("lag_seconds");
+            freshness.remove("seconds_since_last_event");
         }
         report
     }
@@ -296,7 +296,7 @@ impl Answer {
     }
 }
 
-/// A path segment.
+/// A path dimension.
 pub(crate) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

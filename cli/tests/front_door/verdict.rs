@@ -1,7 +1,7 @@
 //! What to do: the journeys that end in each verdict.
 
-use super::people::{Person, bring, crowd};
 use super::support::{Caller, World};
+use super::users::{TestUser, bring, crowd};
 use serde_json::{Value, json};
 
 const PRIMARY: &str = "buyers";
@@ -22,16 +22,17 @@ async fn ruling(admin: &Caller, id: &str) -> (String, String, Value) {
 /// Two crowds, brought into a new experiment.
 async fn arena(admin: &Caller, fields: Value, control: [usize; 2], green: [usize; 2], days: i64) {
     admin.experiment("e", fields).await;
-    let mut people = crowd("control", control[0], control[1], days);
-    people.extend(crowd("green", green[0], green[1], days));
-    bring(admin, "e", &people).await;
+    let mut users = crowd("control", control[0], control[1], days);
+    users.extend(crowd("green", green[0], green[1], days));
+    bring(admin, "e", &users).await;
 }
 
 #[tokio::test]
 async fn a_clear_gain_after_a_week_ships_and_before_that_waits() {
     let world = World::start().await;
     let admin = world.admin();
-    let fields = json!({"metrics": metrics(), "plan": {"minimum_lift": 0.1, "users": 2000}});
+    let fields =
+        json!({"metrics": metrics(), "plan": {"minimum_detectable_effect": 0.1, "users": 2000}});
     arena(&admin, fields.clone(), [700, 70], [700, 210], 8).await;
     let (verdict, reason, summary) = ruling(&admin, "e").await;
     assert_eq!(
@@ -86,15 +87,15 @@ async fn a_clear_loss_stops_at_any_time_and_so_does_a_guardrail_that_got_worse()
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", fields).await;
-    let mut people = crowd("control", 700, 70, 9);
-    people.extend(crowd("green", 700, 300, 9));
-    for (number, person) in people.iter_mut().enumerate() {
-        let often = if person.variant == "green" { 2 } else { 8 };
+    let mut users = crowd("control", 700, 70, 9);
+    users.extend(crowd("green", 700, 300, 9));
+    for (number, user) in users.iter_mut().enumerate() {
+        let often = if user.variant == "green" { 2 } else { 8 };
         if number % often == 0 {
-            person.events.push(("complain", 1.5, None));
+            user.events.push(("complain", 1.5, None));
         }
     }
-    bring(&admin, "e", &people).await;
+    bring(&admin, "e", &users).await;
     let (verdict, reason, summary) = ruling(&admin, "e").await;
     assert_eq!(
         (verdict.as_str(), reason.as_str()),
@@ -123,19 +124,19 @@ async fn a_guardrail_with_a_margin_has_to_be_proven_harmless_before_anything_shi
         metrics[1] = json!({
             "key": "sessions", "kind": "count", "event_type": "session", "role": "guardrail", "margin": margin,
         });
-        let fields = json!({"metrics": metrics, "plan": {"minimum_lift": 0.1, "users": 2000}});
+        let fields =
+            json!({"metrics": metrics, "plan": {"minimum_detectable_effect": 0.1, "users": 2000}});
         admin.experiment("e", fields).await;
-        let mut people = crowd("control", 600, 60, 9);
-        people.extend(crowd("green", 600, 240, 9));
-        for (number, person) in people.iter_mut().enumerate() {
+        let mut users = crowd("control", 600, 60, 9);
+        users.extend(crowd("green", 600, 240, 9));
+        for (number, user) in users.iter_mut().enumerate() {
             for session in 0..(1 + number % 4) {
                 #[expect(clippy::cast_precision_loss, reason = "up to four")]
-                person
-                    .events
+                user.events
                     .push(("session", 0.1 + session as f64 / 10.0, None));
             }
         }
-        bring(&admin, "e", &people).await;
+        bring(&admin, "e", &users).await;
         let report = admin.results("e", "series=none").await;
         let shown = report["metrics"][1]["comparisons"][0]["non_inferiority"]["shown"].clone();
         (report["decision"]["reason"].clone(), shown)
@@ -146,7 +147,7 @@ async fn a_guardrail_with_a_margin_has_to_be_proven_harmless_before_anything_shi
     );
     assert_eq!(
         verdict_with(0.01).await,
-        (json!("guardrail_open"), json!(false))
+        (json!("guardrail_undecided"), json!(false))
     );
 }
 
@@ -168,9 +169,9 @@ async fn data_that_are_not_sound_are_not_to_be_trusted_whatever_they_say() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({"metrics": metrics()})).await;
-    let mut people = crowd("control", 100, 10, 3);
-    people.extend(crowd("green", 100, 40, 3));
-    bring(&admin, "e", &people).await;
+    let mut users = crowd("control", 100, 10, 3);
+    users.extend(crowd("green", 100, 40, 3));
+    bring(&admin, "e", &users).await;
     let shares = json!([{"key": "control", "percent": 50}, {"key": "green", "percent": 50}]);
     admin
         .change("e", &json!({"traffic_percent": 50, "variants": shares}))
@@ -178,7 +179,7 @@ async fn data_that_are_not_sound_are_not_to_be_trusted_whatever_they_say() {
         .json(200);
     assert_ne!(
         ruling(&admin, "e").await.1,
-        "shares_changed",
+        "weights_changed",
         "less traffic at equal shares is no change"
     );
     let shares = json!([{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]);
@@ -188,7 +189,7 @@ async fn data_that_are_not_sound_are_not_to_be_trusted_whatever_they_say() {
         .json(200);
     assert_ne!(
         ruling(&admin, "e").await.1,
-        "shares_changed",
+        "weights_changed",
         "nobody was assigned under the new shares yet"
     );
     for number in 0..30 {
@@ -197,13 +198,16 @@ async fn data_that_are_not_sound_are_not_to_be_trusted_whatever_they_say() {
     let (verdict, reason, summary) = ruling(&admin, "e").await;
     assert_eq!(
         (verdict.as_str(), reason.as_str()),
-        ("do_not_trust", "shares_changed"),
+        ("do_not_trust", "weights_changed"),
         "{summary}"
     );
-    let by_phase = admin.results("e", "segment=phase&series=none").await;
-    let segment = &by_phase["metrics"][0]["segments"][0];
+    let by_phase = admin.results("e", "dimension=phase&series=none").await;
+    let dimension = &by_phase["metrics"][0]["dimensions"][0];
     assert_eq!(
-        (&segment["by"], segment["values"].as_array().unwrap().len()),
+        (
+            &dimension["by"],
+            dimension["values"].as_array().unwrap().len()
+        ),
         (&json!("phase"), 2)
     );
 }
@@ -213,10 +217,10 @@ async fn nothing_found_by_the_end_stops_and_an_end_that_was_planned_is_a_sharper
     let world = World::start().await;
     let admin = world.admin();
     let in_the_future = shared::clock::now().plus_micros(3_600_000_000).to_string();
-    let fields = json!({"metrics": metrics(), "ends_at": in_the_future, "plan": {"minimum_lift": 0.1, "users": 1400}});
+    let fields = json!({"metrics": metrics(), "ends_at": in_the_future, "plan": {"minimum_detectable_effect": 0.1, "users": 1400}});
     arena(&admin, fields, [700, 100], [700, 120], 1).await;
     let report = admin.results("e", "series=none").await;
-    assert_eq!(report["method"]["decider"], "hybrid");
+    assert_eq!(report["settings"]["method"], "hybrid");
     let hybrid = &report["metrics"][0]["comparisons"][0]["hybrid"];
     assert_eq!(hybrid["phase"], "running", "{hybrid}");
     let (verdict, reason, summary) = ruling(&admin, "e").await;
@@ -231,11 +235,11 @@ async fn nothing_found_by_the_end_stops_and_an_end_that_was_planned_is_a_sharper
         .await
         .json(200);
     let report = admin.results("e", "series=none").await;
-    assert_eq!(report["method"]["decider"], "sequential");
+    assert_eq!(report["settings"]["method"], "sequential");
     let (verdict, reason, _) = ruling(&admin, "e").await;
     assert_eq!(
         (verdict.as_str(), reason.as_str()),
-        ("stop", "nothing_found")
+        ("stop", "no_effect_found")
     );
 }
 
@@ -250,11 +254,11 @@ async fn of_several_variants_the_best_of_those_that_win_is_shipped() {
     admin
         .experiment("e", json!({"variants": variants, "metrics": metrics()}))
         .await;
-    let mut people: Vec<Person> = Vec::new();
+    let mut users: Vec<TestUser> = Vec::new();
     for (variant, buyers) in [("control", 60), ("green", 260), ("blue", 330), ("red", 62)] {
-        people.extend(crowd(variant, 600, buyers, 10));
+        users.extend(crowd(variant, 600, buyers, 10));
     }
-    bring(&admin, "e", &people).await;
+    bring(&admin, "e", &users).await;
     let (verdict, _, summary) = ruling(&admin, "e").await;
     assert_eq!(verdict, "ship", "{summary}");
     assert_eq!(summary["variant"], "blue");
@@ -279,15 +283,15 @@ async fn of_several_variants_the_best_of_those_that_win_is_shipped() {
 async fn a_month_of_the_effect_and_the_days_that_are_left_follow_from_the_traffic_so_far() {
     let world = World::start().await;
     let admin = world.admin();
-    let plan = json!({"minimum_lift": 0.1, "users": 20_000});
+    let plan = json!({"minimum_detectable_effect": 0.1, "users": 20_000});
     let fields = json!({"metrics": metrics(), "plan": plan, "traffic_percent": 50});
     admin.experiment("e", fields).await;
-    let mut people = Vec::new();
+    let mut users = Vec::new();
     for days_ago in 1..=10 {
-        people.extend(crowd("control", 40, 12, days_ago));
-        people.extend(crowd("green", 40, 14, days_ago));
+        users.extend(crowd("control", 40, 12, days_ago));
+        users.extend(crowd("green", 40, 14, days_ago));
     }
-    bring(&admin, "e", &people).await;
+    bring(&admin, "e", &users).await;
     let report = admin.results("e", "series=none").await;
     let decision = &report["decision"];
     assert_eq!(decision["reason"], "undecided", "{decision}");
@@ -300,7 +304,7 @@ async fn a_month_of_the_effect_and_the_days_that_are_left_follow_from_the_traffi
         let user = number(&format!("/metrics/0/comparisons/0/decisive/absolute/{end}"));
         assert!((month - user * users).abs() < 1e-9, "{end}");
     }
-    let missing = number("/metrics/0/comparisons/0/outlook/users_missing");
+    let missing = number("/metrics/0/comparisons/0/power_to_date/additional_users_needed");
     let days = decision["days_left"].as_f64().unwrap();
     assert!(
         missing > 0.0 && (days - (missing / 80.0).ceil()).abs() < 0.5,

@@ -28,9 +28,9 @@ async fn the_life_of_an_experiment_is_as_described() {
             "/experiments",
             json!({
                 "id": "full", "name": "Full", "description": "All of it.", "status": "draft",
-                "variants": variants(), "traffic_percent": 12.5, "segments": ["country"], "hash_seed": "seed", "shards": 2,
+                "variants": variants(), "traffic_percent": 12.5, "dimensions": ["country"], "hash_seed": "seed", "shards": 2,
                 "starts_at": "2026-01-01T00:00:00+01:00", "ends_at": "2099-01-01T00:00:00Z",
-                "plan": {"metric": "buys", "minimum_lift": 0.1, "users": 20_000},
+                "plan": {"metric": "buys", "minimum_detectable_effect": 0.1, "users": 20_000},
                 "metrics": [
                     {"key": "buys", "kind": "conversion", "event_type": "buy", "role": "primary"},
                     {"key": "worth", "kind": "sum", "event_type": "buy", "name": "Worth"},
@@ -45,9 +45,9 @@ async fn the_life_of_an_experiment_is_as_described() {
     all_documented(&draft);
     for change in [
         json!({"name": "Fuller", "description": null, "starts_at": null}),
-        json!({"plan": {"minimum_lift": -0.1, "alpha": 0.1, "power": 0.9, "users": 2}}),
+        json!({"plan": {"minimum_detectable_effect": -0.1, "alpha": 0.1, "power": 0.9, "users": 2}}),
         json!({"plan": null}),
-        json!({"status": "running", "metrics": [], "traffic_percent": 100, "segments": ["country", "platform"]}),
+        json!({"status": "running", "metrics": [], "traffic_percent": 100, "dimensions": ["country", "platform"]}),
         json!({"status": "paused", "variants": [{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]}),
         json!({"status": "running"}),
         json!({"ends_at": "2098-01-01T00:00:00Z"}),
@@ -66,9 +66,9 @@ async fn the_life_of_an_experiment_is_as_described() {
     let repaired = api
         .post("/experiments/full/audit", json!({"repair": true}))
         .await;
-    assert!(repaired.at("/rebuild_started").is_u64());
+    assert!(repaired.at("/backfill_started").is_u64());
     let audited = api.call("post", "/experiments/full/audit", &[], None).await;
-    assert_eq!(audited.at("/generation"), repaired.at("/rebuild_started"));
+    assert_eq!(audited.at("/generation"), repaired.at("/backfill_started"));
     let page = api.get("/experiments?limit=1").await;
     let cursor = page.at("/next_cursor").as_str().unwrap();
     api.get(&format!("/experiments?limit=1&cursor={cursor}"))
@@ -82,50 +82,51 @@ async fn plans_are_as_described() {
     let api = Api::start().await;
     let three = json!([{"key": "a", "percent": 50}, {"key": "b", "percent": 30}, {"key": "c", "percent": 20}]);
     for question in [
-        json!({"metric": {"kind": "conversion", "rate": 0.19}, "minimum_lift": -0.02}),
-        json!({"metric": {"kind": "conversion", "key": "buys", "rate": 0.6}, "minimum_lift": 0.5, "users_per_day": 20}),
-        json!({"metric": {"kind": "sum", "mean": 12.5, "standard_deviation": 80}, "minimum_lift": 0.1, "variants": three,
+        json!({"metric": {"kind": "conversion", "rate": 0.19}, "minimum_detectable_effect": -0.02}),
+        json!({"metric": {"kind": "conversion", "key": "buys", "rate": 0.6}, "minimum_detectable_effect": 0.5, "users_per_day": 20}),
+        json!({"metric": {"kind": "sum", "mean": 12.5, "standard_deviation": 80}, "minimum_detectable_effect": 0.1, "variants": three,
             "traffic_percent": 20, "users_per_day": 5000, "alpha": 0.1, "power": 0.9}),
-        json!({"metric": {"kind": "count", "mean": -3, "standard_deviation": 0.001}, "minimum_lift": 2}),
-        json!({"metric": {"kind": "conversion", "rate": 0.000001}, "minimum_lift": 0.00001, "users_per_day": 1}),
+        json!({"metric": {"kind": "count", "mean": -3, "standard_deviation": 0.001}, "minimum_detectable_effect": 2}),
+        json!({"metric": {"kind": "conversion", "rate": 0.000001}, "minimum_detectable_effect": 0.00001, "users_per_day": 1}),
     ] {
         let answer = api.post("/experiments/plan", question).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         all_documented(&answer);
     }
     let orders = json!({"event_type": "buy", "measure": "count"});
-    let mut past = experiment("past");
-    past["metrics"] = json!([
+    let mut pre_exposure = experiment("pre_exposure");
+    pre_exposure["metrics"] = json!([
         {"key": "buys", "kind": "conversion", "event_type": "buy"},
         {"key": "worth", "kind": "sum", "event_type": "buy"},
         {"key": "per-order", "kind": "ratio", "event_type": "buy", "denominator": orders},
         {"key": "median", "kind": "quantile", "event_type": "buy", "quantile": 0.5},
     ]);
-    api.post("/experiments", past).await;
+    api.post("/experiments", pre_exposure).await;
     let rows: Vec<Value> = (0..9)
         .map(|user| json!({"user_id": format!("u{user}"), "variant": "control", "assigned_at": "2026-01-01T00:00:00Z"}))
         .collect();
     let rows = json!({ "assignments": rows });
-    api.post("/experiments/past/assignments", rows).await;
+    api.post("/experiments/pre_exposure/assignments", rows)
+        .await;
     let buys: Vec<Value> = (0..5)
         .map(|user| json!({"user_id": format!("u{user}"), "type": "buy", "value": user, "timestamp": "2026-01-02T00:00:00Z"}))
         .collect();
     api.post("/events", json!({ "events": buys })).await;
     let question = |experiment: &str, metric: &str| {
         let metric = json!({"experiment_id": experiment, "metric": metric});
-        json!({"metric": metric, "minimum_lift": 0.1})
+        json!({"metric": metric, "minimum_detectable_effect": 0.1})
     };
     for metric in ["buys", "worth", "per-order"] {
         let answer = api
-            .post("/experiments/plan", question("past", metric))
+            .post("/experiments/plan", question("pre_exposure", metric))
             .await;
         assert_eq!(answer.at("/baseline/users"), 9, "{}", answer.text);
     }
     api.post("/experiments", experiment("empty")).await;
     for (experiment, metric) in [
-        ("past", "median"),
-        ("past", "sells"),
-        ("past", "a b"),
+        ("pre_exposure", "median"),
+        ("pre_exposure", "sells"),
+        ("pre_exposure", "a b"),
         ("empty", "buys"),
         ("nowhere", "buys"),
     ] {
@@ -176,10 +177,10 @@ async fn assignments_are_as_described() {
         assert_eq!(answer.at("/reason"), reason);
     }
 
-    let mut segmented = experiment("segmented");
-    segmented["segments"] = json!(["country", "platform"]);
-    api.post("/experiments", segmented).await;
-    let path = "/experiments/segmented/assignment/ann?country=DE";
+    let mut dimensioned = experiment("dimensioned");
+    dimensioned["dimensions"] = json!(["country", "platform"]);
+    api.post("/experiments", dimensioned).await;
+    let path = "/experiments/dimensioned/assignment/ann?country=DE";
     for reason in ["new", "existing"] {
         let answer = api.get(path).await;
         assert_eq!(answer.at("/reason"), reason);
@@ -187,7 +188,7 @@ async fn assignments_are_as_described() {
     }
     let row = json!({"user_id": "bob", "variant": "green", "assigned_at": "2026-01-01T00:00:00Z", "attributes": {"platform": "ios"}});
     let rows = json!({ "assignments": [row] });
-    let imported = api.post("/experiments/segmented/assignments", rows).await;
+    let imported = api.post("/experiments/dimensioned/assignments", rows).await;
     assert_eq!(imported.at("/stored"), 1);
 
     let rows = json!({"assignments": [
@@ -289,7 +290,7 @@ async fn events_and_their_results_are_as_described() {
             .is_f64()
     );
     assert_eq!(
-        report.at("/metrics/2/comparisons/0/undefined/0/what"),
+        report.at("/metrics/2/comparisons/0/missing/0/what"),
         "absolute"
     );
 }
@@ -297,9 +298,9 @@ async fn events_and_their_results_are_as_described() {
 #[tokio::test]
 async fn a_user_who_is_shown_and_erased_is_as_described() {
     let api = Api::start().await;
-    let mut segmented = experiment("e");
-    segmented["segments"] = json!(["country", "platform"]);
-    api.post("/experiments", segmented).await;
+    let mut dimensioned = experiment("e");
+    dimensioned["dimensions"] = json!(["country", "platform"]);
+    api.post("/experiments", dimensioned).await;
     let row = json!({"user_id": "a/b", "variant": "green", "assigned_at": "2026-01-02T00:00:00Z", "attributes": {"platform": "ios"}});
     let rows = json!({ "assignments": [row] });
     api.post("/experiments/e/assignments", rows.clone()).await;

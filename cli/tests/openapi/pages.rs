@@ -14,14 +14,17 @@ fn the_guide_lists_every_limit() {
             limits::MAX_VARIANTS
         ),
         format!("| metrics of an experiment | {} |", limits::MAX_METRICS),
-        format!("| segments of an experiment | {} |", limits::MAX_SEGMENTS),
         format!(
-            "| key of a segment | {} characters |",
-            limits::MAX_SEGMENT_KEY_CHARS
+            "| dimensions of an experiment | {} |",
+            limits::MAX_DIMENSIONS
+        ),
+        format!(
+            "| key of a dimension | {} characters |",
+            limits::MAX_DIMENSION_KEY_CHARS
         ),
         format!(
             "| value of an attribute | {} characters |",
-            limits::MAX_SEGMENT_VALUE_CHARS
+            limits::MAX_DIMENSION_VALUE_CHARS
         ),
         format!("| events in a call | {} |", limits::MAX_EVENTS_PER_REQUEST),
         format!(
@@ -84,7 +87,7 @@ fn the_guide_lists_every_limit() {
         ),
         format!(
             "| users of results with `cuped` | {} |",
-            grouped(limits::MAX_USERS_WITH_PAST)
+            grouped(limits::MAX_USERS_WITH_PRE_EXPOSURE)
         ),
         format!(
             "| events of a user in an experiment | {} |",
@@ -149,7 +152,7 @@ fn the_results_of_real_data_that_are_shown_fit_it_and_the_page_quotes_them() {
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
         ("/digest", "Report"),
-        ("/drifting_numbers", "Audit"),
+        ("/differing_numbers", "Audit"),
         ("/traffic", "Monitoring"),
         ("/sentence", "PlanAnswer"),
         ("/headline", "Summary"),

@@ -7,9 +7,9 @@ use serde_json::json;
 #[tokio::test]
 async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
     let mut api = Api::start().await;
-    let mut segmented = experiment("e");
-    segmented["segments"] = json!(["country"]);
-    api.post("/experiments", segmented).await;
+    let mut dimensioned = experiment("e");
+    dimensioned["dimensions"] = json!(["country"]);
+    api.post("/experiments", dimensioned).await;
     let mut draft = experiment("draft");
     draft["status"] = json!("draft");
     api.post("/experiments", draft).await;
@@ -20,7 +20,7 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
         (400, "too_deep", "[".repeat(40)),
         (413, "body_too_large", " ".repeat(1024 * 1024 + 1)),
         (409, "id_taken", experiment("e").to_string()),
-        (422, "invalid", json!({"name": "", "id": "-", "variants": [{"key": "a b", "percent": 101}], "metrics": [{"kind": "mean"}], "segments": ["phase", "phase", "A"], "shards": 0, "starts_at": "soon", "ends_at": "1901-01-01T00:00:00Z", "colour": 1}).to_string()),
+        (422, "invalid", json!({"name": "", "id": "-", "variants": [{"key": "a b", "percent": 101}], "metrics": [{"kind": "mean"}], "dimensions": ["phase", "phase", "A"], "shards": 0, "starts_at": "soon", "ends_at": "1901-01-01T00:00:00Z", "colour": 1}).to_string()),
         (422, "invalid", json!({"name": "x".repeat(201), "variants": [{"key": "a", "percent": 1}, {"key": "a", "percent": 1}], "starts_at": "2026-02-01T00:00:00Z", "ends_at": "2026-01-01T00:00:00Z"}).to_string()),
         (422, "invalid", r#"{"name": "a", "name": "\ud800", "variants": []}"#.to_owned()),
     ];
@@ -74,9 +74,9 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
         (Some("*"), json!({"plan": null}), 409, "already_started"),
         (
             Some("*"),
-            json!({"segments": ["platform"]}),
+            json!({"dimensions": ["platform"]}),
             409,
-            "segments_in_use",
+            "dimensions_in_use",
         ),
         (Some("*"), json!({"status": "stopped"}), 200, ""),
         (
@@ -132,10 +132,10 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
         422,
         "invalid",
     );
-    let faulty = json!({"metric": {"kind": "conversion", "rate": 0.6}, "minimum_lift": 0.7, "alpha": 0.4, "power": 0.3});
+    let faulty = json!({"metric": {"kind": "conversion", "rate": 0.6}, "minimum_detectable_effect": 0.7, "alpha": 0.4, "power": 0.3});
     let faulty = api.post("/experiments/plan", faulty).await;
     refused(&faulty, 422, "invalid");
-    let named = json!({"id": "plan", "name": "N", "variants": variants(), "plan": {"metric": "x", "minimum_lift": 0.1, "users": 2}});
+    let named = json!({"id": "plan", "name": "N", "variants": variants(), "plan": {"metric": "x", "minimum_detectable_effect": 0.1, "users": 2}});
     refused(&api.post("/experiments", named).await, 422, "invalid");
     let one = json!({"user_id": "u", "type": "t", "timestamp": "2099-01-01T00:00:00Z", "value": 1e10, "properties": {"p": "x".repeat(5000)}});
     refused(&api.post("/events", one).await, 422, "invalid");

@@ -11,12 +11,12 @@ const VARIANTS: [&str; 3] = ["control", "green", "blue"];
 /// An experiment that has been over for long, with every kind of metric, a plan, and what users did before.
 async fn filled(api: &Api) {
     let definition = json!({
-        "id": "rich", "name": "Rich", "segments": ["country", "platform"], "ends_at": "2026-02-01T00:00:00Z",
+        "id": "rich", "name": "Rich", "dimensions": ["country", "platform"], "ends_at": "2026-02-01T00:00:00Z",
         "variants": [{"key": "control", "percent": 40}, {"key": "green", "percent": 30}, {"key": "blue", "percent": 30}],
-        "plan": {"metric": "buys", "minimum_lift": 0.5, "users": 600},
+        "plan": {"metric": "buys", "minimum_detectable_effect": 0.5, "users": 600},
         "metrics": [
             {"key": "buys", "kind": "conversion", "event_type": "buy", "role": "primary"},
-            {"key": "worth", "kind": "sum", "event_type": "buy", "cap_quantile": 0.9},
+            {"key": "worth", "kind": "sum", "event_type": "buy", "cap_percentile": 0.9},
             {"key": "order", "kind": "ratio", "event_type": "buy", "measure": "sum", "denominator": {"event_type": "buy", "measure": "count"}},
             {"key": "share", "kind": "ratio", "event_type": "buy", "measure": "conversion", "denominator": {"event_type": "view"}},
             {"key": "median", "kind": "quantile", "event_type": "load", "quantile": 0.5, "direction": "decrease"},
@@ -100,11 +100,11 @@ async fn results_are_as_described_whatever_is_asked() {
         "method=bayesian&alpha=0.000001",
         "view=summary&method=bayesian&alpha=0.5",
         "view=summary&baseline=green&method=fixed",
-        "segment=country",
-        "segment=country:DE",
-        "segment=country:(none)",
-        "segment=platform:ios",
-        "segment=none&series=none",
+        "dimension=country",
+        "dimension=country:DE",
+        "dimension=country:(none)",
+        "dimension=platform:ios",
+        "dimension=none&series=none",
         "view=summary&series=day&metrics=worth",
         "metrics=never",
         "from=2026-01-02T00:00:00Z&to=2026-01-04T00:00:00%2B01:00&source=raw",
@@ -133,7 +133,7 @@ async fn every_part_of_an_analysis_is_shown_where_it_can_be() {
         all.find(|metric| metric["key"] == key).unwrap().clone()
     };
     let missing = |comparison: &Value| -> BTreeSet<String> {
-        let missing = comparison["undefined"].as_array().into_iter().flatten();
+        let missing = comparison["missing"].as_array().into_iter().flatten();
         missing
             .map(|missing| format!("{}: {}", missing["what"], missing["code"]))
             .collect()
@@ -146,7 +146,7 @@ async fn every_part_of_an_analysis_is_shown_where_it_can_be() {
         "sequential",
         "hybrid",
         "bayesian",
-        "outlook",
+        "power_to_date",
     ] {
         assert!(buys[part].is_object(), "{part}: {buys}");
     }
@@ -155,13 +155,13 @@ async fn every_part_of_an_analysis_is_shown_where_it_can_be() {
     assert!(metric(&report, "order")["variants"][0]["denominator"]["sum_products"].is_string());
     assert!(metric(&report, "median")["variants"][0]["mean"].is_number());
     assert!(metric(&report, "views")["comparisons"][0]["non_inferiority"]["shown"].is_boolean());
-    let country = &metric(&report, "worth")["segments"][0];
+    let country = &metric(&report, "worth")["dimensions"][0];
     assert!(
         country["heterogeneity"].is_object() && country["stratified"].is_object(),
         "{country}"
     );
     assert_eq!(country["values"].as_array().unwrap().len(), 4);
-    assert!(metric(&report, "buys")["trends"][0]["slope_per_day"].is_number());
+    assert!(metric(&report, "buys")["novelty"][0]["slope_per_day"].is_number());
     assert_eq!(metric(&report, "buys")["series"]["days"][0], "2026-01-01");
     let never = &metric(&report, "never")["comparisons"][0];
     assert!(
@@ -169,7 +169,7 @@ async fn every_part_of_an_analysis_is_shown_where_it_can_be() {
         "{never}"
     );
     assert_eq!(report.at("/experiment/plan/users"), 600);
-    assert_eq!(report.at("/method/decider"), "hybrid");
+    assert_eq!(report.at("/method/deciding_method"), "hybrid");
 
     let before = results(&api, "as_of=2026-01-10T00:00:00Z").await;
     let running = &metric(&before, "buys")["comparisons"][0]["hybrid"]["phase"];
@@ -184,22 +184,25 @@ async fn every_part_of_an_analysis_is_shown_where_it_can_be() {
     let adjusted = results(&api, "cuped=true").await;
     let worth = &metric(&adjusted, "worth")["comparisons"][0];
     assert!(
-        worth["adjusted"]["before"][0]["p_value"].is_number(),
+        worth["cuped_adjusted"]["pre_exposure"][0]["p_value"].is_number(),
         "{worth}"
     );
     assert_eq!(worth["relative"]["method"], "delta");
     let median = missing(&metric(&adjusted, "median")["comparisons"][0]);
     assert!(
-        median.contains(r#""adjusted": "not_adjustable""#),
+        median.contains(r#""cuped_adjusted": "not_adjustable""#),
         "{median:?}"
     );
-    assert_eq!(adjusted.at("/health/bias_before/0/variant"), "green");
+    assert_eq!(
+        adjusted.at("/data_quality/pre_exposure_imbalance/0/variant"),
+        "green"
+    );
     assert_eq!(adjusted.at("/decision/verdict"), "do_not_trust");
 
     let summary = results(&api, "view=summary").await;
     assert_eq!(summary.at("/variants").as_array().unwrap().len(), 2);
     let monitoring = results(&api, "view=monitoring").await;
-    assert_eq!(monitoring.at("/refused/undefined/code"), "not_kept");
+    assert_eq!(monitoring.at("/refused/missing/code"), "not_kept");
     let hours = monitoring.at("/traffic/hours").as_array().unwrap().len();
     let assigned = monitoring.at("/traffic/variants/0/assigned");
     assert_eq!(assigned.as_array().unwrap().len(), hours);
@@ -264,10 +267,12 @@ async fn alarms_are_as_described() {
         .get("/experiments/shifted/results?view=monitoring")
         .await;
     all_documented(&answer);
-    assert_eq!(codes(&answer), named(&["shares_changed"]));
-    let phases = api.get("/experiments/shifted/results?segment=phase").await;
+    assert_eq!(codes(&answer), named(&["weights_changed"]));
+    let phases = api
+        .get("/experiments/shifted/results?dimension=phase")
+        .await;
     all_documented(&phases);
-    let first = phases.at("/metrics/0/segments/0");
+    let first = phases.at("/metrics/0/dimensions/0");
     assert_eq!(
         (&first["by"], &first["values"][0]["value"]),
         (&json!("phase"), &json!("1"))
@@ -285,8 +290,8 @@ async fn questions_that_make_no_sense_are_refused_with_every_fault() {
             "view=all&format=pdf&cuped=1&series=week&method=t&correction=fdr&source=events",
             vec!["not_a_choice"; 7],
         ),
-        ("segment=country", vec!["unknown_segment"]),
-        ("segment=phase", vec!["unknown_segment"]),
+        ("dimension=country", vec!["unknown_dimension"]),
+        ("dimension=phase", vec!["unknown_dimension"]),
         (
             "baseline=blue&metrics=m,n",
             vec!["unknown_metric", "unknown_variant"],
@@ -331,8 +336,8 @@ async fn metrics_that_make_no_sense_are_refused_with_every_fault() {
         {"key": "a", "kind": "ratio", "event_type": "t"},
         {"key": "b", "kind": "ratio", "event_type": "t", "denominator": {"event_type": "", "measure": "mean", "by": 1}, "quantile": 0.5},
         {"key": "c", "kind": "quantile", "event_type": "t", "quantile": 1, "measure": "mean"},
-        {"key": "d", "kind": "count", "event_type": "t", "cap_quantile": 0.5, "margin": 0.1},
-        {"key": "e", "kind": "conversion", "event_type": "t", "cap_quantile": 0.9, "role": "guardrail", "margin": 1},
+        {"key": "d", "kind": "count", "event_type": "t", "cap_percentile": 0.5, "margin": 0.1},
+        {"key": "e", "kind": "conversion", "event_type": "t", "cap_percentile": 0.9, "role": "guardrail", "margin": 1},
     ]);
     let answer = api.post("/experiments", body).await;
     assert_eq!(
@@ -360,9 +365,9 @@ async fn metrics_that_make_no_sense_are_refused_with_every_fault() {
         ("/metrics/1/quantile", "unknown_field"),
         ("/metrics/2/quantile", "out_of_range"),
         ("/metrics/2/measure", "not_a_choice"),
-        ("/metrics/3/cap_quantile", "out_of_range"),
+        ("/metrics/3/cap_percentile", "out_of_range"),
         ("/metrics/3/margin", "not_a_guardrail"),
-        ("/metrics/4/cap_quantile", "unknown_field"),
+        ("/metrics/4/cap_percentile", "unknown_field"),
         ("/metrics/4/margin", "out_of_range"),
     ]);
     assert_eq!(found, expected);

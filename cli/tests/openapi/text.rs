@@ -6,7 +6,7 @@ use domain::experiment::Status;
 use domain::limits;
 use domain::metric::{Direction, Measure, MetricKind, MetricRole};
 use domain::plan::PlannedKind;
-use domain::report::{Correction, DEFAULT_ALPHA, Decider};
+use domain::report::{Correction, DEFAULT_ALPHA, DecidingMethod};
 use serde_json::{Value, json};
 use shared::http::routes::ROUTES;
 use std::collections::BTreeSet;
@@ -55,18 +55,18 @@ fn its_limits_are_those_of_the_code() {
     for (place, expected) in [
         (schema("Variants/maxItems"), limit(limits::MAX_VARIANTS)),
         (schema("NewMetrics/maxItems"), limit(limits::MAX_METRICS)),
-        (schema("Segments/maxItems"), limit(limits::MAX_SEGMENTS)),
+        (schema("Dimensions/maxItems"), limit(limits::MAX_DIMENSIONS)),
         (
             schema("Attributes/maxProperties"),
-            limit(limits::MAX_SEGMENTS),
+            limit(limits::MAX_DIMENSIONS),
         ),
         (
-            schema("SegmentKey/maxLength"),
-            limit(limits::MAX_SEGMENT_KEY_CHARS),
+            schema("DimensionKey/maxLength"),
+            limit(limits::MAX_DIMENSION_KEY_CHARS),
         ),
         (
-            schema("SegmentValue/maxLength"),
-            limit(limits::MAX_SEGMENT_VALUE_CHARS),
+            schema("DimensionLabel/maxLength"),
+            limit(limits::MAX_DIMENSION_VALUE_CHARS),
         ),
         (
             schema("EventBatch/properties/events/maxItems"),
@@ -146,7 +146,7 @@ fn its_limits_are_those_of_the_code() {
             format!("{} minutes", limits::MAX_FUTURE_MINUTES),
         ),
         (
-            "VariantUsers/properties/robots/description",
+            "VariantUsers/properties/outlier_users/description",
             limits::MAX_EVENTS_PER_USER.to_string(),
         ),
     ] {
@@ -165,7 +165,10 @@ fn its_names_are_those_of_the_code() {
     named("Status", Status::ALL.map(|(name, _)| name).to_vec());
     named("Kind", MetricKind::NAMES.to_vec());
     named("Measure", Measure::ALL.map(|(name, _)| name).to_vec());
-    named("Decider", Decider::ALL.map(|(name, _)| name).to_vec());
+    named(
+        "DecidingMethod",
+        DecidingMethod::ALL.map(|(name, _)| name).to_vec(),
+    );
     named("Correction", Correction::ALL.map(|(name, _)| name).to_vec());
     let planned = PlannedKind::ALL.map(|(name, _)| name);
     named("PlanMetric/oneOf/1/properties/kind", planned[1..].to_vec());
@@ -185,8 +188,11 @@ fn what_it_says_of_the_parameters_of_results_is_so() {
         let text = parameter(name)["description"].as_str().unwrap();
         assert!(text.contains(&expected), "{name} does not say {expected}");
     };
-    says("cuped", limits::MAX_USERS_WITH_PAST.to_string());
-    says("cuped", format!("{} days", domain::fold::PAST_DAYS));
+    says("cuped", limits::MAX_USERS_WITH_PRE_EXPOSURE.to_string());
+    says(
+        "cuped",
+        format!("{} days", domain::record_aggregator::PRE_EXPOSURE_DAYS),
+    );
     says("alpha", DEFAULT_ALPHA.to_string());
     let correction = parameter("correction")["schema"]["default"].as_str();
     assert_eq!(correction, Some(Correction::default().name()));

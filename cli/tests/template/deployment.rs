@@ -68,7 +68,7 @@ fn gateway_responses_are_problems_with_the_status_that_they_are_sent_with() {
 }
 
 /// The functions, by logical id, whose metric of this name an alarm looks at; empty for an alarm on one metric.
-fn watched(alarm: &Value, metric: &str) -> Vec<String> {
+fn sequential(alarm: &Value, metric: &str) -> Vec<String> {
     let queries = alarm["Properties"]["Metrics"].as_sequence();
     let stats = queries
         .into_iter()
@@ -137,8 +137,10 @@ fn alarms_watch_every_function_for_errors_and_the_slow_ones_that_somebody_waits_
  {
     let of = |metric: &str| -> BTreeSet<String> {
         let alarms = alarms();
-        let watched = alarms.iter().flat_map(|(_, alarm)| watched(alarm, metric));
-        watched.collect()
+        let sequential = alarms
+            .iter()
+            .flat_map(|(_, alarm)| sequential(alarm, metric));
+        sequential.collect()
     };
     let template = template();
     let behind_routes = |slowest: Duration| -> BTreeSet<String> {

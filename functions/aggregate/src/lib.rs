@@ -33,7 +33,7 @@ pub async fn handle(
     let before = app.store().usage().reading();
     let read = records::read(&event.payload);
 
-    let counted = app.store().recount(&read.touched, deadline).await;
+    let counted = app.store().refresh_users(&read.dirty, deadline).await;
 
     for (user, error) in &counted.failures {
         // The user's id is somebody's; the record leads to it.

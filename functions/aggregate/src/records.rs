@@ -5,12 +5,12 @@ use domain::ids::{EventId, ExperimentId, UserId};
 use domain::time::Timestamp;
 use serde_dynamo::{AttributeValue, Item};
 use shared::store::keys;
-use shared::store::recount::Touched;
+use shared::store::refresh::DirtyUser;
 use std::collections::{BTreeMap, HashMap};
 
 /// A batch, read.
 pub(crate) struct Read {
-    pub(crate) touched: BTreeMap<UserId, Touched>,
+    pub(crate) dirty: BTreeMap<UserId, DirtyUser>,
     /// The sequence number of each record.
     numbers: Vec<Option<String>>,
     /// The first record of each user, by its place.
@@ -35,7 +35,7 @@ impl Read {
 
 pub(crate) fn read(event: &Event) -> Read {
     let mut read = Read {
-        touched: BTreeMap::new(),
+        dirty: BTreeMap::new(),
         numbers: Vec::new(),
         first: HashMap::new(),
         unreadable: Vec::new(),
@@ -50,13 +50,13 @@ pub(crate) fn read(event: &Event) -> Read {
             Err(why) => read.unreadable.push((place, why)),
             Ok((user, inserted)) => {
                 read.first.entry(user.clone()).or_insert(place);
-                let touched = read.touched.entry(user).or_default();
+                let dirty = read.dirty.entry(user).or_default();
                 match inserted {
                     Inserted::Assignment(experiment) => {
-                        touched.assignments.insert(experiment);
+                        dirty.assignments.insert(experiment);
                     }
                     Inserted::Event(experiment, id, counted_at) => {
-                        touched.events.insert((experiment, id, counted_at));
+                        dirty.events.insert((experiment, id, counted_at));
                     }
                     // An erased user is looked at everywhere, so that the erasure is brought to its end.
                     Inserted::Tombstone => {}

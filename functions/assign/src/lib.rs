@@ -1,7 +1,7 @@
 //! `GET /experiments/{id}/assignment/{user_id}`: which variant the user gets, now and for good.
 
 use domain::access::Scope;
-use domain::assignment::{Assignment, Attributes, NotEnrolled, Source, decide};
+use domain::assignment::{Assignment, AssignmentSource, Attributes, NotEnrolled, decide};
 use domain::experiment::Experiment;
 use domain::ids::{ExperimentId, UserId, VariantKey};
 use domain::time::Timestamp;
@@ -14,7 +14,7 @@ use shared::store::FirstWrite;
 ///
 /// # Errors
 /// 404 if there is no such experiment; 400 with all faults of the user's id and of the query, which takes the
-/// experiment's segments.
+/// experiment's dimensions.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Assign)?;
     let id = params::experiment_id(&request)?;
@@ -37,7 +37,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         experiment_id: id,
         variant,
         assigned_at,
-        source: Source::Hash,
+        source: AssignmentSource::Hash,
         experiment_version: experiment.version,
         attributes,
     };

@@ -1,8 +1,8 @@
 //! Audits some of the running experiments, others each day, so that a drift is noticed where nobody asks.
 
+use domain::aggregates::day_of;
 use domain::experiment::{Experiment, Status};
 use domain::limits::MAX_PAGE;
-use domain::tally::day_of;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
 use shared::clock;
@@ -50,7 +50,7 @@ pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed
         match app.store().audit(&experiment, PATIENCE).await {
             Ok(audit) => {
                 sample.experiments += 1;
-                sample.drifted += usize::from(audit.drifting_numbers > 0);
+                sample.drifted += usize::from(audit.differing_numbers > 0);
             }
             Err(error) => {
                 failed += 1;

@@ -30,13 +30,13 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let mut audit = app.store().audit(&experiment, PATIENCE).await?;
     if repair {
         let asked_for = app.store().ask_for_sums(&experiment).await?;
-        audit.rebuild_started = Some(asked_for.ok_or_else(changed_meanwhile)?);
+        audit.backfill_started = Some(asked_for.ok_or_else(changed_since_read)?);
     }
 
     Ok(answer::json(StatusCode::OK, &audit))
 }
 
-fn changed_meanwhile() -> Problem {
+fn changed_since_read() -> Problem {
     let detail = "The definition was changed at the same moment. Try again.";
-    Problem::conflict("changed_meanwhile", detail, Vec::new())
+    Problem::conflict("changed_since_read", detail, Vec::new())
 }

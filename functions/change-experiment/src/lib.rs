@@ -1,4 +1,4 @@
-//! `PATCH /experiments/{id}`: status, traffic, shares, end, segments, metrics, words. Nobody's change is lost.
+//! `PATCH /experiments/{id}`: status, traffic, shares, end, dimensions, metrics, words. Nobody's change is lost.
 
 use domain::access::Scope;
 use domain::change::Misfit;

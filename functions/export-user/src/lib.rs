@@ -40,16 +40,16 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Manage)?;
     let (user, cursor) = input::user::page(&request)?;
 
-    let person = app.store().person(&user).await?;
+    let user_data = app.store().user_data(&user).await?;
     let mut head = Head {
         user_id: user,
         assignments: Vec::new(),
         sums: Vec::new(),
-        erased: person.tombstone.map(Erased::from),
+        erased: user_data.tombstone.map(Erased::from),
     };
     if cursor.is_none() {
-        head.assignments = person.assignments;
-        head.sums = parts(app.store().subjects_of(&head.user_id).await?);
+        head.assignments = user_data.assignments;
+        head.sums = parts(app.store().contributions_of(&head.user_id).await?);
     }
     let room = MAX_ANSWER_BYTES.saturating_sub(page::size(&page::text(&head)?));
     let page = Page::read(app.store(), &head.user_id, cursor, room).await?;

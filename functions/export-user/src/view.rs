@@ -1,15 +1,15 @@
 //! What is stored of a user, with names instead of the short forms in which it is kept.
 
+use domain::contribution::{Disposition, Enrolment, Entry, PreExposure};
 use domain::decimal::Decimal;
 use domain::ids::{EventId, EventType, ExperimentId};
-use domain::subject::{Enrolment, Entry, Fate, Past};
 use domain::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::http::Problem;
+use shared::store::aggregates::{GenerationNumber, StoredContribution, UserContributions};
 use shared::store::events::UserEvent;
-use shared::store::people::Tombstone;
-use shared::store::statistics::{GenerationNumber, StoredSubject, Subjects};
+use shared::store::user_data::Tombstone;
 use std::collections::BTreeMap;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -74,7 +74,7 @@ pub(crate) struct Part {
     generation: GenerationNumber,
     #[serde(skip_serializing_if = "Option::is_none")]
     enrolment: Option<EnrolmentShown>,
-    robot: bool,
+    outlier: bool,
     hours: Vec<HourShown>,
     /// Only an erased user's empty part has an end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,13 +89,13 @@ struct EnrolmentShown {
     phase: usize,
     assigned_at: Timestamp,
     attributes: BTreeMap<String, String>,
-    before: Vec<SumShown>,
+    pre_exposure: Vec<SumShown>,
 }
 
 #[derive(Serialize)]
 struct HourShown {
     hour: Timestamp,
-    fate: &'static str,
+    disposition: &'static str,
     #[serde(flatten)]
     sum: SumShown,
 }
@@ -109,49 +109,53 @@ struct SumShown {
 }
 
 /// All parts, by experiment and generation.
-pub(crate) fn parts(subjects: Subjects) -> Vec<Part> {
-    let sorted: BTreeMap<_, _> = subjects.into_iter().collect();
+pub(crate) fn parts(contributions: UserContributions) -> Vec<Part> {
+    let sorted: BTreeMap<_, _> = contributions.into_iter().collect();
     sorted.into_iter().map(part).collect()
 }
 
 fn part(
-    ((experiment_id, generation), stored): ((ExperimentId, GenerationNumber), StoredSubject),
+    ((experiment_id, generation), stored): ((ExperimentId, GenerationNumber), StoredContribution),
 ) -> Part {
     let until = stored.expires_at.map(|end| end.saturating_mul(1_000_000));
     Part {
         experiment_id,
         generation,
-        enrolment: stored.subject.enrolment.map(enrolment),
-        robot: stored.subject.robot,
-        hours: stored.subject.entries.iter().map(hour).collect(),
+        enrolment: stored.contribution.enrolment.map(enrolment),
+        outlier: stored.contribution.outlier,
+        hours: stored.contribution.entries.iter().map(hour).collect(),
         until: until.map(Timestamp::from_micros),
     }
 }
 
 fn enrolment(enrolment: Enrolment) -> EnrolmentShown {
-    let segments = enrolment.segments.into_iter();
+    let dimensions = enrolment.dimensions.into_iter();
     EnrolmentShown {
         variant: enrolment.variant,
         phase: enrolment.phase,
         assigned_at: enrolment.assigned_at,
-        attributes: segments.map(|one| (one.by, one.value)).collect(),
-        before: enrolment.past.iter().map(before).collect(),
+        attributes: dimensions.map(|one| (one.by, one.value)).collect(),
+        pre_exposure: enrolment.pre_exposure.iter().map(before).collect(),
     }
 }
 
-fn before(past: &Past) -> SumShown {
-    sum(&past.event_type, past.events, past.value)
+fn before(pre_exposure: &PreExposure) -> SumShown {
+    sum(
+        &pre_exposure.event_type,
+        pre_exposure.events,
+        pre_exposure.value,
+    )
 }
 
 fn hour(entry: &Entry) -> HourShown {
     HourShown {
         hour: Timestamp::from_micros(entry.hour.saturating_mul(HOUR_MICROS)),
-        fate: match entry.fate {
-            Fate::Early => "counted_early",
-            Fate::Counted => "counted",
-            Fate::AfterEnd => "after_end",
-            Fate::OutsideWindow => "outside_window",
-            Fate::Unassigned => "unassigned",
+        disposition: match entry.disposition {
+            Disposition::CountedEarly => "counted_early",
+            Disposition::Counted => "counted",
+            Disposition::AfterEnd => "after_end",
+            Disposition::OutsideWindow => "outside_window",
+            Disposition::NotAssigned => "unassigned",
         },
         sum: sum(&entry.event_type, entry.events, entry.value),
     }

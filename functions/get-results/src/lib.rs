@@ -29,24 +29,24 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
     let mut asked = query::read(&request, &experiment, app.now())?;
 
-    let (lens, parts) = (&asked.question.lens, asked.parts());
+    let (filter, parts) = (&asked.request.filter, asked.sections());
     let sums = app
         .store()
-        .sums(&experiment, lens, parts, asked.source)
+        .sourced_aggregates(&experiment, filter, parts, asked.source)
         .await?;
-    asked.question.provenance = sums.provenance;
-    let report = Report::new(&experiment, &sums.tally, &asked.question)?;
+    asked.request.provenance = sums.provenance;
+    let report = Report::new(&experiment, &sums.aggregates, &asked.request)?;
 
     let ok = StatusCode::OK;
     let response = match (asked.format, asked.view) {
         (Format::Csv, _) => answer::text_of(ok, "text/csv; charset=utf-8", to_csv(&report)),
         (Format::Svg, view) => {
-            let picture = picture::of(&report, view, &asked.question)?;
+            let picture = picture::of(&report, view, &asked.request)?;
             answer::text_of(ok, "image/svg+xml", picture)
         }
         (Format::Json, View::Summary) => answer::json(ok, &Summary::new(&report)),
         (Format::Json, View::Monitoring) => {
-            answer::json(ok, &Monitoring::new(&report, &sums.tally))
+            answer::json(ok, &Monitoring::new(&report, &sums.aggregates))
         }
         (Format::Json, View::Analysis) => answer::json(ok, &report),
     };

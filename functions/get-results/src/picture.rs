@@ -6,22 +6,26 @@ use crate::plot::{
 use crate::query::View;
 use domain::Invalid;
 use domain::metric::Direction;
-use domain::report::{Comparison, ComparisonSeries, MetricReport, Question, Report};
+use domain::report::{AnalysisRequest, Comparison, ComparisonSeries, MetricReport, Report};
 use shared::http::{Fault, Problem};
 
 /// The picture that was asked for: with days the first metric over time, else all effects.
 ///
 /// # Errors
 /// 400 for the monitoring view, which has no effects to show.
-pub(crate) fn of(report: &Report, view: View, question: &Question) -> Result<String, Problem> {
+pub(crate) fn of(
+    report: &Report,
+    view: View,
+    request: &AnalysisRequest,
+) -> Result<String, Problem> {
     if view == View::Monitoring {
         let detail =
             "There is a picture of the analysis and of the summary; the monitoring view is JSON.";
         let fault = Fault::at("?format", Invalid::new("no_picture", detail.to_owned()));
         return Err(Problem::bad_parameters(vec![fault]));
     }
-    let drawn = if question.series {
-        series(report, question).to_svg()
+    let drawn = if request.series {
+        series(report, request).to_svg()
     } else {
         effects(report, view).to_svg()
     };
@@ -29,10 +33,10 @@ pub(crate) fn of(report: &Report, view: View, question: &Question) -> Result<Str
 }
 
 fn note(report: &Report) -> String {
-    let method = &report.method;
+    let method = &report.settings;
     format!(
         "{} method, {} % intervals, correction {}, {} users, as of {}",
-        method.decider.name(),
+        method.method.name(),
         method.level_percent(),
         method.correction.name(),
         report
@@ -88,7 +92,7 @@ fn row(comparison: &Comparison) -> EffectRow {
         )
     });
     let why = || {
-        let reason = comparison.undefined.first();
+        let reason = comparison.missing.first();
         reason.map_or_else(
             || "The deciding method gives no lift.".to_owned(),
             |missing| missing.why.to_string(),
@@ -107,12 +111,12 @@ fn row(comparison: &Comparison) -> EffectRow {
     }
 }
 
-fn series(report: &Report, question: &Question) -> SeriesPlot {
+fn series(report: &Report, request: &AnalysisRequest) -> SeriesPlot {
     // A metric that was asked for by name, else the one that decides.
     let asked = report
         .metrics
         .first()
-        .filter(|_| !question.metrics.is_empty());
+        .filter(|_| !request.metrics.is_empty());
     let metric = asked.or_else(|| report.deciding().into_iter().next());
     let shown = metric.and_then(|metric| metric.series.as_ref());
     let name = metric.map_or_else(String::new, |metric| format!(": {}", metric.metric.label()));

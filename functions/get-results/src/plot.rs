@@ -13,7 +13,7 @@
 //! | `style` | type, colours, marks and dashes |
 //! | `text` | what user-given text may look like, and how much room it takes |
 //!
-//! Everything is distinguishable without colour, since results are printed in black and white and read by people
+//! Everything is distinguishable without colour, since results are printed in black and white and read by user data
 //! who don't tell red from green.
 
 mod axis;

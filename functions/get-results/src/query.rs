@@ -1,14 +1,15 @@
 //! What is asked, from the parameters of the query.
 
 use domain::Invalid;
+use domain::aggregates::DimensionValue;
+use domain::coverage::{DataSource, Provenance};
 use domain::experiment::Experiment;
-use domain::fold::{Lens, Window};
-use domain::ids::{MetricKey, SegmentKey, SegmentValue, VariantKey};
-use domain::report::{Breakdown, Correction, Decider, Provenance, Question, Source};
-use domain::tally::Segment;
+use domain::ids::{DimensionKey, DimensionLabel, MetricKey, VariantKey};
+use domain::record_aggregator::{RecordFilter, Window};
+use domain::report::{AnalysisRequest, Breakdown, Correction, DecidingMethod};
 use domain::time::Timestamp;
 use shared::http::{Problem, Request, params};
-use shared::store::statistics::Parts;
+use shared::store::aggregates::AggregateSections;
 use std::collections::BTreeSet;
 
 /// For whom the answer is.
@@ -31,19 +32,19 @@ pub(crate) enum Format {
 pub(crate) struct Asked {
     pub(crate) view: View,
     pub(crate) format: Format,
-    pub(crate) question: Question,
+    pub(crate) request: AnalysisRequest,
     /// Where the numbers are to come from, if that is asked.
-    pub(crate) source: Option<Source>,
+    pub(crate) source: Option<DataSource>,
     /// Whether the answer is about now, and not about a time that was named.
     pub(crate) now: bool,
 }
 
 impl Asked {
     /// What of the running sums it takes to answer.
-    pub(crate) fn parts(&self) -> Parts {
-        Parts {
+    pub(crate) fn sections(&self) -> AggregateSections {
+        AggregateSections {
             hours: self.view == View::Monitoring,
-            segments: self.question.breakdown != Breakdown::None,
+            dimensions: self.request.breakdown != Breakdown::None,
         }
     }
 }
@@ -57,7 +58,7 @@ const PARAMETERS: [&str; 14] = [
     "alpha",
     "correction",
     "cuped",
-    "segment",
+    "dimension",
     "from",
     "to",
     "as_of",
@@ -97,16 +98,16 @@ pub(crate) fn read(
         .optional("metrics", |text| metric_keys(text, experiment))
         .unwrap_or_default();
     let baseline = query.optional("baseline", |text| variant(text, experiment));
-    let method = query.optional("method", params::choice(&Decider::ALL));
+    let method = query.optional("method", params::choice(&DecidingMethod::ALL));
     let alpha = query.optional("alpha", alpha);
     let correction = query.optional("correction", params::choice(&Correction::ALL));
     let cuped = query.optional("cuped", params::choice(&YES_OR_NO));
-    let segment = query.optional("segment", |text| segment(text, experiment));
-    let as_of = query.optional("as_of", |text| past(text, now));
+    let dimension = query.optional("dimension", |text| dimension(text, experiment));
+    let as_of = query.optional("as_of", |text| pre_exposure(text, now));
     let from = query.optional("from", Timestamp::parse);
     let to = query.optional("to", Timestamp::parse);
     let series = query.optional("series", params::choice(&SERIES));
-    let source = query.optional("source", params::choice(&Source::ALL));
+    let source = query.optional("source", params::choice(&DataSource::ALL));
     if let (Some(from), Some(end)) = (from, to.or(as_of))
         && end <= from
     {
@@ -117,14 +118,14 @@ pub(crate) fn read(
     let kept_end = experiment
         .planned_end
         .filter(|planned| experiment.end() == Some(*planned));
-    if method == Some(Decider::Hybrid) && kept_end.is_none() {
+    if method == Some(DecidingMethod::Hybrid) && kept_end.is_none() {
         let detail = "The hybrid needs an end that was planned before the start and kept; this experiment had no \
                       `ends_at` then, or has another end now: ask for `sequential`.";
         query.fault("method", Invalid::new("no_planned_end", detail.to_owned()));
     }
     query.finish()?;
 
-    let (only, breakdown) = segment.unwrap_or((None, Breakdown::All));
+    let (only, breakdown) = dimension.unwrap_or((None, Breakdown::All));
     // A day that is over is seen as it was then: nothing that came later.
     let to = [to, as_of].into_iter().flatten().min();
     let table = format == Format::Csv;
@@ -135,11 +136,11 @@ pub(crate) fn read(
         format,
         source,
         now: as_of.is_none(),
-        question: Question {
-            lens: Lens {
+        request: AnalysisRequest {
+            filter: RecordFilter {
                 window: Window { from, to },
                 only,
-                past: cuped.unwrap_or(false),
+                pre_exposure: cuped.unwrap_or(false),
             },
             as_of: as_of.unwrap_or(now),
             metrics,
@@ -210,8 +211,11 @@ fn alpha(text: &str) -> Result<f64, Invalid> {
     })
 }
 
-/// The users of one segment, `country:DE`; or one breakdown, `country`; or `none`.
-fn segment(text: &str, experiment: &Experiment) -> Result<(Option<Segment>, Breakdown), Invalid> {
+/// The users of one dimension, `country:DE`; or one breakdown, `country`; or `none`.
+fn dimension(
+    text: &str,
+    experiment: &Experiment,
+) -> Result<(Option<DimensionValue>, Breakdown), Invalid> {
     if text == "none" {
         return Ok((None, Breakdown::None));
     }
@@ -219,8 +223,8 @@ fn segment(text: &str, experiment: &Experiment) -> Result<(Option<Segment>, Brea
         Some((by, value)) => (by, Some(value)),
         None => (text, None),
     };
-    let declared = experiment.segments.iter().map(SegmentKey::as_str);
-    let phase = experiment.shares_changed().then_some(SegmentKey::PHASE);
+    let declared = experiment.dimensions.iter().map(DimensionKey::as_str);
+    let phase = experiment.weights_changed().then_some(DimensionKey::PHASE);
     let known: Vec<&str> = declared.chain(phase).collect();
     if !known.contains(&by) {
         let there = if known.is_empty() {
@@ -228,23 +232,23 @@ fn segment(text: &str, experiment: &Experiment) -> Result<(Option<Segment>, Brea
         } else {
             format!("there are {}", known.join(", "))
         };
-        let detail = format!("There is no segment `{by}`; {there}.");
-        return Err(Invalid::new("unknown_segment", detail));
+        let detail = format!("There is no dimension `{by}`; {there}.");
+        return Err(Invalid::new("unknown_dimension", detail));
     }
     let Some(value) = value else {
         return Ok((None, Breakdown::By(by.to_owned())));
     };
-    if value != SegmentValue::NONE {
-        SegmentValue::parse(value)?;
+    if value != DimensionLabel::NONE {
+        DimensionLabel::parse(value)?;
     }
-    let only = Segment {
+    let only = DimensionValue {
         by: by.to_owned(),
         value: value.to_owned(),
     };
     Ok((Some(only), Breakdown::All))
 }
 
-fn past(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
+fn pre_exposure(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
     let instant = Timestamp::parse(text)?;
     if instant > now {
         return Err(Invalid::new(

@@ -11,7 +11,7 @@ pub(crate) fn digest(report: &Report, asked: &Asked) -> String {
     if asked.now {
         report.as_of = domain::time::Timestamp::MIN;
     }
-    report.freshness.lag_seconds = None;
+    report.freshness.seconds_since_last_event = None;
     let text = serde_json::to_vec(&report).unwrap_or_default();
     let digest = Sha256::new()
         .chain_update([asked.view as u8, asked.format as u8])

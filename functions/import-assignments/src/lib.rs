@@ -1,7 +1,7 @@
 //! `POST /experiments/{id}/assignments`: brings assignments over from the system that a team leaves.
 
 use domain::access::Scope;
-use domain::assignment::{Assignment, Source};
+use domain::assignment::{Assignment, AssignmentSource};
 use domain::experiment::{Experiment, Status};
 use domain::ids::VariantKey;
 use domain::time::Timestamp;
@@ -102,8 +102,10 @@ async fn one(
     };
     // Also for one that was there: the request that brought it may have died before its events were counted.
     let events_counted = match stored.source {
-        Source::Import => Some(count_earlier_events(app, experiment, &stored, received_at).await?),
-        Source::Hash => None,
+        AssignmentSource::Import => {
+            Some(count_earlier_events(app, experiment, &stored, received_at).await?)
+        }
+        AssignmentSource::Hash => None,
     };
     Ok(Outcome {
         index,

@@ -1,29 +1,33 @@
-//! `POST /experiments/plan`: how many users it takes to find a change of a given size. Reads a past experiment where the
-//! question names one, and nothing otherwise.
+//! `POST /experiments/plan`: how many users it takes to find a change of a given size. Reads a earlier experiment where the
+//! plan_request names one, and nothing otherwise.
 
 use domain::access::Scope;
-use domain::fold::Lens;
+use domain::record_aggregator::RecordFilter;
 use lambda_http::http::StatusCode;
 use shared::http::input::plan::Asked;
 use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller, input};
-use shared::store::statistics::Parts;
+use shared::store::aggregates::AggregateSections;
 
 /// Plans an experiment.
 ///
 /// # Errors
-/// 422 with all faults of the body, or if the past experiment says nothing to plan by.
+/// 422 with all faults of the body, or if the earlier experiment says nothing to plan by.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Read)?;
-    let question = match input::plan::read(body::json(&request)?)? {
-        Asked::Given(question) => question,
-        Asked::Past(asked) => {
+    let plan_request = match input::plan::read(body::json(&request)?)? {
+        Asked::Given(plan_request) => plan_request,
+        Asked::Earlier(asked) => {
             let found = app.store().experiment(asked.experiment_id(), true).await?;
-            let past = asked.past(found)?;
-            let (lens, parts) = (Lens::default(), Parts::default());
-            let tally = app.store().sums(&past, &lens, parts, None).await?.tally;
-            asked.question(&past, &tally)?
+            let earlier = asked.earlier(found)?;
+            let (filter, parts) = (RecordFilter::default(), AggregateSections::default());
+            let aggregates = app
+                .store()
+                .sourced_aggregates(&earlier, &filter, parts, None)
+                .await?
+                .aggregates;
+            asked.plan_request(&earlier, &aggregates)?
         }
     };
 
-    Ok(answer::json(StatusCode::OK, &question.answer()))
+    Ok(answer::json(StatusCode::OK, &plan_request.answer()))
 }

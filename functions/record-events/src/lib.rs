@@ -1,10 +1,10 @@
 //! `POST /events`: records what users did, once for each experiment that it counts for.
 
-mod door;
+mod ingest_summary;
 mod record;
 
 use domain::access::Scope;
-use door::Door;
+use ingest_summary::IngestSummary;
 use lambda_http::http::StatusCode;
 use record::Outcome;
 use serde::Serialize;
@@ -31,13 +31,13 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
     let outcomes = record::all(&app, events, received_at).await?;
 
-    let door = Door::of(&outcomes);
-    door.log();
+    let ingest_summary = IngestSummary::of(&outcomes);
+    ingest_summary.log();
     let answer = Answer {
-        received: door.received,
-        stored: door.stored,
-        duplicates: door.duplicates,
-        rejected: door.rejected,
+        received: ingest_summary.received,
+        stored: ingest_summary.stored,
+        duplicates: ingest_summary.duplicates,
+        rejected: ingest_summary.rejected,
         events: outcomes,
     };
     Ok(answer::json(StatusCode::OK, &answer))

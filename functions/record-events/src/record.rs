@@ -72,7 +72,7 @@ pub(crate) async fn all(
         .collect();
     let each = read.events.into_iter().zip(places).enumerate();
     let outcomes = each.map(|(index, (event, place))| {
-        let twin = event
+        let in_batch_duplicate = event
             .as_ref()
             .is_ok_and(|event| !seen.insert((event.user_id.clone(), event.id.clone())));
         let user = event
@@ -86,7 +86,7 @@ pub(crate) async fn all(
                 (Ok(_), Some(None)) => Ok(refused(index, vec![Fault::erased(place)])),
                 (Ok(event), user) => {
                     let assigned = user.flatten().unwrap_or_default();
-                    one(app, index, event, twin, assigned, received_at).await
+                    one(app, index, event, in_batch_duplicate, assigned, received_at).await
                 }
             }
         }
@@ -101,11 +101,11 @@ pub(crate) async fn all(
 }
 
 async fn assignments_of(app: &App, user: UserId) -> Result<(UserId, Option<Assigned>), Problem> {
-    let person = app.store().person(&user).await?;
-    if person.tombstone.is_some() {
+    let user_data = app.store().user_data(&user).await?;
+    if user_data.tombstone.is_some() {
         return Ok((user, None));
     }
-    let assignments = person.assignments;
+    let assignments = user_data.assignments;
     let definitions = assignments
         .iter()
         .map(|assignment| app.remembered(&assignment.experiment_id));
@@ -122,7 +122,7 @@ async fn one(
     app: &App,
     index: usize,
     mut event: Event,
-    twin: bool,
+    in_batch_duplicate: bool,
     assigned: Assigned,
     received_at: Timestamp,
 ) -> Result<Outcome, Problem> {
@@ -145,7 +145,7 @@ async fn one(
             let writes = write(app, &event, &destinations, received_at).await?;
             stored = writes.contains(&None);
         }
-    } else if !twin {
+    } else if !in_batch_duplicate {
         for earlier in write(app, &event, &destinations, received_at).await? {
             match earlier {
                 None => stored = true,

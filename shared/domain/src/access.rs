@@ -66,7 +66,7 @@ impl Scope {
 pub struct Grant {
     /// Names the token in lists, logs and audit records.
     pub token_id: String,
-    /// For people: who uses it.
+    /// For user data: who uses it.
     pub name: String,
     /// What it opens.
     pub scopes: BTreeSet<Scope>,

@@ -12,7 +12,7 @@ pub struct Variant {
     pub key: VariantKey,
     /// Its share of the enrolled users, in percent. Zero: nobody new.
     pub percent: f64,
-    /// For people.
+    /// For user data.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
 }

@@ -1,18 +1,18 @@
 //! Who gets which variant, and why.
 
 use super::experiment::{Experiment, Status};
-use super::ids::{ExperimentId, SegmentKey, SegmentValue, UserId, VariantKey};
+use super::ids::{DimensionKey, DimensionLabel, ExperimentId, UserId, VariantKey};
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a user is at the moment of the assignment, e.g. `country`: `DE`. What nobody has said is not there.
-pub type Attributes = BTreeMap<SegmentKey, SegmentValue>;
+pub type Attributes = BTreeMap<DimensionKey, DimensionLabel>;
 
 /// How an assignment came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+pub enum AssignmentSource {
     /// The user asked, the hash chose.
     Hash,
     /// Brought over from another system.
@@ -31,11 +31,11 @@ pub struct Assignment {
     /// Since when. Only events strictly after this instant count.
     pub assigned_at: Timestamp,
     /// How it came about.
-    pub source: Source,
+    pub source: AssignmentSource,
     /// The version of the definition that decided.
     pub experiment_version: u64,
-    /// What the user was at that instant, by the segments of the experiment. Kept with the assignment, so
-    /// that nobody moves from one segment to another while the experiment runs.
+    /// What the user was at that instant, by the dimensions of the experiment. Kept with the assignment, so
+    /// that nobody moves from one dimension to another while the experiment runs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub attributes: Attributes,
 }

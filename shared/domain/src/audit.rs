@@ -1,8 +1,8 @@
 //! Running sums held against the records that they are sums of, number by number.
 
+use super::aggregate_items::{AggregateItems, Item};
 use super::ids::ExperimentId;
-use super::report::Unsaid;
-use super::totals::{Item, Totals};
+use super::reason::StatedReason;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,26 +19,26 @@ pub struct Audit {
     pub generation: Option<u64>,
     /// Assignments and events read for one comparison.
     pub records: usize,
-    /// Users that they are of, robots excepted.
+    /// Users that they are of, outlier users excepted.
     pub users: u64,
     /// Numbers compared.
     pub numbers: usize,
     /// How often they were compared: more than once only where they differed.
     pub comparisons: usize,
     /// Numbers that differed the same way each time.
-    pub drifting_numbers: usize,
+    pub differing_numbers: usize,
     /// The first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<Drift>,
     /// Why nothing was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_compared: Option<Unsaid>,
+    pub not_compared: Option<StatedReason>,
     /// What was left out of the comparison, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub left_out: Option<Unsaid>,
+    pub left_out: Option<StatedReason>,
     /// The sums that are being made anew, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rebuild_started: Option<u64>,
+    pub backfill_started: Option<u64>,
 }
 
 /// A number that is not what the records say.
@@ -64,17 +64,17 @@ impl Audit {
             users: 0,
             numbers: 0,
             comparisons: 0,
-            drifting_numbers: 0,
+            differing_numbers: 0,
             drift: Vec::new(),
             not_compared: None,
             left_out: None,
-            rebuild_started: None,
+            backfill_started: None,
         }
     }
 
     /// Notes what drifted.
     pub fn drifted(&mut self, differences: &Differences) {
-        self.drifting_numbers = differences.0.len();
+        self.differing_numbers = differences.0.len();
         self.drift = differences.0.iter().take(SHOWN).map(shown).collect();
     }
 }
@@ -94,7 +94,7 @@ pub struct Differences(BTreeMap<(Item, String), (i128, i128)>);
 
 impl Differences {
     /// One number that no sum can be.
-    pub fn of_one(item: &Item, name: &str, stored: i128, recomputed: &Totals) -> Self {
+    pub fn of_one(item: &Item, name: &str, stored: i128, recomputed: &AggregateItems) -> Self {
         let numbers = recomputed.numbers(item);
         let should_be = numbers.and_then(|numbers| numbers.get(name)).copied();
         let pair = (stored, should_be.unwrap_or(0));
@@ -102,14 +102,14 @@ impl Differences {
     }
 
     /// Where two sums differ, and how many numbers were compared. A number that is not there is 0.
-    pub fn between(stored: &Totals, recomputed: &Totals) -> (Self, usize) {
-        let numbers = |totals: &Totals| {
-            let of_item = |(item, numbers): (&Item, &super::totals::Numbers)| {
+    pub fn between(stored: &AggregateItems, recomputed: &AggregateItems) -> (Self, usize) {
+        let numbers = |aggregate_items: &AggregateItems| {
+            let of_item = |(item, numbers): (&Item, &super::aggregate_items::Numbers)| {
                 let item = item.clone();
                 let numbers = numbers.clone().into_iter();
                 numbers.map(move |(name, number)| ((item.clone(), name), number))
             };
-            totals
+            aggregate_items
                 .0
                 .iter()
                 .flat_map(of_item)
@@ -146,21 +146,23 @@ impl Differences {
 mod tests {
     use super::*;
 
-    fn totals(numbers: &[(&str, i128)]) -> Totals {
+    fn aggregate_items(numbers: &[(&str, i128)]) -> AggregateItems {
         let numbers = numbers
             .iter()
             .map(|(name, number)| ((*name).to_owned(), *number));
-        Totals([(Item::Robots, numbers.collect())].into())
+        AggregateItems([(Item::OutlierUsers, numbers.collect())].into())
     }
 
     fn between(stored: &[(&str, i128)], recomputed: &[(&str, i128)]) -> Differences {
-        Differences::between(&totals(stored), &totals(recomputed)).0
+        Differences::between(&aggregate_items(stored), &aggregate_items(recomputed)).0
     }
 
     #[test]
     fn a_number_that_is_not_there_is_nought() {
-        let (found, compared) =
-            Differences::between(&totals(&[("v0", 0), ("v1", 2)]), &totals(&[("v2", 3)]));
+        let (found, compared) = Differences::between(
+            &aggregate_items(&[("v0", 0), ("v1", 2)]),
+            &aggregate_items(&[("v2", 3)]),
+        );
         assert_eq!(compared, 3);
         let names: Vec<_> = found.0.keys().map(|(_, name)| name.as_str()).collect();
         assert_eq!(names, ["v1", "v2"]);

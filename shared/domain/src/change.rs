@@ -3,7 +3,7 @@
 use super::Invalid;
 use super::allocation::Variants;
 use super::experiment::{Experiment, Status};
-use super::ids::SegmentKey;
+use super::ids::DimensionKey;
 use super::metric::Metric;
 use super::plan::Plan;
 use super::time::Timestamp;
@@ -21,8 +21,8 @@ pub struct Change {
     pub variants: Option<Variants>,
     /// A new share of the traffic, in percent.
     pub traffic_percent: Option<f64>,
-    /// New segments.
-    pub segments: Option<Vec<SegmentKey>>,
+    /// New dimensions.
+    pub dimensions: Option<Vec<DimensionKey>>,
     /// New metrics.
     pub metrics: Option<Vec<Metric>>,
     /// Another plan.
@@ -59,7 +59,7 @@ impl Change {
         replace(&mut after.description, self.description);
         replace(&mut after.variants, self.variants);
         replace(&mut after.traffic_percent, self.traffic_percent);
-        replace(&mut after.segments, self.segments);
+        replace(&mut after.dimensions, self.dimensions);
         replace(&mut after.metrics, self.metrics);
         replace(&mut after.plan, self.plan);
         replace(&mut after.starts_at, self.starts_at);
@@ -143,18 +143,21 @@ impl Change {
                 misfit("variants", "variants_in_use", detail.to_owned());
             }
         }
-        if let Some(segments) = &self.segments {
-            let gone = before.segments.iter().filter(|key| !segments.contains(key));
+        if let Some(dimensions) = &self.dimensions {
+            let gone = before
+                .dimensions
+                .iter()
+                .filter(|key| !dimensions.contains(key));
             let gone: Vec<_> = gone.map(|key| format!("`{key}`")).collect();
             if over {
-                misfit("segments", "experiment_over", over_detail("segments"));
+                misfit("dimensions", "experiment_over", over_detail("dimensions"));
             } else if started && !gone.is_empty() {
                 let detail = format!(
-                    "Segments may only be added once an experiment has started, because assignments carry them; {} \
+                    "Dimensions may only be added once an experiment has started, because assignments carry them; {} \
                      must stay.",
                     gone.join(", ")
                 );
-                misfit("segments", "segments_in_use", detail);
+                misfit("dimensions", "dimensions_in_use", detail);
             }
         }
         if started && self.plan.is_some() {
@@ -220,7 +223,7 @@ mod tests {
             status: Status::Draft,
             variants,
             traffic_percent: 100.0,
-            segments: Vec::new(),
+            dimensions: Vec::new(),
             metrics: Vec::new(),
             plan: None,
             starts_at: None,

@@ -1,7 +1,7 @@
 //! An experiment: its definition, its life, and when it counts.
 
 use super::allocation::Variants;
-use super::ids::{ExperimentId, SegmentKey};
+use super::ids::{DimensionKey, ExperimentId};
 use super::metric::Metric;
 use super::plan::Plan;
 use super::time::Timestamp;
@@ -72,9 +72,9 @@ pub struct Experiment {
     pub id: ExperimentId,
     /// Counts its changes; the `ETag`.
     pub version: u64,
-    /// For people.
+    /// For user data.
     pub name: String,
-    /// For people.
+    /// For user data.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
     /// Where it stands.
@@ -85,7 +85,7 @@ pub struct Experiment {
     pub traffic_percent: f64,
     /// Attributes of users by which results may be broken down.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub segments: Vec<SegmentKey>,
+    pub dimensions: Vec<DimensionKey>,
     /// Declared metrics; none means one of each kind for every event type seen.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub metrics: Vec<Metric>,
@@ -143,7 +143,7 @@ impl Experiment {
 
     /// Whether the variants' shares of the traffic ever changed, and not just its amount: users of different phases
     /// must then not be compared with one another.
-    pub fn shares_changed(&self) -> bool {
+    pub fn weights_changed(&self) -> bool {
         self.phases
             .windows(2)
             .any(|pair| matches!(pair, [a, b] if a.percents != b.percents))
@@ -176,9 +176,9 @@ impl Experiment {
 pub struct NewExperiment {
     /// Chosen by the caller, or drawn.
     pub id: ExperimentId,
-    /// For people.
+    /// For user data.
     pub name: String,
-    /// For people.
+    /// For user data.
     pub description: Option<String>,
     /// Whether it runs at once.
     pub status: Status,
@@ -187,7 +187,7 @@ pub struct NewExperiment {
     /// Share of all users that take part, in percent.
     pub traffic_percent: f64,
     /// Attributes of users by which results may be broken down.
-    pub segments: Vec<SegmentKey>,
+    pub dimensions: Vec<DimensionKey>,
     /// Declared metrics.
     pub metrics: Vec<Metric>,
     /// What it is planned to find.
@@ -214,7 +214,7 @@ impl NewExperiment {
             status: self.status,
             variants: self.variants,
             traffic_percent: self.traffic_percent,
-            segments: self.segments,
+            dimensions: self.dimensions,
             metrics: self.metrics,
             plan: self.plan,
             starts_at: self.starts_at,

@@ -71,15 +71,15 @@ text_id!(
     /// digits, `-` and `_`, starting with a letter or digit.
     ///
     /// `phase` is none: it names the breakdown by the phases of the traffic, which every experiment has.
-    SegmentKey,
-    segment_key
+    DimensionKey,
+    dimension_key
 );
 text_id!(
-    /// What a user is in a segment, e.g. `DE`: 1 to 64 characters, none of them a control character.
+    /// What a user is in a dimension, e.g. `DE`: 1 to 64 characters, none of them a control character.
     ///
     /// It is never `(none)`, which stands for users of whom nobody has said what they are.
-    SegmentValue,
-    segment_value
+    DimensionLabel,
+    dimension_value
 );
 text_id!(
     /// Whoever is assigned: any text of 1 to 256 bytes without control characters.
@@ -117,30 +117,30 @@ fn slug(text: &str, max: usize, marks: &str, allowed: &str) -> Result<(), Invali
     Ok(())
 }
 
-fn segment_key(text: &str) -> Result<(), Invalid> {
+fn dimension_key(text: &str) -> Result<(), Invalid> {
     let allowed = "lower-case letters, digits, `-` and `_`";
-    slug(text, limits::MAX_SEGMENT_KEY_CHARS, "-_", allowed)?;
+    slug(text, limits::MAX_DIMENSION_KEY_CHARS, "-_", allowed)?;
     if text.contains(|c: char| c.is_ascii_uppercase()) {
         return Err(Invalid::new(
             "bad_characters",
             format!("Must consist of {allowed}."),
         ));
     }
-    if text == SegmentKey::PHASE {
+    if text == DimensionKey::PHASE {
         let detail = "`phase` is the breakdown by the phases of the traffic, which needs no declaration. Choose another name.";
         return Err(Invalid::new("reserved", detail));
     }
     Ok(())
 }
 
-fn segment_value(text: &str) -> Result<(), Invalid> {
-    let most = limits::MAX_SEGMENT_VALUE_CHARS;
+fn dimension_value(text: &str) -> Result<(), Invalid> {
+    let most = limits::MAX_DIMENSION_VALUE_CHARS;
     let length = text.chars().count();
     if length > most {
         let detail = format!("Must have at most {most} characters; this has {length}.");
         return Err(Invalid::new("too_long", detail));
     }
-    if text == SegmentValue::NONE {
+    if text == DimensionLabel::NONE {
         let detail =
             "`(none)` stands for users without this attribute. Leave it out to say the same.";
         return Err(Invalid::new("reserved", detail));
@@ -149,12 +149,12 @@ fn segment_value(text: &str) -> Result<(), Invalid> {
     free_text(text, most * 4)
 }
 
-impl SegmentKey {
-    /// The breakdown by the phases of the traffic; no segment has this name.
+impl DimensionKey {
+    /// The breakdown by the phases of the traffic; no dimension has this name.
     pub const PHASE: &'static str = "phase";
 }
 
-impl SegmentValue {
+impl DimensionLabel {
     /// Stands in results for users without the attribute; no user has this value.
     pub const NONE: &'static str = "(none)";
 }

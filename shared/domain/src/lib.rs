@@ -4,26 +4,28 @@
 //! tested and recomputed without anything else running.
 
 pub mod access;
+pub mod aggregate_items;
+pub mod aggregates;
 pub mod allocation;
 pub mod assignment;
 pub mod audit;
 pub mod bucketing;
 pub mod change;
+pub mod contribution;
+pub mod coverage;
 pub mod decimal;
 pub mod event;
 pub mod experiment;
-pub mod fold;
 pub mod ids;
 pub mod limits;
 pub mod metric;
 pub mod plan;
 pub mod prose;
+pub mod reason;
+pub mod record_aggregator;
 pub mod report;
-pub mod subject;
 pub mod sums;
-pub mod tally;
 pub mod time;
-pub mod totals;
 
 /// Why a value was refused, in a form that a caller can mend by.
 ///

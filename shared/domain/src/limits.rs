@@ -4,14 +4,14 @@
 pub const MAX_VARIANTS: usize = 20;
 /// Metrics declared by one experiment. A definition stays far below DynamoDB's 400 KB for an item.
 pub const MAX_METRICS: usize = 100;
-/// Segments declared by one experiment. Each is a table of results of its own, and each more makes it likelier
+/// Dimensions declared by one experiment. Each is a table of results of its own, and each more makes it likelier
 /// that one of them shows a difference by chance.
-pub const MAX_SEGMENTS: usize = 5;
-/// The name of a segment, in characters: it stands in URLs and in the head of every table.
-pub const MAX_SEGMENT_KEY_CHARS: usize = 32;
-/// What a user is in a segment, in characters. A breakdown is by countries or platforms and not by sentences,
+pub const MAX_DIMENSIONS: usize = 5;
+/// The name of a dimension, in characters: it stands in URLs and in the head of every table.
+pub const MAX_DIMENSION_KEY_CHARS: usize = 32;
+/// What a user is in a dimension, in characters. A breakdown is by countries or platforms and not by sentences,
 /// and an assignment should stay within its one write unit, a kilobyte.
-pub const MAX_SEGMENT_VALUE_CHARS: usize = 64;
+pub const MAX_DIMENSION_VALUE_CHARS: usize = 64;
 /// Events in one `POST /events`: with their writes they fit well into the gateway's 29 seconds.
 pub const MAX_EVENTS_PER_REQUEST: usize = 500;
 /// Rows in one `POST /experiments/{id}/assignments`, for the same reason.
@@ -48,16 +48,16 @@ pub const DEFAULT_SHARDS: u16 = 8;
 pub const MAX_FUTURE_MINUTES: i64 = 5;
 /// An event's value, in units: sums of squares of a hundred million users still fit 38 digits.
 pub const MAX_VALUE_UNITS: i128 = 1_000_000_000;
-/// Users of a planned experiment, all variants together: a hundred times as many as there are people. What takes more
-/// is out of reach.
+/// Users of a planned experiment, all variants together: a hundred times as many as there are user data. What takes more
+/// is out of data range.
 pub const MAX_PLANNED_USERS: u64 = 1_000_000_000_000;
-/// Events of one user in one experiment. More than that is a robot; such a user is left out of the
+/// Events of one user in one experiment. More than that is a outlier; such a user is left out of the
 /// results, and said so. The bound also limits what is read when one user is recomputed.
 pub const MAX_EVENTS_PER_USER: u32 = 10_000;
 /// Records that one call of results reads where running sums can't tell: in 25 seconds it gets through about so many.
 pub const MAX_RECORDS_READ: usize = 2_000_000;
-/// Users whose past is read in one call of results with `cuped`: each takes a query, and the call has 25 seconds.
-pub const MAX_USERS_WITH_PAST: usize = 50_000;
+/// Users whose pre exposure is read in one call of results with `cuped`: each takes a query, and the call has 25 seconds.
+pub const MAX_USERS_WITH_PRE_EXPOSURE: usize = 50_000;
 /// Days for which an erased user stays erased: whatever was under way when the erasure came is given up by then. Streams
 /// keep a record for 24 hours, and the queue of those that could not be counted keeps its messages for 14 days; thirty
 /// leave time to count these as well.

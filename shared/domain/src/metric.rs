@@ -151,7 +151,7 @@ pub struct Metric {
     pub kind: MetricKind,
     /// The events that it is made of.
     pub event_type: EventType,
-    /// For people.
+    /// For user data.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
     /// What it is for.
@@ -163,7 +163,7 @@ pub struct Metric {
     /// Users' numbers above this quantile of those that are not zero are cut to it, such as 0.999; the cut metric is
     /// shown beside the plain one. For counts and sums.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub cap_quantile: Option<f64>,
+    pub cap_percentile: Option<f64>,
     /// How much worse, as a part of the control's mean, a guardrail may at most get: shipping asks for proof that it
     /// is not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -184,10 +184,10 @@ impl Metric {
 
     /// Whether sums do not tell enough: quantiles and cuts need to know how the users' numbers are spread.
     pub fn needs_buckets(&self) -> bool {
-        self.cap_quantile.is_some() || matches!(self.kind, MetricKind::Quantile { .. })
+        self.cap_percentile.is_some() || matches!(self.kind, MetricKind::Quantile { .. })
     }
 
-    /// For people: the name, else the key.
+    /// For user data: the name, else the key.
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(self.key.as_str())
     }
@@ -209,7 +209,7 @@ impl Metric {
             name: None,
             role: MetricRole::Secondary,
             direction: Direction::Increase,
-            cap_quantile: None,
+            cap_percentile: None,
             margin: None,
         })
     }

@@ -1,15 +1,15 @@
 //! Planning: what an experiment is asked to find, how many users that takes, and the plan that it keeps.
 //!
-//! A [`Question`] is answered from one baseline, the metric as the control is expected to have it: from what somebody
-//! knows of it, or as the control of a past experiment has it. Every number comes from [`stats`].
+//! A [`PlanRequest`] is answered from one baseline, the metric as the control is expected to have it: from what somebody
+//! knows of it, or as the control of a earlier experiment has it. Every number comes from [`stats`].
 
-mod answer;
 mod baseline;
 mod calculation;
+mod result;
 mod sentence;
 
-pub use answer::{Answer, Detectable, PowerAt, Settings, Size, VariantSize};
-pub use baseline::{Baseline, PlannedKind, PlannedMetric, Source};
+pub use baseline::{Baseline, BaselineSource, PlannedKind, PlannedMetric};
+pub use result::{Detectable, PlanResult, PlanSettings, PowerAt, Size, VariantSize};
 
 use super::allocation::Variants;
 use super::ids::MetricKey;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an experiment was planned to find, fixed before it starts.
 ///
-/// `users` tunes the confidence sequence of results that are watched (a comparison of two variants is tuned to their
+/// `users` tunes the confidence sequence of results that are sequential (a comparison of two variants is tuned to their
 /// share of it), and a sequence that is tuned anew during a run promises nothing: so the plan of an experiment that
 /// has started never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct Plan {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub metric: Option<MetricKey>,
     /// The smallest change worth finding, as a part of the control's mean: -0.02 is a fall of 2 %. Not 0, above -1.
-    pub minimum_lift: f64,
+    pub minimum_detectable_effect: f64,
     /// Two-sided error level of all comparisons with the control together, above 0 and below 0.5.
     pub alpha: f64,
     /// Probability of finding a change of that size, above `alpha` and below 1.
@@ -71,7 +71,7 @@ impl Plan {
 
 /// What is asked before an experiment starts.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Question {
+pub struct PlanRequest {
     /// The metric as the control is expected to have it.
     pub metric: PlannedMetric,
     /// What the experiment is to find, and how it is laid out.
@@ -82,12 +82,12 @@ pub struct Question {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Design {
     /// The smallest change worth finding, as a part of the control's mean. Not 0, above -1.
-    pub minimum_lift: f64,
+    pub minimum_detectable_effect: f64,
     /// How the users are shared out, the control first, nobody with 0 %.
     pub variants: Variants,
     /// Share of the users that take part, in percent, above 0.
     pub traffic_percent: f64,
-    /// Users who reach the experiment on a day, before `traffic_percent`.
+    /// Users who data range the experiment on a day, before `traffic_percent`.
     pub users_per_day: Option<u64>,
     /// Two-sided error level of all comparisons together, shared among them.
     pub alpha: f64,
@@ -113,7 +113,7 @@ const LARGEST_LIFT: f64 = 1_000.0;
 ///
 /// # Errors
 /// If it is anything else.
-pub fn minimum_lift(text: &str) -> Result<f64, Invalid> {
+pub fn minimum_detectable_effect(text: &str) -> Result<f64, Invalid> {
     let fits = |lift: &f64| *lift > -1.0 && *lift <= LARGEST_LIFT && lift.abs() >= LEAST;
     let detail = "Must be a part of the control's mean above -1 and up to 1000, and not 0 (at least 0.000001 either way): \
                   0.02 is a rise of 2 %, -0.02 a fall.";

@@ -6,49 +6,51 @@
 mod arm;
 mod comparison;
 mod csv;
+mod data_quality;
 mod decision;
+mod dimensions;
+mod event_accounting;
 mod extras;
 mod fixed;
-mod health;
-mod ledger;
 mod methods;
 mod metrics;
 mod monitoring;
-mod question;
-mod segments;
+mod request;
 mod series;
-mod source;
 mod summary;
 
 pub use arm::{DenominatorSums, VariantValue};
 pub use comparison::{Comparison, Decisive, Finding};
 pub use csv::to_csv;
-pub use decision::{
-    Decision, Facts, Impact, PrimaryState, Readiness, Reason, Ruling, Unsaid, VariantDecision,
-    Verdict, decide,
+pub use data_quality::{
+    DataQuality, PreExposureImbalance, SampleRatio, SampleRatioVerdict, SequentialSampleRatio,
 };
-pub use extras::{Adjusted, Before, Capped, Margin, Outlook};
+pub use decision::{
+    Decision, Facts, Impact, PrimaryState, Readiness, Reason, Ruling, VariantDecision, Verdict,
+    decide,
+};
+pub use dimensions::{DimensionComparison, DimensionReport, HeterogeneityReport};
+pub use event_accounting::{DailyEventCounts, EventAccountingByDay};
+pub use extras::{Capped, CupedAdjusted, Margin, PowerToDate, PreExposureBalance};
 pub use fixed::{Difference, RelativeDifference};
-pub use health::{Bias, Health, SampleRatio, SampleRatioVerdict, WatchedSplit};
-pub use ledger::{FatesByDay, LedgerByDay};
 pub use methods::{Bayesian, Bounds, HybridView, Sequential};
 pub use metrics::MetricReport;
 pub use monitoring::Monitoring;
-pub use question::{
-    Breakdown, Correction, DEFAULT_ALPHA, Decider, Question, Settings, UNPLANNED_USERS,
+pub use request::{
+    AnalysisRequest, AnalysisSettings, Breakdown, Correction, DEFAULT_ALPHA, DecidingMethod,
+    UNPLANNED_USERS,
 };
-pub use segments::{HeterogeneityReport, SegmentComparison, SegmentReport};
 pub use series::{ComparisonSeries, Series, TrendReport, VariantSeries};
-pub use source::{NotInSums, Provenance, Source, days_asked};
 pub use summary::Summary;
 
+use super::aggregates::{EventCounts, ExperimentAggregates};
 use super::experiment::{Experiment, Status};
 use super::ids::{EventType, ExperimentId, VariantKey};
 use super::metric::MetricRole;
 use super::plan::Plan;
 use super::sums::Overflow;
-use super::tally::{Fates, Tally};
 use super::time::Timestamp;
+use crate::reason::StatedReason;
 use metrics::Material;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -69,29 +71,29 @@ pub struct Report {
     pub to: Option<Timestamp>,
     /// The users looked at, where not all of them are: the breakdown and its value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub segment: Option<BTreeMap<String, String>>,
+    pub dimension: Option<BTreeMap<String, String>>,
     /// What to do, and why.
     pub decision: Decision,
     /// Where the numbers come from.
     pub source: &'static str,
     /// Why not from running sums, where nobody asked for the records.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_reason: Option<Unsaid>,
+    pub source_reason: Option<StatedReason>,
     /// How new they are.
     pub freshness: Freshness,
     /// Who took part.
     pub variants: Vec<VariantUsers>,
     /// Whether the numbers can be trusted.
-    pub health: Health,
+    pub data_quality: DataQuality,
     /// What was measured.
     pub metrics: Vec<MetricReport>,
     /// Where the stored events went, by type.
-    pub ledger: BTreeMap<EventType, Fates>,
+    pub event_accounting: BTreeMap<EventType, EventCounts>,
     /// The same by day, if series are asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ledger_by_day: Option<LedgerByDay>,
+    pub event_accounting_by_day: Option<EventAccountingByDay>,
     /// How it was computed.
-    pub method: Settings,
+    pub settings: AnalysisSettings,
     /// SHA-256 over the sums and the settings: the same digest, the same report.
     pub digest: String,
 }
@@ -135,11 +137,11 @@ pub struct Freshness {
     pub last_event_received_at: Option<Timestamp>,
     /// Seconds from then to now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lag_seconds: Option<i64>,
+    pub seconds_since_last_event: Option<i64>,
     /// Events that are stored, lie after the last one and are not in the numbers yet; at most a thousand for each
     /// shard.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pending_events: Option<u64>,
+    pub pending_records: Option<u64>,
     /// Which running sums were read: when they were asked for, in microseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -154,10 +156,10 @@ pub struct VariantUsers {
     pub control: bool,
     /// Its share by the definition, in percent.
     pub percent: f64,
-    /// Users assigned, robots excepted.
+    /// Users assigned, outlier users excepted.
     pub users: u64,
-    /// Users left out because no person has that many events.
-    pub robots: u64,
+    /// Users left out because no user data has that many events.
+    pub outlier_users: u64,
 }
 
 impl Report {
@@ -167,34 +169,36 @@ impl Report {
     /// If a sum grows beyond 38 digits.
     pub fn new(
         experiment: &Experiment,
-        tally: &Tally,
-        question: &Question,
+        aggregates: &ExperimentAggregates,
+        request: &AnalysisRequest,
     ) -> Result<Self, Overflow> {
-        let settings = Settings::new(experiment, question);
-        let baseline = question
+        let settings = AnalysisSettings::new(experiment, request);
+        let baseline = request
             .baseline
             .as_ref()
             .and_then(|key| experiment.variants.position(key))
             .unwrap_or(0);
-        let material = Material::new(experiment, tally, &settings, baseline)?;
-        let metrics = metrics::reports(&material, question)?;
-        let only = question.lens.only.as_ref();
+        let material = Material::new(experiment, aggregates, &settings, baseline)?;
+        let metrics = metrics::reports(&material, request)?;
+        let only = request.filter.only.as_ref();
         let mut report = Self {
             experiment: About::new(experiment),
-            as_of: question.as_of,
-            from: question.lens.window.from,
-            to: question.lens.window.to,
-            segment: only.map(|only| BTreeMap::from([(only.by.clone(), only.value.clone())])),
+            as_of: request.as_of,
+            from: request.filter.window.from,
+            to: request.filter.window.to,
+            dimension: only.map(|only| BTreeMap::from([(only.by.clone(), only.value.clone())])),
             decision: Decision::empty(),
-            source: question.provenance.source.name(),
-            source_reason: question.provenance.because.clone(),
-            freshness: Freshness::new(tally, question),
-            variants: users(experiment, tally),
-            health: Health::check(experiment, tally, &metrics),
+            source: request.provenance.source.name(),
+            source_reason: request.provenance.because.clone(),
+            freshness: Freshness::new(aggregates, request),
+            variants: users(experiment, aggregates),
+            data_quality: DataQuality::check(experiment, aggregates, &metrics),
             metrics,
-            ledger: tally.ledger_by_type(),
-            ledger_by_day: question.series.then(|| LedgerByDay::new(tally)),
-            method: settings.clone(),
+            event_accounting: aggregates.event_accounting_by_type(),
+            event_accounting_by_day: request
+                .series
+                .then(|| EventAccountingByDay::new(aggregates)),
+            settings: settings.clone(),
             digest: String::new(),
         };
         report.decision = Decision::new(experiment, &material, &report);
@@ -212,10 +216,10 @@ impl Report {
         let rest = (
             &self.experiment.id,
             self.experiment.version,
-            (self.from, self.to, &self.segment),
+            (self.from, self.to, &self.dimension),
             &self.variants,
             arms,
-            &self.method,
+            &self.settings,
         );
         // What serialised for the answer serialises here, too.
         let text = serde_json::to_vec(&rest).unwrap_or_default();
@@ -252,32 +256,32 @@ impl About {
 }
 
 impl Freshness {
-    fn new(tally: &Tally, question: &Question) -> Self {
-        let now = question.as_of.micros();
+    fn new(aggregates: &ExperimentAggregates, request: &AnalysisRequest) -> Self {
+        let now = request.as_of.micros();
         let seconds = |since: Timestamp| (now - since.micros()).max(0) / 1_000_000;
         Self {
-            first_assignment_at: tally.reach.assigned.map(|(first, _)| first),
-            last_assignment_at: tally.reach.assigned.map(|(_, last)| last),
-            last_event_at: tally.reach.counted.map(|(_, last)| last),
-            last_event_received_at: tally.reach.received_last,
-            lag_seconds: tally.reach.received_last.map(seconds),
-            pending_events: question.provenance.pending_events,
-            generation: question.provenance.generation,
+            first_assignment_at: aggregates.data_range.assigned.map(|(first, _)| first),
+            last_assignment_at: aggregates.data_range.assigned.map(|(_, last)| last),
+            last_event_at: aggregates.data_range.counted.map(|(_, last)| last),
+            last_event_received_at: aggregates.data_range.received_last,
+            seconds_since_last_event: aggregates.data_range.received_last.map(seconds),
+            pending_records: request.provenance.pending_records,
+            generation: request.provenance.generation,
         }
     }
 }
 
-fn users(experiment: &Experiment, tally: &Tally) -> Vec<VariantUsers> {
+fn users(experiment: &Experiment, aggregates: &ExperimentAggregates) -> Vec<VariantUsers> {
     let variants = experiment.variants.as_slice().iter().enumerate();
     variants
         .map(|(index, variant)| {
-            let tally = tally.variants.get(index);
+            let aggregates = aggregates.variants.get(index);
             VariantUsers {
                 key: variant.key.clone(),
                 control: index == 0,
                 percent: variant.percent,
-                users: tally.map_or(0, |tally| tally.users()),
-                robots: tally.map_or(0, |tally| tally.robots),
+                users: aggregates.map_or(0, |aggregates| aggregates.users()),
+                outlier_users: aggregates.map_or(0, |aggregates| aggregates.outlier_users),
             }
         })
         .collect()

@@ -1,10 +1,10 @@
 //! Sums over users of one metric, exact and reversible: what every statistic is computed from.
 
 use super::decimal::Decimal;
-use stats::{BucketMoments, CrossMoments, LogBuckets, LogHistogram, Moments, Undefined};
+use stats::{BucketMoments, CrossMoments, LogBuckets, LogHistogram, MissingReason, Moments};
 use std::collections::BTreeMap;
 
-/// Most numbers of a user that one metric needs: numerator and denominator, each with its past.
+/// Most numbers of a user that one metric needs: numerator and denominator, each with its pre exposure.
 pub const MAX_QUANTITIES: usize = 4;
 /// Products of two of them, the same ones included.
 pub const MAX_PRODUCTS: usize = MAX_QUANTITIES * (MAX_QUANTITIES + 1) / 2;
@@ -60,7 +60,7 @@ fn place(i: usize, j: usize) -> usize {
     i * MAX_QUANTITIES - i * i.saturating_sub(1) / 2 + (j - i)
 }
 
-fn buckets() -> Result<LogBuckets, Undefined> {
+fn buckets() -> Result<LogBuckets, MissingReason> {
     LogBuckets::new(RELATIVE_ACCURACY)
 }
 
@@ -161,12 +161,12 @@ impl MetricSums {
     ///
     /// # Errors
     /// If the buckets contradict the number of users.
-    pub fn bucket_moments(&self, users: u64) -> Result<(BucketMoments, LogBuckets), Undefined> {
+    pub fn bucket_moments(&self, users: u64) -> Result<(BucketMoments, LogBuckets), MissingReason> {
         let mut not_positive = self.moments(0, users);
         let mut positive = BTreeMap::new();
         let mut negative_users = 0;
         for ((is_positive, key), bucket) in &self.buckets {
-            let n = u64::try_from(bucket.users).map_err(|_| Undefined::Inconsistent)?;
+            let n = u64::try_from(bucket.users).map_err(|_| MissingReason::Inconsistent)?;
             if !is_positive {
                 negative_users += n;
                 continue;
@@ -178,13 +178,13 @@ impl MetricSums {
             };
             not_positive = not_positive
                 .checked_sub(moments)
-                .ok_or(Undefined::Inconsistent)?;
+                .ok_or(MissingReason::Inconsistent)?;
             positive.insert(*key, moments);
         }
         let zeros = not_positive
             .n
             .checked_sub(negative_users)
-            .ok_or(Undefined::Inconsistent)?;
+            .ok_or(MissingReason::Inconsistent)?;
         let moments = BucketMoments {
             not_positive,
             zeros,
@@ -197,15 +197,15 @@ impl MetricSums {
     ///
     /// # Errors
     /// If the buckets contradict the number of users.
-    pub fn histogram(&self, users: u64) -> Result<LogHistogram, Undefined> {
+    pub fn histogram(&self, users: u64) -> Result<LogHistogram, MissingReason> {
         let mut histogram = LogHistogram::new(buckets()?);
         histogram.zero = users;
         for ((is_positive, key), bucket) in &self.buckets {
-            let n = u64::try_from(bucket.users).map_err(|_| Undefined::Inconsistent)?;
+            let n = u64::try_from(bucket.users).map_err(|_| MissingReason::Inconsistent)?;
             histogram.zero = histogram
                 .zero
                 .checked_sub(n)
-                .ok_or(Undefined::Inconsistent)?;
+                .ok_or(MissingReason::Inconsistent)?;
             let side = if *is_positive {
                 &mut histogram.positive
             } else {

@@ -58,7 +58,7 @@ impl Timestamp {
         Ok(Self(micros))
     }
 
-    /// The instant to the minute, for people.
+    /// The instant to the minute, for user data.
     pub fn to_minute(self) -> String {
         let time: DateTime<Utc> = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
         time.format("%Y-%m-%d %H:%M UTC").to_string()

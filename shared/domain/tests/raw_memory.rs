@@ -1,4 +1,4 @@
-//! What the fold over the raw records holds while it reads them. A file of its own, since it counts what the whole
+//! What the aggregator over the raw records holds while it reads them. A file of its own, since it counts what the whole
 //! process allocates.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -6,8 +6,8 @@
 use domain::allocation::{Variant, Variants};
 use domain::assignment::Attributes;
 use domain::experiment::{Experiment, NewExperiment, Status};
-use domain::fold::{Fold, Lens};
 use domain::ids::{EventType, ExperimentId, UserId, VariantKey};
+use domain::record_aggregator::{RecordAggregator, RecordFilter};
 use domain::time::Timestamp;
 
 #[global_allocator]
@@ -29,7 +29,7 @@ fn experiment() -> Experiment {
         status: Status::Running,
         variants: Variants::new(vec![variant("control"), variant("green")]).unwrap(),
         traffic_percent: 100.0,
-        segments: Vec::new(),
+        dimensions: Vec::new(),
         metrics: Vec::new(),
         plan: None,
         starts_at: None,
@@ -43,28 +43,28 @@ fn experiment() -> Experiment {
 /// The most bytes held at once while the records of a shard are folded: of every user so many events, within one day.
 fn most_held(users: usize, events_each: usize) -> usize {
     let experiment = experiment();
-    let lens = Lens::default();
+    let filter = RecordFilter::default();
     let control = VariantKey::parse("control").unwrap();
     let buy = EventType::parse("buy").unwrap();
     let ids: Vec<UserId> = (0..users)
         .map(|user| UserId::parse(&format!("user-{user}")).unwrap())
         .collect();
     let _profiler = dhat::Profiler::builder().testing().build();
-    let mut fold = Fold::new(&experiment, &lens);
+    let mut aggregator = RecordAggregator::new(&experiment, &filter);
     for user in &ids {
         let at = Timestamp::from_micros(START + HOUR);
-        fold.assignment(user.clone(), &control, at, &Attributes::default());
+        aggregator.assignment(user.clone(), &control, at, &Attributes::default());
     }
     for event in 0..events_each {
         let hours = i64::try_from(2 + event % 10).unwrap();
         let micros = i64::try_from(event).unwrap();
         let at = Timestamp::from_micros(START + hours * HOUR + micros);
         for user in &ids {
-            fold.event(user, &buy, None, at, Some(at)).unwrap();
+            aggregator.event(user, &buy, None, at, Some(at)).unwrap();
         }
     }
-    let tally = fold.finish().unwrap();
-    let hours = tally.hours.values();
+    let aggregates = aggregator.finish().unwrap();
+    let hours = aggregates.hours.values();
     let counted: u64 = hours
         .map(|hour| hour.events.values().flatten().sum::<u64>())
         .sum();
@@ -73,7 +73,7 @@ fn most_held(users: usize, events_each: usize) -> usize {
 }
 
 #[test]
-fn what_the_fold_over_the_records_holds_grows_with_the_users_and_not_with_their_events() {
+fn memory_grows_with_the_users_and_not_with_their_events() {
     let [few, many] = [20, 2_000].map(|events_each| most_held(500, events_each));
     assert!(
         many < few + few / 50,

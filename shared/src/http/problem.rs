@@ -3,9 +3,9 @@
 use super::Response;
 use crate::store::StoreError;
 use crate::store::raw::RawError;
-use domain::limits::{ERASED_DAYS, MAX_RECORDS_READ, MAX_USERS_WITH_PAST};
-use domain::report::NotInSums;
-use domain::{Invalid, fold};
+use domain::coverage::CoverageGap;
+use domain::limits::{ERASED_DAYS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE};
+use domain::{Invalid, record_aggregator};
 use lambda_http::{Body, http::StatusCode, http::header};
 use serde::Serialize;
 
@@ -258,31 +258,31 @@ impl From<RawError> for Problem {
             RawError::Overflow(error) => error.into(),
             RawError::TooManyRecords => Self::too_much_work(format!(
                 "This question can't be answered from running sums, and there are more than {MAX_RECORDS_READ} records to \
-                 read. Ask for the whole time (without `from`, with an `as_of` at midnight UTC), without `segment=…:…` and \
+                 read. Ask for the whole time (without `from`, with an `as_of` at midnight UTC), without `dimension=…:…` and \
                  without `source=raw`."
             )),
-            RawError::NotInSums(why) => Self::not_in_sums(why),
-            RawError::TooManyPasts => Self::too_much_work(format!(
-                "`cuped=true` reads every user's earlier events, and does so for at most {MAX_USERS_WITH_PAST} users; this \
-                 experiment has more. Look at a part of them with `segment` or `to`, or leave `cuped` out."
+            RawError::CoverageGap(why) => Self::coverage_gap(why),
+            RawError::TooManyPreExposures => Self::too_much_work(format!(
+                "`cuped=true` reads every user's earlier events, and does so for at most {MAX_USERS_WITH_PRE_EXPOSURE} users; this \
+                 experiment has more. Look at a part of them with `dimension` or `to`, or leave `cuped` out."
             )),
         }
     }
 }
 
 impl Problem {
-    fn not_in_sums(why: NotInSums) -> Self {
+    fn coverage_gap(why: CoverageGap) -> Self {
         let reason = why.reason();
         let detail = format!("{} Leave `source` out, or ask for `raw`.", reason.message);
         Self::invalid(vec![Fault::at(
             "?source",
-            Invalid::new(reason.code, detail),
+            Invalid::new(reason.reason, detail),
         )])
     }
 }
 
-impl From<fold::Overflow> for Problem {
-    fn from(error: fold::Overflow) -> Self {
+impl From<record_aggregator::Overflow> for Problem {
+    fn from(error: record_aggregator::Overflow) -> Self {
         let detail =
             "The values of a metric add up to more than 38 digits hold; they are not measurements.";
         Self {

@@ -99,13 +99,17 @@ pub const ROUTES: [Route; 13] = [
 impl Route {
     /// The path as a pattern of an IAM resource: every parameter is a `*`.
     pub fn pattern(&self) -> String {
-        let segments = self.path.split('/').map(|segment| {
-            if segment.starts_with('{') {
+        let dimensions = self.path.split('/').map(|dimension| {
+            if dimension.starts_with('{') {
                 "*"
             } else {
-                segment
+                dimension
             }
         });
-        format!("{}{}", self.method, segments.collect::<Vec<_>>().join("/"))
+        format!(
+            "{}{}",
+            self.method,
+            dimensions.collect::<Vec<_>>().join("/")
+        )
     }
 }

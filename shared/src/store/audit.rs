@@ -1,9 +1,9 @@
 //! Reads the sums of an experiment and the records that they are of, and asks for new ones.
 
+use super::aggregates::{AggregateSections, GenerationNumber};
 use super::generations::Generation;
 use super::keys::experiments as key;
 use super::raw::RawError;
-use super::statistics::{GenerationNumber, Parts};
 use super::transaction::{self, Transaction};
 use super::{Store, StoreError};
 use crate::clock;
@@ -11,13 +11,14 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
     Select,
 };
+use domain::aggregate_items::{AggregateItems, AggregateSpec, Damaged};
+use domain::aggregates::{ExperimentAggregates, VariantAggregates};
 use domain::audit::{Audit, Differences};
+use domain::coverage::CoverageGap;
 use domain::experiment::Experiment;
-use domain::fold::Lens;
 use domain::ids::ExperimentId;
-use domain::report::{NotInSums, Unsaid};
-use domain::tally::{Tally, VariantTally};
-use domain::totals::{Damaged, Spec, Totals};
+use domain::reason::StatedReason;
+use domain::record_aggregator::RecordFilter;
 use std::time::{Duration, Instant};
 
 /// How often numbers are compared that differ, at least.
@@ -25,25 +26,25 @@ const COMPARISONS: usize = 3;
 /// Between two comparisons.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A sweep that was begun earlier has been given up.
+/// A pass that was begun earlier has been given up.
 const SWEPT_WITHIN_MICROS: i64 = 6 * 3_600_000_000;
 
-const TOO_MANY_RECORDS: Unsaid = Unsaid {
-    code: "too_many_records",
+const TOO_MANY_RECORDS: StatedReason = StatedReason {
+    reason: "too_many_records",
     message: "There are more records than one call can read. The daily audit reads no more either; a repair, which \
               works at any size, makes the sums anew without comparing them.",
 };
-const PAST_LEFT_OUT: Unsaid = Unsaid {
-    code: "past_left_out",
-    message: "There are more users than one call can read the past of: the numbers behind `cuped` were not compared.",
+const PRE_EXPOSURE_LEFT_OUT: StatedReason = StatedReason {
+    reason: "pre_exposure_left_out",
+    message: "There are more users than one call can read the pre_exposure of: the numbers behind `cuped` were not compared.",
 };
-const COMPARED_ONCE: Unsaid = Unsaid {
-    code: "compared_once",
+const COMPARED_ONCE: StatedReason = StatedReason {
+    reason: "compared_once",
     message: "Some numbers differ, but there was no time to compare them again, and records may have been on their way. \
               The daily audit takes more time; a repair makes the sums anew.",
 };
-const COUNTED_AGAIN: Unsaid = Unsaid {
-    code: "being_counted_again",
+const COUNTED_AGAIN: StatedReason = StatedReason {
+    reason: "backfill_running",
     message: "The definition or the sums changed a moment ago, and users are being counted again. Ask once that is done.",
 };
 
@@ -59,9 +60,9 @@ pub struct Patience {
 
 /// What was found in the records.
 struct Recomputed {
-    tally: Tally,
+    aggregates: ExperimentAggregates,
     records: usize,
-    past: bool,
+    pre_exposure: bool,
 }
 
 impl Store {
@@ -90,17 +91,19 @@ impl Store {
         let current = self.generations(id).await?.current;
         let mut audit = Audit::new(id, current.as_ref().map(|current| current.number));
         let Some(current) = current else {
-            audit.not_compared = Some(NotInSums::None.reason());
+            audit.not_compared = Some(CoverageGap::NoAggregates.reason());
             return Ok(audit);
         };
-        if current.spec != Spec::of(experiment) {
-            audit.not_compared = Some(NotInSums::InTheMaking.reason());
+        if current.spec != AggregateSpec::of(experiment) {
+            audit.not_compared = Some(CoverageGap::BackfillRunning.reason());
             return Ok(audit);
         }
         let mut steady: Option<Differences> = None;
         loop {
             let this_one = Instant::now();
-            let stored = self.totals(id, current.number, Parts::ALL).await?;
+            let stored = self
+                .aggregate_items(id, current.number, AggregateSections::ALL)
+                .await?;
             let found = match self.recomputed(experiment).await {
                 Ok(found) => found,
                 Err(RawError::TooManyRecords) => {
@@ -109,23 +112,23 @@ impl Store {
                 }
                 Err(error) => return Err(error),
             };
-            let sums = Totals::of_tally(&found.tally, &current.spec);
-            let (differences, numbers) = if found.past {
-                Differences::between(&stored.totals, &sums)
+            let sums = AggregateItems::from_aggregates(&found.aggregates, &current.spec);
+            let (differences, numbers) = if found.pre_exposure {
+                Differences::between(&stored.aggregate_items, &sums)
             } else {
-                audit.left_out = Some(PAST_LEFT_OUT);
-                between_without_past(&stored.totals, &sums, experiment, &current)
+                audit.left_out = Some(PRE_EXPOSURE_LEFT_OUT);
+                between_without_pre_exposure(&stored.aggregate_items, &sums, experiment, &current)
             };
             let differences = match &steady {
                 None => differences,
                 Some(before) => differences.steady_since(before),
             };
             audit.records = found.records;
-            let variants = found.tally.variants.iter();
-            audit.users = variants.map(VariantTally::users).sum();
+            let variants = found.aggregates.variants.iter();
+            audit.users = variants.map(VariantAggregates::users).sum();
             audit.numbers = numbers;
             audit.comparisons += 1;
-            let all_counted = stored.reach == found.tally.reach;
+            let all_counted = stored.data_range == found.aggregates.data_range;
             let long_enough = audit.comparisons >= COMPARISONS && begun.elapsed() >= patience.least;
             let sure = long_enough && all_counted;
             if differences.is_empty() || sure {
@@ -143,7 +146,7 @@ impl Store {
             steady = Some(differences);
             tokio::time::sleep(PAUSE).await;
         }
-        if audit.drifting_numbers > 0 && self.is_in_flux(experiment, &current).await? {
+        if audit.differing_numbers > 0 && self.is_in_flux(experiment, &current).await? {
             audit.drifted(&Differences::default());
             audit.not_compared = Some(COUNTED_AGAIN);
         }
@@ -152,20 +155,20 @@ impl Store {
 
     /// With what the users did before, if they are not too many for that.
     async fn recomputed(&self, experiment: &Experiment) -> Result<Recomputed, RawError> {
-        let mut past = true;
+        let mut pre_exposure = true;
         loop {
-            let lens = Lens {
-                past,
-                ..Lens::default()
+            let filter = RecordFilter {
+                pre_exposure,
+                ..RecordFilter::default()
             };
-            match self.tally_of_records(experiment, &lens).await {
-                Err(RawError::TooManyPasts) if past => past = false,
+            match self.aggregates_of_records(experiment, &filter).await {
+                Err(RawError::TooManyPreExposures) if pre_exposure => pre_exposure = false,
                 Err(error) => return Err(error),
-                Ok((tally, records)) => {
+                Ok((aggregates, records)) => {
                     return Ok(Recomputed {
-                        tally,
+                        aggregates,
                         records,
-                        past,
+                        pre_exposure,
                     });
                 }
             }
@@ -190,7 +193,7 @@ impl Store {
     /// Whether users are being counted again because of a change of the definition.
     async fn has_sweeps(&self, id: &ExperimentId) -> Result<bool, StoreError> {
         let recent = clock::now().plus_micros(-SWEPT_WITHIN_MICROS);
-        let sweeps = AttributeValue::S(format!("{}sweep-", key::WORK));
+        let sweeps = AttributeValue::S(format!("{}pass-", key::WORK));
         let answer = self
             .client
             .query()
@@ -223,7 +226,7 @@ impl Store {
         experiment: &Experiment,
     ) -> Result<Option<GenerationNumber>, StoreError> {
         let id = AttributeValue::S(experiment.id.to_string());
-        let generation = Generation::new(Spec::of(experiment), clock::now());
+        let generation = Generation::new(AggregateSpec::of(experiment), clock::now());
         let version = AttributeValue::N(experiment.version.to_string());
         let unchanged = ConditionCheck::builder()
             .table_name(&self.tables.experiments)
@@ -242,14 +245,17 @@ impl Store {
 }
 
 /// As if nothing were known of what the users did before.
-fn between_without_past(
-    stored: &Totals,
-    recomputed: &Totals,
+fn between_without_pre_exposure(
+    stored: &AggregateItems,
+    recomputed: &AggregateItems,
     experiment: &Experiment,
     generation: &Generation,
 ) -> (Differences, usize) {
-    match stored.tally(experiment, &generation.spec, None, false) {
-        Ok(tally) => Differences::between(&Totals::of_tally(&tally, &generation.spec), recomputed),
+    match stored.aggregates(experiment, &generation.spec, None, false) {
+        Ok(aggregates) => Differences::between(
+            &AggregateItems::from_aggregates(&aggregates, &generation.spec),
+            recomputed,
+        ),
         Err(Damaged { item, name, number }) => {
             let one = Differences::of_one(&item, &name, number, recomputed);
             (one, 1)
@@ -259,13 +265,13 @@ fn between_without_past(
 
 fn log(audit: &Audit) {
     let drift = serde_json::to_string(&audit.drift).unwrap_or_default();
-    let not_compared = audit.not_compared.as_ref().map(|why| why.code);
+    let not_compared = audit.not_compared.as_ref().map(|why| why.reason);
     let (id, numbers) = (&audit.experiment_id, audit.numbers);
     // The metric filters of the template look for this field.
-    let drifting_numbers = audit.drifting_numbers;
-    if drifting_numbers > 0 {
-        tracing::error!(experiment_id = %id, drifting_numbers, numbers, drift, "sums drifted");
+    let differing_numbers = audit.differing_numbers;
+    if differing_numbers > 0 {
+        tracing::error!(experiment_id = %id, differing_numbers, numbers, drift, "sums drifted");
     } else {
-        tracing::info!(experiment_id = %id, drifting_numbers, numbers, not_compared, "sums audited");
+        tracing::info!(experiment_id = %id, differing_numbers, numbers, not_compared, "sums audited");
     }
 }

@@ -18,7 +18,7 @@ pub struct Tables {
     /// Events, once for each experiment that they count for.
     pub events: String,
     /// Running sums, and each user's part in them.
-    pub statistics: String,
+    pub aggregates: String,
     /// Hashes of tokens.
     pub tokens: String,
 }

@@ -1,19 +1,19 @@
 //! Takes a user out of everything.
 //!
 //! First a tombstone, which keeps whatever comes later away; then the user's part in the sums, by the same
-//! [`Store::recount`] that put it there; the records last, since they say which sums those are: whoever dies on the way
+//! [`Store::refresh`] that put it there; the records last, since they say which sums those are: whoever dies on the way
 //! leaves behind what a repeat needs. The tombstone's own record in the stream has the aggregator do so as well.
 
 use super::item::{Backoff, Item};
 use super::keys::{self, assignments, events};
-use super::people::Tombstone;
-use super::recount::Touched;
+use super::refresh::DirtyUser;
+use super::user_data::Tombstone;
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, ReturnConsumedCapacity, WriteRequest,
 };
+use domain::contribution::UserContribution;
 use domain::ids::{ExperimentId, UserId};
-use domain::subject::Subject;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -73,22 +73,23 @@ impl Store {
         deadline: Instant,
     ) -> Result<Erased, StoreError> {
         // What there is is counted before the tombstone, since from then on others take it away too.
-        let person = self.person(user).await?;
-        let assignments = person.assignments.into_iter();
+        let user_data = self.user_data(user).await?;
+        let assignments = user_data.assignments.into_iter();
         let records = Records {
             assignments: assignments.map(|one| one.experiment_id).collect(),
             events: self.event_keys_of(user).await?,
         };
         let mut experiments = records.experiments();
-        let subjects = self.subjects_of(user).await?.into_iter();
-        let counted = subjects.filter(|(_, stored)| stored.subject != Subject::default());
+        let contributions = self.contributions_of(user).await?.into_iter();
+        let counted =
+            contributions.filter(|(_, stored)| stored.contribution != UserContribution::default());
         experiments.extend(counted.map(|((experiment, _), _)| experiment));
 
         let tombstone = self.put_tombstone(user, now).await?;
         // Beside a tombstone a user is looked at in every experiment that anything is left in.
-        let touched = BTreeMap::from([(user.clone(), Touched::default())]);
-        let mut recounted = self.recount(&touched, deadline).await;
-        if let Some(error) = recounted.failures.remove(user) {
+        let dirty = BTreeMap::from([(user.clone(), DirtyUser::default())]);
+        let mut refreshed = self.refresh_users(&dirty, deadline).await;
+        if let Some(error) = refreshed.failures.remove(user) {
             return Err(error);
         }
         Ok(Erased {

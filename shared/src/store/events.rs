@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// A user's events as they are stored, for every experiment or for one, in the order of their keys; the newest
-    /// included. Of one experiment not more than it takes to know a robot.
+    /// included. Of one experiment not more than it takes to know a outlier.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.

@@ -1,14 +1,14 @@
 //! Which running sums an experiment has: those that are read, and those that are being made beside them.
 
+use super::aggregates::GenerationNumber;
 use super::keys::experiments as key;
-use super::statistics::GenerationNumber;
 use super::transaction;
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use domain::aggregate_items::AggregateSpec;
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
 use domain::time::Timestamp;
-use domain::totals::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub struct Generation {
     /// When it was asked for.
     pub number: GenerationNumber,
     /// What its sums are of.
-    pub spec: Spec,
+    pub spec: AggregateSpec,
 }
 
 /// The sets of sums of an experiment.
@@ -34,7 +34,7 @@ pub struct Generations {
 
 impl Generation {
     /// Sums that are asked for at an instant.
-    pub fn new(spec: Spec, asked_at: Timestamp) -> Self {
+    pub fn new(spec: AggregateSpec, asked_at: Timestamp) -> Self {
         Self {
             number: asked_at.micros().unsigned_abs(),
             spec,
@@ -96,8 +96,8 @@ impl Store {
         before: Option<&Experiment>,
         after: &Experiment,
     ) -> Result<Option<TransactWriteItem>, StoreError> {
-        let spec = Spec::of(after);
-        if before.is_some_and(|before| Spec::of(before) == spec) {
+        let spec = AggregateSpec::of(after);
+        if before.is_some_and(|before| AggregateSpec::of(before) == spec) {
             return Ok(None);
         }
         let generation = Generation::new(spec, after.updated_at);

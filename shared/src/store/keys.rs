@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 pub mod experiments {
     /// Partition key.
     pub const EXPERIMENT_ID: &str = "experiment_id";
-    /// Sort key: [`DEFINITION`], [`GENERATIONS`], `audit#` and a version, or one of the records of [`super::super::rebuild`].
+    /// Sort key: [`DEFINITION`], [`GENERATIONS`], `audit#` and a version, or one of the records of [`super::super::backfill`].
     pub const RECORD: &str = "record";
     /// The record that holds the definition.
     pub const DEFINITION: &str = "definition";
@@ -92,30 +92,37 @@ pub mod tokens {
 }
 
 /// Key attributes of the statistics table.
-pub mod statistics {
+pub mod aggregates {
     use domain::ids::{ExperimentId, UserId};
 
     /// Partition key: [`of_user`] or [`of_generation`].
     pub const PARTITION: &str = "partition";
-    /// Sort key: [`generation`] of a user's part, or a lane, `#`, and the name of an item of numbers.
+    /// Sort key: [`generation`] of a user's part, or a write shard, `#`, and the name of an item of numbers.
     pub const ITEM: &str = "item";
     /// Counts the changes of a user's part.
     pub const REVISION: &str = "revision";
     /// A user's part.
-    pub const SUBJECT: &str = "subject";
-    /// How far the records reach that are in the sums: name of the item and of its attribute.
-    pub const REACH: &str = "reach";
+    pub const CONTRIBUTION: &str = "contribution";
+    /// How far the records data range that are in the sums: name of the item and of its attribute.
+    pub const DATA_RANGE: &str = "data_range";
     /// Time to live, in epoch seconds; only what is left of an erased user has one.
     pub const EXPIRES_AT: &str = "expires_at";
     /// Every attribute that is not a number of a sum.
-    pub const ALL: [&str; 6] = [PARTITION, ITEM, REVISION, SUBJECT, REACH, EXPIRES_AT];
+    pub const ALL: [&str; 6] = [
+        PARTITION,
+        ITEM,
+        REVISION,
+        CONTRIBUTION,
+        DATA_RANGE,
+        EXPIRES_AT,
+    ];
 
     /// Partitions with sums of days.
-    pub const TOTALS: &str = "totals";
+    pub const AGGREGATE_ITEMS: &str = "aggregate_items";
     /// Partitions with counts of hours.
     pub const HOURS: &str = "hours";
-    /// Partitions with sums of days by segment.
-    pub const SEGMENTS: &str = "segments";
+    /// Partitions with sums of days by dimension.
+    pub const DIMENSIONS: &str = "dimensions";
 
     /// Partition of a user's parts. What follows is the user's id, whatever is in it.
     pub fn of_user(user: &UserId) -> String {

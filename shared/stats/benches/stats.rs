@@ -8,9 +8,9 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use stats::{
-    self, Alpha, Alternative, ArmPosterior, BetaLaw, ConfidenceSequence, CrossMoments, Effect,
-    Hybrid, Moments, PValue, Phase, Posterior, Prior, Progress, Proportion, Sample,
-    SequentialSplit, Undefined,
+    self, Alpha, Alternative, ArmPosterior, BetaDistribution, ConfidenceSequence, CrossMoments,
+    Effect, Hybrid, MissingReason, Moments, PValue, Phase, Posterior, Prior, Progress, Proportion,
+    Sample, SequentialSplit,
 };
 
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
@@ -22,7 +22,7 @@ enum Metric {
     Conversion(Vec<Proportion>),
     Mean(Vec<Moments>),
     Ratio(Vec<CrossMoments>),
-    Adjusted(Vec<CrossMoments>),
+    CupedAdjusted(Vec<CrossMoments>),
 }
 
 fn micros(x: u64) -> i128 {
@@ -61,7 +61,7 @@ fn metrics() -> Vec<Metric> {
         ],
     };
     let ratio = |m: u64| Metric::Ratio((0..VARIANTS).map(|v| pair(m, v)).collect());
-    let adjusted = Metric::Adjusted((0..VARIANTS).map(|v| pair(0, v)).collect());
+    let adjusted = Metric::CupedAdjusted((0..VARIANTS).map(|v| pair(0, v)).collect());
     (0..4)
         .map(conversion)
         .chain((0..3).map(mean))
@@ -78,7 +78,7 @@ struct Comparison {
     relative: Effect,
 }
 
-fn compare(metric: &Metric, variant: usize) -> Result<Comparison, Undefined> {
+fn compare(metric: &Metric, variant: usize) -> Result<Comparison, MissingReason> {
     let plain = |control: Sample, treatment: Sample| {
         Ok(Comparison {
             control,
@@ -94,7 +94,7 @@ fn compare(metric: &Metric, variant: usize) -> Result<Comparison, Undefined> {
             let ratio = |arm: &CrossMoments| stats::ratio(&arm.joint_sample()?);
             plain(ratio(&arms[0])?, ratio(&arms[variant])?)
         }
-        Metric::Adjusted(arms) => {
+        Metric::CupedAdjusted(arms) => {
             let (control, treatment) = (arms[0].joint_sample()?, arms[variant].joint_sample()?);
             black_box(stats::pre_experiment_bias(&control, &treatment));
             let adjusted = stats::cuped(&control, &treatment)?;
@@ -109,10 +109,10 @@ fn compare(metric: &Metric, variant: usize) -> Result<Comparison, Undefined> {
 }
 
 /// The part that gbstats has, too: relative t test, sequential test, Bayesian posterior.
-fn common_part(metric: &Metric, variant: usize) -> Result<[f64; 4], Undefined> {
+fn common_part(metric: &Metric, variant: usize) -> Result<[f64; 4], MissingReason> {
     let relative = compare(metric, variant)?.relative;
     let test = relative.test(0.0, ALPHA, Alternative::TwoSided)?;
-    let watched = ConfidenceSequence::new(ALPHA, 5_000.0)?.at(&relative)?;
+    let sequential = ConfidenceSequence::new(ALPHA, 5_000.0)?.at(&relative)?;
     let prior = Prior::Normal {
         mean: 0.0,
         standard_deviation: 0.3,
@@ -124,7 +124,7 @@ fn common_part(metric: &Metric, variant: usize) -> Result<[f64; 4], Undefined> {
         posterior.interval(ALPHA)?,
         decision.loss_if_control_is_kept,
     ));
-    let interval = watched.interval;
+    let interval = sequential.interval;
     Ok([
         test.p_value.value(),
         interval.lower,
@@ -139,14 +139,14 @@ fn every_method(
     variant: usize,
     sequence: &ConfidenceSequence,
     hybrid: &Hybrid,
-) -> Result<(PValue, f64, Effect), Undefined> {
+) -> Result<(PValue, f64, Effect), MissingReason> {
     let comparison = compare(metric, variant)?;
     let (control, treatment) = (&comparison.control, &comparison.treatment);
     if let Metric::Conversion(arms) = metric {
         let (c, t) = (&arms[0], &arms[variant]);
         black_box(stats::two_proportion_z(c, t, ALPHA, Alternative::TwoSided)?);
-        let law = BetaLaw::default();
-        let (before, after) = (law.after(Some(c)), law.after(Some(t)));
+        let distribution = BetaDistribution::default();
+        let (before, after) = (distribution.after(Some(c)), distribution.after(Some(t)));
         black_box((before.compare(&after)?, after.interval(ALPHA)?));
     }
     black_box(stats::log_ratio(control, treatment, ALPHA)?);
@@ -178,12 +178,16 @@ fn every_method(
         sequence: Some(*sequence),
     };
     black_box(progress.remaining(0.8)?);
-    let watched = sequence.at(&comparison.absolute)?;
-    Ok((watched.p_value, watched.ln_e_value, comparison.relative))
+    let sequential = sequence.at(&comparison.absolute)?;
+    Ok((
+        sequential.p_value,
+        sequential.ln_e_value,
+        comparison.relative,
+    ))
 }
 
 /// The whole page: all comparisons, the corrections over them, the split, the arms' chances.
-fn full_page(metrics: &[Metric]) -> Result<usize, Undefined> {
+fn full_page(metrics: &[Metric]) -> Result<usize, MissingReason> {
     let sequence = ConfidenceSequence::new(ALPHA, PLANNED_UNITS)?;
     let hybrid = Hybrid::new(ALPHA, PLANNED_UNITS)?;
     let mut p_values = Vec::new();
@@ -212,7 +216,7 @@ fn full_page(metrics: &[Metric]) -> Result<usize, Undefined> {
                 standard_deviation: sample.mean_variance().sqrt(),
             })
         };
-        let arms: Result<Vec<ArmPosterior>, Undefined> = arms.iter().map(posterior).collect();
+        let arms: Result<Vec<ArmPosterior>, MissingReason> = arms.iter().map(posterior).collect();
         black_box(stats::best_arm(&arms?)?);
     }
     Ok(found)
@@ -236,7 +240,7 @@ fn exchange(metrics: &[Metric]) -> Value {
             Metric::Conversion(arms) => ("conversion", arms.iter().map(rate).collect()),
             Metric::Mean(arms) => ("mean", arms.iter().map(single).collect()),
             Metric::Ratio(arms) => ("ratio", arms.iter().map(joint).collect()),
-            Metric::Adjusted(arms) => ("adjusted", arms.iter().map(joint).collect()),
+            Metric::CupedAdjusted(arms) => ("adjusted", arms.iter().map(joint).collect()),
         };
         let answer = |variant| json!(common_part(metric, variant).ok());
         let answers: Vec<Value> = (1..VARIANTS as usize).map(answer).collect();

@@ -7,9 +7,9 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 
 use stats::{
-    self, Alpha, Alternative, ArmPosterior, BetaLaw, BucketMoments, Capacity, ConfidenceSequence,
-    CrossMoments, Goal, Hybrid, LogBuckets, LogHistogram, Moments, Phase, Posterior, Prior,
-    Proportion, RateFormula, Rates, SequentialSplit, Threshold, Undefined,
+    self, Alpha, Alternative, ArmPosterior, BetaDistribution, BucketMoments, Capacity,
+    ConfidenceSequence, CrossMoments, Goal, Hybrid, LogBuckets, LogHistogram, MissingReason,
+    Moments, Phase, Posterior, Prior, Proportion, RateFormula, Rates, SequentialSplit, Threshold,
 };
 
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
@@ -87,11 +87,11 @@ fn report(out: &mut impl Write, arms: &[Arm; 2], layout: &LogBuckets) -> io::Res
     let counts = [c.rounds.n, t.rounds.n];
     writeln!(out, "units {counts:?}")?;
     writeln!(out, "split {:#?}", stats::split_test(&counts, &[1.0, 1.0]))?;
-    let watched = SequentialSplit::new(&[1.0, 1.0], SequentialSplit::DEFAULT_CONCENTRATION);
+    let sequential = SequentialSplit::new(&[1.0, 1.0], SequentialSplit::DEFAULT_CONCENTRATION);
     writeln!(
         out,
-        "split, watched {:?}",
-        watched.and_then(|w| w.evidence(&counts))
+        "split, sequential {:?}",
+        sequential.and_then(|w| w.evidence(&counts))
     )?;
     for (name, conversions) in [
         ("retention_1", [c.retained_1, t.retained_1]),
@@ -108,7 +108,7 @@ fn rate(
     out: &mut impl Write,
     counts: [u64; 2],
     conversions: [u64; 2],
-) -> Result<io::Result<()>, Undefined> {
+) -> Result<io::Result<()>, MissingReason> {
     let (c, t) = (
         Proportion::new(counts[0], conversions[0])?,
         Proportion::new(counts[1], conversions[1])?,
@@ -121,7 +121,7 @@ fn rate(
     let planned = absolute.units() as f64;
     let hybrid = Hybrid::new(ALPHA, planned)?;
     let posterior = Posterior::new(&relative, Prior::default())?;
-    let law = BetaLaw::default();
+    let distribution = BetaDistribution::default();
     let normal = |sample: &stats::Sample| ArmPosterior::Normal {
         mean: sample.mean(),
         standard_deviation: sample.mean_variance().sqrt(),
@@ -194,7 +194,9 @@ fn rate(
         writeln!(
             out,
             "beta {:?}",
-            law.after(Some(&c)).compare(&law.after(Some(&t)))
+            distribution
+                .after(Some(&c))
+                .compare(&distribution.after(Some(&t)))
         )?;
         writeln!(
             out,
@@ -209,7 +211,7 @@ fn rate(
         let size = stats::sample_size_of_rates(rates, &goal, RateFormula::Unpooled);
         writeln!(out, "size for -2 % {size:?}")?;
         let size = stats::sample_size_sequential(rates.difference(), variances, &goal);
-        writeln!(out, "size for -2 %, watched {size:?}")
+        writeln!(out, "size for -2 %, sequential {size:?}")
     })())
 }
 
@@ -217,7 +219,7 @@ fn rounds(
     out: &mut impl Write,
     arms: &[Arm; 2],
     layout: &LogBuckets,
-) -> Result<io::Result<()>, Undefined> {
+) -> Result<io::Result<()>, MissingReason> {
     let [c, t] = arms;
     let test = |c: &Moments, t: &Moments| {
         stats::welch(&c.sample()?, &t.sample()?, ALPHA, Alternative::TwoSided)
@@ -226,7 +228,7 @@ fn rounds(
     let cut = |arm: &Arm| {
         arm.buckets
             .winsorised(&threshold)
-            .ok_or(Undefined::Overflow)
+            .ok_or(MissingReason::Overflow)
     };
     let (cut_c, cut_t) = (cut(c)?, cut(t)?);
     let ratio = |arm: &Arm| stats::ratio(&arm.rounds_and_returns.joint_sample()?);

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::effect::{Effect, Interval};
 use super::level::Alpha;
+use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
 use super::proportion::Proportion;
 use super::sample::Sample;
-use super::undefined::{Undefined, finite};
 
 /// Units per arm below which no sequential verdict is shown for a mean.
 pub const MIN_UNITS_PER_ARM: u64 = 100;
@@ -19,12 +19,12 @@ pub const MIN_UNITS_PER_ARM: u64 = 100;
 pub const MIN_CONVERSIONS_PER_ARM: u64 = 25;
 
 /// Whether both arms of a mean have the units that a sequential verdict needs.
-pub fn enough_units(control: &Sample, treatment: &Sample) -> Result<(), Undefined> {
+pub fn enough_units(control: &Sample, treatment: &Sample) -> Result<(), MissingReason> {
     let seen = control.n().min(treatment.n());
     if seen >= MIN_UNITS_PER_ARM {
         Ok(())
     } else {
-        Err(Undefined::TooFewUnits {
+        Err(MissingReason::TooFewUnits {
             needed: MIN_UNITS_PER_ARM,
             seen,
         })
@@ -33,13 +33,16 @@ pub fn enough_units(control: &Sample, treatment: &Sample) -> Result<(), Undefine
 
 /// Whether both arms of a rate have the conversions that a sequential verdict needs. Near 100 % it
 /// is the users who did not convert that are few.
-pub fn enough_conversions(control: &Proportion, treatment: &Proportion) -> Result<(), Undefined> {
+pub fn enough_conversions(
+    control: &Proportion,
+    treatment: &Proportion,
+) -> Result<(), MissingReason> {
     let rarer = |arm: &Proportion| arm.conversions().min(arm.misses());
     let seen = rarer(control).min(rarer(treatment));
     if seen >= MIN_CONVERSIONS_PER_ARM {
         Ok(())
     } else {
-        Err(Undefined::TooFewConversions {
+        Err(MissingReason::TooFewConversions {
             needed: MIN_CONVERSIONS_PER_ARM,
             seen,
         })
@@ -71,16 +74,16 @@ pub struct SequentialResult {
 
 impl ConfidenceSequence {
     /// Tuned to be tightest at `planned_units` (both arms together). Never change it during a run.
-    pub fn new(alpha: Alpha, planned_units: f64) -> Result<Self, Undefined> {
+    pub fn new(alpha: Alpha, planned_units: f64) -> Result<Self, MissingReason> {
         if !(planned_units >= 1.0 && planned_units.is_finite()) {
-            return Err(Undefined::OutOfRange("planned_units"));
+            return Err(MissingReason::OutOfRange("planned_units"));
         }
         let l = -2.0 * alpha.get().ln();
         Self::with_rho_squared(alpha, (l + l.ln_1p()) / planned_units)
     }
 
     /// The same for one-sided bounds at alpha.
-    pub fn one_sided(alpha: Alpha, planned_units: f64) -> Result<Self, Undefined> {
+    pub fn one_sided(alpha: Alpha, planned_units: f64) -> Result<Self, MissingReason> {
         let doubled = Alpha::new((2.0 * alpha.get()).min(0.999_999))?;
         Ok(Self {
             alpha,
@@ -89,9 +92,9 @@ impl ConfidenceSequence {
     }
 
     /// With the mixture's variance on the scale of standardised units given directly.
-    pub fn with_rho_squared(alpha: Alpha, rho_squared: f64) -> Result<Self, Undefined> {
+    pub fn with_rho_squared(alpha: Alpha, rho_squared: f64) -> Result<Self, MissingReason> {
         if !(rho_squared > 0.0 && rho_squared.is_finite()) {
-            return Err(Undefined::OutOfRange("rho_squared"));
+            return Err(MissingReason::OutOfRange("rho_squared"));
         }
         Ok(Self { alpha, rho_squared })
     }
@@ -107,7 +110,7 @@ impl ConfidenceSequence {
     }
 
     /// The result at this look, against "the effect is zero".
-    pub fn at(&self, effect: &Effect) -> Result<SequentialResult, Undefined> {
+    pub fn at(&self, effect: &Effect) -> Result<SequentialResult, MissingReason> {
         self.at_against(effect, 0.0)
     }
 
@@ -116,7 +119,7 @@ impl ConfidenceSequence {
         &self,
         effect: &Effect,
         null_value: f64,
-    ) -> Result<SequentialResult, Undefined> {
+    ) -> Result<SequentialResult, MissingReason> {
         effect.require_normal()?;
         let half_width = self.half_width(effect.standard_error(), effect.units() as f64)?;
         let growth = self.rho_squared * effect.units() as f64;
@@ -132,14 +135,14 @@ impl ConfidenceSequence {
     }
 
     /// Half the interval's width for a standard error at so many units of both arms.
-    pub fn half_width(&self, standard_error: f64, units: f64) -> Result<f64, Undefined> {
+    pub fn half_width(&self, standard_error: f64, units: f64) -> Result<f64, MissingReason> {
         let growth = self.growth(units)?;
         let ln_bound = 0.5 * growth.ln_1p() - self.alpha.get().ln();
         finite(standard_error * (2.0 * (1.0 + 1.0 / growth) * ln_bound).sqrt())
     }
 
     /// A lower and an upper bound, each covering at all looks with probability 1 - alpha alone.
-    pub fn one_sided_bounds(&self, effect: &Effect) -> Result<Interval, Undefined> {
+    pub fn one_sided_bounds(&self, effect: &Effect) -> Result<Interval, MissingReason> {
         effect.require_normal()?;
         Interval::around(
             effect.value(),
@@ -148,17 +151,21 @@ impl ConfidenceSequence {
     }
 
     /// Distance between the effect and a one-sided bound.
-    pub fn one_sided_half_width(&self, standard_error: f64, units: f64) -> Result<f64, Undefined> {
+    pub fn one_sided_half_width(
+        &self,
+        standard_error: f64,
+        units: f64,
+    ) -> Result<f64, MissingReason> {
         let growth = self.growth(units)?;
         let ln_bound = ((growth + 1.0).sqrt() / (2.0 * self.alpha.get())).ln_1p();
         finite(standard_error * (2.0 * (1.0 + 1.0 / growth) * ln_bound).sqrt())
     }
 
-    fn growth(&self, units: f64) -> Result<f64, Undefined> {
+    fn growth(&self, units: f64) -> Result<f64, MissingReason> {
         if units > 0.0 {
             finite(self.rho_squared * units)
         } else {
-            Err(Undefined::NoUnits)
+            Err(MissingReason::NoUnits)
         }
     }
 }
@@ -170,7 +177,7 @@ mod tests {
     #[test]
     fn no_verdict_is_shown_before_there_is_enough_to_go_by() {
         let arm = |n, conversions| Proportion::new(n, conversions).unwrap();
-        let few = Undefined::TooFewConversions {
+        let few = MissingReason::TooFewConversions {
             needed: 25,
             seen: 24,
         };
@@ -194,8 +201,8 @@ mod tests {
     #[test]
     fn at_the_planned_size_the_interval_is_half_as_wide_again_as_a_fixed_one() {
         let effect = Effect::new(0.0, 1.0, None, 10_000).unwrap();
-        let watched = ConfidenceSequence::new(Alpha::FIVE_PERCENT, 10_000.0).unwrap();
-        let ratio = watched.at(&effect).unwrap().half_width / 1.959_964;
+        let sequential = ConfidenceSequence::new(Alpha::FIVE_PERCENT, 10_000.0).unwrap();
+        let ratio = sequential.at(&effect).unwrap().half_width / 1.959_964;
         assert!((ratio - 1.55).abs() < 0.01, "{ratio}");
     }
 }

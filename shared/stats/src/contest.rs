@@ -4,8 +4,8 @@
 //! smooth even for the priors that rise to infinity at 0 and 1.
 
 use super::distributions::{normal_density, normal_upper_tail};
+use super::missing::MissingReason;
 use super::quadrature::{NODES, rule};
-use super::undefined::Undefined;
 
 /// What is believed of one arm.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,7 +27,7 @@ pub enum ArmPosterior {
 }
 
 impl ArmPosterior {
-    fn check(&self) -> Result<(), Undefined> {
+    fn check(&self) -> Result<(), MissingReason> {
         let fine = match *self {
             Self::Normal {
                 mean,
@@ -38,7 +38,7 @@ impl ArmPosterior {
         if fine {
             Ok(())
         } else {
-            Err(Undefined::OutOfRange("posterior"))
+            Err(MissingReason::OutOfRange("posterior"))
         }
     }
 
@@ -129,9 +129,9 @@ struct Contest {
 }
 
 impl Contest {
-    fn new(arms: &[ArmPosterior]) -> Result<Self, Undefined> {
+    fn new(arms: &[ArmPosterior]) -> Result<Self, MissingReason> {
         if arms.len() < 2 {
-            return Err(Undefined::TooFewArms {
+            return Err(MissingReason::TooFewArms {
                 needed: 2,
                 seen: arms.len() as u64,
             });
@@ -143,7 +143,7 @@ impl Contest {
             .iter()
             .any(|arm| arm.is_beta() != arms.iter().all(ArmPosterior::is_beta))
         {
-            return Err(Undefined::OutOfRange("posteriors of different kinds"));
+            return Err(MissingReason::OutOfRange("posteriors of different kinds"));
         }
         let mut edges: Vec<f64> = arms.iter().flat_map(ArmPosterior::breakpoints).collect();
         edges.sort_by(f64::total_cmp);
@@ -262,7 +262,7 @@ pub struct BestArm {
 
 /// How likely each arm is the best (largest), for posteriors of one kind. For a metric where lower
 /// is better negate the means (or swap `a` and `b`).
-pub fn best_arm(arms: &[ArmPosterior]) -> Result<BestArm, Undefined> {
+pub fn best_arm(arms: &[ArmPosterior]) -> Result<BestArm, MissingReason> {
     let contest = Contest::new(arms)?;
     let count = contest.arms.len();
     let mut result = BestArm {
@@ -285,10 +285,10 @@ pub fn best_arm(arms: &[ArmPosterior]) -> Result<BestArm, Undefined> {
 }
 
 /// Weights raised so that no arm gets less than `floor` (at most 1 / arms): f + (1 - K f) w.
-pub fn with_floor(weights: &[f64], floor: f64) -> Result<Vec<f64>, Undefined> {
+pub fn with_floor(weights: &[f64], floor: f64) -> Result<Vec<f64>, MissingReason> {
     let arms = weights.len() as f64;
     if !(floor >= 0.0 && floor * arms <= 1.0) {
-        return Err(Undefined::OutOfRange("floor"));
+        return Err(MissingReason::OutOfRange("floor"));
     }
     Ok(weights
         .iter()
@@ -310,11 +310,14 @@ pub struct RateContest {
 }
 
 /// Compares two beta posteriors `(a, b)`: successes and failures with the prior's counted in.
-pub fn compare_rates(control: (f64, f64), treatment: (f64, f64)) -> Result<RateContest, Undefined> {
+pub fn compare_rates(
+    control: (f64, f64),
+    treatment: (f64, f64),
+) -> Result<RateContest, MissingReason> {
     let beta = |(a, b): (f64, f64)| ArmPosterior::Beta { a, b };
     let contest = Contest::new(&[beta(control), beta(treatment)])?;
     let [c, t] = contest.arms.as_slice() else {
-        return Err(Undefined::TooFewArms { needed: 2, seen: 0 });
+        return Err(MissingReason::TooFewArms { needed: 2, seen: 0 });
     };
     // The width of a piece of the rate's own scale is rate (1 - rate) on the logit scale.
     let slope = |u: f64| {

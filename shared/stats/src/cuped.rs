@@ -8,8 +8,8 @@ use super::effect::{Effect, FixedTest};
 use super::joint::JointSample;
 use super::level::{Alpha, Alternative};
 use super::means::difference;
+use super::missing::MissingReason;
 use super::sample::Sample;
-use super::undefined::Undefined;
 
 /// An adjusted variance this much smaller than the raw one means that the covariate is the metric.
 const NOTHING_LEFT: f64 = 1e-12;
@@ -27,20 +27,20 @@ pub struct Adjustment {
     pub control: Sample,
     /// The treatment arm, adjusted.
     pub treatment: Sample,
-    /// Adjusted treatment mean minus adjusted control mean.
+    /// CupedAdjusted treatment mean minus adjusted control mean.
     pub absolute: Effect,
     /// The same over |unadjusted control mean|.
-    pub relative: Result<Effect, Undefined>,
+    pub relative: Result<Effect, MissingReason>,
 }
 
 /// Adjusts quantity 0 of both arms by the quantities after it.
 ///
 /// The coefficients come from both arms taken as one sample. None when the covariates explain the
 /// metric entirely (it is then probably its own covariate) or when the metric does not vary.
-pub fn cuped(control: &JointSample, treatment: &JointSample) -> Result<Adjustment, Undefined> {
+pub fn cuped(control: &JointSample, treatment: &JointSample) -> Result<Adjustment, MissingReason> {
     let quantities = control.quantities();
     if treatment.quantities() != quantities {
-        return Err(Undefined::OutOfRange("covariates"));
+        return Err(MissingReason::OutOfRange("covariates"));
     }
     let coefficients = coefficients(control, treatment);
     let weight_c = control.n() as f64 / (control.n() as f64 + treatment.n() as f64);
@@ -67,7 +67,7 @@ pub fn cuped(control: &JointSample, treatment: &JointSample) -> Result<Adjustmen
     let variance = adjusted_control.mean_variance() + adjusted_treatment.mean_variance();
     let kept = variance / raw.standard_error().powi(2);
     if kept <= NOTHING_LEFT {
-        return Err(Undefined::CovariateIsTheMetric);
+        return Err(MissingReason::CovariateIsTheMetric);
     }
     let absolute = difference(&adjusted_control, &adjusted_treatment)?;
     let relative = relative_difference(
@@ -107,10 +107,10 @@ fn relative_difference(
     coefficients: &[f64],
     adjusted_treatment: &Sample,
     absolute: &Effect,
-) -> Result<Effect, Undefined> {
+) -> Result<Effect, MissingReason> {
     let baseline = control.mean(0);
     if baseline == 0.0 {
-        return Err(Undefined::ZeroBaseline);
+        return Err(MissingReason::ZeroBaseline);
     }
     let ratio = treatment.mean(0) / baseline;
     let control_part = adjusted_variance(control, coefficients, ratio) / control.n() as f64;
@@ -194,7 +194,7 @@ pub const PRE_EXPERIMENT_ALARM: Alpha = Alpha::ONE_PER_MILLE;
 pub fn pre_experiment_bias(
     control: &JointSample,
     treatment: &JointSample,
-) -> Vec<Result<FixedTest, Undefined>> {
+) -> Vec<Result<FixedTest, MissingReason>> {
     (1..control.quantities())
         .map(|i| {
             difference(&control.sample(i)?, &treatment.sample(i)?)?.test(

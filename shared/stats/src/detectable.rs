@@ -1,10 +1,10 @@
 //! The smallest effect that an experiment of a given size can be expected to find.
 
 use super::level::{Alpha, Alternative};
+use super::missing::{MissingReason, finite};
 use super::power::{Rates, power_of_means_t, tail_beyond};
 use super::root::rising_root;
 use super::sample_size::Goal;
-use super::undefined::{Undefined, finite};
 
 /// A two-sided goal for arms of these sizes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,9 +21,9 @@ pub struct Capacity {
 
 impl Capacity {
     /// The goal that it is measured against.
-    fn z_sum(&self) -> Result<f64, Undefined> {
+    fn z_sum(&self) -> Result<f64, MissingReason> {
         if !(self.control >= 1.0 && self.treatment >= 1.0) {
-            return Err(Undefined::NoUnits);
+            return Err(MissingReason::NoUnits);
         }
         Goal {
             alpha: self.alpha,
@@ -54,7 +54,7 @@ pub struct DetectableRates {
 pub fn detectable_rates(
     control_rate: f64,
     capacity: &Capacity,
-) -> Result<DetectableRates, Undefined> {
+) -> Result<DetectableRates, MissingReason> {
     let p = Rates::new(control_rate, 0.5)?.control;
     let z2 = capacity.z_sum()?.powi(2);
     let (k_c, k_t) = (z2 / capacity.control, z2 / capacity.treatment);
@@ -83,7 +83,7 @@ fn inside(rate: f64) -> Option<f64> {
 }
 
 /// Cohen's h that can be found, counting both tails (arcsine scale, in radians).
-pub fn detectable_arcsine(capacity: &Capacity) -> Result<f64, Undefined> {
+pub fn detectable_arcsine(capacity: &Capacity) -> Result<f64, MissingReason> {
     let unit = capacity.inverse_units().sqrt();
     let z = super::power::critical(capacity.alpha, Alternative::TwoSided)?;
     rising_root(capacity.z_sum()? * unit, capacity.power, |h| {
@@ -105,12 +105,15 @@ pub fn rates_at_arcsine(control_rate: f64, h: f64) -> DetectableRates {
 }
 
 /// Difference of means that can be found, in metric units, by the z test.
-pub fn detectable_mean(standard_deviation: f64, capacity: &Capacity) -> Result<f64, Undefined> {
+pub fn detectable_mean(standard_deviation: f64, capacity: &Capacity) -> Result<f64, MissingReason> {
     finite(capacity.z_sum()? * standard_deviation * capacity.inverse_units().sqrt())
 }
 
 /// Difference of means that can be found by the exact equal-variance t test.
-pub fn detectable_mean_t(standard_deviation: f64, capacity: &Capacity) -> Result<f64, Undefined> {
+pub fn detectable_mean_t(
+    standard_deviation: f64,
+    capacity: &Capacity,
+) -> Result<f64, MissingReason> {
     let start = detectable_mean(standard_deviation, capacity)?;
     let units = (capacity.control, capacity.treatment);
     rising_root(start, capacity.power, |effect| {

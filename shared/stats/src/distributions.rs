@@ -1,7 +1,7 @@
 //! Tails and quantiles of the laws that the tests use, right on the log scale far into the tail.
 //!
 //! The normal and Student t laws are our own: the library's t quantile is 7 % off at 1e7 degrees
-//! of freedom and never returns at 1e8, which is an ordinary experiment here, and its beta law
+//! of freedom and never returns at 1e8, which is an ordinary experiment here, and its beta distribution
 //! loses eight digits at such counts. Chi-square comes from `statrs`, which is right to 1e-13.
 
 mod beta;

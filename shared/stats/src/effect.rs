@@ -9,8 +9,8 @@ use super::distributions::{
     normal_ln_upper_tail, normal_upper_quantile, student_t_ln_upper_tail, student_t_upper_quantile,
 };
 use super::level::{Alpha, Alternative};
+use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
-use super::undefined::{Undefined, finite};
 
 /// An estimated difference between two arms with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -19,27 +19,27 @@ pub struct Effect {
     standard_error: f64,
     degrees_of_freedom: Option<f64>,
     units: u64,
-    /// One arm does not vary at all: fine for the t test, too early for the normal law.
+    /// One arm does not vary at all: fine for the t test, too early for the normal distribution.
     #[serde(skip)]
     one_arm_constant: bool,
 }
 
 impl Effect {
     /// A finite effect with a finite, positive standard error. `units` counts both arms;
-    /// `degrees_of_freedom` is none where the normal law applies.
+    /// `degrees_of_freedom` is none where the normal distribution applies.
     pub fn new(
         value: f64,
         standard_error: f64,
         degrees_of_freedom: Option<f64>,
         units: u64,
-    ) -> Result<Self, Undefined> {
+    ) -> Result<Self, MissingReason> {
         finite(value)?;
         finite(standard_error)?;
         if standard_error <= 0.0 {
-            return Err(Undefined::ZeroVariance);
+            return Err(MissingReason::ZeroVariance);
         }
         if degrees_of_freedom.is_some_and(|df| !(df > 0.0 && df.is_finite())) {
-            return Err(Undefined::OutOfRange("degrees_of_freedom"));
+            return Err(MissingReason::OutOfRange("degrees_of_freedom"));
         }
         Ok(Self {
             value,
@@ -58,11 +58,11 @@ impl Effect {
         }
     }
 
-    /// Whether the methods that rest on the normal law of the effect may be used: not while all
+    /// Whether the methods that rest on the normal distribution of the effect may be used: not while all
     /// units of one arm have the same value.
-    pub(crate) fn require_normal(&self) -> Result<(), Undefined> {
+    pub(crate) fn require_normal(&self) -> Result<(), MissingReason> {
         if self.one_arm_constant {
-            Err(Undefined::ZeroVariance)
+            Err(MissingReason::ZeroVariance)
         } else {
             Ok(())
         }
@@ -78,7 +78,7 @@ impl Effect {
         self.standard_error
     }
 
-    /// Degrees of freedom of Student's t; none means the normal law.
+    /// Degrees of freedom of Student's t; none means the normal distribution.
     pub fn degrees_of_freedom(&self) -> Option<f64> {
         self.degrees_of_freedom
     }
@@ -97,7 +97,7 @@ impl Effect {
     }
 
     /// The two-sided 1 - alpha interval of a test that looks once.
-    pub fn interval(&self, alpha: Alpha) -> Result<Interval, Undefined> {
+    pub fn interval(&self, alpha: Alpha) -> Result<Interval, MissingReason> {
         Interval::around(
             self.value,
             self.quantile(alpha.per_tail())? * self.standard_error,
@@ -113,7 +113,7 @@ impl Effect {
         null_value: f64,
         alpha: Alpha,
         alternative: Alternative,
-    ) -> Result<FixedTest, Undefined> {
+    ) -> Result<FixedTest, MissingReason> {
         let statistic = finite((self.value - null_value) / self.standard_error)?;
         let one_sided_bound = match alternative {
             Alternative::TwoSided => None,
@@ -131,20 +131,20 @@ impl Effect {
         })
     }
 
-    fn one_sided_width(&self, alpha: Alpha) -> Result<f64, Undefined> {
+    fn one_sided_width(&self, alpha: Alpha) -> Result<f64, MissingReason> {
         Ok(self.quantile(alpha.get())? * self.standard_error)
     }
 
-    fn quantile(&self, q: f64) -> Result<f64, Undefined> {
+    fn quantile(&self, q: f64) -> Result<f64, MissingReason> {
         match self.degrees_of_freedom {
             Some(df) => student_t_upper_quantile(q, df),
             None => normal_upper_quantile(q),
         }
-        .ok_or(Undefined::OutOfRange("alpha"))
+        .ok_or(MissingReason::OutOfRange("alpha"))
     }
 }
 
-/// The p-value of a standardised statistic under the normal or, with degrees of freedom, the t law.
+/// The p-value of a standardised statistic under the normal or, with degrees of freedom, the t distribution.
 pub(crate) fn p_value(
     statistic: f64,
     degrees_of_freedom: Option<f64>,
@@ -172,7 +172,7 @@ pub struct Interval {
 
 impl Interval {
     /// Between two finite ends, in either order.
-    pub(crate) fn between(a: f64, b: f64) -> Result<Self, Undefined> {
+    pub(crate) fn between(a: f64, b: f64) -> Result<Self, MissingReason> {
         let (a, b) = (finite(a)?, finite(b)?);
         Ok(Self {
             lower: a.min(b),
@@ -180,7 +180,7 @@ impl Interval {
         })
     }
 
-    pub(crate) fn around(centre: f64, half_width: f64) -> Result<Self, Undefined> {
+    pub(crate) fn around(centre: f64, half_width: f64) -> Result<Self, MissingReason> {
         Self::between(centre - half_width, centre + half_width)
     }
 
@@ -218,7 +218,7 @@ pub struct FixedTest {
     pub standard_error: f64,
     /// (effect - null value) / standard error.
     pub statistic: f64,
-    /// Degrees of freedom of Student's t; none means the normal law.
+    /// Degrees of freedom of Student's t; none means the normal distribution.
     pub degrees_of_freedom: Option<f64>,
     /// Probability of a statistic at least as extreme without an effect.
     pub p_value: PValue,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::distributions::{normal_upper_quantile, normal_upper_tail, normal_upper_tail_mean};
 use super::effect::{Effect, Interval};
 use super::level::Alpha;
-use super::undefined::{Undefined, finite};
+use super::missing::{MissingReason, finite};
 
 /// What is believed of an effect before the data.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -38,10 +38,10 @@ impl Default for Prior {
 
 impl Prior {
     /// A prior on the relative effect carried over to metric units, given the control mean.
-    pub fn scaled(self, baseline: f64) -> Result<Self, Undefined> {
+    pub fn scaled(self, baseline: f64) -> Result<Self, MissingReason> {
         match self {
             Self::Flat => Ok(Self::Flat),
-            Self::Normal { .. } if baseline == 0.0 => Err(Undefined::ZeroBaseline),
+            Self::Normal { .. } if baseline == 0.0 => Err(MissingReason::ZeroBaseline),
             Self::Normal {
                 mean,
                 standard_deviation,
@@ -53,7 +53,7 @@ impl Prior {
     }
 }
 
-/// What is believed of an effect after the data: a normal law.
+/// What is believed of an effect after the data: a normal distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Posterior {
     /// Expected effect.
@@ -77,7 +77,7 @@ pub struct Decision {
 
 impl Posterior {
     /// Prior and estimate combined. The prior is on the effect's scale (see [`Prior::scaled`]).
-    pub fn new(effect: &Effect, prior: Prior) -> Result<Self, Undefined> {
+    pub fn new(effect: &Effect, prior: Prior) -> Result<Self, MissingReason> {
         effect.require_normal()?;
         let (d, s) = (effect.value(), effect.standard_error());
         let Prior::Normal {
@@ -91,7 +91,7 @@ impl Posterior {
             });
         };
         if !(tau > 0.0 && tau.is_finite() && mean.is_finite()) {
-            return Err(Undefined::OutOfRange("prior"));
+            return Err(MissingReason::OutOfRange("prior"));
         }
         // Shares of the precision, by the ratio of the errors: no square over- or underflows.
         let ratio = s / tau;
@@ -99,7 +99,7 @@ impl Posterior {
         let prior_share = 1.0 / (1.0 + 1.0 / (ratio * ratio));
         let standard_deviation = s.min(tau) / (s.min(tau) / s.max(tau)).hypot(1.0);
         if standard_deviation <= 0.0 {
-            return Err(Undefined::Overflow);
+            return Err(MissingReason::Overflow);
         }
         Ok(Self {
             mean: finite(d * data_share + mean * prior_share)?,
@@ -108,13 +108,14 @@ impl Posterior {
     }
 
     /// Central interval that holds the effect with probability 1 - alpha.
-    pub fn interval(&self, alpha: Alpha) -> Result<Interval, Undefined> {
-        let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+    pub fn interval(&self, alpha: Alpha) -> Result<Interval, MissingReason> {
+        let z =
+            normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
         Interval::around(self.mean, z * self.standard_deviation)
     }
 
     /// Chance to win and expected losses. `higher_is_better` says which sign of the effect wins.
-    pub fn decision(&self, higher_is_better: bool) -> Result<Decision, Undefined> {
+    pub fn decision(&self, higher_is_better: bool) -> Result<Decision, MissingReason> {
         let sign = if higher_is_better { 1.0 } else { -1.0 };
         let z = finite(sign * self.mean / self.standard_deviation)?;
         Ok(Decision {

@@ -6,9 +6,9 @@
 
 use super::distributions::{normal_density, normal_upper_quantile, normal_upper_tail};
 use super::level::Alpha;
+use super::missing::MissingReason;
 use super::p_value::PValue;
 use super::quadrature::rule;
-use super::undefined::Undefined;
 
 /// How the error is handed out as information comes in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,7 +54,7 @@ pub fn group_sequential_boundaries(
     alpha: Alpha,
     two_sided: bool,
     spending: Spending,
-) -> Result<Vec<Boundary>, Undefined> {
+) -> Result<Vec<Boundary>, MissingReason> {
     let sides: f64 = if two_sided { 2.0 } else { 1.0 };
     let a = alpha.get() / sides;
     let mut walk = Walk::default();
@@ -63,7 +63,7 @@ pub fn group_sequential_boundaries(
     let mut before = 0.0;
     for t in information.iter().copied() {
         if !(t > before && t <= 1.0) {
-            return Err(Undefined::OutOfRange("information"));
+            return Err(MissingReason::OutOfRange("information"));
         }
         before = t;
         let cumulative_alpha = spending.spent(a, t).clamp(spent, a.max(spent));

@@ -1,59 +1,59 @@
-//! Do segments react differently? Cochran's Q (1954) over the segments' effects.
+//! Do subgroups react differently? Cochran's Q (1954) over the subgroups' effects.
 //!
-//! Single segments are not headlines: a difference is reported only when Q says that there is one
-//! at all, and the segment survives Holm's correction.
+//! Single subgroups are not headlines: a difference is reported only when Q says that there is one
+//! at all, and the subgroup survives Holm's correction.
 
 use serde::Serialize;
 
 use super::distributions::chi_squared_ln_upper_tail;
 use super::effect::{Effect, p_value};
 use super::level::{Alpha, Alternative};
+use super::missing::{MissingReason, finite};
 use super::multiplicity::holm;
 use super::p_value::PValue;
-use super::undefined::{Undefined, finite};
 
-/// Level at which Q reports that segments differ.
+/// Level at which Q reports that subgroups differ.
 pub const HETEROGENEITY_LEVEL: f64 = 0.01;
 
-/// The effect of all segments together and how far they are from it.
+/// The effect of all subgroups together and how far they are from it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Heterogeneity {
-    /// Effect of all segments, weighted by precision.
+    /// Effect of all subgroups, weighted by precision.
     pub pooled_effect: f64,
     /// Standard error of the pooled effect.
     pub pooled_standard_error: f64,
     /// Cochran's Q: weighted squared distances from the pooled effect.
     pub q: f64,
-    /// Segments less one.
+    /// Subgroups less one.
     pub degrees_of_freedom: u32,
-    /// Of Q, under the chi-square law.
+    /// Of Q, under the chi-square distribution.
     pub p_value: PValue,
     /// Share of the scatter that is not noise, 0 to 1.
     pub i_squared: f64,
-    /// One entry per segment, in order.
-    pub segments: Vec<SegmentDeviation>,
+    /// One entry per subgroup, in order.
+    pub subgroups: Vec<SubgroupDeviation>,
 }
 
-/// How one segment differs from the others.
+/// How one subgroup differs from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct SegmentDeviation {
-    /// Segment against all others, standardised; 0 when one segment holds all the precision.
+pub struct SubgroupDeviation {
+    /// Subgroup against all others, standardised; 0 when one subgroup holds all the precision.
     pub z: f64,
-    /// Two-sided, for this segment alone.
+    /// Two-sided, for this subgroup alone.
     pub p_value: PValue,
-    /// After Holm's correction for the number of segments.
+    /// After Holm's correction for the number of subgroups.
     pub adjusted_p_value: PValue,
 }
 
 impl Heterogeneity {
-    /// Which segments may be reported as different: those that survive Holm at alpha, provided
+    /// Which subgroups may be reported as different: those that survive Holm at alpha, provided
     /// that Q passes [`HETEROGENEITY_LEVEL`].
-    pub fn different_segments(&self, alpha: Alpha) -> Vec<usize> {
+    pub fn different_subgroups(&self, alpha: Alpha) -> Vec<usize> {
         if self.p_value.value() > HETEROGENEITY_LEVEL {
             return Vec::new();
         }
-        let survives = |s: &SegmentDeviation| s.adjusted_p_value.value() <= alpha.get();
-        self.segments
+        let survives = |s: &SubgroupDeviation| s.adjusted_p_value.value() <= alpha.get();
+        self.subgroups
             .iter()
             .enumerate()
             .filter(|(_, s)| survives(s))
@@ -62,10 +62,10 @@ impl Heterogeneity {
     }
 }
 
-/// Compares the effects of disjoint segments; none with fewer than two.
-pub fn heterogeneity(effects: &[Effect]) -> Result<Heterogeneity, Undefined> {
+/// Compares the effects of disjoint subgroups; none with fewer than two.
+pub fn heterogeneity(effects: &[Effect]) -> Result<Heterogeneity, MissingReason> {
     if effects.len() < 2 {
-        return Err(Undefined::TooFewArms {
+        return Err(MissingReason::TooFewArms {
             needed: 2,
             seen: effects.len() as u64,
         });
@@ -86,7 +86,7 @@ pub fn heterogeneity(effects: &[Effect]) -> Result<Heterogeneity, Undefined> {
     let deviation = |effect: &Effect| (effect.value() - pooled_effect) / effect.standard_error();
     let q = finite(effects.iter().map(|e| deviation(e).powi(2)).sum())?;
     let degrees_of_freedom =
-        u32::try_from(effects.len() - 1).map_err(|_| Undefined::OutOfRange("effects"))?;
+        u32::try_from(effects.len() - 1).map_err(|_| MissingReason::OutOfRange("effects"))?;
 
     let zs: Vec<f64> = effects
         .iter()
@@ -103,7 +103,7 @@ pub fn heterogeneity(effects: &[Effect]) -> Result<Heterogeneity, Undefined> {
         .iter()
         .map(|z| Some(p_value(*z, None, Alternative::TwoSided)))
         .collect();
-    let segments = zs
+    let subgroups = zs
         .iter()
         .zip(
             p_values
@@ -111,7 +111,7 @@ pub fn heterogeneity(effects: &[Effect]) -> Result<Heterogeneity, Undefined> {
                 .flatten()
                 .zip(holm(&p_values).into_iter().flatten()),
         )
-        .map(|(z, (p_value, adjusted_p_value))| SegmentDeviation {
+        .map(|(z, (p_value, adjusted_p_value))| SubgroupDeviation {
             z: *z,
             p_value: *p_value,
             adjusted_p_value,
@@ -128,6 +128,6 @@ pub fn heterogeneity(effects: &[Effect]) -> Result<Heterogeneity, Undefined> {
         } else {
             0.0
         },
-        segments,
+        subgroups,
     })
 }

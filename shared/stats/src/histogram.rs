@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use super::distributions::normal_upper_quantile;
 use super::effect::Interval;
 use super::level::Alpha;
+use super::missing::{MissingReason, finite};
 use super::ranks::normal_ranks;
 use super::sample::Sample;
-use super::undefined::{Undefined, finite};
 
 /// Where the buckets are: each is a factor gamma wide.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,9 +22,9 @@ pub struct LogBuckets {
 
 impl LogBuckets {
     /// For values right to this share of themselves; 0.01 is usual, 0.0001 to 0.5 allowed.
-    pub fn new(relative_accuracy: f64) -> Result<Self, Undefined> {
+    pub fn new(relative_accuracy: f64) -> Result<Self, MissingReason> {
         if !(1e-4..=0.5).contains(&relative_accuracy) {
-            return Err(Undefined::OutOfRange("relative_accuracy"));
+            return Err(MissingReason::OutOfRange("relative_accuracy"));
         }
         let gamma = (1.0 + relative_accuracy) / (1.0 - relative_accuracy);
         Ok(Self {
@@ -181,30 +181,35 @@ impl LogHistogram {
     }
 
     /// Quantile `q` (0 to 1), right to the relative accuracy; none without users.
-    pub fn quantile(&self, q: f64) -> Result<f64, Undefined> {
+    pub fn quantile(&self, q: f64) -> Result<f64, MissingReason> {
         if !(0.0..=1.0).contains(&q) {
-            return Err(Undefined::OutOfRange("quantile"));
+            return Err(MissingReason::OutOfRange("quantile"));
         }
         let n = self.count();
-        let last = n.checked_sub(1).ok_or(Undefined::NoUnits)?;
+        let last = n.checked_sub(1).ok_or(MissingReason::NoUnits)?;
         self.bucket_beyond(q * last as f64)
             .map(|b| b.value)
-            .ok_or(Undefined::NoUnits)
+            .ok_or(MissingReason::NoUnits)
     }
 
     /// The quantile with its interval at 1 - alpha, from the outer edges of the buckets of its
     /// ranks. None when both ends are in one bucket: then the quantile is that value, for certain.
-    pub fn quantile_estimate(&self, q: f64, alpha: Alpha) -> Result<QuantileEstimate, Undefined> {
+    pub fn quantile_estimate(
+        &self,
+        q: f64,
+        alpha: Alpha,
+    ) -> Result<QuantileEstimate, MissingReason> {
         let n = self.count();
         let (lower_rank, upper_rank) = normal_ranks(n, q, alpha)?;
         enough_for_quantile(n, q, alpha)?;
-        let beyond = |rank: f64| self.bucket_beyond(rank).ok_or(Undefined::NoUnits);
+        let beyond = |rank: f64| self.bucket_beyond(rank).ok_or(MissingReason::NoUnits);
         let lower = beyond(lower_rank as f64 - 1.0)?;
         let upper = beyond(upper_rank as f64 - 1.0)?;
         if lower.lower == upper.lower && lower.upper == upper.upper {
-            return Err(Undefined::NoResolution);
+            return Err(MissingReason::NoResolution);
         }
-        let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+        let z =
+            normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
         let centre = n as f64 * q;
         let half = z * (centre * (1.0 - q)).sqrt();
         let width = self.smooth_quantile(centre + half) - self.smooth_quantile(centre - half);
@@ -241,13 +246,13 @@ impl LogHistogram {
 
 /// Refuses quantiles so far out that the interval would run off the sample:
 /// n must exceed z² q/(1-q) and z² (1-q)/q.
-pub(crate) fn enough_for_quantile(n: u64, q: f64, alpha: Alpha) -> Result<(), Undefined> {
-    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+pub(crate) fn enough_for_quantile(n: u64, q: f64, alpha: Alpha) -> Result<(), MissingReason> {
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let needed = z * z * (q / (1.0 - q)).max((1.0 - q) / q);
     if n as f64 > needed {
         Ok(())
     } else {
-        Err(Undefined::TooFewUnits {
+        Err(MissingReason::TooFewUnits {
             needed: needed.floor() as u64 + 1,
             seen: n,
         })
@@ -274,10 +279,10 @@ pub struct QuantileEstimate {
 impl QuantileEstimate {
     /// The smoothed quantile as a sample, whose mean it plays: ready for the differences and lifts
     /// of means.
-    pub fn sample(&self) -> Result<Sample, Undefined> {
+    pub fn sample(&self) -> Result<Sample, MissingReason> {
         let variance = finite(self.standard_error * self.standard_error * self.n as f64)?;
         if variance <= 0.0 {
-            return Err(Undefined::NoResolution);
+            return Err(MissingReason::NoResolution);
         }
         Sample::new(self.n, self.smooth_estimate, variance)
     }

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::confidence_sequence::ConfidenceSequence;
 use super::effect::{Effect, Interval};
 use super::level::{Alpha, Alternative};
+use super::missing::MissingReason;
 use super::p_value::PValue;
-use super::undefined::Undefined;
 
 /// A sequential test with a planned end.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -24,7 +24,7 @@ pub struct Hybrid {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Before the planned number of units.
+    /// PreExposureBalance the planned number of units.
     Running,
     /// The first analysis with the planned number of units; only this one may use the fixed test.
     /// Its data must stay the same when it is shown again.
@@ -48,7 +48,7 @@ pub struct HybridResult {
 
 impl Hybrid {
     /// For an experiment that is planned to end with so many units of both arms together.
-    pub fn new(alpha: Alpha, planned_units: f64) -> Result<Self, Undefined> {
+    pub fn new(alpha: Alpha, planned_units: f64) -> Result<Self, MissingReason> {
         let half_alpha = alpha.divided_by(2);
         let sequence = ConfidenceSequence::new(half_alpha, planned_units)?;
         Ok(Self {
@@ -71,7 +71,7 @@ impl Hybrid {
     }
 
     /// The result of a look in this phase.
-    pub fn at(&self, effect: &Effect, phase: Phase) -> Result<HybridResult, Undefined> {
+    pub fn at(&self, effect: &Effect, phase: Phase) -> Result<HybridResult, MissingReason> {
         let running = self.sequence.at(effect)?;
         let (interval, p_value) = if phase == Phase::PlannedEnd {
             let end = effect.test(0.0, self.half_alpha, Alternative::TwoSided)?;

@@ -4,9 +4,9 @@
 //! by its covariates.
 
 use super::double_double::DoubleDouble;
+use super::missing::MissingReason;
 use super::moments::{exact_covariance, exact_mean};
 use super::sample::Sample;
-use super::undefined::Undefined;
 
 /// Exact sums and sums of products of `k` quantities over users.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,10 +71,10 @@ impl CrossMoments {
     }
 
     /// Means and covariances, with one rounding each; none below two users.
-    pub fn joint_sample(&self) -> Result<JointSample, Undefined> {
+    pub fn joint_sample(&self) -> Result<JointSample, MissingReason> {
         let k = self.sums_micros.len();
         if self.products_picos.len() != triangle(k) {
-            return Err(Undefined::OutOfRange("products"));
+            return Err(MissingReason::OutOfRange("products"));
         }
         let means: Result<Vec<_>, _> = self
             .sums_micros
@@ -119,12 +119,12 @@ pub struct JointSample {
 impl JointSample {
     /// From plain sums and sums of products (upper triangle by rows) over `n` units; the
     /// subtraction is done in twice the precision. None below two units.
-    pub fn from_sums(n: u64, sums: &[f64], products: &[f64]) -> Result<Self, Undefined> {
+    pub fn from_sums(n: u64, sums: &[f64], products: &[f64]) -> Result<Self, MissingReason> {
         if n < 2 {
-            return Err(Undefined::TooFewUnits { needed: 2, seen: n });
+            return Err(MissingReason::TooFewUnits { needed: 2, seen: n });
         }
         if products.len() != triangle(sums.len()) {
-            return Err(Undefined::OutOfRange("products"));
+            return Err(MissingReason::OutOfRange("products"));
         }
         let units = DoubleDouble::from(i128::from(n));
         let means = sums
@@ -145,15 +145,15 @@ impl JointSample {
         n: u64,
         means: Vec<DoubleDouble>,
         mut covariances: Vec<f64>,
-    ) -> Result<Self, Undefined> {
+    ) -> Result<Self, MissingReason> {
         if n < 2 {
-            return Err(Undefined::TooFewUnits { needed: 2, seen: n });
+            return Err(MissingReason::TooFewUnits { needed: 2, seen: n });
         }
         if means.is_empty() {
-            return Err(Undefined::OutOfRange("quantities"));
+            return Err(MissingReason::OutOfRange("quantities"));
         }
         if !means.iter().all(|m| m.is_finite()) || !covariances.iter().all(|c| c.is_finite()) {
-            return Err(Undefined::Overflow);
+            return Err(MissingReason::Overflow);
         }
         for i in 0..means.len() {
             if let Some(variance) = covariances.get_mut(place(means.len(), i, i)) {
@@ -202,9 +202,9 @@ impl JointSample {
     }
 
     /// Quantity `i` alone, as the plain tests see it.
-    pub fn sample(&self, i: usize) -> Result<Sample, Undefined> {
+    pub fn sample(&self, i: usize) -> Result<Sample, MissingReason> {
         if i >= self.means.len() {
-            return Err(Undefined::OutOfRange("quantity"));
+            return Err(MissingReason::OutOfRange("quantity"));
         }
         Sample::from_parts(self.n, self.exact_mean(i), self.covariance(i, i))
     }

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::undefined::Undefined;
+use super::missing::MissingReason;
 
 /// Probability of a false alarm that the caller accepts, strictly between 0 and 1.
 ///
@@ -17,11 +17,11 @@ impl Alpha {
     pub const ONE_PER_MILLE: Self = Self(0.001);
 
     /// Any level from 1e-12 to below 1. Below 1e-12 the tails of real data are not known.
-    pub fn new(alpha: f64) -> Result<Self, Undefined> {
+    pub fn new(alpha: f64) -> Result<Self, MissingReason> {
         if (1e-12..1.0).contains(&alpha) {
             Ok(Self(alpha))
         } else {
-            Err(Undefined::OutOfRange("alpha"))
+            Err(MissingReason::OutOfRange("alpha"))
         }
     }
 

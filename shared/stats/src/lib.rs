@@ -12,13 +12,13 @@
 //! let effect = stats::difference(&control, &treatment)?;
 //!
 //! let once = effect.test(0.0, Alpha::FIVE_PERCENT, Alternative::TwoSided)?;
-//! let watched = ConfidenceSequence::new(Alpha::FIVE_PERCENT, 90_000.0)?.at(&effect)?;
+//! let sequential = ConfidenceSequence::new(Alpha::FIVE_PERCENT, 90_000.0)?.at(&effect)?;
 //! let lift = stats::relative_difference(&control, &treatment)?;
 //! let decision = Posterior::new(&lift, Prior::default())?.decision(true)?;
 //!
-//! assert!(once.p_value < watched.p_value && watched.interval.excludes_zero());
+//! assert!(once.p_value < sequential.p_value && sequential.interval.excludes_zero());
 //! assert!(decision.chance_to_win < 0.001);
-//! # Ok::<(), stats::Undefined>(())
+//! # Ok::<(), stats::MissingReason>(())
 //! ```
 
 mod beta_binomial;
@@ -37,6 +37,7 @@ mod joint;
 mod level;
 mod lift;
 mod means;
+mod missing;
 mod moments;
 mod msprt;
 mod multiplicity;
@@ -55,13 +56,12 @@ mod sample_size;
 mod split;
 mod stratification;
 mod trend;
-mod undefined;
 mod wide;
 mod winsor;
 
 pub mod distributions;
 
-pub use beta_binomial::BetaLaw;
+pub use beta_binomial::BetaDistribution;
 pub use confidence_sequence::{
     ConfidenceSequence, MIN_CONVERSIONS_PER_ARM, MIN_UNITS_PER_ARM, SequentialResult,
     enough_conversions, enough_units,
@@ -75,13 +75,14 @@ pub use detectable::{
 pub use effect::{Effect, FixedTest, Interval};
 pub use gaussian_posterior::{Decision, Posterior, Prior};
 pub use group_sequential::{Boundary, Spending, group_sequential_boundaries};
-pub use heterogeneity::{HETEROGENEITY_LEVEL, Heterogeneity, SegmentDeviation, heterogeneity};
+pub use heterogeneity::{HETEROGENEITY_LEVEL, Heterogeneity, SubgroupDeviation, heterogeneity};
 pub use histogram::{LogBuckets, LogHistogram, QuantileEstimate};
 pub use hybrid::{Hybrid, HybridResult, Phase};
 pub use joint::{CrossMoments, JointSample};
 pub use level::{Alpha, Alternative};
 pub use lift::{Fieller, LogRatio, fieller, fieller_g, log_ratio, relative_difference};
 pub use means::{NonInferiority, difference, non_inferiority, welch};
+pub use missing::{Missing, MissingReason};
 pub use moments::Moments;
 pub use msprt::{MixtureTest, mixture_test};
 pub use multiplicity::{
@@ -96,7 +97,7 @@ pub use proportions::{
 };
 pub use quantile_summary::QuantileSummary;
 pub use ranks::{ExactRanks, QuantileKind, exact_ranks, normal_ranks, sorted_quantile};
-pub use ratio::{ratio, ratio_with_past};
+pub use ratio::{ratio, ratio_with_pre_exposure};
 pub use remaining::{Progress, Remaining};
 pub use sample::Sample;
 pub use sample_size::{
@@ -106,6 +107,5 @@ pub use split::{
     SequentialSplit, SplitEvidence, SplitTest, chi_squared_against_expected, split_test,
 };
 pub use stratification::{Stratified, Stratum, post_stratify, usable_strata};
-pub use trend::{FADING_LEVEL, Trend, trend};
-pub use undefined::{Missing, Undefined};
+pub use trend::{NOVELTY_LEVEL, Trend, trend};
 pub use winsor::{BucketMoments, Threshold};

@@ -10,16 +10,16 @@ use super::distributions::normal_upper_quantile;
 use super::effect::{Effect, Interval};
 use super::level::Alpha;
 use super::means::welch_degrees_of_freedom;
+use super::missing::{MissingReason, finite};
 use super::sample::Sample;
-use super::undefined::{Undefined, finite};
 
 /// The lift with its delta-method standard error (Deng, Knoblich & Lu 2018).
 ///
 /// The baseline's absolute value is the divisor, so that a rise is positive also when the control
 /// mean is negative. None when the control mean is zero.
-pub fn relative_difference(control: &Sample, treatment: &Sample) -> Result<Effect, Undefined> {
+pub fn relative_difference(control: &Sample, treatment: &Sample) -> Result<Effect, MissingReason> {
     if control.mean() == 0.0 {
-        return Err(Undefined::ZeroBaseline);
+        return Err(MissingReason::ZeroBaseline);
     }
     let ratio = treatment.mean() / control.mean();
     let baseline = control.mean().abs();
@@ -45,25 +45,25 @@ pub struct LogRatio {
     pub interval: Interval,
 }
 
-/// The lift's interval from the normal law of ln(treatment / control): right down to ten
+/// The lift's interval from the normal distribution of ln(treatment / control): right down to ten
 /// conversions an arm. None unless both means are positive.
 pub fn log_ratio(
     control: &Sample,
     treatment: &Sample,
     alpha: Alpha,
-) -> Result<LogRatio, Undefined> {
+) -> Result<LogRatio, MissingReason> {
     if control.mean() == 0.0 {
-        return Err(Undefined::ZeroBaseline);
+        return Err(MissingReason::ZeroBaseline);
     }
     if !(control.mean() > 0.0 && treatment.mean() > 0.0) {
-        return Err(Undefined::MeanNotPositive);
+        return Err(MissingReason::MeanNotPositive);
     }
     let relative_error = |arm: &Sample| arm.mean_variance().sqrt() / arm.mean();
     let log_standard_error = finite(relative_error(control).hypot(relative_error(treatment)))?;
     if log_standard_error <= 0.0 {
-        return Err(Undefined::ZeroVariance);
+        return Err(MissingReason::ZeroVariance);
     }
-    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let lift = treatment.mean_minus(control) / control.mean();
     let ratio = treatment.mean() / control.mean();
     let end = |width: f64| {
@@ -111,18 +111,22 @@ pub enum Fieller {
     Everything,
 }
 
-/// Fieller's confidence set of the ratio of two means (1954), normal law.
+/// Fieller's confidence set of the ratio of two means (1954), normal distribution.
 ///
 /// It inverts the absolute test, so that it excludes zero exactly when that test rejects.
 /// None when neither arm varies.
-pub fn fieller(control: &Sample, treatment: &Sample, alpha: Alpha) -> Result<Fieller, Undefined> {
-    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+pub fn fieller(
+    control: &Sample,
+    treatment: &Sample,
+    alpha: Alpha,
+) -> Result<Fieller, MissingReason> {
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let (e_c, e_t) = (
         z * control.mean_variance().sqrt(),
         z * treatment.mean_variance().sqrt(),
     );
     if e_c + e_t <= 0.0 {
-        return Err(Undefined::ZeroVariance);
+        return Err(MissingReason::ZeroVariance);
     }
     // In units of each arm's own size nothing over- or underflows.
     let scale = control

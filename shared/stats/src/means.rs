@@ -2,13 +2,13 @@
 
 use super::effect::{Effect, FixedTest};
 use super::level::{Alpha, Alternative};
+use super::missing::MissingReason;
 use super::sample::Sample;
-use super::undefined::Undefined;
 
 /// Treatment mean minus control mean with Welch's standard error and degrees of freedom.
 ///
 /// None when neither arm varies.
-pub fn difference(control: &Sample, treatment: &Sample) -> Result<Effect, Undefined> {
+pub fn difference(control: &Sample, treatment: &Sample) -> Result<Effect, MissingReason> {
     let variance = control.mean_variance() + treatment.mean_variance();
     let effect = Effect::new(
         treatment.mean_minus(control),
@@ -25,7 +25,7 @@ pub fn welch(
     treatment: &Sample,
     alpha: Alpha,
     alternative: Alternative,
-) -> Result<FixedTest, Undefined> {
+) -> Result<FixedTest, MissingReason> {
     difference(control, treatment)?.test(0.0, alpha, alternative)
 }
 
@@ -33,11 +33,11 @@ pub fn welch(
 pub(crate) fn welch_degrees_of_freedom(
     control: &Sample,
     treatment: &Sample,
-) -> Result<f64, Undefined> {
+) -> Result<f64, MissingReason> {
     let (vc, vt) = (control.mean_variance(), treatment.mean_variance());
     let sum = vc + vt;
     if sum <= 0.0 {
-        return Err(Undefined::ZeroVariance);
+        return Err(MissingReason::ZeroVariance);
     }
     // Shares instead of squared variances: those would overflow or vanish with the metric's unit.
     let (share_c, share_t) = (vc / sum, vt / sum);
@@ -62,9 +62,9 @@ pub fn non_inferiority(
     margin: f64,
     higher_is_better: bool,
     alpha: Alpha,
-) -> Result<NonInferiority, Undefined> {
+) -> Result<NonInferiority, MissingReason> {
     if !(margin >= 0.0 && margin.is_finite()) {
-        return Err(Undefined::OutOfRange("margin"));
+        return Err(MissingReason::OutOfRange("margin"));
     }
     let test = if higher_is_better {
         effect.test(-margin, alpha, Alternative::Greater)?

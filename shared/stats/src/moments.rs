@@ -5,14 +5,14 @@
 //! numbers hold.
 
 use super::double_double::DoubleDouble;
+use super::missing::MissingReason;
 use super::sample::Sample;
-use super::undefined::Undefined;
 use super::wide::difference_of_products;
 
 /// Millionths in one: the fixed point in which values are counted.
 pub(crate) const MICROS: i128 = 1_000_000;
 
-/// Number of users, sum and sum of squares of their totals.
+/// Number of users, sum and sum of squares of their aggregate items.
 ///
 /// The squares are of each user's *total*, not of single events: squares of events understate the
 /// noise of users who have several.
@@ -20,9 +20,9 @@ pub(crate) const MICROS: i128 = 1_000_000;
 pub struct Moments {
     /// Users counted.
     pub n: u64,
-    /// Sum of the users' totals, in millionths.
+    /// Sum of the users' aggregate items, in millionths.
     pub sum_micros: i128,
-    /// Sum of the squares of the users' totals, in 1e-12 (millionths squared).
+    /// Sum of the squares of the users' aggregate items, in 1e-12 (millionths squared).
     pub sum_squares_picos: i128,
 }
 
@@ -61,12 +61,12 @@ impl Moments {
     }
 
     /// Mean in metric units; none without users.
-    pub fn mean(&self) -> Result<f64, Undefined> {
+    pub fn mean(&self) -> Result<f64, MissingReason> {
         Ok(exact_mean(self.sum_micros, self.n)?.to_f64())
     }
 
     /// Unbiased variance in squared metric units; none below two users.
-    pub fn variance(&self) -> Result<f64, Undefined> {
+    pub fn variance(&self) -> Result<f64, MissingReason> {
         let variance = exact_covariance(
             self.n,
             self.sum_squares_picos,
@@ -75,14 +75,14 @@ impl Moments {
         )?;
         // No set of real values has a negative one: the sums belong to different users.
         if variance < 0.0 {
-            Err(Undefined::Inconsistent)
+            Err(MissingReason::Inconsistent)
         } else {
             Ok(variance)
         }
     }
 
     /// What the tests need of this arm; none below two users.
-    pub fn sample(&self) -> Result<Sample, Undefined> {
+    pub fn sample(&self) -> Result<Sample, MissingReason> {
         Sample::from_parts(
             self.n,
             exact_mean(self.sum_micros, self.n)?,
@@ -92,9 +92,9 @@ impl Moments {
 }
 
 /// The mean of `n` values that add up to `sum_micros`, to thirty digits.
-pub(crate) fn exact_mean(sum_micros: i128, n: u64) -> Result<DoubleDouble, Undefined> {
+pub(crate) fn exact_mean(sum_micros: i128, n: u64) -> Result<DoubleDouble, MissingReason> {
     if n == 0 {
-        return Err(Undefined::NoUnits);
+        return Err(MissingReason::NoUnits);
     }
     let divisor = DoubleDouble::from(i128::from(n)).times((MICROS as f64).into());
     Ok(DoubleDouble::from(sum_micros).over(divisor))
@@ -106,9 +106,9 @@ pub(crate) fn exact_covariance(
     sum_products_picos: i128,
     sum_x_micros: i128,
     sum_y_micros: i128,
-) -> Result<f64, Undefined> {
+) -> Result<f64, MissingReason> {
     if n < 2 {
-        return Err(Undefined::TooFewUnits { needed: 2, seen: n });
+        return Err(MissingReason::TooFewUnits { needed: 2, seen: n });
     }
     let numerator = difference_of_products(
         i128::from(n),

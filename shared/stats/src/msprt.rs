@@ -6,8 +6,8 @@
 
 use super::effect::{Effect, Interval};
 use super::level::Alpha;
+use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
-use super::undefined::{Undefined, finite};
 
 /// One look of the mixture test.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,9 +26,9 @@ pub fn mixture_test(
     null_value: f64,
     tau_squared: f64,
     alpha: Alpha,
-) -> Result<MixtureTest, Undefined> {
+) -> Result<MixtureTest, MissingReason> {
     if !(tau_squared > 0.0 && tau_squared.is_finite()) {
-        return Err(Undefined::OutOfRange("tau_squared"));
+        return Err(MissingReason::OutOfRange("tau_squared"));
     }
     let variance = effect.standard_error().powi(2);
     let growth = finite(tau_squared / variance)?;

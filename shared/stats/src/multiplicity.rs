@@ -5,8 +5,8 @@
 //! sequential results, under any dependence. Metrics without a p-value are skipped, not counted.
 
 use super::level::Alpha;
+use super::missing::MissingReason;
 use super::p_value::PValue;
-use super::undefined::Undefined;
 
 /// Holm's adjusted p-values; reject where they are at most alpha.
 pub fn holm(p_values: &[Option<PValue>]) -> Vec<Option<PValue>> {
@@ -19,7 +19,7 @@ pub fn holm(p_values: &[Option<PValue>]) -> Vec<Option<PValue>> {
 pub fn weighted_holm(
     p_values: &[Option<PValue>],
     weights: &[f64],
-) -> Result<Vec<Option<PValue>>, Undefined> {
+) -> Result<Vec<Option<PValue>>, MissingReason> {
     adjust(p_values, Some(weights), step_down)
 }
 
@@ -32,7 +32,7 @@ pub fn benjamini_hochberg(p_values: &[Option<PValue>]) -> Vec<Option<PValue>> {
 pub fn weighted_benjamini_hochberg(
     p_values: &[Option<PValue>],
     weights: &[f64],
-) -> Result<Vec<Option<PValue>>, Undefined> {
+) -> Result<Vec<Option<PValue>>, MissingReason> {
     adjust(p_values, Some(weights), step_up)
 }
 
@@ -48,11 +48,11 @@ fn adjust(
     p_values: &[Option<PValue>],
     weights: Option<&[f64]>,
     step: fn(&[Member]) -> Vec<(usize, f64)>,
-) -> Result<Vec<Option<PValue>>, Undefined> {
+) -> Result<Vec<Option<PValue>>, MissingReason> {
     if weights.is_some_and(|w| {
         w.len() != p_values.len() || w.iter().any(|x| !(*x >= 0.0 && x.is_finite()))
     }) {
-        return Err(Undefined::OutOfRange("weights"));
+        return Err(MissingReason::OutOfRange("weights"));
     }
     let weight = |i: usize| weights.and_then(|w| w.get(i)).copied().unwrap_or(1.0);
     let present = || {
@@ -165,7 +165,11 @@ pub fn simultaneous_level(alpha: Alpha, metrics: u32) -> Alpha {
 
 /// The level for the intervals of the `selected` among `metrics` findings of Benjamini and
 /// Hochberg: at most alpha of them miss the truth (Benjamini & Yekutieli 2005).
-pub fn false_coverage_level(alpha: Alpha, selected: u32, metrics: u32) -> Result<Alpha, Undefined> {
+pub fn false_coverage_level(
+    alpha: Alpha,
+    selected: u32,
+    metrics: u32,
+) -> Result<Alpha, MissingReason> {
     let share = f64::from(selected.max(1)) / f64::from(metrics.max(1));
     Alpha::new((alpha.get() * share.min(1.0)).max(1e-12))
 }

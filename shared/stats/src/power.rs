@@ -4,7 +4,7 @@ use super::distributions::{
     noncentral_t_upper_tail, normal_upper_quantile, normal_upper_tail, student_t_upper_quantile,
 };
 use super::level::{Alpha, Alternative};
-use super::undefined::{Undefined, finite};
+use super::missing::{MissingReason, finite};
 
 /// A conversion rate expected in the control and one that the treatment may bring it to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,12 +17,12 @@ pub struct Rates {
 
 impl Rates {
     /// Both strictly between 0 and 1.
-    pub fn new(control: f64, treatment: f64) -> Result<Self, Undefined> {
+    pub fn new(control: f64, treatment: f64) -> Result<Self, MissingReason> {
         let inside = |rate: f64| rate > 0.0 && rate < 1.0;
         if inside(control) && inside(treatment) {
             Ok(Self { control, treatment })
         } else {
-            Err(Undefined::OutOfRange("rate"))
+            Err(MissingReason::OutOfRange("rate"))
         }
     }
 
@@ -72,9 +72,9 @@ pub fn power(
     standard_error: f64,
     alpha: Alpha,
     alternative: Alternative,
-) -> Result<f64, Undefined> {
+) -> Result<f64, MissingReason> {
     if standard_error <= 0.0 {
-        return Err(Undefined::ZeroVariance);
+        return Err(MissingReason::ZeroVariance);
     }
     Ok(tail_beyond(
         critical(alpha, alternative)?,
@@ -84,12 +84,12 @@ pub fn power(
 }
 
 /// The z beyond which a test rejects.
-pub(crate) fn critical(alpha: Alpha, alternative: Alternative) -> Result<f64, Undefined> {
+pub(crate) fn critical(alpha: Alpha, alternative: Alternative) -> Result<f64, MissingReason> {
     let tail = match alternative {
         Alternative::TwoSided => alpha.per_tail(),
         Alternative::Greater | Alternative::Less => alpha.get(),
     };
-    normal_upper_quantile(tail).ok_or(Undefined::OutOfRange("alpha"))
+    normal_upper_quantile(tail).ok_or(MissingReason::OutOfRange("alpha"))
 }
 
 /// Probability that a normal z around `shift` is beyond `threshold` in the alternative's direction.
@@ -110,7 +110,7 @@ pub fn power_of_rates(
     alpha: Alpha,
     alternative: Alternative,
     formula: RateFormula,
-) -> Result<f64, Undefined> {
+) -> Result<f64, MissingReason> {
     let (n_c, n_t) = at_least_one(units)?;
     let z = critical(alpha, alternative)?;
     if formula == RateFormula::Arcsine {
@@ -132,11 +132,11 @@ pub fn power_of_rates(
     ))
 }
 
-fn at_least_one((n_c, n_t): (f64, f64)) -> Result<(f64, f64), Undefined> {
+fn at_least_one((n_c, n_t): (f64, f64)) -> Result<(f64, f64), MissingReason> {
     if n_c >= 1.0 && n_t >= 1.0 && n_c.is_finite() && n_t.is_finite() {
         Ok((n_c, n_t))
     } else {
-        Err(Undefined::NoUnits)
+        Err(MissingReason::NoUnits)
     }
 }
 
@@ -147,34 +147,34 @@ pub fn power_of_means(
     units: (f64, f64),
     alpha: Alpha,
     alternative: Alternative,
-) -> Result<f64, Undefined> {
+) -> Result<f64, MissingReason> {
     let (n_c, n_t) = at_least_one(units)?;
     let error = (standard_deviations.0 / n_c.sqrt()).hypot(standard_deviations.1 / n_t.sqrt());
     power(effect, error, alpha, alternative)
 }
 
-/// Power of the equal-variance t test, exact by the noncentral t law; for small experiments.
+/// Power of the equal-variance t test, exact by the noncentral t distribution; for small experiments.
 pub fn power_of_means_t(
     effect: f64,
     standard_deviation: f64,
     units: (f64, f64),
     alpha: Alpha,
     alternative: Alternative,
-) -> Result<f64, Undefined> {
+) -> Result<f64, MissingReason> {
     let (n_c, n_t) = at_least_one(units)?;
     let df = n_c + n_t - 2.0;
     if df <= 0.0 {
-        return Err(Undefined::TooFewUnits { needed: 3, seen: 2 });
+        return Err(MissingReason::TooFewUnits { needed: 3, seen: 2 });
     }
     if standard_deviation <= 0.0 {
-        return Err(Undefined::ZeroVariance);
+        return Err(MissingReason::ZeroVariance);
     }
     let delta = finite(effect / (standard_deviation * (1.0 / n_c + 1.0 / n_t).sqrt()))?;
     let tail = match alternative {
         Alternative::TwoSided => alpha.per_tail(),
         Alternative::Greater | Alternative::Less => alpha.get(),
     };
-    let t = student_t_upper_quantile(tail, df).ok_or(Undefined::OutOfRange("alpha"))?;
+    let t = student_t_upper_quantile(tail, df).ok_or(MissingReason::OutOfRange("alpha"))?;
     Ok(match alternative {
         Alternative::TwoSided => {
             noncentral_t_upper_tail(t, df, delta) + noncentral_t_upper_tail(t, df, -delta)

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::missing::MissingReason;
 use super::sample::Sample;
-use super::undefined::Undefined;
 
 /// `conversions` of `n` users converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -14,11 +14,11 @@ pub struct Proportion {
 
 impl Proportion {
     /// None when more users converted than there are, or when there are none.
-    pub fn new(n: u64, conversions: u64) -> Result<Self, Undefined> {
+    pub fn new(n: u64, conversions: u64) -> Result<Self, MissingReason> {
         if n == 0 {
-            Err(Undefined::NoUnits)
+            Err(MissingReason::NoUnits)
         } else if conversions > n {
-            Err(Undefined::Inconsistent)
+            Err(MissingReason::Inconsistent)
         } else {
             Ok(Self { n, conversions })
         }
@@ -51,7 +51,7 @@ impl Proportion {
     }
 
     /// The same arm for the methods that take means; none below two users.
-    pub fn sample(&self) -> Result<Sample, Undefined> {
+    pub fn sample(&self) -> Result<Sample, MissingReason> {
         Sample::new(self.n, self.rate(), self.variance())
     }
 }

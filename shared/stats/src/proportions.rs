@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::distributions::normal_upper_quantile;
 use super::effect::{Effect, FixedTest, Interval, p_value};
 use super::level::{Alpha, Alternative};
+use super::missing::MissingReason;
 use super::p_value::PValue;
 use super::proportion::Proportion;
-use super::undefined::Undefined;
 
 /// The two-proportion z test with the interval that goes with it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -20,7 +20,7 @@ pub struct ProportionTest {
     pub pooled_standard_error: f64,
     /// Difference in pooled standard errors.
     pub z: f64,
-    /// Under the normal law.
+    /// Under the normal distribution.
     pub p_value: PValue,
     /// Newcombe's interval of the difference at 1 - alpha (two-sided, whatever the alternative).
     pub interval: Interval,
@@ -34,14 +34,14 @@ pub fn two_proportion_z(
     treatment: &Proportion,
     alpha: Alpha,
     alternative: Alternative,
-) -> Result<ProportionTest, Undefined> {
+) -> Result<ProportionTest, MissingReason> {
     let conversions = u128::from(control.conversions()) + u128::from(treatment.conversions());
     let misses = u128::from(control.misses()) + u128::from(treatment.misses());
     if conversions == 0 {
-        return Err(Undefined::NobodyConverted);
+        return Err(MissingReason::NoConversions);
     }
     if misses == 0 {
-        return Err(Undefined::EverybodyConverted);
+        return Err(MissingReason::AllUsersConverted);
     }
     let n = (conversions + misses) as f64;
     let pooled_rate = conversions as f64 / n;
@@ -78,7 +78,7 @@ pub fn wald(
     treatment: &Proportion,
     alpha: Alpha,
     alternative: Alternative,
-) -> Result<FixedTest, Undefined> {
+) -> Result<FixedTest, MissingReason> {
     let variance =
         control.variance() / control.n() as f64 + treatment.variance() / treatment.n() as f64;
     let units = control.n().saturating_add(treatment.n());
@@ -98,8 +98,8 @@ pub fn newcombe(
     control: &Proportion,
     treatment: &Proportion,
     alpha: Alpha,
-) -> Result<Interval, Undefined> {
-    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+) -> Result<Interval, MissingReason> {
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let (below_c, above_c) = wilson_distances(control, z);
     let (below_t, above_t) = wilson_distances(treatment, z);
     let difference = rate_difference(control, treatment);
@@ -110,8 +110,8 @@ pub fn newcombe(
 }
 
 /// Wilson's interval of one conversion rate (1927).
-pub fn wilson(arm: &Proportion, alpha: Alpha) -> Result<Interval, Undefined> {
-    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+pub fn wilson(arm: &Proportion, alpha: Alpha) -> Result<Interval, MissingReason> {
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let (below, above) = wilson_distances(arm, z);
     Interval::between((arm.rate() - below).max(0.0), (arm.rate() + above).min(1.0))
 }
@@ -137,8 +137,8 @@ pub fn agresti_caffo(
     control: &Proportion,
     treatment: &Proportion,
     alpha: Alpha,
-) -> Result<Interval, Undefined> {
-    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+) -> Result<Interval, MissingReason> {
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let added = |arm: &Proportion| {
         let n = arm.n() as f64 + 2.0;
         let (p, q) = (

@@ -6,8 +6,8 @@
 use super::effect::Interval;
 use super::histogram::enough_for_quantile;
 use super::level::Alpha;
+use super::missing::MissingReason;
 use super::sample::Sample;
-use super::undefined::Undefined;
 
 /// Half width of a 95 % interval in standard errors.
 const Z_95: f64 = 1.959_963_984_540_054;
@@ -32,14 +32,14 @@ pub struct QuantileSummary {
 
 impl QuantileSummary {
     /// The arm as a sample; none with too few units or an interval without width.
-    pub fn sample(&self) -> Result<Sample, Undefined> {
+    pub fn sample(&self) -> Result<Sample, MissingReason> {
         if !(self.quantile > 0.0 && self.quantile < 1.0) {
-            return Err(Undefined::OutOfRange("quantile"));
+            return Err(MissingReason::OutOfRange("quantile"));
         }
         enough_for_quantile(self.n_star, self.quantile, Alpha::FIVE_PERCENT)?;
         let width = self.interval.width();
         if width <= 0.0 {
-            return Err(Undefined::ZeroVariance);
+            return Err(MissingReason::ZeroVariance);
         }
         let n = self.n as f64;
         let variance = self.n_star as f64 / n * (n - 1.0) * (width / (2.0 * Z_95)).powi(2);

@@ -1,8 +1,8 @@
-//! Intervals of a quantile from order statistics: which ranks bracket it, whatever the law.
+//! Intervals of a quantile from order statistics: which ranks bracket it, whatever the distribution.
 
 use super::distributions::{binomial_cdf, normal_upper_quantile};
 use super::level::Alpha;
-use super::undefined::Undefined;
+use super::missing::MissingReason;
 
 /// Above this many units the coverage is not worked out.
 const COVERAGE_UP_TO: u64 = 10_000_000;
@@ -19,11 +19,11 @@ pub struct ExactRanks {
 }
 
 /// The exact binomial ranks for quantile `q` of `n` units at 1 - alpha (Conover 1999).
-pub fn exact_ranks(n: u64, q: f64, alpha: Alpha) -> Result<ExactRanks, Undefined> {
+pub fn exact_ranks(n: u64, q: f64, alpha: Alpha) -> Result<ExactRanks, MissingReason> {
     check(n, q)?;
     let tail = alpha.per_tail();
     let at_least = |k: u64| binomial_cdf(k, n, q) >= tail;
-    // The tail above k by the other half of the law: 1 - cdf would lose it.
+    // The tail above k by the other half of the distribution: 1 - cdf would lose it.
     let at_most = |k: u64| k >= n || binomial_cdf(n - k - 1, n, 1.0 - q) <= tail;
     let lower = smallest(n, at_least);
     let upper = smallest(n, at_most) + 1;
@@ -58,23 +58,23 @@ fn smallest(n: u64, property: impl Fn(u64) -> bool) -> u64 {
 
 /// 1-based ranks n q -/+ z sqrt(n q (1 - q)), rounded outwards and kept within 1..=n: what a
 /// histogram uses.
-pub fn normal_ranks(n: u64, q: f64, alpha: Alpha) -> Result<(u64, u64), Undefined> {
+pub fn normal_ranks(n: u64, q: f64, alpha: Alpha) -> Result<(u64, u64), MissingReason> {
     check(n, q)?;
-    let z = normal_upper_quantile(alpha.per_tail()).ok_or(Undefined::OutOfRange("alpha"))?;
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let centre = n as f64 * q;
     let half = z * (centre * (1.0 - q)).sqrt();
     let rank = |x: f64| (x.max(1.0) as u64).clamp(1, n);
     Ok((rank((centre - half).floor()), rank((centre + half).ceil())))
 }
 
-fn check(n: u64, q: f64) -> Result<(), Undefined> {
+fn check(n: u64, q: f64) -> Result<(), MissingReason> {
     if n == 0 {
-        return Err(Undefined::NoUnits);
+        return Err(MissingReason::NoUnits);
     }
     if q > 0.0 && q < 1.0 {
         Ok(())
     } else {
-        Err(Undefined::OutOfRange("quantile"))
+        Err(MissingReason::OutOfRange("quantile"))
     }
 }
 
@@ -88,7 +88,7 @@ pub enum QuantileKind {
 }
 
 /// Quantile `q` of values in rising order.
-pub fn sorted_quantile(sorted: &[f64], q: f64, kind: QuantileKind) -> Result<f64, Undefined> {
+pub fn sorted_quantile(sorted: &[f64], q: f64, kind: QuantileKind) -> Result<f64, MissingReason> {
     check(sorted.len() as u64, q)?;
     let n = sorted.len() as f64;
     let value = |i: f64| {

@@ -5,8 +5,8 @@
 
 use super::double_double::DoubleDouble;
 use super::joint::JointSample;
+use super::missing::MissingReason;
 use super::sample::Sample;
-use super::undefined::Undefined;
 
 /// A linearised variance this much smaller than its terms is rounding, not noise.
 const ROUNDING: f64 = 1e-12;
@@ -16,11 +16,11 @@ const ROUNDING: f64 = 1e-12;
 ///
 /// None when the denominators add up to zero, or when every user has the same ratio: the tangent
 /// then says nothing about the noise.
-pub fn ratio(arm: &JointSample) -> Result<Sample, Undefined> {
-    let line = Line::of(arm, 0, 1).ok_or(Undefined::ZeroDenominator)?;
+pub fn ratio(arm: &JointSample) -> Result<Sample, MissingReason> {
+    let line = Line::of(arm, 0, 1).ok_or(MissingReason::ZeroDenominator)?;
     let variance = line.variance(arm);
     if variance == 0.0 {
-        return Err(Undefined::ZeroVariance);
+        return Err(MissingReason::ZeroVariance);
     }
     Sample::from_parts(arm.n(), line.ratio, variance)
 }
@@ -30,8 +30,8 @@ pub fn ratio(arm: &JointSample) -> Result<Sample, Undefined> {
 /// [`super::cuped()`].
 ///
 /// Users without any past denominator at all make a constant covariate, which adjusts nothing.
-pub fn ratio_with_past(arm: &JointSample) -> Result<JointSample, Undefined> {
-    let now = Line::of(arm, 0, 1).ok_or(Undefined::ZeroDenominator)?;
+pub fn ratio_with_pre_exposure(arm: &JointSample) -> Result<JointSample, MissingReason> {
+    let now = Line::of(arm, 0, 1).ok_or(MissingReason::ZeroDenominator)?;
     let Some(past) = Line::of(arm, 2, 3) else {
         let means = vec![now.ratio, 0.0.into()];
         return JointSample::from_parts(arm.n(), means, vec![now.variance(arm), 0.0, 0.0]);

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::confidence_sequence::ConfidenceSequence;
 use super::distributions::normal_upper_tail;
 use super::level::{Alpha, Alternative};
+use super::missing::MissingReason;
 use super::power::critical;
 use super::root::rising_root;
-use super::undefined::Undefined;
 
 /// Growth beyond which the target counts as out of reach: 2^28 times the present size.
 const FARTHEST: f64 = 268_435_456.0;
@@ -26,7 +26,7 @@ pub struct Progress {
     pub planned_effect: f64,
     /// Error level.
     pub alpha: Alpha,
-    /// The sequence, when results are watched; none for one look at the end.
+    /// The sequence, when results are sequential; none for one look at the end.
     pub sequence: Option<ConfidenceSequence>,
 }
 
@@ -41,7 +41,7 @@ pub struct Remaining {
 
 impl Remaining {
     /// Whole days at this many new units a day (best the mean of the last seven days).
-    pub fn days(&self, units_per_day: f64) -> Result<u64, Undefined> {
+    pub fn days(&self, units_per_day: f64) -> Result<u64, MissingReason> {
         if self.units == 0.0 {
             return Ok(0);
         }
@@ -49,16 +49,16 @@ impl Remaining {
         if days.is_finite() && units_per_day > 0.0 {
             Ok(days.ceil() as u64)
         } else {
-            Err(Undefined::Unreachable)
+            Err(MissingReason::Unreachable)
         }
     }
 }
 
 impl Progress {
     /// Power for the planned effect once the experiment is (1 + growth) times as large.
-    pub fn power_at(&self, growth: f64) -> Result<f64, Undefined> {
+    pub fn power_at(&self, growth: f64) -> Result<f64, MissingReason> {
         if !(self.standard_error > 0.0 && self.units > 0.0) {
-            return Err(Undefined::ZeroVariance);
+            return Err(MissingReason::ZeroVariance);
         }
         let scale = 1.0 + growth;
         let standard_error = self.standard_error / scale.sqrt();
@@ -74,9 +74,9 @@ impl Progress {
 
     /// What is still to come until the power is `target` (0 to 1); unreachable beyond 2^28 times
     /// the present size.
-    pub fn remaining(&self, target: f64) -> Result<Remaining, Undefined> {
+    pub fn remaining(&self, target: f64) -> Result<Remaining, MissingReason> {
         if !(target > 0.0 && target < 1.0) {
-            return Err(Undefined::OutOfRange("target"));
+            return Err(MissingReason::OutOfRange("target"));
         }
         if self.power_at(0.0)? >= target {
             return Ok(Remaining {
@@ -85,7 +85,7 @@ impl Progress {
             });
         }
         if self.power_at(FARTHEST)? < target {
-            return Err(Undefined::Unreachable);
+            return Err(MissingReason::Unreachable);
         }
         let growth = rising_root(1.0, target, |growth| self.power_at(growth))?;
         Ok(Remaining {

@@ -1,20 +1,20 @@
 //! Where a rising function reaches a level: bracketed, so that it always ends.
 
-use super::undefined::Undefined;
+use super::missing::MissingReason;
 
 /// Doublings of the bracket before the level counts as out of reach.
 const DOUBLINGS: u32 = 200;
 
 /// The x > 0 at which `f`, which rises with x, reaches `level`; the search begins at `start` > 0.
 ///
-/// [`Undefined::Unreachable`] when it never does.
+/// [`MissingReason::Unreachable`] when it never does.
 pub(crate) fn rising_root(
     start: f64,
     level: f64,
-    f: impl Fn(f64) -> Result<f64, Undefined>,
-) -> Result<f64, Undefined> {
+    f: impl Fn(f64) -> Result<f64, MissingReason>,
+) -> Result<f64, MissingReason> {
     if !(start > 0.0 && start.is_finite()) {
-        return Err(Undefined::OutOfRange("start"));
+        return Err(MissingReason::OutOfRange("start"));
     }
     let above = |x: f64| f(x).map(|y| y >= level);
     let (mut low, mut high) = (start, start);
@@ -26,7 +26,7 @@ pub(crate) fn rising_root(
             low *= 0.5;
             steps += 1;
             if steps > DOUBLINGS {
-                return Err(Undefined::Unreachable);
+                return Err(MissingReason::Unreachable);
             }
         }
     } else {
@@ -36,7 +36,7 @@ pub(crate) fn rising_root(
             high *= 2.0;
             steps += 1;
             if steps > DOUBLINGS || !high.is_finite() {
-                return Err(Undefined::Unreachable);
+                return Err(MissingReason::Unreachable);
             }
         }
     }
@@ -92,6 +92,6 @@ mod tests {
     #[test]
     fn a_level_that_is_never_reached_is_said_so() {
         let bounded = rising_root(1.0, 2.0, |x| Ok(x / (1.0 + x)));
-        assert_eq!(bounded, Err(Undefined::Unreachable));
+        assert_eq!(bounded, Err(MissingReason::Unreachable));
     }
 }

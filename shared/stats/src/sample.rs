@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::double_double::DoubleDouble;
-use super::undefined::Undefined;
+use super::missing::MissingReason;
 
 /// Units, mean and per-unit variance of one arm, whatever the metric is made of.
 ///
@@ -20,14 +20,14 @@ pub struct Sample {
 
 impl Sample {
     /// At least two units, a finite mean and a finite variance of at least 0.
-    pub fn new(n: u64, mean: f64, variance: f64) -> Result<Self, Undefined> {
+    pub fn new(n: u64, mean: f64, variance: f64) -> Result<Self, MissingReason> {
         Self::from_parts(n, mean.into(), variance)
     }
 
     /// From plain sums over units; the subtraction is done in twice the precision.
-    pub fn from_sums(n: u64, sum: f64, sum_squares: f64) -> Result<Self, Undefined> {
+    pub fn from_sums(n: u64, sum: f64, sum_squares: f64) -> Result<Self, MissingReason> {
         if n < 2 {
-            return Err(Undefined::TooFewUnits { needed: 2, seen: n });
+            return Err(MissingReason::TooFewUnits { needed: 2, seen: n });
         }
         let units = DoubleDouble::from(i128::from(n));
         let mean = DoubleDouble::from(sum).over(units);
@@ -36,15 +36,19 @@ impl Sample {
         Self::from_parts(n, mean, deviations.to_f64().max(0.0) / (n - 1) as f64)
     }
 
-    pub(crate) fn from_parts(n: u64, mean: DoubleDouble, variance: f64) -> Result<Self, Undefined> {
+    pub(crate) fn from_parts(
+        n: u64,
+        mean: DoubleDouble,
+        variance: f64,
+    ) -> Result<Self, MissingReason> {
         if n < 2 {
-            return Err(Undefined::TooFewUnits { needed: 2, seen: n });
+            return Err(MissingReason::TooFewUnits { needed: 2, seen: n });
         }
         if !mean.is_finite() || !variance.is_finite() {
-            return Err(Undefined::Overflow);
+            return Err(MissingReason::Overflow);
         }
         if variance < 0.0 {
-            return Err(Undefined::OutOfRange("variance"));
+            return Err(MissingReason::OutOfRange("variance"));
         }
         Ok(Self {
             n,

@@ -3,9 +3,9 @@
 use super::confidence_sequence::ConfidenceSequence;
 use super::distributions::normal_upper_quantile;
 use super::level::{Alpha, Alternative};
+use super::missing::{MissingReason, finite};
 use super::power::{RateFormula, Rates, critical, power_of_means_t, tail_beyond};
 use super::root::rising_root;
-use super::undefined::{Undefined, finite};
 
 /// What is asked of an experiment before it starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,25 +40,25 @@ impl Goal {
     }
 
     /// z of alpha plus z of the power: the effect needed, in standard errors.
-    pub(crate) fn z_sum(&self) -> Result<f64, Undefined> {
+    pub(crate) fn z_sum(&self) -> Result<f64, MissingReason> {
         Ok(self.z_alpha()? + self.z_power()?)
     }
 
-    fn z_alpha(&self) -> Result<f64, Undefined> {
+    fn z_alpha(&self) -> Result<f64, MissingReason> {
         critical(self.alpha, self.alternative())
     }
 
-    fn z_power(&self) -> Result<f64, Undefined> {
+    fn z_power(&self) -> Result<f64, MissingReason> {
         self.check()?;
-        normal_upper_quantile(1.0 - self.power).ok_or(Undefined::OutOfRange("power"))
+        normal_upper_quantile(1.0 - self.power).ok_or(MissingReason::OutOfRange("power"))
     }
 
-    fn check(&self) -> Result<(), Undefined> {
+    fn check(&self) -> Result<(), MissingReason> {
         if !(self.ratio > 0.0 && self.ratio.is_finite()) {
-            return Err(Undefined::OutOfRange("ratio"));
+            return Err(MissingReason::OutOfRange("ratio"));
         }
         if !(self.power > self.alpha.get() && self.power < 1.0) {
-            return Err(Undefined::OutOfRange("power"));
+            return Err(MissingReason::OutOfRange("power"));
         }
         Ok(())
     }
@@ -74,7 +74,7 @@ pub struct SampleSize {
 }
 
 impl SampleSize {
-    fn new(control_exact: f64, goal: &Goal) -> Result<Self, Undefined> {
+    fn new(control_exact: f64, goal: &Goal) -> Result<Self, MissingReason> {
         let control_exact = finite(control_exact)?;
         Ok(Self {
             control_exact,
@@ -99,9 +99,9 @@ impl SampleSize {
 
     /// What remains to be done when a covariate of this correlation with the metric takes away
     /// noise: a share 1 - correlation² of the units.
-    pub fn with_covariate(&self, correlation: f64) -> Result<Self, Undefined> {
+    pub fn with_covariate(&self, correlation: f64) -> Result<Self, MissingReason> {
         if !(-1.0..=1.0).contains(&correlation) {
-            return Err(Undefined::OutOfRange("correlation"));
+            return Err(MissingReason::OutOfRange("correlation"));
         }
         let share = 1.0 - correlation * correlation;
         Ok(Self {
@@ -117,13 +117,13 @@ pub fn sample_size(
     effect: f64,
     variances: (f64, f64),
     goal: &Goal,
-) -> Result<SampleSize, Undefined> {
+) -> Result<SampleSize, MissingReason> {
     if effect == 0.0 {
-        return Err(Undefined::Unreachable);
+        return Err(MissingReason::Unreachable);
     }
     let spread = variances.0 + variances.1 / goal.ratio;
     if spread <= 0.0 {
-        return Err(Undefined::ZeroVariance);
+        return Err(MissingReason::ZeroVariance);
     }
     SampleSize::new((goal.z_sum()? * spread.sqrt() / effect).powi(2), goal)
 }
@@ -133,9 +133,9 @@ pub fn sample_size_of_rates(
     rates: Rates,
     goal: &Goal,
     formula: RateFormula,
-) -> Result<SampleSize, Undefined> {
+) -> Result<SampleSize, MissingReason> {
     if rates.difference() == 0.0 {
-        return Err(Undefined::Unreachable);
+        return Err(MissingReason::Unreachable);
     }
     let variances = (rates.control_variance(), rates.treatment_variance());
     match formula {
@@ -169,7 +169,7 @@ pub fn sample_size_t(
     effect: f64,
     standard_deviation: f64,
     goal: &Goal,
-) -> Result<SampleSize, Undefined> {
+) -> Result<SampleSize, MissingReason> {
     let variance = standard_deviation * standard_deviation;
     let start = sample_size(effect, (variance, variance), goal)?.control_exact;
     let n = rising_root(start.max(2.0), goal.power, |n| {
@@ -191,7 +191,7 @@ pub fn sample_size_sequential(
     effect: f64,
     variances: (f64, f64),
     goal: &Goal,
-) -> Result<SampleSize, Undefined> {
+) -> Result<SampleSize, MissingReason> {
     let fixed = sample_size(effect, variances, goal)?;
     let spread = (variances.0 + variances.1 / goal.ratio).sqrt();
     let n = rising_root(fixed.control_exact, goal.power, |n| {

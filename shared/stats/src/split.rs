@@ -6,8 +6,8 @@
 use serde::Serialize;
 
 use super::distributions::{chi_squared_ln_upper_tail, ln_gamma};
+use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
-use super::undefined::{Undefined, finite};
 
 /// Result of the chi-square test of the split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,7 +25,7 @@ pub struct SplitTest {
 /// Pearson's chi-square test of counts against weights (any positive scale).
 ///
 /// When the weights changed on the way, use [`chi_squared_against_expected`].
-pub fn split_test(counts: &[u64], weights: &[f64]) -> Result<SplitTest, Undefined> {
+pub fn split_test(counts: &[u64], weights: &[f64]) -> Result<SplitTest, MissingReason> {
     let shares = shares(counts.len(), weights)?;
     let total: f64 = counts
         .iter()
@@ -43,23 +43,24 @@ pub fn split_test(counts: &[u64], weights: &[f64]) -> Result<SplitTest, Undefine
 pub fn chi_squared_against_expected(
     counts: &[u64],
     expected: &[f64],
-) -> Result<SplitTest, Undefined> {
+) -> Result<SplitTest, MissingReason> {
     if counts.len() != expected.len() || expected.iter().any(|e| !(*e >= 0.0 && e.is_finite())) {
-        return Err(Undefined::OutOfRange("expected"));
+        return Err(MissingReason::OutOfRange("expected"));
     }
     let arms = || counts.iter().zip(expected).filter(|(_, e)| **e > 0.0);
     if arms().all(|(n, _)| *n == 0) {
-        return Err(Undefined::NoUnits);
+        return Err(MissingReason::NoUnits);
     }
     let seen = arms().count();
     if seen < 2 {
-        return Err(Undefined::TooFewArms {
+        return Err(MissingReason::TooFewArms {
             needed: 2,
             seen: seen as u64,
         });
     }
     let chi_squared = finite(arms().map(|(n, e)| (*n as f64 - e).powi(2) / e).sum())?;
-    let degrees_of_freedom = u32::try_from(seen - 1).map_err(|_| Undefined::OutOfRange("arms"))?;
+    let degrees_of_freedom =
+        u32::try_from(seen - 1).map_err(|_| MissingReason::OutOfRange("arms"))?;
     Ok(SplitTest {
         chi_squared,
         degrees_of_freedom,
@@ -90,9 +91,9 @@ impl SequentialSplit {
 
     /// For arms with these weights (arms of weight 0 are left out). A larger concentration is more
     /// sensitive to small mismatches and slower for large ones; 100 to 10,000 is sensible.
-    pub fn new(weights: &[f64], concentration: f64) -> Result<Self, Undefined> {
+    pub fn new(weights: &[f64], concentration: f64) -> Result<Self, MissingReason> {
         if !(concentration > 0.0 && concentration.is_finite()) {
-            return Err(Undefined::OutOfRange("concentration"));
+            return Err(MissingReason::OutOfRange("concentration"));
         }
         Ok(Self {
             shares: shares(weights.len(), weights)?,
@@ -101,9 +102,9 @@ impl SequentialSplit {
     }
 
     /// The evidence in these cumulative counts, one per arm.
-    pub fn evidence(&self, counts: &[u64]) -> Result<SplitEvidence, Undefined> {
+    pub fn evidence(&self, counts: &[u64]) -> Result<SplitEvidence, MissingReason> {
         if counts.len() != self.shares.len() {
-            return Err(Undefined::OutOfRange("counts"));
+            return Err(MissingReason::OutOfRange("counts"));
         }
         let k = self.concentration;
         let mut total = 0.0;
@@ -127,14 +128,14 @@ fn ln_rising(a: f64, n: f64) -> f64 {
 }
 
 /// Weights scaled to add up to 1; none when fewer than two are positive.
-fn shares(arms: usize, weights: &[f64]) -> Result<Vec<f64>, Undefined> {
+fn shares(arms: usize, weights: &[f64]) -> Result<Vec<f64>, MissingReason> {
     if arms != weights.len() || weights.iter().any(|w| !(*w >= 0.0 && w.is_finite())) {
-        return Err(Undefined::OutOfRange("weights"));
+        return Err(MissingReason::OutOfRange("weights"));
     }
     let total: f64 = finite(weights.iter().sum())?;
     let seen = weights.iter().filter(|w| **w > 0.0).count();
     if seen < 2 {
-        return Err(Undefined::TooFewArms {
+        return Err(MissingReason::TooFewArms {
             needed: 2,
             seen: seen as u64,
         });

@@ -5,10 +5,10 @@
 
 use super::effect::Effect;
 use super::means::welch_degrees_of_freedom;
+use super::missing::MissingReason;
 use super::moments::Moments;
 use super::proportion::Proportion;
 use super::sample::Sample;
-use super::undefined::Undefined;
 
 /// The two arms within one stratum.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,7 +39,7 @@ impl Stratum {
     }
 
     /// From the arms' conversions within the stratum; none with fewer than two units in an arm.
-    pub fn of_rates(control: &Proportion, treatment: &Proportion) -> Result<Self, Undefined> {
+    pub fn of_rates(control: &Proportion, treatment: &Proportion) -> Result<Self, MissingReason> {
         let part = |arm: &Proportion| {
             let sample = arm.sample()?;
             Ok(Part {
@@ -64,16 +64,16 @@ pub struct Stratified {
     /// Error of the absolute effect if the strata's shares are taken as given.
     pub absolute_standard_error_fixed_shares: f64,
     /// The effect over |baseline mean|.
-    pub relative: Result<Effect, Undefined>,
+    pub relative: Result<Effect, MissingReason>,
     /// Error of the relative effect if the strata's shares are taken as given.
     pub relative_standard_error_fixed_shares: f64,
 }
 
 /// Combines the strata; none without strata or without variation.
-pub fn post_stratify(strata: &[Stratum]) -> Result<Stratified, Undefined> {
+pub fn post_stratify(strata: &[Stratum]) -> Result<Stratified, MissingReason> {
     let units: f64 = strata.iter().map(stratum_units).sum();
     if units == 0.0 {
-        return Err(Undefined::NoUnits);
+        return Err(MissingReason::NoUnits);
     }
     let mut sums = Sums::default();
     for stratum in strata {
@@ -102,7 +102,7 @@ pub fn post_stratify(strata: &[Stratum]) -> Result<Stratified, Undefined> {
             / baseline.abs()
     };
     let relative = if baseline == 0.0 {
-        Err(Undefined::ZeroBaseline)
+        Err(MissingReason::ZeroBaseline)
     } else {
         let error = relative_error(effect_variance, baseline_variance, covariance);
         Effect::new(effect / baseline.abs(), error, degrees_of_freedom, total)
@@ -157,7 +157,7 @@ impl Sums {
 }
 
 /// One arm over all strata.
-fn pooled(strata: &[Stratum], arm: fn(&Stratum) -> Part) -> Result<Sample, Undefined> {
+fn pooled(strata: &[Stratum], arm: fn(&Stratum) -> Part) -> Result<Sample, MissingReason> {
     let samples = || strata.iter().map(|stratum| arm(stratum).sample);
     let n = samples().map(|s| s.n()).fold(0, u64::saturating_add);
     let mean: f64 = samples()
@@ -172,7 +172,7 @@ fn pooled(strata: &[Stratum], arm: fn(&Stratum) -> Part) -> Result<Sample, Undef
 
 /// Strata from exact sums; those in which an arm is empty or does not vary join the largest one,
 /// so that every stratum has an error. None when nothing usable remains.
-pub fn usable_strata(strata: &[(Moments, Moments)]) -> Result<Vec<Stratum>, Undefined> {
+pub fn usable_strata(strata: &[(Moments, Moments)]) -> Result<Vec<Stratum>, MissingReason> {
     let usable = |moments: &Moments| moments.variance().is_ok_and(|variance| variance > 0.0);
     let (mut kept, rest): (Vec<_>, Vec<_>) = strata
         .iter()
@@ -182,14 +182,17 @@ pub fn usable_strata(strata: &[(Moments, Moments)]) -> Result<Vec<Stratum>, Unde
         .iter_mut()
         .max_by_key(|(c, t)| u128::from(c.n) + u128::from(t.n));
     let Some(largest) = largest else {
-        return Err(Undefined::ZeroVariance);
+        return Err(MissingReason::ZeroVariance);
     };
     for (control, treatment) in rest {
-        largest.0 = largest.0.checked_add(control).ok_or(Undefined::Overflow)?;
+        largest.0 = largest
+            .0
+            .checked_add(control)
+            .ok_or(MissingReason::Overflow)?;
         largest.1 = largest
             .1
             .checked_add(treatment)
-            .ok_or(Undefined::Overflow)?;
+            .ok_or(MissingReason::Overflow)?;
     }
     kept.iter()
         .map(|(control, treatment)| Ok(Stratum::of_means(control.sample()?, treatment.sample()?)))

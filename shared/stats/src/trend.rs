@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::effect::{Effect, p_value};
 use super::level::Alternative;
+use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
-use super::undefined::{Undefined, finite};
 
-/// p below which a fading effect is pointed out.
-pub const FADING_LEVEL: f64 = 0.01;
+/// p below which a novelty effect is pointed out.
+pub const NOVELTY_LEVEL: f64 = 0.01;
 
 /// The line through the cohorts' effects.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -24,7 +24,7 @@ pub struct Trend {
     pub slope_standard_error: f64,
     /// slope / standard error.
     pub z: f64,
-    /// Two-sided p-value of the slope under the normal law.
+    /// Two-sided p-value of the slope under the normal distribution.
     pub p_value: PValue,
     /// The line's value at the last period.
     pub fitted_last: f64,
@@ -33,14 +33,14 @@ pub struct Trend {
 }
 
 impl Trend {
-    /// Whether the effect clearly moves towards zero ([`FADING_LEVEL`]).
-    pub fn is_fading(&self) -> bool {
-        self.slope * self.mean_effect < 0.0 && self.p_value.value() < FADING_LEVEL
+    /// Whether the effect clearly moves towards zero ([`NOVELTY_LEVEL`]).
+    pub fn is_novelty(&self) -> bool {
+        self.slope * self.mean_effect < 0.0 && self.p_value.value() < NOVELTY_LEVEL
     }
 }
 
 /// Fits the line through (period, effect) pairs; none with fewer than two distinct periods.
-pub fn trend(cohorts: &[(f64, Effect)]) -> Result<Trend, Undefined> {
+pub fn trend(cohorts: &[(f64, Effect)]) -> Result<Trend, MissingReason> {
     let unit = cohorts
         .iter()
         .map(|(_, e)| e.standard_error())
@@ -54,11 +54,11 @@ pub fn trend(cohorts: &[(f64, Effect)]) -> Result<Trend, Undefined> {
         .map(|(period, _)| *period)
         .fold(f64::INFINITY, f64::min);
     if cohorts.iter().any(|(period, _)| !period.is_finite()) {
-        return Err(Undefined::OutOfRange("periods"));
+        return Err(MissingReason::OutOfRange("periods"));
     }
     if first >= last {
         let seen = u64::from(!cohorts.is_empty());
-        return Err(Undefined::TooFewPeriods { needed: 2, seen });
+        return Err(MissingReason::TooFewPeriods { needed: 2, seen });
     }
     let weight = |effect: &Effect| (unit / effect.standard_error()).powi(2);
     let mean_over = |f: &dyn Fn(f64, &Effect) -> f64, total: f64| -> f64 {
@@ -72,7 +72,7 @@ pub fn trend(cohorts: &[(f64, Effect)]) -> Result<Trend, Undefined> {
     let mean_effect = finite(mean_over(&|_, e| e.value(), total))?;
     let spread = mean_over(&|period, _| (period - centre).powi(2), total);
     if spread <= 0.0 {
-        return Err(Undefined::TooFewPeriods { needed: 2, seen: 1 });
+        return Err(MissingReason::TooFewPeriods { needed: 2, seen: 1 });
     }
     let slope =
         finite(mean_over(&|p, e| (p - centre) * (e.value() - mean_effect), total) / spread)?;

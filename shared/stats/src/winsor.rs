@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::histogram::LogBuckets;
+use super::missing::MissingReason;
 use super::moments::Moments;
-use super::undefined::Undefined;
 
 /// One arm's exact moments by bucket of the user's total.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -35,14 +35,14 @@ impl Threshold {
     }
 
     /// The edge of the bucket that holds the `share` quantile (such as 0.999) of the non-zero
-    /// totals of all arms together. None without positive totals.
+    /// aggregate items of all arms together. None without positive aggregate items.
     pub fn pooled(
         arms: &[&BucketMoments],
         share: f64,
         buckets: &LogBuckets,
-    ) -> Result<Self, Undefined> {
+    ) -> Result<Self, MissingReason> {
         if !(share > 0.0 && share <= 1.0) {
-            return Err(Undefined::OutOfRange("share"));
+            return Err(MissingReason::OutOfRange("share"));
         }
         let below_zero: u64 = arms
             .iter()
@@ -59,9 +59,9 @@ impl Threshold {
             seen += n;
             if seen >= wanted && n > 0 {
                 let cap = (buckets.upper_edge(key) * 1e6).round();
-                // Squares of larger totals do not fit the exact sums.
+                // Squares of larger aggregate items do not fit the exact sums.
                 if cap > 1.3e19 {
-                    return Err(Undefined::Overflow);
+                    return Err(MissingReason::Overflow);
                 }
                 return Ok(Self {
                     key,
@@ -69,7 +69,7 @@ impl Threshold {
                 });
             }
         }
-        Err(Undefined::NoUnits)
+        Err(MissingReason::NoUnits)
     }
 }
 
@@ -97,7 +97,7 @@ impl BucketMoments {
             .try_fold(self.not_positive, |sum, m| sum.checked_add(*m))
     }
 
-    /// All users with the totals above the threshold cut to it; none on overflow.
+    /// All users with the aggregate items above the threshold cut to it; none on overflow.
     pub fn winsorised(&self, threshold: &Threshold) -> Option<Moments> {
         let one = Moments::of_user(threshold.cap_micros)?;
         let mut sum = self.not_positive;
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_totals_above_the_pooled_percentile_are_cut_and_nobody_is_lost() {
+    fn only_aggregate_items_above_the_pooled_percentile_are_cut_and_nobody_is_lost() {
         let buckets = LogBuckets::new(0.01).unwrap();
         let mut arm = BucketMoments::default();
         for total in [0, 0, -3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1_000_000] {

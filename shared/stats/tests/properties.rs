@@ -12,8 +12,8 @@ mod searches;
 use proptest::prelude::*;
 use stats::{
     self, Alpha, Alternative, CrossMoments, Effect, Fieller, Hybrid, Interval, JointSample,
-    LogBuckets, LogHistogram, Moments, PValue, Phase, Posterior, Prior, Proportion, Sample,
-    SequentialSplit, Undefined, distributions as law,
+    LogBuckets, LogHistogram, MissingReason, Moments, PValue, Phase, Posterior, Prior, Proportion,
+    Sample, SequentialSplit, distributions as distribution,
 };
 
 use inputs::{alpha, any_effect, any_real, any_sample, finite, moments, proportion, users};
@@ -142,16 +142,16 @@ proptest! {
         effect in any_effect(), alpha in alpha(), planned in 1.0..1e9_f64,
     ) {
         let sequence = stats::ConfidenceSequence::new(alpha, planned).unwrap();
-        if let Ok(watched) = finite(sequence.at(&effect)) {
-            prop_assert!(around(watched.interval, effect.value()));
-            prop_assert!((0.0..=1.0).contains(&watched.p_value.value()));
+        if let Ok(sequential) = finite(sequence.at(&effect)) {
+            prop_assert!(around(sequential.interval, effect.value()));
+            prop_assert!((0.0..=1.0).contains(&sequential.p_value.value()));
             if effect.degrees_of_freedom().is_none() {
                 let once = effect.interval(alpha).unwrap();
-                prop_assert!(watched.interval.lower <= once.lower);
-                prop_assert!(watched.interval.upper >= once.upper);
+                prop_assert!(sequential.interval.lower <= once.lower);
+                prop_assert!(sequential.interval.upper >= once.upper);
             }
             let mirrored = sequence.at(&effect.negated()).unwrap();
-            prop_assert_eq!(mirrored.p_value, watched.p_value);
+            prop_assert_eq!(mirrored.p_value, sequential.p_value);
         }
         let _ = finite(sequence.one_sided_bounds(&effect));
         let _ = finite(stats::mixture_test(&effect, 0.0, planned, alpha));
@@ -194,7 +194,7 @@ proptest! {
         let (Ok(c_arm), Ok(t_arm)) = (arm(&c, 0), arm(&t, 0)) else { return Ok(()) };
         let plain = finite(stats::cuped(&c_arm, &t_arm));
         let _ = finite(stats::ratio(&c_arm));
-        let _ = finite(stats::ratio_with_past(&c_arm));
+        let _ = finite(stats::ratio_with_pre_exposure(&c_arm));
         for bias in stats::pre_experiment_bias(&c_arm, &t_arm) {
             let _ = finite(bias);
         }
@@ -249,13 +249,13 @@ proptest! {
     }
 
     #[test]
-    fn segments_and_cohorts_give_finite_answers_or_a_reason(
+    fn subgroups_and_cohorts_give_finite_answers_or_a_reason(
         effects in prop::collection::vec((any_effect(), any_real()), 0..8),
     ) {
         let alone: Vec<Effect> = effects.iter().map(|(effect, _)| *effect).collect();
         if let Ok(result) = finite(stats::heterogeneity(&alone)) {
             prop_assert!((0.0..=1.0).contains(&result.i_squared));
-            prop_assert_eq!(result.segments.len(), alone.len());
+            prop_assert_eq!(result.subgroups.len(), alone.len());
         }
         let cohorts: Vec<(f64, Effect)> =
             effects.iter().map(|(effect, period)| (*period, *effect)).collect();
@@ -301,35 +301,35 @@ proptest! {
         ln_q in -600.0..-0.7_f64, ln_df in -0.5..28.0_f64, ln_a in -4.0..14.0_f64,
     ) {
         let (q, df) = (ln_q.exp(), ln_df.exp());
-        let t = law::student_t_upper_quantile(q, df).unwrap();
+        let t = distribution::student_t_upper_quantile(q, df).unwrap();
         // Below one degree of freedom such quantiles pass the largest number.
         if t.is_finite() && t < 1e300 {
-            let back = law::student_t_ln_upper_tail(t, df);
+            let back = distribution::student_t_ln_upper_tail(t, df);
             prop_assert!((back - ln_q).abs() <= 1e-9 * ln_q.abs(), "t = {t}: {back} {ln_q}");
         }
-        let z = law::normal_upper_quantile(q).unwrap();
-        prop_assert!((law::normal_ln_upper_tail(z) - ln_q).abs() <= 1e-11 * ln_q.abs());
+        let z = distribution::normal_upper_quantile(q).unwrap();
+        prop_assert!((distribution::normal_ln_upper_tail(z) - ln_q).abs() <= 1e-11 * ln_q.abs());
         let (a, b) = (ln_a.exp(), df);
         let p = q.max(1e-9);
-        let x = law::beta_quantile(p, a, b).unwrap();
+        let x = distribution::beta_quantile(p, a, b).unwrap();
         if x > 1e-290 && x < 1.0 - 1e-12 {
-            prop_assert!(close(law::beta_cdf(a, b, x), p, 1e-6), "{x} {}", law::beta_cdf(a, b, x));
+            prop_assert!(close(distribution::beta_cdf(a, b, x), p, 1e-6), "{x} {}", distribution::beta_cdf(a, b, x));
         }
     }
 
     #[test]
     fn tails_fall_from_one_to_zero(t in any_real(), ln_df in -0.5..40.0_f64, df in 1_u32..100_000) {
-        let ln_tail = law::student_t_ln_upper_tail(t, ln_df.exp());
+        let ln_tail = distribution::student_t_ln_upper_tail(t, ln_df.exp());
         prop_assert!(ln_tail <= 0.0, "{ln_tail}");
-        prop_assert!(law::normal_ln_upper_tail(t) <= 0.0);
-        let chi = law::chi_squared_ln_upper_tail(t.abs().min(1e12), df);
+        prop_assert!(distribution::normal_ln_upper_tail(t) <= 0.0);
+        let chi = distribution::chi_squared_ln_upper_tail(t.abs().min(1e12), df);
         prop_assert!(chi <= 0.0 && chi.is_finite());
-        let power = law::noncentral_t_upper_tail(t.clamp(-100.0, 100.0), ln_df.exp().max(1.0), 2.0);
+        let power = distribution::noncentral_t_upper_tail(t.clamp(-100.0, 100.0), ln_df.exp().max(1.0), 2.0);
         prop_assert!((0.0..=1.0).contains(&power));
     }
 }
 
-fn arm(users: &[Vec<i128>], shift: i128) -> Result<JointSample, Undefined> {
+fn arm(users: &[Vec<i128>], shift: i128) -> Result<JointSample, MissingReason> {
     let mut sums = CrossMoments::empty(3);
     for user in users {
         let micros = [
@@ -337,15 +337,15 @@ fn arm(users: &[Vec<i128>], shift: i128) -> Result<JointSample, Undefined> {
             user[1] + shift * 1_000_000,
             user[2] + shift * 1_000_000,
         ];
-        let user = CrossMoments::of_user(&micros).ok_or(Undefined::Overflow)?;
-        sums = sums.checked_add(&user).ok_or(Undefined::Overflow)?;
+        let user = CrossMoments::of_user(&micros).ok_or(MissingReason::Overflow)?;
+        sums = sums.checked_add(&user).ok_or(MissingReason::Overflow)?;
     }
     sums.joint_sample()
 }
 
 #[test]
 fn every_reason_has_a_code_and_a_sentence() {
-    let reason = Undefined::TooFewUnits {
+    let reason = MissingReason::TooFewUnits {
         needed: 100,
         seen: 7,
     };

@@ -2,13 +2,13 @@
 
 use crate::model::Protocol;
 use crate::stores::{ASSIGNMENT, EVENT, LATE_EVENT, PERSONAL};
-use crate::workers::Worker::{Aggregator, Erasure, Rebuild, Sweep};
+use crate::workers::Worker::{Aggregator, Backfill, Erasure, Pass};
 
 const NOBODY: Protocol = Protocol {
     counted: 0,
     requests: &[],
     workers: &[],
-    rebuilds: 0,
+    backfills: 0,
     definition_changes: 0,
     torn_reads: false,
     rereads: false,
@@ -28,20 +28,20 @@ pub(crate) const RECORDS_READ_IN_PARTS: Protocol = Protocol {
     ..RECORDS
 };
 
-pub(crate) const REBUILD: Protocol = Protocol {
+pub(crate) const BACKFILL: Protocol = Protocol {
     counted: LATE_EVENT,
     requests: &[ASSIGNMENT, EVENT],
-    workers: &[Aggregator, Aggregator, Rebuild],
-    rebuilds: 1,
+    workers: &[Aggregator, Aggregator, Backfill],
+    backfills: 1,
     ..NOBODY
 };
 
-/// Two rebuilds, one after the other, each carried out by two workers at the same time.
-pub(crate) const REBUILDS: Protocol = Protocol {
+/// Two backfills, one after the other, each carried out by two workers at the same time.
+pub(crate) const BACKFILLS: Protocol = Protocol {
     counted: ASSIGNMENT | LATE_EVENT,
     requests: &[EVENT],
-    workers: &[Aggregator, Rebuild, Rebuild],
-    rebuilds: 2,
+    workers: &[Aggregator, Backfill, Backfill],
+    backfills: 2,
     ..NOBODY
 };
 
@@ -68,7 +68,7 @@ pub(crate) const ERASURE_READ_IN_PARTS: Protocol = Protocol {
 pub(crate) const CHANGE: Protocol = Protocol {
     counted: EVENT,
     requests: &[ASSIGNMENT, LATE_EVENT],
-    workers: &[Aggregator, Aggregator, Sweep],
+    workers: &[Aggregator, Aggregator, Pass],
     definition_changes: 1,
     ..NOBODY
 };
@@ -77,40 +77,40 @@ pub(crate) const CHANGE: Protocol = Protocol {
 pub(crate) const CHANGES: Protocol = Protocol {
     counted: ASSIGNMENT | EVENT,
     requests: &[LATE_EVENT],
-    workers: &[Aggregator, Sweep, Sweep],
+    workers: &[Aggregator, Pass, Pass],
     definition_changes: 2,
     ..NOBODY
 };
 
 pub(crate) const CHANGE_READ_IN_PARTS: Protocol = Protocol {
-    workers: &[Aggregator, Sweep],
+    workers: &[Aggregator, Pass],
     torn_reads: true,
     ..CHANGE
 };
 
-pub(crate) const REBUILD_AND_ERASURE: Protocol = Protocol {
+pub(crate) const BACKFILL_AND_ERASURE: Protocol = Protocol {
     requests: &[ASSIGNMENT, EVENT],
-    workers: &[Aggregator, Rebuild, Erasure],
-    rebuilds: 1,
+    workers: &[Aggregator, Backfill, Erasure],
+    backfills: 1,
     ..NOBODY
 };
 
-pub(crate) const REBUILD_AND_CHANGE: Protocol = Protocol {
-    workers: &[Aggregator, Rebuild, Sweep],
-    rebuilds: 1,
+pub(crate) const BACKFILL_AND_CHANGE: Protocol = Protocol {
+    workers: &[Aggregator, Backfill, Pass],
+    backfills: 1,
     ..CHANGE
 };
 
 pub(crate) const ERASURE_AND_CHANGE: Protocol = Protocol {
-    workers: &[Aggregator, Erasure, Sweep],
+    workers: &[Aggregator, Erasure, Pass],
     ..CHANGE
 };
 
 /// No requests, and everything else at the same time.
-pub(crate) const REBUILD_ERASURE_AND_CHANGE: Protocol = Protocol {
+pub(crate) const BACKFILL_ERASURE_AND_CHANGE: Protocol = Protocol {
     counted: PERSONAL,
-    workers: &[Rebuild, Erasure, Sweep],
-    rebuilds: 1,
+    workers: &[Backfill, Erasure, Pass],
+    backfills: 1,
     definition_changes: 1,
     ..NOBODY
 };

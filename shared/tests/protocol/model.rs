@@ -3,7 +3,9 @@
 use stateright::{Model, Property};
 
 use crate::safeguards::Safeguard;
-use crate::stores::{END, Erasure, Head, Items, PERSONAL, Rebuild, State, Subject, contribution};
+use crate::stores::{
+    Backfill, END, Erasure, Head, Items, PERSONAL, State, UserContribution, contribution,
+};
 use crate::workers::{Run, Step, Worker};
 
 /// A configuration: who takes part.
@@ -15,7 +17,7 @@ pub(crate) struct Protocol {
     pub(crate) requests: &'static [Items],
     /// Workers that are alike stand together.
     pub(crate) workers: &'static [Worker],
-    pub(crate) rebuilds: u8,
+    pub(crate) backfills: u8,
     pub(crate) definition_changes: u8,
     /// Items are read one by one, in any order. Otherwise all at once; the definition is always apart.
     pub(crate) torn_reads: bool,
@@ -56,14 +58,14 @@ impl Protocol {
     }
 
     fn is_at_rest(&self, state: &State) -> bool {
-        state.is_at_rest(self.has(Safeguard::Sweep))
+        state.is_at_rest(self.has(Safeguard::Pass))
     }
 
     /// Everybody has had their turn.
     fn is_over(&self, state: &State) -> bool {
         self.is_at_rest(state)
             && state.requests == 0
-            && state.rebuilds_left == 0
+            && state.backfills_left == 0
             && state.head.definition == self.definition_changes
             && (state.erasure == Erasure::Done) == self.erases()
     }
@@ -75,8 +77,8 @@ impl Protocol {
                 let records = bits(state.stream);
                 return actions.extend(records.map(|record| Action::Take { who, record }));
             }
-            Worker::Sweep => state.swept != state.head.definition && self.has(Safeguard::Sweep),
-            Worker::Rebuild => state.rebuild != Rebuild::Idle || state.rebuilds_left > 0,
+            Worker::Pass => state.swept != state.head.definition && self.has(Safeguard::Pass),
+            Worker::Backfill => state.backfill != Backfill::Idle || state.backfills_left > 0,
             Worker::Erasure => state.erasure != Erasure::Done,
         };
         if due {
@@ -96,7 +98,7 @@ impl Protocol {
                 let parts = parts.filter(|items| *items != 0);
                 actions.extend(parts.map(|items| Action::Read { who, items }));
             }
-            Step::DeleteSubjects(old)
+            Step::DeleteContributions(old)
                 if self.has(Safeguard::CleanLate)
                     && state.runs.iter().flatten().any(|run| run.may_write(old)) => {}
             _ => actions.push(Action::Step { who }),
@@ -107,9 +109,9 @@ impl Protocol {
     fn start(&self, state: &mut State, who: usize) {
         match self.workers[who] {
             Worker::Erasure => state.erasure = Erasure::Due,
-            Worker::Rebuild if state.rebuild == Rebuild::Idle => {
-                state.rebuild = Rebuild::Building;
-                state.rebuilds_left -= 1;
+            Worker::Backfill if state.backfill == Backfill::Idle => {
+                state.backfill = Backfill::Building;
+                state.backfills_left -= 1;
                 state.head.building = Some(state.head.current + 1);
             }
             _ => {}
@@ -158,7 +160,7 @@ impl Model for Protocol {
 
     fn init_states(&self) -> Vec<State> {
         let applied = contribution(self.counted);
-        let subject = Subject {
+        let contribution = UserContribution {
             revision: 1,
             applied,
             erased: false,
@@ -173,12 +175,12 @@ impl Model for Protocol {
             requests: (1 << self.requests.len()) - 1,
             stream: 0,
             head,
-            subjects: [(applied != 0).then_some(subject), None, None],
-            totals: [applied, 0, 0],
+            contributions: [(applied != 0).then_some(contribution), None, None],
+            aggregate_items: [applied, 0, 0],
             swept: 0,
             erasure: Erasure::NotAsked,
-            rebuild: Rebuild::Idle,
-            rebuilds_left: self.rebuilds,
+            backfill: Backfill::Idle,
+            backfills_left: self.backfills,
             cleaned: 0,
             runs: [const { None }; 4],
         }]
@@ -245,8 +247,8 @@ impl Model for Protocol {
 }
 
 // What must hold always.
-pub(crate) const ADDS_UP: &str = "the totals hold what is applied";
-pub(crate) const EXACT: &str = "at rest, the totals are exact";
+pub(crate) const ADDS_UP: &str = "the aggregate_items hold what is applied";
+pub(crate) const EXACT: &str = "at rest, the aggregate_items are exact";
 pub(crate) const FORGOTTEN: &str = "at rest, nothing is left of an erased user";
 pub(crate) const CLEAN: &str = "at rest, a deleted generation is empty";
 

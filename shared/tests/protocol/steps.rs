@@ -3,7 +3,7 @@
 use crate::model::Protocol;
 use crate::safeguards::Safeguard;
 use crate::stores::{
-    END, Erasure, Items, PERSONAL, Rebuild, State, Subject, TOMBSTONE, contribution,
+    Backfill, END, Erasure, Items, PERSONAL, State, TOMBSTONE, UserContribution, contribution,
 };
 use crate::workers::{Run, Step, Target, Worker};
 
@@ -17,10 +17,10 @@ const ERASED: Target = Target {
 impl Protocol {
     /// The first step of work that is due.
     pub(crate) fn first_step(&self, state: &State, worker: Worker) -> Step {
-        match (worker, state.rebuild) {
+        match (worker, state.backfill) {
             (Worker::Erasure, _) if self.has(Safeguard::TombstoneFirst) => Step::PutTombstone,
             (Worker::Erasure, _) => Step::ListItems,
-            (Worker::Rebuild, Rebuild::Cleaning(old)) => Step::DeleteSubjects(old),
+            (Worker::Backfill, Backfill::Cleaning(old)) => Step::DeleteContributions(old),
             _ => Step::ReadHead,
         }
     }
@@ -48,9 +48,9 @@ impl Protocol {
                 run.step = self.delete_listed(delete_first(&mut state.raw, listed));
             }
             Step::ReadHead => self.read_head(state, worker, &mut run),
-            Step::ReadSubject => {
-                let held = state.subjects[run.generation()];
-                self.after_subject(worker, &mut run, held);
+            Step::ReadContribution => {
+                let held = state.contributions[run.generation()];
+                self.after_contribution(worker, &mut run, held);
             }
             Step::ReadItems { held, unread, seen } => {
                 let seen = seen | (state.raw | state.head.end()) & items;
@@ -63,27 +63,27 @@ impl Protocol {
                 0 => self.prepare(worker, &mut run, held, ERASED),
                 found => run.step = Step::DeleteForbidden { held, found },
             },
-            Step::ReadSubjectLast(target) => {
-                let held = state.subjects[run.generation()];
+            Step::ReadContributionLast(target) => {
+                let held = state.contributions[run.generation()];
                 self.commit_or_skip(worker, &mut run, held, target);
             }
             Step::Commit { held, target } => self.commit(state, worker, &mut run, held, target),
-            Step::AddToTotals(difference) => {
-                state.totals[run.generation()] += difference;
+            Step::AddToAggregateItems(difference) => {
+                state.aggregate_items[run.generation()] += difference;
                 self.next_generation(worker, &mut run);
             }
             Step::ReadHeadAgain if run.head == Some(state.head) => run.step = Step::Finish,
             Step::ReadHeadAgain => run = Run::with_record(run.record),
             Step::Finish => return self.finish(state, worker, &run),
-            Step::DeleteSubjects(old) => {
+            Step::DeleteContributions(old) => {
                 state.cleaned |= 1 << old;
-                state.subjects[usize::from(old)] = None;
-                run.step = Step::DeleteTotals(old);
+                state.contributions[usize::from(old)] = None;
+                run.step = Step::DeleteAggregateItems(old);
             }
-            Step::DeleteTotals(old) => {
-                state.totals[usize::from(old)] = 0;
-                if state.rebuild == Rebuild::Cleaning(old) {
-                    state.rebuild = Rebuild::Idle;
+            Step::DeleteAggregateItems(old) => {
+                state.aggregate_items[usize::from(old)] = 0;
+                if state.backfill == Backfill::Cleaning(old) {
+                    state.backfill = Backfill::Idle;
                 }
                 return None;
             }
@@ -102,29 +102,29 @@ impl Protocol {
     fn read_head(&self, state: &State, worker: Worker, run: &mut Run) {
         let building = state.head.building.map_or(0, |new| 1 << new);
         run.todo = match worker {
-            Worker::Rebuild => building,
+            Worker::Backfill => building,
             _ if self.has(Safeguard::SeesBuilding(worker)) => 1 << state.head.current | building,
             _ => 1 << state.head.current,
         };
-        let keeps = matches!(worker, Worker::Sweep | Worker::Rebuild)
+        let keeps = matches!(worker, Worker::Pass | Worker::Backfill)
             || self.rereads
-            || !self.has(Safeguard::DefinitionAfterSubject);
+            || !self.has(Safeguard::DefinitionAfterContribution);
         run.head = keeps.then_some(state.head);
         self.begin_generation(worker, run);
     }
 
     fn begin_generation(&self, worker: Worker, run: &mut Run) {
         run.step = match worker {
-            // A rebuild that somebody else has finished.
+            // A backfill that somebody else has finished.
             _ if run.todo == 0 => Step::Finish,
-            Worker::Erasure => Step::ReadSubject,
-            _ if self.has(Safeguard::SubjectFirst) => Step::ReadSubject,
+            Worker::Erasure => Step::ReadContribution,
+            _ if self.has(Safeguard::ContributionFirst) => Step::ReadContribution,
             _ => self.read_items(None),
         };
     }
 
-    fn read_items(&self, held: Option<Subject>) -> Step {
-        let late = self.has(Safeguard::DefinitionAfterSubject);
+    fn read_items(&self, held: Option<UserContribution>) -> Step {
+        let late = self.has(Safeguard::DefinitionAfterContribution);
         Step::ReadItems {
             held,
             unread: TOMBSTONE | PERSONAL | if late { END } else { 0 },
@@ -132,10 +132,10 @@ impl Protocol {
         }
     }
 
-    fn after_subject(&self, worker: Worker, run: &mut Run, held: Option<Subject>) {
-        let before = held.map_or(0, |subject| subject.applied);
+    fn after_contribution(&self, worker: Worker, run: &mut Run, held: Option<UserContribution>) {
+        let before = held.map_or(0, |contribution| contribution.applied);
         match worker {
-            Worker::Erasure if held.is_some_and(|subject| subject.erased) => {
+            Worker::Erasure if held.is_some_and(|contribution| contribution.erased) => {
                 self.next_generation(worker, run);
             }
             Worker::Erasure if held.is_none() && !self.has(Safeguard::FenceAbsent) => {
@@ -158,7 +158,13 @@ impl Protocol {
         }
     }
 
-    fn after_items(&self, worker: Worker, run: &mut Run, held: Option<Subject>, seen: Items) {
+    fn after_items(
+        &self,
+        worker: Worker,
+        run: &mut Run,
+        held: Option<UserContribution>,
+        seen: Items,
+    ) {
         let found = seen & PERSONAL;
         let erased = seen & TOMBSTONE != 0 && self.has(Safeguard::HeedsTombstone(worker));
         if erased && found != 0 && self.has(Safeguard::DeletesForbidden) {
@@ -166,11 +172,11 @@ impl Protocol {
             return;
         }
         let early = match run.head {
-            Some(head) if !self.has(Safeguard::DefinitionAfterSubject) => head.end(),
+            Some(head) if !self.has(Safeguard::DefinitionAfterContribution) => head.end(),
             _ => 0,
         };
-        // A sweep finds nobody who has neither items nor a subject.
-        let finds = worker == Worker::Sweep && (found != 0 || held.is_some());
+        // A pass finds nobody who has neither items nor a contribution.
+        let finds = worker == Worker::Pass && (found != 0 || held.is_some());
         let target = Target {
             applied: if erased {
                 0
@@ -178,21 +184,35 @@ impl Protocol {
                 contribution(seen | early)
             },
             erased,
-            fences: finds && self.has(Safeguard::SweepFences),
+            fences: finds && self.has(Safeguard::PassFences),
         };
         self.prepare(worker, run, held, target);
     }
 
-    fn prepare(&self, worker: Worker, run: &mut Run, held: Option<Subject>, target: Target) {
-        if self.has(Safeguard::SubjectFirst) {
+    fn prepare(
+        &self,
+        worker: Worker,
+        run: &mut Run,
+        held: Option<UserContribution>,
+        target: Target,
+    ) {
+        if self.has(Safeguard::ContributionFirst) {
             self.commit_or_skip(worker, run, held, target);
         } else {
-            run.step = Step::ReadSubjectLast(target);
+            run.step = Step::ReadContributionLast(target);
         }
     }
 
-    fn commit_or_skip(&self, worker: Worker, run: &mut Run, held: Option<Subject>, target: Target) {
-        let before = held.map_or((0, false), |subject| (subject.applied, subject.erased));
+    fn commit_or_skip(
+        &self,
+        worker: Worker,
+        run: &mut Run,
+        held: Option<UserContribution>,
+        target: Target,
+    ) {
+        let before = held.map_or((0, false), |contribution| {
+            (contribution.applied, contribution.erased)
+        });
         if before == (target.applied, target.erased) && !target.fences {
             self.next_generation(worker, run);
         } else {
@@ -205,25 +225,27 @@ impl Protocol {
         state: &mut State,
         worker: Worker,
         run: &mut Run,
-        held: Option<Subject>,
+        held: Option<UserContribution>,
         target: Target,
     ) {
-        let revision = |subject: Option<Subject>| subject.map_or(0, |subject| subject.revision);
-        let stored = &mut state.subjects[run.generation()];
+        let revision = |contribution: Option<UserContribution>| {
+            contribution.map_or(0, |contribution| contribution.revision)
+        };
+        let stored = &mut state.contributions[run.generation()];
         if revision(*stored) != revision(held) && self.has(Safeguard::Condition) {
             return self.begin_generation(worker, run);
         }
-        *stored = Some(Subject {
+        *stored = Some(UserContribution {
             revision: revision(held) + 1,
             applied: target.applied,
             erased: target.erased,
         });
-        let difference = target.applied - held.map_or(0, |subject| subject.applied);
+        let difference = target.applied - held.map_or(0, |contribution| contribution.applied);
         if self.has(Safeguard::OneTransaction) {
-            state.totals[run.generation()] += difference;
+            state.aggregate_items[run.generation()] += difference;
             self.next_generation(worker, run);
         } else {
-            run.step = Step::AddToTotals(difference);
+            run.step = Step::AddToAggregateItems(difference);
         }
     }
 
@@ -240,20 +262,20 @@ impl Protocol {
         match (worker, run.head) {
             (Worker::Aggregator, _) => state.stream &= !(1 << run.record),
             (Worker::Erasure, _) => state.erasure = Erasure::Done,
-            (Worker::Sweep, Some(head)) if self.has(Safeguard::SweepNotesDefinition) => {
+            (Worker::Pass, Some(head)) if self.has(Safeguard::PassNotesDefinition) => {
                 state.swept = state.swept.max(head.definition);
             }
-            (Worker::Sweep, _) => state.swept = state.head.definition,
-            (Worker::Rebuild, Some(head)) => {
+            (Worker::Pass, _) => state.swept = state.head.definition,
+            (Worker::Backfill, Some(head)) => {
                 let built = head.building.is_some() && head.building == state.head.building;
                 if built || !self.has(Safeguard::SwitchOnce) {
                     let old = state.head.current;
                     state.head.current = state.head.building.take().unwrap_or(old);
-                    state.rebuild = Rebuild::Cleaning(old);
-                    return Some(Run::at(Step::DeleteSubjects(old)));
+                    state.backfill = Backfill::Cleaning(old);
+                    return Some(Run::at(Step::DeleteContributions(old)));
                 }
             }
-            (Worker::Rebuild, None) => {}
+            (Worker::Backfill, None) => {}
         }
         None
     }

@@ -15,10 +15,10 @@ pub(crate) const END: Items = 16;
 /// What an erasure removes.
 pub(crate) const PERSONAL: Items = EVENT | LATE_EVENT | ASSIGNMENT;
 
-/// Two rebuilds, the most in any configuration, make two new generations.
+/// Two backfills, the most in any configuration, make two new generations.
 pub(crate) const GENERATIONS: usize = 3;
 
-/// What a user with these items adds to the totals: another number for each set of items that counts.
+/// What a user with these items adds to the aggregate items: another number for each set of items that counts.
 pub(crate) fn contribution(items: Items) -> i8 {
     let counted = match items {
         _ if items & ASSIGNMENT == 0 => 0,
@@ -44,9 +44,9 @@ impl Head {
     }
 }
 
-/// What the totals of a generation hold of the user.
+/// What the aggregate items of a generation hold of the user.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Subject {
+pub(crate) struct UserContribution {
     pub(crate) revision: u8,
     pub(crate) applied: i8,
     pub(crate) erased: bool,
@@ -60,7 +60,7 @@ pub(crate) enum Erasure {
 }
 
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-pub(crate) enum Rebuild {
+pub(crate) enum Backfill {
     Idle,
     Building,
     /// The new generation is current, and this old one is to be deleted.
@@ -74,13 +74,13 @@ pub(crate) struct State {
     pub(crate) requests: u8,
     pub(crate) stream: u8,
     pub(crate) head: Head,
-    pub(crate) subjects: [Option<Subject>; GENERATIONS],
-    pub(crate) totals: [i8; GENERATIONS],
-    /// The definition that the last sweep was for.
+    pub(crate) contributions: [Option<UserContribution>; GENERATIONS],
+    pub(crate) aggregate_items: [i8; GENERATIONS],
+    /// The definition that the last pass was for.
     pub(crate) swept: u8,
     pub(crate) erasure: Erasure,
-    pub(crate) rebuild: Rebuild,
-    pub(crate) rebuilds_left: u8,
+    pub(crate) backfill: Backfill,
+    pub(crate) backfills_left: u8,
     /// Generations whose deletion has begun, a bit for each. Only the properties look at it.
     pub(crate) cleaned: u8,
     /// What each worker has in memory. A crash makes it `None`.
@@ -94,18 +94,18 @@ impl State {
             && self.runs.iter().all(Option::is_none)
             && (self.swept == self.head.definition || !sweeps)
             && self.erasure != Erasure::Due
-            && self.rebuild == Rebuild::Idle
+            && self.backfill == Backfill::Idle
     }
 
-    /// In every generation in use, the totals hold what the subject says.
+    /// In every generation in use, the aggregate items hold what the contribution says.
     pub(crate) fn adds_up(&self) -> bool {
         (0..GENERATIONS).filter(|g| !self.is_cleaned(*g)).all(|g| {
-            let applied = self.subjects[g].map_or(0, |subject| subject.applied);
-            self.totals[g] == applied
+            let applied = self.contributions[g].map_or(0, |contribution| contribution.applied);
+            self.aggregate_items[g] == applied
         })
     }
 
-    /// The totals that are shown are those of the items that are there.
+    /// The aggregate items that are shown are those of the items that are there.
     pub(crate) fn is_exact(&self) -> bool {
         self.shown() == contribution(self.raw | self.head.end())
     }
@@ -119,13 +119,13 @@ impl State {
     pub(crate) fn is_clean(&self) -> bool {
         (0..GENERATIONS)
             .filter(|g| self.is_cleaned(*g))
-            .all(|g| self.subjects[g].is_none() && self.totals[g] == 0)
+            .all(|g| self.contributions[g].is_none() && self.aggregate_items[g] == 0)
     }
 
-    /// Somebody is about to write what is computed from a subject that has changed since.
+    /// Somebody is about to write what is computed from a contribution that has changed since.
     pub(crate) fn has_late_commit(&self) -> bool {
         self.runs.iter().flatten().any(|run| match run.step {
-            Step::Commit { held, .. } => held != self.subjects[run.generation()],
+            Step::Commit { held, .. } => held != self.contributions[run.generation()],
             _ => false,
         })
     }
@@ -137,12 +137,12 @@ impl State {
             let runs = self.runs.iter_mut().flatten();
             let held = runs.filter(|run| run.generation() == g);
             let held = held.filter_map(Run::held_mut);
-            let mut all: Vec<_> = self.subjects[g].iter_mut().chain(held).collect();
-            all.sort_by_key(|subject| subject.revision);
+            let mut all: Vec<_> = self.contributions[g].iter_mut().chain(held).collect();
+            all.sort_by_key(|contribution| contribution.revision);
             let (mut last, mut number) = (0, 0);
-            for subject in all {
-                number += u8::from(subject.revision != last);
-                last = std::mem::replace(&mut subject.revision, number);
+            for contribution in all {
+                number += u8::from(contribution.revision != last);
+                last = std::mem::replace(&mut contribution.revision, number);
             }
         }
     }
@@ -152,6 +152,6 @@ impl State {
     }
 
     fn shown(&self) -> i8 {
-        self.totals[usize::from(self.head.current)]
+        self.aggregate_items[usize::from(self.head.current)]
     }
 }

@@ -1,15 +1,15 @@
 //! Who works on the stores, and what they have in memory.
 
-use crate::stores::{Head, Items, Subject};
+use crate::stores::{Head, Items, UserContribution};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Worker {
     /// Takes a record from the stream and brings its user up to date.
     Aggregator,
     /// Brings the user up to date after a change of the definition.
-    Sweep,
+    Pass,
     /// Fills a new generation, switches to it and deletes the old one.
-    Rebuild,
+    Backfill,
     /// Removes the user.
     Erasure,
 }
@@ -34,39 +34,39 @@ pub(crate) enum Step {
     /// Deletes what was listed, one item at a time.
     DeleteListed(Items),
     ReadHead,
-    ReadSubject,
+    ReadContribution,
     ReadItems {
-        held: Option<Subject>,
+        held: Option<UserContribution>,
         unread: Items,
         seen: Items,
     },
     /// Deletes what a tombstone forbids, one item at a time.
     DeleteForbidden {
-        held: Option<Subject>,
+        held: Option<UserContribution>,
         found: Items,
     },
-    /// Without [`SubjectFirst`](crate::safeguards::Safeguard::SubjectFirst).
-    ReadSubjectLast(Target),
+    /// Without [`ContributionFirst`](crate::safeguards::Safeguard::ContributionFirst).
+    ReadContributionLast(Target),
     Commit {
-        held: Option<Subject>,
+        held: Option<UserContribution>,
         target: Target,
     },
     /// Without [`OneTransaction`](crate::safeguards::Safeguard::OneTransaction).
-    AddToTotals(i8),
+    AddToAggregateItems(i8),
     /// Only with [`rereads`](crate::model::Protocol::rereads).
     ReadHeadAgain,
     /// Acknowledges the record, or notes that the work is done.
     Finish,
-    DeleteSubjects(u8),
-    DeleteTotals(u8),
+    DeleteContributions(u8),
+    DeleteAggregateItems(u8),
 }
 
-/// What a subject is to say.
+/// What a contribution is to say.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Target {
     pub(crate) applied: i8,
     pub(crate) erased: bool,
-    /// To be written even if the subject says so already.
+    /// To be written even if the contribution says so already.
     pub(crate) fences: bool,
 }
 
@@ -97,8 +97,8 @@ impl Run {
         self.todo & 1 << generation != 0
     }
 
-    /// The subject that was read, as long as it is needed.
-    pub(crate) fn held_mut(&mut self) -> Option<&mut Subject> {
+    /// The contribution that was read, as long as it is needed.
+    pub(crate) fn held_mut(&mut self) -> Option<&mut UserContribution> {
         match &mut self.step {
             Step::ReadItems { held, .. }
             | Step::DeleteForbidden { held, .. }

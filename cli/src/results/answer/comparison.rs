@@ -13,15 +13,15 @@ pub(crate) struct Comparison {
     #[serde(default)]
     pub(crate) bayesian: Option<Bayesian>,
     #[serde(default)]
-    pub(crate) adjusted: Option<Adjusted>,
+    pub(crate) cuped_adjusted: Option<CupedAdjusted>,
     #[serde(default)]
     pub(crate) capped: Option<Capped>,
     #[serde(default)]
     pub(crate) non_inferiority: Option<Margin>,
     #[serde(default)]
-    pub(crate) outlook: Option<Outlook>,
+    pub(crate) power_to_date: Option<PowerToDate>,
     #[serde(default)]
-    pub(crate) undefined: Vec<Missing>,
+    pub(crate) missing: Vec<Missing>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -57,7 +57,7 @@ pub(crate) struct Bayesian {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Adjusted {
+pub(crate) struct CupedAdjusted {
     pub(crate) variance_reduction: f64,
 }
 
@@ -77,12 +77,12 @@ pub(crate) struct Margin {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Outlook {
-    pub(crate) minimum_lift: f64,
+pub(crate) struct PowerToDate {
+    pub(crate) minimum_detectable_effect: f64,
     pub(crate) power: f64,
-    pub(crate) power_wanted: f64,
+    pub(crate) target_power: f64,
     #[serde(default)]
-    pub(crate) users_missing: Option<u64>,
+    pub(crate) additional_users_needed: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,7 +93,7 @@ pub(crate) struct Missing {
 
 /// One breakdown of one comparison.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Segment {
+pub(crate) struct DimensionValue {
     pub(crate) by: String,
     pub(crate) variant: String,
     #[serde(default)]

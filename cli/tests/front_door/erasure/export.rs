@@ -46,12 +46,12 @@ async fn an_export_shows_what_is_stored_of_the_user_and_nothing_of_others() {
         assert_eq!(found["properties"], json!({"of": USER}));
     }
     let sums = answer["sums"].as_array().unwrap();
-    assert_eq!(sums.len(), of("StatisticsTable").len());
+    assert_eq!(sums.len(), of("AggregatesTable").len());
     assert_eq!(sums[0]["experiment_id"], "declared");
     let enrolment = &sums[0]["enrolment"];
     assert_eq!(enrolment["attributes"], json!({"country": "DE"}));
     assert_eq!(
-        enrolment["before"],
+        enrolment["pre_exposure"],
         json!([{"type": "buy", "events": 1, "value": "3"}])
     );
     let hours = sums[0]["hours"].as_array().unwrap();
@@ -63,7 +63,7 @@ async fn an_export_shows_what_is_stored_of_the_user_and_nothing_of_others() {
     assert!(
         hours
             .iter()
-            .any(|hour| hour["fate"] == "counted" && hour["value"] == "7")
+            .any(|hour| hour["disposition"] == "counted" && hour["value"] == "7")
     );
     for other in OTHERS {
         assert!(!answer.to_string().contains(&format!("\"{other}\"")));

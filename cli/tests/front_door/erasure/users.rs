@@ -29,7 +29,7 @@ pub(super) const QUERIES: [&str; 7] = [
     "source=aggregates&cuped=true",
     "source=aggregates&view=monitoring",
     "source=raw&view=monitoring",
-    "source=aggregates&segment=none",
+    "source=aggregates&dimension=none",
 ];
 
 pub(super) fn path(user: &str) -> String {
@@ -45,14 +45,14 @@ pub(super) async fn export(caller: &Caller, user: &str) -> Value {
     caller.get(&path(user)).await.json(200)
 }
 
-/// Three experiments: with metrics and segments, without, and one that is over.
+/// Three experiments: with metrics and dimensions, without, and one that is over.
 pub(super) async fn experiments(admin: &Caller) {
     let metrics = json!([
         {"key": "buys", "kind": "conversion", "event_type": "buy"},
-        {"key": "worth", "kind": "sum", "event_type": "buy", "cap_quantile": 0.95},
+        {"key": "worth", "kind": "sum", "event_type": "buy", "cap_percentile": 0.95},
         {"key": "middle", "kind": "quantile", "event_type": "buy", "quantile": 0.5},
     ]);
-    let declared = json!({"metrics": metrics, "segments": ["country"]});
+    let declared = json!({"metrics": metrics, "dimensions": ["country"]});
     admin.experiment("declared", declared).await;
     admin.experiment("seen", json!({})).await;
     let end = json!({"ends_at": ago(3600).to_string()});
@@ -127,7 +127,7 @@ pub(super) async fn items_of(world: &World, user: &str) -> Vec<(&'static str, It
     for (table, key, of) in [
         ("AssignmentsTable", "user_id", user.to_owned()),
         ("EventsTable", "user_id", user.to_owned()),
-        ("StatisticsTable", "partition", format!("user#{user}")),
+        ("AggregatesTable", "partition", format!("user#{user}")),
     ] {
         let items = world.items(table).await.into_iter();
         let items = items.filter(|item| text(item, key) == of);
@@ -170,10 +170,16 @@ pub(super) async fn only_empty_parts(world: &World, user: &str) -> usize {
             assert_eq!(names(&item), expected);
             tombstones.push(item["expires_at"].clone());
         } else {
-            assert_eq!(table, "StatisticsTable", "{item:?}");
-            let expected = ["expires_at", "item", "partition", "revision", "subject"];
+            assert_eq!(table, "AggregatesTable", "{item:?}");
+            let expected = [
+                "expires_at",
+                "item",
+                "partition",
+                "revision",
+                "contribution",
+            ];
             assert_eq!(names(&item), expected);
-            assert_eq!(text(&item, "subject"), "{}");
+            assert_eq!(text(&item, "contribution"), "{}");
             tombstones.push(item["expires_at"].clone());
             parts += 1;
         }

@@ -233,7 +233,7 @@ impl<'a> Page<'a> {
                     .collect();
                 self.area.draw(&Polygon::new(corners.clone(), filling))?;
                 if mark.hollow {
-                    corners.extend_from_within(..2); // past the first corner, so that it is joined, too
+                    corners.extend_from_within(..2); // pre exposure the first corner, so that it is joined, too
                     self.area.draw(&PathElement::new(corners, outline))?;
                 }
             }

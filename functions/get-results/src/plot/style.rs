@@ -8,7 +8,7 @@ pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 pub(super) const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
 pub(super) const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 
-// Colours that people with any kind of colour vision tell apart (Okabe and Ito 2008).
+// Colours that user data with any kind of colour vision tell apart (Okabe and Ito 2008).
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 pub(super) const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);

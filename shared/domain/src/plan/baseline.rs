@@ -5,7 +5,7 @@ use crate::ids::{ExperimentId, MetricKey};
 use crate::metric::MetricKind;
 use crate::sums::MetricSums;
 use serde::Serialize;
-use stats::{Proportion, Rates, Undefined, ratio};
+use stats::{MissingReason, Proportion, Rates, ratio};
 
 /// The kinds of metrics that are planned for: those of which a rate, or mean and standard deviation, tell enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -56,17 +56,17 @@ pub struct PlannedMetric {
     pub baseline: Baseline,
     /// Where that was seen, unless somebody said so.
     #[serde(skip)]
-    pub source: Option<Source>,
+    pub source: Option<BaselineSource>,
 }
 
-/// Where a baseline comes from: all users of the control of a past experiment.
+/// Where a baseline comes from: all users of the control of a earlier experiment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Source {
-    /// The past experiment.
+pub struct BaselineSource {
+    /// The earlier experiment.
     pub experiment_id: ExperimentId,
     /// Its metric.
     pub metric: MetricKey,
-    /// Users of its control, robots excepted.
+    /// Users of its control, outlier users excepted.
     pub users: u64,
     /// What they showed.
     #[serde(flatten)]
@@ -96,12 +96,12 @@ impl Baseline {
     ///
     /// # Errors
     /// If nobody or everybody converts: there is nothing to plan by.
-    pub fn of_rate(rate: f64) -> Result<Self, Undefined> {
+    pub fn of_rate(rate: f64) -> Result<Self, MissingReason> {
         match rate {
-            0.0 => Err(Undefined::NobodyConverted),
-            1.0 => Err(Undefined::EverybodyConverted),
+            0.0 => Err(MissingReason::NoConversions),
+            1.0 => Err(MissingReason::AllUsersConverted),
             _ if rate > 0.0 && rate < 1.0 => Ok(Self::Rate { rate }),
-            _ => Err(Undefined::OutOfRange("rate")),
+            _ => Err(MissingReason::OutOfRange("rate")),
         }
     }
 
@@ -109,15 +109,15 @@ impl Baseline {
     ///
     /// # Errors
     /// If the mean is zero, to which nothing is relative, or if there is no spread.
-    pub fn of_moments(mean: f64, standard_deviation: f64) -> Result<Self, Undefined> {
+    pub fn of_moments(mean: f64, standard_deviation: f64) -> Result<Self, MissingReason> {
         if !mean.is_finite() || !standard_deviation.is_finite() {
-            return Err(Undefined::Overflow);
+            return Err(MissingReason::Overflow);
         }
         if mean == 0.0 {
-            return Err(Undefined::ZeroBaseline);
+            return Err(MissingReason::ZeroBaseline);
         }
         if standard_deviation <= 0.0 {
-            return Err(Undefined::ZeroVariance);
+            return Err(MissingReason::ZeroVariance);
         }
         Ok(Self::Moments {
             mean,
@@ -130,11 +130,15 @@ impl Baseline {
     ///
     /// # Errors
     /// If there are too few users for it, or if they show nothing that can be planned by.
-    pub fn observed(kind: PlannedKind, users: u64, sums: &MetricSums) -> Result<Self, Undefined> {
+    pub fn observed(
+        kind: PlannedKind,
+        users: u64,
+        sums: &MetricSums,
+    ) -> Result<Self, MissingReason> {
         match kind {
             PlannedKind::Conversion => {
                 let converted =
-                    u64::try_from(sums.converted).map_err(|_| Undefined::Inconsistent)?;
+                    u64::try_from(sums.converted).map_err(|_| MissingReason::Inconsistent)?;
                 Self::of_rate(Proportion::new(users, converted)?.rate())
             }
             PlannedKind::Count | PlannedKind::Sum => {
@@ -151,13 +155,13 @@ impl Baseline {
     /// Checks that it can change by a lift: a rate stays a rate.
     ///
     /// # Errors
-    /// If the rate would reach everybody.
+    /// If the rate would data range everybody.
     pub fn can_change(&self, lift: f64) -> Result<(), Invalid> {
         match *self {
             Self::Rate { rate } if rate * (1.0 + lift) >= 1.0 => {
                 let most = 1.0 / rate - 1.0;
                 let detail = format!(
-                    "A rate of {rate} cannot rise by that much: it would reach 1 at a lift of {most}."
+                    "A rate of {rate} cannot rise by that much: it would data_range 1 at a lift of {most}."
                 );
                 Err(Invalid::new("out_of_range", detail))
             }
@@ -166,7 +170,7 @@ impl Baseline {
     }
 
     /// What a treatment with this lift differs by.
-    pub(super) fn with_lift(&self, lift: f64) -> Result<Expected, Undefined> {
+    pub(super) fn with_lift(&self, lift: f64) -> Result<Expected, MissingReason> {
         match *self {
             Self::Rate { rate } => {
                 let rates = Rates::new(rate, rate * (1.0 + lift))?;

@@ -1,13 +1,13 @@
-//! Users, days, power and detectable lifts, for one look and for results that are watched.
+//! Users, days, power and detectable lifts, for one look and for results that are sequential.
 
-use super::Question;
-use super::answer::{Detectable, PowerAt, Size, VariantSize};
+use super::PlanRequest;
 use super::baseline::{Baseline, Expected};
+use super::result::{Detectable, PowerAt, Size, VariantSize};
 use crate::limits;
 use stats::distributions::normal_upper_tail;
 use stats::{
     self, Alpha, Alternative, Capacity, ConfidenceSequence, Goal, MIN_CONVERSIONS_PER_ARM,
-    MIN_UNITS_PER_ARM, Missing, Undefined,
+    MIN_UNITS_PER_ARM, Missing, MissingReason,
 };
 
 /// Shares of the smallest lift worth finding for which the power is told.
@@ -35,7 +35,7 @@ struct Arms {
     treatment: f64,
 }
 
-impl Question {
+impl PlanRequest {
     /// How many treatments are compared with the control.
     pub(super) fn comparisons(&self) -> u32 {
         u32::try_from(self.design.variants.as_slice().len() - 1).unwrap_or(u32::MAX)
@@ -47,13 +47,13 @@ impl Question {
             Ok(users) => users,
             Err(why) => {
                 return Size {
-                    undefined: vec![Missing { what: "users", why }],
+                    missing: vec![Missing { what: "users", why }],
                     ..Size::default()
                 };
             }
         };
         let total: u64 = users.iter().sum();
-        let (days, undefined) = match self.days(total) {
+        let (days, missing) = match self.days(total) {
             None => (None, Vec::new()),
             Some(Ok(days)) => (Some(days), Vec::new()),
             Some(Err(why)) => (None, vec![Missing { what: "days", why }]),
@@ -73,17 +73,22 @@ impl Question {
             variants: variants.collect(),
             days,
             power: POWER_AT
-                .map(|share| self.power_at(share * self.design.minimum_lift, arms, looks))
+                .map(|share| {
+                    self.power_at(share * self.design.minimum_detectable_effect, arms, looks)
+                })
                 .to_vec(),
-            undefined,
+            missing,
         }
     }
 
     /// Whole users of each variant, so that the treatment with the fewest is compared well enough.
-    fn users_by_variant(&self, looks: Looks) -> Result<Vec<u64>, Undefined> {
+    fn users_by_variant(&self, looks: Looks) -> Result<Vec<u64>, MissingReason> {
         let ratios = self.ratios();
         let ratio = smallest(&ratios[1..]);
-        let expected = self.metric.baseline.with_lift(self.design.minimum_lift)?;
+        let expected = self
+            .metric
+            .baseline
+            .with_lift(self.design.minimum_detectable_effect)?;
         let goal = Goal {
             ratio,
             power: self.design.power,
@@ -97,14 +102,14 @@ impl Question {
             Looks::Once => stats::sample_size(difference, variances, &goal)?,
             Looks::Always => stats::sample_size_sequential(difference, variances, &goal)?,
         };
-        let least = self.least(self.design.minimum_lift, looks);
+        let least = self.least(self.design.minimum_detectable_effect, looks);
         let control = size
             .control_exact
             .max(least.control)
             .max(least.treatment / ratio);
         let total = control * ratios.iter().sum::<f64>();
         if total > limits::MAX_PLANNED_USERS as f64 {
-            return Err(Undefined::Unreachable);
+            return Err(MissingReason::Unreachable);
         }
         Ok(ratios
             .iter()
@@ -121,7 +126,7 @@ impl Question {
 
     /// What is left of alpha for one comparison, by Bonferroni: right whatever the comparisons have in common, and
     /// nearly as good as the best, as they share only their control.
-    fn level(&self) -> Result<Alpha, Undefined> {
+    fn level(&self) -> Result<Alpha, MissingReason> {
         Ok(Alpha::new(self.design.alpha)?.divided_by(self.comparisons()))
     }
 
@@ -129,7 +134,7 @@ impl Question {
     ///
     /// For a confidence sequence it depends on alpha alone: at the size that it is tuned to, half its interval is a
     /// fixed multiple of the standard error.
-    fn level_at_the_end(&self, looks: Looks) -> Result<Alpha, Undefined> {
+    fn level_at_the_end(&self, looks: Looks) -> Result<Alpha, MissingReason> {
         let level = self.level()?;
         if looks == Looks::Once {
             return Ok(level);
@@ -159,20 +164,20 @@ impl Question {
             let level = self.level_at_the_end(looks)?;
             stats::power(expected.difference, error, level, Alternative::TwoSided)
         };
-        let (power, undefined) = split(power());
+        let (power, missing) = split(power());
         PowerAt {
             lift,
             power,
-            undefined,
+            missing,
         }
     }
 
-    fn days(&self, users: u64) -> Option<Result<u64, Undefined>> {
+    fn days(&self, users: u64) -> Option<Result<u64, MissingReason>> {
         let days = (users as f64 / self.design.enrolled_per_day()?).ceil();
         Some(if days <= LONGEST_DAYS {
             Ok(days as u64)
         } else {
-            Err(Undefined::Unreachable)
+            Err(MissingReason::Unreachable)
         })
     }
 
@@ -191,8 +196,8 @@ impl Question {
             };
             let (fixed_lift, fixed) = split(self.smallest_lift(arms, Looks::Once));
             let (sequential_lift, sequential) = split(self.smallest_lift(arms, Looks::Always));
-            let missing = |what, why: Option<Undefined>| why.map(|why| Missing { what, why });
-            let undefined = [
+            let missing = |what, why: Option<MissingReason>| why.map(|why| Missing { what, why });
+            let missing = [
                 missing("fixed_lift", fixed),
                 missing("sequential_lift", sequential),
             ];
@@ -201,14 +206,14 @@ impl Question {
                 users: users as u64,
                 fixed_lift,
                 sequential_lift,
-                undefined: undefined.into_iter().flatten().collect(),
+                missing: missing.into_iter().flatten().collect(),
             }
         };
         WEEKS.map(after).to_vec()
     }
 
     /// The smallest lift that is found, in the direction of the one asked for.
-    fn smallest_lift(&self, arms: Arms, looks: Looks) -> Result<f64, Undefined> {
+    fn smallest_lift(&self, arms: Arms, looks: Looks) -> Result<f64, MissingReason> {
         enough(arms, self.least(0.0, looks))?;
         let capacity = Capacity {
             control: arms.control,
@@ -216,12 +221,12 @@ impl Question {
             alpha: self.level_at_the_end(looks)?,
             power: self.design.power,
         };
-        let rises = self.design.minimum_lift > 0.0;
+        let rises = self.design.minimum_detectable_effect > 0.0;
         let lift = match self.metric.baseline {
             Baseline::Rate { rate } => {
                 let rates = stats::detectable_rates(rate, &capacity)?;
                 let found = if rises { rates.up } else { rates.down };
-                (found.ok_or(Undefined::Unreachable)? - rate) / rate
+                (found.ok_or(MissingReason::Unreachable)? - rate) / rate
             }
             Baseline::Moments {
                 mean,
@@ -233,7 +238,7 @@ impl Question {
         };
         // A metric that has fallen by all of it can't fall further, as far as is known of it.
         if lift <= -1.0 {
-            return Err(Undefined::Unreachable);
+            return Err(MissingReason::Unreachable);
         }
         enough(arms, self.least(lift, looks))?;
         Ok(lift)
@@ -244,21 +249,21 @@ fn smallest(ratios: &[f64]) -> f64 {
     ratios.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
-fn enough(arms: Arms, least: Arms) -> Result<(), Undefined> {
+fn enough(arms: Arms, least: Arms) -> Result<(), MissingReason> {
     let checked = [
         (arms.control, least.control),
         (arms.treatment, least.treatment),
     ];
     match checked.into_iter().find(|(users, least)| users < least) {
         None => Ok(()),
-        Some((users, least)) => Err(Undefined::TooFewUnits {
+        Some((users, least)) => Err(MissingReason::TooFewUnits {
             needed: least.ceil() as u64,
             seen: users as u64,
         }),
     }
 }
 
-fn split<T>(result: Result<T, Undefined>) -> (Option<T>, Option<Undefined>) {
+fn split<T>(result: Result<T, MissingReason>) -> (Option<T>, Option<MissingReason>) {
     match result {
         Ok(value) => (Some(value), None),
         Err(why) => (None, Some(why)),

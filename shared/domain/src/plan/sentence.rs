@@ -1,37 +1,39 @@
 //! The answer in words.
 
-use super::{Baseline, PlannedKind, Question, Size};
+use super::{Baseline, PlanRequest, PlannedKind, Size};
 use crate::prose::grouped;
 
-/// What it takes, for a person.
-pub(super) fn of(question: &Question, fixed: &Size, sequential: &Size) -> String {
-    let aim = format!("{} with {}", change(question), chance(question));
-    let equal = shared_equally(question);
+/// What it takes, for a user data.
+pub(super) fn of(plan_request: &PlanRequest, fixed: &Size, sequential: &Size) -> String {
+    let aim = format!("{} with {}", change(plan_request), chance(plan_request));
+    let equal = shared_equally(plan_request);
     let each = if equal {
         "users a variant"
     } else {
         "users in all"
     };
     match (users(fixed, equal), users(sequential, equal)) {
-        (Some(once), Some(watched)) => {
-            let time = time(question, fixed, sequential);
-            format!("To find {aim} takes {once} {each} for one look, {watched} if watched{time}.")
+        (Some(once), Some(many)) => {
+            let time = time(plan_request, fixed, sequential);
+            format!(
+                "To find {aim} takes {once} {each} for one look, {many} with the sequential test{time}."
+            )
         }
         (Some(once), None) => format!(
-            "To find {aim} takes {once} {each} for one look; watched, no number of users in range is enough."
+            "To find {aim} takes {once} {each} for one look; sequential, no number of users in range is enough."
         ),
         _ => format!("No number of users in range is enough to find {aim}."),
     }
 }
 
-fn change(question: &Question) -> String {
-    let lift = question.design.minimum_lift;
+fn change(plan_request: &PlanRequest) -> String {
+    let lift = plan_request.design.minimum_detectable_effect;
     let what = if lift > 0.0 { "rise" } else { "fall" };
     let lift = percent(lift.abs());
-    match question.metric.baseline {
+    match plan_request.metric.baseline {
         Baseline::Rate { rate } => format!("a {what} of {lift} of a rate of {}", percent(rate)),
         Baseline::Moments { mean, .. } => {
-            let value = match question.metric.kind {
+            let value = match plan_request.metric.kind {
                 PlannedKind::Ratio => "ratio",
                 _ => "mean",
             };
@@ -40,12 +42,12 @@ fn change(question: &Question) -> String {
     }
 }
 
-fn chance(question: &Question) -> String {
-    let power = format!("{} power", percent(question.design.power));
-    match question.comparisons() {
+fn chance(plan_request: &PlanRequest) -> String {
+    let power = format!("{} power", percent(plan_request.design.power));
+    match plan_request.comparisons() {
         1 => power,
         comparisons => {
-            let alpha = percent(question.design.alpha);
+            let alpha = percent(plan_request.design.alpha);
             format!(
                 "{power} in each of {comparisons} comparisons, which share an error of {alpha},"
             )
@@ -53,9 +55,9 @@ fn chance(question: &Question) -> String {
     }
 }
 
-fn shared_equally(question: &Question) -> bool {
-    let control = question.design.variants.control().percent;
-    let mut variants = question.design.variants.as_slice().iter();
+fn shared_equally(plan_request: &PlanRequest) -> bool {
+    let control = plan_request.design.variants.control().percent;
+    let mut variants = plan_request.design.variants.as_slice().iter();
     variants.all(|variant| variant.percent == control)
 }
 
@@ -69,24 +71,20 @@ fn users(size: &Size, equal: bool) -> Option<String> {
     Some(grouped(users))
 }
 
-fn time(question: &Question, fixed: &Size, sequential: &Size) -> String {
-    let Some(per_day) = question.design.users_per_day else {
+fn time(plan_request: &PlanRequest, fixed: &Size, sequential: &Size) -> String {
+    let Some(per_day) = plan_request.design.users_per_day else {
         return String::new();
     };
-    let part = if question.design.traffic_percent < 100.0 {
-        let traffic = percent(question.design.traffic_percent / 100.0);
+    let part = if plan_request.design.traffic_percent < 100.0 {
+        let traffic = percent(plan_request.design.traffic_percent / 100.0);
         format!(", of whom {traffic} take part")
     } else {
         String::new()
     };
     let per_day = format!("at {} users a day{part}", grouped(per_day));
     match (fixed.days, sequential.days) {
-        (Some(once), Some(watched)) => {
-            format!(
-                ": {} and {} days {per_day}",
-                grouped(once),
-                grouped(watched)
-            )
+        (Some(once), Some(many)) => {
+            format!(": {} and {} days {per_day}", grouped(once), grouped(many))
         }
         (Some(once), None) => format!(": {} days and over a century {per_day}", grouped(once)),
         _ => format!(": over a century {per_day}"),

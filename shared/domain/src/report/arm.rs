@@ -5,8 +5,8 @@ use crate::metric::{Direction, Metric, MetricKind};
 use crate::sums::MetricSums;
 use serde::Serialize;
 use stats::{
-    Alpha, ArmPosterior, BestArm, JointSample, Moments, Proportion, QuantileEstimate, Sample,
-    Undefined, best_arm, ratio,
+    Alpha, ArmPosterior, BestArm, JointSample, MissingReason, Moments, Proportion,
+    QuantileEstimate, Sample, best_arm, ratio,
 };
 
 /// What a metric shows in one variant.
@@ -26,7 +26,7 @@ pub(super) struct Arm<'t> {
     pub(super) share: f64,
     pub(super) users: u64,
     pub(super) sums: MetricSums,
-    pub(super) observed: Result<Observed, Undefined>,
+    pub(super) observed: Result<Observed, MissingReason>,
 }
 
 impl<'t> Arm<'t> {
@@ -48,18 +48,18 @@ impl<'t> Arm<'t> {
         }
     }
 
-    pub(super) fn sample(&self) -> Result<Sample, Undefined> {
+    pub(super) fn sample(&self) -> Result<Sample, MissingReason> {
         self.observed.as_ref().map_err(|why| *why)?.sample()
     }
 
     /// The metric with its covariates.
-    pub(super) fn with_past(&self, metric: &Metric) -> Result<JointSample, Undefined> {
+    pub(super) fn with_pre_exposure(&self, metric: &Metric) -> Result<JointSample, MissingReason> {
         match metric.kind {
             MetricKind::Ratio { .. } => {
                 let joint = self.sums.cross_moments(&[0, 1, 2, 3], self.users);
-                stats::ratio_with_past(&joint.joint_sample()?)
+                stats::ratio_with_pre_exposure(&joint.joint_sample()?)
             }
-            MetricKind::Quantile { .. } => Err(Undefined::NotAdjustable),
+            MetricKind::Quantile { .. } => Err(MissingReason::NotAdjustable),
             _ => self
                 .sums
                 .cross_moments(&[0, 1, 2], self.users)
@@ -69,11 +69,16 @@ impl<'t> Arm<'t> {
 }
 
 impl Observed {
-    fn of(metric: &Metric, users: u64, sums: &MetricSums, alpha: Alpha) -> Result<Self, Undefined> {
+    fn of(
+        metric: &Metric,
+        users: u64,
+        sums: &MetricSums,
+        alpha: Alpha,
+    ) -> Result<Self, MissingReason> {
         match &metric.kind {
             MetricKind::Conversion => {
                 let converted =
-                    u64::try_from(sums.converted).map_err(|_| Undefined::Inconsistent)?;
+                    u64::try_from(sums.converted).map_err(|_| MissingReason::Inconsistent)?;
                 Proportion::new(users, converted).map(Self::Rate)
             }
             MetricKind::Count | MetricKind::Sum => Ok(Self::Mean(sums.moments(0, users))),
@@ -88,7 +93,7 @@ impl Observed {
         }
     }
 
-    pub(super) fn sample(&self) -> Result<Sample, Undefined> {
+    pub(super) fn sample(&self) -> Result<Sample, MissingReason> {
         match self {
             Self::Rate(rate) => rate.sample(),
             Self::Mean(moments) => moments.sample(),
@@ -98,7 +103,7 @@ impl Observed {
     }
 
     /// The value that is shown.
-    fn value(&self) -> Result<f64, Undefined> {
+    fn value(&self) -> Result<f64, MissingReason> {
         match self {
             Self::Rate(rate) => Ok(rate.rate()),
             Self::Mean(moments) => moments.mean(),
@@ -107,7 +112,7 @@ impl Observed {
         }
     }
 
-    fn variance(&self) -> Result<f64, Undefined> {
+    fn variance(&self) -> Result<f64, MissingReason> {
         match self {
             Self::Rate(rate) => Ok(rate.variance()),
             Self::Mean(moments) => moments.variance(),
@@ -148,7 +153,7 @@ pub struct VariantValue {
     pub top_two_weight: Option<f64>,
     /// Why mean or variance is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub undefined: Option<Undefined>,
+    pub missing: Option<MissingReason>,
 }
 
 /// How likely each arm is the best. None while any of them has nothing to show.
@@ -202,10 +207,10 @@ impl VariantValue {
             .as_ref()
             .map_err(|why| *why)
             .and_then(|observed| Ok((observed.value()?, observed.variance())));
-        let (mean, variance, undefined) = match numbers {
+        let (mean, variance, missing) = match numbers {
             Ok((mean, Ok(variance))) => (Some(mean), Some(variance), None),
-            Ok((mean, Err(undefined))) => (Some(mean), None, Some(undefined)),
-            Err(undefined) => (None, None, Some(undefined)),
+            Ok((mean, Err(missing))) => (Some(mean), None, Some(missing)),
+            Err(missing) => (None, None, Some(missing)),
         };
         let is_ratio = matches!(metric.kind, MetricKind::Ratio { .. });
         Self {
@@ -223,7 +228,7 @@ impl VariantValue {
             variance,
             chance_to_be_best: None,
             top_two_weight: None,
-            undefined,
+            missing,
         }
     }
 }

@@ -1,15 +1,15 @@
 //! One variant against the baseline: every method side by side, and what the chosen one says.
 
 use super::arm::{Arm, Observed};
-use super::extras::{Adjusted, Capped, Cut, Margin, Outlook, adjust, enough};
+use super::extras::{Capped, CupedAdjusted, Cut, Margin, PowerToDate, adjust, enough};
 use super::fixed::{self, Difference, RelativeDifference};
 use super::methods::{Bayesian, Bounds, Effects, HybridView, Sequential};
-use super::question::{Decider, Settings};
+use super::request::{AnalysisSettings, DecidingMethod};
 use crate::ids::VariantKey;
 use crate::metric::{Direction, Metric};
 use crate::plan::Plan;
 use serde::Serialize;
-use stats::{Alternative, Missing, Undefined};
+use stats::{Alternative, Missing, MissingReason};
 
 /// A variant compared with the baseline, treatment minus control.
 #[derive(Debug, Clone, Serialize)]
@@ -38,9 +38,9 @@ pub struct Comparison {
     /// The chance to win.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bayesian: Option<Bayesian>,
-    /// The adjustment by the past, where it was asked for; the numbers above are then adjusted.
+    /// The adjustment by the pre exposure, where it was asked for; the numbers above are then adjusted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub adjusted: Option<Adjusted>,
+    pub cuped_adjusted: Option<CupedAdjusted>,
     /// With outliers cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capped: Option<Capped>,
@@ -49,10 +49,10 @@ pub struct Comparison {
     pub non_inferiority: Option<Margin>,
     /// Of the planned metric.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub outlook: Option<Outlook>,
+    pub power_to_date: Option<PowerToDate>,
     /// Why something is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub undefined: Vec<Missing>,
+    pub missing: Vec<Missing>,
 }
 
 /// What the deciding method says about a comparison.
@@ -102,9 +102,9 @@ pub struct Decisive {
 pub(super) struct Case<'c> {
     pub(super) metric: &'c Metric,
     pub(super) arms: &'c [Arm<'c>],
-    pub(super) cut: Option<&'c Result<Cut, Undefined>>,
+    pub(super) cut: Option<&'c Result<Cut, MissingReason>>,
     pub(super) plan: Option<&'c Plan>,
-    pub(super) settings: &'c Settings,
+    pub(super) settings: &'c AnalysisSettings,
 }
 
 impl Case<'_> {
@@ -114,12 +114,12 @@ impl Case<'_> {
         control: &Arm<'_>,
         treatment: &Arm<'_>,
         missing: &mut Vec<Missing>,
-    ) -> Result<(Option<Adjusted>, Effects), Undefined> {
+    ) -> Result<(Option<CupedAdjusted>, Effects), MissingReason> {
         let adjusted = self
             .settings
             .cuped
             .then(|| adjust(self.metric, control, treatment))
-            .and_then(|adjusted| keep("adjusted", adjusted, missing));
+            .and_then(|adjusted| keep("cuped_adjusted", adjusted, missing));
         if let Some((adjusted, effects)) = adjusted {
             return Ok((Some(adjusted), effects));
         }
@@ -140,11 +140,11 @@ impl Case<'_> {
             sequential: None,
             hybrid: None,
             bayesian: None,
-            adjusted: None,
+            cuped_adjusted: None,
             capped: None,
             non_inferiority: None,
-            outlook: None,
-            undefined: Vec::new(),
+            power_to_date: None,
+            missing: Vec::new(),
         };
         let observed = both(&control.observed, &treatment.observed);
         let compared =
@@ -152,7 +152,7 @@ impl Case<'_> {
         match compared {
             Err(why) => missing.extend(["absolute", "relative"].map(|what| Missing { what, why })),
             Ok((observed, (adjusted, effects))) => {
-                comparison.adjusted = adjusted;
+                comparison.cuped_adjusted = adjusted;
                 self.fill(
                     &mut comparison,
                     &mut missing,
@@ -166,7 +166,7 @@ impl Case<'_> {
                     control.share + treatment.share,
                     &effects,
                 );
-                // Before the correction for other comparisons, which comes when all of them are there.
+                // PreExposureBalance the correction for other comparisons, which comes when all of them are there.
                 let enough = keep("finding", enough(observed.0, observed.1), &mut missing);
                 if comparison.decisive.is_some() && enough.is_some() {
                     comparison.finding = Finding::Undecided;
@@ -178,7 +178,7 @@ impl Case<'_> {
             let capped = cut.and_then(|cut| cut.compare(baseline, variant, self.settings));
             comparison.capped = keep("capped", capped, &mut missing);
         }
-        comparison.undefined = missing;
+        comparison.missing = missing;
         Some(comparison)
     }
 
@@ -192,8 +192,8 @@ impl Case<'_> {
         effects: &Effects,
     ) {
         let alpha = self.settings.alpha;
-        let (absolute, relative) = if comparison.adjusted.is_some() {
-            let test = |effect: &Result<stats::Effect, Undefined>| {
+        let (absolute, relative) = if comparison.cuped_adjusted.is_some() {
+            let test = |effect: &Result<stats::Effect, MissingReason>| {
                 effect.and_then(|effect| effect.test(0.0, alpha, Alternative::TwoSided))
             };
             let relative = test(&effects.relative).map(|test| RelativeDifference {
@@ -249,8 +249,8 @@ impl Case<'_> {
             comparison.non_inferiority = keep("non_inferiority", margin, missing);
         }
         if let Some(plan) = self.plan {
-            let outlook = Outlook::new(plan, effects, self.settings, sequence);
-            comparison.outlook = keep("outlook", outlook, missing);
+            let power_to_date = PowerToDate::new(plan, effects, self.settings, sequence);
+            comparison.power_to_date = keep("power_to_date", power_to_date, missing);
         }
         comparison.decisive = self.decisive(comparison);
     }
@@ -263,8 +263,8 @@ impl Case<'_> {
             log10_p_value,
             adjusted_p_value: p_value,
         };
-        match self.settings.decider {
-            Decider::Fixed => {
+        match self.settings.method {
+            DecidingMethod::Fixed => {
                 let test = comparison.absolute.as_ref()?;
                 let absolute = Bounds {
                     estimate: test.estimate,
@@ -283,7 +283,7 @@ impl Case<'_> {
                     test.log10_p_value,
                 ))
             }
-            Decider::Hybrid if comparison.hybrid.is_some() => {
+            DecidingMethod::Hybrid if comparison.hybrid.is_some() => {
                 let view = comparison.hybrid.as_ref()?;
                 Some(decisive(
                     Some(view.absolute),
@@ -292,7 +292,7 @@ impl Case<'_> {
                     view.log10_p_value,
                 ))
             }
-            Decider::Sequential | Decider::Hybrid => {
+            DecidingMethod::Sequential | DecidingMethod::Hybrid => {
                 let view = comparison.sequential.as_ref()?;
                 Some(decisive(
                     Some(view.absolute),
@@ -301,7 +301,7 @@ impl Case<'_> {
                     view.log10_p_value,
                 ))
             }
-            Decider::Bayesian => {
+            DecidingMethod::Bayesian => {
                 let view = comparison.bayesian.as_ref()?;
                 let p_value = 2.0 * view.chance_to_win.min(view.chance_to_lose);
                 Some(decisive(
@@ -337,16 +337,16 @@ impl Comparison {
 }
 
 fn both<'a>(
-    control: &'a Result<Observed, Undefined>,
-    treatment: &'a Result<Observed, Undefined>,
-) -> Result<(&'a Observed, &'a Observed), Undefined> {
+    control: &'a Result<Observed, MissingReason>,
+    treatment: &'a Result<Observed, MissingReason>,
+) -> Result<(&'a Observed, &'a Observed), MissingReason> {
     let control = control.as_ref().map_err(|why| *why)?;
     Ok((control, treatment.as_ref().map_err(|why| *why)?))
 }
 
 fn keep<T>(
     what: &'static str,
-    result: Result<T, Undefined>,
+    result: Result<T, MissingReason>,
     missing: &mut Vec<Missing>,
 ) -> Option<T> {
     result

@@ -1,9 +1,9 @@
 //! The analysis as a table: one row for each metric, variant and part of the users.
 
-use super::segments::{SegmentComparison, SegmentReport};
+use super::dimensions::{DimensionComparison, DimensionReport};
 use super::{MetricReport, Report, VariantValue};
 
-const COLUMNS: &str = "metric,kind,event_type,role,variant,control,segment,value,users,converted,sum,sum_squares,mean,variance,\
+const COLUMNS: &str = "metric,kind,event_type,role,variant,control,dimension,value,users,converted,sum,sum_squares,mean,variance,\
                        difference,ci_lower,ci_upper,p_value,lift,lift_ci_lower,lift_ci_upper,finding,decisive_lift,\
                        decisive_ci_lower,decisive_ci_upper,decisive_p_value,adjusted_p_value,chance_to_win,sample_ratio_p_value";
 
@@ -14,9 +14,9 @@ pub fn to_csv(report: &Report) -> String {
         for variant in &metric.variants {
             push(&mut text, whole(report, metric, variant));
         }
-        for segment in &metric.segments {
-            for value in &segment.values {
-                push(&mut text, part(metric, segment, value));
+        for dimension in &metric.dimensions {
+            for value in &dimension.values {
+                push(&mut text, part(metric, dimension, value));
             }
         }
     }
@@ -93,19 +93,23 @@ fn whole(report: &Report, metric: &MetricReport, variant: &VariantValue) -> Vec<
         number(decisive.map(|decisive| decisive.p_value)),
         number(decisive.map(|decisive| decisive.adjusted_p_value)),
         number(bayesian.map(|bayesian| bayesian.chance_to_win)),
-        number(report.health.sample_ratio.p_value),
+        number(report.data_quality.sample_ratio.p_value),
     ]);
     row
 }
 
 /// A part of the users, a variant against the baseline.
-fn part(metric: &MetricReport, segment: &SegmentReport, value: &SegmentComparison) -> Vec<String> {
+fn part(
+    metric: &MetricReport,
+    dimension: &DimensionReport,
+    value: &DimensionComparison,
+) -> Vec<String> {
     let lift = value.relative.as_ref();
     let mut row = start(
         metric,
-        segment.variant.as_str(),
+        dimension.variant.as_str(),
         false,
-        &segment.by,
+        &dimension.by,
         &value.value,
     );
     let blank = String::new;

@@ -6,7 +6,7 @@ mod rules;
 mod words;
 
 pub use facts::{Facts, PrimaryState, Readiness};
-pub use impact::{Impact, Unsaid};
+pub use impact::Impact;
 pub use rules::{Reason, Ruling, Verdict, decide};
 
 use super::Report;
@@ -74,7 +74,7 @@ pub(super) fn in_words(report: &Report, comparison: &super::Comparison) -> Strin
         .decisive
         .as_ref()
         .and_then(|decisive| decisive.relative);
-    let level = report.method.level_percent();
+    let level = report.settings.level_percent();
     lift.map_or_else(
         || "no estimate".to_owned(),
         |lift| words::range(&lift, level),
@@ -82,7 +82,7 @@ pub(super) fn in_words(report: &Report, comparison: &super::Comparison) -> Strin
 }
 
 impl Decision {
-    /// Before anything is known.
+    /// PreExposureBalance anything is known.
     pub(super) fn empty() -> Self {
         let ruling = decide(&Facts::default());
         Self {
@@ -127,7 +127,7 @@ impl Decision {
             let metric = deciding(&report.metrics).into_iter().next()?;
             Some(Impact::of(
                 experiment,
-                material.tally,
+                material.aggregates,
                 metric,
                 &chosen.variant,
             ))
@@ -195,11 +195,11 @@ fn days_left(
     if verdict != Verdict::KeepRunning {
         return None;
     }
-    let outlooks = report.metrics.iter().flat_map(|metric| &metric.comparisons);
-    let missing = outlooks
+    let power_to_date = report.metrics.iter().flat_map(|metric| &metric.comparisons);
+    let missing = power_to_date
         .filter(|comparison| comparison.finding != Finding::NotEnoughData)
         .filter_map(|comparison| {
-            let missing = comparison.outlook.as_ref()?.users_missing?;
+            let missing = comparison.power_to_date.as_ref()?.additional_users_needed?;
             let share = pair_share(experiment, &comparison.variant, &comparison.baseline)?;
             #[expect(clippy::cast_precision_loss, reason = "a count of users")]
             let missing = missing as f64 / share;
@@ -208,7 +208,7 @@ fn days_left(
         .fold(None, |most: Option<f64>, missing| {
             Some(most.map_or(missing, |most| most.max(missing)))
         })?;
-    let per_day = impact::users_per_day(experiment, material.tally)?;
+    let per_day = impact::users_per_day(experiment, material.aggregates)?;
     stats::Remaining {
         growth: 0.0,
         units: missing,

@@ -1,33 +1,33 @@
-//! What some metrics have beside their comparison: the adjustment by the past, the cut of outliers, the margin of a
+//! What some metrics have beside their comparison: the adjustment by the pre exposure, the cut of outliers, the margin of a
 //! guardrail, and how far the experiment is.
 
 use super::arm::{Arm, Observed};
 use super::fixed::{self, Difference, RelativeDifference};
 use super::methods::Effects;
-use super::question::{Decider, Settings};
+use super::request::{AnalysisSettings, DecidingMethod};
 use crate::metric::{Direction, Metric};
 use crate::plan::Plan;
 use serde::Serialize;
 use stats::{
-    Adjustment, BucketMoments, ConfidenceSequence, Progress, Threshold, Undefined, cuped,
+    Adjustment, BucketMoments, ConfidenceSequence, MissingReason, Progress, Threshold, cuped,
     non_inferiority, pre_experiment_bias,
 };
 
 /// The effect adjusted by what the users did before the experiment.
 #[derive(Debug, Clone, Serialize)]
-pub struct Adjusted {
-    /// Coefficient of each covariate: for a ratio its own past, else the same number before and whether there was a
-    /// past at all. 0 for one that is constant.
+pub struct CupedAdjusted {
+    /// Coefficient of each covariate: for a ratio its own pre exposure, else the same number before and whether there was a
+    /// pre exposure at all. 0 for one that is constant.
     pub coefficients: Vec<f64>,
     /// Share of the effect's variance that the covariates took away; below 0 when they added noise.
     pub variance_reduction: f64,
     /// The difference before the experiment of each covariate, as a test: it should find none.
-    pub before: Vec<Before>,
+    pub pre_exposure: Vec<PreExposureBalance>,
 }
 
 /// One covariate, compared before the experiment.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Before {
+pub struct PreExposureBalance {
     /// Treatment minus control.
     pub difference: f64,
     /// Two-sided.
@@ -39,12 +39,15 @@ pub(super) fn adjust(
     metric: &Metric,
     control: &Arm<'_>,
     treatment: &Arm<'_>,
-) -> Result<(Adjusted, Effects), Undefined> {
-    let (control, treatment) = (control.with_past(metric)?, treatment.with_past(metric)?);
+) -> Result<(CupedAdjusted, Effects), MissingReason> {
+    let (control, treatment) = (
+        control.with_pre_exposure(metric)?,
+        treatment.with_pre_exposure(metric)?,
+    );
     let before = pre_experiment_bias(&control, &treatment)
         .into_iter()
         .flatten()
-        .map(|test| Before {
+        .map(|test| PreExposureBalance {
             difference: test.effect,
             p_value: test.p_value.value(),
         })
@@ -56,10 +59,10 @@ pub(super) fn adjust(
         relative,
         ..
     } = cuped(&control, &treatment)?;
-    let adjusted = Adjusted {
+    let adjusted = CupedAdjusted {
         coefficients,
         variance_reduction,
-        before,
+        pre_exposure: before,
     };
     let effects = Effects {
         absolute: Ok(absolute),
@@ -88,7 +91,7 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    pub(super) fn new(share: f64, arms: &[Arm<'_>]) -> Result<Self, Undefined> {
+    pub(super) fn new(share: f64, arms: &[Arm<'_>]) -> Result<Self, MissingReason> {
         let mut moments = Vec::with_capacity(arms.len());
         let mut buckets = None;
         for arm in arms {
@@ -96,7 +99,7 @@ impl Cut {
             moments.push(of_arm);
             buckets = Some(edges);
         }
-        let buckets = buckets.ok_or(Undefined::NoUnits)?;
+        let buckets = buckets.ok_or(MissingReason::NoUnits)?;
         let all: Vec<&BucketMoments> = moments.iter().collect();
         let threshold = Threshold::pooled(&all, share, &buckets)?;
         Ok(Self {
@@ -109,15 +112,15 @@ impl Cut {
         &self,
         control: usize,
         treatment: usize,
-        settings: &Settings,
-    ) -> Result<Capped, Undefined> {
+        settings: &AnalysisSettings,
+    ) -> Result<Capped, MissingReason> {
         let cut = |arm: usize| {
-            let moments = self.arms.get(arm).ok_or(Undefined::NoUnits)?;
+            let moments = self.arms.get(arm).ok_or(MissingReason::NoUnits)?;
             let moments = moments.winsorised(&self.threshold);
-            moments.ok_or(Undefined::Overflow)?.sample()
+            moments.ok_or(MissingReason::Overflow)?.sample()
         };
         let (control, treatment) = (cut(control)?, cut(treatment)?);
-        #[expect(clippy::cast_precision_loss, reason = "shown to a person")]
+        #[expect(clippy::cast_precision_loss, reason = "shown to a user_data")]
         let cap = self.threshold.cap_micros() as f64 / 1e6;
         Ok(Capped {
             cap,
@@ -143,14 +146,14 @@ impl Margin {
         margin: f64,
         direction: Direction,
         effects: &Effects,
-        settings: &Settings,
+        settings: &AnalysisSettings,
         planned_users: f64,
-    ) -> Result<Self, Undefined> {
+    ) -> Result<Self, MissingReason> {
         let effect = effects.relative.as_ref().map_err(|why| *why)?;
         let increase = direction == Direction::Increase;
-        let worst = if settings.decider == Decider::Fixed {
+        let worst = if settings.method == DecidingMethod::Fixed {
             let test = non_inferiority(effect, margin, increase, settings.alpha)?;
-            let bound = test.test.one_sided_bound.ok_or(Undefined::Overflow)?;
+            let bound = test.test.one_sided_bound.ok_or(MissingReason::Overflow)?;
             bound * direction.sign()
         } else {
             let sequence = ConfidenceSequence::one_sided(settings.alpha, planned_users)?;
@@ -171,33 +174,33 @@ impl Margin {
 
 /// How far the experiment is on the way to what it was planned to find.
 #[derive(Debug, Clone, Serialize)]
-pub struct Outlook {
+pub struct PowerToDate {
     /// The lift that it was planned to find.
-    pub minimum_lift: f64,
+    pub minimum_detectable_effect: f64,
     /// The chance of finding it with the users of now.
     pub power: f64,
     /// The chance that was asked for.
-    pub power_wanted: f64,
+    pub target_power: f64,
     /// Users of both variants still missing; 0 when the power is there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub users_missing: Option<u64>,
+    pub additional_users_needed: Option<u64>,
 }
 
-impl Outlook {
+impl PowerToDate {
     pub(super) fn new(
         plan: &Plan,
         effects: &Effects,
-        settings: &Settings,
+        settings: &AnalysisSettings,
         sequence: ConfidenceSequence,
-    ) -> Result<Self, Undefined> {
+    ) -> Result<Self, MissingReason> {
         let effect = effects.relative.as_ref().map_err(|why| *why)?;
         #[expect(clippy::cast_precision_loss, reason = "a count of users")]
         let progress = Progress {
             standard_error: effect.standard_error(),
             units: effect.units() as f64,
-            planned_effect: plan.minimum_lift,
+            planned_effect: plan.minimum_detectable_effect,
             alpha: settings.alpha,
-            sequence: (settings.decider != Decider::Fixed).then_some(sequence),
+            sequence: (settings.method != DecidingMethod::Fixed).then_some(sequence),
         };
         #[expect(
             clippy::cast_possible_truncation,
@@ -206,10 +209,10 @@ impl Outlook {
         )]
         let missing = |units: f64| units.ceil() as u64;
         Ok(Self {
-            minimum_lift: plan.minimum_lift,
+            minimum_detectable_effect: plan.minimum_detectable_effect,
             power: progress.power_at(0.0)?,
-            power_wanted: plan.power,
-            users_missing: progress
+            target_power: plan.power,
+            additional_users_needed: progress
                 .remaining(plan.power)
                 .ok()
                 .map(|remaining| missing(remaining.units)),
@@ -218,7 +221,7 @@ impl Outlook {
 }
 
 /// Whether both arms have what a verdict needs.
-pub(super) fn enough(control: &Observed, treatment: &Observed) -> Result<(), Undefined> {
+pub(super) fn enough(control: &Observed, treatment: &Observed) -> Result<(), MissingReason> {
     match (control, treatment) {
         (Observed::Rate(control), Observed::Rate(treatment)) => {
             stats::enough_conversions(control, treatment)

@@ -3,7 +3,7 @@
 use super::arm::Observed;
 use serde::Serialize;
 use stats::{
-    Alpha, Alternative, Fieller, FixedTest, Interval, Proportion, Sample, Undefined, fieller,
+    Alpha, Alternative, Fieller, FixedTest, Interval, MissingReason, Proportion, Sample, fieller,
     log_ratio, newcombe, two_proportion_z, welch,
 };
 
@@ -49,7 +49,7 @@ pub(super) fn absolute(
     control: &Observed,
     treatment: &Observed,
     alpha: Alpha,
-) -> Result<Difference, Undefined> {
+) -> Result<Difference, MissingReason> {
     match (control, treatment) {
         (Observed::Rate(control), Observed::Rate(treatment)) => rates(control, treatment, alpha),
         _ => means(&control.sample()?, &treatment.sample()?, alpha),
@@ -60,7 +60,7 @@ fn rates(
     control: &Proportion,
     treatment: &Proportion,
     alpha: Alpha,
-) -> Result<Difference, Undefined> {
+) -> Result<Difference, MissingReason> {
     let test = two_proportion_z(control, treatment, alpha, Alternative::TwoSided)?;
     let interval = newcombe(control, treatment, alpha)?;
     Ok(Difference {
@@ -81,7 +81,7 @@ pub(super) fn means(
     control: &Sample,
     treatment: &Sample,
     alpha: Alpha,
-) -> Result<Difference, Undefined> {
+) -> Result<Difference, MissingReason> {
     let test = welch(control, treatment, alpha, Alternative::TwoSided)?;
     Ok(Difference::of(&test, "welch_t"))
 }
@@ -108,7 +108,7 @@ pub(super) fn lift(
     control: &Sample,
     treatment: &Sample,
     alpha: Alpha,
-) -> Result<RelativeDifference, Undefined> {
+) -> Result<RelativeDifference, MissingReason> {
     let relative = |interval: Interval, method| RelativeDifference {
         estimate: (treatment.mean() - control.mean()) / control.mean().abs(),
         ci_lower: interval.lower,
@@ -117,10 +117,10 @@ pub(super) fn lift(
     };
     match log_ratio(control, treatment, alpha) {
         Ok(ratio) => Ok(relative(ratio.interval, "log_ratio")),
-        Err(Undefined::MeanNotPositive) => match fieller(control, treatment, alpha)? {
+        Err(MissingReason::MeanNotPositive) => match fieller(control, treatment, alpha)? {
             Fieller::Bounded { lift, .. } => Ok(relative(lift, "fieller")),
-            _ => Err(Undefined::BaselineNotDistinguishable),
+            _ => Err(MissingReason::BaselineNotDistinguishable),
         },
-        Err(undefined) => Err(undefined),
+        Err(missing) => Err(missing),
     }
 }

@@ -1,10 +1,10 @@
 //! The methods beside the test that looks once, all from the same effect and its standard error.
 
-use super::question::Settings;
+use super::request::AnalysisSettings;
 use serde::Serialize;
 use stats::{
-    BetaLaw, ConfidenceSequence, Effect, Hybrid, Interval, Phase, Posterior, Proportion, Sample,
-    SequentialResult, Undefined, difference, log_ratio, relative_difference,
+    BetaDistribution, ConfidenceSequence, Effect, Hybrid, Interval, MissingReason, Phase,
+    Posterior, Proportion, Sample, SequentialResult, difference, log_ratio, relative_difference,
 };
 
 /// An estimate with its interval.
@@ -28,19 +28,19 @@ impl Bounds {
     }
 }
 
-/// Both ways to tell the effect, for the methods that need a normal law.
+/// Both ways to tell the effect, for the methods that need a normal distribution.
 #[derive(Debug, Clone)]
 pub(super) struct Effects {
     /// In the unit of the metric.
-    pub(super) absolute: Result<Effect, Undefined>,
+    pub(super) absolute: Result<Effect, MissingReason>,
     /// As a part of the control's mean.
-    pub(super) relative: Result<Effect, Undefined>,
+    pub(super) relative: Result<Effect, MissingReason>,
     /// ln(treatment / control), where both are positive and nothing was adjusted: its interval is the better one.
     pub(super) log_ratio: Option<Effect>,
 }
 
 impl Effects {
-    pub(super) fn of(control: &Sample, treatment: &Sample, settings: &Settings) -> Self {
+    pub(super) fn of(control: &Sample, treatment: &Sample, settings: &AnalysisSettings) -> Self {
         let log_ratio = log_ratio(control, treatment, settings.alpha)
             .and_then(|ratio| {
                 let units = control.n().saturating_add(treatment.n());
@@ -57,15 +57,15 @@ impl Effects {
     /// The lift with an interval made by `interval`, on the log scale where there is one.
     fn lift(
         &self,
-        interval: impl Fn(&Effect) -> Result<Interval, Undefined>,
-    ) -> Result<Bounds, Undefined> {
+        interval: impl Fn(&Effect) -> Result<Interval, MissingReason>,
+    ) -> Result<Bounds, MissingReason> {
         let relative = self.relative.as_ref().map_err(|why| *why)?;
         match &self.log_ratio {
             Some(log_ratio) => {
                 let interval = interval(log_ratio)?;
                 let (lower, upper) = (interval.lower.exp_m1(), interval.upper.exp_m1());
                 if !upper.is_finite() {
-                    return Err(Undefined::BaselineNotDistinguishable);
+                    return Err(MissingReason::BaselineNotDistinguishable);
                 }
                 Ok(Bounds {
                     estimate: relative.value(),
@@ -101,7 +101,7 @@ impl Sequential {
         effects: &Effects,
         sequence: &ConfidenceSequence,
         tuned_to_users: f64,
-    ) -> Result<Self, Undefined> {
+    ) -> Result<Self, MissingReason> {
         let absolute = effects.absolute.as_ref().map_err(|why| *why)?;
         let result: SequentialResult = sequence.at(absolute)?;
         let relative = effects.lift(|effect| Ok(sequence.at(effect)?.interval));
@@ -136,9 +136,9 @@ impl HybridView {
     pub(super) fn new(
         effects: &Effects,
         ended: bool,
-        settings: &Settings,
+        settings: &AnalysisSettings,
         planned_users: f64,
-    ) -> Result<Self, Undefined> {
+    ) -> Result<Self, MissingReason> {
         let hybrid = Hybrid::new(settings.alpha, planned_users)?;
         let half = settings.alpha.divided_by(2);
         let sequence = ConfidenceSequence::new(half, planned_users)?;
@@ -186,14 +186,14 @@ impl Bayesian {
         effects: &Effects,
         rates: Option<(&Proportion, &Proportion)>,
         higher_is_better: bool,
-        settings: &Settings,
-    ) -> Result<Self, Undefined> {
+        settings: &AnalysisSettings,
+    ) -> Result<Self, MissingReason> {
         let effect = effects.relative.as_ref().map_err(|why| *why)?;
         let posterior = Posterior::new(effect, settings.prior)?;
         let decision = posterior.decision(higher_is_better)?;
         let contest = rates.and_then(|(control, treatment)| {
-            let law = |rate| BetaLaw::default().after(Some(rate));
-            law(control).compare(&law(treatment)).ok()
+            let distribution = |rate| BetaDistribution::default().after(Some(rate));
+            distribution(control).compare(&distribution(treatment)).ok()
         });
         Ok(Self {
             relative: Bounds::new(posterior.mean, posterior.interval(settings.alpha)?),

@@ -2,14 +2,14 @@
 
 use super::arm::{Arm, VariantValue};
 use super::comparison::{Case, Comparison};
+use super::dimensions::{self, DimensionReport, Parts};
 use super::extras::Cut;
-use super::question::{Correction, Question, Settings};
-use super::segments::{self, Parts, SegmentReport};
+use super::request::{AnalysisRequest, AnalysisSettings, Correction};
 use super::series::{self, Series, TrendReport};
+use crate::aggregates::{AggregateCell, ExperimentAggregates};
 use crate::experiment::Experiment;
 use crate::metric::{Metric, MetricRole};
 use crate::sums::Overflow;
-use crate::tally::{Cell, Tally};
 use serde::Serialize;
 use stats::{PValue, benjamini_hochberg, holm};
 
@@ -25,10 +25,10 @@ pub struct MetricReport {
     pub comparisons: Vec<Comparison>,
     /// The same for parts of the users.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub segments: Vec<SegmentReport>,
+    pub dimensions: Vec<DimensionReport>,
     /// Whether the effect fades from one day's users to the next day's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub trends: Vec<TrendReport>,
+    pub novelty: Vec<TrendReport>,
     /// The cumulative result at the end of each day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,
@@ -37,28 +37,28 @@ pub struct MetricReport {
 /// What all metrics are computed from.
 pub(super) struct Material<'t> {
     pub(super) experiment: &'t Experiment,
-    pub(super) tally: &'t Tally,
-    pub(super) settings: &'t Settings,
+    pub(super) aggregates: &'t ExperimentAggregates,
+    pub(super) settings: &'t AnalysisSettings,
     pub(super) baseline: usize,
     /// The state of each variant now.
-    pub(super) now: Vec<Cell>,
+    pub(super) now: Vec<AggregateCell>,
 }
 
 impl<'t> Material<'t> {
     pub(super) fn new(
         experiment: &'t Experiment,
-        tally: &'t Tally,
-        settings: &'t Settings,
+        aggregates: &'t ExperimentAggregates,
+        settings: &'t AnalysisSettings,
         baseline: usize,
     ) -> Result<Self, Overflow> {
-        let now: Result<Vec<Cell>, Overflow> = tally
+        let now: Result<Vec<AggregateCell>, Overflow> = aggregates
             .variants
             .iter()
             .map(|variant| variant.total())
             .collect();
         Ok(Self {
             experiment,
-            tally,
+            aggregates,
             settings,
             baseline,
             now: now?,
@@ -69,7 +69,7 @@ impl<'t> Material<'t> {
     pub(super) fn arms<'c>(
         &self,
         metric: &Metric,
-        cell: impl Fn(usize) -> Option<&'c Cell>,
+        cell: impl Fn(usize) -> Option<&'c AggregateCell>,
     ) -> Vec<Arm<'t>> {
         let percents = self.experiment.variants.percents();
         let total: f64 = percents.iter().sum();
@@ -99,18 +99,18 @@ impl<'t> Material<'t> {
 
 pub(super) fn reports(
     material: &Material<'_>,
-    question: &Question,
+    request: &AnalysisRequest,
 ) -> Result<Vec<MetricReport>, Overflow> {
-    let metrics = material.tally.metrics(material.experiment);
+    let metrics = material.aggregates.metrics(material.experiment);
     let asked =
-        |metric: &Metric| question.metrics.is_empty() || question.metrics.contains(&metric.key);
+        |metric: &Metric| request.metrics.is_empty() || request.metrics.contains(&metric.key);
     let metrics: Vec<Metric> = metrics.into_iter().filter(asked).collect();
     let planned = planned_metric(material.experiment, &metrics);
-    let parts = segments::parts(material.experiment, material.tally, &question.breakdown)?;
+    let parts = dimensions::parts(material.experiment, material.aggregates, &request.breakdown)?;
     let reports: Result<Vec<_>, _> = metrics
         .into_iter()
         .enumerate()
-        .map(|(index, metric)| report(material, question, metric, &parts, planned == Some(index)))
+        .map(|(index, metric)| report(material, request, metric, &parts, planned == Some(index)))
         .collect();
     let mut reports = reports?;
     correct(&mut reports, material.settings);
@@ -130,13 +130,13 @@ fn planned_metric(experiment: &Experiment, metrics: &[Metric]) -> Option<usize> 
 
 fn report(
     material: &Material<'_>,
-    question: &Question,
+    request: &AnalysisRequest,
     metric: Metric,
     parts: &Parts,
     planned: bool,
 ) -> Result<MetricReport, Overflow> {
     let arms = material.arms(&metric, |index| material.now.get(index));
-    let cut = metric.cap_quantile.map(|share| Cut::new(share, &arms));
+    let cut = metric.cap_percentile.map(|share| Cut::new(share, &arms));
     let case = Case {
         metric: &metric,
         arms: &arms,
@@ -151,9 +151,9 @@ fn report(
     Ok(MetricReport {
         variants: VariantValue::all(&metric, &arms),
         comparisons,
-        segments: segments::reports(material, &metric, parts),
-        trends: series::trends(material, &metric, question.as_of),
-        series: if question.series {
+        dimensions: dimensions::reports(material, &metric, parts),
+        novelty: series::novelty(material, &metric, request.as_of),
+        series: if request.series {
             Some(series::series(material, &metric)?)
         } else {
             None
@@ -164,7 +164,7 @@ fn report(
 
 /// Corrects the deciding p-values: comparisons of one role are one family, so that curiosity about further metrics
 /// does not cost the primary one its power.
-fn correct(reports: &mut [MetricReport], settings: &Settings) {
+fn correct(reports: &mut [MetricReport], settings: &AnalysisSettings) {
     for role in [
         MetricRole::Primary,
         MetricRole::Guardrail,

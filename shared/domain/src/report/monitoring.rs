@@ -1,11 +1,11 @@
 //! The report for whoever watches the launch: is everybody getting in, and is anything breaking?
 
 use super::comparison::Finding;
-use super::decision::Unsaid;
-use super::health::{Health, SampleRatioVerdict};
+use super::data_quality::{DataQuality, SampleRatioVerdict};
 use super::{About, Freshness, Report, VariantUsers};
+use crate::aggregates::{EventCounts, ExperimentAggregates, Hour, hour_of};
 use crate::ids::{EventType, MetricKey, VariantKey};
-use crate::tally::{Fates, Hour, Tally, hour_of};
+use crate::reason::StatedReason;
 use crate::time::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,14 +28,14 @@ pub struct Monitoring {
     pub freshness: Freshness,
     /// Who took part.
     pub variants: Vec<VariantUsers>,
-    /// Whether the numbers can be trusted. The `watched` split may be looked at all day.
-    pub health: Health,
+    /// Whether the numbers can be trusted. The `sequential` split may be looked at all day.
+    pub data_quality: DataQuality,
     /// Columns of equal length, one place for each hour.
     pub traffic: Traffic,
     /// Events of each type for each user, by variant.
     pub rates: Vec<EventRate>,
     /// Where the stored events went, by type.
-    pub ledger: BTreeMap<EventType, Fates>,
+    pub event_accounting: BTreeMap<EventType, EventCounts>,
     /// Events that were refused at the door.
     pub refused: Refused,
 }
@@ -45,7 +45,7 @@ pub struct Monitoring {
 pub struct Alarm {
     /// Stable identifier for programs.
     pub code: &'static str,
-    /// For people.
+    /// For user data.
     pub message: String,
     /// The guardrail that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,12 +88,12 @@ pub struct EventRate {
 #[derive(Debug, Clone, Serialize)]
 pub struct Refused {
     /// Why there is no number.
-    pub undefined: Unsaid,
+    pub missing: StatedReason,
 }
 
 impl Monitoring {
     /// What there is to watch.
-    pub fn new(report: &Report, tally: &Tally) -> Self {
+    pub fn new(report: &Report, aggregates: &ExperimentAggregates) -> Self {
         Self {
             experiment: report.experiment.clone(),
             as_of: report.as_of,
@@ -101,13 +101,13 @@ impl Monitoring {
             source: report.source,
             freshness: report.freshness.clone(),
             variants: report.variants.clone(),
-            health: report.health.clone(),
-            traffic: traffic(report, tally),
-            rates: rates(report, tally),
-            ledger: report.ledger.clone(),
+            data_quality: report.data_quality.clone(),
+            traffic: traffic(report, aggregates),
+            rates: rates(report, aggregates),
+            event_accounting: report.event_accounting.clone(),
             refused: Refused {
-                undefined: Unsaid {
-                    code: "not_kept",
+                missing: StatedReason {
+                    reason: "not_kept",
                     message: "A refused event is not stored and belongs to no experiment. Its sender learns why, and record-events logs how many there were.",
                 },
             },
@@ -126,7 +126,7 @@ fn alarms(report: &Report) -> Vec<Alarm> {
                 variant: variant.cloned(),
             });
         };
-    for key in &report.health.variants_without_users {
+    for key in &report.data_quality.variants_without_users {
         alarm(
             "variant_without_users",
             format!("Nobody is assigned to `{key}`."),
@@ -134,17 +134,17 @@ fn alarms(report: &Report) -> Vec<Alarm> {
             Some(key),
         );
     }
-    if report.health.sample_ratio.verdict == SampleRatioVerdict::Mismatch {
+    if report.data_quality.sample_ratio.verdict == SampleRatioVerdict::Mismatch {
         let message = "The variants do not get the users that they should get: something loses or adds users on one side.";
         alarm("sample_ratio_mismatch", message.to_owned(), None, None);
     }
-    if report.health.shares_changed {
+    if report.data_quality.weights_changed {
         let message = "The shares of the variants changed while users were assigned.";
-        alarm("shares_changed", message.to_owned(), None, None);
+        alarm("weights_changed", message.to_owned(), None, None);
     }
-    if report.decision.reason == super::Reason::Silent {
+    if report.decision.reason == super::Reason::NoRecentEvents {
         let message = "It is running, and nothing has arrived for more than a day.";
-        alarm("silent", message.to_owned(), None, None);
+        alarm("no_recent_events", message.to_owned(), None, None);
     }
     for guardrail in report.guardrails() {
         for comparison in &guardrail.comparisons {
@@ -167,14 +167,14 @@ fn alarms(report: &Report) -> Vec<Alarm> {
     alarms
 }
 
-fn traffic(report: &Report, tally: &Tally) -> Traffic {
-    let last: Hour = tally
+fn traffic(report: &Report, aggregates: &ExperimentAggregates) -> Traffic {
+    let last: Hour = aggregates
         .hours
         .keys()
         .next_back()
         .copied()
         .unwrap_or_else(|| hour_of(report.as_of));
-    let first = tally
+    let first = aggregates
         .hours
         .range(last - HOURS + 1..)
         .next()
@@ -182,7 +182,7 @@ fn traffic(report: &Report, tally: &Tally) -> Traffic {
     let hours: Vec<Hour> = (first..=last).collect();
     let types: std::collections::BTreeSet<&EventType> = hours
         .iter()
-        .filter_map(|hour| tally.hours.get(hour))
+        .filter_map(|hour| aggregates.hours.get(hour))
         .flat_map(|traffic| traffic.events.keys())
         .collect();
     let at = |counts: Option<&Vec<u64>>, index: usize| {
@@ -193,12 +193,12 @@ fn traffic(report: &Report, tally: &Tally) -> Traffic {
     };
     let variants = report.variants.iter().enumerate().map(|(index, variant)| {
         let assigned = |hour: &Hour| {
-            let traffic = tally.hours.get(hour);
+            let traffic = aggregates.hours.get(hour);
             at(traffic.map(|traffic| &traffic.assigned), index)
         };
         let events = |event_type: &EventType| {
             let counted = |hour: &Hour| {
-                let traffic = tally.hours.get(hour);
+                let traffic = aggregates.hours.get(hour);
                 at(
                     traffic.and_then(|traffic| traffic.events.get(event_type)),
                     index,
@@ -224,12 +224,12 @@ fn traffic(report: &Report, tally: &Tally) -> Traffic {
     }
 }
 
-fn rates(report: &Report, tally: &Tally) -> Vec<EventRate> {
+fn rates(report: &Report, aggregates: &ExperimentAggregates) -> Vec<EventRate> {
     let mut counts = BTreeMap::<&EventType, Vec<u64>>::new();
-    for traffic in tally.hours.values() {
+    for traffic in aggregates.hours.values() {
         for (event_type, by_variant) in &traffic.events {
             let sums = counts.entry(event_type).or_default();
-            crate::tally::add_counts(sums, by_variant);
+            crate::aggregates::add_counts(sums, by_variant);
         }
     }
     let rate = |(event_type, counts): (&EventType, Vec<u64>)| EventRate {

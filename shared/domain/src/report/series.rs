@@ -3,14 +3,14 @@
 use super::comparison::Case;
 use super::methods::Effects;
 use super::metrics::Material;
-use crate::fold::COHORT_HOURS;
+use crate::aggregates::{AggregateCell, Day, VariantAggregates, start_of, sum_of};
 use crate::ids::VariantKey;
 use crate::metric::{Metric, MetricKind};
+use crate::record_aggregator::COHORT_HOURS;
 use crate::sums::Overflow;
-use crate::tally::{Cell, Day, VariantTally, start_of, sum_of};
 use crate::time::Timestamp;
 use serde::Serialize;
-use stats::{Undefined, trend};
+use stats::{MissingReason, trend};
 
 /// Days in an answer; the latest ones are kept.
 pub(super) const MAX_DAYS: usize = 400;
@@ -58,7 +58,7 @@ pub(super) fn date(day: Day) -> String {
 }
 
 pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series, Overflow> {
-    let variants = &material.tally.variants;
+    let variants = &material.aggregates.variants;
     let known = || {
         variants
             .iter()
@@ -91,7 +91,7 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
             })
             .collect(),
     };
-    let mut cells = vec![Cell::default(); variants.len()];
+    let mut cells = vec![AggregateCell::default(); variants.len()];
     let most = i64::try_from(MAX_DAYS).unwrap_or(i64::MAX);
     for day in first..=last {
         for (cell, variant) in cells.iter_mut().zip(variants) {
@@ -112,7 +112,13 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
     Ok(series)
 }
 
-fn push(series: &mut Series, material: &Material<'_>, metric: &Metric, cells: &[Cell], day: Day) {
+fn push(
+    series: &mut Series,
+    material: &Material<'_>,
+    metric: &Metric,
+    cells: &[AggregateCell],
+    day: Day,
+) {
     let arms = material.arms(metric, |index| cells.get(index));
     series.days.push(date(day));
     for (column, arm) in series.variants.iter_mut().zip(&arms) {
@@ -141,14 +147,14 @@ fn push(series: &mut Series, material: &Material<'_>, metric: &Metric, cells: &[
     }
 }
 
-/// Whether the effect fades: each day's new users, watched for equally long, one after the other.
+/// Whether the effect fades: each day's new users, sequential for equally long, one after the other.
 #[derive(Debug, Clone, Serialize)]
 pub struct TrendReport {
     /// Which variant.
     pub variant: VariantKey,
     /// Days with enough users to measure an effect.
     pub cohorts: usize,
-    /// How long each user is watched.
+    /// How long each user is sequential.
     pub hours: i64,
     /// Change of the lift from one day's users to the next day's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,13 +163,13 @@ pub struct TrendReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
     /// Whether the effect clearly goes towards zero.
-    pub fading: bool,
+    pub novelty: bool,
     /// Why there is no slope.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub undefined: Option<Undefined>,
+    pub missing: Option<MissingReason>,
 }
 
-pub(super) fn trends(
+pub(super) fn novelty(
     material: &Material<'_>,
     metric: &Metric,
     as_of: Timestamp,
@@ -171,16 +177,16 @@ pub(super) fn trends(
     if matches!(metric.kind, MetricKind::Quantile { .. }) {
         return Vec::new();
     }
-    let variants = &material.tally.variants;
+    let variants = &material.aggregates.variants;
     let days: std::collections::BTreeSet<Day> = variants
         .iter()
         .flat_map(|variant| variant.cohorts.keys().map(|(day, _)| *day))
-        // The last user of the day must have been watched long enough.
+        // The last user of the day must have been sequential long enough.
         .filter(|day| start_of(*day + 1).plus_micros(COHORT_HOURS * 3_600_000_000) <= as_of)
         .collect();
     let of_variant = |variant: usize| {
         let effect = |day: &Day| {
-            let watched = |variant: &VariantTally| {
+            let sequential = |variant: &VariantAggregates| {
                 sum_of(
                     variant
                         .cohorts
@@ -188,9 +194,9 @@ pub(super) fn trends(
                         .map(|(_, cell)| cell),
                 )
             };
-            let cells: Vec<Cell> = variants
+            let cells: Vec<AggregateCell> = variants
                 .iter()
-                .map(watched)
+                .map(sequential)
                 .collect::<Result<_, _>>()
                 .ok()?;
             let arms = material.arms(metric, |index| cells.get(index));
@@ -213,8 +219,8 @@ pub(super) fn trends(
             hours: COHORT_HOURS,
             slope_per_day: found.as_ref().ok().map(|trend| trend.slope),
             p_value: found.as_ref().ok().map(|trend| trend.p_value.value()),
-            fading: found.as_ref().is_ok_and(|trend| trend.is_fading()),
-            undefined: found.err(),
+            novelty: found.as_ref().is_ok_and(|trend| trend.is_novelty()),
+            missing: found.err(),
         })
     };
     material.others().filter_map(of_variant).collect()

@@ -1,8 +1,8 @@
 //! The report for whoever reads one sentence.
 
 use super::comparison::Finding;
+use super::data_quality::SampleRatioVerdict;
 use super::decision::{Impact, Reason, VariantDecision, Verdict};
-use super::health::SampleRatioVerdict;
 use super::methods::Bounds;
 use super::{About, Freshness, MetricReport, Report};
 use crate::ids::{MetricKey, VariantKey};
@@ -55,7 +55,7 @@ pub struct Summary {
 pub struct MetricSummary {
     /// Its key.
     pub key: MetricKey,
-    /// For people.
+    /// For user data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How events become its value.
@@ -114,7 +114,7 @@ impl Summary {
             },
             days_left: decision.days_left,
             impact: decision.impact.clone(),
-            sample_ratio: report.health.sample_ratio.verdict,
+            sample_ratio: report.data_quality.sample_ratio.verdict,
             users: report.variants.iter().map(|variant| variant.users).sum(),
             metrics: report
                 .deciding()

@@ -4,20 +4,20 @@ use crate::http::params::{self, Query};
 use crate::http::{Problem, Request};
 use domain::assignment::Attributes;
 use domain::experiment::Experiment;
-use domain::ids::{SegmentKey, SegmentValue, UserId};
+use domain::ids::{DimensionKey, DimensionLabel, UserId};
 
-/// Reads the user, and an attribute for each segment that the query names.
+/// Reads the user, and an attribute for each dimension that the query names.
 ///
 /// # Errors
 /// 400 with all faults of path and query.
 pub fn read(request: &Request, experiment: &Experiment) -> Result<(UserId, Attributes), Problem> {
-    let segments = &experiment.segments;
-    let names: Vec<&str> = segments.iter().map(SegmentKey::as_str).collect();
+    let dimensions = &experiment.dimensions;
+    let names: Vec<&str> = dimensions.iter().map(DimensionKey::as_str).collect();
     let mut query = Query::read(request, &names);
-    let attributes = segments
+    let attributes = dimensions
         .iter()
         .filter_map(|key| {
-            let value = query.optional(key.as_str(), SegmentValue::parse)?;
+            let value = query.optional(key.as_str(), DimensionLabel::parse)?;
             Some((key.clone(), value))
         })
         .collect();

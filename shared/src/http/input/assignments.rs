@@ -2,9 +2,9 @@
 
 use crate::http::body::{Faults, Node, listed};
 use crate::http::problem::{Fault, Problem};
-use domain::assignment::{Assignment, Attributes, Source};
+use domain::assignment::{Assignment, AssignmentSource, Attributes};
 use domain::experiment::Experiment;
-use domain::ids::{SegmentKey, SegmentValue, UserId, VariantKey};
+use domain::ids::{DimensionKey, DimensionLabel, UserId, VariantKey};
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
@@ -61,31 +61,35 @@ fn fields(
     });
     let attributes = fields
         .optional("attributes")
-        .map(|node| attributes(&node, &experiment.segments, faults));
+        .map(|node| attributes(&node, &experiment.dimensions, faults));
     fields.finish(faults, "user_id, variant, assigned_at, attributes");
     Some(Assignment {
         user_id: user_id?,
         experiment_id: experiment.id.clone(),
         variant: variant?,
         assigned_at: assigned_at?,
-        source: Source::Import,
+        source: AssignmentSource::Import,
         experiment_version: experiment.version,
         attributes: attributes.unwrap_or(Some(Attributes::new()))?,
     })
 }
 
 /// What is wrong with one attribute does not keep the others from being read; a row with a fault is not stored.
-fn attributes(node: &Node<'_>, segments: &[SegmentKey], faults: &mut Faults) -> Option<Attributes> {
+fn attributes(
+    node: &Node<'_>,
+    dimensions: &[DimensionKey],
+    faults: &mut Faults,
+) -> Option<Attributes> {
     let mut fields = node.object(faults)?;
-    let attributes = segments
+    let attributes = dimensions
         .iter()
         .filter_map(|key| {
             let node = fields.optional(key.as_str())?;
-            let value = node.text(faults, SegmentValue::parse)?;
+            let value = node.text(faults, DimensionLabel::parse)?;
             Some((key.clone(), value))
         })
         .collect();
-    fields.finish(faults, &listed(segments.iter().map(SegmentKey::as_str)));
+    fields.finish(faults, &listed(dimensions.iter().map(DimensionKey::as_str)));
     Some(attributes)
 }
 

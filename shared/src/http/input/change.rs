@@ -8,7 +8,7 @@ use domain::change::Change;
 use domain::experiment::Status;
 use domain::time::Timestamp;
 
-const FIELDS: &str = "name, description, status, variants, traffic_percent, segments, metrics, plan, starts_at, ends_at";
+const FIELDS: &str = "name, description, status, variants, traffic_percent, dimensions, metrics, plan, starts_at, ends_at";
 
 /// Reads a change.
 ///
@@ -38,9 +38,9 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
         traffic_percent: body
             .optional("traffic_percent")
             .and_then(|node| node.number(faults, allocation::percent)),
-        segments: body
-            .optional("segments")
-            .and_then(|node| experiment::segments(&node, faults)),
+        dimensions: body
+            .optional("dimensions")
+            .and_then(|node| experiment::dimensions(&node, faults)),
         metrics: body
             .optional("metrics")
             .and_then(|node| experiment::metrics(&node, faults)),

@@ -5,12 +5,12 @@ use crate::http::body::{Faults, Node, prose};
 use crate::http::problem::Problem;
 use domain::allocation::{self, Variant, Variants};
 use domain::experiment::{NewExperiment, Status};
-use domain::ids::{ExperimentId, SegmentKey, VariantKey};
+use domain::ids::{DimensionKey, ExperimentId, VariantKey};
 use domain::metric::Metric;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
-const FIELDS: &str = "name, description, id, status, variants, traffic_percent, segments, metrics, plan, starts_at, ends_at, hash_seed, shards";
+const FIELDS: &str = "name, description, id, status, variants, traffic_percent, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards";
 
 /// What the caller left to us to draw.
 pub struct Drawn {
@@ -53,9 +53,9 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
     let traffic_percent = body
         .optional("traffic_percent")
         .map(|node| node.number(faults, allocation::percent));
-    let segments = body
-        .optional("segments")
-        .map(|node| segments(&node, faults));
+    let dimensions = body
+        .optional("dimensions")
+        .map(|node| dimensions(&node, faults));
     let metrics = body.optional("metrics").map(|node| metrics(&node, faults));
     let plan_node = body.optional("plan");
     let plan_pointer = plan_node.as_ref().map(|node| node.pointer().to_owned());
@@ -97,7 +97,7 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
         status: status.unwrap_or(Some(Status::Running))?,
         variants: variants?,
         traffic_percent: traffic_percent.unwrap_or(Some(100.0))?,
-        segments: segments.unwrap_or(Some(Vec::new()))?,
+        dimensions: dimensions.unwrap_or(Some(Vec::new()))?,
         metrics: metrics.unwrap_or(Some(Vec::new()))?,
         plan: plan.map_or(Some(None), |plan| plan.map(Some))?,
         starts_at: starts_at.map_or(Some(None), |time| time.map(Some))?,
@@ -160,17 +160,17 @@ fn variant(node: &Node<'_>, faults: &mut Faults) -> Option<Variant> {
     })
 }
 
-pub(super) fn segments(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<SegmentKey>> {
-    let elements = node.array(faults, limits::MAX_SEGMENTS)?;
+pub(super) fn dimensions(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<DimensionKey>> {
+    let elements = node.array(faults, limits::MAX_DIMENSIONS)?;
     let read: Vec<_> = elements
         .iter()
-        .map(|element| element.text(faults, SegmentKey::parse))
+        .map(|element| element.text(faults, DimensionKey::parse))
         .collect();
     for (index, (element, key)) in elements.iter().zip(&read).enumerate() {
         if let Some(key) = key
             && read[..index].iter().flatten().any(|earlier| earlier == key)
         {
-            let detail = format!("The segment `{key}` is named more than once; once is enough.");
+            let detail = format!("The dimension `{key}` is named more than once; once is enough.");
             faults.push(element.pointer(), Invalid::new("duplicate_key", detail));
         }
     }

@@ -53,7 +53,7 @@ pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     let (kind, own) = kind(named, &mut fields, faults);
     // Elsewhere it is an unknown field.
     let cap = matches!(named, Some(Kind::Count | Kind::Sum))
-        .then(|| fields.optional("cap_quantile"))
+        .then(|| fields.optional("cap_percentile"))
         .flatten()
         .map(|node| node.number(faults, |text| between(text, 0.5, 1.0)));
     fields.finish(faults, &format!("{COMMON}{own}"));
@@ -72,7 +72,7 @@ pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
         name,
         role: role?,
         direction: direction.unwrap_or(Some(Direction::default()))?,
-        cap_quantile: cap.map_or(Some(None), |cap| cap.map(Some))?,
+        cap_percentile: cap.map_or(Some(None), |cap| cap.map(Some))?,
         margin: margin.map_or(Some(None), |margin| margin.map(Some))?,
     })
 }
@@ -86,14 +86,14 @@ fn kind(
     match named {
         None => {
             // Which of these there should be is not known, nor what is wrong with them.
-            for name in ["measure", "denominator", "quantile", "cap_quantile"] {
+            for name in ["measure", "denominator", "quantile", "cap_percentile"] {
                 fields.optional(name);
             }
-            (None, ", measure, denominator, quantile, cap_quantile")
+            (None, ", measure, denominator, quantile, cap_percentile")
         }
         Some(Kind::Conversion) => (Some(MetricKind::Conversion), ""),
-        Some(Kind::Count) => (Some(MetricKind::Count), ", cap_quantile"),
-        Some(Kind::Sum) => (Some(MetricKind::Sum), ", cap_quantile"),
+        Some(Kind::Count) => (Some(MetricKind::Count), ", cap_percentile"),
+        Some(Kind::Sum) => (Some(MetricKind::Sum), ", cap_percentile"),
         Some(Kind::Ratio) => {
             let measure = measure(fields, faults);
             let denominator = fields

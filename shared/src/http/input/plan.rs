@@ -1,8 +1,8 @@
 //! The body of `POST /experiments/plan`, and the plan that an experiment keeps.
 
-mod past;
+mod earlier;
 
-pub use past::PastQuestion;
+pub use earlier::EarlierExperimentRequest;
 
 use super::experiment::variants;
 use crate::http::body::{Faults, Node, Object};
@@ -10,24 +10,25 @@ use crate::http::problem::Problem;
 use domain::Invalid;
 use domain::allocation::{self, Variant, Variants};
 use domain::ids::{MetricKey, VariantKey};
-use domain::plan::{self, Baseline, Design, Plan, PlannedKind, PlannedMetric, Question};
-use past::PastMetric;
-use stats::Undefined;
+use domain::plan::{self, Baseline, Design, Plan, PlanRequest, PlannedKind, PlannedMetric};
+use earlier::EarlierMetric;
+use stats::MissingReason;
 
 /// Where the smallest change worth finding stands.
-const MINIMUM_LIFT: &str = "/minimum_lift";
-const FIELDS: &str = "metric, minimum_lift, variants, traffic_percent, users_per_day, alpha, power";
+const MINIMUM_DETECTABLE_EFFECT: &str = "/minimum_detectable_effect";
+const FIELDS: &str =
+    "metric, minimum_detectable_effect, variants, traffic_percent, users_per_day, alpha, power";
 
 /// What is asked, as far as the body tells it.
 #[derive(Debug)]
 pub enum Asked {
     /// With all numbers.
-    Given(Question),
-    /// About a metric whose numbers a past experiment has.
-    Past(PastQuestion),
+    Given(PlanRequest),
+    /// About a metric whose numbers a earlier experiment has.
+    Earlier(EarlierExperimentRequest),
 }
 
-/// Reads a question.
+/// Reads a plan_request.
 ///
 /// # Errors
 /// 422 with all faults.
@@ -54,13 +55,13 @@ fn asked(body: &Node<'_>, faults: &mut Faults) -> Option<Asked> {
         .optional("users_per_day")
         .map(|node| node.number(faults, |text| plan::users(text, 1)));
     body.finish(faults, FIELDS);
-    if let (Some(Metric::Given(metric)), Some(lift)) = (&metric, aim.minimum_lift)
+    if let (Some(Metric::Given(metric)), Some(lift)) = (&metric, aim.minimum_detectable_effect)
         && let Err(invalid) = metric.baseline.can_change(lift)
     {
-        faults.push(MINIMUM_LIFT, invalid);
+        faults.push(MINIMUM_DETECTABLE_EFFECT, invalid);
     }
     let design = Design {
-        minimum_lift: aim.minimum_lift?,
+        minimum_detectable_effect: aim.minimum_detectable_effect?,
         variants: variants?,
         traffic_percent: traffic_percent.unwrap_or(Some(100.0))?,
         users_per_day: users_per_day.map_or(Some(None), |users| users.map(Some))?,
@@ -68,8 +69,8 @@ fn asked(body: &Node<'_>, faults: &mut Faults) -> Option<Asked> {
         power: aim.power?,
     };
     Some(match metric? {
-        Metric::Given(metric) => Asked::Given(Question { metric, design }),
-        Metric::Past(metric) => Asked::Past(PastQuestion { metric, design }),
+        Metric::Given(metric) => Asked::Given(PlanRequest { metric, design }),
+        Metric::Earlier(metric) => Asked::Earlier(EarlierExperimentRequest { metric, design }),
     })
 }
 
@@ -83,19 +84,22 @@ pub(super) fn plan(node: &Node<'_>, faults: &mut Faults) -> Option<Plan> {
     let users = fields
         .required("users", faults)
         .and_then(|node| node.number(faults, |text| plan::users(text, 2)));
-    fields.finish(faults, "metric, minimum_lift, alpha, power, users");
+    fields.finish(
+        faults,
+        "metric, minimum_detectable_effect, alpha, power, users",
+    );
     Some(Plan {
         metric: metric.map_or(Some(None), |metric| metric.map(Some))?,
-        minimum_lift: aim.minimum_lift?,
+        minimum_detectable_effect: aim.minimum_detectable_effect?,
         alpha: aim.alpha?,
         power: aim.power?,
         users: users?,
     })
 }
 
-/// What question and plan have in common, as far as it could be read.
+/// What plan_request and plan have in common, as far as it could be read.
 struct Aim {
-    minimum_lift: Option<f64>,
+    minimum_detectable_effect: Option<f64>,
     alpha: Option<f64>,
     power: Option<f64>,
 }
@@ -103,9 +107,9 @@ struct Aim {
 impl Aim {
     /// Takes the fields from the object at `pointer`.
     fn read(fields: &mut Object<'_>, pointer: &str, faults: &mut Faults) -> Self {
-        let minimum_lift = fields
-            .required("minimum_lift", faults)
-            .and_then(|node| node.number(faults, plan::minimum_lift));
+        let minimum_detectable_effect = fields
+            .required("minimum_detectable_effect", faults)
+            .and_then(|node| node.number(faults, plan::minimum_detectable_effect));
         let alpha = fields
             .optional("alpha")
             .map_or(Some(plan::USUAL_ALPHA), |node| {
@@ -122,7 +126,7 @@ impl Aim {
             faults.push(format!("{pointer}/power"), invalid);
         }
         Self {
-            minimum_lift,
+            minimum_detectable_effect,
             alpha,
             power,
         }
@@ -131,7 +135,7 @@ impl Aim {
 
 enum Metric {
     Given(PlannedMetric),
-    Past(PastMetric),
+    Earlier(EarlierMetric),
 }
 
 fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
@@ -139,7 +143,7 @@ fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     let experiment = fields.optional("experiment_id");
     // Without an experiment a `metric` beside a `kind` is a misspelt `key`.
     if experiment.is_some() || (fields.has("metric") && !fields.has("kind")) {
-        return past::metric(experiment, fields, faults).map(Metric::Past);
+        return earlier::metric(experiment, fields, faults).map(Metric::Earlier);
     }
     let kind = fields
         .required("kind", faults)
@@ -173,7 +177,7 @@ fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
         }
     };
     fields.finish(faults, known);
-    let refused = |why: Undefined| Invalid::new("out_of_range", why.to_string());
+    let refused = |why: MissingReason| Invalid::new("out_of_range", why.to_string());
     Some(Metric::Given(PlannedMetric {
         kind: kind?,
         key: key.map_or(Some(None), |key| key.map(Some))?,
@@ -199,7 +203,7 @@ fn served_variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants> {
     served.then_some(variants)
 }
 
-/// The variants of a question that names none.
+/// The variants of a plan_request that names none.
 fn two_equal() -> Option<Variants> {
     let variant = |key| {
         Some(Variant {

@@ -96,7 +96,7 @@ impl Draw {
     }
 
     /// Sums over `n` (4 or more) users of two standard normal values with this correlation: the sum
-    /// is normal, and what scatters around it follows Wishart's law (Bartlett's decomposition).
+    /// is normal, and what scatters around it follows Wishart's distribution (Bartlett's decomposition).
     pub(crate) fn correlated_sums(&mut self, n: u64, correlation: f64) -> PairSums {
         let size = n as f64;
         let rest = (1.0 - correlation * correlation).sqrt();

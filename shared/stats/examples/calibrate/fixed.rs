@@ -53,7 +53,7 @@ pub(crate) fn false_positives<W: Write>(table: &mut Table<W>) -> io::Result<()> 
         let rejected =
             (0..EXPERIMENTS).filter(|_| experiment(&mut draw).is_some_and(|p| p <= 0.05));
         let percent = 100.0 * rejected.count() as f64 / f64::from(EXPERIMENTS);
-        // Where many users share a value, a quantile is surer than its smooth law says.
+        // Where many users share a value, a quantile is surer than its smooth distribution says.
         let bound = if name.starts_with("median") {
             0.0..=5.5
         } else {

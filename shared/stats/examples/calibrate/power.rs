@@ -48,19 +48,19 @@ pub(crate) fn of_plans<W: Write>(table: &mut Table<W>) -> io::Result<()> {
         fixed,
         77.0..=83.0,
     )?;
-    let watched = planned_rates(511, true).map_err(io::Error::other)?;
-    let name = "the same, planned to be watched (28 looks)";
+    let sequential = planned_rates(511, true).map_err(io::Error::other)?;
+    let name = "the same, planned to be sequential (28 looks)";
     table.line(
         "a planned size has the power asked for",
         name,
-        watched,
+        sequential,
         80.0..=99.0,
     )
 }
 
 /// Per cent of experiments in which each of [`METHODS`] finds an effect of so many final standard
 /// errors.
-fn found(seed: u64, shift: f64) -> Result<[f64; 5], stats::Undefined> {
+fn found(seed: u64, shift: f64) -> Result<[f64; 5], stats::MissingReason> {
     let fractions: Vec<f64> = (1..=LOOKS)
         .map(|k| f64::from(k) / f64::from(LOOKS))
         .collect();
@@ -109,10 +109,10 @@ fn found(seed: u64, shift: f64) -> Result<[f64; 5], stats::Undefined> {
 }
 
 /// Per cent of experiments of the planned size that find a difference of rates as planned.
-fn planned_rates(seed: u64, watched: bool) -> Result<f64, stats::Undefined> {
+fn planned_rates(seed: u64, sequential: bool) -> Result<f64, stats::MissingReason> {
     let rates = Rates::new(0.05, 0.06)?;
     let goal = Goal::usual(ALPHA);
-    let size = if watched {
+    let size = if sequential {
         let variances = (0.05 * 0.95, 0.06 * 0.94);
         stats::sample_size_sequential(rates.difference(), variances, &goal)?
     } else {
@@ -122,7 +122,7 @@ fn planned_rates(seed: u64, watched: bool) -> Result<f64, stats::Undefined> {
     let mut draw = Draw::new(seed);
     let mut found = 0_u32;
     for _ in 0..EXPERIMENTS {
-        if watched {
+        if sequential {
             let step = size.control().div_ceil(u64::from(LOOKS));
             let (mut n, mut conversions) = (0, [0, 0]);
             let called = (0..LOOKS).any(|_| {

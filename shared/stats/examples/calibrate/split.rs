@@ -1,4 +1,4 @@
-//! The split of a healthy experiment, watched all the time: at most 1 % of them raise an alarm.
+//! The split of a healthy experiment, sequential all the time: at most 1 % of them raise an alarm.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! The beta law and, through it, the binomial: right at counts of millions, where the library's
+//! The beta distribution and, through it, the binomial: right at counts of millions, where the library's
 //! prefactor cancels and its inverse may not return.
 
 use std::f64::consts::PI;
@@ -105,7 +105,7 @@ fn logistic(u: f64) -> f64 {
     1.0 / (1.0 + (-u).exp())
 }
 
-/// Near the quantile's logit: by the normal law for large counts, by the leading power of x for
+/// Near the quantile's logit: by the normal distribution for large counts, by the leading power of x for
 /// small ones.
 fn logit_start(z: f64, p: f64, a: f64, b: f64) -> f64 {
     if a > 1.0 && b > 1.0 {

@@ -1,4 +1,4 @@
-//! The chi-square law's upper tail, by the library where it is a number and by a continued
+//! The chi-square distribution's upper tail, by the library where it is a number and by a continued
 //! fraction on the log scale where it underflows.
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
@@ -12,7 +12,7 @@ pub fn chi_squared_upper_tail(x: f64, df: u32) -> f64 {
     }
     // A positive number of degrees of freedom is the only condition the constructor checks.
     ChiSquared::new(f64::from(df))
-        .map_or(1.0, |law| law.sf(x))
+        .map_or(1.0, |distribution| distribution.sf(x))
         .clamp(0.0, 1.0)
 }
 

@@ -1,4 +1,4 @@
-//! The noncentral t law, which the power of a t test follows exactly.
+//! The noncentral t distribution, which the power of a t test follows exactly.
 
 use std::f64::consts::{LN_2, PI};
 
@@ -8,7 +8,7 @@ use crate::quadrature::integrate;
 
 /// P(T > t) for T noncentral t with `df` (>= 1) degrees of freedom and noncentrality `delta`.
 ///
-/// The normal tail is averaged over the law of the estimated standard deviation
+/// The normal tail is averaged over the distribution of the estimated standard deviation
 /// (T > t exactly when Z + delta > t s).
 pub fn noncentral_t_upper_tail(t: f64, df: f64, delta: f64) -> f64 {
     if df > 1e12 {

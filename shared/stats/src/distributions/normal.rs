@@ -1,4 +1,4 @@
-//! The standard normal law: tails on the natural and the log scale, quantile, mean of a tail.
+//! The standard normal distribution: tails on the natural and the log scale, quantile, mean of a tail.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 

@@ -1,6 +1,6 @@
-//! Student's t law for any degrees of freedom from 1e-3 to infinity.
+//! Student's t distribution for any degrees of freedom from 1e-3 to infinity.
 //!
-//! From 1e4 degrees of freedom on, a uniform expansion around the normal law; below, or far in the
+//! From 1e4 degrees of freedom on, a uniform expansion around the normal distribution; below, or far in the
 //! tail, the continued fraction of the incomplete beta function with a prefactor that does not
 //! cancel. The worst relative error over the reference grid is 1.2e-13.
 
@@ -62,7 +62,7 @@ const EXPANSION: [f64; 8] = [
 fn expansion(ln_growth: f64, df: f64) -> f64 {
     let w2 = df * ln_growth;
     let w = w2.sqrt();
-    // Tail moments of the normal law over its density: m(2k) = w^(2k-1) + (2k-1) m(2k-2).
+    // Tail moments of the normal distribution over its density: m(2k) = w^(2k-1) + (2k-1) m(2k-2).
     let mut moment = mills_ratio(w);
     let mut power = w;
     let mut scale = 1.0;

@@ -1,11 +1,11 @@
 //! Posteriors: of effects, of conversion rates, and of being the best arm.
 
 use serde_json::{Value, json};
-use stats::{self, ArmPosterior, BetaLaw, Posterior, Prior, Undefined};
+use stats::{self, ArmPosterior, BetaDistribution, MissingReason, Posterior, Prior};
 
 use super::inputs::{alpha, both_samples, interval, list, number, put, real};
 
-pub(crate) fn gbstats_bayesian(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn gbstats_bayesian(inputs: &Value) -> Result<Value, MissingReason> {
     let (c, t) = both_samples(inputs)?;
     let prior = if inputs["prior"]["proper"] == true {
         Prior::Normal {
@@ -33,15 +33,18 @@ pub(crate) fn gbstats_bayesian(inputs: &Value) -> Result<Value, Undefined> {
     Ok(answer)
 }
 
-pub(crate) fn beta_binomial(inputs: &Value) -> Result<Value, Undefined> {
-    let law = |arm: &Value| {
+pub(crate) fn beta_binomial(inputs: &Value) -> Result<Value, MissingReason> {
+    let distribution = |arm: &Value| {
         let (n, conversions) = (real(&arm["n"]), real(&arm["conversions"]));
-        BetaLaw::new(
+        BetaDistribution::new(
             real(&inputs["prior_alpha"]) + conversions,
             real(&inputs["prior_beta"]) + (n - conversions),
         )
     };
-    let (c, t) = (law(&inputs["control"])?, law(&inputs["treatment"])?);
+    let (c, t) = (
+        distribution(&inputs["control"])?,
+        distribution(&inputs["treatment"])?,
+    );
     let contest = c.compare(&t)?;
     let mut answer = json!({
         "posterior_mean_control": number(c.mean()),
@@ -51,9 +54,9 @@ pub(crate) fn beta_binomial(inputs: &Value) -> Result<Value, Undefined> {
         "expected_loss_control": number(contest.loss_if_control_is_kept),
         "expected_loss_treatment": number(contest.loss_if_treatment_ships),
     });
-    for (name, law) in [("control", c), ("treatment", t)] {
+    for (name, distribution) in [("control", c), ("treatment", t)] {
         let mut block = Value::Null;
-        interval(&mut block, law.interval(alpha(inputs)?)?);
+        interval(&mut block, distribution.interval(alpha(inputs)?)?);
         put(
             &mut answer,
             &format!("{name}_ci_lower"),
@@ -68,7 +71,7 @@ pub(crate) fn beta_binomial(inputs: &Value) -> Result<Value, Undefined> {
     Ok(answer)
 }
 
-pub(crate) fn p_best(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn p_best(inputs: &Value) -> Result<Value, MissingReason> {
     let arms: Vec<ArmPosterior> = list(&inputs["arms"])
         .iter()
         .map(|arm| match inputs["family"].as_str() {

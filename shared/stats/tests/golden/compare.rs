@@ -1,21 +1,21 @@
 //! How an answer is compared with a vector: recursively, with a tolerance by field name.
 
 use serde_json::Value;
-use stats::Undefined;
+use stats::MissingReason;
 
 /// From a case's `inputs` to an answer of the shape of its `expected`.
-pub(crate) type Method = fn(&Value) -> Result<Value, Undefined>;
+pub(crate) type Method = fn(&Value) -> Result<Value, MissingReason>;
 
 /// Runs one case; the error lists every field that is off.
 pub(crate) fn check(method: Method, case: &Value) -> Result<(), String> {
     let expected = &case["expected"];
-    let undefined = expected["status"] == "undefined";
+    let missing = expected["status"] == "missing";
     let answer = match method(&case["inputs"]) {
         Ok(answer) => answer,
-        Err(_) if undefined => return Ok(()),
+        Err(_) if missing => return Ok(()),
         Err(reason) => return Err(format!("no result: {reason}")),
     };
-    if undefined && answer["status"] != "undefined" {
+    if missing && answer["status"] != "missing" {
         return Err(format!(
             "expected no result ({}), got {answer}",
             expected["reason"]
@@ -24,7 +24,7 @@ pub(crate) fn check(method: Method, case: &Value) -> Result<(), String> {
     let mut faults = Vec::new();
     let mut walk = Walk {
         tolerance: &case["tolerance"],
-        lenient: undefined,
+        lenient: missing,
         faults: &mut faults,
     };
     walk.compare("", "default", expected, &answer);
@@ -37,7 +37,7 @@ pub(crate) fn check(method: Method, case: &Value) -> Result<(), String> {
 
 struct Walk<'a> {
     tolerance: &'a Value,
-    /// Beside "undefined" only the fields that the engine gives are compared.
+    /// Beside "missing" only the fields that the engine gives are compared.
     lenient: bool,
     faults: &'a mut Vec<String>,
 }

@@ -1,14 +1,14 @@
 //! Tests at a fixed size: proportions, means, lifts, ratios, adjusted and stratified metrics.
 
 use serde_json::{Value, json};
-use stats::{self, Alternative, Fieller, Moments, Sample, Undefined};
+use stats::{self, Alternative, Fieller, MissingReason, Moments, Sample};
 
 use super::inputs::{
     alpha, alternative, both_samples, count, covariate_arm, effect_block, fixed_test, interval,
     list, number, p_value, proportion, put, ratio_arm, real, sample,
 };
 
-pub(crate) fn two_proportion_z(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn two_proportion_z(inputs: &Value) -> Result<Value, MissingReason> {
     let (c, t) = (
         proportion(&inputs["control"])?,
         proportion(&inputs["treatment"])?,
@@ -35,7 +35,7 @@ pub(crate) fn two_proportion_z(inputs: &Value) -> Result<Value, Undefined> {
             p_value(&mut block, test.p_value);
             put(&mut answer, "pooled", block);
         }
-        Err(_) => put(&mut answer, "status", json!("undefined")),
+        Err(_) => put(&mut answer, "status", json!("missing")),
     }
     if let Ok(test) = stats::wald(&c, &t, alpha, alternative) {
         let mut block = json!({"se": number(test.standard_error), "z": number(test.statistic)});
@@ -46,7 +46,7 @@ pub(crate) fn two_proportion_z(inputs: &Value) -> Result<Value, Undefined> {
     Ok(answer)
 }
 
-pub(crate) fn welch_t(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn welch_t(inputs: &Value) -> Result<Value, MissingReason> {
     let (c, t) = both_samples(inputs)?;
     let effect = stats::difference(&c, &t)?;
     let test = effect.test(
@@ -76,7 +76,7 @@ fn arms(c: &Sample, t: &Sample, mean: &str, variance: &str) -> Value {
     })
 }
 
-pub(crate) fn relative_lift(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn relative_lift(inputs: &Value) -> Result<Value, MissingReason> {
     let (c, t) = both_samples(inputs)?;
     let alpha = alpha(inputs)?;
     let test = stats::relative_difference(&c, &t)?.test(0.0, alpha, Alternative::TwoSided)?;
@@ -97,7 +97,7 @@ pub(crate) fn relative_lift(inputs: &Value) -> Result<Value, Undefined> {
     Ok(answer)
 }
 
-pub(crate) fn fieller(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn fieller(inputs: &Value) -> Result<Value, MissingReason> {
     let (c, t) = both_samples(inputs)?;
     let set = stats::fieller(&c, &t, alpha(inputs)?)?;
     let g = stats::fieller_g(&c, alpha(inputs)?).map_or(json!("Infinity"), number);
@@ -115,7 +115,7 @@ pub(crate) fn fieller(inputs: &Value) -> Result<Value, Undefined> {
     })
 }
 
-pub(crate) fn huge_sums(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn huge_sums(inputs: &Value) -> Result<Value, MissingReason> {
     let (c, t) = (
         exact_arm(&inputs["control"])?,
         exact_arm(&inputs["treatment"])?,
@@ -137,7 +137,7 @@ fn arm(sample: &Sample) -> Value {
     json!({"n": sample.n(), "mean": number(sample.mean()), "variance": number(sample.variance())})
 }
 
-fn exact_arm(shards: &Value) -> Result<Sample, Undefined> {
+fn exact_arm(shards: &Value) -> Result<Sample, MissingReason> {
     let mut total = Moments::default();
     for shard in list(shards) {
         let shard = Moments {
@@ -145,7 +145,7 @@ fn exact_arm(shards: &Value) -> Result<Sample, Undefined> {
             sum_micros: fixed_point(&shard["sum"], 6),
             sum_squares_picos: fixed_point(&shard["sum_squares"], 12),
         };
-        total = total.checked_add(shard).ok_or(Undefined::Overflow)?;
+        total = total.checked_add(shard).ok_or(MissingReason::Overflow)?;
     }
     total.sample()
 }
@@ -163,7 +163,7 @@ fn fixed_point(text: &Value, decimals: usize) -> i128 {
         .expect("digits")
 }
 
-pub(crate) fn ratio_metric(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn ratio_metric(inputs: &Value) -> Result<Value, MissingReason> {
     let c = stats::ratio(&ratio_arm(&inputs["control"])?)?;
     let t = stats::ratio(&ratio_arm(&inputs["treatment"])?)?;
     let effect = stats::difference(&c, &t)?;
@@ -188,7 +188,7 @@ pub(crate) fn ratio_metric(inputs: &Value) -> Result<Value, Undefined> {
     Ok(answer)
 }
 
-pub(crate) fn cuped(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn cuped(inputs: &Value) -> Result<Value, MissingReason> {
     let (c, t) = (
         covariate_arm(&inputs["control"])?,
         covariate_arm(&inputs["treatment"])?,
@@ -229,9 +229,9 @@ pub(crate) fn cuped(inputs: &Value) -> Result<Value, Undefined> {
     Ok(answer)
 }
 
-pub(crate) fn post_stratification(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn post_stratification(inputs: &Value) -> Result<Value, MissingReason> {
     let alpha = alpha(inputs)?;
-    let strata: Result<Vec<_>, Undefined> = list(&inputs["strata"])
+    let strata: Result<Vec<_>, MissingReason> = list(&inputs["strata"])
         .iter()
         .map(|stratum| {
             let (control, treatment) = (&stratum["control"], &stratum["treatment"]);
@@ -245,7 +245,7 @@ pub(crate) fn post_stratification(inputs: &Value) -> Result<Value, Undefined> {
         })
         .collect();
     let result = stats::post_stratify(&strata?)?;
-    let block = |(effect, fixed): (stats::Effect, f64)| -> Result<Value, Undefined> {
+    let block = |(effect, fixed): (stats::Effect, f64)| -> Result<Value, MissingReason> {
         let mut block = effect_block(&effect, alpha)?;
         put(&mut block, "se_fixed_weights", number(fixed));
         Ok(block)

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use stats::{
-    Alpha, Alternative, Effect, FixedTest, Interval, JointSample, PValue, Proportion, Sample,
-    Undefined,
+    Alpha, Alternative, Effect, FixedTest, Interval, JointSample, MissingReason, PValue,
+    Proportion, Sample,
 };
 
 pub(crate) fn real(value: &Value) -> f64 {
@@ -31,7 +31,7 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().expect("a list")
 }
 
-pub(crate) fn alpha(inputs: &Value) -> Result<Alpha, Undefined> {
+pub(crate) fn alpha(inputs: &Value) -> Result<Alpha, MissingReason> {
     Alpha::new(real(&inputs["alpha"]))
 }
 
@@ -43,11 +43,11 @@ pub(crate) fn alternative(inputs: &Value) -> Alternative {
     }
 }
 
-pub(crate) fn proportion(arm: &Value) -> Result<Proportion, Undefined> {
+pub(crate) fn proportion(arm: &Value) -> Result<Proportion, MissingReason> {
     Proportion::new(count(&arm["n"]), count(&arm["conversions"]))
 }
 
-pub(crate) fn mean_sample(arm: &Value) -> Result<Sample, Undefined> {
+pub(crate) fn mean_sample(arm: &Value) -> Result<Sample, MissingReason> {
     Sample::from_sums(
         count(&arm["n"]),
         real(&arm["sum"]),
@@ -56,7 +56,7 @@ pub(crate) fn mean_sample(arm: &Value) -> Result<Sample, Undefined> {
 }
 
 /// An arm of either metric type.
-pub(crate) fn sample(arm: &Value) -> Result<Sample, Undefined> {
+pub(crate) fn sample(arm: &Value) -> Result<Sample, MissingReason> {
     if arm.get("conversions").is_some() {
         proportion(arm)?.sample()
     } else {
@@ -64,11 +64,11 @@ pub(crate) fn sample(arm: &Value) -> Result<Sample, Undefined> {
     }
 }
 
-pub(crate) fn both_samples(inputs: &Value) -> Result<(Sample, Sample), Undefined> {
+pub(crate) fn both_samples(inputs: &Value) -> Result<(Sample, Sample), MissingReason> {
     Ok((sample(&inputs["control"])?, sample(&inputs["treatment"])?))
 }
 
-pub(crate) fn ratio_arm(arm: &Value) -> Result<JointSample, Undefined> {
+pub(crate) fn ratio_arm(arm: &Value) -> Result<JointSample, MissingReason> {
     JointSample::from_sums(
         count(&arm["n"]),
         &[real(&arm["num_sum"]), real(&arm["den_sum"])],
@@ -80,7 +80,7 @@ pub(crate) fn ratio_arm(arm: &Value) -> Result<JointSample, Undefined> {
     )
 }
 
-pub(crate) fn covariate_arm(arm: &Value) -> Result<JointSample, Undefined> {
+pub(crate) fn covariate_arm(arm: &Value) -> Result<JointSample, MissingReason> {
     JointSample::from_sums(
         count(&arm["n"]),
         &[real(&arm["sum"]), real(&arm["pre_sum"])],
@@ -116,7 +116,7 @@ pub(crate) fn put(block: &mut Value, name: &str, value: Value) {
 }
 
 /// The block of effect, standard error, interval and p that many methods share.
-pub(crate) fn effect_block(effect: &Effect, alpha: Alpha) -> Result<Value, Undefined> {
+pub(crate) fn effect_block(effect: &Effect, alpha: Alpha) -> Result<Value, MissingReason> {
     let test = effect.test(0.0, alpha, Alternative::TwoSided)?;
     let mut block = json!({"effect": number(test.effect), "se": number(test.standard_error)});
     interval(&mut block, test.interval);

@@ -1,36 +1,36 @@
-//! Distributions, the split, and everything over many metrics, segments or cohorts.
+//! Distributions, the split, and everything over many metrics, subgroups or cohorts.
 
 use serde_json::{Value, json};
-use stats::{self, Effect, PValue, Undefined, distributions as law};
+use stats::{self, Effect, MissingReason, PValue, distributions as distribution};
 
 use super::inputs::{count, counts, list, number, p_value, real, reals};
 
-pub(crate) fn distributions(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn distributions(inputs: &Value) -> Result<Value, MissingReason> {
     let arguments = list(&inputs["args"]);
     let x = |i: usize| real(&arguments[i]);
     let whole = |i: usize| count(&arguments[i]);
     let degrees = |i: usize| u32::try_from(whole(i)).expect("a small number");
     let log10 = |ln: f64| ln / std::f64::consts::LN_10;
     let value = match inputs["fn"].as_str().unwrap_or_default() {
-        "normal_sf" => law::normal_upper_tail(x(0)),
-        "normal_log10_sf" => log10(law::normal_ln_upper_tail(x(0))),
-        "normal_isf" => law::normal_upper_quantile(x(0)).expect("a probability"),
-        "t_sf" => law::student_t_upper_tail(x(0), x(1)),
-        "t_log10_sf" => log10(law::student_t_ln_upper_tail(x(0), x(1))),
-        "t_isf" => law::student_t_upper_quantile(x(0), x(1)).expect("a probability"),
-        "chi2_sf" => law::chi_squared_upper_tail(x(0), degrees(1)),
-        "chi2_log10_sf" => log10(law::chi_squared_ln_upper_tail(x(0), degrees(1))),
-        "beta_cdf" => law::beta_cdf(x(0), x(1), x(2)),
-        "beta_ppf" => law::beta_quantile(x(0), x(1), x(2)).expect("a probability"),
-        "binomial_cdf" => law::binomial_cdf(whole(0), whole(1), x(2)),
-        "ln_gamma" => law::ln_gamma(x(0)),
-        "ln_beta" => law::ln_beta(x(0), x(1)),
+        "normal_sf" => distribution::normal_upper_tail(x(0)),
+        "normal_log10_sf" => log10(distribution::normal_ln_upper_tail(x(0))),
+        "normal_isf" => distribution::normal_upper_quantile(x(0)).expect("a probability"),
+        "t_sf" => distribution::student_t_upper_tail(x(0), x(1)),
+        "t_log10_sf" => log10(distribution::student_t_ln_upper_tail(x(0), x(1))),
+        "t_isf" => distribution::student_t_upper_quantile(x(0), x(1)).expect("a probability"),
+        "chi2_sf" => distribution::chi_squared_upper_tail(x(0), degrees(1)),
+        "chi2_log10_sf" => log10(distribution::chi_squared_ln_upper_tail(x(0), degrees(1))),
+        "beta_cdf" => distribution::beta_cdf(x(0), x(1), x(2)),
+        "beta_ppf" => distribution::beta_quantile(x(0), x(1), x(2)).expect("a probability"),
+        "binomial_cdf" => distribution::binomial_cdf(whole(0), whole(1), x(2)),
+        "ln_gamma" => distribution::ln_gamma(x(0)),
+        "ln_beta" => distribution::ln_beta(x(0), x(1)),
         other => panic!("nobody answers for {other}"),
     };
     Ok(json!({"value": number(value)}))
 }
 
-pub(crate) fn srm(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn srm(inputs: &Value) -> Result<Value, MissingReason> {
     let test = stats::split_test(&counts(&inputs["counts"]), &reals(&inputs["weights"]))?;
     let mut answer = json!({
         "chi2": number(test.chi_squared),
@@ -57,18 +57,18 @@ fn adjusted(inputs: &Value, adjusted: &[Option<PValue>]) -> Value {
     })
 }
 
-pub(crate) fn holm(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn holm(inputs: &Value) -> Result<Value, MissingReason> {
     Ok(adjusted(inputs, &stats::holm(&p_values(inputs))))
 }
 
-pub(crate) fn benjamini_hochberg(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn benjamini_hochberg(inputs: &Value) -> Result<Value, MissingReason> {
     Ok(adjusted(
         inputs,
         &stats::benjamini_hochberg(&p_values(inputs)),
     ))
 }
 
-fn effects(inputs: &Value) -> Result<Vec<Effect>, Undefined> {
+fn effects(inputs: &Value) -> Result<Vec<Effect>, MissingReason> {
     let pairs = reals(&inputs["effects"])
         .into_iter()
         .zip(reals(&inputs["standard_errors"]));
@@ -77,9 +77,9 @@ fn effects(inputs: &Value) -> Result<Vec<Effect>, Undefined> {
         .collect()
 }
 
-pub(crate) fn heterogeneity(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn heterogeneity(inputs: &Value) -> Result<Value, MissingReason> {
     let result = stats::heterogeneity(&effects(inputs)?)?;
-    let segment = |s: &stats::SegmentDeviation| {
+    let subgroup = |s: &stats::SubgroupDeviation| {
         json!({
             "z": number(s.z),
             "p_value": number(s.p_value.value()),
@@ -92,13 +92,13 @@ pub(crate) fn heterogeneity(inputs: &Value) -> Result<Value, Undefined> {
         "q": number(result.q),
         "df": result.degrees_of_freedom,
         "i_squared": number(result.i_squared),
-        "segments": result.segments.iter().map(segment).collect::<Vec<_>>(),
+        "subgroups": result.subgroups.iter().map(subgroup).collect::<Vec<_>>(),
     });
     p_value(&mut answer, result.p_value);
     Ok(answer)
 }
 
-pub(crate) fn trend(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn trend(inputs: &Value) -> Result<Value, MissingReason> {
     let cohorts: Vec<(f64, Effect)> = reals(&inputs["periods"])
         .into_iter()
         .zip(effects(inputs)?)

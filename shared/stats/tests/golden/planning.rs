@@ -1,14 +1,14 @@
-//! Before and during an experiment: power, sample size, detectable effect, remaining time.
+//! PreExposureBalance and during an experiment: power, sample size, detectable effect, remaining time.
 
 use serde_json::{Value, json};
 use stats::{
-    self, Alpha, Alternative, Capacity, ConfidenceSequence, Goal, Progress, RateFormula, Rates,
-    SampleSize, Undefined,
+    self, Alpha, Alternative, Capacity, ConfidenceSequence, Goal, MissingReason, Progress,
+    RateFormula, Rates, SampleSize,
 };
 
 use super::inputs::{alpha, alternative, number, put, real};
 
-fn rates(inputs: &Value) -> Result<Rates, Undefined> {
+fn rates(inputs: &Value) -> Result<Rates, MissingReason> {
     Rates::new(
         real(&inputs["rate_control"]),
         real(&inputs["rate_treatment"]),
@@ -19,10 +19,10 @@ fn units(inputs: &Value) -> (f64, f64) {
     (real(&inputs["n_control"]), real(&inputs["n_treatment"]))
 }
 
-pub(crate) fn power_proportion(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn power_proportion(inputs: &Value) -> Result<Value, MissingReason> {
     let rates = rates(inputs)?;
     let (alpha, alternative) = (alpha(inputs)?, alternative(inputs));
-    let power = |formula| -> Result<Value, Undefined> {
+    let power = |formula| -> Result<Value, MissingReason> {
         let power = stats::power_of_rates(rates, units(inputs), alpha, alternative, formula)?;
         Ok(json!({"power": number(power)}))
     };
@@ -34,7 +34,7 @@ pub(crate) fn power_proportion(inputs: &Value) -> Result<Value, Undefined> {
     }))
 }
 
-pub(crate) fn power_mean(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn power_mean(inputs: &Value) -> Result<Value, MissingReason> {
     let (effect, units) = (real(&inputs["effect"]), units(inputs));
     let sds = (real(&inputs["sd_control"]), real(&inputs["sd_treatment"]));
     let (alpha, alternative) = (alpha(inputs)?, alternative(inputs));
@@ -59,7 +59,7 @@ fn size(size: SampleSize) -> Value {
     })
 }
 
-pub(crate) fn sample_size(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn sample_size(inputs: &Value) -> Result<Value, MissingReason> {
     let goal = Goal {
         alpha: alpha(inputs)?,
         power: real(&inputs["power"]),
@@ -81,7 +81,7 @@ pub(crate) fn sample_size(inputs: &Value) -> Result<Value, Undefined> {
     }))
 }
 
-pub(crate) fn mde(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn mde(inputs: &Value) -> Result<Value, MissingReason> {
     let (control, treatment) = units(inputs);
     let capacity = Capacity {
         control,
@@ -130,11 +130,11 @@ pub(crate) fn mde(inputs: &Value) -> Result<Value, Undefined> {
     }))
 }
 
-fn two_sided_power(effect: f64, error: f64, alpha: Alpha) -> Result<f64, Undefined> {
+fn two_sided_power(effect: f64, error: f64, alpha: Alpha) -> Result<f64, MissingReason> {
     stats::power(effect, error, alpha, Alternative::TwoSided)
 }
 
-pub(crate) fn mid_experiment_power(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn mid_experiment_power(inputs: &Value) -> Result<Value, MissingReason> {
     let alpha = alpha(inputs)?;
     let sequence = match inputs["sequential"] == true {
         true => Some(ConfidenceSequence::new(

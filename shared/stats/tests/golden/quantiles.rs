@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use stats::{self, Interval, LogBuckets, LogHistogram, QuantileKind, QuantileSummary, Undefined};
+use stats::{
+    self, Interval, LogBuckets, LogHistogram, MissingReason, QuantileKind, QuantileSummary,
+};
 
 use super::inputs::{alpha, count, effect_block, number, put, real, reals};
 
-pub(crate) fn quantile_ci(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn quantile_ci(inputs: &Value) -> Result<Value, MissingReason> {
     let (n, q, alpha) = (
         count(&inputs["n"]),
         real(&inputs["quantile"]),
@@ -41,14 +43,14 @@ pub(crate) fn quantile_ci(inputs: &Value) -> Result<Value, Undefined> {
     Ok(answer)
 }
 
-pub(crate) fn quantile_histogram(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn quantile_histogram(inputs: &Value) -> Result<Value, MissingReason> {
     let buckets = LogBuckets::new(real(&inputs["relative_accuracy"]))?;
     let mut histogram = LogHistogram::new(buckets);
     let mut values = reals(&inputs["values"]);
     values.iter().for_each(|value| histogram.record(*value));
     values.sort_by(f64::total_cmp);
     let quantiles = reals(&inputs["quantiles"]);
-    let estimates: Result<Vec<Value>, Undefined> = quantiles
+    let estimates: Result<Vec<Value>, MissingReason> = quantiles
         .iter()
         .map(|q| histogram.quantile(*q).map(number))
         .collect();
@@ -72,7 +74,7 @@ pub(crate) fn quantile_histogram(inputs: &Value) -> Result<Value, Undefined> {
     }))
 }
 
-pub(crate) fn quantile_test(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn quantile_test(inputs: &Value) -> Result<Value, MissingReason> {
     let arm = |arm: &Value| {
         QuantileSummary {
             n: count(&arm["n"]),

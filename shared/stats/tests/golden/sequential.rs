@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 use stats::{
-    self, ConfidenceSequence, Effect, Interval, PValue, Sample, SequentialSplit, Spending,
-    Undefined,
+    self, ConfidenceSequence, Effect, Interval, MissingReason, PValue, Sample, SequentialSplit,
+    Spending,
 };
 
 use super::inputs::{
     alpha, both_samples, count, counts, interval, list, number, p_value, put, real, reals, sample,
 };
 
-pub(crate) fn sequential_srm(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn sequential_srm(inputs: &Value) -> Result<Value, MissingReason> {
     let test = SequentialSplit::new(&reals(&inputs["weights"]), real(&inputs["concentration"]))?;
     let mut smallest = PValue::ONE;
-    let looks: Result<Vec<Value>, Undefined> = list(&inputs["looks"])
+    let looks: Result<Vec<Value>, MissingReason> = list(&inputs["looks"])
         .iter()
         .map(|look| {
             let evidence = test.evidence(&counts(look))?;
@@ -30,7 +30,7 @@ pub(crate) fn sequential_srm(inputs: &Value) -> Result<Value, Undefined> {
 }
 
 /// The effect of one look: a mean against zero, or treatment against control.
-fn effect_of(look: &Value) -> Result<Effect, Undefined> {
+fn effect_of(look: &Value) -> Result<Effect, MissingReason> {
     if look.get("control").is_some() {
         let (c, t) = both_samples(look)?;
         return stats::difference(&c, &t);
@@ -38,12 +38,12 @@ fn effect_of(look: &Value) -> Result<Effect, Undefined> {
     one_sample(&sample(look)?)
 }
 
-fn one_sample(arm: &Sample) -> Result<Effect, Undefined> {
+fn one_sample(arm: &Sample) -> Result<Effect, MissingReason> {
     Effect::new(arm.mean(), arm.mean_variance().sqrt(), None, arm.n())
 }
 
 /// The estimate alone, which a look has also where nothing varies.
-fn estimate_of(look: &Value) -> Result<f64, Undefined> {
+fn estimate_of(look: &Value) -> Result<f64, MissingReason> {
     if look.get("control").is_some() {
         let (c, t) = both_samples(look)?;
         return Ok(t.mean() - c.mean());
@@ -64,7 +64,7 @@ impl Running {
     }
 }
 
-pub(crate) fn asymptotic_confidence_sequence(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn asymptotic_confidence_sequence(inputs: &Value) -> Result<Value, MissingReason> {
     let alpha = alpha(inputs)?;
     let sequence = match inputs.get("t_star").and_then(Value::as_f64) {
         Some(t_star) => ConfidenceSequence::new(alpha, t_star)?,
@@ -92,7 +92,7 @@ pub(crate) fn asymptotic_confidence_sequence(inputs: &Value) -> Result<Value, Un
     Ok(json!({"rho_squared": number(sequence.rho_squared()), "looks": looks}))
 }
 
-pub(crate) fn gbstats_sequential(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn gbstats_sequential(inputs: &Value) -> Result<Value, MissingReason> {
     let (c, t) = both_samples(inputs)?;
     let (alpha, units) = (alpha(inputs)?, real(&inputs["tuning_parameter"]));
     let effect = match inputs["difference_type"].as_str() {
@@ -121,7 +121,7 @@ pub(crate) fn gbstats_sequential(inputs: &Value) -> Result<Value, Undefined> {
     Ok(answer)
 }
 
-pub(crate) fn msprt(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn msprt(inputs: &Value) -> Result<Value, MissingReason> {
     let alpha = alpha(inputs)?;
     let mut running = Running(None);
     let mut smallest = PValue::ONE;
@@ -153,7 +153,7 @@ pub(crate) fn msprt(inputs: &Value) -> Result<Value, Undefined> {
     Ok(json!({"looks": looks}))
 }
 
-pub(crate) fn group_sequential(inputs: &Value) -> Result<Value, Undefined> {
+pub(crate) fn group_sequential(inputs: &Value) -> Result<Value, MissingReason> {
     let spending = match inputs["spending"].as_str() {
         Some("obrien_fleming") => Spending::OBrienFleming,
         Some("pocock") => Spending::Pocock,

@@ -8,7 +8,7 @@
 use std::fmt::Debug;
 
 use proptest::prelude::*;
-use stats::{Alpha, Effect, Moments, Proportion, Sample, Undefined};
+use stats::{Alpha, Effect, MissingReason, Moments, Proportion, Sample};
 
 /// So many cases for each property, times `ASSAY_PROPERTY_FACTOR` for a long search.
 pub(crate) fn cases(count: u32) -> ProptestConfig {
@@ -23,7 +23,7 @@ pub(crate) fn cases(count: u32) -> ProptestConfig {
 }
 
 /// The answer itself, after making sure that no number in it is NaN or infinite.
-pub(crate) fn finite<T: Debug>(answer: Result<T, Undefined>) -> Result<T, Undefined> {
+pub(crate) fn finite<T: Debug>(answer: Result<T, MissingReason>) -> Result<T, MissingReason> {
     let text = format!("{answer:?}");
     let mut words = text.split(|c: char| !c.is_alphanumeric());
     assert!(!words.any(|word| word == "NaN" || word == "inf"), "{text}");
@@ -72,17 +72,19 @@ pub(crate) fn proportion() -> impl Strategy<Value = Proportion> {
     })
 }
 
-/// Exact sums of a handful of users with totals of any size that fits.
+/// Exact sums of a handful of users with aggregate items of any size that fits.
 pub(crate) fn moments() -> impl Strategy<Value = Moments> {
     let total = prop_oneof![
         Just(0_i128),
         -1_000_000_i128..1_000_000,
         (-1_000_000_000_000_000_000_i128)..1_000_000_000_000_000_000,
     ];
-    prop::collection::vec(total, 0..20).prop_map(|totals| {
-        totals.into_iter().fold(Moments::default(), |sum, total| {
-            sum.checked_add(Moments::of_user(total).unwrap()).unwrap()
-        })
+    prop::collection::vec(total, 0..20).prop_map(|aggregate_items| {
+        aggregate_items
+            .into_iter()
+            .fold(Moments::default(), |sum, total| {
+                sum.checked_add(Moments::of_user(total).unwrap()).unwrap()
+            })
     })
 }
 

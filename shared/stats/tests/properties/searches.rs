@@ -1,7 +1,7 @@
 //! The methods that search or integrate always end, with a number or a reason.
 
 use proptest::prelude::*;
-use stats::{self, Alpha, ArmPosterior, BetaLaw, Goal, Progress, Rates, Spending};
+use stats::{self, Alpha, ArmPosterior, BetaDistribution, Goal, Progress, Rates, Spending};
 
 use super::close;
 use super::inputs::{self, alpha, any_real, finite};
@@ -59,12 +59,12 @@ proptest! {
             let floored = stats::with_floor(&result.best, 0.01).unwrap();
             prop_assert!(floored.iter().all(|w| *w >= 0.01));
         }
-        let law = |i: usize| BetaLaw::new(rates[i].0.exp(), rates[i].1.exp()).unwrap();
-        let contest = finite(law(0).compare(&law(1))).unwrap();
-        let back = law(1).compare(&law(0)).unwrap();
+        let distribution = |i: usize| BetaDistribution::new(rates[i].0.exp(), rates[i].1.exp()).unwrap();
+        let contest = finite(distribution(0).compare(&distribution(1))).unwrap();
+        let back = distribution(1).compare(&distribution(0)).unwrap();
         prop_assert_eq!(contest.treatment_better, back.control_better);
         prop_assert!((contest.treatment_better + contest.control_better - 1.0).abs() < 1e-6);
-        let interval = finite(law(0).interval(alpha)).unwrap();
+        let interval = finite(distribution(0).interval(alpha)).unwrap();
         prop_assert!(interval.lower <= interval.upper);
     }
 

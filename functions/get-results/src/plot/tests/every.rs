@@ -47,7 +47,7 @@ fn names_are_escaped_and_cannot_turn_the_reading_order_around() {
 
 #[test]
 fn without_data_the_picture_says_that_there_is_nothing_yet() {
-    let silent = SeriesLine {
+    let no_recent_events = SeriesLine {
         label: "b".to_owned(),
         points: vec![None, None],
     };
@@ -56,7 +56,7 @@ fn without_data_the_picture_says_that_there_is_nothing_yet() {
         effects(vec![group("conversion", true, vec![])]).to_svg(),
         series(0, vec![]).to_svg(),
         series(3, vec![]).to_svg(),
-        series(2, vec![silent]).to_svg(),
+        series(2, vec![no_recent_events]).to_svg(),
     ] {
         let texts = assert_sound(&svg.unwrap());
         assert!(

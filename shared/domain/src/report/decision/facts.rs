@@ -6,10 +6,10 @@ use crate::ids::VariantKey;
 use crate::metric::MetricRole;
 use crate::report::Report;
 use crate::report::comparison::{Comparison, Finding};
-use crate::report::health::SampleRatioVerdict;
+use crate::report::data_quality::SampleRatioVerdict;
 use crate::report::metrics::MetricReport;
 
-/// A week sees every weekday once: people differ between Monday and Sunday.
+/// A week sees every weekday once: user data differ between Monday and Sunday.
 const FIRST_WEEK_MICROS: i64 = 7 * 86_400_000_000;
 /// A running experiment that has received nothing for so long has lost its data on the way.
 const SILENCE_MICROS: i64 = 24 * 3_600_000_000;
@@ -47,21 +47,21 @@ pub struct Facts {
     /// A variant with a share of the traffic has no users.
     pub variant_without_users: bool,
     /// The split is not chance.
-    pub split_mismatch: bool,
+    pub sample_ratio_mismatch: bool,
     /// The variants differed before.
-    pub bias_before: bool,
+    pub pre_exposure_imbalance: bool,
     /// The shares changed while users were assigned.
-    pub shares_changed: bool,
+    pub weights_changed: bool,
     /// It runs, and nothing has arrived for a day.
-    pub silent: bool,
+    pub no_recent_events: bool,
     /// A guardrail got worse.
     pub guardrail_worse: bool,
     /// A guardrail with a margin is not proven to be within it.
-    pub guardrail_open: bool,
+    pub guardrail_undecided: bool,
     /// The deciding metrics.
     pub primary: PrimaryState,
     /// The whole interval lies below the smallest lift worth having, which was planned.
-    pub too_small: bool,
+    pub below_minimum_effect: bool,
     /// The whole interval lies between a loss and a gain of the smallest lift worth having.
     pub equivalent: bool,
     /// How far it is.
@@ -75,7 +75,7 @@ impl Facts {
         report: &Report,
         variant: &VariantKey,
     ) -> Self {
-        let health = &report.health;
+        let data_quality = &report.data_quality;
         let comparison = |metric: &'_ MetricReport| -> Option<Comparison> {
             let mut comparisons = metric.comparisons.iter();
             comparisons
@@ -93,21 +93,25 @@ impl Facts {
             .into_iter()
             .filter_map(|metric| Some((metric.metric.direction.sign(), comparison(metric)?)))
             .collect();
-        let minimum = experiment.plan.as_ref().map(|plan| plan.minimum_lift.abs());
+        let minimum = experiment
+            .plan
+            .as_ref()
+            .map(|plan| plan.minimum_detectable_effect.abs());
         let main = primaries.first();
         Self {
-            variant_without_users: !health.variants_without_users.is_empty(),
-            split_mismatch: health.sample_ratio.verdict == SampleRatioVerdict::Mismatch,
-            bias_before: health
-                .bias_before
+            variant_without_users: !data_quality.variants_without_users.is_empty(),
+            sample_ratio_mismatch: data_quality.sample_ratio.verdict
+                == SampleRatioVerdict::Mismatch,
+            pre_exposure_imbalance: data_quality
+                .pre_exposure_imbalance
                 .iter()
                 .any(|bias| bias.variant == *variant),
-            shares_changed: health.shares_changed,
-            silent: silent(experiment, report),
+            weights_changed: data_quality.weights_changed,
+            no_recent_events: no_recent_events(experiment, report),
             guardrail_worse: guardrails
                 .iter()
                 .any(|(_, comparison)| comparison.finding == Finding::Worse),
-            guardrail_open: guardrails.iter().any(|(has_margin, comparison)| {
+            guardrail_undecided: guardrails.iter().any(|(has_margin, comparison)| {
                 *has_margin
                     && !comparison
                         .non_inferiority
@@ -115,7 +119,7 @@ impl Facts {
                         .is_some_and(|margin| margin.shown)
             }),
             primary: state(&primaries),
-            too_small: minimum
+            below_minimum_effect: minimum
                 .is_some_and(|minimum| ends(main).is_some_and(|(_, upper)| upper < minimum)),
             equivalent: minimum.is_some_and(|minimum| {
                 ends(main).is_some_and(|(lower, upper)| lower > -minimum && upper < minimum)
@@ -152,7 +156,7 @@ fn ends(main: Option<&(f64, Comparison)>) -> Option<(f64, f64)> {
     Some((a.min(b), a.max(b)))
 }
 
-fn silent(experiment: &Experiment, report: &Report) -> bool {
+fn no_recent_events(experiment: &Experiment, report: &Report) -> bool {
     let heard = [
         report.freshness.last_event_received_at,
         report.freshness.last_assignment_at,
@@ -176,10 +180,11 @@ fn readiness(experiment: &Experiment, report: &Report, main: Option<&Comparison>
             .map_or(report.as_of, |end| end.min(report.as_of));
         until.micros() - since.micros()
     });
-    let outlook = main.and_then(|comparison| comparison.outlook.as_ref());
+    let power_to_date = main.and_then(|comparison| comparison.power_to_date.as_ref());
     Readiness {
         over,
         a_week: ran >= FIRST_WEEK_MICROS,
-        planned_power: outlook.is_some_and(|outlook| outlook.power >= outlook.power_wanted),
+        planned_power: power_to_date
+            .is_some_and(|power_to_date| power_to_date.power >= power_to_date.target_power),
     }
 }

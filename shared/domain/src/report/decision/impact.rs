@@ -1,11 +1,12 @@
 //! What an effect means in the metric's own unit, for everybody, for a month.
 
+use crate::aggregates::{ExperimentAggregates, day_of};
 use crate::experiment::Experiment;
 use crate::ids::{MetricKey, VariantKey};
 use crate::metric::MetricKind;
+use crate::reason::StatedReason;
 use crate::report::methods::Bounds;
 use crate::report::metrics::MetricReport;
-use crate::tally::{Tally, day_of};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -29,22 +30,13 @@ pub struct Impact {
     pub per_month: Option<Bounds>,
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub undefined: Option<Unsaid>,
-}
-
-/// Why something is not said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unsaid {
-    /// Stable identifier for programs.
-    pub code: &'static str,
-    /// For people.
-    pub message: &'static str,
+    pub missing: Option<StatedReason>,
 }
 
 impl Impact {
     pub(super) fn of(
         experiment: &Experiment,
-        tally: &Tally,
+        aggregates: &ExperimentAggregates,
         metric: &MetricReport,
         variant: &VariantKey,
     ) -> Self {
@@ -60,22 +52,22 @@ impl Impact {
             unit,
             users_per_month: None,
             per_month: None,
-            undefined: None,
+            missing: None,
         };
         let adds_up = !matches!(
             metric.metric.kind,
             MetricKind::Ratio { .. } | MetricKind::Quantile { .. }
         );
         if !adds_up {
-            impact.undefined = Some(Unsaid {
-                code: "not_a_total",
+            impact.missing = Some(StatedReason {
+                reason: "not_a_total",
                 message: "A ratio or a quantile does not add up over a month.",
             });
             return impact;
         }
-        let Some(users) = users_per_day(experiment, tally) else {
-            impact.undefined = Some(Unsaid {
-                code: "traffic_unknown",
+        let Some(users) = users_per_day(experiment, aggregates) else {
+            impact.missing = Some(StatedReason {
+                reason: "traffic_unknown",
                 message: "Users were assigned on too few days to tell how many come in a month.",
             });
             return impact;
@@ -97,8 +89,8 @@ impl Impact {
             });
         }
         if impact.per_month.is_none() {
-            impact.undefined = Some(Unsaid {
-                code: "no_difference",
+            impact.missing = Some(StatedReason {
+                reason: "no_difference",
                 message: "The deciding method gives no difference in the metric's unit yet.",
             });
         }
@@ -107,9 +99,12 @@ impl Impact {
 }
 
 /// Users assigned on an average day of late, under the traffic of now. None before there are two days.
-pub(super) fn users_per_day(experiment: &Experiment, tally: &Tally) -> Option<f64> {
+pub(super) fn users_per_day(
+    experiment: &Experiment,
+    aggregates: &ExperimentAggregates,
+) -> Option<f64> {
     let mut by_day = BTreeMap::<i64, u64>::new();
-    for ((day, _), cell) in tally.variants.iter().flat_map(|variant| &variant.days) {
+    for ((day, _), cell) in aggregates.variants.iter().flat_map(|variant| &variant.days) {
         if cell.users > 0 {
             *by_day.entry(*day).or_default() += cell.users;
         }

@@ -36,13 +36,13 @@ pub enum Reason {
     /// A variant with a share of the traffic has no users.
     VariantWithoutUsers,
     /// The split is not chance.
-    SplitMismatch,
+    SampleRatioMismatch,
     /// The variants differed before the experiment.
-    BiasBefore,
+    PreExposureImbalance,
     /// The shares changed while users were assigned.
-    SharesChanged,
+    WeightsChanged,
     /// It runs, and nothing has arrived for a day.
-    Silent,
+    NoRecentEvents,
     /// There is no metric, or nothing was measured.
     NoData,
     /// A guardrail got worse.
@@ -52,17 +52,17 @@ pub enum Reason {
     /// Not the users or conversions that a verdict needs.
     NotEnoughData,
     /// Better, but by less than was called worth having.
-    TooSmall,
+    BelowMinimumEffect,
     /// Better, but not every weekday has been seen.
     FirstWeek,
     /// Better, but a guardrail is not proven to be unharmed.
-    GuardrailOpen,
+    GuardrailUndecided,
     /// Better.
     PrimaryBetter,
     /// Neither a gain nor a loss worth speaking of.
     Equivalent,
     /// It has the planned power, or it is over, and nothing was found.
-    NothingFound,
+    NoEffectFound,
     /// Nothing can be told apart so far.
     Undecided,
 }
@@ -89,14 +89,14 @@ pub fn decide(facts: &Facts) -> Ruling {
     };
     if facts.variant_without_users {
         ruling(Verdict::DoNotTrust, Reason::VariantWithoutUsers)
-    } else if facts.split_mismatch {
-        ruling(Verdict::DoNotTrust, Reason::SplitMismatch)
-    } else if facts.bias_before {
-        ruling(Verdict::DoNotTrust, Reason::BiasBefore)
-    } else if facts.shares_changed {
-        ruling(Verdict::DoNotTrust, Reason::SharesChanged)
-    } else if facts.silent {
-        ruling(Verdict::DoNotTrust, Reason::Silent)
+    } else if facts.sample_ratio_mismatch {
+        ruling(Verdict::DoNotTrust, Reason::SampleRatioMismatch)
+    } else if facts.pre_exposure_imbalance {
+        ruling(Verdict::DoNotTrust, Reason::PreExposureImbalance)
+    } else if facts.weights_changed {
+        ruling(Verdict::DoNotTrust, Reason::WeightsChanged)
+    } else if facts.no_recent_events {
+        ruling(Verdict::DoNotTrust, Reason::NoRecentEvents)
     } else if facts.guardrail_worse {
         ruling(Verdict::Stop, Reason::GuardrailWorse)
     } else {
@@ -104,8 +104,10 @@ pub fn decide(facts: &Facts) -> Ruling {
             PrimaryState::Nothing => wait(Reason::NoData),
             PrimaryState::NotEnoughData => wait(Reason::NotEnoughData),
             PrimaryState::Worse => ruling(Verdict::Stop, Reason::PrimaryWorse),
-            PrimaryState::Better if facts.too_small => ruling(Verdict::Stop, Reason::TooSmall),
-            PrimaryState::Better if facts.guardrail_open => wait(Reason::GuardrailOpen),
+            PrimaryState::Better if facts.below_minimum_effect => {
+                ruling(Verdict::Stop, Reason::BelowMinimumEffect)
+            }
+            PrimaryState::Better if facts.guardrail_undecided => wait(Reason::GuardrailUndecided),
             PrimaryState::Better if !facts.readiness.a_week && !facts.readiness.over => {
                 wait(Reason::FirstWeek)
             }
@@ -114,7 +116,7 @@ pub fn decide(facts: &Facts) -> Ruling {
                 ruling(Verdict::Stop, Reason::Equivalent)
             }
             PrimaryState::Undecided if facts.readiness.planned_power || facts.readiness.over => {
-                ruling(Verdict::Stop, Reason::NothingFound)
+                ruling(Verdict::Stop, Reason::NoEffectFound)
             }
             PrimaryState::Undecided => ruling(Verdict::KeepRunning, Reason::Undecided),
         }

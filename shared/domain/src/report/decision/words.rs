@@ -7,10 +7,10 @@ use crate::metric::MetricRole;
 use crate::prose::grouped;
 use crate::report::Report;
 use crate::report::comparison::{Comparison, Finding};
-use crate::report::health::SampleRatio;
+use crate::report::data_quality::SampleRatio;
 use crate::report::methods::Bounds;
 use crate::report::metrics::MetricReport;
-use crate::report::question::Decider;
+use crate::report::request::DecidingMethod;
 
 /// What is said while there is nothing to compare.
 pub(super) fn nothing() -> String {
@@ -45,7 +45,7 @@ fn comparison<'r>(metric: &'r MetricReport, variant: &VariantKey) -> Option<&'r 
 /// The lift of a metric in words.
 fn lift(report: &Report, metric: &MetricReport, variant: &VariantKey) -> String {
     let decisive = comparison(metric, variant).and_then(|comparison| comparison.decisive.as_ref());
-    let level = report.method.level_percent();
+    let level = report.settings.level_percent();
     match decisive.and_then(|decisive| decisive.relative.as_ref()) {
         Some(lift) => range(lift, level),
         None => match decisive.and_then(|decisive| decisive.absolute.as_ref()) {
@@ -94,23 +94,23 @@ pub(super) fn sentence(report: &Report, variant: &VariantKey, ruling: Ruling) ->
     let why = match ruling.reason {
         Reason::VariantWithoutUsers => {
             let keys: Vec<String> = report
-                .health
+                .data_quality
                 .variants_without_users
                 .iter()
                 .map(|key| format!("`{key}`"))
                 .collect();
             format!("nobody is in {}, which should have a part of the users", keys.join(", "))
         }
-        Reason::SplitMismatch => split(&report.health.sample_ratio),
-        Reason::BiasBefore => format!("the users of `{variant}` were different before the experiment began"),
-        Reason::SharesChanged => "the shares of the variants changed while users were assigned, so different kinds of users are compared; look at the breakdown by `phase`, or start anew".to_owned(),
-        Reason::Silent => "it is running, and nothing has arrived for more than a day".to_owned(),
+        Reason::SampleRatioMismatch => split(&report.data_quality.sample_ratio),
+        Reason::PreExposureImbalance => format!("the users of `{variant}` were different before the experiment began"),
+        Reason::WeightsChanged => "the shares of the variants changed while users were assigned, so different kinds of users are compared; look at the breakdown by `phase`, or start anew".to_owned(),
+        Reason::NoRecentEvents => "it is running, and nothing has arrived for more than a day".to_owned(),
         Reason::NoData => "nothing has been measured yet".to_owned(),
         Reason::NotEnoughData => format!("there is not enough data yet{}", needed(report, variant)),
         Reason::GuardrailWorse => guardrail(report, variant, "gets worse", |comparison| {
             comparison.finding == Finding::Worse
         }),
-        Reason::GuardrailOpen => format!(
+        Reason::GuardrailUndecided => format!(
             "better on {}, but {}",
             about(Finding::Better),
             guardrail(report, variant, "is not yet proven to be unharmed", |comparison| {
@@ -118,11 +118,11 @@ pub(super) fn sentence(report: &Report, variant: &VariantKey, ruling: Ruling) ->
             })
         ),
         Reason::PrimaryWorse => format!("`{variant}` is worse on {}", about(Finding::Worse)),
-        Reason::TooSmall => format!("better, but by less than was called worth having, on {}", about(Finding::Better)),
+        Reason::BelowMinimumEffect => format!("better, but by less than was called worth having, on {}", about(Finding::Better)),
         Reason::FirstWeek => format!("better so far on {}, but not every weekday has been seen yet", about(Finding::Better)),
         Reason::PrimaryBetter => format!("better on {}", about(Finding::Better)),
         Reason::Equivalent => format!("no difference worth speaking of on {}", about(Finding::Undecided)),
-        Reason::NothingFound => format!("no clear difference was found on {}", about(Finding::Undecided)),
+        Reason::NoEffectFound => format!("no clear difference was found on {}", about(Finding::Undecided)),
         Reason::Undecided => format!("no clear difference so far on {}", about(Finding::Undecided)),
     };
     format!("{start}: {why}.")
@@ -209,8 +209,9 @@ fn guardrail(
 /// What else is worth knowing.
 pub(super) fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
-    let check = &report.health.sample_ratio;
-    if let (Some(p), super::super::health::SampleRatioVerdict::Ok) = (check.p_value, check.verdict)
+    let check = &report.data_quality.sample_ratio;
+    if let (Some(p), super::super::data_quality::SampleRatioVerdict::Ok) =
+        (check.p_value, check.verdict)
         && p < 0.05
     {
         notes.push(format!(
@@ -219,39 +220,43 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             check.threshold
         ));
     }
-    if report.method.decider == Decider::Fixed {
+    if report.settings.method == DecidingMethod::Fixed {
         notes.push(
             "These p-values and intervals hold for one look at a size that was fixed beforehand."
                 .to_owned(),
         );
     }
     for metric in &report.metrics {
-        for trend in metric.trends.iter().filter(|trend| trend.fading) {
+        for trend in metric.novelty.iter().filter(|trend| trend.novelty) {
             notes.push(format!(
                 "The effect of `{}` on {} fades from one day's users to the next day's: it may be novelty.",
                 trend.variant,
                 metric.metric.quoted()
             ));
         }
-        for segment in metric
-            .segments
+        for dimension in metric
+            .dimensions
             .iter()
-            .filter(|segment| !segment.different.is_empty())
+            .filter(|dimension| !dimension.different.is_empty())
         {
             notes.push(format!(
                 "`{}` acts differently on {} by {}: {}.",
-                segment.variant,
+                dimension.variant,
                 metric.metric.quoted(),
-                segment.by,
-                segment.different.join(", ")
+                dimension.by,
+                dimension.different.join(", ")
             ));
         }
     }
-    let robots: u64 = report.variants.iter().map(|variant| variant.robots).sum();
-    if robots > 0 {
+    let outlier_users: u64 = report
+        .variants
+        .iter()
+        .map(|variant| variant.outlier_users)
+        .sum();
+    if outlier_users > 0 {
         notes.push(format!(
-            "{} users have more events than a person makes and are left out.",
-            grouped(robots)
+            "{} users have more events than a user_data makes and are left out.",
+            grouped(outlier_users)
         ));
     }
     notes

@@ -27,19 +27,19 @@ fn cases() -> Vec<(Facts, Verdict, Reason)> {
             ..none
         },
         Facts {
-            split_mismatch: true,
+            sample_ratio_mismatch: true,
             ..none
         },
         Facts {
-            bias_before: true,
+            pre_exposure_imbalance: true,
             ..none
         },
         Facts {
-            shares_changed: true,
+            weights_changed: true,
             ..none
         },
         Facts {
-            silent: true,
+            no_recent_events: true,
             ..none
         },
         Facts {
@@ -50,11 +50,11 @@ fn cases() -> Vec<(Facts, Verdict, Reason)> {
         with(NotEnoughData),
         with(Worse),
         Facts {
-            too_small: true,
+            below_minimum_effect: true,
             ..ready(Better)
         },
         Facts {
-            guardrail_open: true,
+            guardrail_undecided: true,
             ..ready(Better)
         },
         with(Better),
@@ -71,20 +71,20 @@ fn cases() -> Vec<(Facts, Verdict, Reason)> {
     ];
     let rulings = [
         (DoNotTrust, Reason::VariantWithoutUsers),
-        (DoNotTrust, Reason::SplitMismatch),
-        (DoNotTrust, Reason::BiasBefore),
-        (DoNotTrust, Reason::SharesChanged),
-        (DoNotTrust, Reason::Silent),
+        (DoNotTrust, Reason::SampleRatioMismatch),
+        (DoNotTrust, Reason::PreExposureImbalance),
+        (DoNotTrust, Reason::WeightsChanged),
+        (DoNotTrust, Reason::NoRecentEvents),
         (Stop, Reason::GuardrailWorse),
         (KeepRunning, Reason::NoData),
         (KeepRunning, Reason::NotEnoughData),
         (Stop, Reason::PrimaryWorse),
-        (Stop, Reason::TooSmall),
-        (KeepRunning, Reason::GuardrailOpen),
+        (Stop, Reason::BelowMinimumEffect),
+        (KeepRunning, Reason::GuardrailUndecided),
         (KeepRunning, Reason::FirstWeek),
         (Ship, Reason::PrimaryBetter),
         (Stop, Reason::Equivalent),
-        (Stop, Reason::NothingFound),
+        (Stop, Reason::NoEffectFound),
         (KeepRunning, Reason::Undecided),
     ];
     let both = facts.into_iter().zip(rulings);
@@ -106,10 +106,11 @@ fn doubts_about_the_data_and_harm_go_before_all_that_follows() {
         for (later, ..) in &cases[place..] {
             let both = Facts {
                 variant_without_users: facts.variant_without_users || later.variant_without_users,
-                split_mismatch: facts.split_mismatch || later.split_mismatch,
-                bias_before: facts.bias_before || later.bias_before,
-                shares_changed: facts.shares_changed || later.shares_changed,
-                silent: facts.silent || later.silent,
+                sample_ratio_mismatch: facts.sample_ratio_mismatch || later.sample_ratio_mismatch,
+                pre_exposure_imbalance: facts.pre_exposure_imbalance
+                    || later.pre_exposure_imbalance,
+                weights_changed: facts.weights_changed || later.weights_changed,
+                no_recent_events: facts.no_recent_events || later.no_recent_events,
                 guardrail_worse: facts.guardrail_worse || later.guardrail_worse,
                 ..*later
             };
@@ -132,7 +133,7 @@ fn nothing_is_worth_waiting_for_when_it_is_over() {
         let after = decide(&Facts { readiness, ..facts });
         match (verdict, reason) {
             (_, Reason::FirstWeek) => assert_eq!(after.verdict, Verdict::Ship),
-            (_, Reason::Undecided) => assert_eq!(after.reason, Reason::NothingFound),
+            (_, Reason::Undecided) => assert_eq!(after.reason, Reason::NoEffectFound),
             (Verdict::KeepRunning, reason) => {
                 assert_eq!((after.verdict, after.reason), (Verdict::Stop, reason));
             }

@@ -1,0 +1,205 @@
+//! Sums over users as plain numbers in items: the form in which they are kept and changed.
+//!
+//! A [`AggregateItems`] is a sparse vector of integers. Those of different users add up, and a user's own can be taken away
+//! again, digit for digit; so it does not matter in which order, in how many pieces, or how often users are looked
+//! at again. It says the same as a [`ExperimentAggregates`], which is made from it to be read.
+
+mod item;
+mod metrics;
+mod read;
+
+pub use item::Item;
+pub use read::Damaged;
+
+use super::aggregates::{AggregateCell, Days, DimensionValue, ExperimentAggregates};
+use super::contribution::{AggregateBuilder, UserContribution};
+use super::experiment::Experiment;
+use super::ids::DimensionKey;
+use super::metric::MetricSpec;
+use super::sums::Overflow;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The numbers of one item, by attribute.
+pub type Numbers = BTreeMap<String, i128>;
+
+/// What the sums are of. Everything else about an experiment may change without touching them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AggregateSpec {
+    /// No metrics: those of every event type seen.
+    pub metrics: Vec<MetricSpec>,
+    /// By what the users are told apart.
+    pub dimensions: Vec<DimensionKey>,
+}
+
+impl AggregateSpec {
+    /// What an experiment's sums are to be of.
+    pub fn of(experiment: &Experiment) -> Self {
+        Self {
+            metrics: experiment.metrics.iter().map(MetricSpec::from).collect(),
+            dimensions: experiment.dimensions.clone(),
+        }
+    }
+}
+
+/// Sums as numbers in items.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AggregateItems(pub BTreeMap<Item, Numbers>);
+
+impl AggregateItems {
+    /// What one user adds.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn of(
+        contribution: &UserContribution,
+        spec: &AggregateSpec,
+        variants: usize,
+    ) -> Result<Self, Overflow> {
+        let mut aggregates = ExperimentAggregates::empty(variants);
+        AggregateBuilder::new(&spec.metrics, true).add(contribution, &mut aggregates)?;
+        Ok(Self::from_aggregates(&aggregates, spec))
+    }
+
+    /// A aggregates as numbers.
+    pub fn from_aggregates(aggregates: &ExperimentAggregates, spec: &AggregateSpec) -> Self {
+        let mut aggregate_items = Self::default();
+        for (index, variant) in aggregates.variants.iter().enumerate() {
+            aggregate_items.set(
+                Item::OutlierUsers,
+                format!("v{index}"),
+                variant.outlier_users,
+            );
+            aggregate_items.days(index, &variant.days, None, spec);
+            for (dimension, days) in &variant.dimensions {
+                aggregate_items.days(index, days, Some(dimension), spec);
+            }
+            for ((day, offset), cell) in &variant.cohorts {
+                let item = |page| Item::Cohort {
+                    day: *day,
+                    offset: *offset,
+                    variant: index,
+                    page,
+                };
+                aggregate_items.set(item(0), "u".to_owned(), cell.users);
+                aggregate_items.metrics(cell, spec, |page, _| item(page));
+            }
+        }
+        for (day, types) in &aggregates.event_accounting {
+            for (event_type, event_counts) in types {
+                let mut set = |disposition: char, events: u64| {
+                    aggregate_items.set(
+                        Item::EventAccounting(*day),
+                        format!("{disposition}.{event_type}"),
+                        events,
+                    );
+                };
+                set('c', event_counts.counted);
+                set('e', event_counts.after_end);
+                set('w', event_counts.outside_window);
+                set('o', event_counts.other_users);
+            }
+        }
+        for (hour, traffic) in &aggregates.hours {
+            for (variant, users) in traffic.assigned.iter().enumerate() {
+                aggregate_items.set(Item::Hour(*hour), format!("a{variant}"), *users);
+            }
+            for (event_type, counts) in &traffic.events {
+                for (variant, events) in counts.iter().enumerate() {
+                    aggregate_items.set(
+                        Item::Hour(*hour),
+                        format!("e{variant}.{event_type}"),
+                        *events,
+                    );
+                }
+            }
+        }
+        aggregate_items
+    }
+
+    fn days(
+        &mut self,
+        variant: usize,
+        days: &Days,
+        dimension: Option<&DimensionValue>,
+        spec: &AggregateSpec,
+    ) {
+        for ((day, phase), cell) in days {
+            let item = |page, buckets| Item::Days {
+                day: *day,
+                variant,
+                phase: *phase,
+                page,
+                buckets,
+                dimension: dimension.cloned(),
+            };
+            self.set(item(0, false), "u".to_owned(), cell.users);
+            self.metrics(cell, spec, item);
+        }
+    }
+
+    fn metrics(
+        &mut self,
+        cell: &AggregateCell,
+        spec: &AggregateSpec,
+        item: impl Fn(usize, bool) -> Item,
+    ) {
+        for (key, sums) in &cell.metrics {
+            metrics::numbers(spec, key, sums, |page, buckets, name, number| {
+                self.add(item(page, buckets), name, number);
+            });
+        }
+    }
+
+    fn set(&mut self, item: Item, name: String, number: u64) {
+        self.add(item, name, i128::from(number));
+    }
+
+    fn add(&mut self, item: Item, name: String, number: i128) {
+        if number != 0 {
+            self.0.entry(item).or_default().insert(name, number);
+        }
+    }
+
+    /// Adds others.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn plus(&mut self, other: &Self) -> Result<(), Overflow> {
+        self.combine(other, i128::checked_add)
+    }
+
+    /// Takes others away.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn minus(&mut self, other: &Self) -> Result<(), Overflow> {
+        self.combine(other, i128::checked_sub)
+    }
+
+    fn combine(
+        &mut self,
+        other: &Self,
+        with: impl Fn(i128, i128) -> Option<i128>,
+    ) -> Result<(), Overflow> {
+        for (item, numbers) in &other.0 {
+            let mine = self.0.entry(item.clone()).or_default();
+            for (name, number) in numbers {
+                let sum = mine.entry(name.clone()).or_default();
+                *sum = with(*sum, *number).ok_or(Overflow)?;
+                if *sum == 0 {
+                    mine.remove(name);
+                }
+            }
+            if mine.is_empty() {
+                self.0.remove(item);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,171 @@
+//! From numbers back to the sums that a report is made from.
+
+use super::{AggregateItems, AggregateSpec, Item, Numbers, metrics};
+use crate::aggregates::{AggregateCell, Day, ExperimentAggregates, VariantAggregates};
+use crate::experiment::Experiment;
+use crate::ids::{EventType, MetricKey};
+use crate::sums::MetricSums;
+
+/// A number that no sum has, or one that is not in its place. The aggregate items must be made again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the aggregate_items hold `{name}` = {number} in {item:?}")]
+pub struct Damaged {
+    /// Where.
+    pub item: Box<Item>,
+    /// Which number.
+    pub name: String,
+    /// Its value.
+    pub number: i128,
+}
+
+impl AggregateItems {
+    /// The aggregates of the same users: all of it, or as it was at the beginning of a day. Without `pre_exposure` as if nothing
+    /// were known of what the users did before.
+    ///
+    /// # Errors
+    /// If there is a number that can't be.
+    pub fn aggregates(
+        &self,
+        experiment: &Experiment,
+        spec: &AggregateSpec,
+        before: Option<Day>,
+        pre_exposure: bool,
+    ) -> Result<ExperimentAggregates, Damaged> {
+        let mut aggregates = ExperimentAggregates::empty(experiment.variants.as_slice().len());
+        for (item, numbers) in &self.0 {
+            if before.is_some_and(|before| item.day().is_some_and(|day| day >= before)) {
+                continue;
+            }
+            for (name, number) in numbers {
+                put(&mut aggregates, spec, item, name, *number).ok_or_else(|| Damaged {
+                    item: Box::new(item.clone()),
+                    name: name.clone(),
+                    number: *number,
+                })?;
+            }
+        }
+        if !pre_exposure {
+            for variant in &mut aggregates.variants {
+                forget_pre_exposure(variant, spec);
+            }
+        }
+        Ok(aggregates)
+    }
+
+    /// The numbers of one item.
+    pub fn numbers(&self, item: &Item) -> Option<&Numbers> {
+        self.0.get(item)
+    }
+}
+
+fn put(
+    aggregates: &mut ExperimentAggregates,
+    spec: &AggregateSpec,
+    item: &Item,
+    name: &str,
+    number: i128,
+) -> Option<()> {
+    let count = || u64::try_from(number).ok();
+    match item {
+        Item::Days {
+            day,
+            variant,
+            phase,
+            dimension,
+            ..
+        } => {
+            let variant = aggregates.variants.get_mut(*variant)?;
+            let days = match dimension {
+                None => &mut variant.days,
+                Some(dimension) => variant.dimensions.entry(dimension.clone()).or_default(),
+            };
+            put_in_cell(days.entry((*day, *phase)).or_default(), spec, name, number)
+        }
+        Item::Cohort {
+            day,
+            offset,
+            variant,
+            ..
+        } => {
+            let variant = aggregates.variants.get_mut(*variant)?;
+            let cell = variant.cohorts.entry((*day, *offset)).or_default();
+            put_in_cell(cell, spec, name, number)
+        }
+        Item::Hour(hour) => {
+            let variants = aggregates.variants.len();
+            let hour = aggregates.hours.entry(*hour).or_default();
+            let (kind, rest) = name.split_at_checked(1)?;
+            let (counts, variant) = match kind {
+                "a" => (&mut hour.assigned, rest),
+                "e" => {
+                    let (variant, event_type) = rest.split_once('.')?;
+                    let event_type = EventType::parse(event_type).ok()?;
+                    (hour.events.entry(event_type).or_default(), variant)
+                }
+                _ => return None,
+            };
+            counts.resize(variants, 0);
+            *counts.get_mut(variant.parse::<usize>().ok()?)? += count()?;
+            Some(())
+        }
+        Item::EventAccounting(day) => {
+            let (kind, event_type) = name.split_once('.')?;
+            let event_type = EventType::parse(event_type).ok()?;
+            let types = aggregates.event_accounting.entry(*day).or_default();
+            let event_counts = types.entry(event_type).or_default();
+            let disposition = match kind {
+                "c" => &mut event_counts.counted,
+                "e" => &mut event_counts.after_end,
+                "w" => &mut event_counts.outside_window,
+                "o" => &mut event_counts.other_users,
+                _ => return None,
+            };
+            *disposition += count()?;
+            Some(())
+        }
+        Item::OutlierUsers => {
+            let variant = name.strip_prefix('v')?.parse::<usize>().ok()?;
+            aggregates.variants.get_mut(variant)?.outlier_users += count()?;
+            Some(())
+        }
+    }
+}
+
+fn put_in_cell(
+    cell: &mut AggregateCell,
+    spec: &AggregateSpec,
+    name: &str,
+    number: i128,
+) -> Option<()> {
+    if name == "u" {
+        cell.users += u64::try_from(number).ok()?;
+        return Some(());
+    }
+    // A key may hold dots; what follows the last one may not.
+    let (key, name) = name.rsplit_once('.')?;
+    let key = metrics::key_of(spec, key)?;
+    metrics::put(cell.metrics.entry(key).or_default(), name, number)
+}
+
+fn forget_pre_exposure(variant: &mut VariantAggregates, spec: &AggregateSpec) {
+    let own = |key: &MetricKey| {
+        let metric = spec.metrics.iter().find(|metric| metric.key == *key);
+        1 + usize::from(metric.is_some_and(|metric| metric.denominator.is_some()))
+    };
+    let dimensions = variant.dimensions.values_mut().flatten();
+    let cells = variant.days.iter_mut().chain(dimensions);
+    for (_, cell) in cells {
+        for (key, sums) in &mut cell.metrics {
+            metrics::without_pre_exposure(sums, own(key));
+        }
+        // With nothing left the user was only here before.
+        cell.metrics
+            .retain(|_, sums| *sums != MetricSums::default());
+    }
+    variant
+        .days
+        .retain(|_, cell| *cell != AggregateCell::default());
+    for days in variant.dimensions.values_mut() {
+        days.retain(|_, cell| *cell != AggregateCell::default());
+    }
+}

@@ -1,0 +1,338 @@
+//! What a user adds to the sums.
+
+use super::{Disposition, Enrolment, Entry, PreExposure, UserContribution};
+use crate::aggregates::{
+    AggregateCell, Day, ExperimentAggregates, VariantAggregates, day_of, day_of_hour, hour_of,
+};
+use crate::decimal::MILLIONTHS;
+use crate::ids::EventType;
+use crate::metric::{Measure, Metric, MetricSpec};
+use crate::sums::{MAX_QUANTITIES, MetricSums, Overflow, UserState};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const NOTHING: UserState = UserState {
+    converted: false,
+    values: [0; MAX_QUANTITIES],
+};
+
+/// Turns contributions into sums by the metrics that are asked for.
+pub struct AggregateBuilder<'m> {
+    declared: Cow<'m, [MetricSpec]>,
+    /// Without declared metrics there are those of every type that the user had.
+    seen: BTreeMap<Arc<EventType>, Vec<MetricSpec>>,
+    pre_exposure: bool,
+}
+
+impl<'m> AggregateBuilder<'m> {
+    /// Over these metrics, with or without the users' pre exposure as covariates. No metrics: those of every event type seen.
+    pub fn new(declared: impl Into<Cow<'m, [MetricSpec]>>, pre_exposure: bool) -> Self {
+        Self {
+            declared: declared.into(),
+            seen: BTreeMap::new(),
+            pre_exposure,
+        }
+    }
+
+    /// Adds a sealed contribution to the sums.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn add(
+        &mut self,
+        contribution: &UserContribution,
+        aggregates: &mut ExperimentAggregates,
+    ) -> Result<(), Overflow> {
+        for entry in &contribution.entries {
+            let day = aggregates
+                .event_accounting
+                .entry(day_of_hour(entry.hour))
+                .or_default();
+            let event_counts = day.entry(EventType::clone(&entry.event_type)).or_default();
+            let events = u64::from(entry.events);
+            match entry.disposition {
+                Disposition::CountedEarly | Disposition::Counted => event_counts.counted += events,
+                Disposition::AfterEnd => event_counts.after_end += events,
+                Disposition::OutsideWindow => event_counts.outside_window += events,
+                Disposition::NotAssigned => event_counts.other_users += events,
+            }
+        }
+        let Some(enrolment) = &contribution.enrolment else {
+            return Ok(());
+        };
+        let variants = aggregates.variants.len();
+        let Some(variant) = aggregates.variants.get_mut(enrolment.variant) else {
+            return Ok(());
+        };
+        if contribution.outlier {
+            variant.outlier_users += 1;
+            return Ok(());
+        }
+        self.learn(enrolment, &contribution.entries);
+        self.take(variant, enrolment, &contribution.entries)?;
+        note_hours(aggregates, enrolment, &contribution.entries, variants);
+        Ok(())
+    }
+
+    fn learn(&mut self, enrolment: &Enrolment, entries: &[Entry]) {
+        if !self.declared.is_empty() {
+            return;
+        }
+        let pre_exposure = enrolment.pre_exposure.iter().filter(|_| self.pre_exposure);
+        let pre_exposure = pre_exposure.map(|pre_exposure| &pre_exposure.event_type);
+        let counted = entries
+            .iter()
+            .filter(|entry| entry.disposition.is_counted());
+        for event_type in pre_exposure.chain(counted.map(|entry| &entry.event_type)) {
+            if !self.seen.contains_key(event_type) {
+                let metrics = Metric::of_seen_type(event_type);
+                let metrics = metrics.iter().map(MetricSpec::from).collect();
+                self.seen.insert(event_type.clone(), metrics);
+            }
+        }
+    }
+
+    fn metrics<'s>(&'s self, enrolment: &Enrolment, entries: &[Entry]) -> Vec<&'s MetricSpec> {
+        if !self.declared.is_empty() {
+            return self.declared.iter().collect();
+        }
+        let had = |event_type: &Arc<EventType>| {
+            self.pre_exposure
+                && enrolment
+                    .pre_exposure
+                    .iter()
+                    .any(|pre_exposure| pre_exposure.event_type == *event_type)
+                || entries
+                    .iter()
+                    .any(|entry| entry.disposition.is_counted() && entry.event_type == *event_type)
+        };
+        let seen = self.seen.iter().filter(|(event_type, _)| had(event_type));
+        seen.flat_map(|(_, metrics)| metrics).collect()
+    }
+
+    fn take(
+        &self,
+        variant: &mut VariantAggregates,
+        enrolment: &Enrolment,
+        entries: &[Entry],
+    ) -> Result<(), Overflow> {
+        let phase = enrolment.phase;
+        let first = day_of(enrolment.assigned_at);
+        variant.days.entry((first, phase)).or_default().users += 1;
+        variant.cohorts.entry((first, 0)).or_default().users += 1;
+        for dimension in &enrolment.dimensions {
+            let days = variant.dimensions.entry(dimension.clone()).or_default();
+            days.entry((first, phase)).or_default().users += 1;
+        }
+        for metric in self.metrics(enrolment, entries) {
+            let before = self.at_assignment(metric, &enrolment.pre_exposure);
+            let all = |entry: &Entry| entry.disposition.is_counted();
+            each_day(metric, before, first, entries, all, |day, before, after| {
+                let cell = variant.days.entry((day, phase)).or_default();
+                apply(cell, metric, before, after, metric.buckets)?;
+                for dimension in &enrolment.dimensions {
+                    let days = variant.dimensions.entry(dimension.clone()).or_default();
+                    let cell = days.entry((day, phase)).or_default();
+                    apply(cell, metric, before, after, metric.buckets)?;
+                }
+                Ok(())
+            })?;
+            let early = |entry: &Entry| entry.disposition == Disposition::CountedEarly;
+            each_day(
+                metric,
+                NOTHING,
+                first,
+                entries,
+                early,
+                |day, before, after| {
+                    // The first hours of a user end on the day after the assignment at the latest.
+                    let offset = u8::from(day > first);
+                    let cell = variant.cohorts.entry((first, offset)).or_default();
+                    apply(cell, metric, before, after, false)
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The user's state at the assignment: only the pre exposure, where it is known.
+    ///
+    /// The covariates of a ratio are its own numerator and denominator before; those of all others are the same
+    /// number before, and whether there was a pre exposure at all, so that newcomers are not taken for idle users. Where no
+    /// metric is declared, a type concerns only the users who had it. If it told of them alone whether they had any
+    /// pre exposure, that would tell what they did later: so it is about the pre exposure of this type.
+    fn at_assignment(&self, metric: &MetricSpec, pre_exposure: &[PreExposure]) -> UserState {
+        let mut state = NOTHING;
+        if !self.pre_exposure {
+            return state;
+        }
+        let own = usize::from(metric.denominator.is_some()) + 1;
+        let covariates = state.values.iter_mut().skip(own);
+        let of_type = |event_type: &EventType| {
+            let found = pre_exposure
+                .iter()
+                .find(|pre_exposure| *pre_exposure.event_type == *event_type);
+            found.map_or((0, 0), |pre_exposure| {
+                (pre_exposure.events, pre_exposure.value)
+            })
+        };
+        let before = metric
+            .quantities()
+            .map(|(event_type, measure)| measured(measure, of_type(event_type)));
+        let has_pre_exposure = if self.declared.is_empty() {
+            of_type(&metric.event_type).0 > 0
+        } else {
+            !pre_exposure.is_empty()
+        };
+        let has_pre_exposure = i128::from(has_pre_exposure) * MILLIONTHS;
+        let before = before.chain(metric.denominator.is_none().then_some(has_pre_exposure));
+        for (covariate, before) in covariates.zip(before) {
+            *covariate = before;
+        }
+        state
+    }
+}
+
+fn apply(
+    cell: &mut AggregateCell,
+    metric: &MetricSpec,
+    before: &UserState,
+    after: &UserState,
+    buckets: bool,
+) -> Result<(), Overflow> {
+    let sums: &mut MetricSums = cell.metrics.entry(metric.key.clone()).or_default();
+    sums.apply(before, false, buckets)?;
+    sums.apply(after, true, buckets)
+}
+
+fn measured(measure: Measure, (events, value): (u32, i128)) -> i128 {
+    match measure {
+        Measure::Conversion => i128::from(events > 0) * MILLIONTHS,
+        Measure::Count => i128::from(events) * MILLIONTHS,
+        Measure::Sum => value,
+    }
+}
+
+/// Calls back for each day on which the user's state changed, with the state before and after.
+fn each_day(
+    metric: &MetricSpec,
+    at_assignment: UserState,
+    first: Day,
+    entries: &[Entry],
+    wanted: impl Fn(&Entry) -> bool,
+    mut changed: impl FnMut(Day, &UserState, &UserState) -> Result<(), Overflow>,
+) -> Result<(), Overflow> {
+    let mut state = at_assignment;
+    if state != NOTHING {
+        changed(first, &NOTHING, &state)?;
+    }
+    let mut aggregate_items: [(u32, i128); 2] = [(0, 0); 2];
+    let mut entries = entries.iter().filter(|entry| wanted(entry)).peekable();
+    while let Some(next) = entries.peek() {
+        let day = day_of_hour(next.hour);
+        let before = state;
+        while let Some(today) = entries.next_if(|entry| day_of_hour(entry.hour) == day) {
+            for ((event_type, _), total) in metric.quantities().zip(&mut aggregate_items) {
+                if *today.event_type == *event_type {
+                    total.0 = total.0.saturating_add(today.events);
+                    total.1 = total.1.checked_add(today.value).ok_or(Overflow)?;
+                }
+            }
+        }
+        for ((value, (_, measure)), total) in state
+            .values
+            .iter_mut()
+            .zip(metric.quantities())
+            .zip(aggregate_items)
+        {
+            *value = measured(measure, total);
+        }
+        state.converted = aggregate_items[0].0 > 0;
+        if state != before {
+            changed(day, &before, &state)?;
+        }
+    }
+    Ok(())
+}
+
+fn note_hours(
+    aggregates: &mut ExperimentAggregates,
+    enrolment: &Enrolment,
+    entries: &[Entry],
+    variants: usize,
+) {
+    let one_more = |counts: &mut Vec<u64>, by: u64| {
+        counts.resize(variants, 0);
+        if let Some(count) = counts.get_mut(enrolment.variant) {
+            *count += by;
+        }
+    };
+    let hour = aggregates
+        .hours
+        .entry(hour_of(enrolment.assigned_at))
+        .or_default();
+    one_more(&mut hour.assigned, 1);
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.disposition.is_counted())
+    {
+        let hour = aggregates.hours.entry(entry.hour).or_default();
+        let counts = hour.events.entry(EventType::clone(&entry.event_type));
+        one_more(counts.or_default(), u64::from(entry.events));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregates::start_of;
+
+    fn contribution(pre_exposure: &str, later: Option<&str>) -> UserContribution {
+        let name = |text: &str| Arc::new(EventType::parse(text).unwrap());
+        let entry = |text: &str| Entry {
+            hour: 72,
+            event_type: name(text),
+            disposition: Disposition::Counted,
+            events: 1,
+            value: 0,
+        };
+        UserContribution {
+            enrolment: Some(Enrolment {
+                variant: 0,
+                phase: 0,
+                assigned_at: start_of(1),
+                dimensions: Vec::new(),
+                pre_exposure: vec![PreExposure {
+                    event_type: name(pre_exposure),
+                    events: 1,
+                    value: 0,
+                }],
+            }),
+            outlier: false,
+            entries: later.map(entry).into_iter().collect(),
+        }
+    }
+
+    /// Covariates of all metrics, by their names.
+    fn known_before(contribution: &UserContribution) -> Vec<(String, [i128; MAX_QUANTITIES - 1])> {
+        let mut aggregates = ExperimentAggregates::empty(1);
+        let mut builder = AggregateBuilder::new(Vec::new(), true);
+        builder.add(contribution, &mut aggregates).unwrap();
+        let total = aggregates.variants[0].total().unwrap();
+        let known = total.metrics.iter().map(|(key, sums)| {
+            let [_, before @ ..] = sums.sums;
+            (key.to_string(), before)
+        });
+        known.filter(|(_, before)| *before != [0; 3]).collect()
+    }
+
+    #[test]
+    fn without_declared_metrics_too_what_users_do_later_is_not_known_before() {
+        let without = known_before(&contribution("view", None));
+        assert_eq!(without.len(), 2, "view has a pre_exposure");
+        for later in ["view", "buy"] {
+            assert_eq!(known_before(&contribution("view", Some(later))), without);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Do parts of the users react differently?
+
+use super::arm::Arm;
+use super::fixed::{self, RelativeDifference};
+use super::methods::{Bounds, Effects};
+use super::metrics::Material;
+use super::request::Breakdown;
+use crate::aggregates::{
+    AggregateCell, DimensionValue, ExperimentAggregates, VariantAggregates, sum_of,
+};
+use crate::experiment::Experiment;
+use crate::ids::{DimensionKey, VariantKey};
+use crate::metric::Metric;
+use crate::sums::Overflow;
+use serde::Serialize;
+use stats::{
+    Alternative, Effect, MissingReason, Moments, PValue, heterogeneity, holm, post_stratify,
+    usable_strata,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Values of a breakdown that are shown; the users of the others are taken together.
+const MAX_VALUES: usize = 50;
+/// What the rest is called.
+const OTHERS: &str = "(others)";
+
+/// One breakdown of one comparison.
+#[derive(Debug, Clone, Serialize)]
+pub struct DimensionReport {
+    /// What the users are told apart by.
+    pub by: String,
+    /// Which variant.
+    pub variant: VariantKey,
+    /// What it is compared with.
+    pub baseline: VariantKey,
+    /// Whether the lifts differ at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heterogeneity: Option<HeterogeneityReport>,
+    /// The parts that may be called different: the lifts differ, and this one from the others even after the
+    /// correction.
+    pub different: Vec<String>,
+    /// The difference with each part at its share of all users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stratified: Option<Bounds>,
+    /// Each part of the users, the largest first.
+    pub values: Vec<DimensionComparison>,
+}
+
+/// Cochran's test over the parts.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeterogeneityReport {
+    /// Weighted squared distances from the common lift.
+    pub q: f64,
+    /// Parts less one.
+    pub degrees_of_freedom: u32,
+    /// Of Q.
+    pub p_value: f64,
+    /// Share of the scatter that is not noise, 0 to 1.
+    pub i_squared: f64,
+}
+
+/// One part of the users, one look.
+#[derive(Debug, Clone, Serialize)]
+pub struct DimensionComparison {
+    /// What these users have in common.
+    pub value: String,
+    /// Users of the baseline and of the variant.
+    pub users: [u64; 2],
+    /// Value of the metric in the baseline and in the variant, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub means: Option<[f64; 2]>,
+    /// The lift with its interval, for this part alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relative: Option<RelativeDifference>,
+    /// Two-sided, one look, for this part alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p_value: Option<f64>,
+    /// Corrected for the number of parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjusted_p_value: Option<f64>,
+    /// Of the difference from all other parts, corrected for their number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub different_p_value: Option<f64>,
+    /// Why something is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<MissingReason>,
+}
+
+/// For each breakdown its values, the largest first, with the cells of the variants.
+pub(super) type Parts = Vec<(String, Vec<(String, Vec<AggregateCell>)>)>;
+
+pub(super) fn reports(
+    material: &Material<'_>,
+    metric: &Metric,
+    parts: &Parts,
+) -> Vec<DimensionReport> {
+    let mut reports = Vec::new();
+    for (by, values) in parts {
+        for variant in material.others() {
+            reports.extend(report(material, metric, by, values, variant));
+        }
+    }
+    reports
+}
+
+/// The parts of the users that are asked for. They are the same for every metric.
+pub(super) fn parts(
+    experiment: &Experiment,
+    aggregates: &ExperimentAggregates,
+    breakdown: &Breakdown,
+) -> Result<Parts, Overflow> {
+    let variants = &aggregates.variants;
+    let wanted = |by: &str| match breakdown {
+        Breakdown::All => true,
+        Breakdown::None => false,
+        Breakdown::By(wanted) => *wanted == *by,
+    };
+    let known: BTreeSet<&DimensionValue> = variants
+        .iter()
+        .flat_map(|variant| variant.dimensions.keys())
+        .filter(|dimension| wanted(&dimension.by))
+        .collect();
+    let mut parts = BTreeMap::<String, BTreeMap<String, Vec<AggregateCell>>>::new();
+    for dimension in known {
+        let cell = |variant: &VariantAggregates| {
+            let days = variant.dimensions.get(dimension);
+            sum_of(days.iter().flat_map(|days| days.values()))
+        };
+        let cells = variants.iter().map(cell).collect::<Result<_, _>>()?;
+        let values = parts.entry(dimension.by.clone()).or_default();
+        values.insert(dimension.value.clone(), cells);
+    }
+    if experiment.weights_changed() && wanted(DimensionKey::PHASE) {
+        let values = parts.entry(DimensionKey::PHASE.to_owned()).or_default();
+        for phase in 0..experiment.phases.len() {
+            if variants
+                .iter()
+                .any(|variant| variant.users_in_phase(phase) > 0)
+            {
+                let cell = |variant: &VariantAggregates| {
+                    let cells = variant.days.iter().filter(|((_, of), _)| *of == phase);
+                    sum_of(cells.map(|(_, cell)| cell))
+                };
+                let cells = variants.iter().map(cell).collect::<Result<_, _>>()?;
+                values.insert((phase + 1).to_string(), cells);
+            }
+        }
+    }
+    let largest_first = |(by, values)| Ok((by, largest(values)?));
+    parts.into_iter().map(largest_first).collect()
+}
+
+fn largest(
+    values: BTreeMap<String, Vec<AggregateCell>>,
+) -> Result<Vec<(String, Vec<AggregateCell>)>, Overflow> {
+    let users = |cells: &Vec<AggregateCell>| cells.iter().map(|cell| cell.users).sum::<u64>();
+    let mut values: Vec<_> = values.into_iter().collect();
+    values.sort_by(|a, b| users(&b.1).cmp(&users(&a.1)).then_with(|| a.0.cmp(&b.0)));
+    if values.len() > MAX_VALUES {
+        let rest = values.split_off(MAX_VALUES - 1);
+        let mut others: Vec<AggregateCell> = Vec::new();
+        for (_, cells) in rest {
+            others.resize_with(cells.len().max(others.len()), AggregateCell::default);
+            for (sum, cell) in others.iter_mut().zip(&cells) {
+                sum.add(cell)?;
+            }
+        }
+        values.push((OTHERS.to_owned(), others));
+    }
+    Ok(values)
+}
+
+fn report(
+    material: &Material<'_>,
+    metric: &Metric,
+    by: &str,
+    values: &[(String, Vec<AggregateCell>)],
+    variant: usize,
+) -> Option<DimensionReport> {
+    let mut compared = Vec::new();
+    let mut effects = Vec::new();
+    let mut strata = Vec::new();
+    let mut keys = None;
+    for (value, cells) in values {
+        let arms = material.arms(metric, |index| cells.get(index));
+        let (control, treatment) = (arms.get(material.baseline)?, arms.get(variant)?);
+        keys = Some((treatment.key.clone(), control.key.clone()));
+        let (comparison, effect) = compare(material, value, control, treatment);
+        effects.extend(effect.map(|effect| (compared.len(), effect)));
+        compared.push(comparison);
+        strata.push((moments(control), moments(treatment)));
+    }
+    let (variant, baseline) = keys?;
+    correct(&mut compared);
+    let plain: Vec<Effect> = effects.iter().map(|(_, effect)| *effect).collect();
+    let found = heterogeneity(&plain).ok();
+    let mut different = Vec::new();
+    if let Some(found) = &found {
+        for ((place, _), deviation) in effects.iter().zip(&found.subgroups) {
+            if let Some(part) = compared.get_mut(*place) {
+                part.different_p_value = Some(deviation.adjusted_p_value.value());
+            }
+        }
+        for index in found.different_subgroups(material.settings.alpha) {
+            let part = effects
+                .get(index)
+                .and_then(|(place, _)| compared.get(*place));
+            different.extend(part.map(|part| part.value.clone()));
+        }
+    }
+    Some(DimensionReport {
+        by: by.to_owned(),
+        variant,
+        baseline,
+        heterogeneity: found.map(|found| HeterogeneityReport {
+            q: found.q,
+            degrees_of_freedom: found.degrees_of_freedom,
+            p_value: found.p_value.value(),
+            i_squared: found.i_squared,
+        }),
+        different,
+        stratified: stratified(metric, &strata, material.settings.alpha),
+        values: compared,
+    })
+}
+
+fn moments(arm: &Arm<'_>) -> Moments {
+    arm.sums.moments(0, arm.users)
+}
+
+/// Sums of ratios and quantiles are no means: they have no strata.
+fn stratified(
+    metric: &Metric,
+    strata: &[(Moments, Moments)],
+    alpha: stats::Alpha,
+) -> Option<Bounds> {
+    use crate::metric::MetricKind::{Quantile, Ratio};
+    if matches!(metric.kind, Ratio { .. } | Quantile { .. }) || strata.len() < 2 {
+        return None;
+    }
+    let combined = post_stratify(&usable_strata(strata).ok()?).ok()?;
+    let interval = combined.absolute.interval(alpha).ok()?;
+    Some(Bounds::new(combined.absolute.value(), interval))
+}
+
+fn compare(
+    material: &Material<'_>,
+    value: &str,
+    control: &Arm<'_>,
+    treatment: &Arm<'_>,
+) -> (DimensionComparison, Option<Effect>) {
+    let alpha = material.settings.alpha;
+    let samples = control.sample().and_then(|c| Ok((c, treatment.sample()?)));
+    let mut part = DimensionComparison {
+        value: value.to_owned(),
+        users: [control.users, treatment.users],
+        means: None,
+        relative: None,
+        p_value: None,
+        adjusted_p_value: None,
+        different_p_value: None,
+        missing: None,
+    };
+    let (control, treatment) = match samples {
+        Ok(samples) => samples,
+        Err(why) => {
+            part.missing = Some(why);
+            return (part, None);
+        }
+    };
+    part.means = Some([control.mean(), treatment.mean()]);
+    let effects = Effects::of(&control, &treatment, material.settings);
+    match fixed::lift(&control, &treatment, alpha) {
+        Ok(relative) => part.relative = Some(relative),
+        Err(why) => part.missing = Some(why),
+    }
+    let test = effects
+        .absolute
+        .and_then(|effect| effect.test(0.0, alpha, Alternative::TwoSided));
+    match test {
+        Ok(test) => part.p_value = Some(test.p_value.value()),
+        Err(why) => part.missing = Some(why),
+    }
+    (part, effects.relative.ok())
+}
+
+fn correct(parts: &mut [DimensionComparison]) {
+    let p_values: Vec<Option<PValue>> = parts
+        .iter()
+        .map(|part| part.p_value.and_then(PValue::new))
+        .collect();
+    for (part, adjusted) in parts.iter_mut().zip(holm(&p_values)) {
+        part.adjusted_p_value = adjusted.map(PValue::value);
+    }
+}

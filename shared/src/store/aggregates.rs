@@ -1,0 +1,244 @@
+//! Running sums: what is kept of each user's part in them, and the sums themselves.
+//!
+//! A *contribution* item holds what a user has added to the sums, with a revision. A *aggregate items* item holds numbers of many
+//! users. Both change together or not at all; [`super::refresh`] is the only writer.
+
+use super::item::Item;
+use super::keys::aggregates as key;
+use super::{FirstWrite, Store, StoreError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::aggregate_items::{self, AggregateItems};
+use domain::aggregates::DataRange;
+use domain::contribution::UserContribution;
+use domain::ids::{ExperimentId, UserId};
+use futures::TryStreamExt;
+use std::collections::HashMap;
+use std::pin::pin;
+use std::str::FromStr;
+
+/// A set of sums of an experiment, numbered by the instant at which it was asked for, in microseconds since 1970. No
+/// number is used twice.
+pub type GenerationNumber = u64;
+
+/// A user's part in the sums of one generation, as it was last added.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredContribution {
+    /// Counts its changes; 0: there is no item.
+    pub revision: u64,
+    /// What is in the sums.
+    pub contribution: UserContribution,
+    /// When nothing of it is kept any more, in epoch seconds: only the part of an erased user has an end.
+    pub expires_at: Option<i64>,
+}
+
+/// A user's sections in all sums.
+pub type UserContributions = HashMap<(ExperimentId, GenerationNumber), StoredContribution>;
+
+/// Which of the sums are needed; the days of all users always are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AggregateSections {
+    /// What happened hour by hour.
+    pub hours: bool,
+    /// The days by dimension.
+    pub dimensions: bool,
+}
+
+/// The sums as they are stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredAggregateItems {
+    /// All write shards together.
+    pub aggregate_items: AggregateItems,
+    /// How far the records data range that were added.
+    pub data_range: DataRange,
+}
+
+impl Store {
+    /// A user's part in the sums of every experiment and generation, the newest.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn contributions_of(&self, user: &UserId) -> Result<UserContributions, StoreError> {
+        let mut contributions = UserContributions::new();
+        let partition = key::of_user(user);
+        let mut pages = pin!(self.aggregate_pages(&partition, true));
+        while let Some(items) = pages.try_next().await? {
+            for item in items {
+                let name = text(&item, key::ITEM)?;
+                let of = key::read_generation(name).ok_or_else(|| damaged(key::ITEM))?;
+                contributions.insert(of, stored_contribution(&item)?);
+            }
+        }
+        Ok(contributions)
+    }
+
+    /// The sums of a generation, those of all write shards added up. What is being written at this moment may be in some of
+    /// them and not yet in others.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn aggregate_items(
+        &self,
+        experiment: &ExperimentId,
+        generation: GenerationNumber,
+        sections: AggregateSections,
+    ) -> Result<StoredAggregateItems, StoreError> {
+        let mut stored = StoredAggregateItems::default();
+        let wanted = [
+            (key::AGGREGATE_ITEMS, true),
+            (key::HOURS, sections.hours),
+            (key::DIMENSIONS, sections.dimensions),
+        ];
+        for (kind, _) in wanted.into_iter().filter(|(_, wanted)| *wanted) {
+            let partition = key::of_generation(kind, experiment, generation);
+            let mut pages = pin!(self.aggregate_pages(&partition, false));
+            while let Some(items) = pages.try_next().await? {
+                for item in items {
+                    take(&mut stored, item)?;
+                }
+            }
+        }
+        Ok(stored)
+    }
+
+    fn aggregate_pages(
+        &self,
+        partition: &str,
+        consistent: bool,
+    ) -> impl futures::Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.aggregates)
+            .key_condition_expression("#partition = :partition")
+            .expression_attribute_names("#partition", key::PARTITION)
+            .expression_attribute_values(":partition", AttributeValue::S(partition.to_owned()))
+            .consistent_read(consistent);
+        self.pages(query)
+    }
+
+    /// Notes how far the records data range that are in the sums. It is told and never computed with, so whoever meets
+    /// others again and again gives way: the next batch notes it anew.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn note_data_range(
+        &self,
+        experiment: &ExperimentId,
+        generation: GenerationNumber,
+        data_range: DataRange,
+    ) -> Result<(), StoreError> {
+        const ATTEMPTS: usize = 3;
+        let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, generation);
+        let item = Item::from([
+            (key::PARTITION.to_owned(), AttributeValue::S(partition)),
+            (
+                key::ITEM.to_owned(),
+                AttributeValue::S(key::DATA_RANGE.to_owned()),
+            ),
+        ]);
+        for _ in 0..ATTEMPTS {
+            let get = self
+                .client
+                .get_item()
+                .table_name(&self.tables.aggregates)
+                .set_key(Some(item.clone()));
+            let stored = self.read(get).await?;
+            let before = stored
+                .as_ref()
+                .map(|item| text(item, key::DATA_RANGE))
+                .transpose()?;
+            let after = match before {
+                None => data_range,
+                Some(before) => read_data_range(before)?.join(data_range),
+            };
+            let after = serde_json::to_string(&after)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            if before == Some(after.as_str()) || self.put_data_range(&item, before, after).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// False if somebody else noted something meanwhile.
+    async fn put_data_range(
+        &self,
+        at: &Item,
+        before: Option<&str>,
+        after: String,
+    ) -> Result<bool, StoreError> {
+        let mut item = at.clone();
+        item.insert(key::DATA_RANGE.to_owned(), AttributeValue::S(after));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.aggregates)
+            .set_item(Some(item))
+            .expression_attribute_names("#data_range", key::DATA_RANGE);
+        let put = match before {
+            None => put.condition_expression("attribute_not_exists(#data_range)"),
+            Some(before) => put
+                .condition_expression("#data_range = :before")
+                .expression_attribute_values(":before", AttributeValue::S(before.to_owned())),
+        };
+        Ok(self.put(put).await? == FirstWrite::Stored)
+    }
+}
+
+fn stored_contribution(item: &Item) -> Result<StoredContribution, StoreError> {
+    let revision = number(item, key::REVISION)?;
+    let contribution =
+        UserContribution::from_text(text(item, key::CONTRIBUTION)?).map_err(StoreError::Corrupt)?;
+    let expires_at = item
+        .contains_key(key::EXPIRES_AT)
+        .then(|| number(item, key::EXPIRES_AT));
+    Ok(StoredContribution {
+        revision,
+        contribution,
+        expires_at: expires_at.transpose()?,
+    })
+}
+
+fn number<N: FromStr>(item: &Item, name: &str) -> Result<N, StoreError> {
+    item.get(name)
+        .and_then(|number| number.as_n().ok())
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| damaged(name))
+}
+
+fn read_data_range(text: &str) -> Result<DataRange, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn take(stored: &mut StoredAggregateItems, item: Item) -> Result<(), StoreError> {
+    let name = text(&item, key::ITEM)?;
+    if name == key::DATA_RANGE {
+        stored.data_range = read_data_range(text(&item, key::DATA_RANGE)?)?;
+        return Ok(());
+    }
+    let place = name
+        .split_once('#')
+        .and_then(|(_, name)| aggregate_items::Item::parse(name))
+        .ok_or_else(|| damaged(key::ITEM))?;
+    let numbers = item
+        .keys()
+        .filter(|name| !key::ALL.contains(&name.as_str()))
+        .map(|name| Ok((name.clone(), number(&item, name)?)))
+        .collect::<Result<aggregate_items::Numbers, StoreError>>()?;
+    let write_shard = AggregateItems([(place, numbers)].into());
+    stored
+        .aggregate_items
+        .plus(&write_shard)
+        .map_err(|overflow| StoreError::Corrupt(overflow.to_string()))
+}
+
+fn text<'i>(item: &'i Item, name: &str) -> Result<&'i str, StoreError> {
+    item.get(name)
+        .and_then(|value| value.as_s().ok())
+        .map(String::as_str)
+        .ok_or_else(|| damaged(name))
+}
+
+fn damaged(name: &str) -> StoreError {
+    StoreError::Corrupt(format!("an item of the statistics lacks {name}"))
+}

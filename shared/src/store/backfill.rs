@@ -1,0 +1,250 @@
+//! Running sums that are made again: all of them for other metrics or dimensions, or those of some users after a change
+//! of the definition.
+//!
+//! The stream of the experiments table drives all of it. Each record says that an item was changed; what follows from
+//! that changes other items, whose records say what is next. Everything may happen twice, late, or by several at once:
+//!
+//! | item | written by | what follows from its record |
+//! | --- | --- | --- |
+//! | `definition` | a change of the experiment | a pass over the users whom another end or phase concerns |
+//! | `generations` | a change of the metrics or dimensions, an audit | a build of `next`; what is neither `current` nor `next` any more is retired |
+//! | `work#TASK#NUMBER#SHARD` | the above, and each page of itself | the next page of users, until none is left, or nobody waits for it any more |
+//! | `build#GENERATION` | the end of each shard's work | once no shard remains, `next` becomes `current` |
+//! | `retired#GENERATION` | the above; goes when its time is over | the work of deleting the generation |
+//!
+//! A pass counts as well where nothing changes (`fence`): whoever is still at work with the definition as it was before
+//! is then refused. A generation is deleted late, since somebody who read of it may still write it.
+//!
+//! Nothing in that table is deleted here: what is over gets an end in `expires_at`. So the role that does all of this
+//! can't take away a definition or a line of its audit trail.
+
+mod page;
+mod work;
+
+pub use page::Worked;
+pub use work::{Task, Work};
+
+use super::aggregates::GenerationNumber;
+use super::generations::Generations;
+use super::keys::experiments as key;
+use super::transaction::{self, Transaction};
+use super::{FirstWrite, Store, StoreError};
+use crate::clock;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
+use domain::experiment::Experiment;
+use domain::ids::ExperimentId;
+use domain::time::Timestamp;
+use futures::{StreamExt, TryStreamExt, stream};
+
+/// How long a retired generation stays: far longer than any function runs that may still write it.
+const RETIREMENT_SECONDS: i64 = 3_600;
+/// The attribute of a build with the shards that remain.
+const REMAINING: &str = "remaining";
+
+impl Store {
+    /// What follows from other sums being asked for.
+    ///
+    /// # Errors
+    /// If the database fails; a repeat goes on where this stopped.
+    pub async fn generations_changed(
+        &self,
+        id: &ExperimentId,
+        before: &Generations,
+        after: &Generations,
+    ) -> Result<(), StoreError> {
+        let Some(experiment) = self.experiment(id, true).await? else {
+            return Ok(());
+        };
+        // A draft has no users, and so no sums.
+        if experiment.started_at.is_none() {
+            return Ok(());
+        }
+        for gone in before.all().filter(|one| !after.has(one.number)) {
+            self.retire(id, gone.number).await?;
+        }
+        match &after.next {
+            Some(next) if !before.is_next(next.number) => {
+                self.begin_build(&experiment, next.number).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What follows from another definition: who may be counted differently is counted again.
+    ///
+    /// # Errors
+    /// If the database fails; a repeat goes on where this stopped.
+    pub async fn definition_changed(
+        &self,
+        before: &Experiment,
+        after: &Experiment,
+    ) -> Result<(), StoreError> {
+        if before.started_at.is_none() {
+            return Ok(());
+        }
+        let ends = [before.end(), after.end()];
+        let active_from = ends.into_iter().flatten().min();
+        let active_from = active_from.filter(|_| before.end() != after.end());
+        let mut phases = after.phases.iter().zip(0..);
+        let new_phase = phases.find(|(phase, place)| before.phases.get(*place) != Some(*phase));
+        let assigned_from = new_phase.map(|(phase, _)| phase.since);
+        for (task, from) in [
+            (Task::PassActive, active_from),
+            (Task::PassAssigned, assigned_from),
+        ] {
+            if let Some(from) = from {
+                self.begin_pass(after, task, from).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows from no shard of a build remaining: its sums are read from now on.
+    ///
+    /// # Errors
+    /// If the database fails; a repeat is safe.
+    pub async fn build_done(
+        &self,
+        id: &ExperimentId,
+        generation: GenerationNumber,
+    ) -> Result<(), StoreError> {
+        let switch = Update::builder()
+            .table_name(&self.tables.experiments)
+            .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
+            .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
+            .update_expression("SET #current = #next REMOVE #next")
+            .condition_expression("#next.#number = :number")
+            .expression_attribute_names("#current", "current")
+            .expression_attribute_names("#next", "next")
+            .expression_attribute_names("#number", "number")
+            .expression_attribute_values(":number", AttributeValue::N(generation.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let end = self
+            .build_update(id, generation)
+            .update_expression("SET #expires_at = :expires_at")
+            .expression_attribute_names("#expires_at", key::EXPIRES_AT)
+            .expression_attribute_values(
+                ":expires_at",
+                AttributeValue::N(work::kept_until().to_string()),
+            );
+        let end = transaction::update(end)?;
+        let both = [transaction::update(switch)?, end.clone()];
+        match self.transact(&both).await? {
+            Transaction::Done => {
+                tracing::info!(experiment_id = %id, generation, "sums built");
+                Ok(())
+            }
+            // Others have been asked for meanwhile, or it was done before.
+            Transaction::FirstRefused(_) => self.transact(&[end]).await.map(drop),
+        }
+    }
+
+    /// What follows from a retired generation's time being over: it is deleted.
+    ///
+    /// # Errors
+    /// If the database fails; a repeat is safe.
+    pub async fn retirement_over(
+        &self,
+        id: &ExperimentId,
+        generation: GenerationNumber,
+    ) -> Result<(), StoreError> {
+        let Some(experiment) = self.experiment(id, true).await? else {
+            return Ok(());
+        };
+        for shard in 0..experiment.shards {
+            self.begin(&Work::new(id, Task::CleanUsers, generation, shard))
+                .await?;
+        }
+        self.begin(&Work::new(id, Task::CleanSums, generation, 0))
+            .await
+    }
+
+    async fn retire(
+        &self,
+        id: &ExperimentId,
+        generation: GenerationNumber,
+    ) -> Result<(), StoreError> {
+        let expires_at = clock::now().epoch_seconds() + RETIREMENT_SECONDS;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.experiments)
+            .item(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
+            .item(key::RECORD, AttributeValue::S(key::retired(generation)))
+            .item(key::EXPIRES_AT, AttributeValue::N(expires_at.to_string()));
+        self.put(put).await.map(drop)
+    }
+
+    async fn begin_build(
+        &self,
+        experiment: &Experiment,
+        generation: GenerationNumber,
+    ) -> Result<(), StoreError> {
+        let id = &experiment.id;
+        // An old record of the stream: that build is over, or replaced by another.
+        if !self.generations(id).await?.is_next(generation) {
+            return Ok(());
+        }
+        for shard in self.open_build(experiment, generation).await? {
+            self.begin(&Work::new(id, Task::Build, generation, shard))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The shards of a build that remain, all of them if it begins here.
+    async fn open_build(
+        &self,
+        experiment: &Experiment,
+        generation: GenerationNumber,
+    ) -> Result<Vec<u16>, StoreError> {
+        let all: Vec<u16> = (0..experiment.shards).collect();
+        let remaining = all.iter().map(u16::to_string).collect();
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.experiments)
+            .item(
+                key::EXPERIMENT_ID,
+                AttributeValue::S(experiment.id.to_string()),
+            )
+            .item(key::RECORD, AttributeValue::S(key::build(generation)))
+            .item(REMAINING, AttributeValue::Ns(remaining))
+            .condition_expression("attribute_not_exists(#record)")
+            .expression_attribute_names("#record", key::RECORD);
+        let FirstWrite::Existing(build) = self.put(put).await? else {
+            return Ok(all);
+        };
+        let open = build.get(REMAINING).and_then(|open| open.as_ns().ok());
+        let shards = open.into_iter().flatten().map(|shard| shard.parse());
+        shards
+            .collect::<Result<_, _>>()
+            .map_err(|_| StoreError::Corrupt("a build names no shards".to_owned()))
+    }
+
+    /// Only in the shards in which there is anybody: mostly an end comes before the events that it keeps out.
+    async fn begin_pass(
+        &self,
+        experiment: &Experiment,
+        task: Task,
+        from: Timestamp,
+    ) -> Result<(), StoreError> {
+        let work = |shard| Work {
+            from,
+            ..Work::new(&experiment.id, task, experiment.version, shard)
+        };
+        let somebody = |work: Work| async move {
+            let found = self.users_of(&work, 1).await?;
+            Ok::<_, StoreError>((!found.users.is_empty()).then_some(work))
+        };
+        let works: Vec<Option<Work>> = stream::iter((0..experiment.shards).map(work))
+            .map(somebody)
+            .buffer_unordered(super::raw::AT_ONCE)
+            .try_collect()
+            .await?;
+        for work in works.into_iter().flatten() {
+            self.begin(&work).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! One page of a piece of work: some hundred users, and then how far it has come.
+
+use super::work::{Place, Task, Work};
+use crate::store::item::Item;
+use crate::store::keys::{self, aggregates as key};
+use crate::store::refresh::DirtyUser;
+use crate::store::{Store, StoreError};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use domain::ids::UserId;
+use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+/// Index records of a page, and so users at most.
+const PAGE: i32 = 500;
+/// Items deleted at once.
+const DELETED_AT_ONCE: usize = 16;
+
+/// What became of a page.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Worked {
+    /// Users that were gone through.
+    pub users: usize,
+    /// Transactions that it took.
+    pub transactions: usize,
+    /// Whether nothing is left of the work.
+    pub done: bool,
+}
+
+/// The users of a page.
+pub(super) struct Users {
+    pub(super) users: BTreeSet<UserId>,
+    next: Option<Place>,
+}
+
+impl Store {
+    /// Does one page of work as a record of the stream shows it. Nothing, if another has come further.
+    ///
+    /// # Errors
+    /// If the database fails or a user could not be counted by the deadline; a repeat is safe.
+    pub async fn work_on(&self, work: &Work, deadline: Instant) -> Result<Worked, StoreError> {
+        let over = work.expires_at.is_some();
+        if over || self.work_now(work).await?.as_ref() != Some(work) {
+            return Ok(Worked::default());
+        }
+        if !self.is_wanted(work).await? {
+            self.advance(work, &work.done()).await?;
+            return Ok(Worked::default());
+        }
+        let (mut worked, next) = match work.task {
+            Task::CleanSums => {
+                let more = self.clean_sums(work).await?;
+                (Worked::default(), more.then_some(Place::new()))
+            }
+            Task::CleanUsers => {
+                let page = self.users_of(work, PAGE).await?;
+                self.clean_users(work, &page.users).await?;
+                (Worked::default(), page.next)
+            }
+            Task::Build | Task::PassActive | Task::PassAssigned => {
+                let page = self.users_of(work, PAGE).await?;
+                (
+                    self.count_again(work, page.users, deadline).await?,
+                    page.next,
+                )
+            }
+        };
+        let next = work.after(next);
+        worked.done = next.expires_at.is_some();
+        self.advance(work, &next).await?;
+        Ok(worked)
+    }
+
+    /// Whether anybody waits for it. A generation may have been replaced meanwhile.
+    async fn is_wanted(&self, work: &Work) -> Result<bool, StoreError> {
+        Ok(match work.task {
+            Task::Build => {
+                let generations = self.generations(&work.experiment_id).await?;
+                generations.is_next(work.number)
+            }
+            Task::CleanUsers | Task::CleanSums => {
+                let generations = self.generations(&work.experiment_id).await?;
+                !generations.has(work.number)
+            }
+            Task::PassActive | Task::PassAssigned => true,
+        })
+    }
+
+    async fn count_again(
+        &self,
+        work: &Work,
+        users: BTreeSet<UserId>,
+        deadline: Instant,
+    ) -> Result<Worked, StoreError> {
+        let experiment = BTreeSet::from([work.experiment_id.clone()]);
+        let dirty = match work.task {
+            Task::Build => DirtyUser {
+                assignments: experiment,
+                ..DirtyUser::default()
+            },
+            _ => DirtyUser {
+                again: experiment,
+                fence: true,
+                ..DirtyUser::default()
+            },
+        };
+        let dirty: BTreeMap<UserId, DirtyUser> = users
+            .into_iter()
+            .map(|user| (user, dirty.clone()))
+            .collect();
+        let counted = self.refresh_users(&dirty, deadline).await;
+        let failures = counted.failures.len();
+        match counted.failures.into_values().next() {
+            Some(error) => {
+                tracing::error!(work.record, failures, %error, "users could not be counted");
+                Err(error)
+            }
+            None => Ok(Worked {
+                users: counted.users,
+                transactions: counted.transactions,
+                done: false,
+            }),
+        }
+    }
+
+    /// The users of so many records of an index.
+    pub(super) async fn users_of(&self, work: &Work, records: i32) -> Result<Users, StoreError> {
+        let (table, index, shard_name, at) = match work.task {
+            Task::PassActive => (
+                &self.tables.events,
+                keys::events::BY_EXPERIMENT,
+                keys::events::EXPERIMENT_SHARD,
+                keys::events::COUNTED_AT_EVENT,
+            ),
+            _ => (
+                &self.tables.assignments,
+                keys::assignments::BY_EXPERIMENT,
+                keys::assignments::EXPERIMENT_SHARD,
+                keys::assignments::ASSIGNED_AT,
+            ),
+        };
+        let shard = keys::experiment_shard(&work.experiment_id, work.shard);
+        let place = work.place.clone().map(|place| {
+            let attribute = |(name, text)| (name, AttributeValue::S(text));
+            place.into_iter().map(attribute).collect()
+        });
+        let query = self
+            .client
+            .query()
+            .table_name(table)
+            .index_name(index)
+            .key_condition_expression("#shard = :shard AND #at >= :from")
+            .expression_attribute_names("#shard", shard_name)
+            .expression_attribute_names("#at", at)
+            .expression_attribute_names("#user", keys::assignments::USER_ID)
+            .expression_attribute_values(":shard", AttributeValue::S(shard))
+            .expression_attribute_values(":from", AttributeValue::S(work.from.to_string()))
+            .projection_expression("#user")
+            .limit(records)
+            .set_exclusive_start_key(place);
+        let answer = self.page(query).await?;
+        let next = answer.last_evaluated_key().map(|last| {
+            let text = |(name, value): (&String, &AttributeValue)| {
+                value.as_s().ok().map(|text| (name.clone(), text.clone()))
+            };
+            last.iter().filter_map(text).collect()
+        });
+        let user = |item: &Item| {
+            let user = item.get(keys::assignments::USER_ID)?.as_s().ok()?;
+            UserId::parse(user).ok()
+        };
+        let users = answer.items().iter().map(user).collect::<Option<_>>();
+        let users = users.ok_or_else(|| StoreError::Corrupt("an index lacks a user".to_owned()))?;
+        Ok(Users { users, next })
+    }
+
+    async fn clean_users(&self, work: &Work, users: &BTreeSet<UserId>) -> Result<(), StoreError> {
+        let item = key::generation(&work.experiment_id, work.number);
+        let deletions = users.iter().map(|user| {
+            let partition = AttributeValue::S(key::of_user(user));
+            self.delete_statistic(partition, AttributeValue::S(item.clone()))
+        });
+        let deletions: Vec<_> = deletions.collect();
+        stream::iter(deletions)
+            .buffer_unordered(DELETED_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// Deletes some of the sums. False if there were none.
+    async fn clean_sums(&self, work: &Work) -> Result<bool, StoreError> {
+        let mut found = Vec::new();
+        for kind in [key::AGGREGATE_ITEMS, key::HOURS, key::DIMENSIONS] {
+            let partition = key::of_generation(kind, &work.experiment_id, work.number);
+            let query = self
+                .client
+                .query()
+                .table_name(&self.tables.aggregates)
+                .key_condition_expression("#partition = :partition")
+                .expression_attribute_names("#partition", key::PARTITION)
+                .expression_attribute_names("#item", key::ITEM)
+                .expression_attribute_values(":partition", AttributeValue::S(partition))
+                .projection_expression("#partition, #item")
+                .limit(PAGE);
+            let answer = self.page(query).await?;
+            found.extend(answer.items.unwrap_or_default());
+        }
+        let more = !found.is_empty();
+        let mut deletions = Vec::new();
+        for mut item in found {
+            let keys = (item.remove(key::PARTITION), item.remove(key::ITEM));
+            if let (Some(partition), Some(item)) = keys {
+                deletions.push(self.delete_statistic(partition, item));
+            }
+        }
+        stream::iter(deletions)
+            .buffer_unordered(DELETED_AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        Ok(more)
+    }
+
+    async fn delete_statistic(
+        &self,
+        partition: AttributeValue,
+        item: AttributeValue,
+    ) -> Result<(), StoreError> {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.aggregates)
+            .key(key::PARTITION, partition)
+            .key(key::ITEM, item)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        self.usage.wrote(answer.consumed_capacity());
+        Ok(())
+    }
+}
