@@ -48,6 +48,7 @@ mod proportions;
 mod quadrature;
 mod quantile_summary;
 mod ranks;
+mod rare_events;
 mod ratio;
 mod remaining;
 mod root;
@@ -97,6 +98,7 @@ pub use proportions::{
 };
 pub use quantile_summary::QuantileSummary;
 pub use ranks::{ExactRanks, QuantileKind, exact_ranks, normal_ranks, sorted_quantile};
+pub use rare_events::{RareEventResult, SequentialRateTest, fisher_exact};
 pub use ratio::{ratio, ratio_with_pre_exposure};
 pub use remaining::{Progress, Remaining};
 pub use sample::Sample;

@@ -8,6 +8,7 @@ mod coverage;
 mod draw;
 mod fixed;
 mod power;
+mod rare;
 mod sequential;
 mod split;
 mod table;
@@ -24,6 +25,8 @@ fn main() -> io::Result<ExitCode> {
     let mut table = Table::new(io::stdout())?;
     fixed::false_positives(&mut table)?;
     sequential::false_positives(&mut table)?;
+    rare::false_positives(&mut table)?;
+    rare::time_to_alarm(&mut table)?;
     split::false_alarms(&mut table)?;
     coverage::of_intervals(&mut table)?;
     power::of_plans(&mut table)?;

@@ -1,0 +1,152 @@
+//! Rates from the first conversion on: the exact sequential test while an arm has few conversions, the confidence
+//! sequence from 25 on, as reports choose between them.
+
+use std::io::{self, Write};
+
+use stats::{self, Alpha, ConfidenceSequence, Proportion, SequentialRateTest};
+
+use crate::EXPERIMENTS;
+use crate::draw::Draw;
+use crate::table::Table;
+
+const LOOKS: u64 = 500;
+/// Rate of both arms in percent, and users that arrive in control and treatment between two looks.
+const WITHOUT_EFFECT: [(f64, [u64; 2]); 8] = [
+    (0.1, [40, 40]),
+    (1.0, [40, 40]),
+    (10.0, [40, 40]),
+    (50.0, [40, 40]),
+    (0.1, [72, 8]),
+    (1.0, [72, 8]),
+    (10.0, [72, 8]),
+    (50.0, [72, 8]),
+];
+
+/// Counts of an experiment that grows from look to look.
+#[derive(Default)]
+struct Counts {
+    users: [u64; 2],
+    conversions: [u64; 2],
+}
+
+impl Counts {
+    fn grow(&mut self, draw: &mut Draw, users: [u64; 2], rates: [f64; 2]) {
+        for arm in 0..2 {
+            self.users[arm] += users[arm];
+            self.conversions[arm] += draw.binomial(users[arm], rates[arm]);
+        }
+    }
+
+    fn arms(&self) -> Option<[Proportion; 2]> {
+        let arm = |i: usize| Proportion::new(self.users[i], self.conversions[i]).ok();
+        Some([arm(0)?, arm(1)?])
+    }
+
+    /// Whether the report calls a difference at this look.
+    fn is_called(&self, sequence: &ConfidenceSequence) -> bool {
+        let Some([control, treatment]) = self.arms() else {
+            return false;
+        };
+        if stats::enough_conversions(&control, &treatment).is_ok() {
+            return by_sequence(&control, &treatment, sequence);
+        }
+        SequentialRateTest::new(&control, &treatment)
+            .and_then(|test| test.at(Alpha::FIVE_PERCENT))
+            .is_ok_and(|result| result.p_value.value() <= 0.05)
+    }
+
+    /// Whether the confidence sequence alone calls it, with the minimum of 25 conversions in each arm.
+    fn is_called_with_minimum(&self, sequence: &ConfidenceSequence) -> bool {
+        self.arms().is_some_and(|[control, treatment]| {
+            stats::enough_conversions(&control, &treatment).is_ok()
+                && by_sequence(&control, &treatment, sequence)
+        })
+    }
+}
+
+fn by_sequence(c: &Proportion, t: &Proportion, sequence: &ConfidenceSequence) -> bool {
+    let effect = c.sample().and_then(|c| stats::difference(&c, &t.sample()?));
+    effect
+        .and_then(|effect| sequence.at(&effect))
+        .is_ok_and(|result| result.p_value.value() <= 0.05)
+}
+
+fn sequence() -> io::Result<ConfidenceSequence> {
+    ConfidenceSequence::new(Alpha::FIVE_PERCENT, 20_000.0).map_err(io::Error::other)
+}
+
+pub(crate) fn false_positives<W: Write>(table: &mut Table<W>) -> io::Result<()> {
+    let sequence = sequence()?;
+    for (seed, (percent, users)) in (600..).zip(WITHOUT_EFFECT) {
+        let mut draw = Draw::new(seed);
+        let mut called = 0_u32;
+        for _ in 0..EXPERIMENTS / 5 {
+            let mut counts = Counts::default();
+            called += u32::from((0..LOOKS).any(|_| {
+                counts.grow(&mut draw, users, [percent / 100.0; 2]);
+                counts.is_called(&sequence)
+            }));
+        }
+        table.line(
+            "rates watched from the first user on are called in at most 5 %",
+            &format!(
+                "{percent} % in both arms, {} and {} users a look",
+                users[0], users[1]
+            ),
+            500.0 * f64::from(called) / f64::from(EXPERIMENTS),
+            0.0..=5.0,
+        )?;
+    }
+    Ok(())
+}
+
+/// Users an arm until 50 % and 95 % of experiments raise the alarm, looking every ten users an arm.
+pub(crate) fn time_to_alarm<W: Write>(table: &mut Table<W>) -> io::Result<()> {
+    let sequence = sequence()?;
+    for (seed, (name, rates)) in (650..).zip([
+        ("a rate of 75 % drops to zero", [0.75, 0.0]),
+        ("a rate of 10 % drops to zero", [0.10, 0.0]),
+        ("a rate of 2 % drops to zero", [0.02, 0.0]),
+        ("an error of 2 % appears", [0.0, 0.02]),
+        ("an error of 10 % appears", [0.0, 0.10]),
+    ]) {
+        let mut draw = Draw::new(seed);
+        let mut users: [Vec<u64>; 2] = Default::default();
+        for _ in 0..EXPERIMENTS / 20 {
+            let mut counts = Counts::default();
+            let mut alarms = [None; 2];
+            for look in 1..=400 {
+                counts.grow(&mut draw, [10, 10], rates);
+                if alarms[0].is_none() && counts.is_called(&sequence) {
+                    alarms[0] = Some(look * 10);
+                }
+                if alarms[1].is_none() && counts.is_called_with_minimum(&sequence) {
+                    alarms[1] = Some(look * 10);
+                }
+            }
+            for (users, alarm) in users.iter_mut().zip(alarms) {
+                users.push(alarm.unwrap_or(u64::MAX));
+            }
+        }
+        for (users, rule) in users
+            .iter_mut()
+            .zip(["exact test", "minimum of 25 conversions an arm"])
+        {
+            users.sort_unstable();
+            for (what, share) in [("50 %", 2), ("95 %", 20)] {
+                let at = users[users.len() - users.len() / share - 1];
+                let name = format!("{name}: {what} of alarms, {rule}");
+                if at == u64::MAX {
+                    table.remark(
+                        "(users an arm until the alarm: none in 4,000)",
+                        &name,
+                        f64::NAN,
+                    )?;
+                } else {
+                    table.remark("(users an arm until the alarm)", &name, at as f64)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
