@@ -141,6 +141,18 @@ const DIMENSION: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// An HTTP client with the TLS provider of this process and the default settings of `reqwest`.
+pub fn http_client() -> reqwest::Client {
+    // Only a TLS provider that does not work fails here.
+    http_client_builder().build().unwrap_or_default()
+}
+
+fn http_client_builder() -> reqwest::ClientBuilder {
+    // An error means that the process has a provider already, which is this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+}
+
 /// A client of one API. A clone shares its connections.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -168,7 +180,7 @@ impl Client {
         let mut authorization =
             HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ClientError::BadToken)?;
         authorization.set_sensitive(true);
-        let http = reqwest::Client::builder()
+        let http = http_client_builder()
             .timeout(ATTEMPT_TIMEOUT)
             .connect_timeout(Duration::from_secs(5))
             // A redirect would carry the token to whoever it names.

@@ -11,9 +11,9 @@ mod tables;
 pub use embedded::{Engine, EngineError, Storage};
 pub use tables::{TablesError, ensure_tables};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_types::SdkConfig;
 
 /// Credentials of a local engine, which checks that there are some and not which.
 pub const LOCAL_ACCESS_KEY: &str = "local";

@@ -46,7 +46,7 @@ pub struct ServeArgs {
 
 /// Runs the platform until Ctrl-C or SIGTERM, then stops it; a second signal ends the process at once.
 pub async fn run(args: ServeArgs) -> Result<(), PlatformError> {
-    // PreExposureBalance anything is started, so that no moment is left in which a signal would kill instead of stop.
+    // Before anything is started, so that no moment is left in which a signal would kill instead of stop.
     let mut signals = Signals::listen();
     let platform = Platform::start(options(&args)?).await?;
     welcome(&platform, &args);

@@ -7,10 +7,10 @@ use crate::engine::{self, Engine, EngineError, Storage};
 use crate::output::{note, print};
 use crate::serve::DEFAULT_DATA_FILE;
 use crate::template::{LocalNames, Template, TemplateError};
-use aws_config::{BehaviorVersion, Region};
 use domain::access::{Grant, Scope, Token};
 use domain::time::Timestamp;
 use shared::clock;
+use shared::config::{self, BadSetting};
 use shared::store::{Store, StoreError, Tables};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,8 @@ struct Place {
     /// A local engine: the address that `assay serve` prints while it runs, or DynamoDB Local.
     #[arg(long, global = true, value_name = "URL", conflicts_with = "table")]
     dynamodb_endpoint: Option<String>,
-    /// Table of a deployment, with the credentials of the AWS environment.
+    /// Table of a deployment. Credentials are read from the variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+    /// AWS_SESSION_TOKEN; `aws configure export-credentials --format env` prints those of a profile.
     #[arg(long, global = true, value_name = "NAME")]
     table: Option<String>,
     /// Region of that table, if it is not the environment's.
@@ -94,6 +95,9 @@ pub enum TokenError {
     /// The template cannot be read.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// The environment has no AWS credentials.
+    #[error("{0}: credentials are read from the environment; `aws configure export-credentials --format env` prints those of a profile")]
+    Credentials(#[from] BadSetting),
     /// The database said no.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -203,14 +207,11 @@ async fn list(store: &Store) -> Result<(), TokenError> {
 /// A store whose only table is that of the tokens.
 async fn open(place: &Place) -> Result<(Store, Option<Engine>), TokenError> {
     if let Some(table) = &place.table {
-        let mut config = aws_config::defaults(BehaviorVersion::v2026_01_12());
-        if let Some(region) = &place.region {
-            config = config.region(Region::new(region.clone()));
-        }
-        return Ok((
-            Store::with_config(&config.load().await, tables(table)),
-            None,
-        ));
+        let config = config::sdk_config(|name| match (name, &place.region) {
+            ("AWS_REGION", Some(region)) => Some(region.clone()),
+            _ => std::env::var(name).ok(),
+        })?;
+        return Ok((Store::with_config(&config, tables(table)), None));
     }
     let (engine, endpoint) = match &place.dynamodb_endpoint {
         Some(endpoint) => (None, endpoint.clone()),

@@ -1,6 +1,8 @@
 //! What a deployment decides: names of tables and the like, from the environment.
 
 use crate::store::Tables;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_types::SdkConfig;
 use std::time::Duration;
 
 /// Names of the environment variables, as `template.yaml` sets them.
@@ -55,4 +57,30 @@ impl Config {
             definition_cache: Duration::from_secs(seconds),
         })
     }
+}
+
+/// The configuration of AWS clients: credentials, region and endpoint, as Lambda sets them in the environment.
+///
+/// Only environment variables are read. The SDK's default chain also searches profiles, web identities, containers
+/// and instances, with a client for each; a function has none of them, and every binary would contain them all.
+///
+/// # Errors
+/// Names a credential that is missing.
+pub fn sdk_config(lookup: impl Fn(&str) -> Option<String>) -> Result<SdkConfig, BadSetting> {
+    let variable = |name| lookup(name).filter(|value| !value.is_empty());
+    let required = |name| variable(name).ok_or(BadSetting(name, "is not set"));
+    let credentials = Credentials::new(
+        required("AWS_ACCESS_KEY_ID")?,
+        required("AWS_SECRET_ACCESS_KEY")?,
+        variable("AWS_SESSION_TOKEN"),
+        None,
+        "environment",
+    );
+    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .credentials_provider(SharedCredentialsProvider::new(credentials));
+    config.set_region(region.map(Region::new));
+    config.set_endpoint_url(variable("AWS_ENDPOINT_URL_DYNAMODB"));
+    Ok(config.build())
 }

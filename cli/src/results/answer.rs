@@ -32,7 +32,7 @@ pub(super) struct Analysis {
     pub(super) metrics: Vec<Metric>,
     #[serde(default)]
     pub(super) event_accounting: BTreeMap<String, EventCounts>,
-    pub(super) settings: AnalysisSettings,
+    pub(super) analysis_settings: AnalysisSettings,
     pub(super) digest: String,
 }
 
@@ -147,7 +147,7 @@ pub(super) struct Value {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct AnalysisSettings {
-    pub(super) method: String,
+    pub(super) deciding_method: String,
     pub(super) alpha: f64,
     pub(super) correction: String,
     #[serde(default)]

@@ -7,8 +7,8 @@ use crate::output::counted;
 
 /// A line for each thing that a comparison has beside its row.
 pub(super) fn lines(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
-    let bayesian = answer.settings.method == "bayesian";
-    let level = brief(1.0 - answer.settings.alpha, false);
+    let bayesian = answer.analysis_settings.deciding_method == "bayesian";
+    let level = brief(1.0 - answer.analysis_settings.alpha, false);
     for comparison in &metric.comparisons {
         let label = format!("  {}: ", short(&comparison.variant));
         let mut line = |ink, text: Option<String>| {

@@ -23,7 +23,7 @@ pub(super) fn tables(paper: &mut Paper, answer: &Analysis, all_parts: bool) {
         by_variant(paper, metric, answer);
         extras::lines(paper, metric, answer);
         parts::parts(paper, metric, all_parts);
-        parts::days(paper, metric, &answer.settings);
+        parts::days(paper, metric, &answer.analysis_settings);
     }
     if answer.metrics.is_empty() {
         paper.gap();
@@ -82,9 +82,9 @@ fn measured(metric: &Metric) -> String {
 const COLUMNS: usize = 9;
 
 fn by_variant(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
-    let method = &answer.settings;
+    let settings = &answer.analysis_settings;
     let rate = metric.kind == "conversion";
-    let interval = format!("{} interval", brief(1.0 - method.alpha, false));
+    let interval = format!("{} interval", brief(1.0 - settings.alpha, false));
     let heads: [&str; COLUMNS] = [
         "variant",
         "users",
@@ -98,7 +98,7 @@ fn by_variant(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
         "difference",
         "lift",
         &interval,
-        match method.method.as_str() {
+        match settings.deciding_method.as_str() {
             "bayesian" => "chance to win",
             _ if corrected(metric) => "corrected p",
             _ => "p",
@@ -156,7 +156,7 @@ fn row(
     if let Some(lift) = decisive.and_then(|decisive| decisive.relative) {
         (cells[5], cells[6]) = signed(lift, 100.0, " %");
     }
-    cells[7] = certainty(comparison, &answer.settings);
+    cells[7] = certainty(comparison, &answer.analysis_settings);
     // Where the data are not sound every finding is worthless, so none is given.
     if !answer.decision.trusted() {
         return (cells, Ink::Plain);
@@ -166,8 +166,8 @@ fn row(
     (cells, ink)
 }
 
-fn certainty(comparison: &Comparison, method: &AnalysisSettings) -> String {
-    if method.method == "bayesian" {
+fn certainty(comparison: &Comparison, settings: &AnalysisSettings) -> String {
+    if settings.deciding_method == "bayesian" {
         let chance_to_win = comparison.bayesian.as_ref().map(|view| view.chance_to_win);
         return chance_to_win.map(chance).unwrap_or_default();
     }
@@ -220,7 +220,7 @@ mod tests {
                 "key": "buys", "kind": "conversion", "event_type": "buy", "role": "primary", "direction": "increase",
                 "variants": [values("a", 0.1), values("b", 0.15)], "comparisons": [comparison],
             }],
-            "settings": {"method": "sequential", "alpha": 0.05, "correction": "holm", "conversion": "", "mean": "", "relative": ""},
+            "analysis_settings": {"deciding_method": "sequential", "alpha": 0.05, "correction": "holm", "conversion": "", "mean": "", "relative": ""},
             "digest": "sha256:0",
         });
         let mut paper = Paper::new(true);

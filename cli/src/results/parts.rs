@@ -116,11 +116,11 @@ fn table(paper: &mut Paper, metric: &Metric, dimension: &DimensionValue) {
 }
 
 /// The result as it stood at the end of each day.
-pub(super) fn days(paper: &mut Paper, metric: &Metric, method: &AnalysisSettings) {
+pub(super) fn days(paper: &mut Paper, metric: &Metric, settings: &AnalysisSettings) {
     let Some(series) = &metric.series else {
         return;
     };
-    let interval = format!("{} interval", brief(1.0 - method.alpha, false));
+    let interval = format!("{} interval", brief(1.0 - settings.alpha, false));
     for (index, comparison) in series.comparisons.iter().enumerate() {
         paper.gap();
         let heading = format!("{} by day, all users so far", comparison.variant);

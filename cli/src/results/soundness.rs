@@ -166,26 +166,26 @@ pub(super) fn event_accounting(
 
 /// How it was computed.
 pub(super) fn method(paper: &mut Paper, answer: &Analysis) {
-    let method = &answer.settings;
+    let settings = &answer.analysis_settings;
     let mut parts = vec![
-        format!("{} decides", method.method),
-        format!("level {}", brief(1.0 - method.alpha, false)),
-        format!("correction {}", method.correction),
+        format!("{} decides", settings.deciding_method),
+        format!("level {}", brief(1.0 - settings.alpha, false)),
+        format!("correction {}", settings.correction),
     ];
-    if method.cuped {
+    if settings.cuped {
         parts.push("adjusted by the pre_exposure".to_owned());
     }
-    if let Some(users) = method.planned_users {
+    if let Some(users) = settings.planned_users {
         parts.push(format!("planned for {}", counted(users, "user")));
     }
-    if let Some(end) = &method.planned_end {
+    if let Some(end) = &settings.planned_end {
         parts.push(format!("planned to end {}", minute(end)));
     }
     // Only the fixed method is the one of these tests; the others use their standard error.
-    if method.method == "fixed" {
-        parts.push(format!("conversions by {}", method.conversion));
-        parts.push(format!("all else by {}", method.mean));
-        parts.push(format!("lift by {}", method.relative));
+    if settings.deciding_method == "fixed" {
+        parts.push(format!("conversions by {}", settings.conversion));
+        parts.push(format!("all else by {}", settings.mean));
+        parts.push(format!("lift by {}", settings.relative));
     }
     let digest: String = answer.digest.chars().take("sha256:".len() + 12).collect();
     paper.prose(

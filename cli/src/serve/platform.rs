@@ -184,7 +184,7 @@ impl Platform {
     pub async fn start(options: PlatformOptions) -> Result<Self, PlatformError> {
         let text = options.template.as_deref().unwrap_or(BUILT_IN_TEMPLATE);
         let template = Template::parse(text, &options.local)?;
-        // PreExposureBalance the data is opened: a second `serve` should say that the port is taken.
+        // Before the data is opened: a second `serve` should say that the port is taken.
         let listener = listen(options.address).await?;
         let address = listener
             .local_addr()

@@ -33,12 +33,12 @@ pub(crate) fn of(
 }
 
 fn note(report: &Report) -> String {
-    let method = &report.settings;
+    let settings = &report.analysis_settings;
     format!(
         "{} method, {} % intervals, correction {}, {} users, as of {}",
-        method.method.name(),
-        method.level_percent(),
-        method.correction.name(),
+        settings.deciding_method.name(),
+        settings.level_percent(),
+        settings.correction.name(),
         report
             .variants
             .iter()

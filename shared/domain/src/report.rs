@@ -93,7 +93,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_accounting_by_day: Option<EventAccountingByDay>,
     /// How it was computed.
-    pub settings: AnalysisSettings,
+    pub analysis_settings: AnalysisSettings,
     /// SHA-256 over the sums and the settings: the same digest, the same report.
     pub digest: String,
 }
@@ -198,7 +198,7 @@ impl Report {
             event_accounting_by_day: request
                 .series
                 .then(|| EventAccountingByDay::new(aggregates)),
-            settings: settings.clone(),
+            analysis_settings: settings.clone(),
             digest: String::new(),
         };
         report.decision = Decision::new(experiment, &material, &report);
@@ -219,7 +219,7 @@ impl Report {
             (self.from, self.to, &self.dimension),
             &self.variants,
             arms,
-            &self.settings,
+            &self.analysis_settings,
         );
         // What serialised for the answer serialises here, too.
         let text = serde_json::to_vec(&rest).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::clock;
-use crate::config::{BadSetting, Config};
+use crate::config::{self, BadSetting, Config};
 use crate::store::{Store, StoreError};
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
@@ -33,8 +33,9 @@ impl App {
     /// # Errors
     /// Names a variable that is missing.
     pub fn from_environment() -> Result<Self, BadSetting> {
-        let config = Config::read(|name| std::env::var(name).ok())?;
-        let store = Store::connect(config.tables.clone());
+        let variable = |name: &str| std::env::var(name).ok();
+        let config = Config::read(variable)?;
+        let store = Store::with_config(&config::sdk_config(variable)?, config.tables.clone());
         Ok(Self::new(store, &config))
     }
 

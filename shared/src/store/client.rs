@@ -1,10 +1,13 @@
 //! The connection to DynamoDB: retries and time limits are set here, once.
 
 use super::usage::{CountCalls, Usage};
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_smithy_http_client::Builder as HttpClientBuilder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::SdkConfig;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,22 +35,6 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store on these tables, with credentials, region and endpoint as Lambda sets them in the environment.
-    ///
-    /// Only the environment is asked. The SDK's default chain would also look for profiles, web identities,
-    /// containers and instances, with a client for each; none of that exists in a function, and all of it
-    /// would be in every binary.
-    pub fn connect(tables: Tables) -> Self {
-        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let credentials = EnvironmentVariableCredentialsProvider::new();
-        let mut config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .credentials_provider(SharedCredentialsProvider::new(credentials));
-        config.set_region(variable("AWS_REGION").map(Region::new));
-        config.set_endpoint_url(variable("AWS_ENDPOINT_URL_DYNAMODB"));
-        Self::with_config(&config.build(), tables)
-    }
-
     /// A store on these tables with a given SDK configuration.
     pub fn with_config(config: &SdkConfig, tables: Tables) -> Self {
         let usage = Arc::new(Usage::default());
@@ -57,7 +44,9 @@ impl Store {
             Some(_) => (10, 20),
             None => (2, 6),
         };
+        let client = config.http_client().unwrap_or_else(https_client);
         let config = aws_sdk_dynamodb::config::Builder::from(config)
+            .http_client(client)
             // The SDK would wait a second before its first retry; an interactive call cannot.
             .retry_config(
                 RetryConfig::standard()
@@ -85,4 +74,11 @@ impl Store {
     pub fn usage(&self) -> &Usage {
         &self.usage
     }
+}
+
+/// Connections over TLS with `ring`, which compiles in seconds, instead of the SDK's default library.
+fn https_client() -> SharedHttpClient {
+    HttpClientBuilder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
 }

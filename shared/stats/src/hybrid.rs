@@ -24,7 +24,7 @@ pub struct Hybrid {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// PreExposureBalance the planned number of units.
+    /// Before the planned number of units.
     Running,
     /// The first analysis with the planned number of units; only this one may use the fixed test.
     /// Its data must stay the same when it is shown again.

@@ -166,7 +166,7 @@ impl Case<'_> {
                     control.share + treatment.share,
                     &effects,
                 );
-                // PreExposureBalance the correction for other comparisons, which comes when all of them are there.
+                // Before the correction for other comparisons, which comes when all of them are there.
                 let enough = keep("finding", enough(observed.0, observed.1), &mut missing);
                 if comparison.decisive.is_some() && enough.is_some() {
                     comparison.finding = Finding::Undecided;
@@ -263,7 +263,7 @@ impl Case<'_> {
             log10_p_value,
             adjusted_p_value: p_value,
         };
-        match self.settings.method {
+        match self.settings.deciding_method {
             DecidingMethod::Fixed => {
                 let test = comparison.absolute.as_ref()?;
                 let absolute = Bounds {

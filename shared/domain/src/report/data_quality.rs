@@ -9,7 +9,7 @@ use stats::{MissingReason, SequentialSplit, chi_squared_against_expected};
 
 /// Below this p-value a split is not chance (Fabijan et al. 2019); GrowthBook and Eppo alarm there too.
 const MISMATCH_P_VALUE: f64 = 0.001;
-/// The same for the test that may be sequential all the time: it errs in at most 1 % of healthy experiments.
+/// The threshold of the sequential test, which rejects in at most 1 % of healthy experiments.
 const SEQUENTIAL_MISMATCH_P_VALUE: f64 = 0.01;
 /// Below this p-value the variants differed before the experiment began.
 const BIAS_P_VALUE: f64 = 0.001;
@@ -60,15 +60,15 @@ pub struct SampleRatio {
     pub p_value: Option<f64>,
     /// At which p-value it is called a mismatch.
     pub threshold: f64,
-    /// The test that may be sequential all the time; none where the shares changed.
+    /// The sequential test of the split. Missing if the weights changed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sequential: Option<SequentialSampleRatio>,
+    pub sequential_test: Option<SequentialSampleRatio>,
     /// Why there is no p-value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<MissingReason>,
 }
 
-/// The split, sequential.
+/// The sequential test of the split.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct SequentialSampleRatio {
     /// Natural logarithm of how much better "the split is wrong" predicts the users than "it is right".
@@ -166,8 +166,8 @@ impl SampleRatio {
         } else {
             chi_squared_against_expected(&observed, &expected)
         };
-        let sequential = sequential(experiment, &observed);
-        let alarm = sequential.is_some_and(|sequential| sequential.p_value < sequential.threshold);
+        let sequential_test = sequential_test(experiment, &observed);
+        let alarm = sequential_test.is_some_and(|test| test.p_value < test.threshold);
         let (verdict, chi_squared, p_value, missing) = match test {
             Err(missing) => (SampleRatioVerdict::NotEnoughData, None, None, Some(missing)),
             Ok(test) => {
@@ -187,14 +187,14 @@ impl SampleRatio {
             chi_squared,
             p_value,
             threshold: MISMATCH_P_VALUE,
-            sequential,
+            sequential_test,
             missing,
         }
     }
 }
 
 /// The sequential test knows one set of shares only.
-fn sequential(experiment: &Experiment, observed: &[u64]) -> Option<SequentialSampleRatio> {
+fn sequential_test(experiment: &Experiment, observed: &[u64]) -> Option<SequentialSampleRatio> {
     if experiment.weights_changed() {
         return None;
     }

@@ -74,7 +74,7 @@ pub(super) fn in_words(report: &Report, comparison: &super::Comparison) -> Strin
         .decisive
         .as_ref()
         .and_then(|decisive| decisive.relative);
-    let level = report.settings.level_percent();
+    let level = report.analysis_settings.level_percent();
     lift.map_or_else(
         || "no estimate".to_owned(),
         |lift| words::range(&lift, level),
@@ -82,7 +82,7 @@ pub(super) fn in_words(report: &Report, comparison: &super::Comparison) -> Strin
 }
 
 impl Decision {
-    /// PreExposureBalance anything is known.
+    /// Before anything is known.
     pub(super) fn empty() -> Self {
         let ruling = decide(&Facts::default());
         Self {

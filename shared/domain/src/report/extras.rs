@@ -151,7 +151,7 @@ impl Margin {
     ) -> Result<Self, MissingReason> {
         let effect = effects.relative.as_ref().map_err(|why| *why)?;
         let increase = direction == Direction::Increase;
-        let worst = if settings.method == DecidingMethod::Fixed {
+        let worst = if settings.deciding_method == DecidingMethod::Fixed {
             let test = non_inferiority(effect, margin, increase, settings.alpha)?;
             let bound = test.test.one_sided_bound.ok_or(MissingReason::Overflow)?;
             bound * direction.sign()
@@ -200,7 +200,7 @@ impl PowerToDate {
             units: effect.units() as f64,
             planned_effect: plan.minimum_detectable_effect,
             alpha: settings.alpha,
-            sequence: (settings.method != DecidingMethod::Fixed).then_some(sequence),
+            sequence: (settings.deciding_method != DecidingMethod::Fixed).then_some(sequence),
         };
         #[expect(
             clippy::cast_possible_truncation,

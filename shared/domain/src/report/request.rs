@@ -114,7 +114,7 @@ pub const UNPLANNED_USERS: f64 = 20_000.0;
 #[derive(Debug, Clone, Serialize)]
 pub struct AnalysisSettings {
     /// What decides.
-    pub method: DecidingMethod,
+    pub deciding_method: DecidingMethod,
     /// Two-sided error level.
     pub alpha: Alpha,
     /// What is done about many comparisons.
@@ -156,7 +156,7 @@ impl AnalysisSettings {
             None => DecidingMethod::Sequential,
         };
         Self {
-            method: match request.method {
+            deciding_method: match request.method {
                 Some(DecidingMethod::Hybrid) | None => default,
                 Some(method) => method,
             },

@@ -147,14 +147,14 @@ fn push(
     }
 }
 
-/// Whether the effect fades: each day's new users, sequential for equally long, one after the other.
+/// Whether the effect fades: each day's new users, observed for equally long, one after the other.
 #[derive(Debug, Clone, Serialize)]
 pub struct TrendReport {
     /// Which variant.
     pub variant: VariantKey,
     /// Days with enough users to measure an effect.
     pub cohorts: usize,
-    /// How long each user is sequential.
+    /// How long each user is observed.
     pub hours: i64,
     /// Change of the lift from one day's users to the next day's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,7 +163,7 @@ pub struct TrendReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
     /// Whether the effect clearly goes towards zero.
-    pub novelty: bool,
+    pub novelty_effect: bool,
     /// Why there is no slope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<MissingReason>,
@@ -181,12 +181,12 @@ pub(super) fn novelty(
     let days: std::collections::BTreeSet<Day> = variants
         .iter()
         .flat_map(|variant| variant.cohorts.keys().map(|(day, _)| *day))
-        // The last user of the day must have been sequential long enough.
+        // The last user of the day must have been observed long enough.
         .filter(|day| start_of(*day + 1).plus_micros(COHORT_HOURS * 3_600_000_000) <= as_of)
         .collect();
     let of_variant = |variant: usize| {
         let effect = |day: &Day| {
-            let sequential = |variant: &VariantAggregates| {
+            let cohort = |variant: &VariantAggregates| {
                 sum_of(
                     variant
                         .cohorts
@@ -196,7 +196,7 @@ pub(super) fn novelty(
             };
             let cells: Vec<AggregateCell> = variants
                 .iter()
-                .map(sequential)
+                .map(cohort)
                 .collect::<Result<_, _>>()
                 .ok()?;
             let arms = material.arms(metric, |index| cells.get(index));
@@ -219,7 +219,7 @@ pub(super) fn novelty(
             hours: COHORT_HOURS,
             slope_per_day: found.as_ref().ok().map(|trend| trend.slope),
             p_value: found.as_ref().ok().map(|trend| trend.p_value.value()),
-            novelty: found.as_ref().is_ok_and(|trend| trend.is_novelty()),
+            novelty_effect: found.as_ref().is_ok_and(|trend| trend.is_novelty()),
             missing: found.err(),
         })
     };

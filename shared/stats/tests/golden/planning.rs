@@ -1,4 +1,4 @@
-//! PreExposureBalance and during an experiment: power, sample size, detectable effect, remaining time.
+//! Before and during an experiment: power, sample size, detectable effect, remaining time.
 
 use serde_json::{Value, json};
 use stats::{

@@ -45,7 +45,7 @@ fn comparison<'r>(metric: &'r MetricReport, variant: &VariantKey) -> Option<&'r 
 /// The lift of a metric in words.
 fn lift(report: &Report, metric: &MetricReport, variant: &VariantKey) -> String {
     let decisive = comparison(metric, variant).and_then(|comparison| comparison.decisive.as_ref());
-    let level = report.settings.level_percent();
+    let level = report.analysis_settings.level_percent();
     match decisive.and_then(|decisive| decisive.relative.as_ref()) {
         Some(lift) => range(lift, level),
         None => match decisive.and_then(|decisive| decisive.absolute.as_ref()) {
@@ -220,14 +220,14 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             check.threshold
         ));
     }
-    if report.settings.method == DecidingMethod::Fixed {
+    if report.analysis_settings.deciding_method == DecidingMethod::Fixed {
         notes.push(
             "These p-values and intervals hold for one look at a size that was fixed beforehand."
                 .to_owned(),
         );
     }
     for metric in &report.metrics {
-        for trend in metric.novelty.iter().filter(|trend| trend.novelty) {
+        for trend in metric.novelty.iter().filter(|trend| trend.novelty_effect) {
             notes.push(format!(
                 "The effect of `{}` on {} fades from one day's users to the next day's: it may be novelty.",
                 trend.variant,

@@ -1,0 +1,179 @@
+//! The shape of the source: one that has been read once has been read everywhere.
+
+use assay::serve::BUILT_IN_TEMPLATE;
+use assay::template::{LocalNames, Template};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// Every file with this ending in a folder and below it.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == ending)
+        {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn function_folders() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("functions")).unwrap();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect()
+}
+
+#[test]
+fn every_function_has_a_folder_and_every_folder_is_a_function() {
+    let template = Template::parse(BUILT_IN_TEMPLATE, &LocalNames::default()).unwrap();
+    let declared: BTreeSet<_> = template
+        .functions
+        .values()
+        .map(|f| f.binary.clone())
+        .collect();
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let folders: BTreeSet<_> = function_folders().iter().map(name).collect();
+    assert_eq!(declared, folders);
+    for folder in function_folders() {
+        let manifest = text(&folder.join("Cargo.toml"));
+        let manifest_name = format!("name = \"{}\"", name(&folder));
+        // The package and its one binary.
+        assert_eq!(
+            manifest.matches(&manifest_name).count(),
+            2,
+            "{}",
+            folder.display()
+        );
+        assert_eq!(
+            manifest.matches("[[bin]]").count(),
+            1,
+            "{}",
+            folder.display()
+        );
+    }
+    let workspace = text(&root().join("Cargo.toml"));
+    assert!(workspace.contains("members = [\"shared\", \"cli\", \"functions/*\"]"));
+}
+
+#[test]
+fn every_function_has_one_shape() {
+    for folder in function_folders() {
+        let shown = folder.display();
+        let main = text(&folder.join("src/main.rs"));
+        assert!(
+            main.lines().count() <= 30,
+            "{shown}: main.rs wires and runs, nothing else"
+        );
+        assert!(main.contains("async fn main()"), "{shown}");
+        let handler = text(&folder.join("src/lib.rs"));
+        assert!(
+            handler.starts_with("//! "),
+            "{shown} does not say what it is for"
+        );
+        // Two are not called by somebody over HTTP.
+        let signature = match folder.file_name().and_then(|name| name.to_str()) {
+            Some("authorizer") => "pub async fn handle(app: App, request: TokenRequest)",
+            Some("aggregate") => "event: LambdaEvent<Batch>,",
+            Some("backfill") => "event: LambdaEvent<Batch>)",
+            Some("audit-sample") => "event: LambdaEvent<Tick>)",
+            _ => "request: Request) -> Result<Response, Problem>",
+        };
+        assert!(handler.contains("pub async fn handle("), "{shown}");
+        assert!(handler.contains(signature), "{shown}");
+        if signature.starts_with("request") && !folder.ends_with("health") {
+            let body = handler.split("pub async fn handle(").nth(1).unwrap();
+            let first = body.lines().nth(1).unwrap_or_default();
+            assert!(
+                first.contains("Caller::with_scope(&request, Scope::"),
+                "{shown}: first of all, who calls"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_source_file_is_longer_than_can_be_read_at_once() {
+    let mut count = 0;
+    for folder in [
+        "shared/stats/src",
+        "shared/domain/src",
+        "shared/src",
+        "cli/src",
+        "functions",
+    ] {
+        for file in files(&root().join(folder), "rs") {
+            let lines = text(&file).lines().count();
+            assert!(lines <= 450, "{} has {lines} lines", file.display());
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count} files");
+}
+
+#[test]
+fn the_store_does_not_import_the_http_layer() {
+    let store = root().join("shared/src/store");
+    let sources = files(&store, "rs").into_iter();
+    for file in sources.chain([store.with_extension("rs")]) {
+        for (number, line) in text(&file).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for name in ["crate::http", "lambda_"] {
+                let place = format!("{}:{}", file.display(), number + 1);
+                assert!(!code.contains(name), "{place}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn functions_reach_the_database_only_through_the_store() {
+    // A test may fail by panicking; it does not run in the function.
+    let runs = |file: &PathBuf| {
+        !file
+            .iter()
+            .any(|part| part == "tests" || part == "tests.rs")
+    };
+    for folder in function_folders() {
+        for file in files(&folder.join("src"), "rs").into_iter().filter(runs) {
+            let source = text(&file);
+            for name in [
+                "aws_sdk",
+                "aws_types",
+                "std::env",
+                "SystemTime",
+                "Utc::now",
+                "unwrap()",
+                ".expect(",
+            ] {
+                assert!(!source.contains(name), "{}: {name}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_store_never_scans() {
+    for file in files(&root().join("shared/src/store"), "rs") {
+        let source = text(&file);
+        assert!(!source.contains(".scan()"), "{}", file.display());
+    }
+}

@@ -1,0 +1,274 @@
+//! The network between a function and its database, which fails when it is told to.
+//!
+//! A function that is killed has either not sent its last call, or has sent it and never heard the answer. Both can be
+//! had here before and after every single call. What was sent is carried out, whether or not anybody waits for it.
+
+use super::figures::Figures;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Semaphore, watch};
+
+/// The last call of an invocation, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// It is not sent.
+    Before(u64),
+    /// It is sent, and the answer is lost.
+    After(u64),
+}
+
+/// How many calls of a hundred are refused without being carried out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Pressure {
+    /// Because the table has enough.
+    pub(crate) throttled: u32,
+    /// Of the transactions: because another is at work on the same item.
+    pub(crate) conflicts: u32,
+}
+
+/// The network of one process. A clone is the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Network(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    http: reqwest::Client,
+    figures: Arc<Figures>,
+    pressure: Pressure,
+    random: Mutex<Pcg64>,
+    run: watch::Sender<Run>,
+    /// A permit for each transaction that may be sent.
+    gate: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    calls: u64,
+    crash: Option<Crash>,
+    crashed: bool,
+    in_flight: usize,
+    held: usize,
+}
+
+/// What becomes of a call.
+enum Disposition {
+    Sent { last: bool },
+    Never,
+}
+
+impl Network {
+    pub(crate) fn new(
+        http: reqwest::Client,
+        figures: Arc<Figures>,
+        pressure: Pressure,
+        seed: u64,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            http,
+            figures,
+            pressure,
+            random: Mutex::new(Pcg64::seed_from_u64(seed)),
+            run: watch::Sender::new(Run::default()),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+        }))
+    }
+
+    /// A process that begins anew, and is to die at this call.
+    pub(crate) fn restart(&self, crash: Option<Crash>) {
+        self.0.run.send_modify(|run| {
+            run.calls = 0;
+            run.crash = crash;
+            run.crashed = false;
+        });
+    }
+
+    /// Returns when the process is dead and nothing that it sent is under way any more.
+    pub(crate) async fn died(&self) {
+        let mut run = self.0.run.subscribe();
+        let dead = run.wait_for(|run| run.crashed && run.in_flight == 0).await;
+        drop(dead.unwrap());
+    }
+
+    /// Whether the process was to die at a call and has never made it.
+    pub(crate) fn outlived(&self) -> bool {
+        let run = self.0.run.borrow();
+        run.crash.is_some() && !run.crashed
+    }
+
+    /// Keeps transactions back from now on.
+    pub(crate) fn hold_transactions(&self) {
+        self.0.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Lets so many of them through.
+    pub(crate) fn let_through(&self, transactions: usize) {
+        self.0.gate.add_permits(transactions);
+    }
+
+    /// Returns when a transaction is kept back.
+    pub(crate) async fn holds_one(&self) {
+        let mut run = self.0.run.subscribe();
+        drop(run.wait_for(|run| run.held > 0).await.unwrap());
+    }
+
+    /// Returns when none is.
+    pub(crate) async fn holds_none(&self) {
+        let mut run = self.0.run.subscribe();
+        drop(run.wait_for(|run| run.held == 0).await.unwrap());
+    }
+
+    async fn gate(&self, request: &HttpRequest) {
+        if is_transaction(request) {
+            self.0.run.send_modify(|run| run.held += 1);
+            self.0.gate.acquire().await.unwrap().forget();
+            self.0.run.send_modify(|run| run.held -= 1);
+        }
+    }
+
+    /// The next call of the process.
+    fn begin(&self) -> Disposition {
+        let mut disposition = Disposition::Never;
+        self.0.run.send_modify(|run| {
+            if run.crashed {
+                return;
+            }
+            run.calls += 1;
+            if run.crash == Some(Crash::Before(run.calls)) {
+                run.crashed = true;
+                return;
+            }
+            run.in_flight += 1;
+            let last = run.crash == Some(Crash::After(run.calls));
+            disposition = Disposition::Sent { last };
+        });
+        disposition
+    }
+
+    fn end(&self, last: bool) {
+        self.0.run.send_modify(|run| {
+            run.in_flight -= 1;
+            run.crashed |= last;
+        });
+    }
+
+    fn refusal(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        let Pressure {
+            throttled,
+            conflicts,
+        } = self.0.pressure;
+        let drawn = |percent: u32| {
+            percent > 0 && self.0.random.lock().unwrap().random_range(0..100) < percent
+        };
+        if is_transaction(request) && drawn(conflicts) {
+            self.0.figures.refused.fetch_add(1, Relaxed);
+            let actions: Value = serde_json::from_slice(request.body().bytes()?).ok()?;
+            let actions = actions["TransactItems"].as_array()?.len();
+            let mut reasons = vec![json!({"Code": "None"}); actions];
+            reasons[0] = json!({
+                "Code": "TransactionConflict",
+                "Message": "Transaction is ongoing for the item",
+            });
+            return Some(answer(
+                "TransactionCanceledException",
+                json!({ "CancellationReasons": reasons }),
+            ));
+        }
+        drawn(throttled).then(|| {
+            self.0.figures.refused.fetch_add(1, Relaxed);
+            answer("ProvisionedThroughputExceededException", json!({}))
+        })
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
+        let figures = &self.0.figures;
+        figures.calls.fetch_add(1, Relaxed);
+        let transaction = is_transaction(&request);
+        let method = reqwest::Method::from_bytes(request.method().as_bytes()).unwrap();
+        let mut sent = self.0.http.request(method, request.uri());
+        for (name, value) in request.headers() {
+            sent = sent.header(name, value);
+        }
+        let body = request.body().bytes().unwrap_or_default().to_vec();
+        let received = sent.body(body).send().await?;
+        let status = StatusCode::try_from(received.status().as_u16()).unwrap();
+        let mut response = HttpResponse::new(status, SdkBody::empty());
+        for (name, value) in received.headers() {
+            let value = value.to_str().unwrap_or_default().to_owned();
+            response
+                .headers_mut()
+                .insert(name.as_str().to_owned(), value);
+        }
+        *response.body_mut() = SdkBody::from(received.bytes().await?.to_vec());
+        if transaction {
+            figures.transactions.fetch_add(1, Relaxed);
+            if status.as_u16() == 400 {
+                figures.conflicts.fetch_add(1, Relaxed);
+            }
+        }
+        Ok(response)
+    }
+}
+
+impl HttpConnector for Network {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let network = self.clone();
+        HttpConnectorFuture::new(async move {
+            if let Some(refusal) = network.refusal(&request) {
+                return Ok(refusal);
+            }
+            network.gate(&request).await;
+            let Disposition::Sent { last } = network.begin() else {
+                return std::future::pending().await;
+            };
+            // A task of its own: whoever sent it may be gone before it is done.
+            let sender = network.clone();
+            let sending = tokio::spawn(async move {
+                let answer = sender.send(request).await;
+                sender.end(last);
+                answer
+            });
+            if last {
+                return std::future::pending().await;
+            }
+            let answer = sending.await.unwrap();
+            answer.map_err(|error| ConnectorError::io(error.into()))
+        })
+    }
+}
+
+impl HttpClient for Network {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+fn is_transaction(request: &HttpRequest) -> bool {
+    let target = request.headers().get("x-amz-target");
+    target.is_some_and(|target| target.ends_with(".TransactWriteItems"))
+}
+
+/// A refusal as DynamoDB words it.
+fn answer(code: &str, mut body: Value) -> HttpResponse {
+    body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
+    body["message"] = json!("a refusal that the test has made up");
+    let status = StatusCode::try_from(400).unwrap();
+    let mut response = HttpResponse::new(status, SdkBody::from(body.to_string()));
+    let headers = response.headers_mut();
+    headers.insert("content-type", "application/x-amz-json-1.0");
+    response
+}

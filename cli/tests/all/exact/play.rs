@@ -1,0 +1,353 @@
+//! Plays a history: writes what its users do, and hands the records to processes that die.
+
+use super::check;
+use super::draw::Draw;
+use super::history::{Deliver, History, Step};
+use super::network::{Crash, Pressure};
+use super::queue::Queue;
+use super::records::Records;
+use super::world::{Process, World};
+use super::writer::Writer;
+use aws_lambda_events::dynamodb::EventRecord;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// How often a batch or a record may come back before something must be wrong.
+pub(crate) const MOST_TRIES: usize = 40;
+/// From here on nobody dies of it any more.
+const TRIES_THAT_DIE: usize = 4;
+
+/// Whether and when a process dies amid what was tried so often, if so many of a hundred die.
+pub(crate) fn death(draw: &mut Draw, crashes: u32, tries: usize) -> Option<Crash> {
+    let dies = tries < TRIES_THAT_DIE && draw.chance(crashes);
+    let call = u64::try_from(draw.within(1..=30)).unwrap();
+    let crash = draw.pick(&[Crash::Before(call), Crash::After(call)]);
+    dies.then_some(crash)
+}
+
+/// When processes die.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deaths {
+    /// As the history says.
+    Drawn,
+    /// One of these at one call of all, counted over the whole history.
+    At(Victim, Crash),
+}
+
+/// Who dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Victim {
+    /// The process that counts what users did.
+    Aggregator,
+    /// The process that makes sums again after a change.
+    Backfiller,
+}
+
+/// What there is so far.
+pub(crate) struct Play<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) history: &'w History,
+    pub(crate) writer: Writer<'w>,
+    records: Records,
+    /// Records that nobody was given so far.
+    fresh: BTreeSet<usize>,
+    aggregators: Vec<Process>,
+    pub(crate) queue: Queue,
+    deaths: Deaths,
+}
+
+/// Records that are handed over together.
+pub(crate) struct Batch {
+    records: Vec<usize>,
+    tries: usize,
+}
+
+/// How an invocation ended.
+pub(crate) enum End {
+    Done,
+    /// From this record on it has to be done again.
+    From(usize),
+    Died,
+}
+
+/// Plays it to its end. True if every death that was asked for has happened.
+pub(crate) async fn play(world: &World, history: &History, deaths: Deaths) -> Result<bool, String> {
+    let mut play = Play::begin(world, history, deaths).await;
+    for step in &history.steps {
+        play.step(step).await?;
+    }
+    play.finish().await?;
+    world.figures.histories.fetch_add(1, Relaxed);
+    let outlived = |process: &Process| process.network.outlived();
+    Ok(!outlived(&play.aggregators[0]) && !outlived(play.queue.process()))
+}
+
+impl<'w> Play<'w> {
+    pub(crate) async fn begin(world: &'w World, history: &'w History, deaths: Deaths) -> Self {
+        let aggregator = |place| world.process(Pressure::default(), history.seed ^ place);
+        let play = Self {
+            world,
+            history,
+            writer: Writer::begin(world, history).await,
+            records: Records::default(),
+            fresh: BTreeSet::new(),
+            aggregators: (0..2).map(aggregator).collect(),
+            queue: Queue::new(world, history.seed),
+            deaths,
+        };
+        if let Deaths::At(victim, crash) = deaths {
+            let process = match victim {
+                Victim::Aggregator => &play.aggregators[0],
+                Victim::Backfiller => play.queue.process(),
+            };
+            process.network.restart(Some(crash));
+        }
+        play
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Deliver(deliver) => self.deliver(deliver).await,
+            other => {
+                self.write(other).await;
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) async fn write(&mut self, step: &Step) {
+        self.writer.write(step).await;
+        // The stream has a record of each change, also of those that another one follows at once.
+        if matches!(step, Step::Change(_)) {
+            self.collect_work().await;
+        }
+    }
+
+    /// Looks for what the streams would say.
+    pub(crate) async fn collect(&mut self) {
+        self.collect_work().await;
+        let before = self.records.all.len();
+        self.records.collect(self.world, &self.writer.users).await;
+        self.fresh.extend(before..self.records.all.len());
+        let found = self.records.all.len() - before;
+        let records = &self.world.figures.records;
+        records.fetch_add(u64::try_from(found).unwrap(), Relaxed);
+    }
+
+    async fn collect_work(&mut self) {
+        let experiments = self.writer.experiments.iter();
+        let ids = experiments.map(|versions| &versions[0].id);
+        self.queue.collect(self.world, ids).await;
+    }
+
+    /// New records one to three times, and some of the old ones again, in any order.
+    async fn deliver(&mut self, deliver: &Deliver) -> Result<(), String> {
+        self.collect().await;
+        let mut draw = Draw::new(deliver.seed);
+        let mut chosen = Vec::new();
+        for record in 0..self.records.all.len() {
+            let times = if self.fresh.contains(&record) {
+                draw.pick(&[1, 1, 1, 2, 3])
+            } else {
+                usize::from(draw.chance(20))
+            };
+            chosen.extend(std::iter::repeat_n(record, times));
+        }
+        draw.shuffle(&mut chosen);
+        let longest = draw.pick(&[2, 10, 100, 100]);
+        let mut batches = VecDeque::new();
+        while !chosen.is_empty() {
+            let length = (1 + draw.below(longest)).min(chosen.len());
+            let records = chosen.split_off(chosen.len() - length);
+            batches.push_back(Batch { records, tries: 0 });
+        }
+        self.hand_over(batches, deliver, &mut draw).await
+    }
+
+    async fn hand_over(
+        &mut self,
+        mut batches: VecDeque<Batch>,
+        deliver: &Deliver,
+        draw: &mut Draw,
+    ) -> Result<(), String> {
+        let mut meanwhile = deliver.meanwhile.iter();
+        while !batches.is_empty() {
+            let at_once = deliver.aggregators.min(batches.len());
+            let mut round: Vec<Batch> = batches.drain(..at_once).collect();
+            // A stream's records come again while the first who got them is still at work.
+            if round.len() < deliver.aggregators || deliver.aggregators > 1 && draw.chance(25) {
+                batches.extend(round.drain(1..));
+                let records = round[0].records.clone();
+                round.resize_with(deliver.aggregators, || Batch {
+                    records: records.clone(),
+                    tries: 1,
+                });
+            }
+            for (batch, aggregator) in round.iter().zip(&self.aggregators) {
+                if self.deaths == Deaths::Drawn {
+                    let death = death(draw, deliver.crashes, batch.tries);
+                    aggregator.network.restart(death);
+                }
+            }
+            let work = self.queue.choose(draw, deliver.aggregators);
+            if self.deaths == Deaths::Drawn {
+                self.queue.prepare(&work, draw, deliver.crashes);
+            }
+            let pairs = round.iter().zip(&self.aggregators);
+            let invocations = pairs.map(|(batch, aggregator)| self.invoke(batch, aggregator));
+            let pause = Duration::from_micros(u64::try_from(draw.within(0..=9_000)).unwrap());
+            let mut writer = self.writer.clone();
+            let writing = async {
+                if let Some(step) = meanwhile.next() {
+                    tokio::time::sleep(pause).await;
+                    writer.write(step).await;
+                }
+            };
+            let invocations = futures::future::join_all(invocations);
+            let working = self.queue.hand_over(&work, &self.world.figures);
+            let (ends, (), worked) = futures::join!(invocations, writing, working);
+            self.writer = writer;
+            let died =
+                self.queue.note(work, &worked)? || ends.iter().any(|end| matches!(end, End::Died));
+            self.collect_work().await;
+            for (mut batch, end) in round.into_iter().zip(ends) {
+                self.fresh.retain(|record| !batch.records.contains(record));
+                match end {
+                    End::Done => continue,
+                    End::From(place) => drop(batch.records.drain(..place)),
+                    End::Died => {}
+                }
+                batch.tries += 1;
+                if batch.tries > MOST_TRIES {
+                    return Err("a batch is never done".to_owned());
+                }
+                if draw.chance(50) {
+                    batches.push_front(batch);
+                } else {
+                    batches.push_back(batch);
+                }
+            }
+            if died {
+                check::nothing_is_half_written(self).await?;
+            }
+        }
+        for step in meanwhile {
+            self.write(step).await;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn invoke(&self, batch: &Batch, aggregator: &Process) -> End {
+        let figures = &self.world.figures;
+        figures.invocations.fetch_add(1, Relaxed);
+        let again = batch.records.iter();
+        let again = again.filter(|record| batch.tries > 0 || !self.fresh.contains(record));
+        let again = u64::try_from(again.count()).unwrap();
+        figures.redeliveries.fetch_add(again, Relaxed);
+
+        let records = batch.records.iter();
+        let records = records.map(|place| self.records.all[*place].clone());
+        match aggregator.aggregate(records.collect()).await {
+            None => {
+                figures.crashes.fetch_add(1, Relaxed);
+                End::Died
+            }
+            Some(Err(_)) => End::From(0),
+            Some(Ok(answer)) => match answer.batch_item_failures.first() {
+                None => End::Done,
+                Some(failure) => {
+                    let failed = |place: &usize| {
+                        self.records.all[*place].change.sequence_number == failure.item_identifier
+                    };
+                    End::From(batch.records.iter().position(failed).unwrap_or(0))
+                }
+            },
+        }
+    }
+
+    /// Hands over what nobody was given, what the functions store themselves included, until there is no more.
+    pub(crate) async fn settle(&mut self, draw: &mut Draw) -> Result<(), String> {
+        loop {
+            self.collect().await;
+            if !self.fresh.is_empty() {
+                let deliver = Deliver {
+                    seed: draw.seed(),
+                    aggregators: 1,
+                    crashes: 0,
+                    meanwhile: Vec::new(),
+                };
+                self.deliver(&deliver).await?;
+            } else if !self.queue.is_empty() {
+                let work = self.queue.choose(draw, 1);
+                if self.deaths == Deaths::Drawn {
+                    self.queue.prepare(&work, draw, 0);
+                }
+                let worked = self.queue.hand_over(&work, &self.world.figures).await;
+                if self.queue.note(work, &worked)? {
+                    check::nothing_is_half_written(self).await?;
+                }
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) fn aggregator(&self, place: usize) -> &Process {
+        &self.aggregators[place]
+    }
+
+    /// All records that were found so far.
+    pub(crate) fn everything(&self) -> Batch {
+        Batch {
+            records: (0..self.records.all.len()).collect(),
+            tries: 0,
+        }
+    }
+
+    /// The same, as a stream has them.
+    pub(crate) fn records(&self) -> Vec<EventRecord> {
+        self.records.all.clone()
+    }
+
+    async fn everything_again(&mut self, draw: &mut Draw) -> Result<(), String> {
+        let mut all = self.everything();
+        draw.shuffle(&mut all.records);
+        let batches = [all];
+        let deliver = Deliver {
+            seed: 0,
+            aggregators: 1,
+            crashes: 0,
+            meanwhile: Vec::new(),
+        };
+        self.hand_over(batches.into(), &deliver, draw).await
+    }
+
+    pub(crate) async fn finish(&mut self) -> Result<(), String> {
+        let mut draw = Draw::new(self.history.seed);
+        self.settle(&mut draw).await?;
+        check::sums_equal_the_records(self).await?;
+        check::what_was_asked_for_is_read(self).await?;
+
+        self.queue.expire(self.world).await;
+        self.settle(&mut draw).await?;
+        check::nothing_is_left_of_what_was_retired(self).await?;
+
+        self.queue.everything_again();
+        self.everything_again(&mut draw).await?;
+        self.settle(&mut draw).await?;
+        check::sums_equal_the_records(self).await?;
+        let before = self.written();
+        self.everything_again(&mut draw).await?;
+        let more = self.written() - before;
+        if more > 0.0 {
+            return Err(format!("nothing was new, and {more} units were written"));
+        }
+        Ok(())
+    }
+
+    /// Write units of the first aggregator.
+    fn written(&self) -> f64 {
+        self.aggregators[0].usage().write_units
+    }
+}

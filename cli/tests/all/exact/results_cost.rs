@@ -1,0 +1,204 @@
+//! What results cost as the data grow: from running sums always the same, from the records more and more.
+
+use super::crowd::{self, Fact, Happening};
+use super::history::{DAY, HOUR};
+use super::network::Pressure;
+use super::world::{Process, World};
+use domain::aggregates::{day_of, start_of};
+use domain::change::Change;
+use domain::time::Timestamp;
+use serde_json::Value;
+use shared::http::App;
+use shared::store::Store;
+use shared::store::usage::Reading;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const DAYS: usize = 30;
+const EVENTS_EACH: usize = 10;
+const BATCH: usize = 500;
+/// Calls of which the median time is taken: of the sums, and of the records, which take half a minute at worst. Each
+/// round asks of all sizes, so that whatever else the machine does slows down all of them alike.
+const ROUNDS: [(&str, usize); 2] = [("aggregates", 15), ("raw", 3)];
+/// Hours after the assignment, the same ones for everybody, so that every size has the same days and hours.
+const AFTER_HOURS: [i64; EVENTS_EACH] = [1, 2, 20, 23, 30, 50, 75, 100, 150, 200];
+/// How much the larger numbers of a larger size may add to the read units: a byte for each hundredfold.
+const MORE_DIGITS: f64 = 1.1;
+
+/// Users of both variants on every day, the more the larger the size. One after the other, each with all that happens:
+/// in which order records come makes no difference to the sums, and so each user is counted once or twice.
+fn month(events: usize, start: Timestamp) -> Vec<Happening> {
+    let last = DAY * i64::try_from(DAYS).unwrap() - 1;
+    let mut all = Vec::new();
+    for user in 0..events / EVENTS_EACH {
+        let day = i64::try_from(user / 2 % DAYS).unwrap();
+        let arrival =
+            day * DAY + 8 * HOUR + i64::try_from(user * 6_007 % 3_600).unwrap() * 1_000_000;
+        all.push(Happening {
+            user,
+            at: start.plus_micros(arrival.min(last)),
+            fact: Fact::Assigned,
+        });
+        for (place, hours) in AFTER_HOURS.into_iter().enumerate() {
+            all.push(Happening {
+                user,
+                at: start.plus_micros((arrival + hours * HOUR).min(last)),
+                fact: Fact::Bought(place),
+            });
+        }
+    }
+    all
+}
+
+/// Stores and counts it all.
+async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, events: usize) {
+    let three = crowd::Asked {
+        metrics: 3,
+        cut: false,
+        dimensions: 0,
+    };
+    let experiment = crowd::experiment(world, id, start, three).await;
+    let mut all = Vec::new();
+    for part in month(events, start).chunks(BATCH) {
+        let records = crowd::write(world, &experiment, part).await;
+        aggregator
+            .aggregate(records.clone())
+            .await
+            .unwrap()
+            .unwrap();
+        all.extend(records);
+    }
+    // Each number is kept in several lanes, of which a writer draws one. Of little data some lanes have nothing yet;
+    // so the events are taken out of the sums and put back until all have.
+    let rounds = match events {
+        0..5_000 => 24,
+        5_000..50_000 => 3,
+        _ => 0,
+    };
+    let mut before = experiment;
+    for round in 0..2 * rounds {
+        let change = Change {
+            ends_at: Some((round % 2 == 0).then(|| start.plus_micros(1))),
+            ..Change::default()
+        };
+        let after = change.apply(&before, before.updated_at.plus_micros(1));
+        let after = after.unwrap();
+        let changed = world.store.change_experiment(&before, &after, "", "a test");
+        assert!(changed.await.unwrap());
+        for batch in all.chunks(BATCH) {
+            aggregator.aggregate(batch.to_vec()).await.unwrap().unwrap();
+        }
+        before = after;
+    }
+}
+
+struct Asked {
+    used: Reading,
+    bytes: usize,
+    took: Duration,
+    body: Value,
+}
+
+/// Asks the real function as API Gateway does.
+async fn ask(app: &App, id: &str, query: &[(&str, &str)]) -> Asked {
+    let recorded = include_str!("../../../../events/get-results/summary.json");
+    let recorded = recorded.replace("reported", id);
+    let mut request: Value = serde_json::from_str(&recorded).unwrap();
+    request["queryStringParameters"] = query.iter().copied().collect::<Value>();
+    request["multiValueQueryStringParameters"] = query
+        .iter()
+        .map(|(name, value)| (*name, vec![*value]))
+        .collect::<Value>();
+    let request = lambda_http::request::from_str(&request.to_string()).unwrap();
+    let before = app.store().usage().reading();
+    let started = Instant::now();
+    let answer = get_results::handle(app.clone(), request).await;
+    let took = started.elapsed();
+    let body = answer
+        .unwrap_or_else(|problem| panic!("{problem:?}"))
+        .into_body();
+    Asked {
+        used: app.store().usage().reading() - before,
+        bytes: body.len(),
+        took,
+        body: serde_json::from_slice(&body).unwrap(),
+    }
+}
+
+/// What the answer says, without when it was made and from what.
+fn said(mut body: Value) -> Value {
+    let fields = body.as_object_mut().unwrap();
+    for name in ["as_of", "source", "freshness"] {
+        fields.remove(name);
+    }
+    body
+}
+
+fn id(events: usize) -> String {
+    format!("events-{events}")
+}
+
+#[expect(clippy::print_stdout, reason = "what `scripts/bench-results` shows")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement: scripts/bench-results"]
+async fn calls_units_bytes_and_time_of_results() {
+    let sizes = std::env::var("ASSAY_BENCH_EVENTS").unwrap_or("1000,10000".to_owned());
+    let sizes = sizes.split(',').map(|size| size.parse::<usize>().unwrap());
+    let world = World::start().await;
+    let today = start_of(day_of(shared::clock::now()));
+    let start = today.plus_micros(-DAY * i64::try_from(DAYS).unwrap());
+    let mut filled = Vec::new();
+    for events in sizes {
+        let started = Instant::now();
+        let aggregator = world.process(Pressure::default(), 0);
+        fill(&world, &aggregator, &id(events), start, events).await;
+        eprintln!(
+            "{events} events stored and counted in {:.0?}",
+            started.elapsed()
+        );
+        let app = App::new(Store::clone(aggregator.app.store()), &world.config);
+        filled.push((events, app));
+    }
+    // All of them after the last was filled: the times are those of one engine at one time.
+    println!("| source | view | events | calls | read units | bytes | median ms |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    let mut answers = BTreeMap::new();
+    for (source, rounds) in ROUNDS {
+        for (view, series) in [("summary", "none"), ("analysis", "day")] {
+            let query = [("view", view), ("series", series), ("source", source)];
+            let mut asked: Vec<Vec<Asked>> = filled.iter().map(|_| Vec::new()).collect();
+            for _ in 0..rounds {
+                for ((events, app), asked) in filled.iter().zip(&mut asked) {
+                    asked.push(ask(app, &id(*events), &query).await);
+                }
+            }
+            let mut first: Option<Reading> = None;
+            for ((events, _), mut asked) in filled.iter().zip(asked) {
+                asked.sort_by_key(|asked| asked.took);
+                let Asked {
+                    used,
+                    bytes,
+                    took,
+                    body,
+                } = asked.swap_remove(rounds / 2);
+                let (calls, read_units) = (used.calls, used.read_units);
+                let median = took.as_secs_f64() * 1e3;
+                println!(
+                    "| {source} | {view} | {events} | {calls} | {read_units} | {bytes} | {median:.1} |"
+                );
+                if source == "aggregates" {
+                    is_flat(*first.get_or_insert(used), used);
+                }
+                let said = said(body);
+                let before = answers.entry((view, events)).or_insert(said.clone());
+                assert_eq!(*before, said, "both sources say the same");
+            }
+        }
+    }
+}
+
+fn is_flat(first: Reading, now: Reading) {
+    assert_eq!(first.calls, now.calls, "calls do not grow with the data");
+    let more = now.read_units / first.read_units;
+    assert!(more < MORE_DIGITS, "{more} times the read units");
+}

@@ -1,0 +1,175 @@
+//! A gateway for each test, and functions that show what they were called with.
+
+use assay::client::http_client;
+use assay::gateway::{Function, FunctionError, Functions, Gateway, event_function};
+use assay::template::{LocalNames, Template};
+use lambda_runtime::LambdaEvent;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub(crate) const TEMPLATE: &str = include_str!("template.yaml");
+
+/// A gateway that is being set up.
+pub(crate) struct Setup {
+    functions: Functions,
+    local: LocalNames,
+    integration_timeout: Duration,
+}
+
+impl Setup {
+    /// Functions that answer with the event they got, and an authorizer that allows everything.
+    pub(crate) fn new() -> Self {
+        Self {
+            functions: Functions::new(),
+            local: LocalNames::default(),
+            integration_timeout: Duration::from_secs(5),
+        }
+        .with("open", echo())
+        .with("notes", echo())
+        .with("authorizer", authorizer(|_| Ok(allow(&["*"]))))
+    }
+
+    pub(crate) fn with(mut self, binary: &str, function: Function) -> Self {
+        self.functions.insert(binary.to_owned(), function);
+        self
+    }
+
+    pub(crate) fn parameter(mut self, name: &str, value: &str) -> Self {
+        self.local
+            .parameters
+            .insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn integration_timeout(mut self, timeout: Duration) -> Self {
+        self.integration_timeout = timeout;
+        self
+    }
+
+    pub(crate) async fn start(self) -> Api {
+        let template = Template::parse(TEMPLATE, &self.local).unwrap();
+        let gateway = Gateway::new(&template, &self.local, &self.functions)
+            .unwrap()
+            .with_integration_timeout(self.integration_timeout);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(gateway.serve(listener, std::future::pending()));
+        Api {
+            address,
+            client: http_client(),
+        }
+    }
+}
+
+/// A running gateway.
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
+    client: reqwest::Client,
+}
+
+impl Api {
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().unwrap();
+        self.client
+            .request(method, format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.request("GET", path)
+    }
+
+    /// The event that reached the function.
+    pub(crate) async fn event(&self, request: reqwest::RequestBuilder) -> Value {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.json().await.unwrap()
+    }
+
+    /// Sends bytes as they are, which an HTTP client would tidy up, and returns the whole answer.
+    pub(crate) async fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// The event of a `GET` whose target is sent exactly like this.
+    pub(crate) async fn raw_event(&self, target: &str) -> Value {
+        let request =
+            format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = self.raw(&request).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        serde_json::from_str(body).unwrap()
+    }
+}
+
+/// A function of a plain closure.
+pub(crate) fn function<F>(handler: F) -> Function
+where
+    F: Fn(Value) -> Result<Value, FunctionError> + Send + Sync + 'static,
+{
+    Arc::new(move |event, _| {
+        let answer = handler(event);
+        Box::pin(async move { answer })
+    })
+}
+
+/// Answers with the event as the body.
+pub(crate) fn echo() -> Function {
+    function(|event| Ok(json!({ "statusCode": 200, "body": event.to_string() })))
+}
+
+/// Answers always the same.
+pub(crate) fn answers(response: Value) -> Function {
+    function(move |_| Ok(response.clone()))
+}
+
+/// Sleeps, then answers.
+pub(crate) fn sleeps(duration: Duration) -> Function {
+    event_function(move |_: LambdaEvent<Value>| async move {
+        tokio::time::sleep(duration).await;
+        Ok::<_, String>(json!({ "statusCode": 200, "body": "awake" }))
+    })
+}
+
+/// An authorizer of a closure from its event to its answer.
+pub(crate) fn authorizer<F>(decide: F) -> Function
+where
+    F: Fn(&Value) -> Result<Value, FunctionError> + Send + Sync + 'static,
+{
+    function(move |event| decide(&event))
+}
+
+/// Counts the calls of a function.
+pub(crate) fn counted(function: Function) -> (Function, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    let counting: Function = Arc::new(move |event, context| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        function(event, context)
+    });
+    (counting, calls)
+}
+
+/// A policy that allows these resources.
+pub(crate) fn allow(resources: &[&str]) -> Value {
+    policy(json!([{ "Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resources }]))
+}
+
+/// A policy of these statements.
+pub(crate) fn policy(statements: Value) -> Value {
+    json!({
+        "principalId": "tok_1",
+        "policyDocument": { "Version": "2012-10-17", "Statement": statements },
+    })
+}
+
+/// A header that the template's expression accepts.
+pub(crate) const TOKEN: &str = "Bearer secret-token";

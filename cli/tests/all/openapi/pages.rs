@@ -1,0 +1,185 @@
+//! README.md and docs/api.md, where they say what openapi.yaml says.
+
+use super::document::Document;
+use domain::limits;
+use serde_json::{Value, json};
+
+#[test]
+fn the_guide_lists_every_limit() {
+    let guide = Document::guide();
+    let (_, listed) = guide.split_once("\n## Limits\n").unwrap();
+    for expected in [
+        format!(
+            "| variants of an experiment | 2 to {} |",
+            limits::MAX_VARIANTS
+        ),
+        format!("| metrics of an experiment | {} |", limits::MAX_METRICS),
+        format!(
+            "| dimensions of an experiment | {} |",
+            limits::MAX_DIMENSIONS
+        ),
+        format!(
+            "| key of a dimension | {} characters |",
+            limits::MAX_DIMENSION_KEY_CHARS
+        ),
+        format!(
+            "| value of an attribute | {} characters |",
+            limits::MAX_DIMENSION_VALUE_CHARS
+        ),
+        format!("| events in a call | {} |", limits::MAX_EVENTS_PER_REQUEST),
+        format!(
+            "| assignments in a call | {} |",
+            limits::MAX_ASSIGNMENTS_PER_REQUEST
+        ),
+        format!("| body | {} bytes |", grouped(limits::MAX_BODY_BYTES)),
+        format!("| depth of a body | {} |", limits::MAX_JSON_DEPTH),
+        format!(
+            "| properties of an event | {} bytes",
+            grouped(limits::MAX_PROPERTIES_BYTES)
+        ),
+        format!(
+            "| user id, event id | {} bytes |",
+            limits::MAX_USER_ID_BYTES
+        ),
+        format!(
+            "| user id, event id | {} bytes |",
+            limits::MAX_EVENT_ID_BYTES
+        ),
+        format!(
+            "| experiment id | {} characters |",
+            limits::MAX_EXPERIMENT_ID_CHARS
+        ),
+        format!(
+            "| keys of variants and metrics, event types | {} bytes |",
+            limits::MAX_KEY_CHARS
+        ),
+        format!(
+            "| names, hash seeds | {} characters |",
+            limits::MAX_NAME_CHARS
+        ),
+        format!(
+            "| descriptions | {} characters |",
+            grouped(limits::MAX_DESCRIPTION_CHARS)
+        ),
+        format!("| page of a list | {} |", limits::MAX_PAGE),
+        format!("| cursor | {} characters |", limits::MAX_CURSOR_CHARS),
+        format!(
+            "| shards of an experiment | 1 to {}, {} by default |",
+            limits::MAX_SHARDS,
+            limits::DEFAULT_SHARDS
+        ),
+        format!(
+            "| an event in the future | {} minutes |",
+            limits::MAX_FUTURE_MINUTES
+        ),
+        format!("| an erased user | {} days |", limits::ERASED_DAYS),
+        format!(
+            "| answer of an export | {} bytes |",
+            grouped(limits::MAX_ANSWER_BYTES)
+        ),
+        format!(
+            "| value of an event | ±{} |",
+            grouped(usize::try_from(limits::MAX_VALUE_UNITS).unwrap())
+        ),
+        format!(
+            "| users of a planned experiment | {} |",
+            grouped(usize::try_from(limits::MAX_PLANNED_USERS).unwrap())
+        ),
+        format!(
+            "| users of results with `cuped` | {} |",
+            grouped(limits::MAX_USERS_WITH_PRE_EXPOSURE)
+        ),
+        format!(
+            "| events of a user in an experiment | {} |",
+            grouped(usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap())
+        ),
+    ] {
+        assert!(listed.contains(&expected), "docs/api.md lacks: {expected}");
+    }
+}
+
+#[test]
+fn the_answers_that_readme_and_guide_show_fit_it() {
+    let document = Document::load();
+    let mut shown = 0;
+    for page in [Document::guide(), include_str!("../../../../README.md")] {
+        for block in page.split("```json\n").skip(1) {
+            let (block, _) = block.split_once("```").unwrap();
+            for answer in serde_json::Deserializer::from_str(block).into_iter::<Value>() {
+                let answer = answer.unwrap();
+                let schema = json!({ "$ref": format!("#/components/schemas/{}", kind(&answer)) });
+                let wrong = document.faults(&schema, &answer);
+                assert!(wrong.is_empty(), "{wrong:#?}\n{answer}");
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown >= 14, "only {shown} answers");
+}
+
+#[test]
+fn the_results_of_real_data_that_are_shown_fit_it_and_the_page_quotes_them() {
+    let document = Document::load();
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let read = |file: &str| -> Value {
+        let text = std::fs::read_to_string(docs.join(file)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    for data in ["cookie-cats", "homepage"] {
+        for view in ["summary", "monitoring", "analysis"] {
+            let answer = read(&format!("results/{data}-{view}.json"));
+            let schema = json!({ "$ref": format!("#/components/schemas/{}", kind(&answer)) });
+            let wrong = document.faults(&schema, &answer);
+            assert!(wrong.is_empty(), "{data} {view}: {wrong:#?}");
+        }
+    }
+    let page = std::fs::read_to_string(docs.join("results.md")).unwrap();
+    let blocks = page.split("<!-- ").skip(1);
+    let mut quoted = 0;
+    for block in blocks {
+        let (source, rest) = block.split_once(" -->\n```json\n").unwrap();
+        let (text, _) = rest.split_once("```").unwrap();
+        let (file, pointer) = source.split_once(' ').unwrap_or((source, ""));
+        let whole = read(file);
+        let shown: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(Some(&shown), whole.pointer(pointer), "{source}");
+        quoted += 1;
+    }
+    assert_eq!(quoted, 6);
+}
+
+/// The schema of an answer, by a field that only it has.
+fn kind(answer: &Value) -> &'static str {
+    let kinds = [
+        ("/digest", "Report"),
+        ("/differing_numbers", "Audit"),
+        ("/traffic", "Monitoring"),
+        ("/sentence", "PlanAnswer"),
+        ("/headline", "Summary"),
+        ("/tombstone_until", "Erasure"),
+        ("/sums", "UserExport"),
+        ("/duplicates", "EventOutcomes"),
+        ("/existing", "AssignmentOutcomes"),
+        ("/enrolled", "Assignment"),
+        ("/request_id", "Problem"),
+        ("/hash_seed", "Experiment"),
+    ];
+    let kind = kinds
+        .iter()
+        .find(|(field, _)| answer.pointer(field).is_some());
+    kind.unwrap_or_else(|| panic!("what is {answer}?")).1
+}
+
+/// 1048576 as 1,048,576.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let places = digits.len();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (places - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

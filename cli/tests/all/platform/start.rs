@@ -1,0 +1,123 @@
+//! Starting and stopping.
+
+use super::support::{options, slow, status, table};
+use assay::client::http_client;
+use assay::serve::{Platform, PlatformError, PlatformOptions};
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn the_real_template_starts_with_all_its_tables_and_functions() {
+    let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
+    assert!(!platform.template.tables.is_empty());
+    for table in platform.template.tables.values() {
+        let described = platform.dynamodb.describe_table().table_name(&table.name);
+        described.send().await.unwrap();
+    }
+    assert_eq!(platform.unwired, Vec::<String>::new());
+    let health = http_client().get(format!("{}/health", platform.url())).send();
+    assert_eq!(health.await.unwrap().status(), 200);
+    platform.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_development_token_opens_every_route_and_another_opens_none() {
+    let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
+    let client = http_client();
+    for (_, route) in platform.template.routes() {
+        let path = route.path.replace(['{', '}'], "");
+        let ask = |token: &str| {
+            let method = route.method.parse().unwrap();
+            let request = client.request(method, format!("{}{path}", platform.url()));
+            request.bearer_auth(token).send()
+        };
+        let status = ask(&platform.token).await.unwrap().status();
+        assert!(
+            ![401, 403, 502].contains(&status.as_u16()),
+            "{path}: {status}"
+        );
+        let unknown = ask("assay_of-somebody-else-entirely")
+            .await
+            .unwrap()
+            .status();
+        assert_eq!(unknown, if path == "/health" { 200 } else { 401 }, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_token_is_refused_in_the_form_of_our_problems() {
+    let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
+    let answer = reqwest::get(format!("{}/experiments", platform.url()))
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+    let problem: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(problem["code"], "unauthorized");
+}
+
+#[tokio::test]
+async fn two_platforms_run_beside_each_other_and_each_has_its_own_token() {
+    let one = Platform::start(PlatformOptions::for_tests()).await.unwrap();
+    let two = Platform::start(PlatformOptions::for_tests()).await.unwrap();
+    assert_ne!(one.address, two.address);
+    assert_ne!(one.token, two.token);
+    assert_eq!(one.token.len(), "assay_".len() + 43);
+}
+
+#[tokio::test]
+async fn a_function_finds_the_environment_that_the_template_gives_it() {
+    let platform = Platform::start(options()).await.unwrap();
+    let environment = platform.environments.of("slow").unwrap();
+    assert_eq!(environment["NOTES_TABLE"], table(&platform));
+    assert_eq!(
+        environment["AWS_ENDPOINT_URL_DYNAMODB"],
+        platform.dynamodb_endpoint
+    );
+    assert_eq!(environment["AWS_LAMBDA_FUNCTION_NAME"], "slow");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_said_so() {
+    let first = Platform::start(options()).await.unwrap();
+    let again = PlatformOptions {
+        address: first.address,
+        ..options()
+    };
+    let error = Platform::start(again).await.err().unwrap();
+    assert!(matches!(error, PlatformError::PortTaken(_)));
+    assert!(error.to_string().contains("--port"), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_that_runs_is_finished_before_the_platform_stops() {
+    let options = options().with_function("slow", slow(Duration::from_millis(500)));
+    let platform = Platform::start(options).await.unwrap();
+    let request = tokio::spawn(http_client().get(format!("{}/slow", platform.url())).send());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let stopping = Instant::now();
+    platform.shutdown().await.unwrap();
+    assert!(stopping.elapsed() > Duration::from_millis(200));
+    let answer = request.await.unwrap().unwrap();
+    assert_eq!(answer.text().await.unwrap(), "done");
+}
+
+#[tokio::test]
+async fn a_function_whose_caller_has_left_is_finished_before_the_platform_stops() {
+    let options = options().with_function("slow", slow(Duration::from_millis(500)));
+    let platform = Platform::start(options).await.unwrap();
+    let client = http_client();
+    let request = client.get(format!("{}/slow", platform.url()));
+    let left = request.timeout(Duration::from_millis(100)).send().await;
+    assert!(left.is_err());
+    let stopping = Instant::now();
+    platform.shutdown().await.unwrap();
+    assert!(stopping.elapsed() > Duration::from_millis(250));
+}
+
+#[tokio::test]
+async fn what_no_function_is_wired_for_is_named_and_answers_500() {
+    let platform = Platform::start(options()).await.unwrap();
+    assert_eq!(platform.unwired, ["slow"]);
+    assert_eq!(status(&platform, "/slow").await, 500);
+}

@@ -1,0 +1,172 @@
+//! The template that is deployed.
+
+use assay::serve::BUILT_IN_TEMPLATE;
+use assay::template::{LocalNames, Template};
+use serde_yaml_ng::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+fn template() -> Template {
+    Template::parse(BUILT_IN_TEMPLATE, &LocalNames::default()).unwrap()
+}
+
+#[test]
+fn every_route_but_health_needs_a_token_and_names_its_scope() {
+    let template = template();
+    for (function, route) in template.routes() {
+        let open = route.path == "/health";
+        assert_eq!(
+            template.authorizer_of(route).is_none(),
+            open,
+            "{}",
+            route.path
+        );
+        assert_eq!(function.scope.is_none(), open, "{}", route.path);
+    }
+}
+
+#[test]
+fn no_two_functions_share_a_binary_or_a_route() {
+    let template = template();
+    let binaries: BTreeSet<_> = template.functions.values().map(|f| &f.binary).collect();
+    assert_eq!(binaries.len(), template.functions.len());
+    let routes: BTreeSet<_> = template
+        .routes()
+        .map(|(_, r)| (&r.method, &r.path))
+        .collect();
+    assert_eq!(routes.len(), template.routes().count());
+}
+
+#[test]
+fn a_function_gives_up_before_the_gateway_does() {
+    for function in template().functions.values() {
+        if function.routes().next().is_some() {
+            assert!(
+                function.timeout < assay::gateway::INTEGRATION_TIMEOUT,
+                "{}",
+                function.binary
+            );
+        }
+    }
+}
+
+#[test]
+fn gateway_responses_are_problems_with_the_status_that_they_are_sent_with() {
+    for (kind, response) in template().api.gateway_responses {
+        assert_eq!(response.templates.len(), 1, "{kind}");
+        let (content_type, body) = &response.templates[0];
+        assert_eq!(content_type, "application/problem+json", "{kind}");
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(problem["request_id"], "$context.requestId", "{kind}");
+        assert!(
+            problem["code"].is_string() && problem["detail"].is_string(),
+            "{kind}"
+        );
+        let stated = problem.get("status").and_then(serde_json::Value::as_u64);
+        assert_eq!(stated, response.status.map(u64::from), "{kind}");
+    }
+}
+
+/// The functions, by logical id, whose metric of this name an alarm looks at; empty for an alarm on one metric.
+fn sequential(alarm: &Value, metric: &str) -> Vec<String> {
+    let queries = alarm["Properties"]["Metrics"].as_sequence();
+    let stats = queries
+        .into_iter()
+        .flatten()
+        .filter_map(|query| query.get("MetricStat"));
+    let named = stats.filter(|stat| stat["Metric"]["MetricName"] == metric);
+    named
+        .map(|stat| match &stat["Metric"]["Dimensions"][0]["Value"] {
+            Value::Tagged(reference) => reference.value.as_str().unwrap().to_owned(),
+            other => panic!("{other:?} refers to no function"),
+        })
+        .collect()
+}
+
+fn alarms() -> Vec<(String, Value)> {
+    let template: Value = serde_yaml_ng::from_str(BUILT_IN_TEMPLATE).unwrap();
+    let resources = template["Resources"].as_mapping().unwrap();
+    let alarms = resources
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == "AWS::CloudWatch::Alarm");
+    alarms
+        .map(|(id, alarm)| (id.as_str().unwrap().to_owned(), alarm.clone()))
+        .collect()
+}
+
+#[test]
+fn no_alarm_looks_at_more_metrics_than_cloudwatch_lets_it() {
+    for (id, alarm) in alarms() {
+        let queries = alarm["Properties"]["Metrics"].as_sequence();
+        let stats = queries
+            .into_iter()
+            .flatten()
+            .filter(|query| query.get("MetricStat").is_some());
+        assert!(stats.count() <= 10, "{id}");
+    }
+}
+
+#[test]
+fn the_pages_count_the_metrics_that_alarms_look_at() {
+    let metrics: usize = alarms()
+        .iter()
+        .map(|(_, alarm)| match alarm["Properties"].get("Metrics") {
+            None => 1,
+            Some(queries) => {
+                let queries = queries.as_sequence().unwrap().iter();
+                queries
+                    .filter(|query| query.get("MetricStat").is_some())
+                    .count()
+            }
+        })
+        .sum();
+    let readme = include_str!("../../../../README.md");
+    assert!(
+        readme.contains(&format!("{metrics} alarm metrics")),
+        "{metrics}"
+    );
+    let operations = include_str!("../../../../docs/operations.md");
+    assert!(
+        operations.contains(&format!("{metrics} metrics at 0.10")),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn alarms_watch_every_function_for_errors_and_the_slow_ones_that_somebody_waits_for_for_their_duration()
+ {
+    let of = |metric: &str| -> BTreeSet<String> {
+        let alarms = alarms();
+        let sequential = alarms
+            .iter()
+            .flat_map(|(_, alarm)| sequential(alarm, metric));
+        sequential.collect()
+    };
+    let template = template();
+    let behind_routes = |slowest: Duration| -> BTreeSet<String> {
+        let functions = template.functions.iter().filter(|(_, function)| {
+            function.routes().next().is_some() && function.timeout > slowest
+        });
+        functions.map(|(id, _)| id.clone()).collect()
+    };
+    // The authorizer's "Unauthorized" counts as an error.
+    let all = template
+        .functions
+        .keys()
+        .filter(|id| *id != "AuthorizerFunction");
+    assert_eq!(of("Errors"), all.cloned().collect());
+    assert_eq!(of("Duration"), behind_routes(Duration::from_secs(10)));
+}
+
+/// Without the type SAM gives the function no right to send there, and the mapping can't be made.
+#[test]
+fn where_lost_records_go_is_named_with_its_type() {
+    let destinations: Vec<_> = BUILT_IN_TEMPLATE
+        .lines()
+        .filter(|line| line.contains("OnFailure:"))
+        .collect();
+    assert!(destinations.len() >= 3, "{destinations:?}");
+    for destination in destinations {
+        assert!(destination.contains("Type: SQS,"), "{destination}");
+    }
+}
