@@ -35,6 +35,7 @@ pub fn sdk_config(endpoint: &str, region: &str) -> SdkConfig {
     let credentials = Credentials::new(key, key, None, None, "local engine");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(shared::config::https_client())
         .region(Region::new(region.to_owned()))
         .endpoint_url(endpoint)
         .credentials_provider(SharedCredentialsProvider::new(credentials))

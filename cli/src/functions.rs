@@ -9,9 +9,10 @@ use lambda_http::service_fn;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use shared::app::App;
 use shared::clock;
 use shared::config::Config;
-use shared::http::{App, Problem, Request, Response};
+use shared::http::{Problem, Request, Response};
 use shared::store::Store;
 use std::future::Future;
 

@@ -96,7 +96,9 @@ pub enum TokenError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// The environment has no AWS credentials.
-    #[error("{0}: credentials are read from the environment; `aws configure export-credentials --format env` prints those of a profile")]
+    #[error(
+        "{0}: credentials are read from the environment; `aws configure export-credentials --format env` prints those of a profile"
+    )]
     Credentials(#[from] BadSetting),
     /// The database said no.
     #[error(transparent)]

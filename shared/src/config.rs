@@ -2,6 +2,8 @@
 
 use crate::store::Tables;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use std::time::Duration;
 
@@ -79,8 +81,16 @@ pub fn sdk_config(lookup: impl Fn(&str) -> Option<String>) -> Result<SdkConfig, 
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(https_client())
         .credentials_provider(SharedCredentialsProvider::new(credentials));
     config.set_region(region.map(Region::new));
     config.set_endpoint_url(variable("AWS_ENDPOINT_URL_DYNAMODB"));
     Ok(config.build())
+}
+
+/// An HTTP client for the AWS SDK, with TLS by `ring`. The SDK's default, `aws-lc`, compiles a large C library.
+pub fn https_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
 }

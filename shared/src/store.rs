@@ -23,15 +23,16 @@ pub mod tokens;
 mod transaction;
 pub mod usage;
 pub mod user_data;
+pub mod user_records;
 
 pub use client::{Store, Tables};
 pub use error::StoreError;
 
-/// What became of a first-write-wins put.
+/// The outcome of a put where the first write wins.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FirstWrite<T> {
-    /// It was the first.
+    /// This write was the first.
     Stored,
-    /// Another was there before, and stays.
+    /// An earlier write exists and stays.
     Existing(T),
 }

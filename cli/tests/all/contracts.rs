@@ -2,5 +2,6 @@
 //! recorded events.
 
 mod folders;
+mod imports;
 mod recorded;
 mod template;

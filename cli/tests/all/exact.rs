@@ -79,9 +79,7 @@ async fn aggregates_equal_the_raw_records_after_any_history() {
         .buffer_unordered(AT_ONCE);
     while let Some((seed, outcome)) = outcomes.next().await {
         if let Err(why) = outcome {
-            panic!(
-                "{why}\n\nto repeat: ASSAY_SEED={seed} cargo test --test all any_history"
-            );
+            panic!("{why}\n\nto repeat: ASSAY_SEED={seed} cargo test --test all any_history");
         }
     }
     drop(outcomes);

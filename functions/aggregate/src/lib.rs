@@ -9,8 +9,8 @@ use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse
 use domain::ids::UserId;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Read;
+use shared::app::App;
 use shared::clock;
-use shared::http::App;
 use std::time::Duration;
 
 pub use aws_lambda_events::dynamodb::Event as Batch;

@@ -1,7 +1,7 @@
 //! The consumer of the streams of assignments and events, as a Lambda function.
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use shared::http::App;
+use shared::app::App;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {

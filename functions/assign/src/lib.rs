@@ -7,7 +7,8 @@ use domain::ids::{ExperimentId, UserId, VariantKey};
 use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input, params};
+use shared::app::App;
+use shared::http::{Problem, Request, Response, caller::Caller, input, params, response};
 use shared::store::FirstWrite;
 
 /// Finds or makes the user's assignment. The first stored one wins, under any race.
@@ -18,7 +19,8 @@ use shared::store::FirstWrite;
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Assign)?;
     let id = params::experiment_id(&request)?;
-    let experiment = app.experiment(&id).await?;
+    let found = app.experiment(&id).await?;
+    let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
     let (user, attributes) = input::assignment::read(&request, &experiment)?;
 
     if let Some(existing) = app.store().assignment(&user, &id).await? {
@@ -78,7 +80,7 @@ fn enrolled(assignment: Assignment, reason: &'static str) -> Response {
         experiment_version: assignment.experiment_version,
         attributes: assignment.attributes,
     };
-    answer::json(StatusCode::OK, &body)
+    response::json(StatusCode::OK, &body)
 }
 
 /// Who is not in the experiment sees what everybody saw before it: the control. Nothing is stored.
@@ -93,5 +95,5 @@ fn not_enrolled(experiment: &Experiment, user_id: UserId, reason: NotEnrolled) -
         experiment_version: experiment.version,
         attributes: Attributes::new(),
     };
-    answer::json(StatusCode::OK, &body)
+    response::json(StatusCode::OK, &body)
 }

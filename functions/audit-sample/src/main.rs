@@ -1,7 +1,7 @@
 //! The daily audit of some experiments, as a Lambda function.
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use shared::http::App;
+use shared::app::App;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -2,7 +2,8 @@
 
 use domain::access::Scope;
 use lambda_http::http::StatusCode;
-use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input, params};
+use shared::app::App;
+use shared::http::{Problem, Request, Response, caller::Caller, input, params, response};
 use shared::store::audit::Patience;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         audit.backfill_started = Some(asked_for.ok_or_else(changed_since_read)?);
     }
 
-    Ok(answer::json(StatusCode::OK, &audit))
+    Ok(response::json(StatusCode::OK, &audit))
 }
 
 fn changed_since_read() -> Problem {

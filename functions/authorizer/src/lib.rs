@@ -3,7 +3,7 @@
 use domain::access::Token;
 use lambda_runtime::Diagnostic;
 use serde::Deserialize;
-use shared::http::App;
+use shared::app::App;
 use shared::http::policy::Authorization;
 
 /// What API Gateway asks a token authorizer.

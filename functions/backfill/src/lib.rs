@@ -7,8 +7,8 @@ mod records;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Step;
+use shared::app::App;
 use shared::clock;
-use shared::http::App;
 use shared::store::StoreError;
 use shared::store::backfill::Worked;
 use std::time::{Duration, Instant};

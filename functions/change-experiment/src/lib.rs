@@ -4,8 +4,9 @@ use domain::access::Scope;
 use domain::change::Misfit;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::IF_MATCH;
+use shared::app::App;
 use shared::http::{
-    App, Fault, Problem, Request, Response, answer, body, caller::Caller, input, params,
+    Fault, Problem, Request, Response, body, caller::Caller, input, params, response,
 };
 
 /// Changes an experiment if it is still at the version that the caller has seen.
@@ -32,8 +33,8 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         return Err(Problem::stale(after.version));
     }
 
-    Ok(answer::with_version(
-        answer::json(StatusCode::OK, &after),
+    Ok(response::with_version(
+        response::json(StatusCode::OK, &after),
         after.version,
     ))
 }

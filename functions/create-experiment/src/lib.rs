@@ -5,9 +5,10 @@ use domain::experiment::Experiment;
 use domain::ids::ExperimentId;
 use lambda_http::http::StatusCode;
 use sha2::{Digest, Sha256};
+use shared::app::App;
 use shared::clock;
 use shared::http::input::experiment::{self, Drawn};
-use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller};
+use shared::http::{Problem, Request, Response, body, caller::Caller, response};
 use shared::store::experiments::Creation;
 
 /// Makes an experiment.
@@ -42,9 +43,9 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 fn created_answer(experiment: &Experiment) -> Response {
-    let response = answer::json(StatusCode::CREATED, experiment);
-    let response = answer::with_version(response, experiment.version);
-    answer::with_location(response, &format!("/experiments/{}", experiment.id))
+    let response = response::json(StatusCode::CREATED, experiment);
+    let response = response::with_version(response, experiment.version);
+    response::with_location(response, &format!("/experiments/{}", experiment.id))
 }
 
 fn idempotency_key(request: &Request) -> Option<&[u8]> {

@@ -5,7 +5,8 @@ use domain::ids::{ExperimentId, UserId};
 use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input};
+use shared::app::App;
+use shared::http::{Problem, Request, Response, caller::Caller, input, response};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -44,5 +45,5 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         erased_at: erased.tombstone.erased_at,
         tombstone_until: erased.tombstone.until,
     };
-    Ok(answer::json(StatusCode::OK, &answer))
+    Ok(response::json(StatusCode::OK, &answer))
 }

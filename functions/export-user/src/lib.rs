@@ -10,7 +10,8 @@ use domain::limits::MAX_ANSWER_BYTES;
 use lambda_http::http::StatusCode;
 use page::Page;
 use serde::Serialize;
-use shared::http::{App, Problem, Request, Response, answer, caller::Caller, input};
+use shared::app::App;
+use shared::http::{Problem, Request, Response, caller::Caller, input, response};
 use view::{Erased, Part, parts};
 
 /// What is stored besides events.
@@ -53,5 +54,5 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     }
     let room = MAX_ANSWER_BYTES.saturating_sub(page::size(&page::text(&head)?));
     let page = Page::read(app.store(), &head.user_id, cursor, room).await?;
-    Ok(answer::json(StatusCode::OK, &Answer { head, page }))
+    Ok(response::json(StatusCode::OK, &Answer { head, page }))
 }

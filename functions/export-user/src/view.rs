@@ -1,6 +1,6 @@
 //! What is stored of a user, with names instead of the short forms in which it is kept.
 
-use domain::contribution::{Disposition, Enrolment, Entry, PreExposure};
+use domain::contribution::{ContributionEntry, Disposition, Enrolment, PreExposure};
 use domain::decimal::Decimal;
 use domain::ids::{EventId, EventType, ExperimentId};
 use domain::time::Timestamp;
@@ -147,7 +147,7 @@ fn before(pre_exposure: &PreExposure) -> SumShown {
     )
 }
 
-fn hour(entry: &Entry) -> HourShown {
+fn hour(entry: &ContributionEntry) -> HourShown {
     HourShown {
         hour: Timestamp::from_micros(entry.hour.saturating_mul(HOUR_MICROS)),
         disposition: match entry.disposition {

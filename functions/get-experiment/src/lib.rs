@@ -2,7 +2,8 @@
 
 use domain::access::Scope;
 use lambda_http::http::StatusCode;
-use shared::http::{App, Problem, Request, Response, answer, caller::Caller, params};
+use shared::app::App;
+use shared::http::{Problem, Request, Response, caller::Caller, params, response};
 
 /// Shows an experiment, with its version as `ETag`.
 ///
@@ -13,8 +14,8 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let id = params::experiment_id(&request)?;
     let found = app.store().experiment(&id, true).await?;
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
-    Ok(answer::with_version(
-        answer::json(StatusCode::OK, &experiment),
+    Ok(response::with_version(
+        response::json(StatusCode::OK, &experiment),
         experiment.version,
     ))
 }

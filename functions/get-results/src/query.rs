@@ -1,18 +1,18 @@
-//! What is asked, from the parameters of the query.
+//! The parameters of the query string.
 
 use domain::Invalid;
 use domain::aggregates::DimensionValue;
-use domain::coverage::{DataSource, Provenance};
+use domain::coverage::DataSource;
 use domain::experiment::Experiment;
+use domain::filter::{RecordFilter, TimeWindow};
 use domain::ids::{DimensionKey, DimensionLabel, MetricKey, VariantKey};
-use domain::record_aggregator::{RecordFilter, Window};
 use domain::report::{AnalysisRequest, Breakdown, Correction, DecidingMethod};
 use domain::time::Timestamp;
 use shared::http::{Problem, Request, params};
 use shared::store::aggregates::AggregateSections;
 use std::collections::BTreeSet;
 
-/// For whom the answer is.
+/// Which view of the results.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
     Summary,
@@ -20,7 +20,7 @@ pub(crate) enum View {
     Analysis,
 }
 
-/// How the answer is written.
+/// The format of the answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
@@ -28,19 +28,19 @@ pub(crate) enum Format {
     Svg,
 }
 
-/// The whole of it.
-pub(crate) struct Asked {
+/// The query of a request for results.
+pub(crate) struct ResultsQuery {
     pub(crate) view: View,
     pub(crate) format: Format,
     pub(crate) request: AnalysisRequest,
-    /// Where the numbers are to come from, if that is asked.
+    /// The data source, if the caller chooses one.
     pub(crate) source: Option<DataSource>,
-    /// Whether the answer is about now, and not about a time that was named.
-    pub(crate) now: bool,
+    /// Whether the results are as of the request itself, and not of a time in the query.
+    pub(crate) as_of_now: bool,
 }
 
-impl Asked {
-    /// What of the running sums it takes to answer.
+impl ResultsQuery {
+    /// The sections of the aggregates that the answer needs.
     pub(crate) fn sections(&self) -> AggregateSections {
         AggregateSections {
             hours: self.view == View::Monitoring,
@@ -86,7 +86,7 @@ pub(crate) fn read(
     request: &Request,
     experiment: &Experiment,
     now: Timestamp,
-) -> Result<Asked, Problem> {
+) -> Result<ResultsQuery, Problem> {
     let mut query = params::Query::read(request, &PARAMETERS);
     let view = query
         .optional("view", params::choice(&VIEWS))
@@ -103,7 +103,7 @@ pub(crate) fn read(
     let correction = query.optional("correction", params::choice(&Correction::ALL));
     let cuped = query.optional("cuped", params::choice(&YES_OR_NO));
     let dimension = query.optional("dimension", |text| dimension(text, experiment));
-    let as_of = query.optional("as_of", |text| pre_exposure(text, now));
+    let as_of = query.optional("as_of", |text| past_instant(text, now));
     let from = query.optional("from", Timestamp::parse);
     let to = query.optional("to", Timestamp::parse);
     let series = query.optional("series", params::choice(&SERIES));
@@ -111,7 +111,7 @@ pub(crate) fn read(
     if let (Some(from), Some(end)) = (from, to.or(as_of))
         && end <= from
     {
-        let detail = format!("Must lie after `from`, {from}.");
+        let detail = format!("Must be after `from`, {from}.");
         let name = if to.is_some() { "to" } else { "as_of" };
         query.fault(name, Invalid::new("empty_window", detail));
     }
@@ -119,26 +119,26 @@ pub(crate) fn read(
         .planned_end
         .filter(|planned| experiment.end() == Some(*planned));
     if method == Some(DecidingMethod::Hybrid) && kept_end.is_none() {
-        let detail = "The hybrid needs an end that was planned before the start and kept; this experiment had no \
-                      `ends_at` then, or has another end now: ask for `sequential`.";
+        let detail = "`hybrid` needs a planned end: an `ends_at` that was set before the start and not changed. This \
+                      experiment has none. Use `sequential`.";
         query.fault("method", Invalid::new("no_planned_end", detail.to_owned()));
     }
     query.finish()?;
 
     let (only, breakdown) = dimension.unwrap_or((None, Breakdown::All));
-    // A day that is over is seen as it was then: nothing that came later.
+    // Results as of an earlier time include nothing that came later.
     let to = [to, as_of].into_iter().flatten().min();
     let table = format == Format::Csv;
-    // Nobody reads four hundred days in a summary, and they take most of the time.
+    // A summary does not show days, and computing 400 of them takes most of the time.
     let series = series.unwrap_or(view == View::Analysis && format == Format::Json);
-    Ok(Asked {
+    Ok(ResultsQuery {
         view,
         format,
         source,
-        now: as_of.is_none(),
+        as_of_now: as_of.is_none(),
         request: AnalysisRequest {
             filter: RecordFilter {
-                window: Window { from, to },
+                window: TimeWindow { from, to },
                 only,
                 pre_exposure: cuped.unwrap_or(false),
             },
@@ -154,13 +154,12 @@ pub(crate) fn read(
                 Breakdown::None
             },
             series,
-            provenance: Provenance::default(),
         },
     })
 }
 
-/// A misspelt key must not look like a metric without data. What an experiment without declared metrics may
-/// still see, nobody knows.
+/// An unknown key is refused: it must not look like a metric without data. An experiment without declared metrics
+/// takes any key, because its metrics follow from the event types.
 fn metric_keys(text: &str, experiment: &Experiment) -> Result<BTreeSet<MetricKey>, Invalid> {
     let keys: BTreeSet<MetricKey> = text
         .split(',')
@@ -248,12 +247,12 @@ fn dimension(
     Ok((Some(only), Breakdown::All))
 }
 
-fn pre_exposure(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
+fn past_instant(text: &str, now: Timestamp) -> Result<Timestamp, Invalid> {
     let instant = Timestamp::parse(text)?;
     if instant > now {
         return Err(Invalid::new(
             "in_the_future",
-            "Must not lie in the future.".to_owned(),
+            "Must not be in the future.".to_owned(),
         ));
     }
     Ok(instant)

@@ -2,7 +2,8 @@
 
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use shared::http::{App, Problem, Request, Response, answer};
+use shared::app::App;
+use shared::http::{Problem, Request, Response, response};
 
 #[derive(Serialize)]
 struct Health {
@@ -19,5 +20,5 @@ pub async fn handle(_app: App, _request: Request) -> Result<Response, Problem> {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
     };
-    Ok(answer::json(StatusCode::OK, &health))
+    Ok(response::json(StatusCode::OK, &health))
 }

@@ -8,8 +8,9 @@ use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
+use shared::app::App;
 use shared::http::{
-    App, Fault, Problem, Request, Response, answer, body, caller::Caller, input, params,
+    Fault, Problem, Request, Response, body, caller::Caller, input, params, response,
 };
 use shared::store::{FirstWrite, StoreError};
 
@@ -47,7 +48,8 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Manage)?;
     let id = params::experiment_id(&request)?;
     let text = body::json(&request)?;
-    let experiment = app.experiment(&id).await?;
+    let found = app.experiment(&id).await?;
+    let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
     if experiment.status == Status::Draft {
         let detail = "A draft takes no assignments, since its variants may still change. Start the experiment first.";
         return Err(Problem::conflict("not_started", detail, Vec::new()));
@@ -78,7 +80,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         rejected: count("rejected"),
         assignments: outcomes,
     };
-    Ok(answer::json(StatusCode::OK, &answer))
+    Ok(response::json(StatusCode::OK, &answer))
 }
 
 async fn one(

@@ -6,7 +6,8 @@ use domain::{Invalid, limits};
 use futures::future::try_join_all;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use shared::http::{App, Problem, Request, Response, answer, caller::Caller, params};
+use shared::app::App;
+use shared::http::{Problem, Request, Response, caller::Caller, params, response};
 use shared::store::cursor::Cursor;
 use shared::store::keys;
 
@@ -54,7 +55,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         .last()
         .filter(|_| more)
         .map(|last| Cursor(position(last)).encode());
-    Ok(answer::json(
+    Ok(response::json(
         StatusCode::OK,
         &List {
             experiments,

@@ -2,10 +2,11 @@
 //! plan_request names one, and nothing otherwise.
 
 use domain::access::Scope;
-use domain::record_aggregator::RecordFilter;
+use domain::filter::RecordFilter;
 use lambda_http::http::StatusCode;
+use shared::app::App;
 use shared::http::input::plan::Asked;
-use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller, input};
+use shared::http::{Problem, Request, Response, body, caller::Caller, input, response};
 use shared::store::aggregates::AggregateSections;
 
 /// Plans an experiment.
@@ -29,5 +30,5 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         }
     };
 
-    Ok(answer::json(StatusCode::OK, &plan_request.answer()))
+    Ok(response::json(StatusCode::OK, &plan_request.answer()))
 }

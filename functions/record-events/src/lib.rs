@@ -8,7 +8,8 @@ use ingest_summary::IngestSummary;
 use lambda_http::http::StatusCode;
 use record::Outcome;
 use serde::Serialize;
-use shared::http::{App, Problem, Request, Response, answer, body, caller::Caller, input};
+use shared::app::App;
+use shared::http::{Problem, Request, Response, body, caller::Caller, input, response};
 
 #[derive(Serialize)]
 struct Answer {
@@ -40,5 +41,5 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         rejected: ingest_summary.rejected,
         events: outcomes,
     };
-    Ok(answer::json(StatusCode::OK, &answer))
+    Ok(response::json(StatusCode::OK, &answer))
 }

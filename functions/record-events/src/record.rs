@@ -7,8 +7,9 @@ use domain::ids::{EventId, ExperimentId, UserId, VariantKey};
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use shared::app::App;
 use shared::http::input::events::Read;
-use shared::http::{App, Fault, Problem};
+use shared::http::{Fault, Problem};
 use shared::store::{FirstWrite, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -108,7 +109,7 @@ async fn assignments_of(app: &App, user: UserId) -> Result<(UserId, Option<Assig
     let assignments = user_data.assignments;
     let definitions = assignments
         .iter()
-        .map(|assignment| app.remembered(&assignment.experiment_id));
+        .map(|assignment| app.experiment(&assignment.experiment_id));
     let definitions = futures::future::try_join_all(definitions).await?;
     let assigned = assignments
         .into_iter()

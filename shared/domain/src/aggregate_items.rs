@@ -8,8 +8,8 @@ mod item;
 mod metrics;
 mod read;
 
-pub use item::Item;
-pub use read::Damaged;
+pub use item::AggregateItemKey;
+pub use read::DamagedAggregates;
 
 use super::aggregates::{AggregateCell, Days, DimensionValue, ExperimentAggregates};
 use super::contribution::{AggregateBuilder, UserContribution};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The numbers of one item, by attribute.
-pub type Numbers = BTreeMap<String, i128>;
+pub type ItemNumbers = BTreeMap<String, i128>;
 
 /// What the sums are of. Everything else about an experiment may change without touching them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ impl AggregateSpec {
 
 /// Sums as numbers in items.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AggregateItems(pub BTreeMap<Item, Numbers>);
+pub struct AggregateItems(pub BTreeMap<AggregateItemKey, ItemNumbers>);
 
 impl AggregateItems {
     /// What one user adds.
@@ -66,7 +66,7 @@ impl AggregateItems {
         let mut aggregate_items = Self::default();
         for (index, variant) in aggregates.variants.iter().enumerate() {
             aggregate_items.set(
-                Item::OutlierUsers,
+                AggregateItemKey::OutlierUsers,
                 format!("v{index}"),
                 variant.outlier_users,
             );
@@ -75,7 +75,7 @@ impl AggregateItems {
                 aggregate_items.days(index, days, Some(dimension), spec);
             }
             for ((day, offset), cell) in &variant.cohorts {
-                let item = |page| Item::Cohort {
+                let item = |page| AggregateItemKey::Cohort {
                     day: *day,
                     offset: *offset,
                     variant: index,
@@ -89,7 +89,7 @@ impl AggregateItems {
             for (event_type, event_counts) in types {
                 let mut set = |disposition: char, events: u64| {
                     aggregate_items.set(
-                        Item::EventAccounting(*day),
+                        AggregateItemKey::EventAccounting(*day),
                         format!("{disposition}.{event_type}"),
                         events,
                     );
@@ -102,12 +102,12 @@ impl AggregateItems {
         }
         for (hour, traffic) in &aggregates.hours {
             for (variant, users) in traffic.assigned.iter().enumerate() {
-                aggregate_items.set(Item::Hour(*hour), format!("a{variant}"), *users);
+                aggregate_items.set(AggregateItemKey::Hour(*hour), format!("a{variant}"), *users);
             }
             for (event_type, counts) in &traffic.events {
                 for (variant, events) in counts.iter().enumerate() {
                     aggregate_items.set(
-                        Item::Hour(*hour),
+                        AggregateItemKey::Hour(*hour),
                         format!("e{variant}.{event_type}"),
                         *events,
                     );
@@ -125,7 +125,7 @@ impl AggregateItems {
         spec: &AggregateSpec,
     ) {
         for ((day, phase), cell) in days {
-            let item = |page, buckets| Item::Days {
+            let item = |page, buckets| AggregateItemKey::Days {
                 day: *day,
                 variant,
                 phase: *phase,
@@ -142,7 +142,7 @@ impl AggregateItems {
         &mut self,
         cell: &AggregateCell,
         spec: &AggregateSpec,
-        item: impl Fn(usize, bool) -> Item,
+        item: impl Fn(usize, bool) -> AggregateItemKey,
     ) {
         for (key, sums) in &cell.metrics {
             metrics::numbers(spec, key, sums, |page, buckets, name, number| {
@@ -151,11 +151,11 @@ impl AggregateItems {
         }
     }
 
-    fn set(&mut self, item: Item, name: String, number: u64) {
+    fn set(&mut self, item: AggregateItemKey, name: String, number: u64) {
         self.add(item, name, i128::from(number));
     }
 
-    fn add(&mut self, item: Item, name: String, number: i128) {
+    fn add(&mut self, item: AggregateItemKey, name: String, number: i128) {
         if number != 0 {
             self.0.entry(item).or_default().insert(name, number);
         }

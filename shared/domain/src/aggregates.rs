@@ -60,7 +60,7 @@ pub struct VariantAggregates {
     pub outlier_users: u64,
     /// What changed on each day.
     pub days: Days,
-    /// Users by the day of their assignment, with their sums over the first [`super::record_aggregator::COHORT_HOURS`] hours: what
+    /// Users by the day of their assignment, with their sums over the first [`super::contribution::COHORT_HOURS`] hours: what
     /// of these fell on that day (0), and what on the next (1).
     pub cohorts: BTreeMap<(Day, u8), AggregateCell>,
     /// The same as the days, for users by what they were at their assignment.

@@ -1,6 +1,6 @@
 //! Running sums held against the records that they are sums of, number by number.
 
-use super::aggregate_items::{AggregateItems, Item};
+use super::aggregate_items::{AggregateItemKey, AggregateItems};
 use super::ids::ExperimentId;
 use super::reason::StatedReason;
 use serde::Serialize;
@@ -79,7 +79,9 @@ impl Audit {
     }
 }
 
-fn shown(((item, number), (stored, recomputed)): (&(Item, String), &(i128, i128))) -> Drift {
+fn shown(
+    ((item, number), (stored, recomputed)): (&(AggregateItemKey, String), &(i128, i128)),
+) -> Drift {
     Drift {
         item: item.name(),
         number: number.clone(),
@@ -90,11 +92,16 @@ fn shown(((item, number), (stored, recomputed)): (&(Item, String), &(i128, i128)
 
 /// Numbers that differ, with what is stored and what was recomputed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Differences(BTreeMap<(Item, String), (i128, i128)>);
+pub struct Differences(BTreeMap<(AggregateItemKey, String), (i128, i128)>);
 
 impl Differences {
     /// One number that no sum can be.
-    pub fn of_one(item: &Item, name: &str, stored: i128, recomputed: &AggregateItems) -> Self {
+    pub fn of_one(
+        item: &AggregateItemKey,
+        name: &str,
+        stored: i128,
+        recomputed: &AggregateItems,
+    ) -> Self {
         let numbers = recomputed.numbers(item);
         let should_be = numbers.and_then(|numbers| numbers.get(name)).copied();
         let pair = (stored, should_be.unwrap_or(0));
@@ -104,11 +111,12 @@ impl Differences {
     /// Where two sums differ, and how many numbers were compared. A number that is not there is 0.
     pub fn between(stored: &AggregateItems, recomputed: &AggregateItems) -> (Self, usize) {
         let numbers = |aggregate_items: &AggregateItems| {
-            let of_item = |(item, numbers): (&Item, &super::aggregate_items::Numbers)| {
-                let item = item.clone();
-                let numbers = numbers.clone().into_iter();
-                numbers.map(move |(name, number)| ((item.clone(), name), number))
-            };
+            let of_item =
+                |(item, numbers): (&AggregateItemKey, &super::aggregate_items::ItemNumbers)| {
+                    let item = item.clone();
+                    let numbers = numbers.clone().into_iter();
+                    numbers.map(move |(name, number)| ((item.clone(), name), number))
+                };
             aggregate_items
                 .0
                 .iter()
@@ -128,7 +136,7 @@ impl Differences {
     /// Those that differed by as much before. What is still on its way makes a difference that changes or ends.
     #[must_use]
     pub fn steady_since(self, before: &Self) -> Self {
-        let steady = |name: &(Item, String), (stored, recomputed): &(i128, i128)| {
+        let steady = |name: &(AggregateItemKey, String), (stored, recomputed): &(i128, i128)| {
             let before = before.0.get(name);
             before.is_some_and(|(s, r)| r.checked_sub(*s) == recomputed.checked_sub(*stored))
         };
@@ -150,7 +158,7 @@ mod tests {
         let numbers = numbers
             .iter()
             .map(|(name, number)| ((*name).to_owned(), *number));
-        AggregateItems([(Item::OutlierUsers, numbers.collect())].into())
+        AggregateItems([(AggregateItemKey::OutlierUsers, numbers.collect())].into())
     }
 
     fn between(stored: &[(&str, i128)], recomputed: &[(&str, i128)]) -> Differences {

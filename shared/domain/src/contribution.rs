@@ -14,13 +14,18 @@ use super::aggregates::{DimensionValue, Hour, hour_of};
 use super::assignment::Attributes;
 use super::event::Event;
 use super::experiment::Experiment;
+use super::filter::TimeWindow;
 use super::ids::{DimensionKey, DimensionLabel, EventId, EventType};
 use super::limits;
-use super::record_aggregator::{COHORT_HOURS, PRE_EXPOSURE_DAYS, Window};
 use super::sums::Overflow;
 use super::time::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+/// The first hours of a user that cohorts are compared by: each user is observed for equally long.
+pub const COHORT_HOURS: i64 = 24;
+/// Length of the pre-exposure period. Two weeks have every weekday twice.
+pub const PRE_EXPOSURE_DAYS: i64 = 14;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -48,7 +53,7 @@ impl Disposition {
 
 /// Events of one type within one hour that went the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ContributionEntry {
     /// In which hour.
     pub hour: Hour,
     /// Of which type.
@@ -95,7 +100,7 @@ pub struct UserContribution {
     /// Whether there are more events than a user data has: then the user is left out.
     pub outlier: bool,
     /// By hour, type and disposition; in this order once the contribution is [`UserContribution::sealed`].
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ContributionEntry>,
 }
 
 impl Enrolment {
@@ -187,7 +192,7 @@ impl UserContribution {
     pub fn event(
         &mut self,
         experiment: &Experiment,
-        window: Window,
+        window: TimeWindow,
         event_type: Arc<EventType>,
         value: i128,
         counted_at: Timestamp,
@@ -203,7 +208,7 @@ impl UserContribution {
                 entry.events = entry.events.saturating_add(1);
                 entry.value = entry.value.checked_add(value).ok_or(Overflow)?;
             }
-            None => self.entries.push(Entry {
+            None => self.entries.push(ContributionEntry {
                 hour,
                 event_type,
                 disposition,
@@ -217,7 +222,7 @@ impl UserContribution {
     fn disposition(
         &self,
         experiment: &Experiment,
-        window: Window,
+        window: TimeWindow,
         counted_at: Timestamp,
     ) -> Disposition {
         let enrolment = self.enrolment.as_ref();

@@ -3,8 +3,8 @@
 use crate::aggregate_items::AggregateSpec;
 use crate::aggregates::{Day, day_of, start_of};
 use crate::experiment::Experiment;
+use crate::filter::RecordFilter;
 use crate::reason::StatedReason;
-use crate::record_aggregator::RecordFilter;
 
 /// What the numbers were added up from. Both give the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

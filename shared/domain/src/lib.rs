@@ -16,6 +16,7 @@ pub mod coverage;
 pub mod decimal;
 pub mod event;
 pub mod experiment;
+pub mod filter;
 pub mod ids;
 pub mod limits;
 pub mod metric;

@@ -3,6 +3,7 @@
 //! A [`PlanRequest`] is answered from one baseline, the metric as the control is expected to have it: from what somebody
 //! knows of it, or as the control of a earlier experiment has it. Every number comes from [`stats`].
 
+mod answer;
 mod baseline;
 mod calculation;
 mod result;

@@ -1,7 +1,7 @@
-//! From raw records to sums over users: the one definition of what is counted.
+//! From raw records to aggregates: the one definition of which events are counted.
 //!
-//! Sums are over *users*. A user with ten purchases is one observation of ten, not ten of one; summing
-//! squares of events would understate the variance of everybody who comes back.
+//! All sums are over *users*. A user with ten purchases is one observation with the value ten, not ten observations:
+//! sums over events would understate the variance of users who return.
 
 use super::aggregates::{DimensionValue, ExperimentAggregates, day_of};
 use super::assignment::Attributes;
@@ -9,48 +9,15 @@ use super::contribution::{AggregateBuilder, Enrolment, Names, UserContribution};
 use super::decimal::Decimal;
 use super::event::Event;
 use super::experiment::Experiment;
+use super::filter::RecordFilter;
 use super::ids::{DimensionKey, EventType, UserId, VariantKey};
 use super::metric::MetricSpec;
+use super::sums::Overflow;
 use super::time::Timestamp;
 use std::collections::HashMap;
 
-pub use super::sums::Overflow;
-
-/// How long after their assignment the users of a day are sequential, so that days can be compared with one another.
-pub const COHORT_HOURS: i64 = 24;
-/// How long before the assignment a user's events tell what kind of user this is: two weeks see every weekday twice.
-pub const PRE_EXPOSURE_DAYS: i64 = 14;
-
-/// Which part of the time is looked at: events in `[from, to)`, users assigned before `to`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Window {
-    /// Events before it are left out.
-    pub from: Option<Timestamp>,
-    /// Events and assignments from it on are left out.
-    pub to: Option<Timestamp>,
-}
-
-impl Window {
-    /// Whether an event at this instant is left out.
-    pub fn excludes(self, counted_at: Timestamp) -> bool {
-        self.from.is_some_and(|from| counted_at < from)
-            || self.to.is_some_and(|to| counted_at >= to)
-    }
-}
-
-/// What of the records is looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RecordFilter {
-    /// Which part of the time.
-    pub window: Window,
-    /// Only the users of this dimension.
-    pub only: Option<DimensionValue>,
-    /// Whether the users' pre exposure is known and goes into the sums as covariates.
-    pub pre_exposure: bool,
-}
-
-/// Reads the records of a set of users, assignments first, then events, in any order among themselves.
-/// What it holds grows with the users and the hours in which they did something, not with the events.
+/// Aggregates the records of a set of users: first their assignments, then their events, each in any order.
+/// Its memory grows with the users and the hours in which they were active, not with the events.
 pub struct RecordAggregator<'e> {
     experiment: &'e Experiment,
     filter: &'e RecordFilter,
@@ -71,7 +38,7 @@ impl<'e> RecordAggregator<'e> {
         }
     }
 
-    /// Takes a user's assignment, with what the user was at that moment.
+    /// Takes a user's assignment with the attributes at that time.
     pub fn assignment(
         &mut self,
         user: UserId,
@@ -106,13 +73,13 @@ impl<'e> RecordAggregator<'e> {
             .insert(user, UserContribution::new(Some(enrolment)));
     }
 
-    /// Who was taken, with the time of the assignment: those whose pre exposure can be taken, too.
+    /// The users whose assignments were taken.
     pub fn users(&self) -> impl Iterator<Item = &UserId> {
         self.users.keys()
     }
 
-    /// Takes what a user did within [`PRE_EXPOSURE_DAYS`] before the assignment, the moment of the assignment included, from
-    /// all the user's stored events in the order of their keys: it goes into the covariates.
+    /// Takes a user's pre-exposure events as covariates, from all stored events of the user in the order of their keys.
+    /// Pre-exposure is the time from `contribution::PRE_EXPOSURE_DAYS` before the assignment to the assignment itself.
     ///
     /// # Errors
     /// If the user's sum grows beyond 38 digits.
@@ -128,7 +95,7 @@ impl<'e> RecordAggregator<'e> {
         enrolment.pre_exposure_events(&mut self.names, events)
     }
 
-    /// Takes an event; it counts if its user was assigned strictly before it and the experiment had not ended.
+    /// Takes an event. It is counted if its user was assigned strictly before it and the experiment had not ended.
     ///
     /// # Errors
     /// If the user's sum grows beyond 38 digits.
@@ -155,7 +122,7 @@ impl<'e> RecordAggregator<'e> {
         contribution.event(self.experiment, self.filter.window, name, value, counted_at)
     }
 
-    /// The sums over all users that were taken. Without declared metrics there are those of every type seen.
+    /// The aggregates of all users that were taken. An experiment without declared metrics has those of every event type.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.

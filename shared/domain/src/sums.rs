@@ -48,7 +48,7 @@ pub struct MetricSums {
 
 /// A user's state for one metric.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct UserState {
+pub struct UserMetricValues {
     /// Whether there is an event of the metric's own type.
     pub converted: bool,
     /// The user's numbers.
@@ -69,7 +69,12 @@ impl MetricSums {
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
-    pub fn apply(&mut self, state: &UserState, add: bool, bucketed: bool) -> Result<(), Overflow> {
+    pub fn apply(
+        &mut self,
+        state: &UserMetricValues,
+        add: bool,
+        bucketed: bool,
+    ) -> Result<(), Overflow> {
         let sign: i64 = if add { 1 } else { -1 };
         let signed = |x: i128| x * i128::from(sign);
         let grow = |sum: &mut i128, by: i128| {

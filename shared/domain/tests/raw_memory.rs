@@ -6,8 +6,9 @@
 use domain::allocation::{Variant, Variants};
 use domain::assignment::Attributes;
 use domain::experiment::{Experiment, NewExperiment, Status};
+use domain::filter::RecordFilter;
 use domain::ids::{EventType, ExperimentId, UserId, VariantKey};
-use domain::record_aggregator::{RecordAggregator, RecordFilter};
+use domain::record_aggregator::RecordAggregator;
 use domain::time::Timestamp;
 
 #[global_allocator]

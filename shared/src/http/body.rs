@@ -1,8 +1,11 @@
-//! Reading JSON bodies so that nothing is guessed and every fault is reported at once.
+//! Reads JSON bodies and reports all faults at once.
 //!
-//! A derived deserialiser stops at the first fault, reads numbers through `f64` and lets the last of two
-//! equal keys win. Here each value is kept as it was written until somebody asks for it as something, and
-//! what is wrong with it is noted beside its JSON pointer.
+//! A derived deserialiser stops at the first fault, reads numbers through `f64` and lets the last of two equal keys win.
+//! Here each value keeps its text until it is read as a type, and each fault is noted with its JSON pointer.
+
+mod values;
+
+pub use values::{choice, listed, prose};
 
 use super::Request;
 use super::problem::{Fault, Problem};
@@ -17,17 +20,17 @@ use std::borrow::Cow;
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Notes a fault at a place.
+    /// Notes a fault at a JSON pointer.
     pub fn push(&mut self, pointer: impl Into<String>, invalid: Invalid) {
         self.0.push(Fault::at(pointer, invalid));
     }
 
-    /// Notes faults that were found elsewhere.
+    /// Notes faults that another reader found.
     pub fn extend(&mut self, faults: Vec<Fault>) {
         self.0.extend(faults);
     }
 
-    /// Whether there is none.
+    /// Whether there are no faults.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -37,7 +40,7 @@ impl Faults {
         self.0
     }
 
-    /// The value, if it was read and nothing was found wrong anywhere.
+    /// The value, if it was read and there is no fault.
     ///
     /// # Errors
     /// 422 with all faults.
@@ -52,10 +55,10 @@ impl Faults {
     }
 }
 
-/// The body of a request, found to be well-formed JSON of a bearable size and depth.
+/// The body of a request: well-formed JSON within the limits of size and depth.
 ///
 /// # Errors
-/// 413, 415, or 400 with the place where the text stops being JSON.
+/// 413, 415, or 400 with the position where the JSON is malformed.
 pub fn json(request: &Request) -> Result<&str, Problem> {
     if let Some(content_type) = request.headers().get(CONTENT_TYPE) {
         let text = content_type.to_str().unwrap_or("unreadable");
@@ -99,12 +102,15 @@ pub fn json(request: &Request) -> Result<&str, Problem> {
         return Err(Problem::malformed("too_deep", detail));
     }
     serde_json::from_str::<&RawValue>(text).map_err(|error| {
-        Problem::malformed("malformed_json", format!("The body is not JSON: {error}."))
+        Problem::malformed(
+            "malformed_json",
+            format!("The body is malformed JSON: {error}."),
+        )
     })?;
     Ok(text)
 }
 
-/// The deepest nesting of arrays and objects; quotes and escapes are minded, nothing else.
+/// The deepest nesting of arrays and objects outside strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {
@@ -123,7 +129,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// A JSON value as it was written, and where it stands.
+/// A JSON value as text, with its JSON pointer.
 #[derive(Debug, Clone)]
 pub struct Node<'a> {
     raw: &'a str,
@@ -131,7 +137,7 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The whole of a text that [`json`] has accepted.
+    /// The root of a text that [`json`] has accepted.
     pub fn root(text: &'a str) -> Self {
         Self {
             raw: text.trim(),
@@ -139,12 +145,12 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Where it stands.
+    /// The JSON pointer of the value.
     pub fn pointer(&self) -> &str {
         &self.pointer
     }
 
-    /// The value as it was written.
+    /// The text of the value.
     pub fn raw(&self) -> &'a str {
         self.raw
     }
@@ -190,7 +196,7 @@ impl<'a> Node<'a> {
                             &pointer,
                             Invalid::new(
                                 "duplicate_field",
-                                "This name stands in the object more than once.",
+                                "The object has this name more than once.",
                             ),
                         );
                     } else {
@@ -211,7 +217,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The elements of an array, if there are at most so many.
+    /// The elements of an array with at most `most` elements.
     pub fn array(&self, faults: &mut Faults, most: usize) -> Option<Vec<Node<'a>>> {
         let Some(elements) = self
             .raw
@@ -290,7 +296,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// An object whose fields are taken one by one; what nobody takes is unknown.
+/// An object whose fields are taken one by one. Fields that are left are unknown.
 #[derive(Debug)]
 pub struct Object<'a> {
     pointer: String,
@@ -309,7 +315,7 @@ impl<'a> Object<'a> {
         Some(self.fields.swap_remove(at).1)
     }
 
-    /// Takes a field that must be there.
+    /// Takes a required field.
     pub fn required(&mut self, name: &str, faults: &mut Faults) -> Option<Node<'a>> {
         let node = self.optional(name);
         if node.is_none() {
@@ -321,21 +327,21 @@ impl<'a> Object<'a> {
         node
     }
 
-    /// Whether a field is there and has not been taken.
+    /// Whether a field is present and not taken yet.
     pub fn has(&self, name: &str) -> bool {
         self.fields.iter().any(|(known, _)| known == name)
     }
 
-    /// Whatever has not been taken is a fault: a misspelt name must not be ignored in silence.
+    /// Notes a fault for each field that was not taken: a misspelt name is not ignored.
     pub fn finish(self, faults: &mut Faults, known: &str) {
         for (name, node) in self.fields {
-            let detail = format!("`{name}` is not known here; there are {known}.");
+            let detail = format!("`{name}` is unknown; the fields are {known}.");
             faults.push(node.pointer, Invalid::new("unknown_field", detail));
         }
     }
 }
 
-/// The entries of an object in the order of the text, repeated names included.
+/// The entries of an object in the order of the text, with repeated names.
 struct Entries<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> serde::Deserialize<'de> for Entries<'de> {
@@ -355,64 +361,5 @@ impl<'de> serde::Deserialize<'de> for Entries<'de> {
             }
         }
         deserializer.deserialize_map(Collect)
-    }
-}
-
-/// Text with a bounded number of characters, not blank.
-///
-/// # Errors
-/// If it is blank or too long.
-pub fn prose(text: &str, most: usize) -> Result<String, Invalid> {
-    if text.trim().is_empty() {
-        return Err(Invalid::new("empty", "Must not be empty."));
-    }
-    if text.chars().count() > most {
-        return Err(Invalid::new(
-            "too_long",
-            format!("Must have at most {most} characters."),
-        ));
-    }
-    if text
-        .chars()
-        .any(|c| c.is_control() && c != '\n' && c != '\t')
-    {
-        return Err(Invalid::new(
-            "control_character",
-            "Must not contain control characters.",
-        ));
-    }
-    Ok(text.to_owned())
-}
-
-/// Names for a sentence that says what there is.
-pub fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    let names: Vec<_> = names.into_iter().collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
-}
-
-/// One of a list of names.
-///
-/// # Errors
-/// If it is none of them.
-pub fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<T, Invalid> {
-    move |text| {
-        choices
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| {
-                let names: Vec<_> = choices
-                    .iter()
-                    .map(|(name, _)| format!("`{name}`"))
-                    .collect();
-                Invalid::new(
-                    "not_a_choice",
-                    format!("Must be one of {}.", names.join(", ")),
-                )
-            })
     }
 }

@@ -1,5 +1,6 @@
 //! From requests to domain values, all faults at once.
 
+mod allocation;
 pub mod assignment;
 pub mod assignments;
 pub mod audit;
@@ -8,4 +9,5 @@ pub mod events;
 pub mod experiment;
 mod metric;
 pub mod plan;
+mod text;
 pub mod user;

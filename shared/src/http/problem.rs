@@ -5,7 +5,7 @@ use crate::store::StoreError;
 use crate::store::raw::RawError;
 use domain::coverage::CoverageGap;
 use domain::limits::{ERASED_DAYS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE};
-use domain::{Invalid, record_aggregator};
+use domain::{Invalid, sums};
 use lambda_http::{Body, http::StatusCode, http::header};
 use serde::Serialize;
 
@@ -281,8 +281,8 @@ impl Problem {
     }
 }
 
-impl From<record_aggregator::Overflow> for Problem {
-    fn from(error: record_aggregator::Overflow) -> Self {
+impl From<sums::Overflow> for Problem {
+    fn from(error: sums::Overflow) -> Self {
         let detail =
             "The values of a metric add up to more than 38 digits hold; they are not measurements.";
         Self {

@@ -1,8 +1,8 @@
 //! From a handler to a Lambda function: state once, a log line for each request, and no request without an answer.
 
-use super::app::App;
 use super::problem::Problem;
 use super::{Request, Response};
+use crate::app::App;
 use lambda_http::{Context, RequestExt};
 use std::convert::Infallible;
 use std::future::Future;

@@ -218,13 +218,13 @@ fn take(stored: &mut StoredAggregateItems, item: Item) -> Result<(), StoreError>
     }
     let place = name
         .split_once('#')
-        .and_then(|(_, name)| aggregate_items::Item::parse(name))
+        .and_then(|(_, name)| aggregate_items::AggregateItemKey::parse(name))
         .ok_or_else(|| damaged(key::ITEM))?;
     let numbers = item
         .keys()
         .filter(|name| !key::ALL.contains(&name.as_str()))
         .map(|name| Ok((name.clone(), number(&item, name)?)))
-        .collect::<Result<aggregate_items::Numbers, StoreError>>()?;
+        .collect::<Result<aggregate_items::ItemNumbers, StoreError>>()?;
     let write_shard = AggregateItems([(place, numbers)].into());
     stored
         .aggregate_items

@@ -11,14 +11,14 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
     Select,
 };
-use domain::aggregate_items::{AggregateItems, AggregateSpec, Damaged};
+use domain::aggregate_items::{AggregateItems, AggregateSpec, DamagedAggregates};
 use domain::aggregates::{ExperimentAggregates, VariantAggregates};
 use domain::audit::{Audit, Differences};
 use domain::coverage::CoverageGap;
 use domain::experiment::Experiment;
+use domain::filter::RecordFilter;
 use domain::ids::ExperimentId;
 use domain::reason::StatedReason;
-use domain::record_aggregator::RecordFilter;
 use std::time::{Duration, Instant};
 
 /// How often numbers are compared that differ, at least.
@@ -256,7 +256,7 @@ fn between_without_pre_exposure(
             &AggregateItems::from_aggregates(&aggregates, &generation.spec),
             recomputed,
         ),
-        Err(Damaged { item, name, number }) => {
+        Err(DamagedAggregates { item, name, number }) => {
             let one = Differences::of_one(&item, &name, number, recomputed);
             (one, 1)
         }

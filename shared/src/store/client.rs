@@ -4,9 +4,6 @@ use super::usage::{CountCalls, Usage};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_smithy_http_client::Builder as HttpClientBuilder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +41,7 @@ impl Store {
             Some(_) => (10, 20),
             None => (2, 6),
         };
-        let client = config.http_client().unwrap_or_else(https_client);
         let config = aws_sdk_dynamodb::config::Builder::from(config)
-            .http_client(client)
             // The SDK would wait a second before its first retry; an interactive call cannot.
             .retry_config(
                 RetryConfig::standard()
@@ -74,11 +69,4 @@ impl Store {
     pub fn usage(&self) -> &Usage {
         &self.usage
     }
-}
-
-/// Connections over TLS with `ring`, which compiles in seconds, instead of the SDK's default library.
-fn https_client() -> SharedHttpClient {
-    HttpClientBuilder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https()
 }

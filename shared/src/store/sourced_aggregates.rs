@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use domain::aggregates::ExperimentAggregates;
 use domain::coverage::{CoverageGap, DataSource, Provenance, days_asked};
 use domain::experiment::Experiment;
-use domain::record_aggregator::RecordFilter;
+use domain::filter::RecordFilter;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 

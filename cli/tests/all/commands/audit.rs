@@ -1,7 +1,7 @@
 //! `assay audit`: the sums are those of the records, or the command fails and names the numbers.
 
-use assay::client::http_client;
 use super::support::World;
+use assay::client::http_client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! `assay results`: the table, and what else it can be.
 
-use assay::client::http_client;
 use super::support::World;
+use assay::client::http_client;
 use serde_json::{Value, json};
 
 /// Users of two variants on the first of January, and purchases of 10 on the second: of each variant this many users

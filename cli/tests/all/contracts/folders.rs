@@ -5,7 +5,7 @@ use assay::template::{LocalNames, Template};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap()
@@ -13,7 +13,7 @@ fn root() -> PathBuf {
 }
 
 /// Every file with this ending in a folder and below it.
-fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -30,7 +30,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-fn text(path: &Path) -> String {
+pub(super) fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -71,7 +71,24 @@ fn every_function_has_a_folder_and_every_folder_is_a_function() {
         );
     }
     let workspace = text(&root().join("Cargo.toml"));
-    assert!(workspace.contains("members = [\"shared\", \"cli\", \"functions/*\"]"));
+    for list in ["\nmembers = [", "\ndefault-members = ["] {
+        let line = workspace
+            .split(list)
+            .nth(1)
+            .and_then(|rest| rest.lines().next());
+        for member in [
+            "shared",
+            "shared/stats",
+            "shared/domain",
+            "cli",
+            "functions/*",
+        ] {
+            assert!(
+                line.unwrap().contains(&format!("\"{member}\"")),
+                "{list} {member}"
+            );
+        }
+    }
 }
 
 #[test]

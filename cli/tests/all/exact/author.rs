@@ -292,10 +292,7 @@ impl Author<'_> {
                 let dies = self.draw.chance(50);
                 let erase = Erase {
                     user,
-                    crash: dies.then(|| {
-                        self.draw
-                            .pick(&[Crash::Before(call), Crash::After(call)])
-                    }),
+                    crash: dies.then(|| self.draw.pick(&[Crash::Before(call), Crash::After(call)])),
                     asked_again: self.draw.chance(50),
                 };
                 steps.insert(self.draw.below(steps.len() + 1), Step::Erase(erase));

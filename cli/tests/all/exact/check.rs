@@ -7,8 +7,9 @@ use domain::aggregates::{day_of, start_of};
 use domain::contribution::UserContribution;
 use domain::coverage::DataSource;
 use domain::experiment::Experiment;
+use domain::filter::{RecordFilter, TimeWindow};
 use domain::ids::UserId;
-use domain::record_aggregator::{RecordAggregator, RecordFilter, Window};
+use domain::record_aggregator::RecordAggregator;
 use shared::store::aggregates::{AggregateSections, UserContributions};
 use shared::store::generations::Generation;
 use shared::store::raw::RawError;
@@ -16,7 +17,7 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
 const WITH_PRE_EXPOSURE: RecordFilter = RecordFilter {
-    window: Window {
+    window: TimeWindow {
         from: None,
         to: None,
     },
@@ -125,7 +126,7 @@ async fn both_sources_tell_the_same(
     let day = i64::try_from(seed % 9).unwrap();
     let midnight = start_of(day_of(experiment.created_at)).plus_micros(day * DAY);
     let filter = RecordFilter {
-        window: Window {
+        window: TimeWindow {
             from: None,
             to: (seed % 2 == 0).then_some(midnight),
         },

@@ -10,7 +10,7 @@ use super::world::{Process, World};
 use aws_lambda_events::dynamodb::EventRecord;
 use domain::aggregate_items::{AggregateItems, AggregateSpec};
 use domain::experiment::Experiment;
-use domain::record_aggregator::RecordFilter;
+use domain::filter::RecordFilter;
 use domain::time::Timestamp;
 use shared::store::aggregates::AggregateSections;
 use std::sync::atomic::Ordering::Relaxed;

@@ -8,7 +8,7 @@ use domain::aggregates::{day_of, start_of};
 use domain::change::Change;
 use domain::time::Timestamp;
 use serde_json::Value;
-use shared::http::App;
+use shared::app::App;
 use shared::store::Store;
 use shared::store::usage::Reading;
 use std::collections::BTreeMap;

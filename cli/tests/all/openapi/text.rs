@@ -191,7 +191,7 @@ fn what_it_says_of_the_parameters_of_results_is_so() {
     says("cuped", limits::MAX_USERS_WITH_PRE_EXPOSURE.to_string());
     says(
         "cuped",
-        format!("{} days", domain::record_aggregator::PRE_EXPOSURE_DAYS),
+        format!("{} days", domain::contribution::PRE_EXPOSURE_DAYS),
     );
     says("alpha", DEFAULT_ALPHA.to_string());
     let correction = parameter("correction")["schema"]["default"].as_str();

@@ -14,7 +14,9 @@ async fn the_real_template_starts_with_all_its_tables_and_functions() {
         described.send().await.unwrap();
     }
     assert_eq!(platform.unwired, Vec::<String>::new());
-    let health = http_client().get(format!("{}/health", platform.url())).send();
+    let health = http_client()
+        .get(format!("{}/health", platform.url()))
+        .send();
     assert_eq!(health.await.unwrap().status(), 200);
     platform.shutdown().await.unwrap();
 }

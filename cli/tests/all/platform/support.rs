@@ -61,7 +61,8 @@ pub(crate) async fn has(client: &Client, table: &str, id: &str) -> bool {
 }
 
 pub(crate) async fn status(platform: &Platform, path: &str) -> u16 {
-    let response = http_client().get(format!("{}{path}", platform.url()))
+    let response = http_client()
+        .get(format!("{}{path}", platform.url()))
         .send()
         .await
         .unwrap();

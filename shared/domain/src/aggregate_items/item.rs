@@ -4,7 +4,7 @@ use crate::aggregates::{Day, DimensionValue, Hour};
 
 /// Which item a number is in. The order is that of the days.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Item {
+pub enum AggregateItemKey {
     /// Sums of one day, for all users or for those of a dimension.
     Days {
         /// The day of the change.
@@ -39,7 +39,7 @@ pub enum Item {
     OutlierUsers,
 }
 
-impl Item {
+impl AggregateItemKey {
     /// As it stands in a sort key. Only the last part, a dimension's value, may hold a `#`.
     pub fn name(&self) -> String {
         match self {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_item_is_found_again_by_its_name() {
-        let days = |buckets, dimension: Option<(&str, &str)>| Item::Days {
+        let days = |buckets, dimension: Option<(&str, &str)>| AggregateItemKey::Days {
             day: 20_000,
             variant: 3,
             phase: 1,
@@ -136,21 +136,21 @@ mod tests {
             days(true, None),
             days(false, Some(("plan", "a#b#c"))),
             days(true, Some(("country", ""))),
-            Item::Cohort {
+            AggregateItemKey::Cohort {
                 day: 20_000,
                 offset: 1,
                 variant: 0,
                 page: 0,
             },
-            Item::Hour(480_001),
-            Item::EventAccounting(20_000),
-            Item::OutlierUsers,
+            AggregateItemKey::Hour(480_001),
+            AggregateItemKey::EventAccounting(20_000),
+            AggregateItemKey::OutlierUsers,
         ];
         for item in items {
-            assert_eq!(Item::parse(&item.name()), Some(item));
+            assert_eq!(AggregateItemKey::parse(&item.name()), Some(item));
         }
         for name in ["", "x", "h#", "h#a", "r#1", "d#1#2", "d#1#2#3#4#5"] {
-            assert_eq!(Item::parse(name), None, "{name}");
+            assert_eq!(AggregateItemKey::parse(name), None, "{name}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From numbers back to the sums that a report is made from.
 
-use super::{AggregateItems, AggregateSpec, Item, Numbers, metrics};
+use super::{AggregateItemKey, AggregateItems, AggregateSpec, ItemNumbers, metrics};
 use crate::aggregates::{AggregateCell, Day, ExperimentAggregates, VariantAggregates};
 use crate::experiment::Experiment;
 use crate::ids::{EventType, MetricKey};
@@ -9,9 +9,9 @@ use crate::sums::MetricSums;
 /// A number that no sum has, or one that is not in its place. The aggregate items must be made again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the aggregate_items hold `{name}` = {number} in {item:?}")]
-pub struct Damaged {
+pub struct DamagedAggregates {
     /// Where.
-    pub item: Box<Item>,
+    pub item: Box<AggregateItemKey>,
     /// Which number.
     pub name: String,
     /// Its value.
@@ -30,17 +30,19 @@ impl AggregateItems {
         spec: &AggregateSpec,
         before: Option<Day>,
         pre_exposure: bool,
-    ) -> Result<ExperimentAggregates, Damaged> {
+    ) -> Result<ExperimentAggregates, DamagedAggregates> {
         let mut aggregates = ExperimentAggregates::empty(experiment.variants.as_slice().len());
         for (item, numbers) in &self.0 {
             if before.is_some_and(|before| item.day().is_some_and(|day| day >= before)) {
                 continue;
             }
             for (name, number) in numbers {
-                put(&mut aggregates, spec, item, name, *number).ok_or_else(|| Damaged {
-                    item: Box::new(item.clone()),
-                    name: name.clone(),
-                    number: *number,
+                put(&mut aggregates, spec, item, name, *number).ok_or_else(|| {
+                    DamagedAggregates {
+                        item: Box::new(item.clone()),
+                        name: name.clone(),
+                        number: *number,
+                    }
                 })?;
             }
         }
@@ -53,7 +55,7 @@ impl AggregateItems {
     }
 
     /// The numbers of one item.
-    pub fn numbers(&self, item: &Item) -> Option<&Numbers> {
+    pub fn numbers(&self, item: &AggregateItemKey) -> Option<&ItemNumbers> {
         self.0.get(item)
     }
 }
@@ -61,13 +63,13 @@ impl AggregateItems {
 fn put(
     aggregates: &mut ExperimentAggregates,
     spec: &AggregateSpec,
-    item: &Item,
+    item: &AggregateItemKey,
     name: &str,
     number: i128,
 ) -> Option<()> {
     let count = || u64::try_from(number).ok();
     match item {
-        Item::Days {
+        AggregateItemKey::Days {
             day,
             variant,
             phase,
@@ -81,7 +83,7 @@ fn put(
             };
             put_in_cell(days.entry((*day, *phase)).or_default(), spec, name, number)
         }
-        Item::Cohort {
+        AggregateItemKey::Cohort {
             day,
             offset,
             variant,
@@ -91,7 +93,7 @@ fn put(
             let cell = variant.cohorts.entry((*day, *offset)).or_default();
             put_in_cell(cell, spec, name, number)
         }
-        Item::Hour(hour) => {
+        AggregateItemKey::Hour(hour) => {
             let variants = aggregates.variants.len();
             let hour = aggregates.hours.entry(*hour).or_default();
             let (kind, rest) = name.split_at_checked(1)?;
@@ -108,7 +110,7 @@ fn put(
             *counts.get_mut(variant.parse::<usize>().ok()?)? += count()?;
             Some(())
         }
-        Item::EventAccounting(day) => {
+        AggregateItemKey::EventAccounting(day) => {
             let (kind, event_type) = name.split_once('.')?;
             let event_type = EventType::parse(event_type).ok()?;
             let types = aggregates.event_accounting.entry(*day).or_default();
@@ -123,7 +125,7 @@ fn put(
             *disposition += count()?;
             Some(())
         }
-        Item::OutlierUsers => {
+        AggregateItemKey::OutlierUsers => {
             let variant = name.strip_prefix('v')?.parse::<usize>().ok()?;
             aggregates.variants.get_mut(variant)?.outlier_users += count()?;
             Some(())

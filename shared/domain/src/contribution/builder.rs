@@ -1,18 +1,18 @@
 //! What a user adds to the sums.
 
-use super::{Disposition, Enrolment, Entry, PreExposure, UserContribution};
+use super::{ContributionEntry, Disposition, Enrolment, PreExposure, UserContribution};
 use crate::aggregates::{
     AggregateCell, Day, ExperimentAggregates, VariantAggregates, day_of, day_of_hour, hour_of,
 };
 use crate::decimal::MILLIONTHS;
 use crate::ids::EventType;
 use crate::metric::{Measure, Metric, MetricSpec};
-use crate::sums::{MAX_QUANTITIES, MetricSums, Overflow, UserState};
+use crate::sums::{MAX_QUANTITIES, MetricSums, Overflow, UserMetricValues};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const NOTHING: UserState = UserState {
+const NOTHING: UserMetricValues = UserMetricValues {
     converted: false,
     values: [0; MAX_QUANTITIES],
 };
@@ -75,7 +75,7 @@ impl<'m> AggregateBuilder<'m> {
         Ok(())
     }
 
-    fn learn(&mut self, enrolment: &Enrolment, entries: &[Entry]) {
+    fn learn(&mut self, enrolment: &Enrolment, entries: &[ContributionEntry]) {
         if !self.declared.is_empty() {
             return;
         }
@@ -93,7 +93,11 @@ impl<'m> AggregateBuilder<'m> {
         }
     }
 
-    fn metrics<'s>(&'s self, enrolment: &Enrolment, entries: &[Entry]) -> Vec<&'s MetricSpec> {
+    fn metrics<'s>(
+        &'s self,
+        enrolment: &Enrolment,
+        entries: &[ContributionEntry],
+    ) -> Vec<&'s MetricSpec> {
         if !self.declared.is_empty() {
             return self.declared.iter().collect();
         }
@@ -115,7 +119,7 @@ impl<'m> AggregateBuilder<'m> {
         &self,
         variant: &mut VariantAggregates,
         enrolment: &Enrolment,
-        entries: &[Entry],
+        entries: &[ContributionEntry],
     ) -> Result<(), Overflow> {
         let phase = enrolment.phase;
         let first = day_of(enrolment.assigned_at);
@@ -127,7 +131,7 @@ impl<'m> AggregateBuilder<'m> {
         }
         for metric in self.metrics(enrolment, entries) {
             let before = self.at_assignment(metric, &enrolment.pre_exposure);
-            let all = |entry: &Entry| entry.disposition.is_counted();
+            let all = |entry: &ContributionEntry| entry.disposition.is_counted();
             each_day(metric, before, first, entries, all, |day, before, after| {
                 let cell = variant.days.entry((day, phase)).or_default();
                 apply(cell, metric, before, after, metric.buckets)?;
@@ -138,7 +142,7 @@ impl<'m> AggregateBuilder<'m> {
                 }
                 Ok(())
             })?;
-            let early = |entry: &Entry| entry.disposition == Disposition::CountedEarly;
+            let early = |entry: &ContributionEntry| entry.disposition == Disposition::CountedEarly;
             each_day(
                 metric,
                 NOTHING,
@@ -162,7 +166,7 @@ impl<'m> AggregateBuilder<'m> {
     /// number before, and whether there was a pre exposure at all, so that newcomers are not taken for idle users. Where no
     /// metric is declared, a type concerns only the users who had it. If it told of them alone whether they had any
     /// pre exposure, that would tell what they did later: so it is about the pre exposure of this type.
-    fn at_assignment(&self, metric: &MetricSpec, pre_exposure: &[PreExposure]) -> UserState {
+    fn at_assignment(&self, metric: &MetricSpec, pre_exposure: &[PreExposure]) -> UserMetricValues {
         let mut state = NOTHING;
         if !self.pre_exposure {
             return state;
@@ -197,8 +201,8 @@ impl<'m> AggregateBuilder<'m> {
 fn apply(
     cell: &mut AggregateCell,
     metric: &MetricSpec,
-    before: &UserState,
-    after: &UserState,
+    before: &UserMetricValues,
+    after: &UserMetricValues,
     buckets: bool,
 ) -> Result<(), Overflow> {
     let sums: &mut MetricSums = cell.metrics.entry(metric.key.clone()).or_default();
@@ -217,11 +221,11 @@ fn measured(measure: Measure, (events, value): (u32, i128)) -> i128 {
 /// Calls back for each day on which the user's state changed, with the state before and after.
 fn each_day(
     metric: &MetricSpec,
-    at_assignment: UserState,
+    at_assignment: UserMetricValues,
     first: Day,
-    entries: &[Entry],
-    wanted: impl Fn(&Entry) -> bool,
-    mut changed: impl FnMut(Day, &UserState, &UserState) -> Result<(), Overflow>,
+    entries: &[ContributionEntry],
+    wanted: impl Fn(&ContributionEntry) -> bool,
+    mut changed: impl FnMut(Day, &UserMetricValues, &UserMetricValues) -> Result<(), Overflow>,
 ) -> Result<(), Overflow> {
     let mut state = at_assignment;
     if state != NOTHING {
@@ -259,7 +263,7 @@ fn each_day(
 fn note_hours(
     aggregates: &mut ExperimentAggregates,
     enrolment: &Enrolment,
-    entries: &[Entry],
+    entries: &[ContributionEntry],
     variants: usize,
 ) {
     let one_more = |counts: &mut Vec<u64>, by: u64| {
@@ -290,7 +294,7 @@ mod tests {
 
     fn contribution(pre_exposure: &str, later: Option<&str>) -> UserContribution {
         let name = |text: &str| Arc::new(EventType::parse(text).unwrap());
-        let entry = |text: &str| Entry {
+        let entry = |text: &str| ContributionEntry {
             hour: 72,
             event_type: name(text),
             disposition: Disposition::Counted,

@@ -44,14 +44,14 @@ pub fn path(from: &UserContribution, to: &UserContribution) -> Vec<UserContribut
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contribution::{Disposition, Entry};
+    use crate::contribution::{ContributionEntry, Disposition};
     use crate::ids::EventType;
     use crate::time::Timestamp;
     use std::sync::Arc;
 
     fn contribution(assigned_at: i64, hours: &[i64]) -> UserContribution {
         let name = Arc::new(EventType::parse("view").unwrap());
-        let entry = |hour: &i64| Entry {
+        let entry = |hour: &i64| ContributionEntry {
             hour: *hour,
             event_type: name.clone(),
             disposition: Disposition::Counted,

@@ -1,6 +1,6 @@
 //! A contribution as compact text: an item of a user with ten events stays within one kilobyte, which is one write unit.
 
-use super::{Disposition, Enrolment, Entry, Names, PreExposure, UserContribution};
+use super::{ContributionEntry, Disposition, Enrolment, Names, PreExposure, UserContribution};
 use crate::aggregates::DimensionValue;
 use crate::ids::EventType;
 use crate::time::Timestamp;
@@ -134,7 +134,7 @@ impl UserContribution {
         let mut entries = Vec::with_capacity(compact.entries.len());
         for (since, place, disposition, events, value) in compact.entries {
             hour += since;
-            entries.push(Entry {
+            entries.push(ContributionEntry {
                 hour,
                 event_type: named(place)?,
                 disposition: *EVENT_COUNTS
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_contribution_survives_being_stored_and_ten_events_fit_half_a_kilobyte() {
         let name = |text: &str| Arc::new(EventType::parse(text).unwrap());
-        let entry = |hour: i64| Entry {
+        let entry = |hour: i64| ContributionEntry {
             hour: 490_000 + hour * 7,
             event_type: name(if hour % 2 == 0 {
                 "add_to_cart"

@@ -1,4 +1,4 @@
-//! What to do, and why: facts first, then rules, then words.
+//! The decision: the facts of an analysis, the rule that applies to them, and its sentence.
 
 mod facts;
 mod impact;
@@ -9,110 +9,81 @@ pub use facts::{Facts, PrimaryState, Readiness};
 pub use impact::Impact;
 pub use rules::{Reason, Ruling, Verdict, decide};
 
-use super::Report;
-use super::comparison::Finding;
-use super::metrics::{Material, MetricReport};
+use super::analysis::Analysis;
+use super::comparison::{Comparison, Finding};
+use super::inputs::AnalysisInputs;
+use super::metrics::{MetricReport, deciding};
+use super::request::AnalysisSettings;
 use crate::experiment::Experiment;
 use crate::ids::VariantKey;
-use crate::metric::MetricRole;
 use serde::Serialize;
 
-/// What to do.
+/// What to do with the experiment, and why.
 #[derive(Debug, Clone, Serialize)]
 pub struct Decision {
-    /// In one word.
+    /// The verdict.
     pub verdict: Verdict,
     /// The rule that decided.
     pub reason: Reason,
-    /// In one sentence.
+    /// The verdict and its reason in one sentence.
     pub headline: String,
-    /// What else is worth knowing, one sentence each.
+    /// Further observations, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The variant that the verdict is about: the one to ship, or the only one there is.
+    /// The variant that the verdict is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<VariantKey>,
-    /// Each variant by itself.
+    /// The decision about each variant.
     pub variants: Vec<VariantDecision>,
-    /// Whole days until the experiment can find what it was planned to find, at the traffic of now.
+    /// Whole days until the experiment has its planned power, at the current traffic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_left: Option<u64>,
-    /// What shipping that variant would bring.
+    /// The expected effect of shipping that variant to all users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub impact: Option<Impact>,
 }
 
-/// What to do about one variant.
+/// The decision about one variant.
 #[derive(Debug, Clone, Serialize)]
 pub struct VariantDecision {
-    /// Which one.
+    /// The variant.
     pub variant: VariantKey,
-    /// In one word.
+    /// The verdict.
     pub verdict: Verdict,
     /// The rule that decided.
     pub reason: Reason,
-    /// In one sentence.
+    /// The verdict and its reason in one sentence.
     pub sentence: String,
 }
 
-/// The metrics that decide: those declared primary, else the first one.
-pub(super) fn deciding(metrics: &[MetricReport]) -> Vec<&MetricReport> {
-    let primary: Vec<_> = metrics
-        .iter()
-        .filter(|report| report.metric.role == MetricRole::Primary)
-        .collect();
-    if primary.is_empty() {
-        metrics.iter().take(1).collect()
-    } else {
-        primary
-    }
-}
-
 /// The lift of a comparison in words.
-pub(super) fn in_words(report: &Report, comparison: &super::Comparison) -> String {
-    let lift = comparison
-        .decisive
-        .as_ref()
-        .and_then(|decisive| decisive.relative);
-    let level = report.analysis_settings.level_percent();
+pub(super) fn lift_in_words(comparison: &Comparison, settings: &AnalysisSettings) -> String {
+    let decisive = comparison.decisive.as_ref();
+    let lift = decisive.and_then(|decisive| decisive.relative);
     lift.map_or_else(
         || "no estimate".to_owned(),
-        |lift| words::range(&lift, level),
+        |lift| words::range(&lift, settings.level_percent()),
     )
 }
 
 impl Decision {
-    /// Before anything is known.
-    pub(super) fn empty() -> Self {
-        let ruling = decide(&Facts::default());
-        Self {
-            verdict: ruling.verdict,
-            reason: ruling.reason,
-            headline: words::nothing(),
-            notes: Vec::new(),
-            variant: None,
-            variants: Vec::new(),
-            days_left: None,
-            impact: None,
-        }
-    }
-
-    pub(super) fn new(experiment: &Experiment, material: &Material<'_>, report: &Report) -> Self {
-        let variants: Vec<VariantDecision> = material
+    /// The decision that follows from an analysis.
+    pub(super) fn new(inputs: &AnalysisInputs<'_>, analysis: &Analysis) -> Self {
+        let variants: Vec<VariantDecision> = inputs
             .others()
-            .filter_map(|index| experiment.variants.as_slice().get(index))
+            .filter_map(|index| inputs.experiment.variants.as_slice().get(index))
             .map(|variant| {
-                let facts = Facts::of(experiment, report, &variant.key);
+                let facts = Facts::of(inputs, analysis, &variant.key);
                 let ruling = decide(&facts);
                 VariantDecision {
                     variant: variant.key.clone(),
                     verdict: ruling.verdict,
                     reason: ruling.reason,
-                    sentence: words::sentence(report, &variant.key, ruling),
+                    sentence: words::sentence(analysis, &variant.key, ruling),
                 }
             })
             .collect();
-        let best = strongest(report, &variants);
+        let best = strongest(&analysis.metrics, &variants);
         let chosen = best.and_then(|index| variants.get(index));
         let (verdict, reason, headline) = match chosen {
             Some(chosen) => (chosen.verdict, chosen.reason, chosen.sentence.clone()),
@@ -121,13 +92,13 @@ impl Decision {
                 (ruling.verdict, ruling.reason, words::nothing())
             }
         };
-        // What an untrusted effect would bring is worse than not to know it.
+        // The impact of an effect that cannot be trusted would mislead.
         let trusted = chosen.filter(|chosen| chosen.verdict != Verdict::DoNotTrust);
         let impact = trusted.and_then(|chosen| {
-            let metric = deciding(&report.metrics).into_iter().next()?;
+            let metric = deciding(&analysis.metrics).into_iter().next()?;
             Some(Impact::of(
-                experiment,
-                material.aggregates,
+                inputs.experiment,
+                inputs.aggregates,
                 metric,
                 &chosen.variant,
             ))
@@ -136,18 +107,18 @@ impl Decision {
             verdict,
             reason,
             headline,
-            notes: words::notes(report),
+            notes: words::notes(analysis),
             variant: chosen.map(|chosen| chosen.variant.clone()),
-            days_left: days_left(experiment, material, report, verdict),
+            days_left: days_left(inputs, &analysis.metrics, verdict),
             impact,
             variants,
         }
     }
 }
 
-/// The variant that the verdict of the whole is about: one to ship, of several the one with the larger lift; else one
-/// that is still open; else the first.
-fn strongest(report: &Report, variants: &[VariantDecision]) -> Option<usize> {
+/// The variant that the verdict of the experiment is about. Variants are ranked by their verdicts: do not trust, ship,
+/// keep running, stop; variants with equal verdicts by their lift; the first of equals.
+fn strongest(metrics: &[MetricReport], variants: &[VariantDecision]) -> Option<usize> {
     let rank = |decision: &VariantDecision| match decision.verdict {
         Verdict::DoNotTrust => 3,
         Verdict::Ship => 2,
@@ -155,7 +126,7 @@ fn strongest(report: &Report, variants: &[VariantDecision]) -> Option<usize> {
         Verdict::Stop => 0,
     };
     let lift = |decision: &VariantDecision| {
-        let metric = deciding(&report.metrics).into_iter().next()?;
+        let metric = deciding(metrics).into_iter().next()?;
         let comparison = metric
             .comparisons
             .iter()
@@ -186,17 +157,19 @@ fn strongest(report: &Report, variants: &[VariantDecision]) -> Option<usize> {
         .map(|(index, _)| index)
 }
 
+/// Whole days until every metric with a plan has the planned power, at the current traffic.
 fn days_left(
-    experiment: &Experiment,
-    material: &Material<'_>,
-    report: &Report,
+    inputs: &AnalysisInputs<'_>,
+    metrics: &[MetricReport],
     verdict: Verdict,
 ) -> Option<u64> {
+    let experiment = inputs.experiment;
     if verdict != Verdict::KeepRunning {
         return None;
     }
-    let power_to_date = report.metrics.iter().flat_map(|metric| &metric.comparisons);
-    let missing = power_to_date
+    let missing = metrics
+        .iter()
+        .flat_map(|metric| &metric.comparisons)
         .filter(|comparison| comparison.finding != Finding::NotEnoughData)
         .filter_map(|comparison| {
             let missing = comparison.power_to_date.as_ref()?.additional_users_needed?;
@@ -208,7 +181,7 @@ fn days_left(
         .fold(None, |most: Option<f64>, missing| {
             Some(most.map_or(missing, |most| most.max(missing)))
         })?;
-    let per_day = impact::users_per_day(experiment, material.aggregates)?;
+    let per_day = impact::users_per_day(experiment, inputs.aggregates)?;
     stats::Remaining {
         growth: 0.0,
         units: missing,
@@ -217,7 +190,7 @@ fn days_left(
     .ok()
 }
 
-/// The part of the experiment's users who are in one of two variants.
+/// The share of the experiment's users in these two variants, 0 to 1.
 fn pair_share(experiment: &Experiment, one: &VariantKey, other: &VariantKey) -> Option<f64> {
     let percents = experiment.variants.percents();
     let total: f64 = percents.iter().sum();

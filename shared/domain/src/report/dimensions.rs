@@ -2,8 +2,8 @@
 
 use super::arm::Arm;
 use super::fixed::{self, RelativeDifference};
+use super::inputs::AnalysisInputs;
 use super::methods::{Bounds, Effects};
-use super::metrics::Material;
 use super::request::Breakdown;
 use crate::aggregates::{
     AggregateCell, DimensionValue, ExperimentAggregates, VariantAggregates, sum_of,
@@ -86,29 +86,29 @@ pub struct DimensionComparison {
     pub missing: Option<MissingReason>,
 }
 
-/// For each breakdown its values, the largest first, with the cells of the variants.
-pub(super) type Parts = Vec<(String, Vec<(String, Vec<AggregateCell>)>)>;
+/// For each dimension its values, the largest first, with the sums of each variant.
+pub(super) type Breakdowns = Vec<(String, Vec<(String, Vec<AggregateCell>)>)>;
 
 pub(super) fn reports(
-    material: &Material<'_>,
+    inputs: &AnalysisInputs<'_>,
     metric: &Metric,
-    parts: &Parts,
+    breakdowns: &Breakdowns,
 ) -> Vec<DimensionReport> {
     let mut reports = Vec::new();
-    for (by, values) in parts {
-        for variant in material.others() {
-            reports.extend(report(material, metric, by, values, variant));
+    for (by, values) in breakdowns {
+        for variant in inputs.others() {
+            reports.extend(report(inputs, metric, by, values, variant));
         }
     }
     reports
 }
 
 /// The parts of the users that are asked for. They are the same for every metric.
-pub(super) fn parts(
+pub(super) fn breakdowns(
     experiment: &Experiment,
     aggregates: &ExperimentAggregates,
     breakdown: &Breakdown,
-) -> Result<Parts, Overflow> {
+) -> Result<Breakdowns, Overflow> {
     let variants = &aggregates.variants;
     let wanted = |by: &str| match breakdown {
         Breakdown::All => true,
@@ -171,7 +171,7 @@ fn largest(
 }
 
 fn report(
-    material: &Material<'_>,
+    inputs: &AnalysisInputs<'_>,
     metric: &Metric,
     by: &str,
     values: &[(String, Vec<AggregateCell>)],
@@ -182,10 +182,10 @@ fn report(
     let mut strata = Vec::new();
     let mut keys = None;
     for (value, cells) in values {
-        let arms = material.arms(metric, |index| cells.get(index));
-        let (control, treatment) = (arms.get(material.baseline)?, arms.get(variant)?);
+        let arms = inputs.arms(metric, |index| cells.get(index));
+        let (control, treatment) = (arms.get(inputs.baseline)?, arms.get(variant)?);
         keys = Some((treatment.key.clone(), control.key.clone()));
-        let (comparison, effect) = compare(material, value, control, treatment);
+        let (comparison, effect) = compare(inputs, value, control, treatment);
         effects.extend(effect.map(|effect| (compared.len(), effect)));
         compared.push(comparison);
         strata.push((moments(control), moments(treatment)));
@@ -201,7 +201,7 @@ fn report(
                 part.different_p_value = Some(deviation.adjusted_p_value.value());
             }
         }
-        for index in found.different_subgroups(material.settings.alpha) {
+        for index in found.different_subgroups(inputs.settings.alpha) {
             let part = effects
                 .get(index)
                 .and_then(|(place, _)| compared.get(*place));
@@ -219,7 +219,7 @@ fn report(
             i_squared: found.i_squared,
         }),
         different,
-        stratified: stratified(metric, &strata, material.settings.alpha),
+        stratified: stratified(metric, &strata, inputs.settings.alpha),
         values: compared,
     })
 }
@@ -244,12 +244,12 @@ fn stratified(
 }
 
 fn compare(
-    material: &Material<'_>,
+    inputs: &AnalysisInputs<'_>,
     value: &str,
     control: &Arm<'_>,
     treatment: &Arm<'_>,
 ) -> (DimensionComparison, Option<Effect>) {
-    let alpha = material.settings.alpha;
+    let alpha = inputs.settings.alpha;
     let samples = control.sample().and_then(|c| Ok((c, treatment.sample()?)));
     let mut part = DimensionComparison {
         value: value.to_owned(),
@@ -269,7 +269,7 @@ fn compare(
         }
     };
     part.means = Some([control.mean(), treatment.mean()]);
-    let effects = Effects::of(&control, &treatment, material.settings);
+    let effects = Effects::of(&control, &treatment, &inputs.settings);
     match fixed::lift(&control, &treatment, alpha) {
         Ok(relative) => part.relative = Some(relative),
         Err(why) => part.missing = Some(why),

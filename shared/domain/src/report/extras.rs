@@ -1,5 +1,4 @@
-//! What some metrics have beside their comparison: the adjustment by the pre exposure, the cut of outliers, the margin of a
-//! guardrail, and how far the experiment is.
+//! Results that only some metrics have: CUPED adjustment, capped values, the margin of a guardrail, and power to date.
 
 use super::arm::{Arm, Observed};
 use super::fixed::{self, Difference, RelativeDifference};
@@ -13,19 +12,19 @@ use stats::{
     non_inferiority, pre_experiment_bias,
 };
 
-/// The effect adjusted by what the users did before the experiment.
+/// How CUPED adjusted the effect, by the users' pre-exposure data.
 #[derive(Debug, Clone, Serialize)]
 pub struct CupedAdjusted {
-    /// Coefficient of each covariate: for a ratio its own pre exposure, else the same number before and whether there was a
-    /// pre exposure at all. 0 for one that is constant.
+    /// Coefficient of each covariate. A ratio has one, its pre-exposure value. Other metrics have two: the pre-exposure
+    /// value, and whether the user has pre-exposure data. 0 for a covariate that is constant.
     pub coefficients: Vec<f64>,
-    /// Share of the effect's variance that the covariates took away; below 0 when they added noise.
+    /// Share of the effect's variance that the adjustment removes; below 0 if it adds noise.
     pub variance_reduction: f64,
-    /// The difference before the experiment of each covariate, as a test: it should find none.
+    /// Balance check of each covariate: the arms should not differ before exposure.
     pub pre_exposure: Vec<PreExposureBalance>,
 }
 
-/// One covariate, compared before the experiment.
+/// Balance check of one covariate.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct PreExposureBalance {
     /// Treatment minus control.
@@ -34,8 +33,8 @@ pub struct PreExposureBalance {
     pub p_value: f64,
 }
 
-/// Both arms adjusted, with what is to be told of it.
-pub(super) fn adjust(
+/// The CUPED-adjusted effects of two arms.
+pub(super) fn cuped_adjust(
     metric: &Metric,
     control: &Arm<'_>,
     treatment: &Arm<'_>,
@@ -44,7 +43,7 @@ pub(super) fn adjust(
         control.with_pre_exposure(metric)?,
         treatment.with_pre_exposure(metric)?,
     );
-    let before = pre_experiment_bias(&control, &treatment)
+    let pre_exposure = pre_experiment_bias(&control, &treatment)
         .into_iter()
         .flatten()
         .map(|test| PreExposureBalance {
@@ -62,7 +61,7 @@ pub(super) fn adjust(
     let adjusted = CupedAdjusted {
         coefficients,
         variance_reduction,
-        pre_exposure: before,
+        pre_exposure,
     };
     let effects = Effects {
         absolute: Ok(absolute),
@@ -72,25 +71,25 @@ pub(super) fn adjust(
     Ok((adjusted, effects))
 }
 
-/// The comparison with outliers cut: another quantity than the plain one, less noisy.
+/// The effect on capped values: another quantity than the plain effect, and less noisy.
 #[derive(Debug, Clone, Serialize)]
 pub struct Capped {
-    /// The largest number of a user that remains.
+    /// The cap: larger values per user count as this value.
     pub cap: f64,
     /// In the unit of the metric.
     pub absolute: Difference,
-    /// As a part of the control's mean.
+    /// The lift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relative: Option<RelativeDifference>,
 }
 
-/// The cut that holds for all variants of a metric, with the variants' numbers by size.
-pub(super) struct Cut {
+/// The cap of a metric, which all variants share, with the values of each variant by size.
+pub(super) struct PercentileCap {
     threshold: Threshold,
     arms: Vec<BucketMoments>,
 }
 
-impl Cut {
+impl PercentileCap {
     pub(super) fn new(share: f64, arms: &[Arm<'_>]) -> Result<Self, MissingReason> {
         let mut moments = Vec::with_capacity(arms.len());
         let mut buckets = None;
@@ -114,13 +113,13 @@ impl Cut {
         treatment: usize,
         settings: &AnalysisSettings,
     ) -> Result<Capped, MissingReason> {
-        let cut = |arm: usize| {
+        let capped = |arm: usize| {
             let moments = self.arms.get(arm).ok_or(MissingReason::NoUnits)?;
             let moments = moments.winsorised(&self.threshold);
             moments.ok_or(MissingReason::Overflow)?.sample()
         };
-        let (control, treatment) = (cut(control)?, cut(treatment)?);
-        #[expect(clippy::cast_precision_loss, reason = "shown to a user_data")]
+        let (control, treatment) = (capped(control)?, capped(treatment)?);
+        #[expect(clippy::cast_precision_loss, reason = "only shown")]
         let cap = self.threshold.cap_micros() as f64 / 1e6;
         Ok(Capped {
             cap,
@@ -130,12 +129,12 @@ impl Cut {
     }
 }
 
-/// Whether a guardrail is proven not to have got worse by more than its margin.
+/// The non-inferiority test of a guardrail: whether a loss of its margin is ruled out.
 #[derive(Debug, Clone, Serialize)]
 pub struct Margin {
-    /// How much worse it may get, as a part of the control's mean.
+    /// The largest acceptable loss, relative to the mean of the baseline.
     pub margin: f64,
-    /// How much worse it may be after all, at 1 − alpha: negative for a loss.
+    /// One-sided bound of the lift at 1 − alpha, in the direction of the metric: negative for a loss.
     pub worst: f64,
     /// Whether a loss of the whole margin is ruled out.
     pub shown: bool,
@@ -172,16 +171,16 @@ impl Margin {
     }
 }
 
-/// How far the experiment is on the way to what it was planned to find.
+/// The power that the experiment has reached for the planned effect.
 #[derive(Debug, Clone, Serialize)]
 pub struct PowerToDate {
-    /// The lift that it was planned to find.
+    /// The planned lift.
     pub minimum_detectable_effect: f64,
-    /// The chance of finding it with the users of now.
+    /// Probability of detecting it with the current users.
     pub power: f64,
-    /// The chance that was asked for.
+    /// The planned power.
     pub target_power: f64,
-    /// Users of both variants still missing; 0 when the power is there.
+    /// Users of both variants that are still needed; 0 if the power is reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub additional_users_needed: Option<u64>,
 }
@@ -205,7 +204,7 @@ impl PowerToDate {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "at most 2^28 times the users of now"
+            reason = "at most 2^28 times the current users"
         )]
         let missing = |units: f64| units.ceil() as u64;
         Ok(Self {
@@ -220,8 +219,8 @@ impl PowerToDate {
     }
 }
 
-/// Whether both arms have what a verdict needs.
-pub(super) fn enough(control: &Observed, treatment: &Observed) -> Result<(), MissingReason> {
+/// Whether both arms have the minimum that a finding needs.
+pub(super) fn enough_data(control: &Observed, treatment: &Observed) -> Result<(), MissingReason> {
     match (control, treatment) {
         (Observed::Rate(control), Observed::Rate(treatment)) => {
             stats::enough_conversions(control, treatment)

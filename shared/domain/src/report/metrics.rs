@@ -1,12 +1,13 @@
 //! Each metric: its value in every variant, and every variant against the baseline.
 
-use super::arm::{Arm, VariantValue};
-use super::comparison::{Case, Comparison};
-use super::dimensions::{self, DimensionReport, Parts};
-use super::extras::Cut;
-use super::request::{AnalysisRequest, AnalysisSettings, Correction};
+use super::arm::VariantValue;
+use super::comparison::Comparison;
+use super::dimensions::{self, Breakdowns, DimensionReport};
+use super::estimate::{ComparisonInputs, Estimate};
+use super::extras::PercentileCap;
+use super::inputs::AnalysisInputs;
+use super::request::Correction;
 use super::series::{self, Series, TrendReport};
-use crate::aggregates::{AggregateCell, ExperimentAggregates};
 use crate::experiment::Experiment;
 use crate::metric::{Metric, MetricRole};
 use crate::sums::Overflow;
@@ -16,17 +17,17 @@ use stats::{PValue, benjamini_hochberg, holm};
 /// One metric: the value of each variant, and each variant against the baseline.
 #[derive(Debug, Clone, Serialize)]
 pub struct MetricReport {
-    /// Its definition.
+    /// The definition of the metric.
     #[serde(flatten)]
     pub metric: Metric,
-    /// Each variant.
+    /// The value in each variant.
     pub variants: Vec<VariantValue>,
     /// Each variant but the baseline, against the baseline.
     pub comparisons: Vec<Comparison>,
-    /// The same for parts of the users.
+    /// The comparisons by dimension.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dimensions: Vec<DimensionReport>,
-    /// Whether the effect fades from one day's users to the next day's.
+    /// The novelty effect: whether the effect decays from one day's new users to the next day's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub novelty: Vec<TrendReport>,
     /// The cumulative result at the end of each day.
@@ -34,87 +35,47 @@ pub struct MetricReport {
     pub series: Option<Series>,
 }
 
-/// What all metrics are computed from.
-pub(super) struct Material<'t> {
-    pub(super) experiment: &'t Experiment,
-    pub(super) aggregates: &'t ExperimentAggregates,
-    pub(super) settings: &'t AnalysisSettings,
-    pub(super) baseline: usize,
-    /// The state of each variant now.
-    pub(super) now: Vec<AggregateCell>,
-}
-
-impl<'t> Material<'t> {
-    pub(super) fn new(
-        experiment: &'t Experiment,
-        aggregates: &'t ExperimentAggregates,
-        settings: &'t AnalysisSettings,
-        baseline: usize,
-    ) -> Result<Self, Overflow> {
-        let now: Result<Vec<AggregateCell>, Overflow> = aggregates
-            .variants
-            .iter()
-            .map(|variant| variant.total())
-            .collect();
-        Ok(Self {
-            experiment,
-            aggregates,
-            settings,
-            baseline,
-            now: now?,
-        })
-    }
-
-    /// A metric's arms; `cell` has the users of a variant, by its place, that are looked at.
-    pub(super) fn arms<'c>(
-        &self,
-        metric: &Metric,
-        cell: impl Fn(usize) -> Option<&'c AggregateCell>,
-    ) -> Vec<Arm<'t>> {
-        let percents = self.experiment.variants.percents();
-        let total: f64 = percents.iter().sum();
-        let variants = self.experiment.variants.as_slice().iter().zip(percents);
-        variants
-            .enumerate()
-            .map(|(index, (variant, percent))| {
-                let cell = cell(index);
-                Arm::new(
-                    metric,
-                    &variant.key,
-                    percent / total,
-                    cell.map_or(0, |cell| cell.users),
-                    cell.and_then(|cell| cell.metrics.get(&metric.key)),
-                    self.settings.alpha,
-                )
-            })
-            .collect()
-    }
-
-    /// The variants that are compared with the baseline.
-    pub(super) fn others(&self) -> impl Iterator<Item = usize> + use<> {
-        let baseline = self.baseline;
-        (0..self.experiment.variants.as_slice().len()).filter(move |index| *index != baseline)
-    }
-}
-
-pub(super) fn reports(
-    material: &Material<'_>,
-    request: &AnalysisRequest,
-) -> Result<Vec<MetricReport>, Overflow> {
-    let metrics = material.aggregates.metrics(material.experiment);
-    let asked =
+/// The results of the requested metrics.
+///
+/// # Errors
+/// If a sum grows beyond 38 digits.
+pub(super) fn metric_reports(inputs: &AnalysisInputs<'_>) -> Result<Vec<MetricReport>, Overflow> {
+    let request = inputs.request;
+    let requested =
         |metric: &Metric| request.metrics.is_empty() || request.metrics.contains(&metric.key);
-    let metrics: Vec<Metric> = metrics.into_iter().filter(asked).collect();
-    let planned = planned_metric(material.experiment, &metrics);
-    let parts = dimensions::parts(material.experiment, material.aggregates, &request.breakdown)?;
-    let reports: Result<Vec<_>, _> = metrics
+    let metrics = inputs.aggregates.metrics(inputs.experiment);
+    let metrics: Vec<Metric> = metrics.into_iter().filter(requested).collect();
+    let planned = planned_metric(inputs.experiment, &metrics);
+    let breakdowns =
+        dimensions::breakdowns(inputs.experiment, inputs.aggregates, &request.breakdown)?;
+    let measured: Result<Vec<MeasuredMetric>, Overflow> = metrics
         .into_iter()
         .enumerate()
-        .map(|(index, metric)| report(material, request, metric, &parts, planned == Some(index)))
+        .map(|(index, metric)| MeasuredMetric::new(inputs, metric, planned == Some(index)))
         .collect();
-    let mut reports = reports?;
-    correct(&mut reports, material.settings);
-    Ok(reports)
+    let measured = measured?;
+    let adjusted = corrected(&measured, inputs.settings.correction);
+    let reports = measured.into_iter().zip(adjusted);
+    Ok(reports
+        .map(|(measured, adjusted)| measured.report(adjusted, inputs, &breakdowns))
+        .collect())
+}
+
+/// The deciding metrics: those declared primary, else the first one.
+pub(super) fn deciding(metrics: &[MetricReport]) -> Vec<&MetricReport> {
+    let is_primary = |report: &&MetricReport| report.metric.role == MetricRole::Primary;
+    let primary: Vec<_> = metrics.iter().filter(is_primary).collect();
+    if primary.is_empty() {
+        metrics.iter().take(1).collect()
+    } else {
+        primary
+    }
+}
+
+/// The guardrails.
+pub(super) fn guardrails(metrics: &[MetricReport]) -> impl Iterator<Item = &MetricReport> {
+    let is_guardrail = |report: &&MetricReport| report.metric.role == MetricRole::Guardrail;
+    metrics.iter().filter(is_guardrail)
 }
 
 /// The metric that the plan is about: the one that it names, else the first primary one.
@@ -128,82 +89,91 @@ fn planned_metric(experiment: &Experiment, metrics: &[Metric]) -> Option<usize> 
     }
 }
 
-fn report(
-    material: &Material<'_>,
-    request: &AnalysisRequest,
+/// A metric before the correction for multiple comparisons.
+struct MeasuredMetric {
     metric: Metric,
-    parts: &Parts,
-    planned: bool,
-) -> Result<MetricReport, Overflow> {
-    let arms = material.arms(&metric, |index| material.now.get(index));
-    let cut = metric.cap_percentile.map(|share| Cut::new(share, &arms));
-    let case = Case {
-        metric: &metric,
-        arms: &arms,
-        cut: cut.as_ref(),
-        plan: material.experiment.plan.as_ref().filter(|_| planned),
-        settings: material.settings,
-    };
-    let comparisons = material
-        .others()
-        .filter_map(|variant| case.compare(material.baseline, variant))
-        .collect();
-    Ok(MetricReport {
-        variants: VariantValue::all(&metric, &arms),
-        comparisons,
-        dimensions: dimensions::reports(material, &metric, parts),
-        novelty: series::novelty(material, &metric, request.as_of),
-        series: if request.series {
-            Some(series::series(material, &metric)?)
-        } else {
-            None
-        },
-        metric,
-    })
+    variants: Vec<VariantValue>,
+    estimates: Vec<Estimate>,
+    series: Option<Series>,
 }
 
-/// Corrects the deciding p-values: comparisons of one role are one family, so that curiosity about further metrics
-/// does not cost the primary one its power.
-fn correct(reports: &mut [MetricReport], settings: &AnalysisSettings) {
+impl MeasuredMetric {
+    fn new(inputs: &AnalysisInputs<'_>, metric: Metric, planned: bool) -> Result<Self, Overflow> {
+        let arms = inputs.arms(&metric, |index| inputs.totals.get(index));
+        let cap = metric
+            .cap_percentile
+            .map(|percentile| PercentileCap::new(percentile, &arms));
+        let comparison = ComparisonInputs {
+            metric: &metric,
+            arms: &arms,
+            cap: cap.as_ref(),
+            plan: inputs.experiment.plan.as_ref().filter(|_| planned),
+            settings: &inputs.settings,
+        };
+        let estimates = inputs
+            .others()
+            .filter_map(|variant| comparison.estimate(inputs.baseline, variant))
+            .collect();
+        let series = inputs
+            .request
+            .series
+            .then(|| series::series(inputs, &metric));
+        Ok(Self {
+            variants: VariantValue::all(&metric, &arms),
+            estimates,
+            series: series.transpose()?,
+            metric,
+        })
+    }
+
+    fn report(
+        self,
+        adjusted: Vec<Option<PValue>>,
+        inputs: &AnalysisInputs<'_>,
+        breakdowns: &Breakdowns,
+    ) -> MetricReport {
+        let direction = self.metric.direction;
+        let comparisons = self.estimates.into_iter().zip(adjusted);
+        MetricReport {
+            variants: self.variants,
+            comparisons: comparisons
+                .map(|(estimate, p_value)| estimate.compared(p_value, &inputs.settings, direction))
+                .collect(),
+            dimensions: dimensions::reports(inputs, &self.metric, breakdowns),
+            novelty: series::novelty(inputs, &self.metric, inputs.request.as_of),
+            series: self.series,
+            metric: self.metric,
+        }
+    }
+}
+
+/// The corrected p-values of each metric's estimates. The comparisons of one role are one family, so that further
+/// metrics do not cost the primary metrics their power.
+fn corrected(metrics: &[MeasuredMetric], correction: Correction) -> Vec<Vec<Option<PValue>>> {
+    let mut corrected = vec![Vec::new(); metrics.len()];
     for role in [
         MetricRole::Primary,
         MetricRole::Guardrail,
         MetricRole::Secondary,
     ] {
-        let p_values: Vec<Option<PValue>> = family(reports, role)
-            .map(|(_, comparison)| {
-                let decisive = comparison.decisive.as_ref()?;
-                Some(PValue::from_ln(
-                    decisive.log10_p_value * std::f64::consts::LN_10,
-                ))
-            })
+        let in_role = |metric: &&MeasuredMetric| metric.metric.role == role;
+        let p_values: Vec<Option<PValue>> = metrics
+            .iter()
+            .filter(in_role)
+            .flat_map(|metric| metric.estimates.iter().map(Estimate::p_value))
             .collect();
-        // A guardrail alarm must not grow weaker because there are more guardrails.
-        let adjusted = match settings.correction {
+        // The alarm of a guardrail must not grow weaker because there are more guardrails.
+        let mut adjusted = match correction {
             Correction::Holm if role != MetricRole::Guardrail => holm(&p_values),
             Correction::Bh if role != MetricRole::Guardrail => benjamini_hochberg(&p_values),
             _ => p_values,
-        };
-        for ((direction, comparison), p_value) in family(reports, role).zip(adjusted) {
-            if let Some(p_value) = p_value {
-                comparison.settle(p_value.value(), settings.alpha.get(), direction);
+        }
+        .into_iter();
+        for (metric, corrected) in metrics.iter().zip(&mut corrected) {
+            if metric.metric.role == role {
+                *corrected = adjusted.by_ref().take(metric.estimates.len()).collect();
             }
         }
     }
-}
-
-fn family(
-    reports: &mut [MetricReport],
-    role: MetricRole,
-) -> impl Iterator<Item = (crate::metric::Direction, &mut Comparison)> {
-    reports
-        .iter_mut()
-        .filter(move |report| report.metric.role == role)
-        .flat_map(|report| {
-            let direction = report.metric.direction;
-            report
-                .comparisons
-                .iter_mut()
-                .map(move |comparison| (direction, comparison))
-        })
+    corrected
 }

@@ -1,8 +1,10 @@
 //! The report for whoever watches the launch: is everybody getting in, and is anything breaking?
 
+use super::Report;
 use super::comparison::Finding;
 use super::data_quality::{DataQuality, SampleRatioVerdict};
-use super::{About, Freshness, Report, VariantUsers};
+use super::decision::{Reason, lift_in_words};
+use super::header::{About, Freshness, VariantUsers};
 use crate::aggregates::{EventCounts, ExperimentAggregates, Hour, hour_of};
 use crate::ids::{EventType, MetricKey, VariantKey};
 use crate::reason::StatedReason;
@@ -142,7 +144,7 @@ fn alarms(report: &Report) -> Vec<Alarm> {
         let message = "The shares of the variants changed while users were assigned.";
         alarm("weights_changed", message.to_owned(), None, None);
     }
-    if report.decision.reason == super::Reason::NoRecentEvents {
+    if report.decision.reason == Reason::NoRecentEvents {
         let message = "It is running, and nothing has arrived for more than a day.";
         alarm("no_recent_events", message.to_owned(), None, None);
     }
@@ -153,7 +155,7 @@ fn alarms(report: &Report) -> Vec<Alarm> {
                     "The guardrail {} gets worse in `{}`: {}.",
                     guardrail.metric.quoted(),
                     comparison.variant,
-                    super::decision::in_words(report, comparison)
+                    lift_in_words(comparison, &report.analysis_settings)
                 );
                 alarm(
                     "guardrail_worse",

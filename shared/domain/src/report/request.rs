@@ -1,9 +1,8 @@
 //! What is asked of the results: the same data can be looked at in many ways.
 
-use crate::coverage::Provenance;
 use crate::experiment::Experiment;
+use crate::filter::RecordFilter;
 use crate::ids::{MetricKey, VariantKey};
-use crate::record_aggregator::RecordFilter;
 use crate::time::Timestamp;
 use serde::Serialize;
 use stats::{Alpha, ConfidenceSequence};
@@ -100,8 +99,6 @@ pub struct AnalysisRequest {
     pub breakdown: Breakdown,
     /// Whether the days are shown one by one.
     pub series: bool,
-    /// Where the numbers come from.
-    pub provenance: Provenance,
 }
 
 /// Error level where nobody says another.

@@ -1,12 +1,12 @@
 //! The result as it stood at the end of each day, and whether the effect fades.
 
-use super::comparison::Case;
+use super::estimate::ComparisonInputs;
+use super::inputs::AnalysisInputs;
 use super::methods::Effects;
-use super::metrics::Material;
 use crate::aggregates::{AggregateCell, Day, VariantAggregates, start_of, sum_of};
+use crate::contribution::COHORT_HOURS;
 use crate::ids::VariantKey;
 use crate::metric::{Metric, MetricKind};
-use crate::record_aggregator::COHORT_HOURS;
 use crate::sums::Overflow;
 use crate::time::Timestamp;
 use serde::Serialize;
@@ -57,8 +57,8 @@ pub(super) fn date(day: Day) -> String {
     start_of(day).to_string().chars().take(10).collect()
 }
 
-pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series, Overflow> {
-    let variants = &material.aggregates.variants;
+pub(super) fn series(inputs: &AnalysisInputs<'_>, metric: &Metric) -> Result<Series, Overflow> {
+    let variants = &inputs.aggregates.variants;
     let known = || {
         variants
             .iter()
@@ -68,7 +68,7 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
         (Some(first), Some(last)) => (first, last),
         _ => (1, 0),
     };
-    let keys = material.experiment.variants.as_slice();
+    let keys = inputs.experiment.variants.as_slice();
     let mut series = Series {
         days: Vec::new(),
         variants: keys
@@ -79,7 +79,7 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
                 mean: Vec::new(),
             })
             .collect(),
-        comparisons: material
+        comparisons: inputs
             .others()
             .filter_map(|index| keys.get(index))
             .map(|variant| ComparisonSeries {
@@ -106,7 +106,7 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
             }
         }
         if last - day < most {
-            push(&mut series, material, metric, &cells, day);
+            push(&mut series, inputs, metric, &cells, day);
         }
     }
     Ok(series)
@@ -114,12 +114,12 @@ pub(super) fn series(material: &Material<'_>, metric: &Metric) -> Result<Series,
 
 fn push(
     series: &mut Series,
-    material: &Material<'_>,
+    inputs: &AnalysisInputs<'_>,
     metric: &Metric,
     cells: &[AggregateCell],
     day: Day,
 ) {
-    let arms = material.arms(metric, |index| cells.get(index));
+    let arms = inputs.arms(metric, |index| cells.get(index));
     series.days.push(date(day));
     for (column, arm) in series.variants.iter_mut().zip(&arms) {
         column.users.push(arm.users);
@@ -127,17 +127,17 @@ fn push(
             .mean
             .push(super::arm::VariantValue::new(metric, arm).mean);
     }
-    let case = Case {
+    let comparison = ComparisonInputs {
         metric,
         arms: &arms,
-        cut: None,
+        cap: None,
         plan: None,
-        settings: material.settings,
+        settings: &inputs.settings,
     };
-    for (column, variant) in series.comparisons.iter_mut().zip(material.others()) {
-        let comparison = case.compare(material.baseline, variant);
-        let decisive = comparison.and_then(|comparison| comparison.decisive);
-        let lift = decisive.as_ref().and_then(|decisive| decisive.relative);
+    for (column, variant) in series.comparisons.iter_mut().zip(inputs.others()) {
+        let estimate = comparison.estimate(inputs.baseline, variant);
+        let decisive = estimate.as_ref().and_then(|estimate| estimate.decisive());
+        let lift = decisive.and_then(|decisive| decisive.relative);
         column.lift.push(lift.map(|lift| lift.estimate));
         column.ci_lower.push(lift.map(|lift| lift.ci_lower));
         column.ci_upper.push(lift.map(|lift| lift.ci_upper));
@@ -170,14 +170,14 @@ pub struct TrendReport {
 }
 
 pub(super) fn novelty(
-    material: &Material<'_>,
+    inputs: &AnalysisInputs<'_>,
     metric: &Metric,
     as_of: Timestamp,
 ) -> Vec<TrendReport> {
     if matches!(metric.kind, MetricKind::Quantile { .. }) {
         return Vec::new();
     }
-    let variants = &material.aggregates.variants;
+    let variants = &inputs.aggregates.variants;
     let days: std::collections::BTreeSet<Day> = variants
         .iter()
         .flat_map(|variant| variant.cohorts.keys().map(|(day, _)| *day))
@@ -194,17 +194,14 @@ pub(super) fn novelty(
                         .map(|(_, cell)| cell),
                 )
             };
-            let cells: Vec<AggregateCell> = variants
-                .iter()
-                .map(cohort)
-                .collect::<Result<_, _>>()
-                .ok()?;
-            let arms = material.arms(metric, |index| cells.get(index));
-            let (control, treatment) = (arms.get(material.baseline)?, arms.get(variant)?);
+            let cells: Vec<AggregateCell> =
+                variants.iter().map(cohort).collect::<Result<_, _>>().ok()?;
+            let arms = inputs.arms(metric, |index| cells.get(index));
+            let (control, treatment) = (arms.get(inputs.baseline)?, arms.get(variant)?);
             let effects = Effects::of(
                 &control.sample().ok()?,
                 &treatment.sample().ok()?,
-                material.settings,
+                &inputs.settings,
             );
             #[expect(clippy::cast_precision_loss, reason = "a number of days")]
             let period = *day as f64;
@@ -212,7 +209,7 @@ pub(super) fn novelty(
         };
         let cohorts: Vec<_> = days.iter().filter_map(effect).collect();
         let found = trend(&cohorts);
-        let key = material.experiment.variants.as_slice().get(variant)?;
+        let key = inputs.experiment.variants.as_slice().get(variant)?;
         Some(TrendReport {
             variant: key.key.clone(),
             cohorts: cohorts.len(),
@@ -223,5 +220,5 @@ pub(super) fn novelty(
             missing: found.err(),
         })
     };
-    material.others().filter_map(of_variant).collect()
+    inputs.others().filter_map(of_variant).collect()
 }

@@ -1,10 +1,12 @@
 //! The report for whoever reads one sentence.
 
+use super::Report;
 use super::comparison::Finding;
 use super::data_quality::SampleRatioVerdict;
 use super::decision::{Impact, Reason, VariantDecision, Verdict};
+use super::header::{About, Freshness};
 use super::methods::Bounds;
-use super::{About, Freshness, MetricReport, Report};
+use super::metrics::MetricReport;
 use crate::ids::{MetricKey, VariantKey};
 use crate::metric::{Direction, MetricRole};
 use crate::time::Timestamp;

@@ -1,9 +1,9 @@
 //! The body of `PATCH /experiments/{id}`.
 
-use super::{experiment, plan};
+use super::{allocation, experiment, plan, text};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
-use domain::allocation;
+
 use domain::change::Change;
 use domain::experiment::Status;
 use domain::time::Timestamp;
@@ -25,19 +25,19 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
     let change = Change {
         name: body
             .optional("name")
-            .and_then(|node| experiment::name(&node, faults)),
+            .and_then(|node| text::name(&node, faults)),
         description: removable(&mut body, "description", |node| {
-            experiment::description(node, faults)
+            text::description(node, faults)
         }),
         status: body
             .optional("status")
             .and_then(|node| node.choice(faults, &Status::ALL)),
         variants: body
             .optional("variants")
-            .and_then(|node| experiment::variants(&node, faults)),
+            .and_then(|node| allocation::variants(&node, faults)),
         traffic_percent: body
             .optional("traffic_percent")
-            .and_then(|node| node.number(faults, allocation::percent)),
+            .and_then(|node| node.number(faults, domain::allocation::percent)),
         dimensions: body
             .optional("dimensions")
             .and_then(|node| experiment::dimensions(&node, faults)),

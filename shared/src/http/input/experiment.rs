@@ -1,11 +1,13 @@
 //! The body of `POST /experiments`, and the parts that it shares with a change.
 
-use super::plan;
+use super::allocation::variants;
+use super::text::{description, name};
+use super::{metric, plan};
 use crate::http::body::{Faults, Node, prose};
 use crate::http::problem::Problem;
-use domain::allocation::{self, Variant, Variants};
+use domain::allocation;
 use domain::experiment::{NewExperiment, Status};
-use domain::ids::{DimensionKey, ExperimentId, VariantKey};
+use domain::ids::{DimensionKey, ExperimentId};
 use domain::metric::Metric;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
@@ -86,7 +88,7 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
             pointer,
             Invalid::new(
                 "ends_before_start",
-                format!("The end must lie after the start, {start}."),
+                format!("Must be after the start, {start}."),
             ),
         );
     }
@@ -104,59 +106,6 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
         ends_at: ends_at.map_or(Some(None), |time| time.map(Some))?,
         hash_seed: hash_seed.unwrap_or(Some(drawn.hash_seed))?,
         shards: shards.unwrap_or(Some(limits::DEFAULT_SHARDS))?,
-    })
-}
-
-pub(super) fn name(node: &Node<'_>, faults: &mut Faults) -> Option<String> {
-    node.text(faults, |text| prose(text, limits::MAX_NAME_CHARS))
-}
-
-pub(super) fn description(node: &Node<'_>, faults: &mut Faults) -> Option<String> {
-    node.text(faults, |text| prose(text, limits::MAX_DESCRIPTION_CHARS))
-}
-
-pub(super) fn variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants> {
-    let elements = node.array(faults, limits::MAX_VARIANTS)?;
-    let read: Vec<_> = elements
-        .iter()
-        .map(|element| variant(element, faults))
-        .collect();
-    // Rules about the set are checked on what could be read, so that a wrong key does not hide a wrong sum.
-    let whole = read.iter().all(Option::is_some);
-    let variants = Variants::new(read.into_iter().flatten().collect());
-    match variants {
-        Ok(variants) if whole => Some(variants),
-        Ok(_) => None,
-        Err(wrong) => {
-            for (index, invalid) in wrong {
-                let about_one = index
-                    .filter(|_| whole)
-                    .and_then(|index| elements.get(index));
-                match about_one {
-                    Some(element) => faults.push(format!("{}/key", element.pointer()), invalid),
-                    None if whole || index.is_some() => faults.push(node.pointer(), invalid),
-                    None => {} // a sum or number that is wrong only because an element could not be read
-                }
-            }
-            None
-        }
-    }
-}
-
-fn variant(node: &Node<'_>, faults: &mut Faults) -> Option<Variant> {
-    let mut fields = node.object(faults)?;
-    let key = fields
-        .required("key", faults)
-        .and_then(|node| node.text(faults, VariantKey::parse));
-    let percent = fields
-        .required("percent", faults)
-        .and_then(|node| node.number(faults, allocation::percent));
-    let name = fields.optional("name").and_then(|node| name(&node, faults));
-    fields.finish(faults, "key, percent, name");
-    Some(Variant {
-        key: key?,
-        percent: percent?,
-        name,
     })
 }
 
@@ -181,7 +130,7 @@ pub(super) fn metrics(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Metric
     let elements = node.array(faults, limits::MAX_METRICS)?;
     let read: Vec<_> = elements
         .iter()
-        .map(|element| super::metric::read(element, faults))
+        .map(|element| metric::read(element, faults))
         .collect();
     for (index, element) in elements.iter().enumerate() {
         let Some(Some(metric)) = read.get(index) else {

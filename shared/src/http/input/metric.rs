@@ -1,6 +1,6 @@
 //! One metric of an experiment's body.
 
-use super::experiment::name;
+use super::text::name;
 use crate::http::body::{Faults, Node, Object};
 use domain::Invalid;
 use domain::ids::{EventType, MetricKey};

@@ -4,7 +4,7 @@ mod earlier;
 
 pub use earlier::EarlierExperimentRequest;
 
-use super::experiment::variants;
+use super::allocation::variants;
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
 use domain::Invalid;

@@ -1,40 +1,42 @@
-//! Users counted together: as many as one transaction takes.
+//! Contributions that one transaction writes together.
 
-use super::diff::ContributionDiff;
-use super::{ContributionKey, GenerationKey};
+use super::diff::{ContributionDiff, GenerationKey};
 use crate::store::aggregates::StoredContribution;
-use domain::aggregate_items::{AggregateItems, Item};
+use domain::aggregate_items::{AggregateItemKey, AggregateItems};
 use domain::contribution::{UserContribution, path};
 use domain::ids::UserId;
 use domain::sums::Overflow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Actions of one transaction, by DynamoDB's rule.
+/// Actions of one transaction: DynamoDB's limit.
 const MAX_ACTIONS: usize = 100;
-/// Numbers changed in one item: an update expression takes 300 operands and 4 KB.
+/// Numbers changed in one item. DynamoDB allows 300 operands and 4 KB in an update expression.
 const MAX_NUMBERS: usize = 295;
 
-/// One user's new part in one set of sums.
+/// A user's contribution to one generation.
+pub(super) type ContributionKey = (UserId, GenerationKey);
+
+/// One contribution to write, with its difference to the aggregates.
 #[derive(Debug, Clone)]
 pub(super) struct Write {
     pub(super) user: UserId,
-    pub(super) sums: GenerationKey,
-    /// The revision that must still be there; 0: no item.
+    pub(super) generation: GenerationKey,
+    /// The revision that the stored contribution must still have; 0 if none is stored.
     pub(super) revision: u64,
     pub(super) contribution: UserContribution,
     /// See [`StoredContribution::expires_at`].
     pub(super) expires_at: Option<i64>,
-    /// What changes in the sums.
+    /// What changes in the aggregates.
     difference: AggregateItems,
 }
 
 impl Write {
-    fn part(&self) -> ContributionKey {
-        (self.user.clone(), self.sums.clone())
+    fn key(&self) -> ContributionKey {
+        (self.user.clone(), self.generation.clone())
     }
 }
 
-/// What is written together.
+/// The contributions of one transaction.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chunk {
     pub(super) writes: Vec<Write>,
@@ -45,53 +47,53 @@ impl Chunk {
         self.writes.is_empty()
     }
 
-    /// Whose parts in which sums it writes.
-    pub(super) fn parts(&self) -> BTreeSet<ContributionKey> {
-        self.writes.iter().map(Write::part).collect()
+    /// The contributions that it writes.
+    pub(super) fn keys(&self) -> BTreeSet<ContributionKey> {
+        self.writes.iter().map(Write::key).collect()
     }
 
-    /// Takes these parts out.
-    pub(super) fn leave_out(&mut self, parts: &BTreeSet<ContributionKey>) {
-        self.writes.retain(|write| !parts.contains(&write.part()));
+    /// Removes these contributions.
+    pub(super) fn leave_out(&mut self, keys: &BTreeSet<ContributionKey>) {
+        self.writes.retain(|write| !keys.contains(&write.key()));
     }
 
-    /// What changes in each set of sums. None where a sum grows beyond 38 digits.
+    /// What changes in the aggregates of each generation. None if a sum grows beyond 38 digits.
     pub(super) fn differences(&self) -> Option<BTreeMap<&GenerationKey, AggregateItems>> {
         let mut all = BTreeMap::<_, AggregateItems>::new();
         for write in &self.writes {
-            let sums = all.entry(&write.sums).or_default();
-            sums.plus(&write.difference).ok()?;
+            let items = all.entry(&write.generation).or_default();
+            items.plus(&write.difference).ok()?;
         }
         Some(all)
     }
 
-    /// Takes out the writes at these places, and gives back what they would have written.
-    pub(super) fn without(&mut self, places: &[usize]) -> Vec<ContributionKey> {
-        let gone = places
+    /// Removes the writes with these indices, and returns their keys.
+    pub(super) fn without(&mut self, indices: &[usize]) -> Vec<ContributionKey> {
+        let removed = indices
             .iter()
-            .filter_map(|place| self.writes.get(*place))
-            .map(Write::part)
+            .filter_map(|index| self.writes.get(*index))
+            .map(Write::key)
             .collect::<Vec<_>>();
-        let mut place = 0;
+        let mut index = 0;
         self.writes.retain(|_| {
-            place += 1;
-            !places.contains(&(place - 1))
+            index += 1;
+            !indices.contains(&(index - 1))
         });
-        gone
+        removed
     }
 }
 
-/// How full a chunk is: whose parts it writes, and which numbers of which items it changes.
+/// How full a transaction is: its actions, and the numbers of each item that it changes.
 #[derive(Default)]
 struct Fill {
     actions: usize,
-    items: BTreeMap<GenerationKey, BTreeMap<Item, BTreeSet<String>>>,
+    items: BTreeMap<GenerationKey, BTreeMap<AggregateItemKey, BTreeSet<String>>>,
 }
 
 impl Fill {
-    /// Whether there is room for one more.
+    /// Whether one more write fits.
     fn has_room(&self, write: &Write) -> bool {
-        let items = self.items.get(&write.sums);
+        let items = self.items.get(&write.generation);
         let mut actions = self.actions + 1;
         for (item, numbers) in &write.difference.0 {
             let known = items.and_then(|items| items.get(item));
@@ -111,7 +113,7 @@ impl Fill {
     }
 
     fn take(&mut self, write: &Write) {
-        let items = self.items.entry(write.sums.clone()).or_default();
+        let items = self.items.entry(write.generation.clone()).or_default();
         self.actions += 1;
         for (item, numbers) in &write.difference.0 {
             self.actions += usize::from(!items.contains_key(item));
@@ -123,20 +125,19 @@ impl Fill {
     }
 }
 
-/// Puts the changes together; gives back the users whose sums are too large to be held. A user who changes more than
-/// fits is brought there in steps, one chunk each.
-pub(super) fn chunks(mut changes: Vec<ContributionDiff>) -> (Vec<Chunk>, Vec<UserId>) {
+/// Groups the diffs into chunks, and returns the users with a sum beyond 38 digits. A diff that does not fit one
+/// transaction is written in steps, one chunk each.
+pub(super) fn chunks(mut diffs: Vec<ContributionDiff>) -> (Vec<Chunk>, Vec<UserId>) {
     // Users of one variant change the same items.
-    let variant =
-        |change: &ContributionDiff| change.after.enrolment.as_ref().map(|one| one.variant);
-    changes.sort_by(|a, b| (&a.sums, variant(a)).cmp(&(&b.sums, variant(b))));
+    let variant = |diff: &ContributionDiff| diff.computed.enrolment.as_ref().map(|one| one.variant);
+    diffs.sort_by(|a, b| (&a.generation, variant(a)).cmp(&(&b.generation, variant(b))));
     let mut chunks = Vec::new();
     let mut too_large = Vec::new();
     let mut open = Chunk::default();
     let mut fill = Fill::default();
-    for change in changes {
-        let Ok(mut steps) = steps(&change) else {
-            too_large.push(change.user);
+    for diff in diffs {
+        let Ok(mut steps) = steps(&diff) else {
+            too_large.push(diff.user);
             continue;
         };
         if steps.len() > 1 {
@@ -161,51 +162,51 @@ pub(super) fn chunks(mut changes: Vec<ContributionDiff>) -> (Vec<Chunk>, Vec<Use
 }
 
 fn write(
-    change: &ContributionDiff,
+    diff: &ContributionDiff,
     from: &StoredContribution,
     to: &UserContribution,
 ) -> Result<Write, Overflow> {
-    let of = |contribution: &UserContribution| match &change.spec {
-        Some(spec) => AggregateItems::of(contribution, spec, change.variants),
+    let of = |contribution: &UserContribution| match &diff.spec {
+        Some(spec) => AggregateItems::of(contribution, spec, diff.variants),
         None => Ok(AggregateItems::default()),
     };
     let mut difference = of(to)?;
     difference.minus(&of(&from.contribution)?)?;
     Ok(Write {
-        user: change.user.clone(),
-        sums: change.sums.clone(),
+        user: diff.user.clone(),
+        generation: diff.generation.clone(),
         revision: from.revision,
         contribution: to.clone(),
-        expires_at: change.expires_at,
+        expires_at: diff.expires_at,
         difference,
     })
 }
 
-/// The writes that bring a user from one state to the other, mostly one.
-fn steps(change: &ContributionDiff) -> Result<Vec<Write>, Overflow> {
+/// The writes that lead from the stored contribution to the computed one; in most cases one.
+fn steps(diff: &ContributionDiff) -> Result<Vec<Write>, Overflow> {
     let fits = |write: &Write| Fill::default().has_room(write);
-    let whole = write(change, &change.before, &change.after)?;
+    let whole = write(diff, &diff.stored, &diff.computed)?;
     if fits(&whole) {
         return Ok(vec![whole]);
     }
-    let states = path(&change.before.contribution, &change.after);
+    let states = path(&diff.stored.contribution, &diff.computed);
     let mut writes = Vec::new();
-    let mut from = change.before.clone();
+    let mut from = diff.stored.clone();
     let mut at = 0;
     while at < states.len() {
-        // The furthest state that one transaction data ranges: halve the way until it fits.
-        let mut data_range = states.len() - at;
+        // The furthest state that one transaction reaches: halve the distance until it fits.
+        let mut distance = states.len() - at;
         let next = loop {
-            let Some(state) = states.get(at + data_range - 1) else {
+            let Some(state) = states.get(at + distance - 1) else {
                 return Ok(writes);
             };
-            let next = write(change, &from, state)?;
-            if fits(&next) || data_range == 1 {
+            let next = write(diff, &from, state)?;
+            if fits(&next) || distance == 1 {
                 break next;
             }
-            data_range = data_range.div_ceil(2);
+            distance = distance.div_ceil(2);
         };
-        at += data_range;
+        at += distance;
         from = StoredContribution {
             revision: from.revision + 1,
             contribution: next.contribution.clone(),

@@ -1,79 +1,78 @@
-//! Erased users: nothing of them stays in the sums, and what was written late is taken away.
+//! The refresh of an erased user: empty contributions, and no records.
 
 use super::DirtyUser;
-use super::diff::{ContributionDiff, Definitions, RefreshPlan};
+use super::definitions::Definitions;
+use super::diff::{ContributionDiff, RefreshPlan};
 use crate::store::StoreError;
 use crate::store::aggregates::{StoredContribution, UserContributions};
-use crate::store::erasure::Records;
 use crate::store::user_data::Tombstone;
+use crate::store::user_records::UserRecordKeys;
 use domain::contribution::UserContribution;
 use domain::ids::{ExperimentId, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is to be done about an erased user, of whom this is in the sums and this is stored.
+/// The plan for an erased user with these contributions and these records.
 ///
-/// In every experiment that any of it names there is to be an empty part, even where there was none: whoever read the
-/// user's records before the tombstone, and has not written yet, is refused by it. Once it is there it need not be
-/// written again, since whoever reads it now sees the tombstone too.
+/// Every experiment of the user gets an empty contribution, even where the user had none. It refuses a concurrent
+/// refresh that read the user's records before the tombstone and has not written yet. A refresh that reads later sees
+/// the tombstone, so an empty contribution that exists is not written again.
 pub(super) async fn plan_erased_refresh(
     user: &UserId,
     tombstone: Tombstone,
     dirty: &DirtyUser,
     contributions: &UserContributions,
-    left: Records,
+    records: UserRecordKeys,
     definitions: &Definitions<'_>,
 ) -> Result<RefreshPlan, StoreError> {
     let expires_at = Some(tombstone.until.epoch_seconds());
     let is_empty = |stored: &StoredContribution| {
         stored.contribution == UserContribution::default() && stored.expires_at == expires_at
     };
-    let mut changes = Vec::new();
-    for id in concerned(dirty, contributions, &left) {
-        let generations = definitions.of(&id).await?;
-        let variants = generations
+    let mut diffs = Vec::new();
+    for id in experiments_of(dirty, contributions, &records) {
+        let definition = definitions.of(&id).await?;
+        let variants = definition
             .iter()
-            .map(|generations| generations.experiment.variants.as_slice().len())
+            .map(|definition| definition.experiment.variants.as_slice().len())
             .sum();
-        let kept = generations
-            .iter()
-            .flat_map(|generations| &generations.specs);
-        let mut sums: BTreeMap<_, _> = kept
+        let current = definition.iter().flat_map(|definition| &definition.specs);
+        let mut specs: BTreeMap<_, _> = current
             .map(|(number, spec)| (*number, Some(spec.clone())))
             .collect();
-        // GenerationKey that were replaced are read by nobody, but the user's part in them tells as much of the user.
+        // No result is read from a replaced generation, but the user's contribution to it is data of the user.
         for (_, number) in contributions.keys().filter(|(of, _)| *of == id) {
-            sums.entry(*number).or_insert(None);
+            specs.entry(*number).or_insert(None);
         }
-        for (number, spec) in sums {
-            let sums = (id.clone(), number);
-            let before = contributions.get(&sums).cloned().unwrap_or_default();
-            if !is_empty(&before) {
-                changes.push(ContributionDiff {
+        for (number, spec) in specs {
+            let generation = (id.clone(), number);
+            let stored = contributions.get(&generation).cloned().unwrap_or_default();
+            if !is_empty(&stored) {
+                diffs.push(ContributionDiff {
                     user: user.clone(),
-                    sums,
+                    generation,
                     spec,
                     variants,
-                    before,
-                    after: UserContribution::default(),
+                    stored,
+                    computed: UserContribution::default(),
                     expires_at,
                 });
             }
         }
     }
     Ok(RefreshPlan {
-        changes,
-        // Who was erased data ranges nowhere.
-        data_range: Vec::new(),
-        leftovers: left,
+        diffs,
+        deletions: records,
+        ..RefreshPlan::default()
     })
 }
 
-fn concerned(
+/// The experiments that have anything of the user.
+fn experiments_of(
     dirty: &DirtyUser,
     contributions: &UserContributions,
-    left: &Records,
+    records: &UserRecordKeys,
 ) -> BTreeSet<ExperimentId> {
-    let mut all = left.experiments();
+    let mut all = records.experiments();
     all.extend(dirty.assignments.iter().cloned());
     all.extend(dirty.events.iter().filter_map(|(of, _, _)| of.clone()));
     all.extend(

@@ -1,4 +1,4 @@
-//! One transaction: users' new parts, and what changes in the sums.
+//! One transaction: users' contributions, and what they change in the aggregates.
 
 use super::chunk::{Chunk, Write};
 use crate::store::aggregates::GenerationNumber;
@@ -6,23 +6,23 @@ use crate::store::keys::aggregates as key;
 use crate::store::transaction::{self, cancelled, is_refused};
 use crate::store::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
-use domain::aggregate_items::{Item, Numbers};
+use domain::aggregate_items::{AggregateItemKey, ItemNumbers};
 use domain::ids::ExperimentId;
 
-/// Copies of each item of numbers. Two writers at once are refused one another's items, so each draws one of these; as
-/// many as the shards that a stream has from the beginning, and so aggregators at work.
+/// Write shards: parallel copies of each aggregate item. Concurrent transactions on one item conflict, so each
+/// transaction draws a write shard. There are as many as a new stream has shards, and so as aggregators run at once.
 const WRITE_SHARDS: u8 = 4;
 
-/// What became of a chunk.
+/// The outcome of a transaction.
 pub(super) enum Written {
-    /// All of it is written.
+    /// It is written.
     Done,
-    /// Nothing is: at these places somebody else has written meanwhile.
+    /// It is refused: the contributions with these indices were written by a concurrent refresh.
     Refused(Vec<usize>),
 }
 
 impl Store {
-    /// Writes a chunk in a write shard that is drawn.
+    /// Writes a chunk in a random write shard.
     pub(super) async fn write(&self, chunk: &Chunk) -> Result<Written, StoreError> {
         let write_shard = crate::clock::random_bits::<1>().map_or(0, |[byte]| byte % WRITE_SHARDS);
         let too_large = || StoreError::Corrupt("a sum grew beyond 38 digits".to_owned());
@@ -30,9 +30,9 @@ impl Store {
         for write in &chunk.writes {
             actions.push(self.contribution_put(write)?);
         }
-        for (sums, difference) in chunk.differences().ok_or_else(too_large)? {
+        for (generation, difference) in chunk.differences().ok_or_else(too_large)? {
             for (item, numbers) in &difference.0 {
-                actions.push(self.numbers_update(sums, write_shard, item, numbers)?);
+                actions.push(self.numbers_update(generation, write_shard, item, numbers)?);
             }
         }
         let Some(reasons) = self.send_transaction(actions).await? else {
@@ -42,7 +42,7 @@ impl Store {
             .iter()
             .enumerate()
             .filter(|(_, reason)| is_refused(reason))
-            .map(|(place, _)| place)
+            .map(|(index, _)| index)
             .collect();
         if refused.is_empty() {
             Err(cancelled(&reasons))
@@ -56,7 +56,7 @@ impl Store {
             .contribution
             .to_text()
             .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let (experiment, generation) = &write.sums;
+        let (experiment, generation) = &write.generation;
         let revision = AttributeValue::N((write.revision + 1).to_string());
         let put = Put::builder()
             .table_name(&self.tables.aggregates)
@@ -84,12 +84,12 @@ impl Store {
         &self,
         (experiment, generation): &(ExperimentId, GenerationNumber),
         write_shard: u8,
-        item: &Item,
-        numbers: &Numbers,
+        item: &AggregateItemKey,
+        numbers: &ItemNumbers,
     ) -> Result<TransactWriteItem, StoreError> {
         let kind = match item {
-            Item::Hour(_) => key::HOURS,
-            Item::Days {
+            AggregateItemKey::Hour(_) => key::HOURS,
+            AggregateItemKey::Days {
                 dimension: Some(_), ..
             } => key::DIMENSIONS,
             _ => key::AGGREGATE_ITEMS,
@@ -102,16 +102,16 @@ impl Store {
                 key::ITEM,
                 AttributeValue::S(format!("{write_shard}#{}", item.name())),
             );
-        let mut places = Vec::new();
-        for (place, (name, number)) in numbers.iter().enumerate() {
-            places.push(format!("#{place} :{place}"));
+        let mut additions = Vec::new();
+        for (index, (name, number)) in numbers.iter().enumerate() {
+            additions.push(format!("#{index} :{index}"));
             update = update
-                .expression_attribute_names(format!("#{place}"), name)
+                .expression_attribute_names(format!("#{index}"), name)
                 .expression_attribute_values(
-                    format!(":{place}"),
+                    format!(":{index}"),
                     AttributeValue::N(number.to_string()),
                 );
         }
-        transaction::update(update.update_expression(format!("ADD {}", places.join(", "))))
+        transaction::update(update.update_expression(format!("ADD {}", additions.join(", "))))
     }
 }

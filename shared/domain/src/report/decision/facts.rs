@@ -1,99 +1,95 @@
-//! What the rules look at, for one variant.
+//! The facts about one variant that the rules decide by.
 
-use super::deciding;
-use crate::experiment::{Experiment, Status};
+use crate::experiment::Status;
 use crate::ids::VariantKey;
-use crate::metric::MetricRole;
-use crate::report::Report;
+use crate::report::analysis::Analysis;
 use crate::report::comparison::{Comparison, Finding};
 use crate::report::data_quality::SampleRatioVerdict;
-use crate::report::metrics::MetricReport;
+use crate::report::inputs::AnalysisInputs;
+use crate::report::metrics::{MetricReport, deciding, guardrails};
 
-/// A week sees every weekday once: user data differ between Monday and Sunday.
+/// A week has every weekday once: users behave differently on Mondays and Sundays.
 const FIRST_WEEK_MICROS: i64 = 7 * 86_400_000_000;
-/// A running experiment that has received nothing for so long has lost its data on the way.
+/// A running experiment that receives nothing for so long has probably lost its instrumentation.
 const SILENCE_MICROS: i64 = 24 * 3_600_000_000;
 
-/// What the deciding metrics say about a variant.
+/// The findings of the deciding metrics about a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PrimaryState {
-    /// There is no metric, or nothing was measured.
+    /// There is no metric, or no comparison.
     #[default]
     Nothing,
-    /// Not the users or conversions that a verdict needs.
+    /// The data are below the minimum that a finding needs.
     NotEnoughData,
     /// At least one is better and none is worse.
     Better,
     /// At least one is worse.
     Worse,
-    /// Nothing can be told apart.
+    /// No difference is shown.
     Undecided,
 }
 
-/// How far the experiment is.
+/// How far the experiment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Readiness {
-    /// Nobody is assigned any more, and no further event will count.
+    /// The experiment has ended: no user is assigned and no later event is counted.
     pub over: bool,
     /// It has run for a week.
     pub a_week: bool,
-    /// What it was planned to find would have been found by now, with the chance that was asked for.
+    /// The planned power for the planned effect is reached.
     pub planned_power: bool,
 }
 
-/// What the rules look at.
+/// The facts that the rules decide by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
-    /// A variant with a share of the traffic has no users.
+    /// A variant with traffic has no users.
     pub variant_without_users: bool,
-    /// The split is not chance.
+    /// The sample ratio differs from the weights by more than chance.
     pub sample_ratio_mismatch: bool,
-    /// The variants differed before.
+    /// The arms differed before exposure.
     pub pre_exposure_imbalance: bool,
-    /// The shares changed while users were assigned.
+    /// The weights changed while users were assigned.
     pub weights_changed: bool,
-    /// It runs, and nothing has arrived for a day.
+    /// It is running, and no event or assignment has arrived for a day.
     pub no_recent_events: bool,
     /// A guardrail got worse.
     pub guardrail_worse: bool,
-    /// A guardrail with a margin is not proven to be within it.
+    /// A guardrail with a margin is not shown to be within it.
     pub guardrail_undecided: bool,
-    /// The deciding metrics.
+    /// The findings of the deciding metrics.
     pub primary: PrimaryState,
-    /// The whole interval lies below the smallest lift worth having, which was planned.
+    /// The whole interval is below the planned minimum detectable effect.
     pub below_minimum_effect: bool,
-    /// The whole interval lies between a loss and a gain of the smallest lift worth having.
+    /// The whole interval is between a loss and a gain of the minimum detectable effect.
     pub equivalent: bool,
-    /// How far it is.
+    /// How far the experiment has come.
     pub readiness: Readiness,
 }
 
 impl Facts {
     /// The facts about one variant.
     pub(in crate::report) fn of(
-        experiment: &Experiment,
-        report: &Report,
+        inputs: &AnalysisInputs<'_>,
+        analysis: &Analysis,
         variant: &VariantKey,
     ) -> Self {
-        let data_quality = &report.data_quality;
+        let data_quality = &analysis.data_quality;
         let comparison = |metric: &'_ MetricReport| -> Option<Comparison> {
             let mut comparisons = metric.comparisons.iter();
             comparisons
                 .find(|comparison| comparison.variant == *variant)
                 .cloned()
         };
-        let guardrails = report
-            .metrics
-            .iter()
-            .filter(|metric| metric.metric.role == MetricRole::Guardrail);
-        let guardrails: Vec<(bool, Comparison)> = guardrails
+        let guardrails: Vec<(bool, Comparison)> = guardrails(&analysis.metrics)
             .filter_map(|metric| Some((metric.metric.margin.is_some(), comparison(metric)?)))
             .collect();
-        let primaries: Vec<(f64, Comparison)> = deciding(&report.metrics)
+        let primaries: Vec<(f64, Comparison)> = deciding(&analysis.metrics)
             .into_iter()
             .filter_map(|metric| Some((metric.metric.direction.sign(), comparison(metric)?)))
             .collect();
-        let minimum = experiment
+        let minimum = inputs
+            .experiment
             .plan
             .as_ref()
             .map(|plan| plan.minimum_detectable_effect.abs());
@@ -107,7 +103,7 @@ impl Facts {
                 .iter()
                 .any(|bias| bias.variant == *variant),
             weights_changed: data_quality.weights_changed,
-            no_recent_events: no_recent_events(experiment, report),
+            no_recent_events: no_recent_events(inputs),
             guardrail_worse: guardrails
                 .iter()
                 .any(|(_, comparison)| comparison.finding == Finding::Worse),
@@ -124,7 +120,7 @@ impl Facts {
             equivalent: minimum.is_some_and(|minimum| {
                 ends(main).is_some_and(|(lower, upper)| lower > -minimum && upper < minimum)
             }),
-            readiness: readiness(experiment, report, main.map(|(_, comparison)| comparison)),
+            readiness: readiness(inputs, main.map(|(_, comparison)| comparison)),
         }
     }
 }
@@ -148,7 +144,7 @@ fn state(primaries: &[(f64, Comparison)]) -> PrimaryState {
     }
 }
 
-/// The ends of the deciding interval of the lift, turned so that up is better.
+/// The interval of the lift by the deciding method, with its sign turned so that positive is better.
 fn ends(main: Option<&(f64, Comparison)>) -> Option<(f64, f64)> {
     let (sign, comparison) = main?;
     let lift = comparison.decisive.as_ref()?.relative?;
@@ -156,28 +152,24 @@ fn ends(main: Option<&(f64, Comparison)>) -> Option<(f64, f64)> {
     Some((a.min(b), a.max(b)))
 }
 
-fn no_recent_events(experiment: &Experiment, report: &Report) -> bool {
-    let heard = [
-        report.freshness.last_event_received_at,
-        report.freshness.last_assignment_at,
-    ]
-    .into_iter()
-    .flatten()
-    .max();
-    let over = experiment.end().is_some_and(|end| end <= report.as_of);
+fn no_recent_events(inputs: &AnalysisInputs<'_>) -> bool {
+    let (experiment, as_of) = (inputs.experiment, inputs.request.as_of);
+    let range = &inputs.aggregates.data_range;
+    let last_assignment = range.assigned.map(|(_, last)| last);
+    let latest = range.received_last.max(last_assignment);
+    let over = experiment.end().is_some_and(|end| end <= as_of);
     experiment.status == Status::Running
         && !over
-        && heard.is_some_and(|heard| report.as_of.micros() - heard.micros() > SILENCE_MICROS)
+        && latest.is_some_and(|latest| as_of.micros() - latest.micros() > SILENCE_MICROS)
 }
 
-fn readiness(experiment: &Experiment, report: &Report, main: Option<&Comparison>) -> Readiness {
-    let over = experiment.end().is_some_and(|end| end <= report.as_of)
+fn readiness(inputs: &AnalysisInputs<'_>, main: Option<&Comparison>) -> Readiness {
+    let (experiment, as_of) = (inputs.experiment, inputs.request.as_of);
+    let over = experiment.end().is_some_and(|end| end <= as_of)
         || matches!(experiment.status, Status::Stopped | Status::Archived);
-    let since = report.freshness.first_assignment_at;
-    let ran = since.map_or(0, |since| {
-        let until = experiment
-            .end()
-            .map_or(report.as_of, |end| end.min(report.as_of));
+    let assigned = inputs.aggregates.data_range.assigned;
+    let ran = assigned.map_or(0, |(since, _)| {
+        let until = experiment.end().map_or(as_of, |end| end.min(as_of));
         until.micros() - since.micros()
     });
     let power_to_date = main.and_then(|comparison| comparison.power_to_date.as_ref());

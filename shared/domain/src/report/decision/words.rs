@@ -1,15 +1,13 @@
 //! The verdict in words that somebody acts on.
 
-use super::deciding;
 use super::rules::{Reason, Ruling, Verdict};
 use crate::ids::VariantKey;
-use crate::metric::MetricRole;
 use crate::prose::grouped;
-use crate::report::Report;
+use crate::report::analysis::Analysis;
 use crate::report::comparison::{Comparison, Finding};
-use crate::report::data_quality::SampleRatio;
+use crate::report::data_quality::{SampleRatio, SampleRatioVerdict};
 use crate::report::methods::Bounds;
-use crate::report::metrics::MetricReport;
+use crate::report::metrics::{MetricReport, deciding, guardrails};
 use crate::report::request::DecidingMethod;
 
 /// What is said while there is nothing to compare.
@@ -43,9 +41,9 @@ fn comparison<'r>(metric: &'r MetricReport, variant: &VariantKey) -> Option<&'r 
 }
 
 /// The lift of a metric in words.
-fn lift(report: &Report, metric: &MetricReport, variant: &VariantKey) -> String {
+fn lift(analysis: &Analysis, metric: &MetricReport, variant: &VariantKey) -> String {
     let decisive = comparison(metric, variant).and_then(|comparison| comparison.decisive.as_ref());
-    let level = report.analysis_settings.level_percent();
+    let level = analysis.settings.level_percent();
     match decisive.and_then(|decisive| decisive.relative.as_ref()) {
         Some(lift) => range(lift, level),
         None => match decisive.and_then(|decisive| decisive.absolute.as_ref()) {
@@ -60,11 +58,11 @@ fn lift(report: &Report, metric: &MetricReport, variant: &VariantKey) -> String 
 
 /// Among the deciding metrics the first with this finding, else the first.
 fn main<'r>(
-    report: &'r Report,
+    analysis: &'r Analysis,
     variant: &VariantKey,
     finding: Finding,
 ) -> Option<&'r MetricReport> {
-    let deciding = deciding(&report.metrics);
+    let deciding = deciding(&analysis.metrics);
     let found = deciding.iter().find(|metric| {
         comparison(metric, variant).is_some_and(|comparison| comparison.finding == finding)
     });
@@ -72,15 +70,15 @@ fn main<'r>(
 }
 
 /// The sentence for one variant.
-pub(super) fn sentence(report: &Report, variant: &VariantKey, ruling: Ruling) -> String {
+pub(super) fn sentence(analysis: &Analysis, variant: &VariantKey, ruling: Ruling) -> String {
     let about = |finding| {
-        main(report, variant, finding).map_or_else(
+        main(analysis, variant, finding).map_or_else(
             || "the metric".to_owned(),
             |metric| {
                 format!(
                     "{}: {}",
                     metric.metric.quoted(),
-                    lift(report, metric, variant)
+                    lift(analysis, metric, variant)
                 )
             },
         )
@@ -88,12 +86,12 @@ pub(super) fn sentence(report: &Report, variant: &VariantKey, ruling: Ruling) ->
     let start = match ruling.verdict {
         Verdict::Ship => format!("Ship `{variant}`"),
         Verdict::KeepRunning => "Keep running".to_owned(),
-        Verdict::Stop => format!("Stop, and keep `{}`", baseline(report, variant)),
+        Verdict::Stop => format!("Stop, and keep `{}`", baseline(analysis, variant)),
         Verdict::DoNotTrust => "Do not trust these numbers".to_owned(),
     };
     let why = match ruling.reason {
         Reason::VariantWithoutUsers => {
-            let keys: Vec<String> = report
+            let keys: Vec<String> = analysis
                 .data_quality
                 .variants_without_users
                 .iter()
@@ -101,19 +99,19 @@ pub(super) fn sentence(report: &Report, variant: &VariantKey, ruling: Ruling) ->
                 .collect();
             format!("nobody is in {}, which should have a part of the users", keys.join(", "))
         }
-        Reason::SampleRatioMismatch => split(&report.data_quality.sample_ratio),
+        Reason::SampleRatioMismatch => split(&analysis.data_quality.sample_ratio),
         Reason::PreExposureImbalance => format!("the users of `{variant}` were different before the experiment began"),
         Reason::WeightsChanged => "the shares of the variants changed while users were assigned, so different kinds of users are compared; look at the breakdown by `phase`, or start anew".to_owned(),
         Reason::NoRecentEvents => "it is running, and nothing has arrived for more than a day".to_owned(),
         Reason::NoData => "nothing has been measured yet".to_owned(),
-        Reason::NotEnoughData => format!("there is not enough data yet{}", needed(report, variant)),
-        Reason::GuardrailWorse => guardrail(report, variant, "gets worse", |comparison| {
+        Reason::NotEnoughData => format!("there is not enough data yet{}", needed(analysis, variant)),
+        Reason::GuardrailWorse => guardrail(analysis, variant, "gets worse", |comparison| {
             comparison.finding == Finding::Worse
         }),
         Reason::GuardrailUndecided => format!(
             "better on {}, but {}",
             about(Finding::Better),
-            guardrail(report, variant, "is not yet proven to be unharmed", |comparison| {
+            guardrail(analysis, variant, "is not yet proven to be unharmed", |comparison| {
                 comparison.non_inferiority.as_ref().is_some_and(|margin| !margin.shown)
             })
         ),
@@ -128,15 +126,18 @@ pub(super) fn sentence(report: &Report, variant: &VariantKey, ruling: Ruling) ->
     format!("{start}: {why}.")
 }
 
-fn baseline(report: &Report, variant: &VariantKey) -> String {
-    let comparisons = report.metrics.iter().flat_map(|metric| &metric.comparisons);
+fn baseline(analysis: &Analysis, variant: &VariantKey) -> String {
+    let comparisons = analysis
+        .metrics
+        .iter()
+        .flat_map(|metric| &metric.comparisons);
     let found = comparisons
         .filter(|comparison| comparison.variant == *variant)
         .map(|comparison| comparison.baseline.to_string())
         .next();
     found
         .or_else(|| {
-            report
+            analysis
                 .variants
                 .first()
                 .map(|variant| variant.key.to_string())
@@ -175,24 +176,21 @@ fn whole(number: f64) -> u64 {
     number.round() as u64
 }
 
-fn needed(report: &Report, variant: &VariantKey) -> String {
+fn needed(analysis: &Analysis, variant: &VariantKey) -> String {
     let missing =
-        main(report, variant, Finding::NotEnoughData).map(|metric| metric.metric.quoted());
+        main(analysis, variant, Finding::NotEnoughData).map(|metric| metric.metric.quoted());
     missing.map_or_else(String::new, |metric| {
         format!(" on {metric} (a verdict takes 25 conversions, or 100 users, in each variant)")
     })
 }
 
 fn guardrail(
-    report: &Report,
+    analysis: &Analysis,
     variant: &VariantKey,
     what: &str,
     wanted: impl Fn(&Comparison) -> bool,
 ) -> String {
-    let found = report
-        .metrics
-        .iter()
-        .filter(|metric| metric.metric.role == MetricRole::Guardrail)
+    let found = guardrails(&analysis.metrics)
         .find(|metric| comparison(metric, variant).is_some_and(&wanted));
     found.map_or_else(
         || format!("a guardrail {what}"),
@@ -200,18 +198,17 @@ fn guardrail(
             format!(
                 "the guardrail {} {what}: {}",
                 metric.metric.quoted(),
-                lift(report, metric, variant)
+                lift(analysis, metric, variant)
             )
         },
     )
 }
 
 /// What else is worth knowing.
-pub(super) fn notes(report: &Report) -> Vec<String> {
+pub(super) fn notes(analysis: &Analysis) -> Vec<String> {
     let mut notes = Vec::new();
-    let check = &report.data_quality.sample_ratio;
-    if let (Some(p), super::super::data_quality::SampleRatioVerdict::Ok) =
-        (check.p_value, check.verdict)
+    let check = &analysis.data_quality.sample_ratio;
+    if let (Some(p), SampleRatioVerdict::Ok) = (check.p_value, check.verdict)
         && p < 0.05
     {
         notes.push(format!(
@@ -220,13 +217,13 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             check.threshold
         ));
     }
-    if report.analysis_settings.deciding_method == DecidingMethod::Fixed {
+    if analysis.settings.deciding_method == DecidingMethod::Fixed {
         notes.push(
             "These p-values and intervals hold for one look at a size that was fixed beforehand."
                 .to_owned(),
         );
     }
-    for metric in &report.metrics {
+    for metric in &analysis.metrics {
         for trend in metric.novelty.iter().filter(|trend| trend.novelty_effect) {
             notes.push(format!(
                 "The effect of `{}` on {} fades from one day's users to the next day's: it may be novelty.",
@@ -248,7 +245,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             ));
         }
     }
-    let outlier_users: u64 = report
+    let outlier_users: u64 = analysis
         .variants
         .iter()
         .map(|variant| variant.outlier_users)

@@ -1,6 +1,5 @@
-//! What a function holds between requests: the store, and the definitions that it remembers.
+//! What a function keeps between invocations: the store, and a cache of experiment definitions.
 
-use super::problem::Problem;
 use crate::clock;
 use crate::config::{self, BadSetting, Config};
 use crate::store::{Store, StoreError};
@@ -12,18 +11,18 @@ use moka::future::Cache;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Definitions remembered at most by one process.
-const REMEMBERED: u64 = 10_000;
-/// How long the definition of an experiment that is over is remembered. Nothing can change when its events
-/// count any more, and users carry their old assignments with them for years.
-const OVER: Duration = Duration::from_secs(3600);
+/// Definitions cached by one process at most.
+const MAX_CACHED: u64 = 10_000;
+/// How long the definition of an ended experiment is cached. Its rules no longer change, and users keep their
+/// assignments for years.
+const ENDED_CACHE: Duration = Duration::from_secs(3600);
 
 /// A function's state. A clone shares it.
 #[derive(Clone)]
 pub struct App {
     store: Store,
-    /// Entries live for the configured time whatever happens, so that a change is noticed everywhere
-    /// within it. Unknown ids are not remembered: an experiment can be used as soon as it exists.
+    /// Entries expire after the configured time, so that every process sees a change within it. Unknown ids are not
+    /// cached: an experiment can be used as soon as it exists.
     definitions: Cache<ExperimentId, Arc<Experiment>>,
 }
 
@@ -31,7 +30,7 @@ impl App {
     /// Connects with settings from the environment.
     ///
     /// # Errors
-    /// Names a variable that is missing.
+    /// Names an environment variable that is missing.
     pub fn from_environment() -> Result<Self, BadSetting> {
         let variable = |name: &str| std::env::var(name).ok();
         let config = Config::read(variable)?;
@@ -42,8 +41,8 @@ impl App {
     /// The state over a given store.
     pub fn new(store: Store, config: &Config) -> Self {
         let definitions = Cache::builder()
-            .max_capacity(REMEMBERED)
-            .expire_after(Memory {
+            .max_capacity(MAX_CACHED)
+            .expire_after(DefinitionExpiry {
                 usual: config.definition_cache,
             })
             .build();
@@ -60,11 +59,15 @@ impl App {
         clock::now()
     }
 
-    /// The experiment as it was some seconds ago at the latest; many callers at once cause one read.
+    /// An experiment's definition, at most some seconds old; none if there is no such experiment. Concurrent calls
+    /// cause one read.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
-    pub async fn remembered(&self, id: &ExperimentId) -> Result<Option<Arc<Experiment>>, Problem> {
+    pub async fn experiment(
+        &self,
+        id: &ExperimentId,
+    ) -> Result<Option<Arc<Experiment>>, StoreError> {
         let loaded = self
             .definitions
             .try_get_with(id.clone(), async {
@@ -77,36 +80,21 @@ impl App {
             .await;
         match loaded {
             Ok(experiment) => Ok(Some(experiment)),
-            Err(absent) => match absent.as_ref() {
-                None => Ok(None),
-                // Shared by all who waited, so it cannot be moved out.
-                Some(StoreError::Throttled(text)) => {
-                    Err(StoreError::Throttled(text.clone()).into())
-                }
-                Some(StoreError::Corrupt(text) | StoreError::Refused(text)) => {
-                    Err(Problem::internal(text.clone()))
-                }
-                Some(error) => Err(StoreError::Unavailable(error.to_string()).into()),
-            },
+            // The error is shared by all callers of the read, so it is copied.
+            Err(absent) => absent
+                .as_ref()
+                .as_ref()
+                .map_or(Ok(None), |error| Err(error.copy())),
         }
-    }
-
-    /// The experiment, remembered or read.
-    ///
-    /// # Errors
-    /// 404 if there is none.
-    pub async fn experiment(&self, id: &ExperimentId) -> Result<Arc<Experiment>, Problem> {
-        let found = self.remembered(id).await?;
-        found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))
     }
 }
 
-/// How long each definition is remembered.
-struct Memory {
+/// How long each definition is cached.
+struct DefinitionExpiry {
     usual: Duration,
 }
 
-impl Expiry<ExperimentId, Arc<Experiment>> for Memory {
+impl Expiry<ExperimentId, Arc<Experiment>> for DefinitionExpiry {
     fn expire_after_create(
         &self,
         _: &ExperimentId,
@@ -114,6 +102,6 @@ impl Expiry<ExperimentId, Arc<Experiment>> for Memory {
         _: Instant,
     ) -> Option<Duration> {
         let over = matches!(experiment.status, Status::Stopped | Status::Archived);
-        Some(if over { OVER } else { self.usual })
+        Some(if over { ENDED_CACHE } else { self.usual })
     }
 }

@@ -1,0 +1,52 @@
+//! The variants of an experiment or of a plan, with their weights.
+
+use super::text::name;
+use crate::http::body::{Faults, Node};
+use domain::allocation::{self, Variant, Variants};
+use domain::ids::VariantKey;
+use domain::limits;
+
+pub(super) fn variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants> {
+    let elements = node.array(faults, limits::MAX_VARIANTS)?;
+    let read: Vec<_> = elements
+        .iter()
+        .map(|element| variant(element, faults))
+        .collect();
+    // Rules about all variants are checked on those that could be read, so that a wrong key does not hide a wrong sum.
+    let whole = read.iter().all(Option::is_some);
+    let variants = Variants::new(read.into_iter().flatten().collect());
+    match variants {
+        Ok(variants) if whole => Some(variants),
+        Ok(_) => None,
+        Err(wrong) => {
+            for (index, invalid) in wrong {
+                let about_one = index
+                    .filter(|_| whole)
+                    .and_then(|index| elements.get(index));
+                match about_one {
+                    Some(element) => faults.push(format!("{}/key", element.pointer()), invalid),
+                    None if whole || index.is_some() => faults.push(node.pointer(), invalid),
+                    None => {} // a sum or number that is wrong only because an element could not be read
+                }
+            }
+            None
+        }
+    }
+}
+
+fn variant(node: &Node<'_>, faults: &mut Faults) -> Option<Variant> {
+    let mut fields = node.object(faults)?;
+    let key = fields
+        .required("key", faults)
+        .and_then(|node| node.text(faults, VariantKey::parse));
+    let percent = fields
+        .required("percent", faults)
+        .and_then(|node| node.number(faults, allocation::percent));
+    let name = fields.optional("name").and_then(|node| name(&node, faults));
+    fields.finish(faults, "key, percent, name");
+    Some(Variant {
+        key: key?,
+        percent: percent?,
+        name,
+    })
+}
