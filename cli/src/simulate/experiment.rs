@@ -1,7 +1,7 @@
 //! The simulated experiment: what it measures, and what it was planned to find.
 
 use super::SimulateArgs;
-use domain::bucketing::{HashVersion, place};
+use domain::bucketing::{HashVersion, bucket_value};
 use serde_json::{Value, json};
 use stats::{Alpha, Capacity, detectable_rates};
 
@@ -50,7 +50,7 @@ pub(super) fn definition(args: &SimulateArgs, seed: u32) -> Value {
 
 /// The variant that the assignment of a new user would choose.
 pub(super) fn variant(experiment: &str, user: &str) -> &'static str {
-    if place(experiment, user, HashVersion::V2) < 0.5 {
+    if bucket_value(experiment, user, HashVersion::V2) < 0.5 {
         CONTROL
     } else {
         TREATMENT

@@ -1,20 +1,22 @@
-//! `GET /experiments/{id}/assignment/{user_id}`: which variant the user gets, now and for good.
+//! `GET /experiments/{id}/assignment/{user_id}`: the variant of a user.
 
 use domain::access::Scope;
-use domain::assignment::{Assignment, AssignmentSource, Attributes, NotEnrolled, decide};
+use domain::assignment::{Assignment, AssignmentSource, Attributes};
+use domain::evaluation::{EvaluationContext, EvaluationReason, NotEnrolled, evaluate};
 use domain::experiment::Experiment;
-use domain::ids::{ExperimentId, UserId, VariantKey};
+use domain::ids::{DimensionKey, DimensionLabel, ExperimentId, UserId, VariantKey};
 use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 use shared::app::App;
 use shared::http::{Problem, Request, Response, caller::Caller, input, params, response};
 use shared::store::FirstWrite;
 
-/// Finds or makes the user's assignment. The first stored one wins, under any race.
+/// Returns the user's assignment, and stores it if there is none. Of concurrent requests the first write wins.
 ///
 /// # Errors
-/// 404 if there is no such experiment; 400 with all faults of the user's id and of the query, which takes the
+/// 404 if there is no such experiment; 400 with all faults of the user id and of the query, whose parameters are the
 /// experiment's dimensions.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Assign)?;
@@ -24,20 +26,22 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let (user, attributes) = input::assignment::read(&request, &experiment)?;
 
     if let Some(existing) = app.store().assignment(&user, &id).await? {
-        return Ok(enrolled(existing, "existing"));
+        return Ok(enrolled(existing, Enrolled::Existing));
     }
     let assigned_at = app.now();
-    let variant = match decide(&experiment, &user, assigned_at) {
-        Err(reason) => return Ok(not_enrolled(&experiment, user, reason)),
-        Ok(variant) => variant.clone(),
-    };
+    let context = context(user, &attributes);
+    let evaluation = evaluate(&experiment, &context, assigned_at);
+    let user = context.user_id;
+    if let EvaluationReason::NotEnrolled(reason) = evaluation.reason {
+        return Ok(not_enrolled(&experiment, user, reason));
+    }
     if app.store().tombstone(&user).await?.is_some() {
         return Ok(not_enrolled(&experiment, user, NotEnrolled::Erased));
     }
     let assignment = Assignment {
         user_id: user,
         experiment_id: id,
-        variant,
+        variant: evaluation.variant.clone(),
         assigned_at,
         source: AssignmentSource::Hash,
         experiment_version: experiment.version,
@@ -49,13 +53,31 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         .assign_first(&assignment, experiment.shards)
         .await?
     {
-        FirstWrite::Stored => Ok(enrolled(assignment, "new")),
-        FirstWrite::Existing(winner) => Ok(enrolled(winner, "existing")),
+        FirstWrite::Stored => Ok(enrolled(assignment, Enrolled::New)),
+        FirstWrite::Existing(earlier) => Ok(enrolled(earlier, Enrolled::Existing)),
     }
 }
 
+fn context(user_id: UserId, attributes: &Attributes) -> EvaluationContext {
+    let attribute = |(key, value): (&DimensionKey, &DimensionLabel)| {
+        (key.to_string(), Value::from(value.as_str()))
+    };
+    EvaluationContext {
+        user_id,
+        attributes: attributes.iter().map(attribute).collect(),
+    }
+}
+
+/// Whether an enrolled user's assignment was stored by this request or earlier.
 #[derive(Serialize)]
-struct Answer<R: Serialize> {
+#[serde(rename_all = "snake_case")]
+enum Enrolled {
+    New,
+    Existing,
+}
+
+#[derive(Serialize)]
+struct AssignmentResponse<R: Serialize> {
     experiment_id: ExperimentId,
     user_id: UserId,
     variant: VariantKey,
@@ -64,13 +86,13 @@ struct Answer<R: Serialize> {
     #[serde(skip_serializing_if = "Option::is_none")]
     assigned_at: Option<Timestamp>,
     experiment_version: u64,
-    /// What is stored, whatever this call says.
+    /// The stored attributes. The query of a later request does not change them.
     #[serde(skip_serializing_if = "Attributes::is_empty")]
     attributes: Attributes,
 }
 
-fn enrolled(assignment: Assignment, reason: &'static str) -> Response {
-    let body = Answer {
+fn enrolled(assignment: Assignment, reason: Enrolled) -> Response {
+    let body = AssignmentResponse {
         experiment_id: assignment.experiment_id,
         user_id: assignment.user_id,
         variant: assignment.variant,
@@ -83,12 +105,12 @@ fn enrolled(assignment: Assignment, reason: &'static str) -> Response {
     response::json(StatusCode::OK, &body)
 }
 
-/// Who is not in the experiment sees what everybody saw before it: the control. Nothing is stored.
+/// A user that is not enrolled gets the control. Nothing is stored.
 fn not_enrolled(experiment: &Experiment, user_id: UserId, reason: NotEnrolled) -> Response {
-    let body = Answer {
+    let body = AssignmentResponse {
         experiment_id: experiment.id.clone(),
         user_id,
-        variant: experiment.variants.control().key.clone(),
+        variant: experiment.allocation.variants.control().key.clone(),
         enrolled: false,
         reason,
         assigned_at: None,

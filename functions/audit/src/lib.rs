@@ -24,7 +24,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
     let found = app.store().experiment(&id, true).await?;
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
-    if experiment.started_at.is_none() {
+    if experiment.schedule.started_at.is_none() {
         let detail = "An experiment that never ran has no users, and so no sums.";
         return Err(Problem::conflict("not_started", detail, Vec::new()));
     }

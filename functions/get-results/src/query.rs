@@ -116,6 +116,7 @@ pub(crate) fn read(
         query.fault(name, Invalid::new("empty_window", detail));
     }
     let kept_end = experiment
+        .schedule
         .planned_end
         .filter(|planned| experiment.end() == Some(*planned));
     if method == Some(DecidingMethod::Hybrid) && kept_end.is_none() {
@@ -165,10 +166,17 @@ fn metric_keys(text: &str, experiment: &Experiment) -> Result<BTreeSet<MetricKey
         .split(',')
         .map(|key| MetricKey::parse(key.trim()))
         .collect::<Result<_, _>>()?;
-    let known = |key: &MetricKey| experiment.metrics.iter().any(|metric| metric.key == *key);
+    let known = |key: &MetricKey| {
+        experiment
+            .analysis
+            .metrics
+            .iter()
+            .any(|metric| metric.key == *key)
+    };
     match keys.iter().find(|key| !known(key)) {
-        Some(key) if !experiment.metrics.is_empty() => {
+        Some(key) if !experiment.analysis.metrics.is_empty() => {
             let declared: Vec<&str> = experiment
+                .analysis
                 .metrics
                 .iter()
                 .map(|metric| metric.key.as_str())
@@ -184,7 +192,7 @@ fn metric_keys(text: &str, experiment: &Experiment) -> Result<BTreeSet<MetricKey
 }
 
 fn variant(text: &str, experiment: &Experiment) -> Result<VariantKey, Invalid> {
-    let variants = experiment.variants.as_slice();
+    let variants = experiment.allocation.variants.as_slice();
     let found = variants.iter().find(|variant| variant.key.as_str() == text);
     found.map(|variant| variant.key.clone()).ok_or_else(|| {
         let keys: Vec<&str> = variants
@@ -222,8 +230,15 @@ fn dimension(
         Some((by, value)) => (by, Some(value)),
         None => (text, None),
     };
-    let declared = experiment.dimensions.iter().map(DimensionKey::as_str);
-    let phase = experiment.weights_changed().then_some(DimensionKey::PHASE);
+    let declared = experiment
+        .analysis
+        .dimensions
+        .iter()
+        .map(DimensionKey::as_str);
+    let phase = experiment
+        .allocation
+        .weights_changed()
+        .then_some(DimensionKey::PHASE);
     let known: Vec<&str> = declared.chain(phase).collect();
     if !known.contains(&by) {
         let there = if known.is_empty() {

@@ -1,4 +1,4 @@
-//! `POST /experiments/{id}/assignments`: brings assignments over from the system that a team leaves.
+//! `POST /experiments/{id}/assignments`: imports assignments of another system.
 
 use domain::access::Scope;
 use domain::assignment::{Assignment, AssignmentSource};
@@ -18,29 +18,59 @@ use shared::store::{FirstWrite, StoreError};
 const AT_ONCE: usize = 32;
 
 #[derive(Serialize)]
-struct Answer {
+struct ImportAssignmentsResponse {
     received: usize,
     stored: usize,
     existing: usize,
     rejected: usize,
-    assignments: Vec<Outcome>,
+    assignments: Vec<RowOutcome>,
+}
+
+/// The outcome of the row with this index in the request.
+#[derive(Serialize)]
+struct RowOutcome {
+    index: usize,
+    #[serde(flatten)]
+    result: RowResult,
+}
+
+/// What was done with a row.
+#[derive(Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+enum RowResult {
+    /// The assignment is stored.
+    Stored(StoredAssignment),
+    /// The user has an assignment, and keeps it.
+    Existing(StoredAssignment),
+    /// The row has faults, or its user was erased.
+    Rejected { errors: Vec<Fault> },
 }
 
 #[derive(Serialize)]
-struct Outcome {
-    index: usize,
-    status: &'static str,
-    /// The stored variant: an earlier one stays.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    variant: Option<VariantKey>,
-    /// Events that the user already had and that count for the experiment now.
+struct StoredAssignment {
+    variant: VariantKey,
+    /// Events that the user had before the import and that count for the experiment now.
     #[serde(skip_serializing_if = "Option::is_none")]
     events_counted: Option<usize>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Fault>,
 }
 
-/// Stores assignments, the first one of each user for good, with an outcome for each row.
+impl ImportAssignmentsResponse {
+    fn new(outcomes: Vec<RowOutcome>) -> Self {
+        let count = |is: fn(&RowResult) -> bool| {
+            let outcomes = outcomes.iter();
+            outcomes.filter(|outcome| is(&outcome.result)).count()
+        };
+        Self {
+            received: outcomes.len(),
+            stored: count(|result| matches!(result, RowResult::Stored(_))),
+            existing: count(|result| matches!(result, RowResult::Existing(_))),
+            rejected: count(|result| matches!(result, RowResult::Rejected { .. })),
+            assignments: outcomes,
+        }
+    }
+}
+
+/// Stores assignments and returns the outcome of each row. A user's first assignment is permanent.
 ///
 /// # Errors
 /// 404, 409 for a draft, 422 if the envelope is wrong.
@@ -61,26 +91,14 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         .into_iter()
         .enumerate()
         .map(|(index, row)| one(&app, &experiment, received_at, index, row));
-    let mut outcomes: Vec<Outcome> = stream::iter(outcomes)
+    let mut outcomes: Vec<RowOutcome> = stream::iter(outcomes)
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
     outcomes.sort_by_key(|outcome| outcome.index);
 
-    let count = |status| {
-        outcomes
-            .iter()
-            .filter(|outcome| outcome.status == status)
-            .count()
-    };
-    let answer = Answer {
-        received: outcomes.len(),
-        stored: count("stored"),
-        existing: count("existing"),
-        rejected: count("rejected"),
-        assignments: outcomes,
-    };
-    Ok(response::json(StatusCode::OK, &answer))
+    let body = ImportAssignmentsResponse::new(outcomes);
+    Ok(response::json(StatusCode::OK, &body))
 }
 
 async fn one(
@@ -89,7 +107,7 @@ async fn one(
     received_at: Timestamp,
     index: usize,
     row: Result<Assignment, Vec<Fault>>,
-) -> Result<Outcome, StoreError> {
+) -> Result<RowOutcome, StoreError> {
     let row = match row {
         Err(errors) => return Ok(rejected(index, errors)),
         Ok(row) => row,
@@ -98,37 +116,37 @@ async fn one(
         let pointer = format!("/assignments/{index}/user_id");
         return Ok(rejected(index, vec![Fault::erased(pointer)]));
     }
-    let (status, stored) = match app.store().assign_first(&row, experiment.shards).await? {
-        FirstWrite::Stored => ("stored", row),
-        FirstWrite::Existing(winner) => ("existing", winner),
+    let (is_new, stored) = match app.store().assign_first(&row, experiment.shards).await? {
+        FirstWrite::Stored => (true, row),
+        FirstWrite::Existing(earlier) => (false, earlier),
     };
-    // Also for one that was there: the request that brought it may have died before its events were counted.
+    // Also for an earlier import: its request may have failed before it stored the user's events.
     let events_counted = match stored.source {
         AssignmentSource::Import => {
             Some(count_earlier_events(app, experiment, &stored, received_at).await?)
         }
         AssignmentSource::Hash => None,
     };
-    Ok(Outcome {
-        index,
-        status,
-        variant: Some(stored.variant),
+    let stored = StoredAssignment {
+        variant: stored.variant,
         events_counted,
-        errors: Vec::new(),
+    };
+    Ok(RowOutcome {
+        index,
+        result: if is_new {
+            RowResult::Stored(stored)
+        } else {
+            RowResult::Existing(stored)
+        },
     })
 }
 
-fn rejected(index: usize, errors: Vec<Fault>) -> Outcome {
-    Outcome {
-        index,
-        status: "rejected",
-        variant: None,
-        events_counted: None,
-        errors,
-    }
+fn rejected(index: usize, errors: Vec<Fault>) -> RowOutcome {
+    let result = RowResult::Rejected { errors };
+    RowOutcome { index, result }
 }
 
-/// Events may have been brought in before their user's assignment. Those after it count from now on.
+/// Stores the user's earlier events for the experiment, where they happened after the assignment.
 async fn count_earlier_events(
     app: &App,
     experiment: &Experiment,

@@ -1,14 +1,14 @@
-//! How many events of a request went which way.
+//! How many events of a request had which outcome.
 
-use crate::record::Outcome;
+use crate::outcome::{AcceptedEvent, EventOutcome, EventResult, NotCounted};
 
-/// Events by what became of them. What is stored but counts for no experiment is told by its reason.
+/// Events by outcome.
 #[derive(Debug, Default)]
 pub(crate) struct IngestSummary {
     pub(crate) received: usize,
     pub(crate) stored: usize,
     pub(crate) duplicates: usize,
-    /// Erased users' events among them.
+    /// With faults, or of an erased user.
     pub(crate) rejected: usize,
     erased: usize,
     no_assignment: usize,
@@ -17,39 +17,41 @@ pub(crate) struct IngestSummary {
 }
 
 impl IngestSummary {
-    pub(crate) fn of(outcomes: &[Outcome]) -> Self {
-        let mut ingest_summary = Self {
+    pub(crate) fn of(outcomes: &[EventOutcome]) -> Self {
+        let mut summary = Self {
             received: outcomes.len(),
             ..Self::default()
         };
         for outcome in outcomes {
-            match (outcome.status, outcome.reason) {
-                ("rejected", _) => {
-                    ingest_summary.rejected += 1;
-                    let erased = outcome.errors.iter().any(|fault| fault.code == "erased");
-                    ingest_summary.erased += usize::from(erased);
-                }
-                ("duplicate", _) => ingest_summary.duplicates += 1,
-                (_, reason) => {
-                    ingest_summary.stored += 1;
-                    match reason {
-                        Some("no_assignment") => ingest_summary.no_assignment += 1,
-                        Some("before_assignment") => ingest_summary.before_assignment += 1,
-                        Some("experiment_ended") => ingest_summary.experiment_ended += 1,
-                        _ => {}
-                    }
+            match &outcome.result {
+                EventResult::Stored(event) => summary.stored(event),
+                EventResult::Duplicate(_) => summary.duplicates += 1,
+                EventResult::Rejected { .. } => summary.rejected += 1,
+                EventResult::Erased { .. } => {
+                    summary.rejected += 1;
+                    summary.erased += 1;
                 }
             }
         }
-        ingest_summary
+        summary
+    }
+
+    fn stored(&mut self, event: &AcceptedEvent) {
+        self.stored += 1;
+        match event.reason {
+            Some(NotCounted::NoAssignment) => self.no_assignment += 1,
+            Some(NotCounted::BeforeAssignment) => self.before_assignment += 1,
+            Some(NotCounted::ExperimentEnded) => self.experiment_ended += 1,
+            None => {}
+        }
     }
 
     fn counted(&self) -> usize {
         self.stored - self.no_assignment - self.before_assignment - self.experiment_ended
     }
 
-    /// A line where not every event counts. What was refused is stored nowhere: the line is all that is left when
-    /// somebody looks for what is missing.
+    /// Logs a line if not every event counts. Rejected events are stored nowhere, so this line is the only trace of
+    /// them for an operator who looks for missing events.
     pub(crate) fn log(&self) {
         let Self {
             received,
@@ -71,7 +73,7 @@ impl IngestSummary {
                 no_assignment,
                 before_assignment,
                 experiment_ended,
-                "events were refused"
+                "events were rejected"
             );
         } else if self.counted() < *received {
             tracing::info!(
@@ -81,7 +83,7 @@ impl IngestSummary {
                 no_assignment,
                 before_assignment,
                 experiment_ended,
-                "events do not count"
+                "events count for no experiment"
             );
         }
     }

@@ -1,29 +1,30 @@
-//! `POST /events`: records what users did, once for each experiment that it counts for.
+//! `POST /events`: records events, each once for every experiment that it counts for.
 
 mod ingest_summary;
+mod outcome;
 mod record;
 
 use domain::access::Scope;
 use ingest_summary::IngestSummary;
 use lambda_http::http::StatusCode;
-use record::Outcome;
+use outcome::EventOutcome;
 use serde::Serialize;
 use shared::app::App;
 use shared::http::{Problem, Request, Response, body, caller::Caller, input, response};
 
 #[derive(Serialize)]
-struct Answer {
+struct RecordEventsResponse {
     received: usize,
     stored: usize,
     duplicates: usize,
     rejected: usize,
-    events: Vec<Outcome>,
+    events: Vec<EventOutcome>,
 }
 
-/// Records one event or a batch, with an outcome for each. Sending it again changes nothing.
+/// Records one event or a batch, and returns the outcome of each. A repeated request changes nothing.
 ///
 /// # Errors
-/// 422 if the envelope, or an event sent by itself, is wrong. 429 and 503 when the database does not keep up; a repeat is safe then.
+/// 422 if the envelope, or a single event, has faults. 429 and 503 if the database does not keep up; a repeat is safe.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Track)?;
     let text = body::json(&request)?;
@@ -32,14 +33,14 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
     let outcomes = record::all(&app, events, received_at).await?;
 
-    let ingest_summary = IngestSummary::of(&outcomes);
-    ingest_summary.log();
-    let answer = Answer {
-        received: ingest_summary.received,
-        stored: ingest_summary.stored,
-        duplicates: ingest_summary.duplicates,
-        rejected: ingest_summary.rejected,
+    let summary = IngestSummary::of(&outcomes);
+    summary.log();
+    let body = RecordEventsResponse {
+        received: summary.received,
+        stored: summary.stored,
+        duplicates: summary.duplicates,
+        rejected: summary.rejected,
         events: outcomes,
     };
-    Ok(response::json(StatusCode::OK, &answer))
+    Ok(response::json(StatusCode::OK, &body))
 }

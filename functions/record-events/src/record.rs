@@ -1,14 +1,14 @@
-//! What becomes of each event of a request.
+//! Records the events of a request.
 
+use crate::outcome::{AcceptedEvent, CountsFor, EventOutcome, EventResult, NotCounted};
 use domain::assignment::Assignment;
 use domain::event::Event;
 use domain::experiment::Experiment;
-use domain::ids::{EventId, ExperimentId, UserId, VariantKey};
+use domain::ids::UserId;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
 use shared::app::App;
-use shared::http::input::events::Read;
+use shared::http::input::events::ReadEvents;
 use shared::http::{Fault, Problem};
 use shared::store::{FirstWrite, StoreError};
 use std::collections::{HashMap, HashSet};
@@ -16,31 +16,6 @@ use std::sync::Arc;
 
 /// Reads or writes under way at once: enough to hide the latency, few enough for one process.
 const AT_ONCE: usize = 32;
-
-/// What became of an event.
-#[derive(Debug, Serialize)]
-pub(crate) struct Outcome {
-    pub(crate) index: usize,
-    pub(crate) status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<EventId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    counted_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    counts_for: Option<Vec<CountsFor>>,
-    /// Why it counts for no experiment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) errors: Vec<Fault>,
-}
-
-/// An experiment that an event counts for.
-#[derive(Debug, Clone, Serialize)]
-struct CountsFor {
-    experiment_id: ExperimentId,
-    variant: VariantKey,
-}
 
 /// A user's assignments, each with the definition of its experiment.
 type Assigned = Arc<Vec<(Assignment, Arc<Experiment>)>>;
@@ -51,9 +26,9 @@ type Users = HashMap<UserId, Option<Assigned>>;
 /// Records events; the outcomes are in the order of the events.
 pub(crate) async fn all(
     app: &App,
-    read: Read,
+    read: ReadEvents,
     received_at: Timestamp,
-) -> Result<Vec<Outcome>, Problem> {
+) -> Result<Vec<EventOutcome>, Problem> {
     let users: HashSet<UserId> = read
         .events
         .iter()
@@ -66,13 +41,13 @@ pub(crate) async fn all(
         .try_collect()
         .await?;
 
-    // Twins within a request must not race each other for being the first.
+    // Duplicates within a request must not race for the first write.
     let mut seen = HashSet::new();
-    let places: Vec<String> = (0..read.events.len())
+    let pointers: Vec<String> = (0..read.events.len())
         .map(|index| read.user_pointer(index))
         .collect();
-    let each = read.events.into_iter().zip(places).enumerate();
-    let outcomes = each.map(|(index, (event, place))| {
+    let each = read.events.into_iter().zip(pointers).enumerate();
+    let outcomes = each.map(|(index, (event, pointer))| {
         let in_batch_duplicate = event
             .as_ref()
             .is_ok_and(|event| !seen.insert((event.user_id.clone(), event.id.clone())));
@@ -83,8 +58,16 @@ pub(crate) async fn all(
             .cloned();
         async move {
             match (event, user) {
-                (Err(errors), _) => Ok(refused(index, errors)),
-                (Ok(_), Some(None)) => Ok(refused(index, vec![Fault::erased(place)])),
+                (Err(errors), _) => Ok(EventOutcome {
+                    index,
+                    result: EventResult::Rejected { errors },
+                }),
+                (Ok(_), Some(None)) => Ok(EventOutcome {
+                    index,
+                    result: EventResult::Erased {
+                        errors: [Fault::erased(pointer)],
+                    },
+                }),
                 (Ok(event), user) => {
                     let assigned = user.flatten().unwrap_or_default();
                     one(app, index, event, in_batch_duplicate, assigned, received_at).await
@@ -93,7 +76,7 @@ pub(crate) async fn all(
         }
     });
     let outcomes: Vec<_> = outcomes.collect();
-    let mut outcomes: Vec<Outcome> = stream::iter(outcomes)
+    let mut outcomes: Vec<EventOutcome> = stream::iter(outcomes)
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
@@ -126,7 +109,7 @@ async fn one(
     in_batch_duplicate: bool,
     assigned: Assigned,
     received_at: Timestamp,
-) -> Result<Outcome, Problem> {
+) -> Result<EventOutcome, Problem> {
     let mut stored = false;
     let mut destinations = counting(&assigned, event.counted_at);
     if !destinations.is_empty()
@@ -138,8 +121,8 @@ async fn one(
             .event_without_experiment(&event.user_id, &event.id)
             .await?
     {
-        // It was sent before, when it counted for nothing. The first time stands. By that time it may count
-        // for an assignment that was brought in meanwhile, and then it is stored for it now.
+        // An earlier request stored it for no experiment. Its time is kept. At that time it may count for an assignment
+        // that was imported meanwhile, and then it is stored for that experiment.
         event.counted_at = earlier.counted_at;
         destinations = counting(&assigned, event.counted_at);
         if !destinations.is_empty() {
@@ -161,16 +144,21 @@ async fn one(
             variant: assignment.variant.clone(),
         })
         .collect();
-    Ok(Outcome {
-        index,
-        status: if stored { "stored" } else { "duplicate" },
+    let accepted = AcceptedEvent {
         reason: counts_for
             .is_empty()
-            .then(|| why_not(&assigned, event.counted_at)),
-        event_id: Some(event.id),
-        counted_at: Some(event.counted_at),
-        counts_for: Some(counts_for),
-        errors: Vec::new(),
+            .then(|| not_counted(&assigned, event.counted_at)),
+        event_id: event.id,
+        counted_at: event.counted_at,
+        counts_for,
+    };
+    Ok(EventOutcome {
+        index,
+        result: if stored {
+            EventResult::Stored(accepted)
+        } else {
+            EventResult::Duplicate(accepted)
+        },
     })
 }
 
@@ -181,8 +169,8 @@ fn counting(assigned: &Assigned, counted_at: Timestamp) -> Vec<&(Assignment, Arc
     assigned.iter().filter(counts).collect()
 }
 
-/// Writes an event for each of its experiments, or once for none. For each write the time of the event that
-/// was there before, if there was one.
+/// Writes an event for each of its experiments, or once for none. Returns for each write the time of the event that was
+/// stored earlier, if there is one.
 async fn write(
     app: &App,
     event: &Event,
@@ -204,8 +192,7 @@ async fn write(
                 .await?
             {
                 FirstWrite::Stored => None,
-                // A write that succeeded but whose answer was lost is tried again by the client library and
-                // finds itself.
+                // The SDK repeats a write whose response was lost. The repeat finds the event of the same request.
                 FirstWrite::Existing(earlier) if earlier.received_at == received_at => None,
                 FirstWrite::Existing(earlier) => Some(earlier.counted_at),
             },
@@ -214,28 +201,16 @@ async fn write(
     futures::future::try_join_all(writes).await
 }
 
-fn refused(index: usize, errors: Vec<Fault>) -> Outcome {
-    Outcome {
-        index,
-        status: "rejected",
-        event_id: None,
-        counted_at: None,
-        counts_for: None,
-        reason: None,
-        errors,
-    }
-}
-
-/// Why an event counts for no experiment. Of several reasons the one nearest to counting.
-fn why_not(assigned: &Assigned, counted_at: Timestamp) -> &'static str {
+/// Why an event counts for no experiment: the reason of the assignment that is closest to counting it.
+fn not_counted(assigned: &Assigned, counted_at: Timestamp) -> NotCounted {
     if assigned.is_empty() {
-        "no_assignment"
+        NotCounted::NoAssignment
     } else if assigned
         .iter()
         .any(|(assignment, _)| assignment.assigned_at < counted_at)
     {
-        "experiment_ended"
+        NotCounted::ExperimentEnded
     } else {
-        "before_assignment"
+        NotCounted::BeforeAssignment
     }
 }

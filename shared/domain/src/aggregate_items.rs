@@ -36,8 +36,13 @@ impl AggregateSpec {
     /// What an experiment's sums are to be of.
     pub fn of(experiment: &Experiment) -> Self {
         Self {
-            metrics: experiment.metrics.iter().map(MetricSpec::from).collect(),
-            dimensions: experiment.dimensions.clone(),
+            metrics: experiment
+                .analysis
+                .metrics
+                .iter()
+                .map(MetricSpec::from)
+                .collect(),
+            dimensions: experiment.analysis.dimensions.clone(),
         }
     }
 }

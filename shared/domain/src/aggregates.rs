@@ -250,8 +250,8 @@ fn span(
 impl ExperimentAggregates {
     /// The declared metrics, or those of every event type of which something counted.
     pub fn metrics(&self, experiment: &Experiment) -> Vec<Metric> {
-        if !experiment.metrics.is_empty() {
-            return experiment.metrics.clone();
+        if !experiment.analysis.metrics.is_empty() {
+            return experiment.analysis.metrics.clone();
         }
         let event_accounting = self.event_accounting_by_type();
         let seen = event_accounting

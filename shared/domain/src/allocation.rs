@@ -1,36 +1,37 @@
-//! The variants of an experiment with their shares, known to add up.
+//! The allocation of users to variants: traffic, weights and phases.
 
 use super::bucketing::{self, HashVersion};
 use super::ids::{UserId, VariantKey};
+use super::time::Timestamp;
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
 
-/// One way to treat a user.
+/// A variant of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
     /// Unique within the experiment.
     pub key: VariantKey,
-    /// Its share of the enrolled users, in percent. Zero: nobody new.
+    /// Its weight: the percentage of enrolled users that get it. With 0 no new user gets it.
     pub percent: f64,
-    /// For user data.
+    /// A name for readers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
 }
 
-/// The variants of one experiment: two or more, keys unique, percentages adding up to 100.
+/// The variants of an experiment: at least two, with unique keys and weights that add up to 100.
 /// The first is the control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Variant>", into = "Vec<Variant>")]
 pub struct Variants(Vec<Variant>);
 
-/// How far the percentages may miss 100: three thirds are written 33.33.
+/// How far the weights may miss 100: three thirds are written 33.33.
 const SUM_TOLERANCE: f64 = 0.01 + 1e-9;
 
 impl Variants {
-    /// The variants, if they make an experiment together.
+    /// The variants, if they are valid together.
     ///
     /// # Errors
-    /// Every fault with the index of the variant it belongs to (`None`: the set as a whole).
+    /// Every fault with the index of its variant; `None` for a fault of the set.
     pub fn new(variants: Vec<Variant>) -> Result<Self, Vec<(Option<usize>, Invalid)>> {
         let mut faults = Vec::new();
         if variants.len() < 2 || variants.len() > limits::MAX_VARIANTS {
@@ -70,7 +71,7 @@ impl Variants {
         }
     }
 
-    /// The one that the others are compared with.
+    /// The control, which the others are compared with.
     pub fn control(&self) -> &Variant {
         &self.0[0]
     }
@@ -80,19 +81,19 @@ impl Variants {
         &self.0
     }
 
-    /// The share of each in percent, in their order.
+    /// The weights in percent, in the order of the variants.
     pub fn percents(&self) -> Vec<f64> {
         self.0.iter().map(|variant| variant.percent).collect()
     }
 
-    /// The place of a key in the list.
+    /// The index of a key.
     pub fn position(&self, key: &VariantKey) -> Option<usize> {
         self.0.iter().position(|variant| variant.key == *key)
     }
 
-    /// The variant whose part of the traffic the user falls into, or none.
+    /// The variant whose range contains the user's bucket value; none if the user is outside the traffic.
     ///
-    /// `traffic_percent` is the share of all users that take part at all.
+    /// `traffic_percent` is the percentage of all users that take part.
     pub fn choose(&self, seed: &str, user: &UserId, traffic_percent: f64) -> Option<&Variant> {
         let weights: Vec<f64> = self
             .0
@@ -100,8 +101,8 @@ impl Variants {
             .map(|variant| variant.percent / 100.0)
             .collect();
         let ranges = bucketing::ranges(self.0.len(), traffic_percent / 100.0, &weights);
-        let place = bucketing::place(seed, user.as_str(), HashVersion::V2);
-        bucketing::choose(place, &ranges).and_then(|index| self.0.get(index))
+        let value = bucketing::bucket_value(seed, user.as_str(), HashVersion::V2);
+        bucketing::choose(value, &ranges).and_then(|index| self.0.get(index))
     }
 }
 
@@ -118,11 +119,84 @@ impl From<Variants> for Vec<Variant> {
     }
 }
 
-/// A share below this is none at all: the hash has 10,000 places. The database holds no number near zero
-/// (below 1e-130), and takes none.
+/// Which users take part in an experiment, and which variant each of them gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// The variants, the control first.
+    pub variants: Variants,
+    /// Percentage of all users that take part. Raising it moves no user to another variant.
+    pub traffic_percent: f64,
+    /// Seed of the hash. Another seed assigns users anew.
+    pub hash_seed: String,
+    /// The allocations of the past and the current one, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub phases: Vec<Phase>,
+}
+
+/// A period with constant traffic and weights. An experiment keeps all of them, because the sample ratio check compares
+/// each period with the weights that held in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// When it began.
+    pub since: Timestamp,
+    /// Percentage of all users that take part.
+    pub traffic_percent: f64,
+    /// Weight of each variant in percent, in the order of the variants.
+    pub percents: Vec<f64>,
+}
+
+impl Allocation {
+    /// An allocation that has not been used yet.
+    pub fn new(variants: Variants, traffic_percent: f64, hash_seed: String) -> Self {
+        Self {
+            variants,
+            traffic_percent,
+            hash_seed,
+            phases: Vec::new(),
+        }
+    }
+
+    /// The variant that the hash chooses for a user; none if the user is outside the traffic.
+    pub fn choose(&self, user: &UserId) -> Option<&Variant> {
+        self.variants
+            .choose(&self.hash_seed, user, self.traffic_percent)
+    }
+
+    /// The index of the phase in which a user was assigned. Imported assignments from before the first phase belong to
+    /// it.
+    pub fn phase_at(&self, assigned_at: Timestamp) -> usize {
+        let later = self.phases.iter().skip(1);
+        later.take_while(|phase| phase.since <= assigned_at).count()
+    }
+
+    /// Whether the weights of the variants ever changed, and not only the traffic. Users of different phases must then
+    /// not be compared with one another.
+    pub fn weights_changed(&self) -> bool {
+        self.phases
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if a.percents != b.percents))
+    }
+
+    /// Notes the current traffic and weights as a new phase, unless the last phase has the same.
+    pub(crate) fn begin_phase(&mut self, since: Timestamp) {
+        let phase = Phase {
+            since,
+            traffic_percent: self.traffic_percent,
+            percents: self.variants.percents(),
+        };
+        let same = self.phases.last().is_some_and(|last| {
+            last.percents == phase.percents && last.traffic_percent == phase.traffic_percent
+        });
+        if !same {
+            self.phases.push(phase);
+        }
+    }
+}
+
+/// A smaller percentage is 0: the hash has 10,000 bucket values. DynamoDB refuses numbers other than 0 below 1e-130.
 const LEAST_PERCENT: f64 = 1e-9;
 
-/// A share in percent: a finite number from 0 to 100.
+/// A percentage: a finite number from 0 to 100.
 ///
 /// # Errors
 /// If it is anything else.

@@ -1,21 +1,20 @@
-//! Which part of the traffic a user falls into: GrowthBook's hash, so that its maintained client SDKs
-//! put every user where this service puts them.
+//! Bucketing: the bucket value of a user, and the variant whose range contains it.
 //!
-//! The published test cases of those SDKs pin every function here. Two things are easy to get wrong:
-//! text is hashed by UTF-16 code units, as JavaScript sees it, and all arithmetic is in `f64`, in this
-//! order, because range boundaries must agree to the last bit.
+//! The hash is GrowthBook's, so that its client SDKs and this service assign each user to the same variant. The
+//! published test cases of those SDKs cover every function here. Text is hashed by UTF-16 code units, as in JavaScript.
+//! All arithmetic is in `f64` and in this order, because the bounds of ranges must agree to the last bit.
 
 /// Which hash a definition uses. New experiments use [`HashVersion::V2`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashVersion {
-    /// 1,000 buckets; biased between experiments with similar names. Only for definitions from elsewhere.
+    /// 1,000 bucket values, biased between experiments with similar names. Only for definitions of other systems.
     V1,
-    /// 10,000 buckets, hashed twice.
+    /// 10,000 bucket values, hashed twice.
     V2,
 }
 
-/// The place of a user in `[0, 1)`, for one experiment's seed.
-pub fn place(seed: &str, user: &str, version: HashVersion) -> f64 {
+/// The bucket value of a user in `[0, 1)`, for an experiment's seed.
+pub fn bucket_value(seed: &str, user: &str, version: HashVersion) -> f64 {
     match version {
         HashVersion::V1 => {
             f64::from(fnv1a_32(user.encode_utf16().chain(seed.encode_utf16())) % 1000) / 1000.0
@@ -42,10 +41,10 @@ pub fn equal_weights(n: usize) -> Vec<f64> {
     vec![weight; n]
 }
 
-/// The half-open range `[start, end)` of places that each variant takes.
+/// The half-open range `[start, end)` of bucket values of each variant.
 ///
-/// A variant's range grows from its fixed start with the coverage, so raising the traffic adds users and
-/// moves none. Weights of the wrong number, or that do not add up to 1 within 0.01, become equal ones.
+/// A range starts at a fixed value and grows with the coverage, so raising the traffic adds users and moves none.
+/// Weights are replaced by equal ones if their number is wrong or they do not add up to 1 within 0.01.
 pub fn ranges(n: usize, coverage: f64, weights: &[f64]) -> Vec<(f64, f64)> {
     let coverage = coverage.clamp(0.0, 1.0);
     let sum: f64 = weights.iter().sum();
@@ -65,19 +64,19 @@ pub fn ranges(n: usize, coverage: f64, weights: &[f64]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The first range that holds the place, or none: the user is outside the traffic.
-pub fn choose(place: f64, ranges: &[(f64, f64)]) -> Option<usize> {
+/// The index of the first range that contains the bucket value; none if the user is outside the traffic.
+pub fn choose(bucket_value: f64, ranges: &[(f64, f64)]) -> Option<usize> {
     ranges
         .iter()
-        .position(|(start, end)| *start <= place && place < *end)
+        .position(|(start, end)| *start <= bucket_value && bucket_value < *end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Places computed with the published JavaScript SDK. Implementations that hash UTF-8 bytes or code
-    /// points fail here.
+    /// Bucket values computed with the published JavaScript SDK. Implementations that hash UTF-8 bytes or code points
+    /// fail here.
     #[test]
     fn text_beyond_ascii_is_hashed_by_utf16_units() {
         let long = "a".repeat(300);
@@ -97,12 +96,12 @@ mod tests {
             ("exp-1", &long, 0.206, 0.7110),
         ] {
             assert_eq!(
-                place(seed, user, HashVersion::V1).to_bits(),
+                bucket_value(seed, user, HashVersion::V1).to_bits(),
                 f64::to_bits(v1),
                 "{user}"
             );
             assert_eq!(
-                place(seed, user, HashVersion::V2).to_bits(),
+                bucket_value(seed, user, HashVersion::V2).to_bits(),
                 f64::to_bits(v2),
                 "{user}"
             );

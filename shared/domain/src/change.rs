@@ -8,7 +8,7 @@ use super::metric::Metric;
 use super::plan::Plan;
 use super::time::Timestamp;
 
-/// A change to an experiment: what is `None` stays. `Some(None)` takes an optional value away.
+/// A change to an experiment. Fields that are `None` stay; `Some(None)` removes an optional value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Change {
     /// A new name.
@@ -17,36 +17,105 @@ pub struct Change {
     pub description: Option<Option<String>>,
     /// A new status.
     pub status: Option<Status>,
-    /// New variants or shares.
+    /// A new allocation.
+    pub allocation: AllocationChange,
+    /// A new schedule.
+    pub schedule: ScheduleChange,
+    /// Other measurements.
+    pub analysis: AnalysisChange,
+}
+
+/// A change of the allocation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AllocationChange {
+    /// New variants or weights.
     pub variants: Option<Variants>,
-    /// A new share of the traffic, in percent.
+    /// A new traffic percentage.
     pub traffic_percent: Option<f64>,
-    /// New dimensions.
-    pub dimensions: Option<Vec<DimensionKey>>,
-    /// New metrics.
-    pub metrics: Option<Vec<Metric>>,
-    /// Another plan.
-    pub plan: Option<Option<Plan>>,
+}
+
+/// A change of the schedule.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScheduleChange {
     /// A new planned start.
     pub starts_at: Option<Option<Timestamp>>,
     /// A new planned end.
     pub ends_at: Option<Option<Timestamp>>,
 }
 
-/// Why a change does not fit the experiment as it stands. The field is the JSON name of what was to change.
+/// A change of what is measured.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AnalysisChange {
+    /// New dimensions.
+    pub dimensions: Option<Vec<DimensionKey>>,
+    /// New metrics.
+    pub metrics: Option<Vec<Metric>>,
+    /// Another plan.
+    pub plan: Option<Option<Plan>>,
+}
+
+/// Why the experiment does not allow a change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Misfit {
-    /// The field of the change.
+    /// The JSON name of the changed field.
     pub field: &'static str,
-    /// What is wrong.
+    /// The fault.
     pub why: Invalid,
 }
+
+/// Until when a field may change.
+enum Changeable {
+    /// Only in a draft; the sentence says why.
+    InDraft(&'static str),
+    /// Until the experiment is stopped; the words name the field.
+    UntilStopped(&'static str),
+}
+
+/// Whether a change has a field.
+type HasField = fn(&Change) -> bool;
+
+/// What may change when. Fields that are not in the table may change until the experiment is archived. Further rules for
+/// variants and dimensions of a started experiment follow in [`Change::misfits`].
+const RULES: [(&str, HasField, Changeable); 6] = [
+    (
+        "traffic_percent",
+        |change| change.allocation.traffic_percent.is_some(),
+        Changeable::UntilStopped("traffic"),
+    ),
+    (
+        "ends_at",
+        |change| change.schedule.ends_at.is_some(),
+        Changeable::UntilStopped("end"),
+    ),
+    (
+        "starts_at",
+        |change| change.schedule.starts_at.is_some(),
+        Changeable::InDraft("Only a draft can get another start."),
+    ),
+    (
+        "variants",
+        |change| change.allocation.variants.is_some(),
+        Changeable::UntilStopped("variants"),
+    ),
+    (
+        "dimensions",
+        |change| change.analysis.dimensions.is_some(),
+        Changeable::UntilStopped("dimensions"),
+    ),
+    (
+        "plan",
+        |change| change.analysis.plan.is_some(),
+        Changeable::InDraft(
+            "Only a draft can get another plan: the planned size tunes the intervals, and must not change during a run.",
+        ),
+    ),
+];
 
 impl Change {
     /// The experiment after the change.
     ///
     /// # Errors
-    /// Every part of the change that the experiment's status does not allow.
+    /// Every part of the change that the experiment does not allow.
     pub fn apply(self, before: &Experiment, now: Timestamp) -> Result<Experiment, Vec<Misfit>> {
         let misfits = self.misfits(before);
         if !misfits.is_empty() {
@@ -57,141 +126,136 @@ impl Change {
         after.updated_at = now;
         replace(&mut after.name, self.name);
         replace(&mut after.description, self.description);
-        replace(&mut after.variants, self.variants);
-        replace(&mut after.traffic_percent, self.traffic_percent);
-        replace(&mut after.dimensions, self.dimensions);
-        replace(&mut after.metrics, self.metrics);
-        replace(&mut after.plan, self.plan);
-        replace(&mut after.starts_at, self.starts_at);
-        replace(&mut after.ends_at, self.ends_at);
-        if let Some(status) = self.status {
-            after.status = status;
-            match status {
-                Status::Running if after.started_at.is_none() => {
-                    after.started_at = Some(now);
-                    after.planned_end = after.ends_at;
-                }
-                Status::Stopped => after.stopped_at = after.stopped_at.or(Some(now)),
-                _ => {}
-            }
-        }
-        if after.status == Status::Running {
-            after.begin_phase(now);
+        replace(&mut after.allocation.variants, self.allocation.variants);
+        let traffic_percent = self.allocation.traffic_percent;
+        replace(&mut after.allocation.traffic_percent, traffic_percent);
+        replace(&mut after.schedule.starts_at, self.schedule.starts_at);
+        replace(&mut after.schedule.ends_at, self.schedule.ends_at);
+        replace(&mut after.analysis.dimensions, self.analysis.dimensions);
+        replace(&mut after.analysis.metrics, self.analysis.metrics);
+        replace(&mut after.analysis.plan, self.analysis.plan);
+        replace(&mut after.status, self.status);
+        match (self.status, after.status) {
+            (Some(Status::Stopped), _) => after.schedule.stop(now),
+            (_, Status::Running) => after.run(now),
+            _ => {}
         }
         Ok(after)
     }
 
     fn misfits(&self, before: &Experiment) -> Vec<Misfit> {
         let mut misfits = Vec::new();
-        let status = before.status;
-        let started = status != Status::Draft;
-        let over = matches!(status, Status::Stopped | Status::Archived);
-        let mut misfit = |field, code, detail: String| {
-            misfits.push(Misfit {
-                field,
-                why: Invalid::new(code, detail),
-            });
-        };
-        if let Some(next) = self.status
-            && next != status
-            && !status.next().contains(&next)
-        {
-            let options: Vec<_> = status.next().iter().map(|status| status.name()).collect();
-            let options = if options.is_empty() {
-                "nothing".to_owned()
-            } else {
-                options.join(" or ")
-            };
-            let detail = format!(
-                "A {} experiment can become {options}, not {}.",
-                status.name(),
-                next.name()
-            );
-            misfit("status", "illegal_transition", detail);
-        }
-        if status == Status::Archived {
-            misfit(
-                "status",
-                "archived",
-                "An archived experiment cannot be changed.".to_owned(),
-            );
+        misfits.extend(self.status_misfit(before.status));
+        if before.status == Status::Archived {
+            let detail = "An archived experiment cannot be changed.";
+            misfits.push(Misfit::new("status", "archived", detail));
             return misfits;
         }
-        let over_detail = |what: &str| format!("The {what} of a stopped experiment cannot change.");
-        if over && self.traffic_percent.is_some() {
-            misfit("traffic_percent", "experiment_over", over_detail("traffic"));
-        }
-        if over && self.ends_at.is_some() {
-            misfit("ends_at", "experiment_over", over_detail("end"));
-        }
-        if started && self.starts_at.is_some() {
-            misfit(
-                "starts_at",
-                "already_started",
-                "Only a draft can get another start.".to_owned(),
-            );
-        }
-        if let Some(variants) = &self.variants {
-            let keys = |set: &Variants| -> Vec<_> {
-                set.as_slice().iter().map(|v| v.key.clone()).collect()
-            };
-            if over {
-                misfit("variants", "experiment_over", over_detail("variants"));
-            } else if started && keys(variants) != keys(&before.variants) {
-                let detail = "Only the percentages may change once an experiment has started; keys and their order stay, \
-                              because users are assigned to them.";
-                misfit("variants", "variants_in_use", detail.to_owned());
+        let started = before.status != Status::Draft;
+        for (field, has_field, changeable) in &RULES {
+            if !has_field(self) {
+                continue;
+            }
+            match changeable {
+                Changeable::InDraft(detail) if started => {
+                    misfits.push(Misfit::new(field, "already_started", *detail));
+                }
+                Changeable::UntilStopped(what) if before.status == Status::Stopped => {
+                    let detail = format!("The {what} of a stopped experiment cannot change.");
+                    misfits.push(Misfit::new(field, "experiment_over", detail));
+                }
+                Changeable::InDraft(_) | Changeable::UntilStopped(_) => {}
             }
         }
-        if let Some(dimensions) = &self.dimensions {
-            let gone = before
-                .dimensions
-                .iter()
-                .filter(|key| !dimensions.contains(key));
-            let gone: Vec<_> = gone.map(|key| format!("`{key}`")).collect();
-            if over {
-                misfit("dimensions", "experiment_over", over_detail("dimensions"));
-            } else if started && !gone.is_empty() {
-                let detail = format!(
-                    "Dimensions may only be added once an experiment has started, because assignments carry them; {} \
-                     must stay.",
-                    gone.join(", ")
-                );
-                misfit("dimensions", "dimensions_in_use", detail);
-            }
+        if matches!(before.status, Status::Running | Status::Paused) {
+            misfits.extend(self.variants_in_use(before));
+            misfits.extend(self.dimensions_in_use(before));
         }
-        if started && self.plan.is_some() {
-            let detail = "Only a draft can get another plan: the planned size tunes the intervals, and must not change \
-                          during a run.";
-            misfit("plan", "already_started", detail.to_owned());
-        } else if let Some((field, why)) = self.unplanned(before) {
-            misfit(field, why.code, why.detail);
+        if !(started && self.analysis.plan.is_some()) {
+            misfits.extend(self.plan_misfit(before));
         }
-        let start = self.starts_at.unwrap_or(before.starts_at);
-        let end = self.ends_at.unwrap_or(before.ends_at);
-        if (self.starts_at.is_some() || self.ends_at.is_some())
-            && let (Some(start), Some(end)) = (start, end)
-            && end <= start
-        {
-            misfit(
-                "ends_at",
-                "ends_before_start",
-                format!("The end must lie after the start, {start}."),
-            );
-        }
+        misfits.extend(self.order_misfit(before));
         misfits
     }
 
-    /// Whether the plan would be about a metric that is not declared, by which of the two fields.
-    fn unplanned(&self, before: &Experiment) -> Option<(&'static str, Invalid)> {
-        let metrics = self.metrics.as_ref().unwrap_or(&before.metrics);
-        let (field, plan) = match &self.plan {
+    fn status_misfit(&self, current: Status) -> Option<Misfit> {
+        let next = self
+            .status
+            .filter(|next| *next != current && !current.next().contains(next))?;
+        let options: Vec<_> = current.next().iter().map(|status| status.name()).collect();
+        let options = if options.is_empty() {
+            "nothing".to_owned()
+        } else {
+            options.join(" or ")
+        };
+        let detail = format!(
+            "A {} experiment can become {options}, not {}.",
+            current.name(),
+            next.name()
+        );
+        Some(Misfit::new("status", "illegal_transition", detail))
+    }
+
+    fn variants_in_use(&self, before: &Experiment) -> Option<Misfit> {
+        let variants = self.allocation.variants.as_ref()?;
+        let keys = |set: &Variants| -> Vec<_> {
+            let variants = set.as_slice().iter();
+            variants.map(|variant| variant.key.clone()).collect()
+        };
+        let detail = "Only the percentages may change once an experiment has started; keys and their order stay, because \
+                      users are assigned to them.";
+        (keys(variants) != keys(&before.allocation.variants))
+            .then(|| Misfit::new("variants", "variants_in_use", detail))
+    }
+
+    fn dimensions_in_use(&self, before: &Experiment) -> Option<Misfit> {
+        let dimensions = self.analysis.dimensions.as_ref()?;
+        let current = before.analysis.dimensions.iter();
+        let removed: Vec<_> = current
+            .filter(|key| !dimensions.contains(key))
+            .map(|key| format!("`{key}`"))
+            .collect();
+        let detail = format!(
+            "Dimensions may only be added once an experiment has started, because assignments carry them; {} must stay.",
+            removed.join(", ")
+        );
+        (!removed.is_empty()).then(|| Misfit::new("dimensions", "dimensions_in_use", detail))
+    }
+
+    /// Whether the plan would be about a metric that is not declared.
+    fn plan_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let metrics = self
+            .analysis
+            .metrics
+            .as_ref()
+            .unwrap_or(&before.analysis.metrics);
+        let (field, plan) = match &self.analysis.plan {
             Some(plan) => ("plan/metric", plan),
-            None if self.metrics.is_some() => ("metrics", &before.plan),
+            None if self.analysis.metrics.is_some() => ("metrics", &before.analysis.plan),
             None => return None,
         };
         let why = plan.as_ref()?.fits(metrics).err()?;
-        Some((field, why))
+        Some(Misfit { field, why })
+    }
+
+    fn order_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let change = &self.schedule;
+        if change.starts_at.is_none() && change.ends_at.is_none() {
+            return None;
+        }
+        let start = change.starts_at.unwrap_or(before.schedule.starts_at)?;
+        let end = change.ends_at.unwrap_or(before.schedule.ends_at)?;
+        let detail = format!("Must be after the start, {start}.");
+        (end <= start).then(|| Misfit::new("ends_at", "ends_before_start", detail))
+    }
+}
+
+impl Misfit {
+    fn new(field: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            field,
+            why: Invalid::new(code, detail),
+        }
     }
 }
 
@@ -204,9 +268,11 @@ fn replace<T>(slot: &mut T, value: Option<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allocation::Variant;
+    use crate::allocation::{Allocation, Variant};
+    use crate::analysis_definition::AnalysisDefinition;
     use crate::experiment::NewExperiment;
     use crate::ids::{ExperimentId, VariantKey};
+    use crate::schedule::Schedule;
 
     fn experiment(status: Status) -> Experiment {
         let variant = |key, percent| Variant {
@@ -221,14 +287,9 @@ mod tests {
             name: "E".to_owned(),
             description: None,
             status: Status::Draft,
-            variants,
-            traffic_percent: 100.0,
-            dimensions: Vec::new(),
-            metrics: Vec::new(),
-            plan: None,
-            starts_at: None,
-            ends_at: None,
-            hash_seed: "seed".to_owned(),
+            allocation: Allocation::new(variants, 100.0, "seed".to_owned()),
+            schedule: Schedule::default(),
+            analysis: AnalysisDefinition::default(),
             shards: 1,
         };
         Experiment {
@@ -253,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_shares_begins_a_phase_and_keeps_the_old_ones() {
+    fn a_change_of_traffic_begins_a_phase_and_keeps_the_earlier_ones() {
         let start = Change {
             status: Some(Status::Running),
             ..Change::default()
@@ -262,11 +323,15 @@ mod tests {
             .apply(&experiment(Status::Draft), Timestamp::from_micros(1))
             .unwrap();
         let less = Change {
-            traffic_percent: Some(10.0),
+            allocation: AllocationChange {
+                traffic_percent: Some(10.0),
+                ..AllocationChange::default()
+            },
             ..Change::default()
         };
         let changed = less.apply(&running, Timestamp::from_micros(2)).unwrap();
         let traffic: Vec<_> = changed
+            .allocation
             .phases
             .iter()
             .map(|phase| (phase.since.micros(), phase.traffic_percent))
@@ -280,8 +345,9 @@ mod tests {
             renamed
                 .apply(&changed, Timestamp::from_micros(3))
                 .unwrap()
+                .allocation
                 .phases,
-            changed.phases
+            changed.allocation.phases
         );
     }
 }

@@ -121,7 +121,7 @@ impl Enrolment {
         };
         Self {
             variant,
-            phase: experiment.phase_at(assigned_at),
+            phase: experiment.allocation.phase_at(assigned_at),
             assigned_at,
             dimensions: dimensions.iter().map(dimension).collect(),
             pre_exposure: Vec::new(),

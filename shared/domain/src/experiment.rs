@@ -1,25 +1,25 @@
-//! An experiment: its definition, its life, and when it counts.
+//! An experiment: its definition, and which events it counts.
 
-use super::allocation::Variants;
-use super::ids::{DimensionKey, ExperimentId};
-use super::metric::Metric;
-use super::plan::Plan;
+use super::allocation::Allocation;
+use super::analysis_definition::AnalysisDefinition;
+use super::ids::ExperimentId;
+use super::schedule::Schedule;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Where an experiment stands in its life.
+/// The status of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Being prepared: nobody is assigned, everything may change.
+    /// In preparation: no user is assigned, and every field may change.
     Draft,
-    /// Users are assigned, their events count.
+    /// Users are assigned, and their events are counted.
     Running,
-    /// Nobody new is assigned; events of assigned users go on counting.
+    /// No new user is assigned. Events of assigned users are still counted.
     Paused,
-    /// Over for good; events up to its end may still arrive.
+    /// Ended. Events from before the end may still arrive, and are counted.
     Stopped,
-    /// Out of the way.
+    /// Ended and hidden from daily work. No field may change.
     Archived,
 }
 
@@ -53,183 +53,97 @@ impl Status {
     }
 }
 
-/// How the traffic was shared out from some instant on. An experiment keeps all of them, because a
-/// sample-ratio check compares each period with the shares that held in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Phase {
-    /// From when on.
-    pub since: Timestamp,
-    /// Share of all users that take part, in percent.
-    pub traffic_percent: f64,
-    /// Share of each variant, in percent, in the order of the variants.
-    pub percents: Vec<f64>,
-}
-
 /// The definition of an experiment, as it is stored and as the API shows it.
+///
+/// Its fields are grouped by what they decide. In JSON and in the database the fields of all groups are on one level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Experiment {
-    /// Names it in every path.
+    /// Identifies it in every path.
     pub id: ExperimentId,
-    /// Counts its changes; the `ETag`.
+    /// Number of its changes, from 1; the `ETag`.
     pub version: u64,
-    /// For user data.
+    /// A name for readers.
     pub name: String,
-    /// For user data.
+    /// A description for readers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
-    /// The variants, the control first.
-    pub variants: Variants,
-    /// Share of all users that take part, in percent. Raising it moves nobody.
-    pub traffic_percent: f64,
-    /// Attributes of users by which results may be broken down.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub dimensions: Vec<DimensionKey>,
-    /// Declared metrics; none means one of each kind for every event type seen.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub metrics: Vec<Metric>,
-    /// What it was planned to find; fixed once it has started.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub plan: Option<Plan>,
-    /// Nobody is assigned before.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub starts_at: Option<Timestamp>,
-    /// Nobody is assigned, and no event counts, from then on.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub ends_at: Option<Timestamp>,
-    /// Salt of the hash; another seed shuffles the users anew.
-    pub hash_seed: String,
-    /// Over how many index partitions its records are spread; fixed at creation.
+    /// Which users take part, and which variant each of them gets.
+    #[serde(flatten)]
+    pub allocation: Allocation,
+    /// When it runs.
+    #[serde(flatten)]
+    pub schedule: Schedule,
+    /// What is measured.
+    #[serde(flatten)]
+    pub analysis: AnalysisDefinition,
+    /// Index partitions that its records are spread over; fixed at creation.
     pub shards: u16,
-    /// How the traffic was shared out, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub phases: Vec<Phase>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// When it first ran.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub started_at: Option<Timestamp>,
-    /// When it was stopped.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub stopped_at: Option<Timestamp>,
-    /// When it was to end, as it stood when it first ran. It never changes: a sharper look at a planned end is
-    /// worth something only if nobody could move that end after looking.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub planned_end: Option<Timestamp>,
 }
 
 impl Experiment {
-    /// The instant from which on no event counts, as far as it is known: the planned end or the stop,
-    /// whichever came first.
+    /// The instant from which on no event is counted: the planned end or the stop, whichever is earlier.
     pub fn end(&self) -> Option<Timestamp> {
-        [self.ends_at, self.stopped_at].into_iter().flatten().min()
+        self.schedule.end()
     }
 
-    /// Whether an event at `counted_at` counts for a user assigned at `assigned_at`: strictly after the
-    /// assignment, and before the end.
+    /// Whether an event at `counted_at` is counted for a user assigned at `assigned_at`: strictly after the assignment,
+    /// and before the end.
     pub fn counts(&self, assigned_at: Timestamp, counted_at: Timestamp) -> bool {
         assigned_at < counted_at && self.end().is_none_or(|end| counted_at < end)
     }
 
-    /// The phase, counted from 0, in which a user was assigned. Assignments from before the first one were brought in;
-    /// they belong to it.
-    pub fn phase_at(&self, assigned_at: Timestamp) -> usize {
-        let later = self.phases.iter().skip(1);
-        later.take_while(|phase| phase.since <= assigned_at).count()
-    }
-
-    /// Whether the variants' shares of the traffic ever changed, and not just its amount: users of different phases
-    /// must then not be compared with one another.
-    pub fn weights_changed(&self) -> bool {
-        self.phases
-            .windows(2)
-            .any(|pair| matches!(pair, [a, b] if a.percents != b.percents))
-    }
-
-    /// Notes that the traffic is shared out as the definition now says.
-    pub fn begin_phase(&mut self, since: Timestamp) {
-        let percents = self
-            .variants
-            .as_slice()
-            .iter()
-            .map(|variant| variant.percent)
-            .collect();
-        let phase = Phase {
-            since,
-            traffic_percent: self.traffic_percent,
-            percents,
-        };
-        let same = self.phases.last().is_some_and(|last| {
-            last.percents == phase.percents && last.traffic_percent == phase.traffic_percent
-        });
-        if !same {
-            self.phases.push(phase);
-        }
+    /// Starts the experiment, unless it was started before, and notes the current allocation as a phase.
+    pub(crate) fn run(&mut self, now: Timestamp) {
+        self.schedule.start(now);
+        self.allocation.begin_phase(now);
     }
 }
 
-/// What it takes to make an experiment; everything else follows.
+/// The fields of a new experiment that a caller chooses; all others follow from them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewExperiment {
     /// Chosen by the caller, or drawn.
     pub id: ExperimentId,
-    /// For user data.
+    /// A name for readers.
     pub name: String,
-    /// For user data.
+    /// A description for readers.
     pub description: Option<String>,
-    /// Whether it runs at once.
+    /// [`Status::Draft`] or [`Status::Running`].
     pub status: Status,
-    /// The variants, the control first.
-    pub variants: Variants,
-    /// Share of all users that take part, in percent.
-    pub traffic_percent: f64,
-    /// Attributes of users by which results may be broken down.
-    pub dimensions: Vec<DimensionKey>,
-    /// Declared metrics.
-    pub metrics: Vec<Metric>,
-    /// What it is planned to find.
-    pub plan: Option<Plan>,
-    /// Nobody is assigned before.
-    pub starts_at: Option<Timestamp>,
-    /// No event counts from then on.
-    pub ends_at: Option<Timestamp>,
-    /// Salt of the hash.
-    pub hash_seed: String,
+    /// Which users take part, and which variant each of them gets.
+    pub allocation: Allocation,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// What is measured.
+    pub analysis: AnalysisDefinition,
     /// Index partitions.
     pub shards: u16,
 }
 
 impl NewExperiment {
-    /// The experiment as it is at its creation.
+    /// The experiment at its creation.
     pub fn create(self, now: Timestamp) -> Experiment {
-        let running = self.status == Status::Running;
         let mut experiment = Experiment {
             id: self.id,
             version: 1,
             name: self.name,
             description: self.description,
             status: self.status,
-            variants: self.variants,
-            traffic_percent: self.traffic_percent,
-            dimensions: self.dimensions,
-            metrics: self.metrics,
-            plan: self.plan,
-            starts_at: self.starts_at,
-            ends_at: self.ends_at,
-            hash_seed: self.hash_seed,
+            allocation: self.allocation,
+            schedule: self.schedule,
+            analysis: self.analysis,
             shards: self.shards,
-            phases: Vec::new(),
             created_at: now,
             updated_at: now,
-            started_at: running.then_some(now),
-            stopped_at: None,
-            planned_end: self.ends_at.filter(|_| running),
         };
-        if running {
-            experiment.begin_phase(now);
+        if experiment.status == Status::Running {
+            experiment.run(now);
         }
         experiment
     }

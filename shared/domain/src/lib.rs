@@ -1,12 +1,12 @@
-//! What the words mean: experiments, variants, assignments, events, metrics, and the rules between them.
+//! The rules of the product: experiments, variants, assignments, events, metrics, aggregates and reports.
 //!
-//! Everything here is pure. Time, randomness and storage come in as arguments, so a rule can be read,
-//! tested and recomputed without anything else running.
+//! Everything here is a pure function. Time and random values are arguments, so each rule can be tested alone.
 
 pub mod access;
 pub mod aggregate_items;
 pub mod aggregates;
 pub mod allocation;
+pub mod analysis_definition;
 pub mod assignment;
 pub mod audit;
 pub mod bucketing;
@@ -14,6 +14,7 @@ pub mod change;
 pub mod contribution;
 pub mod coverage;
 pub mod decimal;
+pub mod evaluation;
 pub mod event;
 pub mod experiment;
 pub mod filter;
@@ -25,12 +26,11 @@ pub mod prose;
 pub mod reason;
 pub mod record_aggregator;
 pub mod report;
+pub mod schedule;
 pub mod sums;
 pub mod time;
 
-/// Why a value was refused, in a form that a caller can mend by.
-///
-/// The place of the value (a JSON pointer) is known only to whoever read it, and is added there.
+/// Why a value is invalid. The reader of the value adds its JSON pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
     /// Stable and machine-readable, e.g. `too_long`.
@@ -40,7 +40,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// A refusal with its code and the sentence that says how to mend it.
+    /// A fault with its code and a sentence that says how to fix it.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             code,

@@ -34,7 +34,9 @@ impl<'e> RecordAggregator<'e> {
             filter,
             users: HashMap::new(),
             names: Names::default(),
-            aggregates: ExperimentAggregates::empty(experiment.variants.as_slice().len()),
+            aggregates: ExperimentAggregates::empty(
+                experiment.allocation.variants.as_slice().len(),
+            ),
         }
     }
 
@@ -49,10 +51,10 @@ impl<'e> RecordAggregator<'e> {
         if self.filter.window.to.is_some_and(|to| assigned_at >= to) {
             return;
         }
-        let Some(variant) = self.experiment.variants.position(variant) else {
+        let Some(variant) = self.experiment.allocation.variants.position(variant) else {
             return;
         };
-        let dimensions = &self.experiment.dimensions;
+        let dimensions = &self.experiment.analysis.dimensions;
         let enrolment = Enrolment::new(
             self.experiment,
             dimensions,
@@ -127,7 +129,7 @@ impl<'e> RecordAggregator<'e> {
     /// # Errors
     /// If a sum grows beyond 38 digits.
     pub fn finish(self) -> Result<ExperimentAggregates, Overflow> {
-        let metrics = self.experiment.metrics.iter();
+        let metrics = self.experiment.analysis.metrics.iter();
         let metrics: Vec<MetricSpec> = metrics.map(MetricSpec::from).collect();
         let mut builder = AggregateBuilder::new(metrics, self.filter.pre_exposure);
         let mut aggregates = self.aggregates;

@@ -8,7 +8,7 @@
     reason = "a case that cannot be read must fail loudly"
 )]
 
-use domain::bucketing::{HashVersion, choose, equal_weights, place, ranges};
+use domain::bucketing::{HashVersion, bucket_value, choose, equal_weights, ranges};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -66,7 +66,7 @@ fn hash(case: &Value) -> Result<(), String> {
         // There is no way to ask for another: a definition that says so cannot be made.
         _ => None,
     };
-    let seen = version.map(|version| place(&text(&case[0]), &text(&case[1]), version));
+    let seen = version.map(|version| bucket_value(&text(&case[0]), &text(&case[1]), version));
     same(seen, case[3].as_f64())
 }
 

@@ -3,12 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use domain::allocation::{Variant, Variants};
+use domain::allocation::{Allocation, Variant, Variants};
+use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::Attributes;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::filter::RecordFilter;
 use domain::ids::{EventType, ExperimentId, UserId, VariantKey};
 use domain::record_aggregator::RecordAggregator;
+use domain::schedule::Schedule;
 use domain::time::Timestamp;
 
 #[global_allocator]
@@ -28,14 +30,13 @@ fn experiment() -> Experiment {
         name: "memory".to_owned(),
         description: None,
         status: Status::Running,
-        variants: Variants::new(vec![variant("control"), variant("green")]).unwrap(),
-        traffic_percent: 100.0,
-        dimensions: Vec::new(),
-        metrics: Vec::new(),
-        plan: None,
-        starts_at: None,
-        ends_at: None,
-        hash_seed: "memory".to_owned(),
+        allocation: Allocation::new(
+            Variants::new(vec![variant("control"), variant("green")]).unwrap(),
+            100.0,
+            "memory".to_owned(),
+        ),
+        schedule: Schedule::default(),
+        analysis: AnalysisDefinition::default(),
         shards: 1,
     };
     new.create(Timestamp::from_micros(START))

@@ -56,7 +56,7 @@ impl Store {
             return Ok(());
         };
         // A draft has no users, and so no sums.
-        if experiment.started_at.is_none() {
+        if experiment.schedule.started_at.is_none() {
             return Ok(());
         }
         for gone in before.all().filter(|one| !after.has(one.number)) {
@@ -79,14 +79,15 @@ impl Store {
         before: &Experiment,
         after: &Experiment,
     ) -> Result<(), StoreError> {
-        if before.started_at.is_none() {
+        if before.schedule.started_at.is_none() {
             return Ok(());
         }
         let ends = [before.end(), after.end()];
         let active_from = ends.into_iter().flatten().min();
         let active_from = active_from.filter(|_| before.end() != after.end());
-        let mut phases = after.phases.iter().zip(0..);
-        let new_phase = phases.find(|(phase, place)| before.phases.get(*place) != Some(*phase));
+        let mut phases = after.allocation.phases.iter().zip(0..);
+        let new_phase =
+            phases.find(|(phase, place)| before.allocation.phases.get(*place) != Some(*phase));
         let assigned_from = new_phase.map(|(phase, _)| phase.since);
         for (task, from) in [
             (Task::PassActive, active_from),

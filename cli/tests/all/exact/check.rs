@@ -191,7 +191,7 @@ fn part(
     let contribution = contributions
         .get(&sums)
         .map_or(&none, |stored| &stored.contribution);
-    let variants = experiment.variants.as_slice().len();
+    let variants = experiment.allocation.variants.as_slice().len();
     AggregateItems::of(contribution, &generation.spec, variants).unwrap()
 }
 
@@ -201,8 +201,7 @@ fn as_asked(play: &Play<'_>, place: usize, generation: &Generation) -> Experimen
     let asked = versions.find(|version| AggregateSpec::of(version) == generation.spec);
     let asked = asked.unwrap();
     Experiment {
-        metrics: asked.metrics.clone(),
-        dimensions: asked.dimensions.clone(),
+        analysis: asked.analysis.clone(),
         ..play.writer.experiment(place).clone()
     }
 }

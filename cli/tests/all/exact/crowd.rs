@@ -4,7 +4,8 @@ use super::records::inserted;
 use super::world::World;
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::allocation::{Variant, Variants};
+use domain::allocation::{Allocation, Variant, Variants};
+use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::{Assignment, AssignmentSource, Attributes};
 use domain::decimal::Decimal;
 use domain::event::Event;
@@ -14,6 +15,7 @@ use domain::ids::{
 };
 use domain::limits::DEFAULT_SHARDS;
 use domain::metric::{Direction, Metric, MetricKind, MetricRole};
+use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use futures::{StreamExt, stream};
 use shared::store::keys;
@@ -77,17 +79,20 @@ pub(crate) async fn experiment(
         name: id.to_owned(),
         description: None,
         status: Status::Running,
-        variants: Variants::new(vec![variant("control"), variant("green")]).unwrap(),
-        traffic_percent: 100.0,
-        dimensions: DIMENSIONS[..asked.dimensions]
-            .iter()
-            .map(|name| DimensionKey::parse(name).unwrap())
-            .collect(),
-        metrics: (0..asked.metrics).map(metric).collect(),
-        plan: None,
-        starts_at: None,
-        ends_at: None,
-        hash_seed: id.to_owned(),
+        allocation: Allocation::new(
+            Variants::new(vec![variant("control"), variant("green")]).unwrap(),
+            100.0,
+            id.to_owned(),
+        ),
+        schedule: Schedule::default(),
+        analysis: AnalysisDefinition {
+            dimensions: DIMENSIONS[..asked.dimensions]
+                .iter()
+                .map(|name| DimensionKey::parse(name).unwrap())
+                .collect(),
+            metrics: (0..asked.metrics).map(metric).collect(),
+            plan: None,
+        },
         shards: DEFAULT_SHARDS,
     };
     let experiment = new.create(start);
@@ -132,6 +137,7 @@ async fn assign(
     let Happening { user, at, .. } = happening;
     let values = [["DE", "FR", "US"][user % 3], ["ios", "web"][user % 2]];
     let attributes: Attributes = experiment
+        .analysis
         .dimensions
         .iter()
         .zip(values)
@@ -140,7 +146,9 @@ async fn assign(
     let assignment = Assignment {
         user_id: user_id(experiment, user),
         experiment_id: experiment.id.clone(),
-        variant: experiment.variants.as_slice()[user % 2].key.clone(),
+        variant: experiment.allocation.variants.as_slice()[user % 2]
+            .key
+            .clone(),
         assigned_at: at,
         source: AssignmentSource::Hash,
         experiment_version: experiment.version,

@@ -5,7 +5,7 @@ use super::history::{DAY, HOUR};
 use super::network::Pressure;
 use super::world::{Process, World};
 use domain::aggregates::{day_of, start_of};
-use domain::change::Change;
+use domain::change::{Change, ScheduleChange};
 use domain::time::Timestamp;
 use serde_json::Value;
 use shared::app::App;
@@ -78,7 +78,10 @@ async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, e
     let mut before = experiment;
     for round in 0..2 * rounds {
         let change = Change {
-            ends_at: Some((round % 2 == 0).then(|| start.plus_micros(1))),
+            schedule: ScheduleChange {
+                ends_at: Some((round % 2 == 0).then(|| start.plus_micros(1))),
+                ..ScheduleChange::default()
+            },
             ..Change::default()
         };
         let after = change.apply(&before, before.updated_at.plus_micros(1));

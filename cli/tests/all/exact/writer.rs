@@ -4,10 +4,13 @@ use super::history::{Assign, Change, Edit, Erase, History, Step, Track};
 use super::network::Pressure;
 use super::world::World;
 use domain;
+use domain::allocation::Allocation;
+use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::{Assignment, AssignmentSource};
 use domain::event::Event;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{EventId, ExperimentId, UserId};
+use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -36,14 +39,13 @@ impl<'w> Writer<'w> {
                 name: "X".to_owned(),
                 description: None,
                 status: Status::Running,
-                variants: definition.variants.clone(),
-                traffic_percent: 100.0,
-                dimensions: definition.dimensions.clone(),
-                metrics: definition.metrics.clone(),
-                plan: None,
-                starts_at: None,
-                ends_at: definition.ends_at,
-                hash_seed: serial.to_string(),
+                allocation: Allocation::new(definition.variants.clone(), 100.0, serial.to_string()),
+                schedule: Schedule::new(None, definition.ends_at),
+                analysis: AnalysisDefinition {
+                    dimensions: definition.dimensions.clone(),
+                    metrics: definition.metrics.clone(),
+                    plan: None,
+                },
                 shards: definition.shards,
             };
             let experiment = new.create(definition.start);
@@ -80,8 +82,10 @@ impl<'w> Writer<'w> {
         let experiment = self.experiment(assign.experiment).clone();
         let user = &self.users[assign.user];
         let hashed = || {
-            let variants = &experiment.variants;
-            variants.choose(&experiment.hash_seed, user, 100.0).unwrap()
+            let variants = &experiment.allocation.variants;
+            variants
+                .choose(&experiment.allocation.hash_seed, user, 100.0)
+                .unwrap()
         };
         let variant = assign.variant.clone();
         let assignment = Assignment {
@@ -159,11 +163,11 @@ impl<'w> Writer<'w> {
                 assert!(asked_for.is_some());
                 return;
             }
-            Edit::End(end) => asked.ends_at = Some(*end),
+            Edit::End(end) => asked.schedule.ends_at = Some(*end),
             Edit::Stop => asked.status = Some(Status::Stopped),
-            Edit::Shares(variants) => asked.variants = Some(variants.clone()),
-            Edit::Metrics(metrics) => asked.metrics = Some(metrics.clone()),
-            Edit::Dimensions(dimensions) => asked.dimensions = Some(dimensions.clone()),
+            Edit::Shares(variants) => asked.allocation.variants = Some(variants.clone()),
+            Edit::Metrics(metrics) => asked.analysis.metrics = Some(metrics.clone()),
+            Edit::Dimensions(dimensions) => asked.analysis.dimensions = Some(dimensions.clone()),
         }
         // What does not fit, such as another end for an experiment that was stopped, is refused to everybody.
         if let Ok(after) = asked.apply(&before, change.at) {

@@ -31,7 +31,8 @@ impl AggregateItems {
         before: Option<Day>,
         pre_exposure: bool,
     ) -> Result<ExperimentAggregates, DamagedAggregates> {
-        let mut aggregates = ExperimentAggregates::empty(experiment.variants.as_slice().len());
+        let mut aggregates =
+            ExperimentAggregates::empty(experiment.allocation.variants.as_slice().len());
         for (item, numbers) in &self.0 {
             if before.is_some_and(|before| item.day().is_some_and(|day| day >= before)) {
                 continue;

@@ -98,7 +98,7 @@ impl DataQuality {
         metrics: &[MetricReport],
     ) -> Self {
         let sample_ratio = SampleRatio::check(experiment, aggregates);
-        let variants = experiment.variants.as_slice().iter();
+        let variants = experiment.allocation.variants.as_slice().iter();
         let counts = sample_ratio.observed.iter().zip(&sample_ratio.expected);
         let variants_without_users = variants
             .zip(counts)
@@ -107,7 +107,7 @@ impl DataQuality {
             .collect();
         Self {
             variants_without_users,
-            weights_changed: experiment.weights_changed()
+            weights_changed: experiment.allocation.weights_changed()
                 && phases_with_users(experiment, aggregates) > 1,
             pre_exposure_imbalance: biases(metrics),
             sample_ratio,
@@ -116,7 +116,7 @@ impl DataQuality {
 }
 
 fn phases_with_users(experiment: &Experiment, aggregates: &ExperimentAggregates) -> usize {
-    (0..experiment.phases.len())
+    (0..experiment.allocation.phases.len())
         .filter(|phase| users_in_phase(aggregates, *phase) > 0)
         .count()
 }
@@ -195,11 +195,11 @@ impl SampleRatio {
 
 /// The sequential test knows one set of shares only.
 fn sequential_test(experiment: &Experiment, observed: &[u64]) -> Option<SequentialSampleRatio> {
-    if experiment.weights_changed() {
+    if experiment.allocation.weights_changed() {
         return None;
     }
     let split = SequentialSplit::new(
-        &experiment.variants.percents(),
+        &experiment.allocation.variants.percents(),
         SequentialSplit::DEFAULT_CONCENTRATION,
     );
     let evidence = split.ok()?.evidence(observed).ok()?;
@@ -211,10 +211,11 @@ fn sequential_test(experiment: &Experiment, observed: &[u64]) -> Option<Sequenti
 }
 
 fn expected(experiment: &Experiment, aggregates: &ExperimentAggregates) -> Vec<f64> {
-    let shares_now = experiment.variants.percents();
+    let shares_now = experiment.allocation.variants.percents();
     let mut expected = vec![0.0; aggregates.variants.len()];
-    for phase in 0..experiment.phases.len().max(1) {
+    for phase in 0..experiment.allocation.phases.len().max(1) {
         let shares = experiment
+            .allocation
             .phases
             .get(phase)
             .map_or(&shares_now, |phase| &phase.percents);

@@ -71,7 +71,7 @@ impl Decision {
     pub(super) fn new(inputs: &AnalysisInputs<'_>, analysis: &Analysis) -> Self {
         let variants: Vec<VariantDecision> = inputs
             .others()
-            .filter_map(|index| inputs.experiment.variants.as_slice().get(index))
+            .filter_map(|index| inputs.experiment.allocation.variants.as_slice().get(index))
             .map(|variant| {
                 let facts = Facts::of(inputs, analysis, &variant.key);
                 let ruling = decide(&facts);
@@ -192,10 +192,10 @@ fn days_left(
 
 /// The share of the experiment's users in these two variants, 0 to 1.
 fn pair_share(experiment: &Experiment, one: &VariantKey, other: &VariantKey) -> Option<f64> {
-    let percents = experiment.variants.percents();
+    let percents = experiment.allocation.variants.percents();
     let total: f64 = percents.iter().sum();
     let percent = |key| {
-        let index = experiment.variants.position(key)?;
+        let index = experiment.allocation.variants.position(key)?;
         percents.get(index).copied()
     };
     let share = (percent(one)? + percent(other)?) / total;

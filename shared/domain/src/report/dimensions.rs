@@ -130,9 +130,9 @@ pub(super) fn breakdowns(
         let values = parts.entry(dimension.by.clone()).or_default();
         values.insert(dimension.value.clone(), cells);
     }
-    if experiment.weights_changed() && wanted(DimensionKey::PHASE) {
+    if experiment.allocation.weights_changed() && wanted(DimensionKey::PHASE) {
         let values = parts.entry(DimensionKey::PHASE.to_owned()).or_default();
-        for phase in 0..experiment.phases.len() {
+        for phase in 0..experiment.allocation.phases.len() {
             if variants
                 .iter()
                 .any(|variant| variant.users_in_phase(phase) > 0)

@@ -79,9 +79,9 @@ impl About {
             name: experiment.name.clone(),
             status: experiment.status,
             version: experiment.version,
-            started_at: experiment.started_at,
+            started_at: experiment.schedule.started_at,
             end: experiment.end(),
-            plan: experiment.plan.clone(),
+            plan: experiment.analysis.plan.clone(),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Freshness {
 impl VariantUsers {
     /// The users of every variant, in the order of the definition.
     pub(super) fn all(experiment: &Experiment, aggregates: &ExperimentAggregates) -> Vec<Self> {
-        let variants = experiment.variants.as_slice().iter().enumerate();
+        let variants = experiment.allocation.variants.as_slice().iter().enumerate();
         variants
             .map(|(index, variant)| {
                 let aggregates = aggregates.variants.get(index);

@@ -37,7 +37,7 @@ impl<'t> AnalysisInputs<'t> {
         let baseline = request
             .baseline
             .as_ref()
-            .and_then(|key| experiment.variants.position(key));
+            .and_then(|key| experiment.allocation.variants.position(key));
         Ok(Self {
             experiment,
             aggregates,
@@ -54,9 +54,15 @@ impl<'t> AnalysisInputs<'t> {
         metric: &Metric,
         cell: impl Fn(usize) -> Option<&'c AggregateCell>,
     ) -> Vec<Arm<'t>> {
-        let percents = self.experiment.variants.percents();
+        let percents = self.experiment.allocation.variants.percents();
         let total: f64 = percents.iter().sum();
-        let variants = self.experiment.variants.as_slice().iter().zip(percents);
+        let variants = self
+            .experiment
+            .allocation
+            .variants
+            .as_slice()
+            .iter()
+            .zip(percents);
         variants
             .enumerate()
             .map(|(index, (variant, percent))| {
@@ -76,6 +82,7 @@ impl<'t> AnalysisInputs<'t> {
     /// The variants that are compared with the baseline.
     pub(super) fn others(&self) -> impl Iterator<Item = usize> + use<> {
         let baseline = self.baseline;
-        (0..self.experiment.variants.as_slice().len()).filter(move |index| *index != baseline)
+        (0..self.experiment.allocation.variants.as_slice().len())
+            .filter(move |index| *index != baseline)
     }
 }

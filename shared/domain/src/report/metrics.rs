@@ -80,7 +80,7 @@ pub(super) fn guardrails(metrics: &[MetricReport]) -> impl Iterator<Item = &Metr
 
 /// The metric that the plan is about: the one that it names, else the first primary one.
 fn planned_metric(experiment: &Experiment, metrics: &[Metric]) -> Option<usize> {
-    let plan = experiment.plan.as_ref()?;
+    let plan = experiment.analysis.plan.as_ref()?;
     let named = |metric: &Metric| Some(&metric.key) == plan.metric.as_ref();
     let primary = |metric: &Metric| metric.role == MetricRole::Primary;
     match plan.metric {
@@ -107,7 +107,7 @@ impl MeasuredMetric {
             metric: &metric,
             arms: &arms,
             cap: cap.as_ref(),
-            plan: inputs.experiment.plan.as_ref().filter(|_| planned),
+            plan: inputs.experiment.analysis.plan.as_ref().filter(|_| planned),
             settings: &inputs.settings,
         };
         let estimates = inputs

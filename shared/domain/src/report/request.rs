@@ -139,13 +139,14 @@ pub struct AnalysisSettings {
 impl AnalysisSettings {
     /// The settings that follow from a request. A level out of range falls back to the default; the edge refuses it.
     pub(super) fn new(experiment: &Experiment, request: &AnalysisRequest) -> Self {
-        let plan = experiment.plan.as_ref();
+        let plan = experiment.analysis.plan.as_ref();
         let alpha = request
             .alpha
             .or(plan.map(|plan| plan.alpha))
             .and_then(|alpha| Alpha::new(alpha).ok());
         // Only an end that was fixed before the first look, and kept, is worth a sharper look.
         let planned_end = experiment
+            .schedule
             .planned_end
             .filter(|planned| experiment.end() == Some(*planned));
         let default = match planned_end {

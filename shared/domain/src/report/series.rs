@@ -68,7 +68,7 @@ pub(super) fn series(inputs: &AnalysisInputs<'_>, metric: &Metric) -> Result<Ser
         (Some(first), Some(last)) => (first, last),
         _ => (1, 0),
     };
-    let keys = inputs.experiment.variants.as_slice();
+    let keys = inputs.experiment.allocation.variants.as_slice();
     let mut series = Series {
         days: Vec::new(),
         variants: keys
@@ -209,7 +209,12 @@ pub(super) fn novelty(
         };
         let cohorts: Vec<_> = days.iter().filter_map(effect).collect();
         let found = trend(&cohorts);
-        let key = inputs.experiment.variants.as_slice().get(variant)?;
+        let key = inputs
+            .experiment
+            .allocation
+            .variants
+            .as_slice()
+            .get(variant)?;
         Some(TrendReport {
             variant: key.key.clone(),
             cohorts: cohorts.len(),

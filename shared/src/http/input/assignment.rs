@@ -11,7 +11,7 @@ use domain::ids::{DimensionKey, DimensionLabel, UserId};
 /// # Errors
 /// 400 with all faults of path and query.
 pub fn read(request: &Request, experiment: &Experiment) -> Result<(UserId, Attributes), Problem> {
-    let dimensions = &experiment.dimensions;
+    let dimensions = &experiment.analysis.dimensions;
     let names: Vec<&str> = dimensions.iter().map(DimensionKey::as_str).collect();
     let mut query = Query::read(request, &names);
     let attributes = dimensions

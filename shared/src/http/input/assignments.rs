@@ -61,7 +61,7 @@ fn fields(
     });
     let attributes = fields
         .optional("attributes")
-        .map(|node| attributes(&node, &experiment.dimensions, faults));
+        .map(|node| attributes(&node, &experiment.analysis.dimensions, faults));
     fields.finish(faults, "user_id, variant, assigned_at, attributes");
     Some(Assignment {
         user_id: user_id?,
@@ -95,10 +95,11 @@ fn attributes(
 
 fn known(text: &str, experiment: &Experiment) -> Result<VariantKey, Invalid> {
     let key = VariantKey::parse(text)?;
-    if experiment.variants.position(&key).is_some() {
+    if experiment.allocation.variants.position(&key).is_some() {
         return Ok(key);
     }
     let keys: Vec<_> = experiment
+        .allocation
         .variants
         .as_slice()
         .iter()

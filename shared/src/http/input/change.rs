@@ -3,8 +3,7 @@
 use super::{allocation, experiment, plan, text};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::Problem;
-
-use domain::change::Change;
+use domain::change::{AllocationChange, AnalysisChange, Change, ScheduleChange};
 use domain::experiment::Status;
 use domain::time::Timestamp;
 
@@ -32,31 +31,37 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
         status: body
             .optional("status")
             .and_then(|node| node.choice(faults, &Status::ALL)),
-        variants: body
-            .optional("variants")
-            .and_then(|node| allocation::variants(&node, faults)),
-        traffic_percent: body
-            .optional("traffic_percent")
-            .and_then(|node| node.number(faults, domain::allocation::percent)),
-        dimensions: body
-            .optional("dimensions")
-            .and_then(|node| experiment::dimensions(&node, faults)),
-        metrics: body
-            .optional("metrics")
-            .and_then(|node| experiment::metrics(&node, faults)),
-        plan: removable(&mut body, "plan", |node| plan::plan(node, faults)),
-        starts_at: removable(&mut body, "starts_at", |node| {
-            node.text(faults, Timestamp::parse)
-        }),
-        ends_at: removable(&mut body, "ends_at", |node| {
-            node.text(faults, Timestamp::parse)
-        }),
+        allocation: AllocationChange {
+            variants: body
+                .optional("variants")
+                .and_then(|node| allocation::variants(&node, faults)),
+            traffic_percent: body
+                .optional("traffic_percent")
+                .and_then(|node| node.number(faults, domain::allocation::percent)),
+        },
+        schedule: ScheduleChange {
+            starts_at: removable(&mut body, "starts_at", |node| {
+                node.text(faults, Timestamp::parse)
+            }),
+            ends_at: removable(&mut body, "ends_at", |node| {
+                node.text(faults, Timestamp::parse)
+            }),
+        },
+        analysis: AnalysisChange {
+            dimensions: body
+                .optional("dimensions")
+                .and_then(|node| experiment::dimensions(&node, faults)),
+            metrics: body
+                .optional("metrics")
+                .and_then(|node| experiment::metrics(&node, faults)),
+            plan: removable(&mut body, "plan", |node| plan::plan(node, faults)),
+        },
     };
     body.finish(faults, FIELDS);
     Some(change)
 }
 
-/// `null` takes an optional value away; a missing field leaves it.
+/// `null` removes an optional value; a missing field keeps it.
 fn removable<T>(
     body: &mut Object<'_>,
     name: &str,

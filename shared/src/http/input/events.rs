@@ -9,14 +9,14 @@ use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
 /// What was sent.
-pub struct Read {
+pub struct ReadEvents {
     /// Events in the order in which they were sent, each valid or with what is wrong with it.
     pub events: Vec<Result<Event, Vec<Fault>>>,
     /// Whether they came in a list, even if there is only one.
     batch: bool,
 }
 
-impl Read {
+impl ReadEvents {
     /// Where the body names the user of an event.
     pub fn user_pointer(&self, index: usize) -> String {
         if self.batch {
@@ -32,13 +32,13 @@ impl Read {
 /// # Errors
 /// 422 if the envelope, or an event sent by itself, is wrong. What is wrong with an event of a batch is in
 /// its place in the list.
-pub fn read(text: &str, received_at: Timestamp) -> Result<Read, Problem> {
+pub fn read(text: &str, received_at: Timestamp) -> Result<ReadEvents, Problem> {
     let mut faults = Faults::default();
     let root = Node::root(text);
     let read = match root.object(&mut faults) {
         Some(body) if body.has("events") => batch(body, received_at, &mut faults),
         Some(body) => one(body, "", None, received_at)
-            .map(|event| Read {
+            .map(|event| ReadEvents {
                 events: vec![Ok(event)],
                 batch: false,
             })
@@ -49,7 +49,7 @@ pub fn read(text: &str, received_at: Timestamp) -> Result<Read, Problem> {
     faults.check(read)
 }
 
-fn batch(mut body: Object<'_>, received_at: Timestamp, faults: &mut Faults) -> Option<Read> {
+fn batch(mut body: Object<'_>, received_at: Timestamp, faults: &mut Faults) -> Option<ReadEvents> {
     let sent_at = body
         .optional("sent_at")
         .map(|node| node.text(faults, Timestamp::parse));
@@ -66,7 +66,7 @@ fn batch(mut body: Object<'_>, received_at: Timestamp, faults: &mut Faults) -> O
             Some(_) => Err(faults.into_vec()),
         }
     };
-    Some(Read {
+    Some(ReadEvents {
         events: events?.into_iter().map(read).collect(),
         batch: true,
     })

@@ -5,20 +5,22 @@ use super::text::{description, name};
 use super::{metric, plan};
 use crate::http::body::{Faults, Node, prose};
 use crate::http::problem::Problem;
-use domain::allocation;
+use domain::allocation::{self, Allocation};
+use domain::analysis_definition::AnalysisDefinition;
 use domain::experiment::{NewExperiment, Status};
 use domain::ids::{DimensionKey, ExperimentId};
 use domain::metric::Metric;
+use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
 const FIELDS: &str = "name, description, id, status, variants, traffic_percent, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards";
 
-/// What the caller left to us to draw.
+/// Values that are drawn at random unless the caller gives them.
 pub struct Drawn {
     /// The id, unless one is given.
     pub id: ExperimentId,
-    /// The salt of the hash, unless one is given.
+    /// The seed of the hash, unless one is given.
     pub hash_seed: String,
 }
 
@@ -97,14 +99,20 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
         name: name?,
         description,
         status: status.unwrap_or(Some(Status::Running))?,
-        variants: variants?,
-        traffic_percent: traffic_percent.unwrap_or(Some(100.0))?,
-        dimensions: dimensions.unwrap_or(Some(Vec::new()))?,
-        metrics: metrics.unwrap_or(Some(Vec::new()))?,
-        plan: plan.map_or(Some(None), |plan| plan.map(Some))?,
-        starts_at: starts_at.map_or(Some(None), |time| time.map(Some))?,
-        ends_at: ends_at.map_or(Some(None), |time| time.map(Some))?,
-        hash_seed: hash_seed.unwrap_or(Some(drawn.hash_seed))?,
+        allocation: Allocation::new(
+            variants?,
+            traffic_percent.unwrap_or(Some(100.0))?,
+            hash_seed.unwrap_or(Some(drawn.hash_seed))?,
+        ),
+        schedule: Schedule::new(
+            starts_at.map_or(Some(None), |time| time.map(Some))?,
+            ends_at.map_or(Some(None), |time| time.map(Some))?,
+        ),
+        analysis: AnalysisDefinition {
+            dimensions: dimensions.unwrap_or(Some(Vec::new()))?,
+            metrics: metrics.unwrap_or(Some(Vec::new()))?,
+            plan: plan.map_or(Some(None), |plan| plan.map(Some))?,
+        },
         shards: shards.unwrap_or(Some(limits::DEFAULT_SHARDS))?,
     })
 }

@@ -60,7 +60,12 @@ impl ContributionReader<'_> {
         assignment: &Assignment,
         pre_exposure: &PreExposureSource<'_>,
     ) -> Result<Option<Enrolment>, Overflow> {
-        let Some(variant) = self.experiment.variants.position(&assignment.variant) else {
+        let Some(variant) = self
+            .experiment
+            .allocation
+            .variants
+            .position(&assignment.variant)
+        else {
             return Ok(None);
         };
         self.data_range.assignment(assignment.assigned_at);

@@ -33,7 +33,7 @@ pub(super) async fn plan_erased_refresh(
         let definition = definitions.of(&id).await?;
         let variants = definition
             .iter()
-            .map(|definition| definition.experiment.variants.as_slice().len())
+            .map(|definition| definition.experiment.allocation.variants.as_slice().len())
             .sum();
         let current = definition.iter().flat_map(|definition| &definition.specs);
         let mut specs: BTreeMap<_, _> = current

@@ -123,7 +123,7 @@ impl Store {
                         user: user.clone(),
                         generation,
                         spec: Some(spec.clone()),
-                        variants: definition.experiment.variants.as_slice().len(),
+                        variants: definition.experiment.allocation.variants.as_slice().len(),
                         stored,
                         computed,
                         expires_at: None,

@@ -90,6 +90,7 @@ impl Facts {
             .collect();
         let minimum = inputs
             .experiment
+            .analysis
             .plan
             .as_ref()
             .map(|plan| plan.minimum_detectable_effect.abs());

@@ -72,7 +72,7 @@ impl Impact {
             });
             return impact;
         };
-        let users = users * DAYS_PER_MONTH * 100.0 / experiment.traffic_percent;
+        let users = users * DAYS_PER_MONTH * 100.0 / experiment.allocation.traffic_percent;
         let comparison = metric
             .comparisons
             .iter()
@@ -110,9 +110,10 @@ pub(super) fn users_per_day(
         }
     }
     let phase = experiment
+        .allocation
         .phases
         .last()
-        .filter(|_| experiment.phases.len() > 1);
+        .filter(|_| experiment.allocation.phases.len() > 1);
     let since = phase.map_or(i64::MIN, |phase| day_of(phase.since) + 1);
     let first = by_day.range(since..).next().map(|(day, _)| *day)?;
     let last = by_day.range(since..).next_back().map(|(day, _)| *day)?;

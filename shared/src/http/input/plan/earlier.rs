@@ -71,8 +71,8 @@ impl EarlierExperimentRequest {
             );
             refused(EXPERIMENT_ID, "unknown_experiment", detail)
         })?;
-        if !experiment.metrics.is_empty() {
-            self.planned(&experiment.metrics)?;
+        if !experiment.analysis.metrics.is_empty() {
+            self.planned(&experiment.analysis.metrics)?;
         }
         Ok(experiment)
     }

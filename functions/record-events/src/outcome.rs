@@ -1,0 +1,59 @@
+//! The outcome of one event.
+
+use domain::ids::{EventId, ExperimentId, VariantKey};
+use domain::time::Timestamp;
+use serde::Serialize;
+use shared::http::Fault;
+
+/// The outcome of the event with this index in the request.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventOutcome {
+    pub(crate) index: usize,
+    #[serde(flatten)]
+    pub(crate) result: EventResult,
+}
+
+/// What was done with an event.
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub(crate) enum EventResult {
+    /// It is stored.
+    Stored(AcceptedEvent),
+    /// It was stored before.
+    Duplicate(AcceptedEvent),
+    /// It has faults.
+    Rejected { errors: Vec<Fault> },
+    /// Its user was erased.
+    #[serde(rename = "rejected")]
+    Erased { errors: [Fault; 1] },
+}
+
+/// An event as it is stored.
+#[derive(Debug, Serialize)]
+pub(crate) struct AcceptedEvent {
+    pub(crate) event_id: EventId,
+    pub(crate) counted_at: Timestamp,
+    pub(crate) counts_for: Vec<CountsFor>,
+    /// Why it counts for no experiment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<NotCounted>,
+}
+
+/// An experiment that an event counts for.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CountsFor {
+    pub(crate) experiment_id: ExperimentId,
+    pub(crate) variant: VariantKey,
+}
+
+/// Why an event counts for no experiment.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NotCounted {
+    /// The user is in no experiment.
+    NoAssignment,
+    /// The event happened before each of the user's assignments.
+    BeforeAssignment,
+    /// Every experiment that the user was assigned in before the event had ended.
+    ExperimentEnded,
+}
