@@ -1,4 +1,5 @@
-//! The smallest effect that an experiment of a given size can be expected to find.
+//! The minimum detectable effect: the smallest effect that an experiment of a given size detects
+//! with a given power.
 
 use super::level::{Alpha, Alternative};
 use super::missing::{MissingReason, finite};
@@ -6,21 +7,21 @@ use super::power::{Rates, power_of_means_t, tail_beyond};
 use super::root::rising_root;
 use super::sample_size::Goal;
 
-/// A two-sided goal for arms of these sizes.
+/// Arm sizes with the error level and the power of a two-sided test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Capacity {
     /// Units in the control, at least one.
     pub control: f64,
     /// Units in the treatment, at least one.
     pub treatment: f64,
-    /// Error level, two-sided.
+    /// Error level of the two-sided test.
     pub alpha: Alpha,
-    /// Probability of finding the effect.
+    /// Probability of detecting the effect, above alpha and below 1.
     pub power: f64,
 }
 
 impl Capacity {
-    /// The goal that it is measured against.
+    /// The minimum detectable effect in standard errors.
     fn z_sum(&self) -> Result<f64, MissingReason> {
         if !(self.control >= 1.0 && self.treatment >= 1.0) {
             return Err(MissingReason::NoUnits);
@@ -39,18 +40,24 @@ impl Capacity {
     }
 }
 
-/// Treatment rates at the edge of what can be found, either way.
+/// The treatment rates at the minimum detectable effect, above and below the control rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectableRates {
-    /// The lowest rise that can be found; none when it would pass 1.
+    /// Treatment rate after the smallest detectable increase. `None` if it is not below 1.
     pub up: Option<f64>,
-    /// The smallest fall that can be found; none when it would pass 0.
+    /// Treatment rate after the smallest detectable decrease. `None` if it is not above 0.
     pub down: Option<f64>,
 }
 
-/// Rates that can be told from the control's, by both arms' own variances.
+/// The closest treatment rates that a test with the unpooled variance distinguishes from the
+/// control rate.
 ///
-/// The roots p of (p - pc)² = (za + zb)² (pc qc / nc + p q / nt), a quadratic in p.
+/// They are the roots p of (p - pc)² = (za + zb)² (pc qc / nc + p q / nt), a quadratic in p, where
+/// q = 1 - p.
+///
+/// # Errors
+/// [`MissingReason::OutOfRange`] if the control rate is not strictly between 0 and 1 or the power is
+/// out of range; [`MissingReason::NoUnits`] if an arm is smaller than one unit.
 pub fn detectable_rates(
     control_rate: f64,
     capacity: &Capacity,
@@ -82,7 +89,10 @@ fn inside(rate: f64) -> Option<f64> {
     (rate > 0.0 && rate < 1.0).then_some(rate)
 }
 
-/// Cohen's h that can be found, counting both tails (arcsine scale, in radians).
+/// The minimum detectable Cohen's h, counting both tails (arcsine scale, in radians).
+///
+/// # Errors
+/// The same as for [`detectable_rates`], except for the rate.
 pub fn detectable_arcsine(capacity: &Capacity) -> Result<f64, MissingReason> {
     let unit = capacity.inverse_units().sqrt();
     let z = super::power::critical(capacity.alpha, Alternative::TwoSided)?;
@@ -91,7 +101,7 @@ pub fn detectable_arcsine(capacity: &Capacity) -> Result<f64, MissingReason> {
     })
 }
 
-/// Rates at a distance of `h` from the control's on the arcsine scale.
+/// The rates at a distance of `h` radians from the control rate on the arcsine scale.
 pub fn rates_at_arcsine(control_rate: f64, h: f64) -> DetectableRates {
     let angle = 2.0 * control_rate.sqrt().asin();
     let at = |angle: f64| {
@@ -104,12 +114,19 @@ pub fn rates_at_arcsine(control_rate: f64, h: f64) -> DetectableRates {
     }
 }
 
-/// Difference of means that can be found, in metric units, by the z test.
+/// The minimum detectable difference of means of the z test, in metric units.
+///
+/// # Errors
+/// [`MissingReason::NoUnits`] if an arm is smaller than one unit; [`MissingReason::OutOfRange`] if
+/// the power is; [`MissingReason::Overflow`] if the result is not finite.
 pub fn detectable_mean(standard_deviation: f64, capacity: &Capacity) -> Result<f64, MissingReason> {
     finite(capacity.z_sum()? * standard_deviation * capacity.inverse_units().sqrt())
 }
 
-/// Difference of means that can be found by the exact equal-variance t test.
+/// The minimum detectable difference of means of the exact equal-variance t test, in metric units.
+///
+/// # Errors
+/// The same as for [`detectable_mean`], and those of [`power_of_means_t`].
 pub fn detectable_mean_t(
     standard_deviation: f64,
     capacity: &Capacity,

@@ -1,8 +1,10 @@
-//! Tails and quantiles of the laws that the tests use, right on the log scale far into the tail.
+//! Tail probabilities and quantiles of the distributions that the tests use. Logarithms of tail
+//! probabilities stay accurate where the probabilities underflow.
 //!
-//! The normal and Student t laws are our own: the library's t quantile is 7 % off at 1e7 degrees
-//! of freedom and never returns at 1e8, which is an ordinary experiment here, and its beta distribution
-//! loses eight digits at such counts. Chi-square comes from `statrs`, which is right to 1e-13.
+//! The t and beta distributions are implemented here because those of `statrs` are not accurate for
+//! large experiments. Its t quantile is 7% off at 1e7 degrees of freedom and does not return at
+//! 1e8. Its beta distribution loses eight digits at such counts. The chi-square distribution is
+//! the one of `statrs`, which is accurate to 1e-13.
 
 mod beta;
 mod chi_squared;

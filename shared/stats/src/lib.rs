@@ -1,8 +1,10 @@
-//! The statistics engine: from exact sums to estimates with their uncertainty, or the reason why
-//! there is none. Pure functions of their arguments: no clock, no randomness, no input or output.
+//! The statistics engine. It computes estimates with their uncertainty from exact aggregates, or
+//! returns the reason why a number is missing.
 //!
-//! An arm is held as [`Moments`] or [`Proportion`], seen by the tests as a [`Sample`], and compared
-//! into an [`Effect`], from which the fixed, sequential and Bayesian answers all follow:
+//! All functions are pure: they use no clock, no random numbers, no input and no output.
+//!
+//! The aggregates of an arm are [`Moments`] or a [`Proportion`]. Both convert to a [`Sample`]. Two
+//! samples give an [`Effect`], from which the fixed, sequential and Bayesian results are computed:
 //!
 //! ```
 //! use stats::{self, Alpha, Alternative, ConfidenceSequence, Posterior, Prior, Proportion};
@@ -21,9 +23,10 @@
 //! # Ok::<(), stats::MissingReason>(())
 //! ```
 
+mod best_arm;
 mod beta_binomial;
+mod capping;
 mod confidence_sequence;
-mod contest;
 mod cuped;
 mod detectable;
 mod double_double;
@@ -58,17 +61,17 @@ mod split;
 mod stratification;
 mod trend;
 mod wide;
-mod winsor;
 
 pub mod distributions;
 
+pub use best_arm::{ArmPosterior, BestArm, RateComparison, best_arm, compare_rates, with_floor};
 pub use beta_binomial::BetaDistribution;
+pub use capping::{BucketMoments, Threshold};
 pub use confidence_sequence::{
     ConfidenceSequence, MIN_CONVERSIONS_PER_ARM, MIN_UNITS_PER_ARM, SequentialResult,
     enough_conversions, enough_units,
 };
-pub use contest::{ArmPosterior, BestArm, RateContest, best_arm, compare_rates, with_floor};
-pub use cuped::{Adjustment, PRE_EXPERIMENT_ALARM, cuped, pre_experiment_bias};
+pub use cuped::{Adjustment, PRE_EXPOSURE_IMBALANCE_ALPHA, cuped, pre_experiment_bias};
 pub use detectable::{
     Capacity, DetectableRates, detectable_arcsine, detectable_mean, detectable_mean_t,
     detectable_rates, rates_at_arcsine,
@@ -110,4 +113,3 @@ pub use split::{
 };
 pub use stratification::{Stratified, Stratum, post_stratify, usable_strata};
 pub use trend::{NOVELTY_LEVEL, Trend, trend};
-pub use winsor::{BucketMoments, Threshold};

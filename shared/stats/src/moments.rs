@@ -1,34 +1,35 @@
-//! Exact running sums of one metric: they add, they subtract, and they lose nothing.
+//! Exact moments of one metric. They can be added and subtracted without rounding.
 //!
-//! f64 sums of squares lose the variance of large means altogether (n = 1e10, mean 1e8, sd 0.5
-//! comes out as 0), and cannot be undone. Fixed point in `i128` can, and is what DynamoDB's 38-digit
-//! numbers hold.
+//! With sums of squares in f64 the variance of a large mean is lost: n = 1e10, mean 1e8 and standard
+//! deviation 0.5 give variance 0. Subtracting a user from f64 sums is not exact either. Therefore
+//! the sums are fixed-point numbers in `i128`, which fit DynamoDB's 38-digit numbers.
 
 use super::double_double::DoubleDouble;
 use super::missing::MissingReason;
 use super::sample::Sample;
 use super::wide::difference_of_products;
 
-/// Millionths in one: the fixed point in which values are counted.
+/// Micros per metric unit: the sums have six decimal places.
 pub(crate) const MICROS: i128 = 1_000_000;
 
-/// Number of users, sum and sum of squares of their aggregate items.
+/// Number of users, and the sum and the sum of squares of their values.
 ///
-/// The squares are of each user's *total*, not of single events: squares of events understate the
-/// noise of users who have several.
+/// The value of a user is the sum over the user's events. The squares are of these values and not
+/// of single events, because the user is the unit of analysis: squares of events understate the
+/// variance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Moments {
-    /// Users counted.
+    /// Number of users.
     pub n: u64,
-    /// Sum of the users' aggregate items, in millionths.
+    /// Sum of the users' values, in millionths of a metric unit.
     pub sum_micros: i128,
-    /// Sum of the squares of the users' aggregate items, in 1e-12 (millionths squared).
+    /// Sum of the squares of the users' values, in 1e-12 squared metric units.
     pub sum_squares_picos: i128,
 }
 
 impl Moments {
-    /// The moments of one user whose total is `value_micros` millionths; none when its square is
-    /// too large (a total beyond 1.3e13).
+    /// The moments of one user whose value is `value_micros` millionths. Returns `None` if the square
+    /// overflows (an absolute value above 1.3e13 metric units).
     pub fn of_user(value_micros: i128) -> Option<Self> {
         let sum_squares_picos = value_micros.checked_mul(value_micros)?;
         Some(Self {
@@ -38,7 +39,7 @@ impl Moments {
         })
     }
 
-    /// Both groups of users together; none on overflow.
+    /// The moments of both groups of users together. Returns `None` on overflow.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         Some(Self {
             n: self.n.checked_add(other.n)?,
@@ -49,7 +50,8 @@ impl Moments {
         })
     }
 
-    /// The users that remain without `other`, exactly; none when there were not that many.
+    /// The exact moments of the users that remain when `other` is removed. Returns `None` if `other`
+    /// has more users, or on overflow.
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         Some(Self {
             n: self.n.checked_sub(other.n)?,
@@ -60,12 +62,19 @@ impl Moments {
         })
     }
 
-    /// Mean in metric units; none without users.
+    /// Mean in metric units.
+    ///
+    /// # Errors
+    /// [`MissingReason::NoUnits`] without users.
     pub fn mean(&self) -> Result<f64, MissingReason> {
         Ok(exact_mean(self.sum_micros, self.n)?.to_f64())
     }
 
-    /// Unbiased variance in squared metric units; none below two users.
+    /// Unbiased variance in squared metric units, at least 0.
+    ///
+    /// # Errors
+    /// [`MissingReason::TooFewUnits`] below two users; [`MissingReason::Inconsistent`] if the sums
+    /// imply a negative variance.
     pub fn variance(&self) -> Result<f64, MissingReason> {
         let variance = exact_covariance(
             self.n,
@@ -73,7 +82,7 @@ impl Moments {
             self.sum_micros,
             self.sum_micros,
         )?;
-        // No set of real values has a negative one: the sums belong to different users.
+        // A negative variance is impossible, so the two sums are not of the same users.
         if variance < 0.0 {
             Err(MissingReason::Inconsistent)
         } else {
@@ -81,7 +90,10 @@ impl Moments {
         }
     }
 
-    /// What the tests need of this arm; none below two users.
+    /// The arm as a [`Sample`] for the tests.
+    ///
+    /// # Errors
+    /// The same as for [`Moments::variance`].
     pub fn sample(&self) -> Result<Sample, MissingReason> {
         Sample::from_parts(
             self.n,
@@ -91,7 +103,7 @@ impl Moments {
     }
 }
 
-/// The mean of `n` values that add up to `sum_micros`, to thirty digits.
+/// The mean of `n` values whose sum is `sum_micros` millionths, to thirty digits.
 pub(crate) fn exact_mean(sum_micros: i128, n: u64) -> Result<DoubleDouble, MissingReason> {
     if n == 0 {
         return Err(MissingReason::NoUnits);
@@ -100,7 +112,7 @@ pub(crate) fn exact_mean(sum_micros: i128, n: u64) -> Result<DoubleDouble, Missi
     Ok(DoubleDouble::from(sum_micros).over(divisor))
 }
 
-/// `(n Σxy - Σx Σy) / (n (n-1))` with the numerator exact, from fixed-point sums.
+/// The covariance `(n Σxy - Σx Σy) / (n (n-1))` of fixed-point sums, with an exact numerator.
 pub(crate) fn exact_covariance(
     n: u64,
     sum_products_picos: i128,
@@ -125,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variance_of_a_quarter_survives_a_mean_of_a_hundred_million() {
+    fn a_variance_of_a_quarter_is_exact_at_a_mean_of_a_hundred_million() {
         let low = Moments::of_user(99_999_999_500_000).unwrap();
         let high = Moments::of_user(100_000_000_500_000).unwrap();
         let half = 5_000_000_000_u64;
@@ -139,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn taking_a_user_out_again_leaves_the_others_untouched() {
+    fn subtracting_an_added_user_restores_the_previous_moments() {
         let a = Moments::of_user(19_990_000).unwrap();
         let b = Moments::of_user(-1).unwrap();
         assert_eq!(a.checked_add(b).unwrap().checked_sub(b), Some(a));
@@ -147,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_that_do_not_fit_are_refused() {
+    fn sums_that_overflow_return_none() {
         assert_eq!(Moments::of_user(i128::MAX), None);
         let full = Moments {
             n: 1,

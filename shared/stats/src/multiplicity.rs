@@ -1,21 +1,30 @@
-//! Many metrics at once: keeping the share of false findings at what was promised.
+//! Corrections for testing several metrics at once.
 //!
-//! Holm (1979) for decisions: any false finding with probability at most alpha. Benjamini &
-//! Hochberg (1995) for exploration: the share of false findings. e-BH (Wang & Ramdas 2022) for
-//! sequential results, under any dependence. Metrics without a p-value are skipped, not counted.
+//! - Holm (1979), for decisions: the probability of any false discovery is at most alpha.
+//! - Benjamini & Hochberg (1995), for exploration: the expected share of false discoveries is at
+//!   most alpha.
+//! - e-BH (Wang & Ramdas 2022), for sequential results: the same under any dependence.
+//!
+//! Metrics without a p-value keep none, and the number of tests does not include them.
 
 use super::level::Alpha;
 use super::missing::MissingReason;
 use super::p_value::PValue;
 
-/// Holm's adjusted p-values; reject where they are at most alpha.
+/// Holm's adjusted p-values, in the order of the input. A metric is significant if its adjusted
+/// p-value is at most alpha.
 pub fn holm(p_values: &[Option<PValue>]) -> Vec<Option<PValue>> {
     adjust(p_values, None, step_down).unwrap_or_default()
 }
 
-/// Holm's procedure with weights: a primary metric may own most of alpha.
+/// Holm's procedure with weights, which can give a primary metric a larger share of alpha.
 ///
-/// One weight per p-value, at least 0, on any scale; weight 0 can never be a finding on its own.
+/// `weights` holds one weight per p-value, at least 0, on any scale. A metric of weight 0 always has
+/// the adjusted p-value 1.
+///
+/// # Errors
+/// [`MissingReason::OutOfRange`] if the number of weights differs, or a weight is negative or not
+/// finite.
 pub fn weighted_holm(
     p_values: &[Option<PValue>],
     weights: &[f64],
@@ -23,12 +32,16 @@ pub fn weighted_holm(
     adjust(p_values, Some(weights), step_down)
 }
 
-/// Benjamini and Hochberg's adjusted p-values; reject where they are at most alpha.
+/// Benjamini and Hochberg's adjusted p-values, in the order of the input. A metric is significant if
+/// its adjusted p-value is at most alpha.
 pub fn benjamini_hochberg(p_values: &[Option<PValue>]) -> Vec<Option<PValue>> {
     adjust(p_values, None, step_up).unwrap_or_default()
 }
 
 /// Benjamini and Hochberg's procedure with weights (Genovese, Roeder & Wasserman 2006).
+///
+/// # Errors
+/// The same as for [`weighted_holm`].
 pub fn weighted_benjamini_hochberg(
     p_values: &[Option<PValue>],
     weights: &[f64],
@@ -36,9 +49,10 @@ pub fn weighted_benjamini_hochberg(
     adjust(p_values, Some(weights), step_up)
 }
 
-/// A metric in the family: its place, its weight as a share of all, and ln(p / weight).
+/// A metric with a p-value: its index in the input, its share of all weights, ln p and
+/// ln(p / share).
 struct Member {
-    place: usize,
+    index: usize,
     share: f64,
     ln_p: f64,
     ln_ratio: f64,
@@ -63,9 +77,9 @@ fn adjust(
     };
     let total: f64 = present().map(|(i, _)| weight(i)).sum();
     let mut members: Vec<Member> = present()
-        .map(|(place, p)| {
+        .map(|(index, p)| {
             let share = if total > 0.0 {
-                weight(place) / total
+                weight(index) / total
             } else {
                 0.0
             };
@@ -75,7 +89,7 @@ fn adjust(
                 f64::INFINITY
             };
             Member {
-                place,
+                index,
                 share,
                 ln_p: p.ln(),
                 ln_ratio,
@@ -85,18 +99,19 @@ fn adjust(
     members.sort_by(|a, b| {
         a.ln_ratio
             .total_cmp(&b.ln_ratio)
-            .then(a.place.cmp(&b.place))
+            .then(a.index.cmp(&b.index))
     });
     let mut adjusted = vec![None; p_values.len()];
-    for (place, ln) in step(&members) {
-        if let Some(slot) = adjusted.get_mut(place) {
+    for (index, ln) in step(&members) {
+        if let Some(slot) = adjusted.get_mut(index) {
             *slot = Some(PValue::from_ln(ln));
         }
     }
     Ok(adjusted)
 }
 
-/// From the smallest up: each is multiplied by the weight of all that are not smaller.
+/// Holm's step-down: starts with the smallest p-value and multiplies each by the total weight of
+/// the p-values that are not smaller.
 fn step_down(members: &[Member]) -> Vec<(usize, f64)> {
     let mut remaining: f64 = members.iter().map(|m| m.share).sum();
     let mut largest = f64::NEG_INFINITY;
@@ -119,12 +134,12 @@ fn step_down(members: &[Member]) -> Vec<(usize, f64)> {
             };
             remaining -= member.share;
             largest = largest.max(ln.min(0.0));
-            (member.place, largest)
+            (member.index, largest)
         })
         .collect()
 }
 
-/// From the largest down: each is divided by the share of metrics that are not larger.
+/// Benjamini and Hochberg's step-up: starts with the largest p-value and divides each by its rank.
 fn step_up(members: &[Member]) -> Vec<(usize, f64)> {
     let mut smallest = 0.0_f64;
     members
@@ -133,14 +148,16 @@ fn step_up(members: &[Member]) -> Vec<(usize, f64)> {
         .rev()
         .map(|(rank, member)| {
             smallest = smallest.min(member.ln_ratio - ((rank + 1) as f64).ln());
-            (member.place, smallest)
+            (member.index, smallest)
         })
         .collect()
 }
 
-/// The e-BH procedure on natural logarithms of e-values: which metrics are findings.
+/// The e-BH procedure on natural logarithms of e-values: `true` for each significant metric, in the
+/// order of the input.
 ///
-/// Controls the share of false findings at alpha whatever the dependence between the metrics.
+/// It keeps the expected share of false discoveries at most alpha under any dependence between the
+/// metrics.
 pub fn e_benjamini_hochberg(ln_e_values: &[Option<f64>], alpha: Alpha) -> Vec<Option<bool>> {
     let mut sorted: Vec<f64> = ln_e_values.iter().flatten().copied().collect();
     sorted.sort_by(|a, b| b.total_cmp(a));
@@ -158,13 +175,19 @@ pub fn e_benjamini_hochberg(ln_e_values: &[Option<f64>], alpha: Alpha) -> Vec<Op
         .collect()
 }
 
-/// The level for intervals that hold for all `metrics` at once, to go with Holm.
+/// The error level of intervals that cover all `metrics` true values at once with probability
+/// 1 - alpha. These intervals belong to Holm's procedure.
 pub fn simultaneous_level(alpha: Alpha, metrics: u32) -> Alpha {
     alpha.divided_by(metrics)
 }
 
-/// The level for the intervals of the `selected` among `metrics` findings of Benjamini and
-/// Hochberg: at most alpha of them miss the truth (Benjamini & Yekutieli 2005).
+/// The error level of the intervals of the `selected` significant metrics among `metrics`, after
+/// Benjamini and Hochberg's procedure (Benjamini & Yekutieli 2005).
+///
+/// The expected share of these intervals that miss the true value is at most alpha.
+///
+/// # Errors
+/// [`MissingReason::OutOfRange`] if the resulting level is.
 pub fn false_coverage_level(
     alpha: Alpha,
     selected: u32,

@@ -1,58 +1,68 @@
-//! Ratio metrics: a sum of numerators over a sum of denominators, such as revenue per order.
+//! Ratio metrics: a sum of numerators divided by a sum of denominators, such as revenue per order.
 //!
-//! Units stay the users: the noise of the ratio comes from how numerator and denominator vary
-//! together from user to user (Deng, Knoblich & Lu 2018), not from event to event.
+//! The unit of analysis is the user. The variance of the ratio follows from the covariance of
+//! numerator and denominator between users, not between events (Deng, Knoblich & Lu 2018).
 
 use super::double_double::DoubleDouble;
 use super::joint::JointSample;
 use super::missing::MissingReason;
 use super::sample::Sample;
 
-/// A linearised variance this much smaller than its terms is rounding, not noise.
+/// A linearised variance below this share of its terms is a rounding error and counts as 0.
 const ROUNDING: f64 = 1e-12;
 
-/// The ratio of quantity 0 to quantity 1 as a sample: its mean is the ratio of the sums, its
-/// variance the delta-method variance per user.
+/// The ratio of quantity 0 (numerator) to quantity 1 (denominator) as a sample.
 ///
-/// None when the denominators add up to zero, or when every user has the same ratio: the tangent
-/// then says nothing about the noise.
+/// The mean of the sample is the ratio of the sums. Its variance is the delta-method variance per
+/// user.
+///
+/// # Errors
+/// [`MissingReason::ZeroDenominator`] if the sum of the denominators is zero;
+/// [`MissingReason::ZeroVariance`] if every user has the same ratio, because the delta method then
+/// cannot measure the variance.
 pub fn ratio(arm: &JointSample) -> Result<Sample, MissingReason> {
-    let line = Line::of(arm, 0, 1).ok_or(MissingReason::ZeroDenominator)?;
-    let variance = line.variance(arm);
+    let ratio = LinearisedRatio::of(arm, 0, 1).ok_or(MissingReason::ZeroDenominator)?;
+    let variance = ratio.variance(arm);
     if variance == 0.0 {
         return Err(MissingReason::ZeroVariance);
     }
-    Sample::from_parts(arm.n(), line.ratio, variance)
+    Sample::from_parts(arm.n(), ratio.ratio, variance)
 }
 
-/// A ratio metric with its own past as covariate: the quantities numerator, denominator,
-/// pre-exposure numerator and pre-exposure denominator become (ratio, past ratio), ready for
-/// [`super::cuped()`].
+/// A ratio metric with its pre-exposure ratio as covariate, as the input of [`super::cuped()`].
 ///
-/// Users without any past denominator at all make a constant covariate, which adjusts nothing.
+/// `arm` holds four quantities: numerator, denominator, pre-exposure numerator and pre-exposure
+/// denominator. The result holds two: the ratio and the pre-exposure ratio.
+///
+/// If the sum of the pre-exposure denominators is zero, the covariate is constant and CUPED changes
+/// nothing.
+///
+/// # Errors
+/// [`MissingReason::ZeroDenominator`] if the sum of the denominators is zero.
 pub fn ratio_with_pre_exposure(arm: &JointSample) -> Result<JointSample, MissingReason> {
-    let now = Line::of(arm, 0, 1).ok_or(MissingReason::ZeroDenominator)?;
-    let Some(past) = Line::of(arm, 2, 3) else {
-        let means = vec![now.ratio, 0.0.into()];
-        return JointSample::from_parts(arm.n(), means, vec![now.variance(arm), 0.0, 0.0]);
+    let metric = LinearisedRatio::of(arm, 0, 1).ok_or(MissingReason::ZeroDenominator)?;
+    let Some(pre_exposure) = LinearisedRatio::of(arm, 2, 3) else {
+        let means = vec![metric.ratio, 0.0.into()];
+        return JointSample::from_parts(arm.n(), means, vec![metric.variance(arm), 0.0, 0.0]);
     };
     let covariances = vec![
-        now.variance(arm),
-        now.covariance(&past, arm),
-        past.variance(arm),
+        metric.variance(arm),
+        metric.covariance(&pre_exposure, arm),
+        pre_exposure.variance(arm),
     ];
-    JointSample::from_parts(arm.n(), vec![now.ratio, past.ratio], covariances)
+    let means = vec![metric.ratio, pre_exposure.ratio];
+    JointSample::from_parts(arm.n(), means, covariances)
 }
 
-/// A ratio replaced by its tangent, (numerator - ratio * denominator) / mean denominator.
-struct Line {
+/// A ratio linearised per user: (numerator - ratio * denominator) / mean denominator.
+struct LinearisedRatio {
     numerator: usize,
     denominator: usize,
     ratio: DoubleDouble,
     mean_denominator: f64,
 }
 
-impl Line {
+impl LinearisedRatio {
     fn of(arm: &JointSample, numerator: usize, denominator: usize) -> Option<Self> {
         let mean_denominator = arm.mean(denominator);
         if mean_denominator == 0.0 {

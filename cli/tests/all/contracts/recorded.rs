@@ -85,8 +85,13 @@ async fn every_recorded_event_gets_the_expected_answer() {
                 Ok(answer) => answer,
                 Err(error) => json!({"errorType": error.error_type, "errorMessage": error.message}),
             };
-            match differences(&expected, &comparable(&answer)).as_slice() {
+            let answer = comparable(&answer);
+            match differences(&expected, &answer).as_slice() {
                 [] => passed += 1,
+                _ if std::env::var_os("ASSAY_RECORD_ANSWERS").is_some() => {
+                    record(&path.with_extension("expected.json"), &expected, &answer);
+                    passed += 1;
+                }
                 found => failed.push(format!("{}:\n  {}", path.display(), found.join("\n  "))),
             }
         }
@@ -153,6 +158,44 @@ fn comparable(answer: &Value) -> Value {
     let body = answer["body"].as_str().unwrap_or_default();
     let body = serde_json::from_str(body).unwrap_or_else(|_| json!(body));
     json!({"statusCode": status, "headers": headers, "body": body})
+}
+
+/// Writes an answer as the expected one, with the placeholders and the headers of the old one where they fit.
+fn record(path: &Path, expected: &Value, answer: &Value) {
+    let mut answer = answer.clone();
+    if let (Some(expected), Some(headers)) = (
+        expected["headers"].as_object(),
+        answer.get_mut("headers").and_then(Value::as_object_mut),
+    ) {
+        headers.retain(|name, _| expected.contains_key(name));
+    }
+    let recorded = with_placeholders(expected, &answer);
+    let text = serde_json::to_string_pretty(&recorded).unwrap();
+    std::fs::write(path, text + "\n").unwrap();
+}
+
+fn with_placeholders(expected: &Value, seen: &Value) -> Value {
+    match (expected, seen) {
+        (Value::String(placeholder), seen) if fits(placeholder, seen) => expected.clone(),
+        (Value::Object(expected), Value::Object(seen)) => {
+            // In the order of the old answer, so that the diff shows only what changed.
+            let known = expected.keys().filter(|name| seen.contains_key(*name));
+            let new = seen.keys().filter(|name| !expected.contains_key(*name));
+            let value = |name: &String| {
+                let old = expected.get(name).unwrap_or(&Value::Null);
+                (name.clone(), with_placeholders(old, &seen[name]))
+            };
+            known.chain(new).map(value).collect()
+        }
+        (Value::Array(expected), Value::Array(seen)) => {
+            let old = expected.iter().chain(std::iter::repeat(&Value::Null));
+            let values = old.zip(seen);
+            values
+                .map(|(expected, seen)| with_placeholders(expected, seen))
+                .collect()
+        }
+        _ => seen.clone(),
+    }
 }
 
 /// Where an answer is not what was expected. Headers that are not expected are not looked at.

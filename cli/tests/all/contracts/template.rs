@@ -149,10 +149,10 @@ fn keys_and_indexes_are_those_of_the_code() {
     assert_eq!(
         names,
         [
+            "AggregatesTable",
             "AssignmentsTable",
             "EventsTable",
             "ExperimentsTable",
-            "AggregatesTable",
             "TokensTable"
         ]
     );
