@@ -61,10 +61,10 @@ def analyse(kind, control, treatment):
     if kind == "adjusted":
         a.theta = b.theta = compute_theta(a, b)
     fixed = TwoSidedTTest(a, b, FrequentistConfig()).compute_result()
-    watched = SequentialTwoSidedTTest(a, b, SequentialConfig()).compute_result()
+    sequential = SequentialTwoSidedTTest(a, b, SequentialConfig()).compute_result()
     prior = EffectBayesianConfig(prior_effect=GaussianPrior(mean=0, variance=0.09, proper=True))
     bayesian = EffectBayesianABTest(a, b, prior).compute_result()
-    return [fixed.p_value, watched.ci[0], watched.ci[1], bayesian.chance_to_win]
+    return [fixed.p_value, sequential.ci[0], sequential.ci[1], bayesian.chance_to_win]
 
 
 def page(metrics):

@@ -1,61 +1,60 @@
-//! `assay audit`: whether the running sums are those of the records, and new ones where they are not.
+//! `assay audit`: compares the aggregates of an experiment with its records, and starts a backfill on request.
 
-use crate::client::{Client, ClientError, Connection, Patience, dimension};
+use crate::client::{Client, ClientError, Connection, RetryPolicy, path_segment};
 use crate::output::{counted, note, print};
 use serde::Deserialize;
 use serde_json::json;
 
-/// Hold the running sums of an experiment against its records.
+/// Compare the aggregates of an experiment with its records.
 ///
-/// Every number is computed from the records again. Where the sums differ, the numbers are shown, and the command ends
-/// with status 1.
+/// Every number is recomputed from the records. If numbers differ, the command shows them and exits with status 1.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AuditArgs {
-    /// The experiment.
+    /// Id of the experiment.
     #[arg(value_name = "ID")]
     experiment: String,
     #[command(flatten)]
     connection: Connection,
-    /// Have the sums made anew, whatever is found.
+    /// Start a backfill of the aggregates, even if they are correct.
     #[arg(long)]
     repair: bool,
-    /// Print the API's answer as it is.
+    /// Print the API's response as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Why an audit did not end well.
+/// Why an audit failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// A call did not succeed.
+    /// A call failed.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The API's answer is not what this version knows.
-    #[error("the answer cannot be read: {0}")]
-    Strange(#[from] serde_json::Error),
-    /// The sums are not those of the records.
-    #[error("the sums of {experiment} have drifted in {}{}", counted(*.numbers, "number"), advice(*.repaired))]
-    Drifted {
-        /// Of which experiment.
+    /// The API's response does not have the expected form.
+    #[error("the response cannot be parsed: {0}")]
+    UnexpectedResponse(#[from] serde_json::Error),
+    /// The aggregates differ from the records.
+    #[error("the aggregates of {experiment} differ from the records in {}{}", counted(*.numbers, "number"), advice(*.repaired))]
+    AggregatesDiffer {
+        /// Id of the experiment.
         experiment: String,
-        /// In how many numbers.
+        /// How many numbers differ.
         numbers: u64,
-        /// Whether new ones are being made.
+        /// Whether a backfill has started.
         repaired: bool,
     },
 }
 
 fn advice(repaired: bool) -> &'static str {
     if repaired {
-        "; new ones are being made"
+        "; a backfill has started"
     } else {
-        "; --repair has them made anew"
+        "; --repair starts a backfill"
     }
 }
 
-/// The API's answer, as far as it is printed.
+/// The printed part of the API's response.
 #[derive(Deserialize)]
-struct Answer {
+struct AuditResponse {
     records: u64,
     users: u64,
     numbers: u64,
@@ -63,8 +62,8 @@ struct Answer {
     differing_numbers: u64,
     #[serde(default)]
     drift: Vec<Drift>,
-    not_compared: Option<Said>,
-    left_out: Option<Said>,
+    not_compared: Option<Message>,
+    left_out: Option<Message>,
     backfill_started: Option<u64>,
 }
 
@@ -77,60 +76,62 @@ struct Drift {
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct Message {
     message: String,
 }
 
 /// Audits the experiment.
 ///
 /// # Errors
-/// If the sums have drifted, or the API says no or cannot be reached.
+/// If the aggregates differ from the records, or the API refuses the request or cannot be reached.
 pub async fn run(args: AuditArgs) -> Result<(), AuditError> {
-    let client = Client::new(&args.connection, Patience::UserData)?;
-    let path = format!("/experiments/{}/audit", dimension(&args.experiment));
+    let client = Client::new(&args.connection, RetryPolicy::Interactive)?;
+    let path = format!("/experiments/{}/audit", path_segment(&args.experiment));
     let body = json!({ "repair": args.repair }).to_string();
     let sent: serde_json::Value = client.post(&path, body, None).await?;
-    let answer = Answer::deserialize(&sent)?;
+    let response = AuditResponse::deserialize(&sent)?;
     if args.json {
         print(&sent);
     } else {
-        show(&answer);
+        show(&response);
     }
-    if answer.differing_numbers > 0 {
-        return Err(AuditError::Drifted {
+    if response.differing_numbers > 0 {
+        return Err(AuditError::AggregatesDiffer {
             experiment: args.experiment,
-            numbers: answer.differing_numbers,
-            repaired: answer.backfill_started.is_some(),
+            numbers: response.differing_numbers,
+            repaired: response.backfill_started.is_some(),
         });
     }
     Ok(())
 }
 
-fn show(answer: &Answer) {
-    match &answer.not_compared {
+fn show(response: &AuditResponse) {
+    match &response.not_compared {
         Some(why) => print(format_args!("Not compared: {}", why.message)),
         None => print(format_args!(
             "{} of {} users compared with {} ({}).",
-            counted(answer.numbers, "number"),
-            crate::output::grouped(answer.users),
-            counted(answer.records, "record"),
-            counted(answer.comparisons, "comparison"),
+            counted(response.numbers, "number"),
+            crate::output::grouped(response.users),
+            counted(response.records, "record"),
+            counted(response.comparisons, "comparison"),
         )),
     }
-    if let Some(what) = &answer.left_out {
+    if let Some(what) = &response.left_out {
         print(&what.message);
     }
-    table(&answer.drift);
-    let shown = u64::try_from(answer.drift.len()).unwrap_or(u64::MAX);
-    let more = answer.differing_numbers.saturating_sub(shown);
+    table(&response.drift);
+    let shown = u64::try_from(response.drift.len()).unwrap_or(u64::MAX);
+    let more = response.differing_numbers.saturating_sub(shown);
     if more > 0 {
         print(format_args!("and {} more", counted(more, "number")));
     }
-    if answer.not_compared.is_none() && answer.differing_numbers == 0 {
-        print("The sums are those of the records.");
+    if response.not_compared.is_none() && response.differing_numbers == 0 {
+        print("The aggregates equal the records.");
     }
-    if answer.backfill_started.is_some() {
-        note("New sums are being made; `source=raw` asks for results from the records until then.");
+    if response.backfill_started.is_some() {
+        note(
+            "A backfill has started. Until it is complete, `source=raw` computes results from the records.",
+        );
     }
 }
 
@@ -158,7 +159,7 @@ fn table(drift: &[Drift]) {
     }
 }
 
-/// What others have named must not steer the terminal.
+/// Removes control characters, because names come from other users and must not control the terminal.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }

@@ -1,4 +1,4 @@
-//! The client of the API that `import`, `results` and `simulate` share.
+//! The API client that `import`, `results`, `audit` and `simulate` share.
 
 use crate::serve::DEFAULT_DATA_FILE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,10 +10,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-/// Where the API is, and the token for it.
+/// URL and token of the API.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Connection {
-    /// Address of the API; for a deployment with its stage, as the stack's output says.
+    /// URL of the API. For a deployment, the URL in the outputs of the stack, which includes the stage.
     #[arg(
         long,
         value_name = "URL",
@@ -21,8 +21,8 @@ pub struct Connection {
         default_value = "http://127.0.0.1:3000"
     )]
     pub url: String,
-    /// Token; safer in ASSAY_TOKEN than on the command line. A server on this machine needs none here if it was
-    /// started in this folder.
+    /// Token. The variable ASSAY_TOKEN is safer than the command line. The token of a local server is found by default if
+    /// the server was started in this folder.
     #[arg(
         long,
         value_name = "TOKEN",
@@ -32,142 +32,143 @@ pub struct Connection {
     pub token: Option<String>,
 }
 
-/// Why a call did not succeed.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// There is no token.
     #[error("no token: give one in ASSAY_TOKEN or with --token (`assay serve` prints one)")]
     NoToken,
-    /// The token could not be sent.
-    #[error("the token has characters that no token has")]
+    /// The token contains characters that a header cannot contain.
+    #[error("the token contains invalid characters")]
     BadToken,
-    /// The address is none.
-    #[error("`{0}` is no address of an API; one looks like http://127.0.0.1:3000")]
+    /// The URL is invalid.
+    #[error("`{0}` is not the URL of an API; an example is http://127.0.0.1:3000")]
     BadUrl(String),
-    /// The client could not be made.
-    #[error("cannot make an HTTP client: {0}")]
+    /// The HTTP client could not be created.
+    #[error("cannot create an HTTP client: {0}")]
     Setup(String),
-    /// Nobody answered, however often it was tried.
+    /// No attempt received a response.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
-        /// Where.
+        /// URL of the API.
         url: String,
-        /// What the last attempt met.
+        /// Error of the last attempt.
         reason: String,
     },
-    /// The API said no.
+    /// The API refused the request.
     #[error("{0}")]
-    Refused(Refusal),
-    /// The answer was not what the API answers.
-    #[error("{url} answered something that is not from this API: {reason}")]
-    Strange {
-        /// Who.
+    Refused(ApiProblem),
+    /// The response does not have the form of this API.
+    #[error("{url} sent a response that is not from this API: {reason}")]
+    UnexpectedResponse {
+        /// URL of the API.
         url: String,
-        /// What was wrong.
+        /// What is wrong with the response.
         reason: String,
     },
 }
 
-/// A problem as the API reports it.
+/// An error response of the API.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Refusal {
-    /// HTTP status, which the gateway's own problems do not repeat.
+pub struct ApiProblem {
+    /// HTTP status. It is not part of the body, because the gateway's own responses do not contain it.
     #[serde(skip)]
     pub status: u16,
-    /// Stable code.
+    /// Stable error code.
     pub code: String,
-    /// A sentence.
+    /// Description of the error.
     pub detail: String,
-    /// Leads to the log.
+    /// Request id, which the logs contain, too.
     #[serde(default)]
     pub request_id: String,
-    /// Each fault of the input.
+    /// Errors in the input.
     #[serde(default)]
-    pub errors: Vec<Fault>,
+    pub errors: Vec<InputError>,
 }
 
-/// A fault of the input.
+/// An error in the input.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Fault {
-    /// Where.
+pub struct InputError {
+    /// JSON pointer to the value.
     pub pointer: String,
-    /// What.
+    /// Description of the error.
     pub detail: String,
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for ApiProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} (HTTP {}, {}", self.detail, self.status, self.code)?;
         if !self.request_id.is_empty() {
             write!(f, ", request {}", self.request_id)?;
         }
         f.write_str(")")?;
-        for fault in &self.errors {
-            write!(f, "\n  {}: {}", fault.pointer, fault.detail)?;
+        for error in &self.errors {
+            write!(f, "\n  {}: {}", error.pointer, error.detail)?;
         }
         Ok(())
     }
 }
 
-/// How often a call is tried: a user data waits for a table, an import outlasts a restart.
+/// How often a call is attempted. An interactive command should fail soon; an import should survive a restart of the
+/// server.
 #[derive(Debug, Clone, Copy)]
-pub enum Patience {
+pub enum RetryPolicy {
     /// Three attempts within a second.
-    UserData,
+    Interactive,
     /// Ten attempts within about a minute.
     Import,
 }
 
-impl Patience {
+impl RetryPolicy {
     fn attempts(self) -> u32 {
         match self {
-            Self::UserData => 3,
+            Self::Interactive => 3,
             Self::Import => 10,
         }
     }
 }
 
-/// The first pause between attempts; each further one is twice as long.
+/// The first pause between attempts. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// No pause is longer, whatever `Retry-After` says.
+/// The longest pause, even if `Retry-After` asks for more.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// Longer than the 29 seconds of the gateway, so that its own answer arrives.
+/// Timeout of an attempt. It is longer than the gateway's 29 seconds, so that the gateway's own response arrives.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// What RFC 3986 leaves unreserved stays; everything else in a dimension of a path is encoded.
-const DIMENSION: &AsciiSet = &NON_ALPHANUMERIC
+/// Characters to encode in a path segment: all except the unreserved characters of RFC 3986.
+const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// An HTTP client with the TLS provider of this process and the default settings of `reqwest`.
+/// Creates an HTTP client with the TLS provider of this process and the default settings of `reqwest`.
 pub fn http_client() -> reqwest::Client {
-    // Only a TLS provider that does not work fails here.
+    // This fails only if the TLS provider does not work.
     http_client_builder().build().unwrap_or_default()
 }
 
 fn http_client_builder() -> reqwest::ClientBuilder {
-    // An error means that the process has a provider already, which is this one.
+    // An error means that this provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
 }
 
-/// A client of one API. A clone shares its connections.
+/// A client of one API. Clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
     url: String,
     authorization: HeaderValue,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 }
 
 impl Client {
-    /// A client for this address and token.
+    /// Creates a client for this URL and token.
     ///
     /// # Errors
-    /// If there is no token, or either cannot be used.
-    pub fn new(connection: &Connection, patience: Patience) -> Result<Self, ClientError> {
+    /// If there is no token, or the token or the URL is invalid.
+    pub fn new(connection: &Connection, retry_policy: RetryPolicy) -> Result<Self, ClientError> {
         let bad_url = || ClientError::BadUrl(connection.url.clone());
         let url = reqwest::Url::parse(&connection.url).map_err(|_| bad_url())?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -175,7 +176,7 @@ impl Client {
         }
         let token = match &connection.token {
             Some(token) if !token.trim().is_empty() => token.trim().to_owned(),
-            _ => kept_token(&url).ok_or(ClientError::NoToken)?,
+            _ => local_server_token(&url).ok_or(ClientError::NoToken)?,
         };
         let mut authorization =
             HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ClientError::BadToken)?;
@@ -183,7 +184,7 @@ impl Client {
         let http = http_client_builder()
             .timeout(ATTEMPT_TIMEOUT)
             .connect_timeout(Duration::from_secs(5))
-            // A redirect would carry the token to whoever it names.
+            // A redirect would send the token to another server.
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| ClientError::Setup(error.to_string()))?;
@@ -191,30 +192,30 @@ impl Client {
             http,
             url: connection.url.trim_end_matches('/').to_owned(),
             authorization,
-            patience,
+            retry_policy,
         })
     }
 
-    /// Reads something.
+    /// Sends a GET request and parses the response.
     ///
     /// # Errors
-    /// If the API says no or cannot be reached.
+    /// If the API refuses the request or cannot be reached.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.read(&self.get_text(path).await?)
     }
 
-    /// Reads something as the text that it is.
+    /// Sends a GET request and returns the response body.
     ///
     /// # Errors
-    /// If the API says no or cannot be reached.
+    /// If the API refuses the request or cannot be reached.
     pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
         self.call(self.request(Method::GET, path)).await
     }
 
-    /// Sends a body of JSON. It is sent again when no answer came, so the call must be harmless to repeat.
+    /// Sends a POST request with a JSON body. It is sent again after a failure, so the call must be idempotent.
     ///
     /// # Errors
-    /// If the API says no or cannot be reached.
+    /// If the API refuses the request or cannot be reached.
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -237,17 +238,17 @@ impl Client {
     }
 
     fn read<T: DeserializeOwned>(&self, text: &str) -> Result<T, ClientError> {
-        serde_json::from_str(text).map_err(|error| ClientError::Strange {
+        serde_json::from_str(text).map_err(|error| ClientError::UnexpectedResponse {
             url: self.url.clone(),
             reason: error.to_string(),
         })
     }
 
-    /// Sends until there is an answer that another attempt would not change.
+    /// Sends the request until it succeeds, fails permanently, or has no attempts left.
     async fn call(&self, request: RequestBuilder) -> Result<String, ClientError> {
         let mut attempt = 1;
         loop {
-            // A clone is refused for streams only; bodies here are buffers.
+            // Only a request with a stream as its body cannot be cloned.
             let Some(this_time) = request.try_clone() else {
                 return Err(ClientError::Setup("the body is a stream".to_owned()));
             };
@@ -271,17 +272,17 @@ impl Client {
                     }
                 }
             };
-            if attempt >= self.patience.attempts() {
+            if attempt >= self.retry_policy.attempts() {
                 return Err(error);
             }
-            tracing::debug!(attempt, %error, "trying again");
+            tracing::debug!(attempt, %error, "retrying");
             tokio::time::sleep(pause_before(attempt, pause)).await;
             attempt += 1;
         }
     }
 
     fn unreachable(&self, error: reqwest::Error) -> ClientError {
-        // Without the path, which may hold a user's id; the innermost cause is the one that helps.
+        // The path is removed because it may contain a user id. The innermost cause is the most useful.
         let error = error.without_url();
         let mut cause: &dyn std::error::Error = &error;
         while let Some(inner) = cause.source() {
@@ -294,12 +295,12 @@ impl Client {
     }
 
     fn refused(&self, status: StatusCode, text: &str) -> ClientError {
-        match serde_json::from_str::<Refusal>(text) {
-            Ok(refusal) => ClientError::Refused(Refusal {
+        match serde_json::from_str::<ApiProblem>(text) {
+            Ok(refusal) => ClientError::Refused(ApiProblem {
                 status: status.as_u16(),
                 ..refusal
             }),
-            Err(_) => ClientError::Strange {
+            Err(_) => ClientError::UnexpectedResponse {
                 url: self.url.clone(),
                 reason: format!("HTTP {status} without a problem document"),
             },
@@ -307,14 +308,13 @@ impl Client {
     }
 }
 
-/// A dimension of a path: an id as the API reads it, whatever characters it has.
-pub fn dimension(text: &str) -> String {
-    utf8_percent_encode(text, DIMENSION).to_string()
+/// Encodes an id as a path segment.
+pub fn path_segment(text: &str) -> String {
+    utf8_percent_encode(text, PATH_SEGMENT).to_string()
 }
 
-/// The token that `assay serve` keeps beside its data. It opens only the server on this machine and goes
-/// nowhere else.
-fn kept_token(url: &reqwest::Url) -> Option<String> {
+/// The token that `assay serve` stores beside its data. It is sent only to a server on the local machine.
+fn local_server_token(url: &reqwest::Url) -> Option<String> {
     let host = url.host_str()?;
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     if host != "localhost" && !address.is_ok_and(|address| address.is_loopback()) {
@@ -330,7 +330,7 @@ fn retry_after(response: &Response) -> Option<Duration> {
     text.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// Between half and all of the pause, so that senders that failed together do not come back together.
+/// A random time between half and all of the pause, so that clients that failed together do not retry together.
 fn pause_before(attempt: u32, asked: Option<Duration>) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(1 << (attempt - 1).min(16));
     let pause = asked
@@ -357,17 +357,17 @@ mod tests {
     }
 
     #[test]
-    fn a_token_goes_nowhere_without_being_told() {
+    fn the_stored_token_is_not_sent_to_another_host() {
         let connection = Connection {
             url: "https://example.com/Prod".to_owned(),
             token: None,
         };
-        let made = Client::new(&connection, Patience::UserData);
+        let made = Client::new(&connection, RetryPolicy::Interactive);
         assert!(matches!(made, Err(ClientError::NoToken)));
     }
 
     #[test]
-    fn a_dimension_holds_any_id() {
-        assert_eq!(dimension("a/b #%ü.~"), "a%2Fb%20%23%25%C3%BC.~");
+    fn a_path_segment_can_contain_any_id() {
+        assert_eq!(path_segment("a/b #%ü.~"), "a%2Fb%20%23%25%C3%BC.~");
     }
 }

@@ -1,8 +1,8 @@
-//! DynamoDB on this machine: an embedded engine behind the ordinary HTTP protocol, so that functions reach it
-//! with the same SDK calls as in the cloud.
+//! DynamoDB on the local machine: an embedded engine that serves DynamoDB's HTTP protocol. Functions call it with the
+//! same SDK calls as in the cloud.
 //!
-//! `embedded` runs the engine and `stream_records` keeps its streams fast; `tables` creates on it, or on any other
-//! local engine, what the template declares.
+//! `embedded` runs the engine. `stream_records` keeps its streams fast. `tables` creates the tables that the template
+//! declares, on this engine or on another local one.
 
 mod embedded;
 mod stream_records;
@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use aws_types::SdkConfig;
 
-/// Credentials of a local engine, which checks that there are some and not which.
+/// Access key for a local engine. The engine requires credentials but does not check their value.
 pub const LOCAL_ACCESS_KEY: &str = "local";
 
 /// An SDK client for the streams of a local engine.
@@ -28,8 +28,7 @@ pub fn client(endpoint: &str, region: &str) -> Client {
     Client::new(&sdk_config(endpoint, region))
 }
 
-/// The configuration that the SDK would find in the environment of a function, where the environment is not
-/// that of this process.
+/// The SDK configuration for a function whose environment variables are not those of this process.
 pub fn sdk_config(endpoint: &str, region: &str) -> SdkConfig {
     let key = LOCAL_ACCESS_KEY;
     let credentials = Credentials::new(key, key, None, None, "local engine");

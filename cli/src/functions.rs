@@ -1,9 +1,10 @@
-//! The Lambda functions, wired into this process: the one place that knows which code a binary's name stands
-//! for. Each has a state of its own, as each Lambda function has a process of its own.
+//! Connects the Lambda functions to this process. Only this module maps the name of a binary to its code.
+//!
+//! Each function has its own state, as each Lambda function has its own process.
 
 use crate::engine;
+use crate::environment::{Environment, Environments};
 use crate::gateway::{Functions, event_function, http_function};
-use crate::serve::{Environment, Environments};
 use domain::access::{Grant, Scope, Token};
 use lambda_http::service_fn;
 use lambda_runtime::{Diagnostic, LambdaEvent};
@@ -16,24 +17,24 @@ use shared::http::{Problem, Request, Response};
 use shared::store::Store;
 use std::future::Future;
 
-/// The functions that read running sums.
-pub const READERS_OF_SUMS: [&str; 3] = ["audit", "get-results", "plan-experiment"];
+/// The functions that read aggregates.
+pub const AGGREGATE_READERS: [&str; 3] = ["audit", "get-results", "plan-experiment"];
 
-/// Why a function could not be wired.
+/// Why a function cannot start in this process.
 #[derive(Debug, thiserror::Error)]
 #[error("the function {binary} cannot start: {reason}")]
 pub struct WiringError {
-    /// Its binary.
+    /// Name of the binary.
     pub binary: String,
-    /// What is wrong, mostly with its environment.
+    /// What is wrong, usually with its environment variables.
     pub reason: String,
 }
 
-/// Every function that the template declares, by the name of its binary, each with the environment that it gets
-/// there.
+/// Returns every function that the template declares, by the name of its binary. Each function gets the environment
+/// variables that it has in Lambda.
 ///
 /// # Errors
-/// If an environment lacks what the function reads.
+/// If a variable that a function reads is missing.
 pub async fn wire(environments: &Environments) -> Result<Functions, WiringError> {
     let mut wiring = Wiring::new(environments);
     wiring.http("assign", assign::handle)?;
@@ -56,7 +57,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     Ok(wiring.functions)
 }
 
-/// Stores the hash of the development token, with every scope and without an end.
+/// Stores the hash of the development token, with every scope and without an expiry.
 ///
 /// # Errors
 /// If the token is malformed or the database fails.
@@ -69,7 +70,7 @@ pub async fn store_development_token(
         binary: "authorizer".to_owned(),
         reason,
     };
-    // A template without our authorizer has no use for our tokens.
+    // A template without the authorizer function does not check tokens.
     let Some(environment) = environments.of("authorizer") else {
         return Ok(());
     };
@@ -83,7 +84,7 @@ pub async fn store_development_token(
         expires_at: None,
     };
     let replace = async {
-        // Another token may have been used before with the same data.
+        // An earlier run may have stored another development token in the same data.
         store.revoke_token(TOKEN_ID).await?;
         store.store_token(&token.sha256(), &grant).await
     };
@@ -103,7 +104,7 @@ impl<'e> Wiring<'e> {
         }
     }
 
-    /// A handler behind a route of the API.
+    /// Adds a handler of API routes.
     fn http<H, F>(&mut self, binary: &str, handler: H) -> Result<(), WiringError>
     where
         H: Fn(App, Request) -> F + Clone + Send + Sync + 'static,
@@ -120,7 +121,7 @@ impl<'e> Wiring<'e> {
         Ok(())
     }
 
-    /// A handler of a stream's batches, or of a schedule's ticks.
+    /// Adds a handler of stream batches or of scheduled events.
     fn stream<H, F, I, O, E>(&mut self, binary: &str, handler: H) -> Result<(), WiringError>
     where
         H: Fn(App, LambdaEvent<I>) -> F + Clone + Send + Sync + 'static,
@@ -147,7 +148,7 @@ impl<'e> Wiring<'e> {
         Ok(())
     }
 
-    /// The state of a function that the template declares.
+    /// The state of a function, or `None` if the template does not declare it.
     fn app(&self, binary: &str) -> Result<Option<App>, WiringError> {
         let Some(environment) = self.environments.of(binary) else {
             return Ok(None);

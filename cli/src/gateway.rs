@@ -1,9 +1,9 @@
-//! API Gateway on this machine: a REST API with a TOKEN authorizer and Lambda proxy integrations, routed and
-//! answered as the service does it.
+//! API Gateway on the local machine: a REST API with a TOKEN authorizer and Lambda proxy integrations. It routes and
+//! answers requests as the service does.
 //!
-//! A request goes: `route` → `authorizer` (`policy`) → `event` → `invoke` → `response`; where it
-//! can go no further, `refusal` answers. Not reproduced: throttling, quotas, request models and CORS
-//! preflights, none of which says anything about the functions behind.
+//! The modules handle a request in this order: `route`, `authorizer` (with `policy`), `event`, `invoke`, `response`. If one
+//! of them refuses the request, `refusal` makes the answer. The local gateway does not implement throttling, quotas,
+//! request models and CORS preflight requests, because they do not affect the functions.
 
 mod access_log;
 mod authorizer;
@@ -17,21 +17,21 @@ mod response;
 mod route;
 mod stage;
 
-pub(crate) use invoke::{Deployed, MAX_PAYLOAD_BYTES, json_size};
+pub(crate) use invoke::{DeployedFunction, MAX_PAYLOAD_BYTES, json_size};
 pub(crate) use request::new_trace;
 
 pub use function::{Function, FunctionError, Functions, event_function, http_function};
 
 use crate::template::{LocalNames, Template};
-use access_log::Trail;
+use access_log::AccessLogEntry;
 use authorizer::Authorizer;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Response};
-use event::Routed;
+use event::RoutedRequest;
 use invoke::InvokeError;
-use refusal::{Kind, Refusals};
-use request::{BodyError, Incoming};
+use refusal::{RefusalKind, Refusals};
+use request::{BodyError, IncomingRequest};
 use route::Router;
 use serde_json::{Map, Value};
 use stage::Stage;
@@ -46,28 +46,28 @@ use tokio::sync::{mpsc, oneshot};
 /// How long API Gateway waits for a function.
 pub const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
 
-/// How long a shutdown waits for requests that run: longer than any function may take.
-pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a shutdown waits for running requests. This is longer than any function may take.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longest ARN of a method that an authorizer's policy can be applied to.
+/// Maximum length of a method ARN that API Gateway checks against a policy.
 const MAX_METHOD_ARN_BYTES: usize = 1600;
 
-/// A REST API ready to be served.
+/// A REST API that is ready to start.
 pub struct Gateway {
     api: Arc<RestApi>,
     unwired: Vec<String>,
     finished: mpsc::Receiver<()>,
 }
 
-/// Why a gateway could not be made from a template.
+/// Why the gateway cannot start or has stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// The validation expression of an authorizer is no regular expression.
+    /// The validation expression of an authorizer is not a valid regular expression.
     #[error("the validation expression of {authorizer} is not valid: {source}")]
     ValidationExpression {
         /// Name of the authorizer.
         authorizer: String,
-        /// What is wrong with it.
+        /// What is wrong with the expression.
         source: regex::Error,
     },
     /// The listener failed.
@@ -75,7 +75,7 @@ pub enum GatewayError {
     Serve(#[from] std::io::Error),
 }
 
-/// The API and everything that answers for it.
+/// The API with its functions and authorizers.
 struct RestApi {
     stage: Stage,
     router: Router<Target>,
@@ -84,14 +84,14 @@ struct RestApi {
     integration_timeout: Duration,
 }
 
-/// Where a route leads.
+/// The function and the authorizer of a route.
 struct Target {
-    function: Option<Deployed>,
+    function: Option<DeployedFunction>,
     authorizer: Option<String>,
 }
 
 impl Gateway {
-    /// The API of a template in front of these functions.
+    /// Creates the API of a template with these functions.
     pub fn new(
         template: &Template,
         local: &LocalNames,
@@ -102,7 +102,7 @@ impl Gateway {
             let code = functions.get(&function.binary)?.clone();
             let arn = local.function_arn(&function.logical_id);
             let (timeout, memory) = (function.timeout, function.memory_mb);
-            Some(Deployed::new(
+            Some(DeployedFunction::new(
                 code,
                 &function.binary,
                 arn,
@@ -152,7 +152,7 @@ impl Gateway {
         })
     }
 
-    /// Gives up on functions after another time than API Gateway's [`INTEGRATION_TIMEOUT`].
+    /// Replaces API Gateway's [`INTEGRATION_TIMEOUT`].
     #[must_use]
     pub fn with_integration_timeout(mut self, timeout: Duration) -> Self {
         if let Some(api) = Arc::get_mut(&mut self.api) {
@@ -161,13 +161,13 @@ impl Gateway {
         self
     }
 
-    /// Binaries that the template calls for and the functions do not hold; their routes answer 500.
+    /// Binaries that the template names but that are not among the functions. Their routes answer 500.
     pub fn unwired(&self) -> &[String] {
         &self.unwired
     }
 
-    /// Serves until `stop`, then lets every request and every function that still runs finish. A client that
-    /// never finishes its request is left behind after [`SHUTDOWN_PATIENCE`].
+    /// Serves until `stop` resolves, then waits for running requests and functions. After [`SHUTDOWN_TIMEOUT`] it returns
+    /// even if a client has not finished its request.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -186,19 +186,19 @@ impl Gateway {
         let served = async move {
             let server = axum::serve(listener, service).with_graceful_shutdown(stop);
             server.await?;
-            // A function goes on when its caller has left. The channel closes when the last one has ended:
-            // the senders of the API itself went with the service.
+            // A function continues to run after its caller has disconnected. The channel closes when the last function
+            // has ended; the API's own senders were dropped with the service.
             let _ = finished.recv().await;
             Ok(())
         };
         let patience = async move {
             let _ = stopped.await;
-            tokio::time::sleep(SHUTDOWN_PATIENCE).await;
+            tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
         };
         tokio::select! {
             outcome = served => outcome,
             () = patience => {
-                tracing::warn!("requests that do not end are given up");
+                tracing::warn!("the shutdown timeout has passed: unfinished requests are cancelled");
                 Ok(())
             }
         }
@@ -210,11 +210,13 @@ async fn answer(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
 ) -> Response<Body> {
-    let incoming = Incoming::new(&request, peer);
-    let mut trail = Trail::default();
-    let outcome = api.handle(&incoming, request.into_body(), &mut trail).await;
+    let incoming = IncomingRequest::new(&request, peer);
+    let mut log_entry = AccessLogEntry::default();
+    let outcome = api
+        .handle(&incoming, request.into_body(), &mut log_entry)
+        .await;
     let mut response = outcome.unwrap_or_else(|kind| {
-        trail.refused = Some(kind.response_type());
+        log_entry.refused = Some(kind.response_type());
         api.refusals.answer(kind, &incoming, &api.stage)
     });
     for (name, value) in [
@@ -228,32 +230,32 @@ async fn answer(
                 .insert(HeaderName::from_static(name), value);
         }
     }
-    access_log::write(&incoming, &trail, response.status());
+    access_log::write(&incoming, &log_entry, response.status());
     response
 }
 
 impl RestApi {
     async fn handle(
         &self,
-        request: &Incoming,
+        request: &IncomingRequest,
         body: Body,
-        trail: &mut Trail,
-    ) -> Result<Response<Body>, Kind> {
+        log_entry: &mut AccessLogEntry,
+    ) -> Result<Response<Body>, RefusalKind> {
         let body = request::read_body(&request.headers, body).await;
         let body = body.map_err(|error| match error {
-            BodyError::TooLarge => Kind::RequestTooLarge,
-            BodyError::Broken(_) => Kind::BadRequest,
+            BodyError::TooLarge => RefusalKind::RequestTooLarge,
+            BodyError::Broken(_) => RefusalKind::BadRequest,
         })?;
         let found = self.router.find(request.method.as_str(), &request.path);
-        let found = found.ok_or(Kind::MissingAuthenticationToken)?;
-        trail.resource = Some(found.resource.to_owned());
-        let authorizer = self.authorize(found.target, request, trail).await?;
+        let found = found.ok_or(RefusalKind::MissingAuthenticationToken)?;
+        log_entry.resource = Some(found.resource.to_owned());
+        let authorizer = self.authorize(found.target, request, log_entry).await?;
         let function = found
             .target
             .function
             .as_ref()
-            .ok_or(Kind::ApiConfigurationError)?;
-        let routed = Routed {
+            .ok_or(RefusalKind::ApiConfigurationError)?;
+        let routed = RoutedRequest {
             resource: found.resource,
             parameters: &found.parameters,
             authorizer: authorizer.as_ref(),
@@ -263,44 +265,48 @@ impl RestApi {
         let answer = function
             .invoke(event, &request.trace, self.integration_timeout)
             .await;
-        trail.integration_ms = u64::try_from(started.elapsed().as_millis()).ok();
+        log_entry.integration_ms = u64::try_from(started.elapsed().as_millis()).ok();
         let answer = answer.map_err(|error| {
-            tracing::error!(request_id = request.id, resource = found.resource, %error, "no answer");
+            tracing::error!(request_id = request.id, resource = found.resource, %error, "the function returned no response");
             match error {
-                InvokeError::EventTooLarge(_) => Kind::RequestTooLarge,
-                InvokeError::GatewayTimeout => Kind::IntegrationTimeout,
-                InvokeError::Function(_) => Kind::BadGateway,
+                InvokeError::EventTooLarge(_) => RefusalKind::RequestTooLarge,
+                InvokeError::GatewayTimeout => RefusalKind::IntegrationTimeout,
+                InvokeError::Function(_) => RefusalKind::BadGateway,
             }
         })?;
         response::proxy_response(answer, request.header("accept"), &self.stage).map_err(|error| {
-            tracing::error!(request_id = request.id, resource = found.resource, %error, "malformed answer");
-            Kind::BadGateway
+            tracing::error!(request_id = request.id, resource = found.resource, %error, "the function's response is malformed");
+            RefusalKind::BadGateway
         })
     }
 
-    /// `requestContext.authorizer` of a request that may pass; none on an open route.
+    /// Returns `requestContext.authorizer` of an allowed request, or `None` if the route has no authorizer.
     async fn authorize(
         &self,
         target: &Target,
-        request: &Incoming,
-        trail: &mut Trail,
-    ) -> Result<Option<Map<String, Value>>, Kind> {
+        request: &IncomingRequest,
+        log_entry: &mut AccessLogEntry,
+    ) -> Result<Option<Map<String, Value>>, RefusalKind> {
         let Some(name) = &target.authorizer else {
             return Ok(None);
         };
         let authorizer = self.authorizers.get(name);
-        let authorizer = authorizer.ok_or(Kind::AuthorizerConfigurationError)?;
+        let authorizer = authorizer.ok_or(RefusalKind::AuthorizerConfigurationError)?;
         let method_arn = self
             .stage
             .method_arn(request.method.as_str(), &request.path);
         if method_arn.len() > MAX_METHOD_ARN_BYTES {
-            return Err(Kind::UriTooLong);
+            return Err(RefusalKind::UriTooLong);
         }
         let token = request.header(authorizer.header());
-        let granted = authorizer
+        let authorization = authorizer
             .authorize(token, &method_arn, &request.trace)
             .await?;
-        trail.principal = Some(granted.permit.principal_id.clone());
-        Ok(Some(granted.permit.request_context(granted.latency_ms)))
+        log_entry.principal = Some(authorization.policy.principal_id.clone());
+        Ok(Some(
+            authorization
+                .policy
+                .request_context(authorization.latency_ms),
+        ))
     }
 }

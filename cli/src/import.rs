@@ -1,13 +1,15 @@
-//! `assay import`: brings assignments and events from a CSV file in through the API.
+//! `assay import`: imports assignments and events from a CSV file through the API.
 //!
-//! - [`mod@mapping`] is what the command line says about columns, and what it means for a header
-//! - `rows` makes assignments and events of a row
-//! - `queues` batches them so that a user's rows stay in order while many requests are under way
-//! - `counts` adds up what became of them
+//! - [`mod@mapping`] parses the options that describe the columns
+//! - `columns` resolves the column names with the header of the file
+//! - `rows` converts a row to an assignment and events
+//! - `queues` builds batches and keeps the rows of a user in order during concurrent requests
+//! - `counts` counts the outcomes
 //!
-//! There is no state file. The first assignment of a user wins, and an event is known by its content, so an
-//! import that broke off is run again from the start and changes nothing that is there.
+//! There is no state file. The first assignment of a user is kept, and an event is identified by its content. So an
+//! interrupted import can run again from the start, and it does not change stored records.
 
+mod columns;
 mod counts;
 pub mod mapping;
 mod progress;
@@ -16,13 +18,14 @@ mod rows;
 
 pub use counts::{ImportCounts, Rejection};
 
-use crate::client::{Client, ClientError, Connection, Patience, dimension};
+use crate::client::{Client, ClientError, Connection, RetryPolicy, path_segment};
 use crate::output::{counted, note, print};
-use counts::{AssignmentsAnswer, EventsAnswer};
+use columns::Columns;
+use counts::{AssignmentsResponse, EventsResponse};
 use futures::future::try_join_all;
-use mapping::{Condition, DimensionMapping, EventMapping, Mapping, MappingError};
+use mapping::{Condition, DimensionMapping, EventMapping, ImportMapping, MappingError};
 use progress::Progress;
-use queues::{Batch, Closed, Kind, Queues};
+use queues::{Batch, BatchKind, Closed, Queues};
 use rows::Rows;
 use std::fs::File;
 use std::io::Read;
@@ -30,54 +33,54 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Batches that wait for a queue whose request is under way.
+/// Maximum number of batches that wait in a queue.
 const BATCHES_AHEAD: usize = 2;
 
 const EXAMPLES: &str = "\
-What a row means:
-  An assignment, if --variant is given and every --assignments-when holds. A row whose variant or time is empty
-  is none.
-  An event for each --event whose conditions hold: TYPE, then any of
-    ,value=COLUMN     its value. An empty cell is no event; a zero is a value like any other: leave zeros out with
-                      when=COLUMN!=0
-    ,time=TIME        when it happened, instead of --event-at. An empty cell is no event
-    ,when=CONDITION   only rows with this; all of several must hold
-    ,id=COLUMN        the event's id. Without it an event is known by its content, and rows that are equal in it
-                      are told apart by their number
-    ,property=COLUMN  a property, unless the cell is empty; any number of them
-  TYPE may be {COLUMN}, which takes the type from the row.
+How rows are converted:
+  A row is an assignment if --variant is given and every --assignments-when is true. A row with an empty variant or an
+  empty time is not an assignment.
+  A row is an event for each --event whose conditions are true. The form of --event is TYPE, followed by any of these:
+    ,value=COLUMN     the value. If the cell is empty, the row is not an event. Zero is a value; to exclude zeros,
+                      add when=COLUMN!=0
+    ,time=TIME        the time of the event, instead of --event-at. If the cell is empty, the row is not an event
+    ,when=CONDITION   only rows with this condition. If there are several, all must be true
+    ,id=COLUMN        the event id. Without it an event is identified by its content; rows with equal content are
+                      numbered, so that each of them is an event
+    ,property=COLUMN  a property, unless the cell is empty. It can be repeated
+  TYPE can be {COLUMN}; then each row contains its type.
   A CONDITION is COLUMN=VALUE or COLUMN!=VALUE and compares text. A TIME is a column, or one instant for all rows:
-  2026-01-31T09:30:00Z, 2026-01-31 09:30:00.123456 (without an offset it is UTC) or 2026-01-31.
-  An event counts if it is later than its user's assignment.
+  2026-01-31T09:30:00Z, 2026-01-31 09:30:00.123456 (UTC, because it has no offset) or 2026-01-31.
+  An event counts only if it is later than the assignment of its user.
 
 Examples:
-  One row for each user, with outcomes in columns and no times (user,variant,amount,retained):
+  One row per user, with outcomes in columns and without times (user,variant,amount,retained):
     assay import players.csv --experiment gate --user user --variant variant --assigned-at 2026-01-01 \\
       --event-at 2026-01-15 --event retained,when=retained=TRUE --event spent,value=amount
 
-  One row for each action (time,user,group,action):
+  One row per action (time,user,group,action):
     assay import actions.csv --experiment homepage --user user --variant group --assigned-at time \\
       --assignments-when action=view --event click,time=time,when=action=click
 
-  The same with what users were (home,os), for an experiment whose dimensions are country and platform:
+  The same file with attributes of the users (home,os), for an experiment with the dimensions country and platform:
     assay import actions.csv --experiment homepage --user user --variant group --assigned-at time \\
       --assignments-when action=view --dimension country=home --dimension platform=os
 
-  Events only, with their types in a column, from another program:
+  Only events, with their types in a column, from another program:
     zcat events.csv.gz | assay import - --user user --event '{name},time=at,value=amount,property=country'
 
-Running it again is safe, and is how an import that broke off is resumed: what is there stays as it is.
-The exit code is 1 when a row was not taken.";
+To resume an interrupted import, run the same command again. Stored records do not change.
+The exit code is 1 if a row was not imported.";
 
-/// Bring assignments and events in from a CSV file.
+/// Import assignments and events from a CSV file.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct ImportArgs {
-    /// CSV file with a header; - for standard input.
+    /// CSV file with a header, or - for standard input.
     pub file: PathBuf,
     #[command(flatten)]
     connection: Connection,
-    /// Experiment that the assignments are of.
+    /// Id of the experiment of the assignments.
     #[arg(
         long,
         value_name = "ID",
@@ -85,43 +88,43 @@ pub struct ImportArgs {
         requires = "variant"
     )]
     experiment: Option<String>,
-    /// Column with the user's id.
+    /// Column with the user id.
     #[arg(long, value_name = "COLUMN")]
     user: String,
-    /// Column with the variant that the user was assigned to.
+    /// Column with the user's variant.
     #[arg(long, value_name = "COLUMN", requires_all = ["experiment", "assigned_at"])]
     variant: Option<String>,
-    /// When the user was assigned.
+    /// Time of the assignment.
     #[arg(long, value_name = "TIME", requires = "variant")]
     assigned_at: Option<String>,
-    /// Only rows with this are assignments.
+    /// Condition of assignment rows. If there are several, all must be true.
     #[arg(long, value_name = "CONDITION", requires = "variant")]
     assignments_when: Vec<Condition>,
-    /// What an assigned user is, by a dimension that the experiment declares, such as `country=COLUMN`; an empty
-    /// cell says nothing.
+    /// Attribute of an assigned user for a dimension of the experiment, such as `country=COLUMN`. An empty cell means that
+    /// the user has no such attribute.
     #[arg(long, value_name = "DIMENSION=COLUMN", requires = "variant")]
     dimension: Vec<DimensionMapping>,
-    /// What rows are events of, such as `click,time=at,when=action=click`; see below.
+    /// How rows are converted to events, such as `click,time=at,when=action=click`; see below.
     #[arg(long, value_name = "EVENT")]
     event: Vec<EventMapping>,
-    /// When events happened that do not say it themselves.
+    /// Time of events whose --event has no `time`.
     #[arg(long, value_name = "TIME", requires = "event")]
     event_at: Option<String>,
-    /// What separates cells; `\t` for a tab.
+    /// Separator of cells; `\t` means a tab.
     #[arg(long, value_name = "CHARACTER", default_value = ",", value_parser = delimiter)]
     delimiter: u8,
-    /// Requests under way at once.
+    /// Number of concurrent requests.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     parallel: u16,
-    /// Rows that were not taken to list at most.
+    /// Maximum number of listed rows that were not imported.
     #[arg(long, value_name = "N", default_value_t = 20)]
     list: usize,
-    /// Print what became of the rows as JSON.
+    /// Print the outcome as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Why an import did not do all of its work.
+/// Why an import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file cannot be read.
@@ -129,29 +132,29 @@ pub enum ImportError {
     File {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// Error message.
         reason: String,
     },
-    /// The mapping does not fit the file.
+    /// The mapping names columns that the file does not have, or is incomplete.
     #[error(transparent)]
-    Mapping(#[from] MappingError),
-    /// The API cannot be reached, or refused a whole batch.
-    #[error("{0}\nNothing is lost: once that is mended, run the same import again.")]
+    ImportMapping(#[from] MappingError),
+    /// The API cannot be reached or refused a whole batch.
+    #[error("{0}\nTo continue after the error is fixed, run the same import again.")]
     Client(#[from] ClientError),
-    /// Everything was sent, and some of it not taken.
-    #[error("{} not taken", counted(*.0, "row"))]
+    /// All rows were sent, but some were not imported.
+    #[error("{} not imported", counted(*.0, "row"))]
     Rejected(u64),
     /// The reading thread panicked.
     #[error("reading the file failed")]
     Crashed,
 }
 
-/// Runs the import and prints what became of it.
+/// Runs the import and prints the outcome.
 ///
 /// # Errors
-/// If anything of the file is not in the platform afterwards.
+/// If the file cannot be read, the API fails, or a row was not imported.
 pub async fn run(args: ImportArgs) -> Result<(), ImportError> {
-    let client = Client::new(&args.connection, Patience::Import)?;
+    let client = Client::new(&args.connection, RetryPolicy::Import)?;
     let progress = Arc::new(Progress::new(length(&args), args.json));
     let outcome = send_all(&args, &client, &progress).await;
     progress.finish();
@@ -161,13 +164,13 @@ pub async fn run(args: ImportArgs) -> Result<(), ImportError> {
     } else {
         note(counts.summary(args.list, progress.seconds()));
     }
-    match counts.not_taken() {
+    match counts.not_imported() {
         0 => Ok(()),
         count => Err(ImportError::Rejected(count)),
     }
 }
 
-/// One thread reads, queues send.
+/// Reads the file in one thread and sends batches from several queues.
 async fn send_all(
     args: &ImportArgs,
     client: &Client,
@@ -182,7 +185,7 @@ async fn send_all(
     };
     let path = format!(
         "/experiments/{}/assignments",
-        dimension(args.experiment.as_deref().unwrap_or_default())
+        path_segment(args.experiment.as_deref().unwrap_or_default())
     );
     let sending = receivers.into_iter().map(|receiver| {
         tokio::spawn(send_queue(
@@ -192,7 +195,7 @@ async fn send_all(
             progress.clone(),
         ))
     });
-    // The first failure ends the others: dropped receivers stop the reader.
+    // The first failure stops the other queues, because the reader stops when a receiver is dropped.
     let sent = try_join_all(sending.map(|queue| async {
         queue
             .await
@@ -217,12 +220,12 @@ async fn send_queue(
     while let Some(mut batch) = batches.recv().await {
         let body = std::mem::take(&mut batch.body);
         match batch.kind {
-            Kind::Assignments => {
-                let answer: AssignmentsAnswer = client.post(&path, body, None).await?;
+            BatchKind::Assignments => {
+                let answer: AssignmentsResponse = client.post(&path, body, None).await?;
                 counts.assignments(&batch, answer);
             }
-            Kind::Events => {
-                let answer: EventsAnswer = client.post("/events", body, None).await?;
+            BatchKind::Events => {
+                let answer: EventsResponse = client.post("/events", body, None).await?;
                 counts.events(&batch, answer);
             }
         }
@@ -251,7 +254,8 @@ fn read_all(
     let header = reader
         .headers()
         .map_err(|error| failed(error.to_string()))?;
-    let mut rows = Rows::new(mapping(args).plan(&without_mark(header))?);
+    let columns = Columns::resolve(&mapping(args), &without_byte_order_mark(header))?;
+    let mut rows = Rows::new(columns);
     let mut counts = ImportCounts::default();
     let mut row = csv::StringRecord::new();
     loop {
@@ -269,12 +273,12 @@ fn read_all(
         let line = row.position().map_or(line, csv::Position::line);
         let user = rows.user(&row);
         let outcome = rows.read(&row);
-        if !outcome.faults.is_empty() {
-            counts.unreadable(line, &outcome.faults);
+        if !outcome.errors.is_empty() {
+            counts.unreadable(line, &outcome.errors);
         }
         let pushed = queues.push(user, line, outcome.assignment.as_ref(), &outcome.events);
         if let Err(Closed) = pushed {
-            // The queue that failed tells why.
+            // The failed queue returns the error.
             return Ok(counts);
         }
     }
@@ -282,19 +286,19 @@ fn read_all(
     Ok(counts)
 }
 
-/// What is wrong with a row that is no row, without the places that only the reader knows.
+/// Describes why a row cannot be parsed, without the reader's own positions.
 fn broken(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
-        } => format!("{len} cells where the header has {expected_len}"),
+        } => format!("{len} cells, but the header has {expected_len}"),
         csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
         _ => error.to_string(),
     }
 }
 
-fn mapping(args: &ImportArgs) -> Mapping {
-    Mapping {
+fn mapping(args: &ImportArgs) -> ImportMapping {
+    ImportMapping {
         user: args.user.clone(),
         variant: args.variant.clone(),
         assigned_at: args.assigned_at.clone(),
@@ -305,8 +309,8 @@ fn mapping(args: &ImportArgs) -> Mapping {
     }
 }
 
-/// Spreadsheets put a byte-order mark in front of the first name.
-fn without_mark(header: &csv::StringRecord) -> csv::StringRecord {
+/// Removes the byte-order mark that spreadsheets write before the first column name.
+fn without_byte_order_mark(header: &csv::StringRecord) -> csv::StringRecord {
     let name = |name: &str| name.trim_start_matches('\u{feff}').to_owned();
     header.iter().map(name).collect()
 }

@@ -1,17 +1,19 @@
-//! The `assay` command: the whole platform in one process, and the tools around it.
+//! The `assay` command: the whole platform in one process, and the tools that use it.
 //!
-//! - [`template`] reads `template.yaml`: tables, functions, routes, gateway responses
-//! - [`engine`] is DynamoDB on this machine
-//! - [`gateway`] is API Gateway on this machine
-//! - [`functions`] are the Lambda functions, wired into the process
-//! - [`streams`] are Lambda's event-source mappings on this machine
-//! - [`serve`] puts them together
-//! - [`import`], [`results`], [`audit`] and [`simulate`] use a platform through its API, by the one [`client`]
-//! - [`token`] makes, lists and revokes tokens
+//! - [`template`] reads `template.yaml`: tables, functions, routes and gateway responses
+//! - [`environment`] builds the environment variables of each function
+//! - [`engine`] runs DynamoDB locally
+//! - [`gateway`] runs API Gateway locally
+//! - [`functions`] connects the Lambda functions to this process
+//! - [`streams`] runs Lambda's event-source mappings locally
+//! - [`serve`] starts all of them together
+//! - [`import`], [`results`], [`audit`] and [`simulate`] call the API of a platform through the shared [`client`]
+//! - [`token`] creates, lists and revokes tokens
 
 pub mod audit;
 pub mod client;
 pub mod engine;
+pub mod environment;
 pub mod functions;
 pub mod gateway;
 pub mod import;

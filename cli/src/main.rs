@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Experiments and feature flags in your own AWS account, and the whole platform on this machine.
+/// Run experiments and feature flags in your own AWS account, or the whole platform locally.
 #[derive(Parser)]
 #[command(version, about)]
 struct Cli {
@@ -23,14 +23,15 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // The engine's server warns of every failed condition, which is how a lost race looks to us.
+    // The engine's server logs a warning for every failed condition. Failed conditions are normal: they report that
+    // another writer was faster.
     let filter = tracing_subscriber::EnvFilter::try_from_env("ASSAY_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,dynoxide=error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    // A bare `assay` serves: that is what `cargo run` starts.
+    // `assay` without a subcommand starts the server, so `cargo run` starts it, too.
     let default = || Cli::parse_from(["assay", "serve"]).command;
     let outcome = match Cli::parse().command.or_else(default) {
         Some(Command::Serve(args)) => assay::serve::run(args).await.map_err(|e| e.to_string()),

@@ -1,139 +1,145 @@
-//! `assay results`: what an experiment shows, as a table that can be read.
+//! `assay results`: prints the results of an experiment as tables.
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `options` | what can be asked, and what cannot be asked together |
-//! | `answer` | the API's answers, as far as they are printed |
-//! | `verdict` | what to do, and why |
-//! | `metrics` | each metric by variant, with `extras` and `parts` below the table |
-//! | `soundness` | whether the numbers can be trusted, and how new they are |
-//! | `monitoring` | alarms, traffic and rates |
-//! | `paper`, `number` | lines, columns, colours and digits |
+//! | `options` | the options and their valid combinations |
+//! | `report` | the printed parts of the API's responses |
+//! | `verdict` | the decision and its reason |
+//! | `metrics` | each metric by variant, with `comparison_notes` and `breakdowns` below the table |
+//! | `data_quality` | data-quality checks, freshness, event accounting and analysis settings |
+//! | `monitoring` | alarms, traffic and event rates |
+//! | `terminal`, `number` | lines, columns, colours and number formats |
 
-mod answer;
-mod extras;
+mod breakdowns;
+mod comparison_notes;
+mod data_quality;
 mod metrics;
 mod monitoring;
 mod number;
 mod options;
-mod paper;
-mod parts;
-mod soundness;
+mod report;
+mod terminal;
 mod verdict;
 
-use crate::client::{Client, ClientError, Patience, dimension};
+use crate::client::{Client, ClientError, RetryPolicy, path_segment};
 use crate::output::{colours, note, print, print_raw};
-use answer::{Analysis, Sequential, Summary};
 pub use options::{ResultsArgs, View};
-use paper::Paper;
+use report::{Analysis, Monitoring, Summary};
 use std::path::{Path, PathBuf};
+use terminal::TerminalText;
 
-/// Why there are no results to show.
+/// Why the results cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// Options that do not go together.
+    /// The options are not a valid combination.
     #[error("{0}")]
     Options(String),
-    /// The picture could not be kept.
+    /// The chart could not be written.
     #[error("cannot write {}: {reason}", file.display())]
     File {
-        /// Where.
+        /// Path of the file.
         file: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         reason: std::io::Error,
     },
-    /// A call did not succeed.
+    /// A call failed.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
 
-/// Shows the results.
+/// Prints the results.
 ///
 /// # Errors
-/// If the options do not go together, the API says no or cannot be reached, or the picture cannot be written.
+/// If the options are not a valid combination, the API refuses the request or cannot be reached, or the chart cannot be
+/// written.
 pub async fn run(args: ResultsArgs) -> Result<(), ResultsError> {
     args.check().map_err(ResultsError::Options)?;
-    let client = Client::new(&args.connection, Patience::UserData)?;
+    let client = Client::new(&args.connection, RetryPolicy::Interactive)?;
     let path = format!(
         "/experiments/{}/results?{}",
-        dimension(&args.experiment),
+        path_segment(&args.experiment),
         args.query()
     );
     if let Some(file) = &args.svg {
-        return keep(file, &client.get_text(&path).await?);
+        return write_chart(file, &client.get_text(&path).await?);
     }
     if args.csv {
         print_raw(&client.get_text(&path).await?);
     } else if args.json {
         print(client.get_text(&path).await?);
     } else {
-        let mut paper = Paper::new(colours());
+        let mut terminal = TerminalText::new(colours());
         match args.view {
-            View::Analysis => analysis(&mut paper, &client.get(&path).await?, args.broken_down()),
-            View::Summary => summary(&mut paper, &client.get(&path).await?),
-            View::Monitoring => sequential(&mut paper, &client.get(&path).await?),
+            View::Analysis => {
+                analysis_view(&mut terminal, &client.get(&path).await?, args.broken_down())
+            }
+            View::Summary => summary_view(&mut terminal, &client.get(&path).await?),
+            View::Monitoring => monitoring_view(&mut terminal, &client.get(&path).await?),
         }
-        print_raw(&paper.text());
+        print_raw(&terminal.text());
     }
     Ok(())
 }
 
-/// Shows the table of an experiment.
+/// Prints the analysis of an experiment.
 ///
 /// # Errors
-/// If the API says no or cannot be reached.
+/// If the API refuses the request or cannot be reached.
 pub(crate) async fn show(client: &Client, experiment: &str) -> Result<(), ClientError> {
-    let path = format!("/experiments/{}/results?series=none", dimension(experiment));
-    let mut paper = Paper::new(colours());
-    analysis(&mut paper, &client.get(&path).await?, false);
-    print_raw(&paper.text());
+    let path = format!(
+        "/experiments/{}/results?series=none",
+        path_segment(experiment)
+    );
+    let mut terminal = TerminalText::new(colours());
+    analysis_view(&mut terminal, &client.get(&path).await?, false);
+    print_raw(&terminal.text());
     Ok(())
 }
 
-fn keep(file: &Path, picture: &str) -> Result<(), ResultsError> {
+fn write_chart(file: &Path, chart: &str) -> Result<(), ResultsError> {
     if file == Path::new("-") {
-        print_raw(picture);
+        print_raw(chart);
         return Ok(());
     }
-    std::fs::write(file, picture).map_err(|reason| ResultsError::File {
+    std::fs::write(file, chart).map_err(|reason| ResultsError::File {
         file: file.to_owned(),
         reason,
     })?;
-    note(format_args!("The picture is in {}.", file.display()));
+    note(format_args!("The chart was written to {}.", file.display()));
     Ok(())
 }
 
-/// The sentence that decides, then the numbers, then whether they can be trusted.
-fn analysis(paper: &mut Paper, answer: &Analysis, all_parts: bool) {
-    let users = answer.variants.iter().map(|variant| variant.users).sum();
-    verdict::title(paper, &answer.experiment, users);
-    verdict::window(paper, answer);
-    verdict::verdict(paper, &answer.decision);
-    metrics::tables(paper, answer, all_parts);
-    paper.gap();
-    soundness::checks(paper, &answer.data_quality, &answer.variants);
-    soundness::freshness(paper, &answer.freshness, &answer.as_of);
-    soundness::event_accounting(paper, &answer.event_accounting);
-    soundness::source(paper, answer);
-    soundness::method(paper, answer);
+/// Prints the decision, then the metrics, then the data quality.
+fn analysis_view(terminal: &mut TerminalText, report: &Analysis, full_dimensions: bool) {
+    let users = report.variants.iter().map(|variant| variant.users).sum();
+    verdict::title(terminal, &report.experiment, users);
+    verdict::window(terminal, report);
+    verdict::verdict(terminal, &report.decision);
+    metrics::tables(terminal, report, full_dimensions);
+    terminal.gap();
+    data_quality::checks(terminal, &report.data_quality, &report.variants);
+    data_quality::freshness(terminal, &report.freshness, &report.as_of);
+    data_quality::event_accounting(terminal, &report.event_accounting);
+    data_quality::data_source(terminal, report);
+    data_quality::analysis_settings(terminal, report);
 }
 
-fn summary(paper: &mut Paper, answer: &Summary) {
-    verdict::title(paper, &answer.experiment, answer.users);
-    verdict::as_of(paper, &answer.as_of, &[]);
-    verdict::verdict(paper, &answer.decision);
-    soundness::waiting(paper, &answer.freshness);
+fn summary_view(terminal: &mut TerminalText, report: &Summary) {
+    verdict::title(terminal, &report.experiment, report.users);
+    verdict::as_of(terminal, &report.as_of, &[]);
+    verdict::verdict(terminal, &report.decision);
+    data_quality::pending_records(terminal, &report.freshness);
 }
 
-fn sequential(paper: &mut Paper, answer: &Sequential) {
-    let users = answer.variants.iter().map(|variant| variant.users).sum();
-    verdict::title(paper, &answer.experiment, users);
-    verdict::as_of(paper, &answer.as_of, &[]);
-    monitoring::alarms(paper, &answer.alarms);
-    monitoring::traffic(paper, answer);
-    monitoring::rates(paper, answer);
-    paper.gap();
-    soundness::checks(paper, &answer.data_quality, &answer.variants);
-    soundness::freshness(paper, &answer.freshness, &answer.as_of);
-    soundness::event_accounting(paper, &answer.event_accounting);
+fn monitoring_view(terminal: &mut TerminalText, report: &Monitoring) {
+    let users = report.variants.iter().map(|variant| variant.users).sum();
+    verdict::title(terminal, &report.experiment, users);
+    verdict::as_of(terminal, &report.as_of, &[]);
+    monitoring::alarms(terminal, &report.alarms);
+    monitoring::traffic(terminal, report);
+    monitoring::rates(terminal, report);
+    terminal.gap();
+    data_quality::checks(terminal, &report.data_quality, &report.variants);
+    data_quality::freshness(terminal, &report.freshness, &report.as_of);
+    data_quality::event_accounting(terminal, &report.event_accounting);
 }

@@ -1,14 +1,12 @@
-//! `assay serve`: the whole platform on this machine, without Docker, Java or an AWS account.
+//! `assay serve`: the whole platform on the local machine, without Docker, Java or an AWS account.
 
-mod environment;
 mod platform;
 mod token;
 
-pub use environment::{Environment, Environments};
 pub use platform::{
     BUILT_IN_TEMPLATE, DEFAULT_DATA_FILE, Database, Platform, PlatformError, PlatformOptions,
 };
-pub use token::{TokenError, kept_token, new_token};
+pub use token::{DevelopmentTokenError, new_token, stored_token};
 
 use crate::engine::Storage;
 use crate::template::{LocalNames, TemplateError};
@@ -18,44 +16,44 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-/// Start the whole platform on this machine: API, functions and database in one process.
+/// Start the whole platform locally: API, functions and database in one process.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServeArgs {
-    /// Port on the loopback interface; 0 for a free one.
+    /// Port to listen on; 0 chooses a free port.
     #[arg(long, default_value_t = 3000)]
     pub port: u16,
-    /// Address to listen on. Anyone who reaches it can try tokens: keep it to this machine unless you must.
+    /// Address to listen on. Every computer that can reach another address than the default can try tokens.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub host: IpAddr,
-    /// File that holds the data.
+    /// Data file.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_DATA_FILE)]
     pub data: PathBuf,
-    /// Keep nothing: all data is gone when the process ends.
+    /// Keep the data in memory. It is lost when the process ends.
     #[arg(long, conflicts_with = "data")]
     pub in_memory: bool,
-    /// Development token to use, 20 to 128 characters of A-Z a-z 0-9 _ -; by default one is made and kept beside the data.
+    /// Development token: 20 to 128 characters of A-Z a-z 0-9 _ -. By default a token is created and stored beside the data.
     #[arg(long, value_name = "TOKEN", env = "ASSAY_TOKEN", hide_env_values = true, value_parser = token_text)]
     pub token: Option<String>,
-    /// Use this DynamoDB engine, such as DynamoDB Local, instead of the embedded one.
+    /// URL of a DynamoDB engine to use instead of the embedded one, such as DynamoDB Local.
     #[arg(long, value_name = "URL", conflicts_with_all = ["data", "in_memory"])]
     pub dynamodb_endpoint: Option<String>,
-    /// SAM template to run; by default the one that is compiled in.
+    /// SAM template to run. By default the built-in template.
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
 }
 
-/// Runs the platform until Ctrl-C or SIGTERM, then stops it; a second signal ends the process at once.
+/// Runs the platform until Ctrl-C or SIGTERM, then stops it. A second signal ends the process immediately.
 pub async fn run(args: ServeArgs) -> Result<(), PlatformError> {
-    // Before anything is started, so that no moment is left in which a signal would kill instead of stop.
+    // The signal handlers are installed first, so that every signal stops the platform in an orderly way.
     let mut signals = Signals::listen();
     let platform = Platform::start(options(&args)?).await?;
     welcome(&platform, &args);
     signals.next().await;
-    say("stopping: finishing requests (Ctrl-C again to stop at once)");
+    say("stopping: waiting for running requests (press Ctrl-C again to stop immediately)");
     tokio::select! {
         outcome = platform.shutdown() => outcome,
         () = signals.next() => {
-            // What has been answered is on disk already; only unanswered requests are given up.
+            // Answered requests are already on disk. Only unanswered requests are lost.
             std::process::exit(130);
         }
     }
@@ -88,7 +86,7 @@ fn options(args: &ServeArgs) -> Result<PlatformOptions, PlatformError> {
     })
 }
 
-/// Refuses at once what the gateway would refuse at every request.
+/// Checks the form of the token, so that an invalid token fails now and not at every request.
 fn token_text(text: &str) -> Result<String, String> {
     let token = Token::parse(text).map_err(|invalid| invalid.to_string())?;
     Ok(token.reveal().to_owned())
@@ -98,7 +96,7 @@ fn welcome(platform: &Platform, args: &ServeArgs) {
     let (url, token) = (platform.url(), &platform.token);
     let data = match (&args.dynamodb_endpoint, args.in_memory) {
         (Some(endpoint), _) => format!("in {endpoint}"),
-        (None, true) => "in memory, gone when this process ends".to_owned(),
+        (None, true) => "in memory; it is lost when this process ends".to_owned(),
         (None, false) => format!("in {}", args.data.display()),
     };
     say(&format!(
@@ -116,17 +114,16 @@ Try:
         endpoint = platform.dynamodb_endpoint,
     ));
     if !platform.unwired.is_empty() {
-        tracing::warn!(functions = ?platform.unwired, "the template names functions that this program lacks");
+        tracing::warn!(functions = ?platform.unwired, "the template names functions that this program does not contain");
     }
 }
 
-/// Prints what the user of the command wants to see. Who reads it may have gone already
-/// (`assay serve | head`), which is no reason to stop.
+/// Prints a line. A closed pipe (`assay serve | head`) is not an error.
 fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Ctrl-C and, where it exists, SIGTERM.
+/// Ctrl-C and, on Unix, SIGTERM.
 struct Signals {
     interrupts: tokio::sync::mpsc::Receiver<()>,
 }
@@ -151,7 +148,7 @@ impl Signals {
 
     async fn next(&mut self) {
         if self.interrupts.recv().await.is_none() {
-            // Without any signal handler there is nothing to wait for.
+            // No signal handler could be installed, so no signal can arrive.
             std::future::pending::<()>().await;
         }
     }

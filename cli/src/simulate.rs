@@ -1,10 +1,9 @@
-//! `assay simulate`: an experiment whose true effect is known, played through the API, to see what the platform
-//! makes of it.
+//! `assay simulate`: runs an experiment with a known true effect through the API, and compares the results with the truth.
 
 mod experiment;
 mod users;
 
-use crate::client::{Client, ClientError, Connection, Patience, Refusal, dimension};
+use crate::client::{ApiProblem, Client, ClientError, Connection, RetryPolicy, path_segment};
 use crate::output::{counted, note, print};
 use crate::results;
 use domain::limits::{MAX_ASSIGNMENTS_PER_REQUEST, MAX_EVENTS_PER_REQUEST};
@@ -13,31 +12,34 @@ use experiment::TREATMENT;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use users::{DAYS, Truth, User};
+use users::{DAYS, TrueRates, User};
 
-/// Requests under way at once.
+/// Concurrent requests that assign one user each.
 const AT_ONCE: usize = 16;
-/// Requests with five hundred records each under way at once.
+/// Concurrent requests with a batch of records each.
 const BATCHES_AT_ONCE: usize = 4;
 
-/// Play an experiment with a known true effect through the API, and show its results beside the truth.
+/// Simulate an experiment with a known true effect, and show its results beside the true rates.
 ///
-/// The users come over two weeks that end today: they and what they did are brought over, as from another system,
-/// each with the variant that the assignment would choose. Half of them get the control, half the treatment. In the
-/// treatment more of them buy, on some platforms more so than on others; what a purchase is worth and who asks for
-/// support does not depend on the variant. The same seed gives the same users, so a second run finds everything there
-/// and changes nothing.
+/// The command creates an experiment, assigns users, records their events, and prints the results. The events cover two
+/// weeks that end today. The command imports the users as from another system, each with the variant that the assignment
+/// would choose. Half of the users get the control and half the treatment.
+///
+/// Users in the treatment buy more often. The effect differs between platforms. The value of a purchase and the support
+/// requests do not depend on the variant.
+///
+/// The same seed creates the same users, so a second run with the same options changes nothing.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SimulateArgs {
     #[command(flatten)]
     connection: Connection,
-    /// Users.
+    /// Number of users.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     users: u32,
-    /// Buyers in the control, in percent of its users.
+    /// Purchase rate of the control in percent.
     #[arg(long, value_name = "PERCENT", default_value_t = 20.0)]
     rate: f64,
-    /// True effect: how many more buyers the treatment has, in percent of the control's; may be negative.
+    /// True lift of the purchase rate in the treatment, in percent. It may be negative.
     #[arg(
         long,
         value_name = "PERCENT",
@@ -45,33 +47,33 @@ pub struct SimulateArgs {
         allow_negative_numbers = true
     )]
     lift: f64,
-    /// Draws the users; a random one if none is given.
+    /// Seed for the random users. By default a random seed.
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
-    /// Assign the users one by one, now, instead of bringing two weeks over.
+    /// Assign the users one by one at the current time instead of importing two weeks.
     #[arg(long)]
     live: bool,
 }
 
-/// Why there is no simulation to show.
+/// Why a simulation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// The rates are none.
+    /// A rate is not between 0 and 1.
     #[error(
-        "with --rate {rate} and --lift {lift} a rate would not lie between 0 and 100 percent, on each platform"
+        "with --rate {rate} and --lift {lift} the purchase rate of a platform is not between 0 and 100 percent"
     )]
     Rates {
-        /// Of the control.
+        /// Purchase rate of the control in percent.
         rate: f64,
-        /// Of the treatment.
+        /// Lift of the treatment in percent.
         lift: f64,
     },
-    /// The same seed with other settings.
+    /// The experiment of this seed exists with other options.
     #[error(
-        "the experiment `{0}` was simulated with other settings: choose another --seed, or the same settings"
+        "the experiment `{0}` was simulated with other settings: choose another --seed, or use the same settings"
     )]
     OtherSettings(String),
-    /// A call did not succeed.
+    /// A call failed.
     #[error(transparent)]
     Client(#[from] ClientError),
 }
@@ -87,7 +89,7 @@ struct Assignment {
 }
 
 #[derive(Deserialize)]
-struct Brought {
+struct AssignmentsResponse {
     assignments: Vec<Assignment>,
 }
 
@@ -97,17 +99,18 @@ struct Recorded {
     duplicates: u64,
 }
 
-/// Plays the experiment and shows it.
+/// Runs the simulation and prints the results.
 ///
 /// # Errors
-/// If the settings make no sense or the API says no.
+/// If a rate is not between 0 and 1, or the API refuses a request or cannot be reached.
 pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
-    let truth = Truth::new(args.rate / 100.0, args.lift / 100.0).ok_or(SimulateError::Rates {
-        rate: args.rate,
-        lift: args.lift,
-    })?;
+    let true_rates =
+        TrueRates::new(args.rate / 100.0, args.lift / 100.0).ok_or(SimulateError::Rates {
+            rate: args.rate,
+            lift: args.lift,
+        })?;
     let seed = args.seed.unwrap_or_else(rand::random);
-    let client = Client::new(&args.connection, Patience::Import)?;
+    let client = Client::new(&args.connection, RetryPolicy::Import)?;
     let id = experiment::id(seed);
     let begin = create(&client, &args, seed).await?;
     note(format_args!(
@@ -117,30 +120,30 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
 
     let users = (0..args.users).map(|number| User::draw(seed, number));
     let users = match begin {
-        Some(begin) => bring_over(&client, &id, users.collect(), begin).await?,
+        Some(begin) => import_assignments(&client, &id, users.collect(), begin).await?,
         None => assign_all(&client, &id, users).await?,
     };
     let events = users
         .iter()
-        .flat_map(|(user, variant)| user.events(&id, variant == TREATMENT, truth, begin));
+        .flat_map(|(user, variant)| user.events(&id, variant == TREATMENT, true_rates, begin));
     let recorded = record(&client, events.collect()).await?;
     note(format_args!(
-        "{} recorded, {} there before\n",
+        "{} recorded, {} already stored\n",
         counted(recorded.stored, "event"),
         recorded.duplicates
     ));
 
     results::show(&client, &id).await?;
-    print(format_args!("\nThe truth:\n{}", truth.sentence()));
+    print(format_args!("\nTrue rates:\n{}", true_rates.description()));
     print(format_args!(
-        "The same again: assay simulate --seed {seed}{}",
+        "To repeat: assay simulate --seed {seed}{}",
         settings(&args)
     ));
     Ok(())
 }
 
-/// Makes the experiment, or finds the one that the same seed and settings made before; and says when its history
-/// begins, if it has one.
+/// Creates the experiment, or finds the one that an earlier run with the same options created. Returns the start of the
+/// simulated history, or `None` for `--live`.
 async fn create(
     client: &Client,
     args: &SimulateArgs,
@@ -151,30 +154,30 @@ async fn create(
     let made: Result<Created, ClientError> = client.post("/experiments", body, Some(&id)).await;
     match made {
         Ok(_) if args.live => Ok(None),
-        // From the first run on the same, on whichever day it is repeated.
-        Ok(created) => Ok(Some(weeks_before(created.created_at))),
-        Err(ClientError::Refused(Refusal { status: 409, .. })) => {
+        // The history depends on the creation time, so a run on a later day uses the same history.
+        Ok(created) => Ok(Some(history_start(created.created_at))),
+        Err(ClientError::Refused(ApiProblem { status: 409, .. })) => {
             Err(SimulateError::OtherSettings(id))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// The beginning of the first of so many whole days before this one.
-fn weeks_before(time: Timestamp) -> Timestamp {
+/// The start of the day that is [`DAYS`] days before this time.
+fn history_start(time: Timestamp) -> Timestamp {
     const DAY: i64 = 86_400_000_000;
     let today = time.micros() - time.micros().rem_euclid(DAY);
     Timestamp::from_micros(today - i64::from(DAYS) * DAY)
 }
 
-/// Brings the users over as they came, and says which variant each has.
-async fn bring_over(
+/// Imports the users' assignments. Returns each user with its variant.
+async fn import_assignments(
     client: &Client,
     experiment: &str,
     users: Vec<User>,
     begin: Timestamp,
 ) -> Result<Vec<(User, String)>, ClientError> {
-    let path = format!("/experiments/{}/assignments", dimension(experiment));
+    let path = format!("/experiments/{}/assignments", path_segment(experiment));
     let row = |user: &User| {
         let id = user.id(experiment);
         json!({
@@ -189,7 +192,7 @@ async fn bring_over(
         json!({ "assignments": rows }).to_string()
     });
     let bodies: Vec<String> = bodies.collect();
-    let answers: Vec<Brought> = stream::iter(bodies)
+    let answers: Vec<AssignmentsResponse> = stream::iter(bodies)
         .map(|body| client.post(&path, body, None))
         .buffered(BATCHES_AT_ONCE)
         .try_collect()
@@ -199,7 +202,7 @@ async fn bring_over(
     Ok(users.into_iter().zip(variants).collect())
 }
 
-/// Assigns each user as a product does.
+/// Assigns each user with the API, as an application does. Returns each user with its variant.
 async fn assign_all(
     client: &Client,
     experiment: &str,
@@ -219,15 +222,15 @@ async fn assign(
 ) -> Result<(User, String), ClientError> {
     let path = format!(
         "/experiments/{}/assignment/{}?platform={}",
-        dimension(experiment),
-        dimension(&user.id(experiment)),
+        path_segment(experiment),
+        path_segment(&user.id(experiment)),
         user.platform()
     );
     let assignment: Assignment = client.get(&path).await?;
     Ok((user, assignment.variant))
 }
 
-/// Records all that happened.
+/// Records the events.
 async fn record(client: &Client, events: Vec<Value>) -> Result<Recorded, ClientError> {
     let batches = events.chunks(MAX_EVENTS_PER_REQUEST);
     let bodies: Vec<String> = batches
@@ -244,7 +247,7 @@ async fn record(client: &Client, events: Vec<Value>) -> Result<Recorded, ClientE
     })
 }
 
-/// The options that make the same simulation.
+/// The options that repeat the same simulation.
 fn settings(args: &SimulateArgs) -> String {
     let live = if args.live { " --live" } else { "" };
     format!(

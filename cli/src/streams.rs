@@ -1,11 +1,15 @@
-//! Lambda's event-source mappings on this machine: records of the tables' streams, brought to the functions as the
-//! template says.
+//! Lambda's event-source mappings on the local machine: they deliver the records of the tables' streams to the functions,
+//! as the template declares.
 //!
-//! A mapping (`mapping`) has a task (`consumer`) that reads the shards of its table's stream (`stream`), passes on
-//! what its filters let through (`pattern`) in Lambda's form (`record`), gathers batches and brings them to the
-//! function until each record is handled or given up (`delivery`, `dead_letter`). How far it has come is kept beside
-//! the data (`checkpoint`). Delivery is at least once, as in the cloud. Not reproduced: several calls at a time for
-//! one shard, which change the speed and not the order of an item's records.
+//! Each mapping (`mapping`) runs a task (`consumer`):
+//!
+//! 1. It reads the shards of the table's stream (`stream`).
+//! 2. It converts records to Lambda's form (`record`) and keeps those that match the filters (`pattern`).
+//! 3. It calls the function with batches until each record is handled or discarded (`delivery`, `dead_letter`).
+//! 4. It stores its position in each shard beside the data (`checkpoint`).
+//!
+//! Delivery is at least once, as in the cloud. Concurrent calls for one shard are not implemented. They would change the
+//! speed, but not the order of an item's records.
 
 mod checkpoint;
 mod consumer;
@@ -32,24 +36,24 @@ use stream::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Most rounds of [`Streams::settle`]: functions that write into streams, which feed functions that write, are waited
-/// for that often, and a circle of them not for ever.
+/// Maximum rounds of [`Streams::settle`]. A function can write records that start another function. The limit ends the
+/// wait if functions start each other without end.
 const SETTLE_ROUNDS: usize = 20;
 
-/// Why streams do not feed functions.
+/// Why the streams cannot be delivered to the functions.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamsError {
-    /// A filter holds what the local platform cannot obey.
+    /// A filter contains an operator that the local platform does not support.
     #[error("the event pattern {pattern} of {function} cannot be used: {reason}")]
     Pattern {
         /// Logical id of the function.
         function: String,
-        /// The pattern as the template has it.
+        /// The pattern in the template.
         pattern: String,
-        /// What is wrong, with its place.
+        /// What is wrong, with the path in the pattern.
         reason: String,
     },
-    /// An event source has a value that is none.
+    /// An event source has an invalid value.
     #[error("the stream of {function} cannot be used: {reason}")]
     Mapping {
         /// Logical id of the function.
@@ -57,37 +61,37 @@ pub enum StreamsError {
         /// What is wrong.
         reason: String,
     },
-    /// The positions could not be read.
+    /// The stored positions could not be read.
     #[error("cannot read the positions in streams from {file}: {source}", file = .file.display())]
     Positions {
         /// The file.
         file: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The engine refused, or could not be reached.
+    /// The engine refused a request or could not be reached.
     #[error("{operation} of {table} failed: {reason}")]
     Engine {
         /// The operation of the DynamoDB API.
         operation: &'static str,
-        /// The table.
+        /// Name of the table.
         table: String,
-        /// What the SDK said.
+        /// Error message of the SDK.
         reason: String,
     },
 }
 
-/// The mappings of a template, read and checked.
+/// The event-source mappings of a template, parsed and checked.
 pub struct Mappings {
     mappings: Vec<Mapping>,
     unwired: Vec<String>,
 }
 
 impl Mappings {
-    /// Reads what the template maps to these functions.
+    /// Parses the mappings that the template declares for these functions.
     ///
     /// # Errors
-    /// If a mapping asks for what the local platform does not understand.
+    /// If a mapping has a setting that the local platform does not support.
     pub fn read(
         template: &Template,
         local: &LocalNames,
@@ -97,30 +101,30 @@ impl Mappings {
         Ok(Self { mappings, unwired })
     }
 
-    /// Binaries that the template wants to feed and the functions do not hold; nobody reads their streams.
+    /// Binaries that have a mapping in the template but are not among the functions. Their streams are not read.
     pub fn unwired(&self) -> &[String] {
         &self.unwired
     }
 }
 
-/// What the tasks of all mappings use.
+/// State that the tasks of all mappings share.
 struct Shared {
     checkpoints: Checkpoints,
     dead_letters: DeadLetters,
 }
 
-/// Waits for the streams for as long as they run.
+/// A handle that waits until all stream records are handled. It does not keep the streams running.
 #[derive(Clone)]
 pub struct Settler(Vec<mpsc::WeakUnboundedSender<SettleRequest>>);
 
 impl Settler {
-    /// As [`Streams::settle`].
+    /// See [`Streams::settle`].
     pub async fn settle(&self) {
-        let mut before = None;
+        let mut previous = None;
         for _ in 0..SETTLE_ROUNDS {
             let asked = self.0.iter().map(|requests| {
                 let (answer, answered) = oneshot::channel();
-                // A task that has crashed answers nothing, and has nothing left to settle.
+                // A crashed task does not answer, and it handles no more records.
                 if let Some(requests) = requests.upgrade() {
                     let _ = requests.send(answer);
                 }
@@ -128,25 +132,25 @@ impl Settler {
             });
             let answers = futures::future::join_all(asked).await;
             let handled: Vec<u64> = answers.into_iter().map(Result::unwrap_or_default).collect();
-            if before.as_ref() == Some(&handled) {
+            if previous.as_ref() == Some(&handled) {
                 return;
             }
-            before = Some(handled);
+            previous = Some(handled);
         }
     }
 }
 
-/// Running mappings. Dropped, each stops when its running call has ended; [`Streams::shutdown`] waits for that.
+/// Running mappings. After a drop each mapping stops when its running call ends; [`Streams::shutdown`] waits for that.
 pub struct Streams {
     shared: Arc<Shared>,
     running: Vec<(mpsc::UnboundedSender<SettleRequest>, JoinHandle<()>)>,
 }
 
 impl Streams {
-    /// Starts the mappings. Positions and dead letters are kept beside this data file.
+    /// Starts the mappings. Positions and dead letters are stored beside this data file.
     ///
     /// # Errors
-    /// If a table has no stream, or the engine or the positions cannot be read.
+    /// If a table has no stream, the engine fails, or the stored positions cannot be read.
     pub async fn start(
         mappings: Mappings,
         tables: &aws_sdk_dynamodb::Client,
@@ -175,13 +179,13 @@ impl Streams {
         Ok(Self { shared, running })
     }
 
-    /// Returns when every record that was written before has been handled or given up, and those that the functions
-    /// wrote meanwhile as well. No batch waits for more records as long.
+    /// Returns when every existing record has been handled or discarded, including the records that functions write during
+    /// the wait. During the wait, batches are delivered before they are full.
     pub async fn settle(&self) {
         self.settler().settle().await;
     }
 
-    /// Who can wait for the streams without keeping them running.
+    /// Returns a handle that can wait for the streams without keeping them running.
     pub fn settler(&self) -> Settler {
         let requests = self
             .running
@@ -190,18 +194,18 @@ impl Streams {
         Settler(requests.collect())
     }
 
-    /// The records that were given up.
+    /// The batches that were discarded.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.shared.dead_letters.held()
     }
 
-    /// Takes up no more batches, and lets the calls that run finish.
+    /// Starts no more calls, and waits for the running ones.
     pub async fn shutdown(self) {
         let (requests, tasks): (Vec<_>, Vec<_>) = self.running.into_iter().unzip();
         drop(requests);
         for outcome in futures::future::join_all(tasks).await {
             if let Err(error) = outcome {
-                tracing::error!(%error, "the reader of a stream crashed");
+                tracing::error!(%error, "a stream consumer crashed");
             }
         }
     }

@@ -1,8 +1,8 @@
-//! `template.yaml` as typed parts, with every intrinsic function worked out to its local value.
+//! Parses `template.yaml` into typed resources and resolves intrinsic functions to their local values.
 //!
-//! The template is the single source of tables, routes, gateway responses, scopes and environment names.
-//! The local platform runs from what is read here, and tests compare the code with it. Only what is
-//! needed is resolved; in those parts nothing unknown is passed over: it is an error with its place.
+//! The template is the single source of tables, routes, gateway responses, scopes and the names of environment variables.
+//! The local platform starts from the parsed template, and tests compare the code with it. Only the needed parts are
+//! parsed. An unknown key in them is an error that names its path.
 
 mod api;
 mod error;
@@ -26,7 +26,7 @@ use serde_yaml_ng::{Mapping, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The parts of a template that the platform runs from.
+/// The parts of a template that the local platform needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     /// The REST API.
@@ -35,12 +35,12 @@ pub struct Template {
     pub functions: BTreeMap<String, LambdaFunction>,
     /// Tables by logical id.
     pub tables: BTreeMap<String, Table>,
-    /// Values of the parameters.
+    /// Values of the parameters by name.
     pub parameters: BTreeMap<String, String>,
 }
 
 impl Template {
-    /// Reads a file, as deployed to [`LocalNames`].
+    /// Reads a template file and resolves it with these [`LocalNames`].
     pub fn read(file: &Path, local: &LocalNames) -> Result<Self, TemplateError> {
         let text = std::fs::read_to_string(file).map_err(|source| TemplateError::File {
             file: file.to_owned(),
@@ -49,7 +49,7 @@ impl Template {
         Self::parse(&text, local)
     }
 
-    /// Reads the text of a template, as deployed to [`LocalNames`].
+    /// Parses the text of a template and resolves it with these [`LocalNames`].
     pub fn parse(text: &str, local: &LocalNames) -> Result<Self, TemplateError> {
         let document: Value = serde_yaml_ng::from_str(text)?;
         let parameters = read_parameters(section(&document, "Parameters")?, local)?;
@@ -72,21 +72,21 @@ impl Template {
             resources: &kinds,
             local,
         };
-        let mut parts = Parts::default();
-        let globals = parts.globals(section(&document, "Globals")?, &resolver)?;
+        let mut parsed = ParsedResources::default();
+        let globals = parsed.globals(section(&document, "Globals")?, &resolver)?;
         for (id, kind) in &kinds {
             if let Some(resource) = resources.get(id.as_str()) {
-                parts.add(id, kind, resource, globals.as_ref(), &resolver)?;
+                parsed.add(id, kind, resource, globals.as_ref(), &resolver)?;
             }
         }
-        let api = parts.api.ok_or_else(|| TemplateError::Missing {
+        let api = parsed.api.ok_or_else(|| TemplateError::Missing {
             path: "a resource of type AWS::Serverless::Api".to_owned(),
         })?;
         let text = |value: &Value| node::scalar_text(value).unwrap_or_default();
         Self {
             api,
-            functions: parts.functions,
-            tables: parts.tables,
+            functions: parsed.functions,
+            tables: parsed.tables,
             parameters: parameters
                 .iter()
                 .map(|(name, value)| (name.clone(), text(value)))
@@ -108,14 +108,14 @@ impl Template {
         self.functions.get(logical_id)
     }
 
-    /// Every route with its function, in the order of logical ids.
+    /// Every route with its function, sorted by the logical id of the function.
     pub fn routes(&self) -> impl Iterator<Item = (&LambdaFunction, &ApiRoute)> {
         let functions = self.functions.values();
         functions.flat_map(|function| function.routes().map(move |route| (function, route)))
     }
 
-    /// The tables as an engine on this machine should have them: with a stream only where a function reads it, since
-    /// the embedded engine pays for a stream record about as much as for the item itself.
+    /// The tables for a local engine. A table has a stream only if a function reads it, because the embedded engine takes
+    /// about as long to write a stream record as to write the item.
     pub fn local_tables(&self) -> BTreeMap<String, Table> {
         let read = |table: &Table| {
             let events = self
@@ -137,7 +137,7 @@ impl Template {
         tables
     }
 
-    /// The name of the authorizer of a route; none when it is open.
+    /// The name of the authorizer of a route, or `None` if the route needs no token.
     pub fn authorizer_of<'a>(&'a self, route: &'a ApiRoute) -> Option<&'a str> {
         match &route.authorizer {
             RouteAuthorizer::Open => None,
@@ -146,7 +146,7 @@ impl Template {
         }
     }
 
-    /// Refuses names that lead nowhere, which CloudFormation would only notice at deployment.
+    /// Refuses references to resources that do not exist. CloudFormation finds them only at deployment.
     fn checked(self) -> Result<Self, TemplateError> {
         let unknown = |path: String, name: &str| TemplateError::UnknownName {
             path,
@@ -174,14 +174,14 @@ impl Template {
 }
 
 #[derive(Default)]
-struct Parts {
+struct ParsedResources {
     api: Option<Api>,
     functions: BTreeMap<String, LambdaFunction>,
     tables: BTreeMap<String, Table>,
 }
 
-impl Parts {
-    /// `Globals.Function`, the only section whose members a function here inherits.
+impl ParsedResources {
+    /// Returns `Globals.Function`, the only global section that functions inherit from here.
     fn globals(
         &self,
         globals: &Mapping,
@@ -190,7 +190,7 @@ impl Parts {
         let Some(function) = globals.get("Function") else {
             return Ok(None);
         };
-        // Only what functions read: the rest may hold names that mean nothing on this machine.
+        // Other members may contain references that cannot be resolved locally.
         let mut needed = Mapping::new();
         for key in ["Timeout", "MemorySize", "Environment"] {
             if let Some(value) = function.get(key) {
@@ -241,11 +241,11 @@ impl Parts {
             "AWS::Serverless::Api" => {
                 let properties = part("Properties", None)?;
                 if self.api.is_some() {
-                    return Err(properties.conflict("a second API, and only one runs locally"));
+                    return Err(properties.conflict("a second API: only one can run locally"));
                 }
                 self.api = Some(Api::read(id, &properties)?);
             }
-            // Alarms, roles, log groups and dashboards have no part in a local run.
+            // A local run needs no alarms, roles, log groups and dashboards.
             _ => {}
         }
         Ok(())

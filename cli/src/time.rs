@@ -1,10 +1,13 @@
-//! Times as files and command lines write them.
+//! Parses times as CSV files and command lines write them.
 
 use chrono::{NaiveDate, NaiveDateTime};
 use domain::time::Timestamp;
 
-/// Reads RFC 3339 with any offset; a date and a time without an offset (`2026-01-31 09:30:00.123456`, with a
-/// space or a `T`), which is UTC; or a date alone, which is its first instant in UTC.
+/// Parses one of three forms:
+///
+/// - RFC 3339 with any offset
+/// - a date and a time without an offset, separated by a space or a `T` (`2026-01-31 09:30:00.123456`); this is UTC
+/// - a date, which means midnight UTC at its start
 pub(crate) fn read(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(time) = Timestamp::parse(text) {
@@ -23,7 +26,7 @@ pub(crate) fn read(text: &str) -> Option<Timestamp> {
                 .ok()?
                 .and_hms_opt(0, 0, 0)
         })?;
-    // Through the one reader of the platform, which knows the range.
+    // `Timestamp::parse` also checks the range of times that the platform accepts.
     Timestamp::parse(&time.and_utc().to_rfc3339()).ok()
 }
 

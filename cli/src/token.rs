@@ -1,7 +1,7 @@
-//! `assay token`: makes, lists and revokes tokens, directly in the database that holds their hashes.
+//! `assay token`: creates, lists and revokes tokens directly in the database that contains their hashes.
 //!
-//! There is no route for this on purpose: who may make tokens is who may write to the table, which the AWS
-//! account or the file system decides.
+//! The API has no route for tokens. A user who may write to the table may create tokens; the AWS account or the file system
+//! controls that permission.
 
 use crate::engine::{self, Engine, EngineError, Storage};
 use crate::output::{note, print};
@@ -18,78 +18,78 @@ use std::path::{Path, PathBuf};
 /// The logical id of the table in the template.
 const TABLE: &str = "TokensTable";
 
-/// Make, list and revoke tokens.
+/// Create, list and revoke tokens.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TokenArgs {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    place: Place,
+    location: TokenStoreArgs,
 }
 
 #[derive(Debug, Clone, clap::Subcommand)]
 enum Action {
-    /// Make a token and print it, this once: only its hash is kept.
+    /// Create a token and print it. It cannot be printed again, because only its hash is stored.
     Create {
-        /// Who or what uses it.
+        /// Name of the user or program that uses the token.
         #[arg(long, value_name = "NAME", value_parser = name)]
         name: String,
-        /// What it opens, separated by commas: assign (ask for variants), track (record events), read (look at
-        /// experiments and results), manage (create and change experiments, import assignments).
+        /// Scopes, separated by commas: assign (get variants), track (record events), read (read experiments and results),
+        /// manage (create and change experiments, import assignments).
         #[arg(long, value_name = "SCOPES", value_parser = scopes)]
         scopes: Scopes,
-        /// For how long: such as 12h or 90d. Without it, for good.
+        /// Lifetime, such as 12h or 90d. By default the token does not expire.
         #[arg(long, value_name = "TIME", value_parser = lifetime)]
         expires: Option<i64>,
     },
-    /// List the tokens by name; the tokens themselves are kept nowhere.
+    /// List the names and scopes of all tokens. The tokens themselves are not stored.
     List,
-    /// Take a token away.
+    /// Revoke a token.
     Revoke {
-        /// Its id, as `list` shows it.
+        /// Id of the token; `assay token list` shows it.
         #[arg(value_name = "ID")]
         id: String,
     },
 }
 
-/// Which database. With none of these, the data that `assay serve` keeps in this folder.
+/// The database with the tokens. By default, the data file of `assay serve` in this folder.
 #[derive(Debug, Clone, clap::Args)]
-struct Place {
-    /// Data file of `assay serve`, while that does not run.
+struct TokenStoreArgs {
+    /// Data file of `assay serve`. The server must not be running.
     #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_DATA_FILE)]
     data: PathBuf,
-    /// A local engine: the address that `assay serve` prints while it runs, or DynamoDB Local.
+    /// URL of a local engine: the one that a running `assay serve` prints, or DynamoDB Local.
     #[arg(long, global = true, value_name = "URL", conflicts_with = "table")]
     dynamodb_endpoint: Option<String>,
-    /// Table of a deployment. Credentials are read from the variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+    /// Token table of a deployment. Credentials are read from the variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
     /// AWS_SESSION_TOKEN; `aws configure export-credentials --format env` prints those of a profile.
     #[arg(long, global = true, value_name = "NAME")]
     table: Option<String>,
-    /// Region of that table, if it is not the environment's.
+    /// Region of the table. By default the region in the environment.
     #[arg(long, global = true, value_name = "REGION", requires = "table")]
     region: Option<String>,
 }
 
-/// Scopes as one value, since clap would take a bare set for several.
+/// A set of scopes as one argument. clap would treat a plain set as several arguments.
 #[derive(Debug, Clone)]
 struct Scopes(BTreeSet<Scope>);
 
-/// Why nothing was done.
+/// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// There is no data file.
+    /// The data file does not exist.
     #[error(
-        "there is no data in {file} yet: run `assay serve` once, or name another place with --data, --dynamodb-endpoint or --table",
+        "there is no data in {file}: run `assay serve` once, or choose another database with --data, --dynamodb-endpoint or --table",
         file = .0.display()
     )]
     NoData(PathBuf),
-    /// `assay serve` runs on it.
+    /// A running `assay serve` uses the data file.
     #[error(
-        "{file} is in use, probably by `assay serve`: pass --dynamodb-endpoint with the address after \"DynamoDB\" in its first lines, or stop it",
+        "{file} is in use, probably by `assay serve`: stop it, or pass --dynamodb-endpoint with the URL that it prints after \"DynamoDB\"",
         file = .0.display()
     )]
     InUse(PathBuf),
-    /// The embedded engine does not run.
+    /// The embedded engine failed.
     #[error(transparent)]
     Engine(EngineError),
     /// The template cannot be read.
@@ -100,26 +100,26 @@ pub enum TokenError {
         "{0}: credentials are read from the environment; `aws configure export-credentials --format env` prints those of a profile"
     )]
     Credentials(#[from] BadSetting),
-    /// The database said no.
+    /// The database refused a request or could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no such token.
-    #[error("there is no token with the id `{0}`; `assay token list` shows all")]
+    /// There is no token with this id.
+    #[error("there is no token with the id `{0}`; `assay token list` shows all tokens")]
     Unknown(String),
-    /// The operating system gave no random bytes.
-    #[error("the operating system has no random bytes: {0}")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes: {0}")]
     Random(#[from] getrandom::Error),
 }
 
-/// Does what was asked for.
+/// Runs the command.
 ///
 /// # Errors
 /// If the database cannot be used or has no such token.
 pub async fn run(args: TokenArgs) -> Result<(), TokenError> {
-    let (store, engine) = open(&args.place).await?;
+    let (store, engine) = open(&args.location).await?;
     let outcome = act(&store, args.action).await;
     if let Some(engine) = engine {
-        // Whatever came of it, the file must be whole before the process ends.
+        // The data file must be closed before the process ends, even after an error.
         engine.shutdown().await.map_err(TokenError::Engine)?;
     }
     outcome
@@ -137,7 +137,7 @@ async fn act(store: &Store, action: Action) -> Result<(), TokenError> {
             let revoked = store.revoke_token(&id).await?;
             let grant = revoked.ok_or(TokenError::Unknown(id))?;
             note(format_args!(
-                "revoked {} ({}). API Gateway may let it pass for some minutes more: as long as the deployment's AuthorizerTtlSeconds says.",
+                "revoked {} ({}). API Gateway may accept it until its cached policy expires, after AuthorizerTtlSeconds of the deployment.",
                 grant.token_id, grant.name
             ));
             Ok(())
@@ -163,13 +163,13 @@ async fn create(
     };
     store.store_token(&token.sha256(), &grant).await?;
     note(format_args!(
-        "{} ({}): {}, {}. This is the only time that the token is shown:",
+        "{} ({}): {}, {}. The token is shown only once:",
         grant.token_id,
         grant.name,
         scope_names(&grant),
         end(&grant)
     ));
-    // Alone on stdout, so that a script can keep it without cutting.
+    // Only the token goes to stdout, so that a script can read it.
     print(token.reveal());
     Ok(())
 }
@@ -206,19 +206,19 @@ async fn list(store: &Store) -> Result<(), TokenError> {
     Ok(())
 }
 
-/// A store whose only table is that of the tokens.
-async fn open(place: &Place) -> Result<(Store, Option<Engine>), TokenError> {
-    if let Some(table) = &place.table {
-        let config = config::sdk_config(|name| match (name, &place.region) {
+/// Opens a store that has only the table of tokens.
+async fn open(location: &TokenStoreArgs) -> Result<(Store, Option<Engine>), TokenError> {
+    if let Some(table) = &location.table {
+        let config = config::sdk_config(|name| match (name, &location.region) {
             ("AWS_REGION", Some(region)) => Some(region.clone()),
             _ => std::env::var(name).ok(),
         })?;
         return Ok((Store::with_config(&config, tables(table)), None));
     }
-    let (engine, endpoint) = match &place.dynamodb_endpoint {
+    let (engine, endpoint) = match &location.dynamodb_endpoint {
         Some(endpoint) => (None, endpoint.clone()),
         None => {
-            let engine = start(&place.data)?;
+            let engine = start(&location.data)?;
             let endpoint = engine.endpoint().to_owned();
             (Some(engine), endpoint)
         }
@@ -234,7 +234,7 @@ async fn open(place: &Place) -> Result<(Store, Option<Engine>), TokenError> {
 }
 
 fn start(data: &Path) -> Result<Engine, TokenError> {
-    // The engine would make an empty one, in which a token is of no use to anybody.
+    // The engine would create an empty data file, and the token would be useless there.
     if !data.exists() {
         return Err(TokenError::NoData(data.to_path_buf()));
     }
@@ -260,9 +260,11 @@ fn scope_names(grant: &Grant) -> String {
 }
 
 fn end(grant: &Grant) -> String {
-    grant.expires_at.map_or("without an end".to_owned(), |end| {
-        format!("until {}", day(end))
-    })
+    grant
+        .expires_at
+        .map_or("does not expire".to_owned(), |end| {
+            format!("expires {}", day(end))
+        })
 }
 
 fn day(time: Timestamp) -> String {
@@ -288,7 +290,7 @@ fn scopes(text: &str) -> Result<Scopes, String> {
     Ok(Scopes(scopes))
 }
 
-/// Microseconds of `90d`, `12h` or `30m`.
+/// Parses `90d`, `12h` or `30m` to microseconds.
 fn lifetime(text: &str) -> Result<i64, String> {
     let wrong = || "must be a number of days, hours or minutes, such as 90d, 12h or 30m".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;

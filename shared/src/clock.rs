@@ -1,4 +1,4 @@
-//! The only places that read the time or draw random bits.
+//! The only module that reads the time or random bits.
 
 use domain::time::Timestamp;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,7 +8,7 @@ pub fn now() -> Timestamp {
     Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
 }
 
-/// The instant so long before a deadline; now, if that has passed.
+/// The instant this long before a deadline; now, if that has passed.
 pub fn ahead_of(deadline: SystemTime, reserve: Duration) -> Instant {
     let left = deadline.duration_since(SystemTime::now());
     Instant::now() + left.unwrap_or_default().saturating_sub(reserve)
@@ -17,7 +17,7 @@ pub fn ahead_of(deadline: SystemTime, reserve: Duration) -> Instant {
 /// Random bits from the operating system.
 ///
 /// # Errors
-/// If it has none to give.
+/// If it has none.
 pub fn random_bits<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     let mut bits = [0; N];
     getrandom::fill(&mut bits)?;

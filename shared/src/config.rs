@@ -1,4 +1,4 @@
-//! What a deployment decides: names of tables and the like, from the environment.
+//! The settings of a deployment, from environment variables.
 
 use crate::store::Tables;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
@@ -17,16 +17,16 @@ pub const VARIABLES: [&str; 6] = [
     "DEFINITION_CACHE_SECONDS",
 ];
 
-/// A deployment's settings.
+/// The settings of a deployment.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Names of the tables.
+    /// The names of the tables.
     pub tables: Tables,
-    /// How long a definition is remembered; for so long a change may go unnoticed.
+    /// How long a definition is cached. For that time a process may use the definition from before a change.
     pub definition_cache: Duration,
 }
 
-/// A setting that is missing or makes no sense. The name is that of the environment variable.
+/// A setting that is missing or invalid, by the name of its environment variable.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment variable {0} {1}")]
 pub struct BadSetting(&'static str, &'static str);
@@ -35,7 +35,7 @@ impl Config {
     /// Reads the settings through a function that looks a variable up.
     ///
     /// # Errors
-    /// Names the first variable that is missing or makes no sense.
+    /// Names the first variable that is missing or invalid.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadSetting> {
         let required = |name| {
             lookup(name)

@@ -1,11 +1,11 @@
-//! Logs: one JSON object a line, ids and numbers only, never a body, a token or a property.
+//! Logs: one JSON object per line, with ids and numbers only. No body, token or property is logged.
 
 use tracing_subscriber::EnvFilter;
 
-/// Sends logs to standard output in the form that Lambda's JSON logging reads.
+/// Writes logs to standard output in the form that Lambda's JSON logging reads.
 ///
-/// `timestamp` and `level` stay at the top: Lambda takes a line without a time for INFO and would drop
-/// an error where only errors are kept.
+/// `timestamp` and `level` are at the top level: Lambda treats a line without them as INFO, and drops it if the
+/// function's log level is higher.
 pub fn init() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL")
         .or_else(|_| std::env::var("RUST_LOG"))

@@ -1,4 +1,4 @@
-//! The embedded engine: SQLite underneath, in memory or in a file.
+//! The embedded engine. It stores its data with SQLite, in memory or in a file.
 
 use super::stream_records;
 use dynoxide::Database;
@@ -9,22 +9,22 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How often items whose time is over are removed. The service itself takes up to days.
-const TTL_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How often expired items are removed. DynamoDB itself may take days.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Where the engine keeps its items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Storage {
-    /// In memory: gone with the process.
+    /// In memory. The data is lost when the process ends.
     Memory,
-    /// In this file, made with its folders when it is not there.
+    /// In this file. The file and its folders are created if they do not exist.
     File(PathBuf),
 }
 
-/// Why the engine does not run.
+/// Why the engine cannot start or has stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The folder or the lock of the data file could not be made.
+    /// The folder or the lock file could not be created.
     #[error("cannot use {file}: {source}", file = .file.display())]
     File {
         /// The file.
@@ -32,21 +32,21 @@ pub enum EngineError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// Another process has the data file open; two engines on one file would hide writes from each other.
+    /// Another process has the data file open. Two engines on one file would not see each other's writes.
     #[error("{file} is in use by another process: stop it, or name another file with --data", file = .0.display())]
     InUse(PathBuf),
-    /// The engine refused the data.
+    /// The engine could not open the data.
     #[error("the engine cannot open its data: {0}")]
     Open(String),
-    /// Its port or thread could not be had.
+    /// The engine could not open a port or start its thread.
     #[error("the engine cannot start: {0}")]
     Start(#[from] std::io::Error),
-    /// It ended by itself.
+    /// The engine stopped without a request to stop.
     #[error("the engine stopped: {0}")]
     Stopped(String),
 }
 
-/// A running engine. Dropped, it stops at its next rest; [`Engine::shutdown`] waits for that.
+/// A running engine. It stops some time after it is dropped; [`Engine::shutdown`] waits until it has stopped.
 #[derive(Debug)]
 pub struct Engine {
     endpoint: String,
@@ -65,12 +65,12 @@ impl Engine {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        // A thread of its own: the engine blocks on the disk and on its one lock, and must not hold up the
+        // The engine runs in a separate thread: it blocks on the disk and on its single lock, and must not delay the
         // threads that answer requests.
         let thread = std::thread::Builder::new()
             .name("dynamodb".to_owned())
             .spawn(move || {
-                // Released only when the database has been closed.
+                // The lock is released after the database is closed.
                 let _lock = lock;
                 runtime.block_on(serve(listener, database, stopped))
             })?;
@@ -81,12 +81,12 @@ impl Engine {
         })
     }
 
-    /// Its address, as `AWS_ENDPOINT_URL_DYNAMODB` wants it.
+    /// URL of the engine, for `AWS_ENDPOINT_URL_DYNAMODB`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Lets running operations finish, closes the data and returns when the file is free again.
+    /// Waits for running operations, closes the data, and returns when another process can open the file.
     pub async fn shutdown(mut self) -> Result<(), EngineError> {
         drop(self.stop.take());
         let Some(thread) = self.thread.take() else {
@@ -106,22 +106,22 @@ async fn serve(
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), String> {
     let listener = tokio::net::TcpListener::from_std(listener).map_err(|e| e.to_string())?;
-    let sweeper = tokio::spawn(sweep(database.clone()));
-    // Resolves when the sender says so and also when it is dropped.
+    let expiry_task = tokio::spawn(remove_expired_items(database.clone()));
+    // Resolves when the sender sends and when it is dropped.
     let stop = async move { drop(stopped.await) };
     let outcome = dynoxide::server::serve_with_shutdown(listener, database, stop).await;
-    sweeper.abort();
+    expiry_task.abort();
     outcome
 }
 
-/// The engine's server leaves expired items where they are, so they are removed from here.
-async fn sweep(database: Database) {
-    let mut ticks = tokio::time::interval(TTL_SWEEP_INTERVAL);
+/// Removes expired items periodically, because the engine's server does not.
+async fn remove_expired_items(database: Database) {
+    let mut ticks = tokio::time::interval(EXPIRY_INTERVAL);
     loop {
         ticks.tick().await;
         let database = database.clone();
-        let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
-        if let Ok(Err(error)) = swept {
+        let removed = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+        if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "expired items could not be removed");
         }
     }
@@ -130,7 +130,7 @@ async fn sweep(database: Database) {
 fn open(storage: &Storage) -> Result<(Database, Option<File>), EngineError> {
     let refused = |error: dynoxide::DynoxideError| EngineError::Open(error.to_string());
     let (path, lock) = match storage {
-        // A name and a shared cache, so that a second connection finds it.
+        // With a name and a shared cache, a second connection can open the same database.
         Storage::Memory => {
             let name = uuid::Uuid::new_v4();
             (format!("file:{name}?mode=memory&cache=shared"), None)
@@ -148,8 +148,8 @@ fn open(storage: &Storage) -> Result<(Database, Option<File>), EngineError> {
     Ok((database, lock))
 }
 
-/// A lock beside the data file, held for as long as the process has it open. The operating system lets go of
-/// it when the process dies, however it does.
+/// Locks a file beside the data file while the process uses the data. The operating system releases the lock when the
+/// process ends, even if it crashes.
 fn lock(file: &Path) -> Result<File, EngineError> {
     let failed = |source| EngineError::File {
         file: file.to_owned(),

@@ -1,20 +1,20 @@
-//! What the engine's table of stream records lacks to stay fast: an index, and an end.
+//! Adds an index and a retention limit to the engine's table of stream records.
 //!
-//! The engine asks for the highest sequence number of a table at every write, and keeps every record for ever.
-//! Without an index a write takes longer with each record before it. Both are mended inside the database, through
-//! a second connection that is closed before the first request: nothing runs beside the engine afterwards.
+//! The engine reads the highest sequence number of a table at every write, and never deletes a record. Without an index
+//! each write takes longer than the one before it. A second connection creates the index and a trigger inside the
+//! database, and is closed before the first request.
 
 use rusqlite::Connection;
 
-/// The columns that the engine's queries name, in the order in which they narrow down: the table, then the
-/// position in its stream. The shard is there so that the range of a shard is read from the index alone.
+/// The index contains the columns that the engine's queries filter by: the table, then the position in its stream. It
+/// also contains the shard, so that SQLite reads the range of a shard from the index alone.
 const INDEX: &str = "
     CREATE INDEX IF NOT EXISTS _assay_stream_records_by_position
         ON _stream_records (table_name, CAST(sequence_number AS INTEGER), shard_id);";
 
-/// The service drops records after 24 hours. Each record that comes takes away up to eight of the oldest that are
-/// over: more than comes, so that the rest shrinks, and few enough that no write waits for it. The record that came
-/// is never over, so the highest sequence number, which the engine counts on from, stays.
+/// DynamoDB keeps stream records for 24 hours. Each new record deletes up to eight of the oldest records that are older
+/// than that. Eight is more than one, so the number of old records falls; and it is small, so no write becomes slow. The
+/// newest record is never deleted, because the engine continues from its sequence number.
 const TRIM: &str = "
     CREATE TRIGGER IF NOT EXISTS _assay_stream_records_trim AFTER INSERT ON _stream_records BEGIN
         DELETE FROM _stream_records
@@ -25,7 +25,7 @@ const TRIM: &str = "
             LIMIT 8);
     END;";
 
-/// Adds both to the database that the engine has made at this path or URI.
+/// Adds the index and the trigger to the engine's database at this path or URI.
 pub(super) fn prepare(path: &str) -> rusqlite::Result<()> {
     let connection = Connection::open(path)?;
     connection.execute_batch(INDEX)?;
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn every_query_of_the_engine_goes_through_the_index() {
+    fn every_query_of_the_engine_uses_the_index() {
         let (_engine, connection) = prepared();
         for query in [
             "SELECT COALESCE(MAX(CAST(sequence_number AS INTEGER)), 0) + 1 FROM _stream_records WHERE table_name = 't'",
@@ -76,7 +76,7 @@ mod tests {
             let mut statement = connection.prepare(&explain).unwrap();
             let plan = statement.query_map([], |row| row.get::<_, String>(3));
             let plan: Vec<String> = plan.unwrap().map(Result::unwrap).collect();
-            assert_eq!(plan.len(), 1, "nothing is sorted: {plan:?}");
+            assert_eq!(plan.len(), 1, "the query does not sort: {plan:?}");
             assert!(plan[0].starts_with("SEARCH"), "{plan:?}");
             assert!(
                 plan[0].contains("_assay_stream_records_by_position"),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn records_end_a_day_after_the_newest_of_their_table_and_the_newest_stays() {
+    fn records_a_day_older_than_the_newest_are_deleted_and_the_newest_is_kept() {
         let (_engine, connection) = prepared();
         let day = 86_400;
         for number in 1..=20 {

@@ -1,4 +1,4 @@
-//! Creates the template's tables on a local engine, and compares them with those that are there.
+//! Creates the template's tables on a local engine, and compares existing tables with the template.
 
 use crate::template::{KeyAttribute, Projection, Table, TableIndex, TableKey};
 use aws_sdk_dynamodb::Client;
@@ -11,34 +11,37 @@ use aws_sdk_dynamodb::types::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Why the tables are not as the template wants them.
+/// Why the tables do not match the template.
 #[derive(Debug, thiserror::Error)]
 pub enum TablesError {
-    /// What is stored has another shape.
+    /// A stored table has another key or index, which cannot be changed.
     #[error(
         "the stored table {table} differs from the template: {difference}. \
-         Keep the data for the older version and start with another --data file, or delete the file"
+         Start with another --data file, or delete this one if you do not need its data"
     )]
     Differs {
-        /// Its name.
+        /// Name of the table.
         table: String,
-        /// In what.
+        /// What differs.
         difference: String,
     },
-    /// The engine refused, or could not be reached.
+    /// The engine refused a request or could not be reached.
     #[error("{operation} of {table} failed: {reason}")]
     Engine {
         /// The operation of the DynamoDB API.
         operation: &'static str,
-        /// The table.
+        /// Name of the table.
         table: String,
-        /// What the SDK said.
+        /// Error message of the SDK.
         reason: String,
     },
 }
 
-/// Creates the tables that are missing, adds what newer templates added to older tables, and refuses tables
-/// that cannot be made to fit. Returns the names of those it created.
+/// Creates missing tables and adds missing indexes, streams and expiry to existing ones. Returns the names of the tables
+/// that it created.
+///
+/// # Errors
+/// If an existing table differs in a way that cannot be changed, or the engine fails.
 pub async fn ensure_tables(
     client: &Client,
     tables: &BTreeMap<String, Table>,
@@ -86,7 +89,7 @@ async fn create(client: &Client, table: &Table) -> Result<(), TablesError> {
         request = request.stream_specification(stream(view)?);
     }
     request.send().await.map_err(refused)?;
-    expire(client, table).await
+    enable_expiry(client, table).await
 }
 
 async fn adapt(client: &Client, table: &Table) -> Result<(), TablesError> {
@@ -106,15 +109,15 @@ async fn adapt(client: &Client, table: &Table) -> Result<(), TablesError> {
     }
     for index in &table.indexes {
         let name = Some(index.name.as_str());
-        let in_batch_duplicate = stored
+        let stored_index = stored
             .global_secondary_indexes()
             .iter()
-            .find(|in_batch_duplicate| in_batch_duplicate.index_name() == name);
-        match in_batch_duplicate {
+            .find(|stored_index| stored_index.index_name() == name);
+        match stored_index {
             None => add_index(client, table, index).await?,
-            Some(in_batch_duplicate) => {
-                let key = stored_key(in_batch_duplicate.key_schema(), &stored);
-                let projected = stored_projection(in_batch_duplicate);
+            Some(stored_index) => {
+                let key = stored_key(stored_index.key_schema(), &stored);
+                let projected = stored_projection(stored_index);
                 if key != described_key(&index.key) || projected != index.projection {
                     let (wanted, projection) = (described_key(&index.key), &index.projection);
                     return Err(differs(format!(
@@ -137,7 +140,7 @@ async fn adapt(client: &Client, table: &Table) -> Result<(), TablesError> {
         let outcome = request.stream_specification(wanted).send().await;
         outcome.map_err(|error| failed("UpdateTable", &table.name, error))?;
     }
-    expire(client, table).await
+    enable_expiry(client, table).await
 }
 
 async fn add_index(client: &Client, table: &Table, index: &TableIndex) -> Result<(), TablesError> {
@@ -159,8 +162,8 @@ async fn add_index(client: &Client, table: &Table, index: &TableIndex) -> Result
     Ok(())
 }
 
-/// Turns expiry on where the template wants it and it is not on yet.
-async fn expire(client: &Client, table: &Table) -> Result<(), TablesError> {
+/// Enables expiry (TTL) if the template declares it and the table does not have it.
+async fn enable_expiry(client: &Client, table: &Table) -> Result<(), TablesError> {
     let Some(attribute) = &table.ttl_attribute else {
         return Ok(());
     };
@@ -241,7 +244,7 @@ fn no_stream(table: &str) -> Result<StreamSpecification, TablesError> {
         .map_err(refused_shape(table))
 }
 
-/// A key as `user_id S, experiment_id S`.
+/// Formats a key as `user_id S, experiment_id S`.
 fn described_key(key: &TableKey) -> String {
     let attributes = key.attributes().map(|a| format!("{} {}", a.name, a.kind));
     attributes.collect::<Vec<_>>().join(", ")
@@ -293,14 +296,14 @@ where
     }
 }
 
-/// An error and what caused it, in one line.
+/// An error and its causes in one line.
 fn causes(error: &dyn std::error::Error) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = chain.map(ToString::to_string).collect();
     texts.join(": ")
 }
 
-/// The SDK's builders refuse a request without its required members; ours have them all.
+/// Converts the error of an SDK builder. Builders fail only if a required member is missing, which does not happen here.
 fn refused_shape<E: std::error::Error>(table: &str) -> impl Fn(E) -> TablesError + '_ {
     move |error| TablesError::Engine {
         operation: "the request",

@@ -1,8 +1,8 @@
-//! A TOKEN authorizer: checks the form of the token, asks the function, and keeps the policy for a while.
+//! A TOKEN authorizer: checks the form of the token, calls the authorizer function, and caches the policy.
 
-use super::invoke::{Deployed, InvokeError};
-use super::policy::Permit;
-use super::refusal::Kind;
+use super::invoke::{DeployedFunction, InvokeError};
+use super::policy::Policy;
+use super::refusal::RefusalKind;
 use crate::template::TokenAuthorizer;
 use moka::future::Cache;
 use regex::Regex;
@@ -10,35 +10,36 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Policies that are kept at most; beyond it the least used go.
+/// Maximum number of cached policies. Beyond it the least used ones are removed.
 const MAX_CACHED_POLICIES: u64 = 10_000;
 
 /// How long API Gateway waits for an authorizer.
-const PATIENCE: Duration = Duration::from_secs(29);
+const AUTHORIZER_TIMEOUT: Duration = Duration::from_secs(29);
 
 pub(super) struct Authorizer {
     header: String,
     validation: Option<Regex>,
-    /// `None` without a function: the template names one that is not there.
-    function: Option<Deployed>,
-    /// Policies by token. They are for the whole stage: a policy must not depend on the method asked for.
-    policies: Option<Cache<String, Arc<Permit>>>,
+    /// `None` if the function that the template names does not exist in this process.
+    function: Option<DeployedFunction>,
+    /// Cached policies by token. A cached policy applies to the whole stage, so it must not depend on the method of the
+    /// request.
+    policies: Option<Cache<String, Arc<Policy>>>,
 }
 
-/// A permit, and how long it took to get it.
-pub(super) struct Granted {
-    pub(super) permit: Arc<Permit>,
+/// A policy and the time that it took to get it.
+pub(super) struct Authorization {
+    pub(super) policy: Arc<Policy>,
     pub(super) latency_ms: u64,
 }
 
 impl Authorizer {
     pub(super) fn new(
         declared: &TokenAuthorizer,
-        function: Option<Deployed>,
+        function: Option<DeployedFunction>,
     ) -> Result<Self, regex::Error> {
         let expression = declared.validation_expression.as_deref();
         let validation = expression
-            // The whole token has to match, not a part of it.
+            // The expression must match the whole token.
             .map(|expression| Regex::new(&format!("^(?:{expression})$")))
             .transpose()?;
         let policies = (!declared.ttl.is_zero()).then(|| {
@@ -60,69 +61,68 @@ impl Authorizer {
         &self.header
     }
 
-    /// The permit of a token for a method, or how the request is refused.
+    /// Returns the policy of the token if it allows the method, or else the kind of refusal.
     pub(super) async fn authorize(
         &self,
         token: Option<&str>,
         method_arn: &str,
         trace: &str,
-    ) -> Result<Granted, Kind> {
+    ) -> Result<Authorization, RefusalKind> {
         let token = token
             .filter(|token| !token.is_empty())
-            .ok_or(Kind::Unauthorized)?;
+            .ok_or(RefusalKind::Unauthorized)?;
         if let Some(validation) = &self.validation
             && !validation.is_match(token)
         {
-            return Err(Kind::Unauthorized);
+            return Err(RefusalKind::Unauthorized);
         }
         let asked = Instant::now();
         let cached = match &self.policies {
             Some(policies) => policies.get(token).await,
             None => None,
         };
-        let permit = match cached {
-            Some(permit) => permit,
+        let policy = match cached {
+            Some(policy) => policy,
             None => {
-                let permit = Arc::new(self.ask(token, method_arn, trace).await?);
+                let policy = Arc::new(self.ask(token, method_arn, trace).await?);
                 if let Some(policies) = &self.policies {
-                    policies.insert(token.to_owned(), permit.clone()).await;
+                    policies.insert(token.to_owned(), policy.clone()).await;
                 }
-                permit
+                policy
             }
         };
-        if !permit.allows(method_arn) {
-            return Err(Kind::AccessDenied);
+        if !policy.allows(method_arn) {
+            return Err(RefusalKind::AccessDenied);
         }
         let latency_ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Granted { permit, latency_ms })
+        Ok(Authorization { policy, latency_ms })
     }
 
-    async fn ask(&self, token: &str, method_arn: &str, trace: &str) -> Result<Permit, Kind> {
+    async fn ask(&self, token: &str, method_arn: &str, trace: &str) -> Result<Policy, RefusalKind> {
         let function = self
             .function
             .as_ref()
-            .ok_or(Kind::AuthorizerConfigurationError)?;
+            .ok_or(RefusalKind::AuthorizerConfigurationError)?;
         let event = json!({
             "type": "TOKEN",
             "methodArn": method_arn,
             "authorizationToken": token,
         });
-        let answer =
-            function
-                .invoke(event, trace, PATIENCE)
-                .await
-                .map_err(|error| match error {
-                    InvokeError::Function(failure) if failure.message == "Unauthorized" => {
-                        Kind::Unauthorized
-                    }
-                    error => {
-                        tracing::error!(%error, "the authorizer failed");
-                        Kind::AuthorizerFailure
-                    }
-                })?;
-        Permit::read(answer).map_err(|error| {
+        let answer = function
+            .invoke(event, trace, AUTHORIZER_TIMEOUT)
+            .await
+            .map_err(|error| match error {
+                InvokeError::Function(failure) if failure.message == "Unauthorized" => {
+                    RefusalKind::Unauthorized
+                }
+                error => {
+                    tracing::error!(%error, "the authorizer failed");
+                    RefusalKind::AuthorizerFailure
+                }
+            })?;
+        Policy::read(answer).map_err(|error| {
             tracing::error!(%error, "the authorizer's policy is malformed");
-            Kind::AuthorizerConfigurationError
+            RefusalKind::AuthorizerConfigurationError
         })
     }
 }

@@ -1,25 +1,25 @@
-//! The event of a proxy integration, member by member as REST API Gateway sends it.
+//! Builds the event of a proxy integration, with the members that a REST API of API Gateway sends.
 
-use super::request::Incoming;
+use super::request::IncomingRequest;
 use super::stage::Stage;
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-/// Where a request was routed to.
+/// The route of a request.
 #[derive(Debug)]
-pub(super) struct Routed<'r> {
+pub(super) struct RoutedRequest<'r> {
     pub(super) resource: &'r str,
     pub(super) parameters: &'r [(String, String)],
-    /// `requestContext.authorizer`, when the route has an authorizer.
+    /// `requestContext.authorizer`, if the route has an authorizer.
     pub(super) authorizer: Option<&'r Map<String, Value>>,
 }
 
-/// The event for a request.
+/// Builds the event of a request.
 pub(super) fn proxy_event(
-    request: &Incoming,
+    request: &IncomingRequest,
     body: Vec<u8>,
-    routed: &Routed<'_>,
+    routed: &RoutedRequest<'_>,
     stage: &Stage,
 ) -> Value {
     let (headers, multi_value_headers) = headers(request);
@@ -41,7 +41,7 @@ pub(super) fn proxy_event(
     })
 }
 
-fn request_context(request: &Incoming, routed: &Routed<'_>, stage: &Stage) -> Value {
+fn request_context(request: &IncomingRequest, routed: &RoutedRequest<'_>, stage: &Stage) -> Value {
     let received = DateTime::<Utc>::from(request.received);
     let host = request.header("host").unwrap_or("localhost");
     let mut context = json!({
@@ -52,7 +52,7 @@ fn request_context(request: &Incoming, routed: &Routed<'_>, stage: &Stage) -> Va
         "resourcePath": routed.resource,
         "operationName": null,
         "httpMethod": request.method.as_str(),
-        // With the stage, unlike `path` beside it.
+        // This path includes the stage; the event's own `path` does not.
         "path": format!("/{}{}", stage.name, request.path),
         "protocol": request.protocol,
         "domainName": host,
@@ -82,7 +82,8 @@ fn request_context(request: &Incoming, routed: &Routed<'_>, stage: &Stage) -> Va
     context
 }
 
-/// Still encoded: the live service decodes query values, but no path parameter of a proxy integration.
+/// Path parameters stay percent-encoded. The service decodes query values, but not the path parameters of a proxy
+/// integration.
 fn path_parameters(parameters: &[(String, String)]) -> Value {
     if parameters.is_empty() {
         return Value::Null;
@@ -92,24 +93,24 @@ fn path_parameters(parameters: &[(String, String)]) -> Value {
     Value::Object(members.collect())
 }
 
-/// The last value of each header, and all of them.
-fn headers(request: &Incoming) -> (Value, Value) {
+/// Returns the last value of each header, and all values of each header.
+fn headers(request: &IncomingRequest) -> (Value, Value) {
     let mut single = Map::new();
     let mut multi = Map::new();
     let mut add = |name: &str, value: String| {
         append(&mut multi, name, value.clone());
         single.insert(name.to_owned(), Value::String(value));
     };
-    // The gateway's own words about where the request came from replace the caller's.
+    // The gateway replaces the forwarding headers that the caller sent.
     let peer = request.peer.ip().to_string();
     let forwarded_for = match request.header("x-forwarded-for") {
-        Some(before) => format!("{before}, {peer}"),
+        Some(sent) => format!("{sent}, {peer}"),
         None => peer,
     };
     for (name, value) in &request.headers {
         let name = name.as_str();
         if !matches!(name, "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-port" | "x-amzn-trace-id")
-            // A body of unknown length is gathered before it is handed on.
+            // The gateway reads a body of unknown length completely, so the function sees no transfer encoding.
             && name != header::TRANSFER_ENCODING
         {
             add(name, String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -128,7 +129,7 @@ fn headers(request: &Incoming) -> (Value, Value) {
     (Value::Object(single), Value::Object(multi))
 }
 
-/// The last value of each parameter, and all of them, decoded; both null without a parameter.
+/// Returns the last value of each query parameter, and all values, decoded. Both are null if there is no parameter.
 fn query(query: Option<&str>) -> (Value, Value) {
     let mut single = Map::new();
     let mut multi = Map::new();
@@ -151,7 +152,7 @@ fn append(members: &mut Map<String, Value>, name: &str, value: String) {
     }
 }
 
-/// The body as text, or as base64 if its type is one of the API's binary types or it is no text at all.
+/// Returns the body as text. It is base64 if its type is one of the API's binary types or if it is not UTF-8.
 fn encoded_body(body: Vec<u8>, headers: &HeaderMap, stage: &Stage) -> (Value, bool) {
     if body.is_empty() {
         return (Value::Null, false);
@@ -168,7 +169,7 @@ fn encoded_body(body: Vec<u8>, headers: &HeaderMap, stage: &Stage) -> (Value, bo
     }
 }
 
-/// Six characters that stay the same for a resource, as in the service.
+/// An id of six characters that is always the same for a resource, as in the service.
 fn resource_id(resource: &str) -> String {
     use sha2::Digest;
     let digest = sha2::Sha256::digest(resource.as_bytes());

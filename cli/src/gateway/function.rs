@@ -1,4 +1,4 @@
-//! A Lambda function as the gateway sees it: JSON in, JSON out.
+//! A Lambda function as the gateway calls it: it takes JSON and returns JSON.
 
 use futures::future::BoxFuture;
 use lambda_http::request::LambdaRequest;
@@ -19,18 +19,18 @@ pub type Function =
 /// Functions by the name of their binary.
 pub type Functions = HashMap<String, Function>;
 
-/// What a failed invocation reports, as the runtime posts it to Lambda.
+/// The error of a failed invocation, as the runtime reports it to Lambda.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error_type}: {message}")]
 pub struct FunctionError {
     /// `errorType`.
     pub error_type: String,
-    /// `errorMessage`; an authorizer that says exactly `Unauthorized` here makes a 401.
+    /// `errorMessage`. If an authorizer fails with exactly `Unauthorized`, the gateway answers 401.
     pub message: String,
 }
 
 impl FunctionError {
-    /// An error of this type and message.
+    /// Creates an error with this type and message.
     pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             error_type: error_type.into(),
@@ -45,7 +45,7 @@ impl From<Diagnostic> for FunctionError {
     }
 }
 
-/// An HTTP handler as a function, through the same adapter that `lambda_http::run` puts around it in Lambda:
+/// Turns an HTTP handler into a function, with the same adapter that `lambda_http::run` uses in Lambda:
 /// `http_function(service_fn(move |request| handle(app.clone(), request)))`.
 pub fn http_function<S, R, E>(service: S) -> Function
 where
@@ -61,12 +61,12 @@ where
             let request: LambdaRequest = serde_json::from_value(event).map_err(unreadable_event)?;
             let call = LambdaEvent::new(request, context);
             let response = adapter.oneshot(call).await.map_err(reported)?;
-            serde_json::to_value(response).map_err(unwritable_answer)
+            serde_json::to_value(response).map_err(unwritable_response)
         })
     })
 }
 
-/// Any other handler as a function, such as an authorizer or the consumer of a stream:
+/// Turns any other handler into a function, such as an authorizer or the consumer of a stream:
 /// `event_function(move |event: LambdaEvent<TokenRequest>| authorize(app.clone(), event))`.
 pub fn event_function<H, F, I, O, E>(handler: H) -> Function
 where
@@ -83,7 +83,7 @@ where
             let answer = handler(LambdaEvent::new(event, context))
                 .await
                 .map_err(reported)?;
-            serde_json::to_value(answer).map_err(unwritable_answer)
+            serde_json::to_value(answer).map_err(unwritable_response)
         })
     })
 }
@@ -96,6 +96,6 @@ fn unreadable_event(error: serde_json::Error) -> FunctionError {
     FunctionError::new("Runtime.UnmarshalError", error.to_string())
 }
 
-fn unwritable_answer(error: serde_json::Error) -> FunctionError {
+fn unwritable_response(error: serde_json::Error) -> FunctionError {
     FunctionError::new("Runtime.MarshalError", error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Calling a function as Lambda would: with a deadline, a size limit, and no way to take the caller down.
+//! Calls a function as Lambda does: with a timeout and a size limit. A panic in the function does not affect the caller.
 
 use super::function::{Function, FunctionError};
 use lambda_runtime::{Config, Context};
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
-/// Most bytes of JSON in a synchronous call, each way.
+/// Maximum bytes of JSON in the request and in the response of a synchronous call.
 pub(crate) const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
 
-/// A function of the template, ready to be called.
+/// A function of the template with its settings.
 #[derive(Clone)]
-pub(crate) struct Deployed {
+pub(crate) struct DeployedFunction {
     function: Function,
     arn: String,
     timeout: Duration,
@@ -20,21 +20,21 @@ pub(crate) struct Deployed {
     running: Running,
 }
 
-/// Held by every running call, so that a shutdown can wait for the last of them.
+/// Every running call holds a clone, so that a shutdown can wait for the last call.
 pub(crate) type Running = mpsc::Sender<()>;
 
-/// Why there is no answer of a function.
+/// Why a function returned no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvokeError {
     #[error("the event of {0} bytes is larger than Lambda accepts")]
     EventTooLarge(usize),
-    #[error("the gateway has waited long enough")]
+    #[error("the function did not respond within the timeout of its caller")]
     GatewayTimeout,
     #[error("the function failed: {0}")]
     Function(#[from] FunctionError),
 }
 
-impl Deployed {
+impl DeployedFunction {
     pub(crate) fn new(
         function: Function,
         binary: &str,
@@ -59,25 +59,26 @@ impl Deployed {
         }
     }
 
-    /// Calls the function. It runs in a task of its own: a panic ends only that task, a caller who goes away
-    /// does not stop it, and after `patience` the gateway turns away from it, as API Gateway does.
+    /// Calls the function in a separate task. A panic ends only that task. The function continues to run if the caller
+    /// disconnects, and also after `caller_timeout`, when the gateway stops waiting.
     pub(super) async fn invoke(
         &self,
         event: Value,
         trace: &str,
-        patience: Duration,
+        caller_timeout: Duration,
     ) -> Result<Value, InvokeError> {
         let request_id = uuid::Uuid::new_v4().to_string();
-        self.invoke_as(request_id, event, trace, patience).await
+        self.invoke_as(request_id, event, trace, caller_timeout)
+            .await
     }
 
-    /// As [`Self::invoke`], by a caller who wants to name the call afterwards.
+    /// Like [`Self::invoke`], with a request id that the caller chooses.
     pub(crate) async fn invoke_as(
         &self,
         request_id: String,
         event: Value,
         trace: &str,
-        patience: Duration,
+        caller_timeout: Duration,
     ) -> Result<Value, InvokeError> {
         let size = json_size(&event);
         if size > MAX_PAYLOAD_BYTES {
@@ -92,7 +93,7 @@ impl Deployed {
             drop(running);
             outcome
         });
-        let answer = match tokio::time::timeout(patience, task).await {
+        let answer = match tokio::time::timeout(caller_timeout, task).await {
             Err(_) => return Err(InvokeError::GatewayTimeout),
             Ok(Err(crash)) => Err(FunctionError::new("Runtime.ExitError", crash.to_string())),
             Ok(Ok(Err(_))) => Err(FunctionError::new(
@@ -103,7 +104,7 @@ impl Deployed {
         }?;
         let size = json_size(&answer);
         if size > MAX_PAYLOAD_BYTES {
-            let message = format!("the answer of {size} bytes is larger than Lambda allows");
+            let message = format!("the response of {size} bytes is larger than Lambda allows");
             return Err(FunctionError::new("Function.ResponseSizeTooLarge", message).into());
         }
         Ok(answer)
@@ -112,7 +113,7 @@ impl Deployed {
     fn context(&self, request_id: String, trace: &str) -> Context {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let deadline = now.unwrap_or_default() + self.timeout;
-        // `Context` can't be built by its fields outside its crate.
+        // `Context` is non-exhaustive, so it cannot be built with a struct expression here.
         let mut context = Context::default();
         context.request_id = request_id;
         context.deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
@@ -123,7 +124,7 @@ impl Deployed {
     }
 }
 
-/// Bytes of the value as JSON, counted without building the text.
+/// Number of bytes of the value as JSON, counted without building the text.
 pub(crate) fn json_size(value: &Value) -> usize {
     struct Counter(usize);
     impl std::io::Write for Counter {
@@ -136,7 +137,7 @@ pub(crate) fn json_size(value: &Value) -> usize {
         }
     }
     let mut counter = Counter(0);
-    // Writing to a counter cannot fail, and neither can a JSON value.
+    // Writing to the counter cannot fail, and a `Value` can always be serialized.
     let _ = serde_json::to_writer(&mut counter, value);
     counter.0
 }

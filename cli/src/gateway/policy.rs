@@ -1,11 +1,11 @@
-//! The answer of an authorizer: read strictly, as the service does, and applied to a method.
+//! The policy that an authorizer function returns. It is parsed as strictly as the service does, and applied to methods.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Who calls and what the token opens.
+/// The caller's principal and the methods that its token may call.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Permit {
+pub(super) struct Policy {
     pub(super) principal_id: String,
     statements: Vec<Statement>,
     context: Map<String, Value>,
@@ -18,38 +18,38 @@ struct Statement {
     resources: Vec<String>,
 }
 
-/// Why an answer is no permit.
+/// Why the response of an authorizer is not a valid policy.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PolicyError {
-    #[error("the authorizer's answer has the wrong form: {0}")]
+    #[error("the authorizer's response has the wrong form: {0}")]
     Form(#[from] serde_json::Error),
-    #[error("{0:?} is no effect: Allow or Deny")]
+    #[error("the effect {0:?} is neither Allow nor Deny")]
     Effect(String),
-    #[error("the context value {0} is not a text, number or boolean")]
+    #[error("the context value {0} is not a string, number or boolean")]
     Context(String),
-    #[error("a statement without Action or Resource")]
+    #[error("a statement has no Action or no Resource")]
     Empty,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct AuthorizerResponse {
     principal_id: String,
-    policy_document: Document,
+    policy_document: PolicyDocument,
     #[serde(default)]
     context: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Document {
-    statement: OneOrMore<StatementText>,
+struct PolicyDocument {
+    statement: OneOrMore<StatementDocument>,
 }
 
-// Conditions and `Not…` elements would have to be evaluated; refusing them shows that they are not.
+// The local gateway does not evaluate conditions and `Not…` elements, so it refuses a policy that contains them.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct StatementText {
+struct StatementDocument {
     #[serde(rename = "Sid")]
     _sid: Option<String>,
     effect: String,
@@ -73,10 +73,10 @@ impl<T> OneOrMore<T> {
     }
 }
 
-impl Permit {
-    /// Reads what the authorizer function answered.
+impl Policy {
+    /// Parses the response of the authorizer function.
     pub(super) fn read(answer: Value) -> Result<Self, PolicyError> {
-        let answer: Answer = serde_json::from_value(answer)?;
+        let answer: AuthorizerResponse = serde_json::from_value(answer)?;
         let mut statements = Vec::new();
         for statement in answer.policy_document.statement.into_vec() {
             let allows = match statement.effect.as_str() {
@@ -112,7 +112,7 @@ impl Permit {
         })
     }
 
-    /// Whether the policy opens a method: some statement allows it and none denies it.
+    /// Whether the policy allows a method: at least one statement allows it and none denies it.
     pub(super) fn allows(&self, method_arn: &str) -> bool {
         let applies = |statement: &&Statement| {
             let to_action =
@@ -127,7 +127,7 @@ impl Permit {
         applicable.peek().is_some() && applicable.all(|statement| statement.allows)
     }
 
-    /// `requestContext.authorizer`: every value a text, whatever the authorizer gave.
+    /// Builds `requestContext.authorizer`. Context values of any type are converted to strings.
     pub(super) fn request_context(&self, latency_ms: u64) -> Map<String, Value> {
         let mut context = self.context.clone();
         context.insert(
@@ -139,12 +139,12 @@ impl Permit {
     }
 }
 
-/// IAM's wildcards: `*` for any characters, slashes and colons included, `?` for exactly one.
+/// Matches IAM's wildcards: `*` stands for any characters including slashes and colons, `?` for exactly one character.
 pub(super) fn wildcard_match(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();
     let (mut p, mut t) = (0, 0);
-    // Where the last star was, and how far the text had come when it took up to there.
+    // Position of the last `*` in the pattern, and the position in the text up to which it matches.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {

@@ -1,35 +1,36 @@
-//! The gateway's own answers: their types, default statuses and texts, and the template's versions of them.
+//! Responses that the gateway itself makes: their types, default statuses and messages, and the changes that the template
+//! declares.
 
-use super::request::Incoming;
+use super::request::IncomingRequest;
 use super::stage::Stage;
 use crate::template::GatewayResponse;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use std::collections::BTreeMap;
 
-/// Why the gateway answers itself.
+/// Why the gateway refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// No such path or method, in spite of the name that API Gateway gives it.
+pub(super) enum RefusalKind {
+    /// The path or the method does not exist. The name is API Gateway's.
     MissingAuthenticationToken,
     Unauthorized,
     AccessDenied,
     AuthorizerFailure,
     AuthorizerConfigurationError,
     RequestTooLarge,
-    /// The method's ARN is longer than a policy can name. Has no type of its own.
+    /// The method ARN is longer than API Gateway accepts. It uses a default response type.
     UriTooLong,
-    /// The request could not be read. Has no type of its own.
+    /// The request could not be read. It uses a default response type.
     BadRequest,
     /// The template names a function that this process does not have.
     ApiConfigurationError,
     IntegrationTimeout,
-    /// The function failed, or its answer is no proxy response. Has no type of its own.
+    /// The function failed, or it returned no proxy response. It uses a default response type.
     BadGateway,
 }
 
-impl Kind {
-    /// Response type, status, message and `x-amzn-ErrorType` without a template.
+impl RefusalKind {
+    /// Response type, status, message and `x-amzn-ErrorType` if the template declares no gateway response.
     fn facts(self) -> (&'static str, u16, &'static str, &'static str) {
         match self {
             Self::MissingAuthenticationToken => (
@@ -45,7 +46,7 @@ impl Kind {
                 "User is not authorized to access this resource",
                 "AccessDeniedException",
             ),
-            // The service's message is null here, and so is its text in a template.
+            // The service's message is null here, and its string in a body template is empty.
             Self::AuthorizerFailure => (
                 "AUTHORIZER_FAILURE",
                 500,
@@ -92,7 +93,7 @@ impl Kind {
         }
     }
 
-    /// The type under which a template may change the answer.
+    /// The response type under which a template can change the response.
     pub(super) fn response_type(self) -> &'static str {
         self.facts().0
     }
@@ -111,8 +112,13 @@ impl Refusals {
         Self { declared }
     }
 
-    /// The answer to a request that was refused.
-    pub(super) fn answer(&self, kind: Kind, request: &Incoming, stage: &Stage) -> Response<Body> {
+    /// Builds the response to a refused request.
+    pub(super) fn answer(
+        &self,
+        kind: RefusalKind,
+        request: &IncomingRequest,
+        stage: &Stage,
+    ) -> Response<Body> {
         let (name, status, message, error_type) = kind.facts();
         let class = if status < 500 {
             "DEFAULT_4XX"
@@ -145,7 +151,7 @@ impl Refusals {
         let status = declared
             .and_then(|response| response.status)
             .unwrap_or(status);
-        // Both come from this program or the checked template, so the fall-back is never taken.
+        // The status comes from this program or from the checked template, so it is always valid.
         *response.status_mut() =
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -171,7 +177,7 @@ impl Refusals {
     }
 }
 
-/// The template for what the caller accepts, else the one for JSON, else the first.
+/// Chooses the body template for the type that the caller accepts, or else the one for JSON, or else the first.
 fn choose<'t>(templates: &'t [(String, String)], accept: &str) -> Option<(&'t str, &'t str)> {
     let named = |wanted: &str| templates.iter().find(|(kind, _)| kind == wanted);
     let chosen = named(accept)
@@ -180,7 +186,7 @@ fn choose<'t>(templates: &'t [(String, String)], accept: &str) -> Option<(&'t st
     chosen.map(|(kind, template)| (kind.as_str(), template.as_str()))
 }
 
-/// Plain substitution of `$context.name`; a variable that is not known becomes nothing, as in the service.
+/// Replaces each `$context.name` by its value. Unknown variables become empty, as in the service.
 fn substitute<'v>(template: &str, value: &dyn Fn(&str) -> Option<&'v str>) -> String {
     const PREFIX: &str = "$context.";
     let mut output = String::with_capacity(template.len());
@@ -191,7 +197,7 @@ fn substitute<'v>(template: &str, value: &dyn Fn(&str) -> Option<&'v str>) -> St
         let end = after
             .find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_')
             .unwrap_or(after.len());
-        // A full stop after a name ends a sentence, not the name.
+        // A full stop after the name is not part of the name.
         let name = after[..end].trim_end_matches('.');
         output.push_str(value(name).unwrap_or_default());
         rest = &after[name.len()..];
@@ -223,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_variable_stays_and_an_unknown_one_goes() {
+    fn other_text_is_kept_and_unknown_variables_become_empty() {
         assert_eq!(substituted("$contex.t costs 5$"), "$contex.t costs 5$");
         assert_eq!(substituted("[$context.nothing]"), "[]");
         assert_eq!(substituted("$context."), "");
     }
 
     #[test]
-    fn the_caller_gets_the_type_it_accepts_else_json_else_the_first() {
+    fn the_template_for_the_accepted_type_is_used_or_else_json_or_else_the_first() {
         let own = |kind: &str| (kind.to_owned(), kind.to_owned());
         let templates = [own("text/html"), own("application/json")];
         let chosen = |accept: &str| choose(&templates, accept).map(|(kind, _)| kind);

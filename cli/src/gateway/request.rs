@@ -1,4 +1,4 @@
-//! A request as it came in: parts, whole body, and the names under which it is logged.
+//! A received request: its parts, its body, and the ids that logs contain.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, header};
@@ -6,18 +6,18 @@ use futures::StreamExt;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Most bytes of a body that API Gateway takes.
+/// Maximum bytes of a body that API Gateway accepts.
 pub(super) const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 
-/// How much of a body that is too large is still read. A connection closed under a client that is sending
-/// would hide the 413 from it.
+/// How much of a body that is too large is still read. If the gateway closed the connection while the client was still
+/// sending, the client would not see the status 413.
 const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
 
-/// Everything about a request but its body.
+/// A request without its body.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(super) struct IncomingRequest {
     pub(super) method: Method,
-    /// As sent, still encoded.
+    /// Percent-encoded, as the client sent it.
     pub(super) path: String,
     pub(super) query: Option<String>,
     pub(super) headers: HeaderMap,
@@ -25,12 +25,12 @@ pub(super) struct Incoming {
     pub(super) protocol: String,
     pub(super) id: String,
     pub(super) extended_id: String,
-    /// X-Ray trace header.
+    /// Value of the X-Ray trace header.
     pub(super) trace: String,
     pub(super) received: SystemTime,
 }
 
-impl Incoming {
+impl IncomingRequest {
     pub(super) fn new(request: &Request<Body>, peer: SocketAddr) -> Self {
         let received = SystemTime::now();
         let random = uuid::Uuid::new_v4();
@@ -55,16 +55,16 @@ impl Incoming {
     }
 }
 
-/// Why there is no body.
+/// Why the body of a request could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
     TooLarge,
-    #[error("the body broke off: {0}")]
+    #[error("the body is incomplete: {0}")]
     Broken(#[from] axum::Error),
 }
 
-/// The whole body, or the reason why it is not taken.
+/// Reads the whole body.
 pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, BodyError> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
@@ -88,7 +88,7 @@ pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// An X-Ray trace header of a call that nobody traces yet.
+/// Creates an X-Ray trace header for a call that has none.
 pub(crate) fn new_trace() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let seconds = now.unwrap_or_default().as_secs();

@@ -1,4 +1,4 @@
-//! A function's proxy response: checked as strictly as the service checks it, and turned into HTTP.
+//! Converts a function's proxy response to HTTP. It is checked as strictly as the service does.
 
 use super::stage::Stage;
 use axum::body::Body;
@@ -6,12 +6,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, heade
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Why a function's answer is no proxy response.
+/// Why the value that a function returned is not a valid proxy response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MalformedResponse {
     #[error("it has the wrong form: {0}")]
     Form(#[from] serde_json::Error),
-    #[error("statusCode {0} is no HTTP status")]
+    #[error("statusCode {0} is not an HTTP status")]
     Status(Value),
     #[error("the header {0} is not a valid header")]
     Header(String),
@@ -19,7 +19,7 @@ pub(super) enum MalformedResponse {
     Base64(#[from] data_encoding::DecodeError),
 }
 
-// A member that is not listed here makes the answer malformed in the service too.
+// The service also refuses a response with other members.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ProxyResponse {
@@ -34,8 +34,8 @@ struct ProxyResponse {
     is_base64_encoded: Option<bool>,
 }
 
-/// The HTTP response for a function's answer. `accept` is the caller's header: base64 is only decoded for a
-/// caller who asks for one of the API's binary types, and else handed out as the text that it is.
+/// Converts the value that a function returned. `accept` is a header of the caller: a base64 body is decoded only if the
+/// caller accepts one of the API's binary types. Otherwise the body is the base64 text.
 pub(super) fn proxy_response(
     answer: Value,
     accept: Option<&str>,
@@ -51,7 +51,7 @@ pub(super) fn proxy_response(
         let Value::Array(values) = values else {
             return Err(MalformedResponse::Header(name));
         };
-        // Both maps may name a header; the longer form then wins and is not doubled.
+        // If both maps contain a header, the values of `multiValueHeaders` replace the single value.
         headers.remove(name.as_str());
         for value in &values {
             add_header(&mut headers, &name, value)?;
@@ -101,9 +101,9 @@ fn add_header(headers: &mut HeaderMap, name: &str, value: &Value) -> Result<(), 
     let value = HeaderValue::try_from(text).map_err(|_| malformed())?;
     let name = HeaderName::try_from(name.to_lowercase()).map_err(|_| malformed())?;
     match name.as_str() {
-        // The connection to the caller is the gateway's.
+        // The gateway manages the connection to the caller, so these headers are ignored.
         "connection" | "content-length" | "keep-alive" | "transfer-encoding" | "upgrade" => {}
-        // Names that the service keeps for itself come out under another one.
+        // The service renames headers that it reserves.
         "date" | "server" | "www-authenticate" => {
             let remapped = HeaderName::try_from(format!("x-amzn-remapped-{name}"));
             headers.append(remapped.map_err(|_| malformed())?, value);

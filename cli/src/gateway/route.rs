@@ -1,31 +1,30 @@
-//! Which resource a path belongs to: matched segment by segment on the path as sent, still encoded, so that
-//! `a%2Fb` is one segment and never two.
+//! Finds the resource of a path. Path segments are compared in their percent-encoded form, so `a%2Fb` is one path segment.
 
-/// The resources of an API, each with its methods.
+/// The resources of an API with their methods.
 #[derive(Debug)]
 pub(super) struct Router<T> {
     resources: Vec<Resource<T>>,
 }
 
-/// A path of the template, as `/experiments/{id}`.
+/// A path of the template, such as `/experiments/{id}`.
 #[derive(Debug)]
 pub(super) struct Resource<T> {
-    /// As written in the template.
+    /// The path as the template contains it.
     pub(super) path: String,
-    segments: Vec<DimensionValue>,
+    segments: Vec<PathSegment>,
     methods: Vec<(String, T)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum DimensionValue {
+enum PathSegment {
     Literal(String),
-    /// `{name}`: one segment, not empty.
-    One(String),
-    /// `{name+}`: all that is left, not empty.
-    Rest(String),
+    /// `{name}`: one path segment that is not empty.
+    Variable(String),
+    /// `{name+}`: the rest of the path, which is not empty.
+    Greedy(String),
 }
 
-/// A matched resource and the values of its parameters, still encoded.
+/// A matched resource and the percent-encoded values of its parameters.
 #[derive(Debug)]
 pub(super) struct Match<'r, T> {
     pub(super) resource: &'r str,
@@ -40,7 +39,7 @@ impl<T> Router<T> {
             match resources.iter_mut().find(|resource| resource.path == path) {
                 Some(resource) => resource.methods.push((method, target)),
                 None => resources.push(Resource {
-                    segments: path.split('/').skip(1).map(DimensionValue::read).collect(),
+                    segments: path.split('/').skip(1).map(PathSegment::read).collect(),
                     methods: vec![(method, target)],
                     path,
                 }),
@@ -49,10 +48,12 @@ impl<T> Router<T> {
         Self { resources }
     }
 
-    /// The method's target on the most specific resource of the path. API Gateway first finds the resource and
-    /// only then the method, so a literal resource without it hides a variable one that has it.
+    /// Finds the target of a method on the most specific resource that matches the path.
+    ///
+    /// API Gateway first chooses the resource and then the method. So if a literal resource does not have the method, the
+    /// request fails even if a resource with a variable has it.
     pub(super) fn find(&self, method: &str, path: &str) -> Option<Match<'_, T>> {
-        // A slash at the end is kept in the event but means nothing for the route.
+        // The event contains a slash at the end of the path, but the router ignores it.
         let trimmed = path.strip_suffix('/').filter(|rest| !rest.is_empty());
         let path = trimmed.unwrap_or(path);
         let segments: Vec<&str> = path.split('/').skip(1).collect();
@@ -71,43 +72,43 @@ impl<T> Router<T> {
 }
 
 impl<T> Resource<T> {
-    /// Smaller is more specific: literal before variable before greedy, from the left.
+    /// A smaller rank is more specific. From the left, literal is more specific than variable, and variable than greedy.
     fn rank(&self) -> Vec<u8> {
-        let rank = |segment: &DimensionValue| match segment {
-            DimensionValue::Literal(_) => 0,
-            DimensionValue::One(_) => 1,
-            DimensionValue::Rest(_) => 2,
+        let rank = |segment: &PathSegment| match segment {
+            PathSegment::Literal(_) => 0,
+            PathSegment::Variable(_) => 1,
+            PathSegment::Greedy(_) => 2,
         };
         self.segments.iter().map(rank).collect()
     }
 }
 
-impl DimensionValue {
+impl PathSegment {
     fn read(text: &str) -> Self {
         match text
             .strip_prefix('{')
             .and_then(|rest| rest.strip_suffix('}'))
         {
             Some(name) => match name.strip_suffix('+') {
-                Some(name) => Self::Rest(name.to_owned()),
-                None => Self::One(name.to_owned()),
+                Some(name) => Self::Greedy(name.to_owned()),
+                None => Self::Variable(name.to_owned()),
             },
             None => Self::Literal(text.to_owned()),
         }
     }
 }
 
-fn capture(pattern: &[DimensionValue], segments: &[&str]) -> Option<Vec<(String, String)>> {
+fn capture(pattern: &[PathSegment], segments: &[&str]) -> Option<Vec<(String, String)>> {
     let mut captured = Vec::new();
     let mut rest = segments;
     for segment in pattern {
         let (first, after) = rest.split_first()?;
         match segment {
-            DimensionValue::Literal(text) if text == first => {}
-            DimensionValue::One(name) if !first.is_empty() => {
+            PathSegment::Literal(text) if text == first => {}
+            PathSegment::Variable(name) if !first.is_empty() => {
                 captured.push((name.clone(), (*first).to_owned()));
             }
-            DimensionValue::Rest(name) if !first.is_empty() => {
+            PathSegment::Greedy(name) if !first.is_empty() => {
                 captured.push((name.clone(), rest.join("/")));
                 return Some(captured);
             }
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_takes_one_segment_as_it_was_sent() {
+    fn a_variable_matches_one_encoded_path_segment() {
         let path = "/experiments/a%2Fb/assignment/%25%F0%9F%98%80+";
         let values = vec!["a%2Fb".to_owned(), "%25%F0%9F%98%80+".to_owned()];
         assert_eq!(found("GET", path), Some(("assign", values)));
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_literal_segment_wins_and_hides_the_variable_one() {
+    fn a_literal_path_segment_has_priority_over_a_variable() {
         assert_eq!(
             found("POST", "/experiments/archive"),
             Some(("archive", vec![]))
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greedy_variable_takes_the_rest_and_any_takes_every_method() {
+    fn a_greedy_variable_matches_the_rest_and_any_matches_every_method() {
         assert_eq!(
             found("PUT", "/files/a/b%2Fc"),
             Some(("files", vec!["a/b%2Fc".to_owned()]))

@@ -1,4 +1,4 @@
-//! The deployed API: the names that appear in ARNs and events.
+//! The stage of the API: the names that ARNs and events contain.
 
 use crate::template::{LocalNames, Template};
 use serde_json::Value;
@@ -11,7 +11,7 @@ pub(super) struct Stage {
     pub(super) api_id: String,
     pub(super) account: String,
     pub(super) region: String,
-    /// Null without any.
+    /// Null if the stage has no variables.
     pub(super) variables: Value,
     binary_media_types: Vec<String>,
 }
@@ -20,7 +20,7 @@ impl Stage {
     pub(super) fn new(template: &Template, local: &LocalNames) -> Self {
         Self {
             name: template.api.stage.clone(),
-            // Ten characters, as the service makes them.
+            // The service also uses ids of ten characters.
             api_id: "localassay".to_owned(),
             account: local.account.clone(),
             region: local.region.clone(),
@@ -29,7 +29,7 @@ impl Stage {
         }
     }
 
-    /// ARN of a method and the path that is called, as authorizers and policies name it.
+    /// ARN of a method and a path, as authorizers and policies contain it.
     pub(super) fn method_arn(&self, method: &str, path: &str) -> String {
         let Self {
             name,
@@ -42,7 +42,7 @@ impl Stage {
         format!("arn:aws:execute-api:{region}:{account}:{api_id}/{name}/{method}/{path}")
     }
 
-    /// Whether bodies of this type travel as base64.
+    /// Whether events contain bodies of this type as base64.
     pub(super) fn is_binary(&self, content_type: &str) -> bool {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         self.binary_media_types.iter().any(|binary| {

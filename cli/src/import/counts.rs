@@ -1,14 +1,14 @@
-//! What became of the rows.
+//! Counts the outcomes of the rows.
 
-use super::queues::{Batch, Kind};
-use crate::client::Fault;
+use super::queues::{Batch, BatchKind};
+use crate::client::InputError;
 use crate::output::{counted, grouped};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The answer to a batch of assignments.
+/// The response to a batch of assignments.
 #[derive(Debug, Deserialize)]
-pub(super) struct AssignmentsAnswer {
+pub(super) struct AssignmentsResponse {
     assignments: Vec<AssignmentOutcome>,
 }
 
@@ -21,12 +21,12 @@ struct AssignmentOutcome {
     #[serde(default)]
     events_counted: u64,
     #[serde(default)]
-    errors: Vec<Fault>,
+    errors: Vec<InputError>,
 }
 
-/// The answer to a batch of events.
+/// The response to a batch of events.
 #[derive(Debug, Deserialize)]
-pub(super) struct EventsAnswer {
+pub(super) struct EventsResponse {
     events: Vec<EventOutcome>,
 }
 
@@ -37,76 +37,77 @@ struct EventOutcome {
     #[serde(default)]
     reason: Option<String>,
     #[serde(default)]
-    errors: Vec<Fault>,
+    errors: Vec<InputError>,
 }
 
-/// A row that was not taken, and why.
+/// A row that was not imported, and the reason.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rejection {
-    /// Its line in the file.
+    /// Line of the row in the file.
     pub line: u64,
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 
-/// How the rows of one kind fared.
+/// Counts of assignments by outcome.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Assignments {
-    /// Assigned by this import.
+pub struct AssignmentImportCounts {
+    /// Stored by this import.
     pub stored: u64,
-    /// Assigned before.
+    /// The user was already assigned.
     pub existing: u64,
-    /// Of those: to another variant than the file says. The first assignment stays.
+    /// The user was already assigned to another variant than in the file. The first assignment is kept. `existing` includes
+    /// these assignments.
     pub existing_in_another_variant: u64,
-    /// Not taken.
+    /// Rejected by the API.
     pub rejected: u64,
 }
 
-/// How the events fared.
+/// Counts of events by outcome.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Events {
-    /// Recorded by this import.
+pub struct EventImportCounts {
+    /// Stored by this import.
     pub stored: u64,
-    /// Recorded before.
+    /// Already stored.
     pub duplicates: u64,
-    /// Not taken.
+    /// Rejected by the API.
     pub rejected: u64,
-    /// Recorded, now or before, and counted for an experiment.
+    /// Stored by this import or before, and counted for an experiment.
     pub counted: u64,
-    /// Recorded, now or before, without counting for any experiment, by reason.
+    /// Stored by this import or before, but not counted for any experiment, by reason.
     pub not_counted: BTreeMap<String, u64>,
-    /// Events that were there before their user's assignment, and that count since it came.
+    /// Events that were stored before the assignment of their user and count since that assignment was stored.
     pub counted_with_their_assignment: u64,
 }
 
-/// What became of everything.
+/// Counts of all outcomes of an import.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct ImportCounts {
     /// Rows read from the file.
     pub rows: u64,
-    /// Rows that could not be read as the mapping says; nothing was sent for the part that is wrong.
+    /// Rows with a part that could not be converted. That part was not sent.
     pub unreadable: u64,
-    /// Assignments sent.
-    pub assignments: Assignments,
-    /// Events sent.
-    pub events: Events,
-    /// The first rows that were not taken.
+    /// Counts of assignments.
+    pub assignments: AssignmentImportCounts,
+    /// Counts of events.
+    pub events: EventImportCounts,
+    /// The first rows that were not imported.
     pub rejections: Vec<Rejection>,
 }
 
-/// Rejections kept by each sender. Only so many are ever listed, and a file may be wrong from top to bottom.
+/// Maximum number of rejections that each sender keeps, because every row of a file may be wrong.
 const KEPT: usize = 1000;
 
 impl ImportCounts {
-    /// Notes a row that could not be read.
+    /// Counts a row that could not be converted.
     pub(super) fn unreadable(&mut self, line: u64, reasons: &[String]) {
         self.unreadable += 1;
         self.reject(line, reasons.join("; "));
     }
 
-    /// Notes the answer to a batch of assignments.
-    pub(super) fn assignments(&mut self, batch: &Batch, answer: AssignmentsAnswer) {
-        for outcome in answer.assignments {
+    /// Counts the outcomes in the response to a batch of assignments.
+    pub(super) fn assignments(&mut self, batch: &Batch, response: AssignmentsResponse) {
+        for outcome in response.assignments {
             self.events.counted_with_their_assignment += outcome.events_counted;
             match outcome.status.as_str() {
                 "stored" => self.assignments.stored += 1,
@@ -124,9 +125,9 @@ impl ImportCounts {
         }
     }
 
-    /// Notes the answer to a batch of events.
-    pub(super) fn events(&mut self, batch: &Batch, answer: EventsAnswer) {
-        for outcome in answer.events {
+    /// Counts the outcomes in the response to a batch of events.
+    pub(super) fn events(&mut self, batch: &Batch, response: EventsResponse) {
+        for outcome in response.events {
             match outcome.status.as_str() {
                 "stored" => self.events.stored += 1,
                 "duplicate" => self.events.duplicates += 1,
@@ -143,16 +144,16 @@ impl ImportCounts {
         }
     }
 
-    fn reject_outcome(&mut self, batch: &Batch, index: usize, errors: &[Fault]) {
+    fn reject_outcome(&mut self, batch: &Batch, index: usize, errors: &[InputError]) {
         let line = batch.lines.get(index).copied().unwrap_or_default();
         let what = match batch.kind {
-            Kind::Assignments => "assignment",
-            Kind::Events => "event",
+            BatchKind::Assignments => "assignment",
+            BatchKind::Events => "event",
         };
-        // A pointer leads into the batch, which nobody sees; its last part is the field.
-        let reason = |fault: &Fault| {
-            let field = fault.pointer.rsplit('/').next().unwrap_or_default();
-            format!("{field}: {}", fault.detail)
+        // The pointer refers to the batch, which the user does not see. Its last part is the field.
+        let reason = |error: &InputError| {
+            let field = error.pointer.rsplit('/').next().unwrap_or_default();
+            format!("{field}: {}", error.detail)
         };
         let reasons: Vec<String> = errors.iter().map(reason).collect();
         self.reject(line, format!("{what}: {}", reasons.join("; ")));
@@ -164,7 +165,7 @@ impl ImportCounts {
         }
     }
 
-    /// Adds what another sender has noted.
+    /// Adds the counts of another sender.
     pub(super) fn merge(&mut self, other: Self) {
         self.rows += other.rows;
         self.unreadable += other.unreadable;
@@ -185,12 +186,12 @@ impl ImportCounts {
         self.rejections.sort();
     }
 
-    /// Rows, assignments and events that were not taken.
-    pub fn not_taken(&self) -> u64 {
+    /// Number of rows, assignments and events that were not imported.
+    pub fn not_imported(&self) -> u64 {
         self.unreadable + self.assignments.rejected + self.events.rejected
     }
 
-    /// The summary for user data, listing at most so many rejections.
+    /// A summary in text form with at most `listed` rejections.
     pub(super) fn summary(&self, listed: usize, seconds: f64) -> String {
         let (a, e) = (&self.assignments, &self.events);
         let mut lines = vec![format!(
@@ -205,8 +206,9 @@ impl ImportCounts {
             );
             if a.existing_in_another_variant > 0 {
                 let other = grouped(a.existing_in_another_variant);
-                line +=
-                    &format!(" ({other} in another variant than the file says, where they stay)");
+                line += &format!(
+                    " ({other} in another variant than in the file; the stored variant is kept)"
+                );
             }
             lines.push(format!("{line}, {} rejected", grouped(a.rejected)));
         }
@@ -219,7 +221,7 @@ impl ImportCounts {
             ));
             let uncounted: u64 = e.not_counted.values().sum();
             let mut line = format!(
-                "             {} count, {} do not",
+                "             {} counted, {} not counted",
                 grouped(e.counted),
                 grouped(uncounted)
             );
@@ -235,7 +237,7 @@ impl ImportCounts {
         if e.counted_with_their_assignment > 0 {
             let earlier = counted(e.counted_with_their_assignment, "earlier event");
             lines.push(format!(
-                "             {earlier} counted when the assignment came"
+                "             {earlier} counted when the assignment was stored"
             ));
         }
         if self.unreadable > 0 {
@@ -244,7 +246,7 @@ impl ImportCounts {
         for rejection in self.rejections.iter().take(listed) {
             lines.push(format!("  line {}: {}", rejection.line, rejection.reason));
         }
-        let further = self.not_taken().saturating_sub(listed as u64);
+        let further = self.not_imported().saturating_sub(listed as u64);
         if further > 0 && listed > 0 {
             lines.push(format!("  and {} more", grouped(further)));
         }

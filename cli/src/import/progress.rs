@@ -1,4 +1,4 @@
-//! How far an import is: a bar on a terminal, a line now and then elsewhere.
+//! Progress of an import: a bar on a terminal, or else a line every few seconds.
 
 use crate::output::{grouped, note};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -6,21 +6,22 @@ use std::io::{IsTerminal, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A log wants a sign of life, not a film.
+/// Interval of progress lines outside a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Counts what has been answered. The bar itself goes by bytes of the file: its rows are not counted beforehand.
+/// Counts the answered items. The bar shows the bytes of the file that have been read, because the number of rows is
+/// unknown.
 pub(super) struct Progress {
     bar: ProgressBar,
     plain: bool,
     started: Instant,
     answered: AtomicU64,
-    /// Milliseconds after the start at which the next plain line is due.
+    /// Milliseconds from the start to the next progress line.
     next_line: AtomicU64,
 }
 
 impl Progress {
-    /// Progress through a file of so many bytes; through a stream of unknown length if none.
+    /// Starts the progress of a file with this size, or of a stream of unknown size.
     pub(super) fn new(bytes: Option<u64>, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = match bytes {
@@ -29,7 +30,7 @@ impl Progress {
             None => ProgressBar::new_spinner(),
         };
         let template = match bytes {
-            Some(_) => "{bar:32} {percent:>3} %  {msg}  {eta} left",
+            Some(_) => "{bar:32} {percent:>3}%  {msg}  {eta} left",
             None => "{spinner} {msg}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -44,21 +45,21 @@ impl Progress {
         }
     }
 
-    /// Counts the bytes that are read through it.
+    /// Wraps a reader and counts the bytes that are read.
     pub(super) fn watch<R: Read>(&self, reader: R) -> impl Read + use<R> {
         self.bar.wrap_read(reader)
     }
 
-    /// Notes that so many assignments or events have been answered.
+    /// Adds answered assignments or events.
     pub(super) fn answered(&self, items: usize) {
         let total = self.answered.fetch_add(items as u64, Ordering::Relaxed) + items as u64;
         let elapsed = self.started.elapsed();
         let rate = total as f64 / elapsed.as_secs_f64().max(0.001);
-        let text = || format!("{} sent, {rate:.0} a second", grouped(total));
+        let text = || format!("{} sent, {rate:.0} per second", grouped(total));
         if self.plain {
             let due = self.next_line.load(Ordering::Relaxed);
             let next = millis(elapsed + LINE_EVERY);
-            // Whoever sets the next time is the one who writes.
+            // Only the task that sets the next time prints the line.
             let mine = millis(elapsed) >= due
                 && self
                     .next_line
@@ -72,7 +73,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,23 +1,22 @@
-//! Batches on their way to the API, in queues that keep a user's rows in order.
+//! Queues that build batches for the API and keep the rows of a user in order.
 //!
-//! All rows of a user go through one queue, and a queue sends one request at a time, assignments before the
-//! events of the same rows. So no event of a user is ever under way beside the user's assignment, where the
-//! one could miss the other.
+//! All rows of a user go through the same queue. A queue sends one request at a time, and it sends assignments before the
+//! events of the same rows. So a user's event and assignment are never sent at the same time.
 
-use super::rows::{Assignment, Event};
+use super::rows::{AssignmentRow, EventRow};
 use domain::limits;
 use serde::Serialize;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use tokio::sync::mpsc::{Sender, error::SendError};
 
-/// Bytes of a body, well below what the API takes: a row is appended before its size is known.
+/// Size at which a body is full. It is below the API's limit, because a row is appended before its size is known.
 const MAX_BODY_BYTES: usize = limits::MAX_BODY_BYTES * 9 / 10;
-/// Events that may wait for the assignments of their rows to fill a batch.
+/// Maximum number of events that wait until a batch of assignments is full.
 const MAX_WAITING_EVENTS: usize = 4 * limits::MAX_EVENTS_PER_REQUEST;
 
-/// What a batch holds.
+/// Kind of the rows in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum BatchKind {
     Assignments,
     Events,
 }
@@ -25,17 +24,17 @@ pub(super) enum Kind {
 /// A request to be sent.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) kind: Kind,
-    /// The rows as a JSON object.
+    pub(super) kind: BatchKind,
+    /// The request body.
     pub(super) body: Vec<u8>,
-    /// For each row its line in the file.
+    /// The line in the file of each row.
     pub(super) lines: Vec<u64>,
-    /// For each assignment its variant in the file.
+    /// The variant in the file of each assignment.
     pub(super) variants: Vec<String>,
 }
 
 impl Batch {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: BatchKind) -> Self {
         Self {
             kind,
             body: Vec::new(),
@@ -46,8 +45,8 @@ impl Batch {
 
     fn push(&mut self, row: &impl Serialize, line: u64) -> Result<(), serde_json::Error> {
         let start = match self.kind {
-            Kind::Assignments => &br#"{"assignments":["#[..],
-            Kind::Events => &br#"{"events":["#[..],
+            BatchKind::Assignments => &br#"{"assignments":["#[..],
+            BatchKind::Events => &br#"{"events":["#[..],
         };
         self.body
             .extend(if self.lines.is_empty() { start } else { b"," });
@@ -58,14 +57,14 @@ impl Batch {
 
     fn is_full(&self) -> bool {
         let rows = match self.kind {
-            Kind::Assignments => limits::MAX_ASSIGNMENTS_PER_REQUEST,
-            Kind::Events => limits::MAX_EVENTS_PER_REQUEST,
+            BatchKind::Assignments => limits::MAX_ASSIGNMENTS_PER_REQUEST,
+            BatchKind::Events => limits::MAX_EVENTS_PER_REQUEST,
         };
         self.lines.len() >= rows || self.body.len() >= MAX_BODY_BYTES
     }
 }
 
-/// Nobody takes batches any more, because sending failed.
+/// The receiver was dropped because a request failed.
 #[derive(Debug)]
 pub(super) struct Closed;
 
@@ -81,10 +80,10 @@ impl From<serde_json::Error> for Closed {
     }
 }
 
-/// Where rows of some of the users gather until they are sent.
+/// Collects the rows of some users until they are sent.
 struct Queue {
     assignments: Batch,
-    /// Full ones, and at the end one that fills.
+    /// Full batches, and at the end one that is not full.
     events: Vec<Batch>,
     sender: Sender<Batch>,
 }
@@ -92,13 +91,13 @@ struct Queue {
 impl Queue {
     fn new(sender: Sender<Batch>) -> Self {
         Self {
-            assignments: Batch::new(Kind::Assignments),
-            events: vec![Batch::new(Kind::Events)],
+            assignments: Batch::new(BatchKind::Assignments),
+            events: vec![Batch::new(BatchKind::Events)],
             sender,
         }
     }
 
-    fn assignment(&mut self, row: &Assignment<'_>, line: u64) -> Result<(), Closed> {
+    fn assignment(&mut self, row: &AssignmentRow<'_>, line: u64) -> Result<(), Closed> {
         self.assignments.push(row, line)?;
         self.assignments.variants.push(row.variant.to_owned());
         if self.assignments.is_full() {
@@ -107,11 +106,11 @@ impl Queue {
         Ok(())
     }
 
-    fn event(&mut self, row: &Event<'_>, line: u64) -> Result<(), Closed> {
+    fn event(&mut self, row: &EventRow<'_>, line: u64) -> Result<(), Closed> {
         if let Some(last) = self.events.last_mut() {
             last.push(row, line)?;
             if last.is_full() {
-                self.events.push(Batch::new(Kind::Events));
+                self.events.push(Batch::new(BatchKind::Events));
                 let waiting = self.events.len() * limits::MAX_EVENTS_PER_REQUEST;
                 if self.assignments.lines.is_empty() || waiting > MAX_WAITING_EVENTS {
                     self.send_full()?;
@@ -121,9 +120,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Sends the assignments and the full batches of events; the rest waits for company.
+    /// Sends the assignments and the full batches of events. The last batch of events stays in the queue.
     fn send_full(&mut self) -> Result<(), Closed> {
-        let assignments = std::mem::replace(&mut self.assignments, Batch::new(Kind::Assignments));
+        let assignments =
+            std::mem::replace(&mut self.assignments, Batch::new(BatchKind::Assignments));
         self.send(assignments)?;
         let last = self.events.pop();
         for batch in std::mem::take(&mut self.events) {
@@ -158,19 +158,19 @@ impl Queues {
         Self(senders.into_iter().map(Queue::new).collect())
     }
 
-    /// Takes what a row came to. Blocks while the queue's requests are under way.
+    /// Adds the assignment and the events of a row. Blocks while the queue is full.
     pub(super) fn push(
         &mut self,
         user: &str,
         line: u64,
-        assignment: Option<&Assignment<'_>>,
-        events: &[Event<'_>],
+        assignment: Option<&AssignmentRow<'_>>,
+        events: &[EventRow<'_>],
     ) -> Result<(), Closed> {
         let mut hasher = DefaultHasher::new();
         user.hash(&mut hasher);
         let count = self.0.len().max(1) as u64;
-        let place = usize::try_from(hasher.finish() % count).unwrap_or_default();
-        let Some(queue) = self.0.get_mut(place) else {
+        let index = usize::try_from(hasher.finish() % count).unwrap_or_default();
+        let Some(queue) = self.0.get_mut(index) else {
             return Err(Closed);
         };
         if let Some(assignment) = assignment {
@@ -182,7 +182,7 @@ impl Queues {
         Ok(())
     }
 
-    /// Sends what is left.
+    /// Sends all remaining rows.
     pub(super) fn finish(self) -> Result<(), Closed> {
         self.0.into_iter().try_for_each(Queue::send_rest)
     }

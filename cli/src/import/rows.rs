@@ -1,6 +1,6 @@
-//! From a row of the file to what is sent: an assignment, events, or a reason why not.
+//! Converts a row of the file to an assignment, to events, or to an error.
 
-use super::mapping::{AssignmentPlan, EventPlan, Instant, Kind, Plan};
+use super::columns::{AssignmentColumns, Columns, EventColumns, EventTypeSource, TimeSource};
 use crate::time;
 use domain::decimal::Decimal;
 use domain::time::Timestamp;
@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// An assignment as the API takes it.
+/// An assignment in the form of the API.
 #[derive(Debug, Serialize)]
-pub(super) struct Assignment<'r> {
+pub(super) struct AssignmentRow<'r> {
     user_id: &'r str,
     pub(super) variant: &'r str,
     assigned_at: Timestamp,
@@ -20,9 +20,9 @@ pub(super) struct Assignment<'r> {
     attributes: BTreeMap<&'r str, &'r str>,
 }
 
-/// An event as the API takes it.
+/// An event in the form of the API.
 #[derive(Debug, Serialize)]
-pub(super) struct Event<'r> {
+pub(super) struct EventRow<'r> {
     user_id: &'r str,
     r#type: &'r str,
     timestamp: Timestamp,
@@ -34,53 +34,53 @@ pub(super) struct Event<'r> {
     event_id: Option<String>,
 }
 
-/// What a row comes to.
+/// Result of the conversion of a row.
 #[derive(Debug, Default)]
-pub(super) struct Outcome<'r> {
-    pub(super) assignment: Option<Assignment<'r>>,
-    pub(super) events: Vec<Event<'r>>,
-    /// What is wrong with it, if anything; the rest of the row is good all the same.
-    pub(super) faults: Vec<String>,
+pub(super) struct RowOutcome<'r> {
+    pub(super) assignment: Option<AssignmentRow<'r>>,
+    pub(super) events: Vec<EventRow<'r>>,
+    /// Errors in the row. The other parts of the row are still imported.
+    pub(super) errors: Vec<String>,
 }
 
-/// Reads the rows of one file.
+/// Converts the rows of one file.
 pub(super) struct Rows {
-    plan: Plan,
-    /// How often each event has occurred so far, by a hash of its content.
+    columns: Columns,
+    /// Number of occurrences of each event, by a hash of its content.
     seen: HashMap<u64, u32>,
 }
 
 impl Rows {
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(columns: Columns) -> Self {
         Self {
-            plan,
+            columns,
             seen: HashMap::new(),
         }
     }
 
-    /// The user of a row.
+    /// The user id in a row.
     pub(super) fn user<'r>(&self, row: &'r csv::StringRecord) -> &'r str {
-        row.get(self.plan.user).unwrap_or_default()
+        row.get(self.columns.user).unwrap_or_default()
     }
 
-    /// What the row comes to.
-    pub(super) fn read<'r>(&'r mut self, row: &'r csv::StringRecord) -> Outcome<'r> {
+    /// Converts a row.
+    pub(super) fn read<'r>(&'r mut self, row: &'r csv::StringRecord) -> RowOutcome<'r> {
         let user_id = self.user(row);
-        let mut outcome = Outcome::default();
+        let mut outcome = RowOutcome::default();
         if user_id.is_empty() {
-            outcome.faults.push("the user's id is empty".to_owned());
+            outcome.errors.push("the user's id is empty".to_owned());
             return outcome;
         }
-        if let Some(plan) = &self.plan.assignment {
-            match assignment(plan, user_id, row) {
+        if let Some(columns) = &self.columns.assignment {
+            match assignment(columns, user_id, row) {
                 Ok(assignment) => outcome.assignment = assignment,
-                Err(fault) => outcome.faults.push(fault),
+                Err(error) => outcome.errors.push(error),
             }
         }
-        for plan in &self.plan.events {
-            match event(plan, user_id, row, &mut self.seen) {
+        for columns in &self.columns.events {
+            match event(columns, user_id, row, &mut self.seen) {
                 Ok(event) => outcome.events.extend(event),
-                Err(fault) => outcome.faults.push(fault),
+                Err(error) => outcome.errors.push(error),
             }
         }
         outcome
@@ -88,24 +88,24 @@ impl Rows {
 }
 
 fn assignment<'r>(
-    plan: &'r AssignmentPlan,
+    columns: &'r AssignmentColumns,
     user_id: &'r str,
     row: &'r csv::StringRecord,
-) -> Result<Option<Assignment<'r>>, String> {
-    let variant = row.get(plan.variant).unwrap_or_default();
-    if variant.is_empty() || !plan.tests.iter().all(|test| test.holds(row)) {
+) -> Result<Option<AssignmentRow<'r>>, String> {
+    let variant = row.get(columns.variant).unwrap_or_default();
+    if variant.is_empty() || !columns.tests.iter().all(|test| test.holds(row)) {
         return Ok(None);
     }
-    let at = instant(&plan.at, row)?;
-    Ok(at.map(|assigned_at| Assignment {
+    let at = instant(&columns.at, row)?;
+    Ok(at.map(|assigned_at| AssignmentRow {
         user_id,
         variant,
         assigned_at,
-        attributes: filled(&plan.attributes, row),
+        attributes: filled(&columns.attributes, row),
     }))
 }
 
-/// The cells of named columns that are not empty.
+/// The non-empty cells of these columns, by name.
 fn filled<'r>(
     columns: &'r [(String, usize)],
     row: &'r csv::StringRecord,
@@ -118,19 +118,19 @@ fn filled<'r>(
 }
 
 fn event<'r>(
-    plan: &'r EventPlan,
+    columns: &'r EventColumns,
     user_id: &'r str,
     row: &'r csv::StringRecord,
     seen: &mut HashMap<u64, u32>,
-) -> Result<Option<Event<'r>>, String> {
-    if !plan.tests.iter().all(|test| test.holds(row)) {
+) -> Result<Option<EventRow<'r>>, String> {
+    if !columns.tests.iter().all(|test| test.holds(row)) {
         return Ok(None);
     }
-    let r#type = match &plan.kind {
-        Kind::Fixed(kind) => kind.as_str(),
-        Kind::Column(column) => row.get(*column).unwrap_or_default(),
+    let r#type = match &columns.kind {
+        EventTypeSource::Fixed(kind) => kind.as_str(),
+        EventTypeSource::Column(column) => row.get(*column).unwrap_or_default(),
     };
-    let value = match plan
+    let value = match columns
         .value
         .map(|column| row.get(column).unwrap_or_default().trim())
     {
@@ -138,21 +138,21 @@ fn event<'r>(
         Some(text) => Some(number(text)?),
         None => None,
     };
-    let Some(timestamp) = instant(&plan.time, row)? else {
+    let Some(timestamp) = instant(&columns.time, row)? else {
         return Ok(None);
     };
     if r#type.is_empty() {
         return Ok(None);
     }
-    let mut event = Event {
+    let mut event = EventRow {
         user_id,
         r#type,
         timestamp,
         value,
-        properties: filled(&plan.properties, row),
+        properties: filled(&columns.properties, row),
         event_id: None,
     };
-    let given = plan.id.and_then(|column| row.get(column));
+    let given = columns.id.and_then(|column| row.get(column));
     event.event_id = match given {
         Some("") => return Err("the event's id is empty".to_owned()),
         Some(id) => Some(id.to_owned()),
@@ -161,13 +161,12 @@ fn event<'r>(
     Ok(Some(event))
 }
 
-/// The id of an event whose content has occurred before in this file; the first occurrence has none.
+/// Returns an id for an event if an earlier row of the file has the same content. The first occurrence gets no id.
 ///
-/// The API tells events without an id apart by their content, which is what makes it harmless to run an import
-/// again. Two equal rows of one file are two events all the same, so the second one needs an id: the content
-/// once more and which occurrence it is. It depends on nothing else, neither on the order of other rows nor on
-/// further columns.
-fn id_of_repeat(event: &Event<'_>, seen: &mut HashMap<u64, u32>) -> Option<String> {
+/// The API identifies events without an id by their content, so a repeated import stores no event twice. But two equal rows
+/// of one file are two events, so the second row needs an id. The id is a hash of the content and the number of the
+/// occurrence. It does not depend on the order of other rows or on other columns.
+fn id_of_repeat(event: &EventRow<'_>, seen: &mut HashMap<u64, u32>) -> Option<String> {
     let value = event.value.as_ref().map(|value| value.get());
     let properties = serde_json::to_string(&event.properties).unwrap_or_default();
     let time = event.timestamp.micros();
@@ -195,34 +194,34 @@ fn id_of_repeat(event: &Event<'_>, seen: &mut HashMap<u64, u32>) -> Option<Strin
     Some(format!("row-{digest}-{occurrence}"))
 }
 
-/// The time of a row; none when its cell is empty.
-fn instant(plan: &Instant, row: &csv::StringRecord) -> Result<Option<Timestamp>, String> {
-    let text = match plan {
-        Instant::Fixed(time) => return Ok(Some(*time)),
-        Instant::Column(column) => row.get(*column).unwrap_or_default(),
+/// The time of a row, or `None` if the cell is empty.
+fn instant(columns: &TimeSource, row: &csv::StringRecord) -> Result<Option<Timestamp>, String> {
+    let text = match columns {
+        TimeSource::Fixed(time) => return Ok(Some(*time)),
+        TimeSource::Column(column) => row.get(*column).unwrap_or_default(),
     };
     if text.trim().is_empty() {
         return Ok(None);
     }
     let wrong =
-        || format!("`{text}` is no time such as 2026-01-31 09:30:00 or 2026-01-31T09:30:00Z");
+        || format!("`{text}` is not a time such as 2026-01-31 09:30:00 or 2026-01-31T09:30:00Z");
     time::read(text).map(Some).ok_or_else(wrong)
 }
 
-/// A number exactly as the platform keeps it, in JSON.
+/// A number as JSON, exactly as the platform stores it.
 fn number(text: &str) -> Result<Box<RawValue>, String> {
-    let wrong = |why: &str| format!("`{text}` is no value: {why}");
+    let wrong = |why: &str| format!("`{text}` is not a valid value: {why}");
     let decimal = Decimal::parse(text).map_err(|invalid| wrong(&invalid.detail))?;
     RawValue::from_string(decimal.to_string()).map_err(|error| wrong(&error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::mapping::Mapping;
+    use super::super::mapping::ImportMapping;
     use super::*;
 
     fn rows(events: &[&str]) -> Rows {
-        let mapping = Mapping {
+        let mapping = ImportMapping {
             user: "user".to_owned(),
             variant: Some("group".to_owned()),
             assigned_at: Some("2026-01-01".to_owned()),
@@ -232,13 +231,13 @@ mod tests {
             event_at: Some("2026-01-02".to_owned()),
         };
         let header = csv::StringRecord::from(vec!["user", "group", "amount", "won"]);
-        Rows::new(mapping.plan(&header).unwrap())
+        Rows::new(Columns::resolve(&mapping, &header).unwrap())
     }
 
     fn sent(rows: &mut Rows, cells: [&str; 4]) -> Vec<serde_json::Value> {
         let row = csv::StringRecord::from(cells.to_vec());
         let outcome = rows.read(&row);
-        assert_eq!(outcome.faults, Vec::<String>::new());
+        assert_eq!(outcome.errors, Vec::<String>::new());
         let events = outcome.events.iter();
         events
             .map(|event| serde_json::to_value(event).unwrap())
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_no_event_and_a_zero_is_one() {
+    fn a_row_with_an_empty_value_is_no_event_but_a_zero_is_a_value() {
         let mut rows = rows(&["paid,value=amount"]);
         assert!(sent(&mut rows, ["u", "a", "", ""]).is_empty());
         assert_eq!(sent(&mut rows, ["u", "a", "0", ""])[0]["value"], 0);
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_rows_are_different_events_with_ids_that_stay() {
+    fn equal_rows_are_different_events_with_stable_ids() {
         let ids = |mut rows: Rows| {
             let mut id = || sent(&mut rows, ["u", "a", "1.50", ""])[0]["event_id"].clone();
             [id(), id(), id()]
@@ -267,12 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_cell_spoils_its_event_only() {
+    fn an_invalid_cell_affects_only_its_event() {
         let mut rows = rows(&["paid,value=amount", "won,when=won=TRUE"]);
         let row = csv::StringRecord::from(vec!["u", "a", "much", "TRUE"]);
         let outcome = rows.read(&row);
         assert!(outcome.assignment.is_some());
         assert_eq!(outcome.events.len(), 1);
-        assert!(outcome.faults[0].contains("`much`"), "{:?}", outcome.faults);
+        assert!(outcome.errors[0].contains("`much`"), "{:?}", outcome.errors);
     }
 }

@@ -1,37 +1,40 @@
-//! Each metric: its value in every variant, and every variant against the baseline.
+//! Prints each metric: its value in every variant, and the comparison of every variant with the baseline.
 
-use super::answer::{Analysis, AnalysisSettings, Comparison, Metric, Value};
 use super::number::{bare_p_value, brief, chance, p_value, percent, plain, signed};
-use super::paper::{Ink, Paper, Table, short};
-use super::{extras, parts};
+use super::report::{Analysis, AnalysisSettings, Comparison, Metric, VariantValue};
+use super::terminal::{Style, Table, TerminalText, short};
+use super::{breakdowns, comparison_notes};
 use crate::output::grouped;
 
-/// All metrics: those that decide, then the guardrails, then the rest.
-pub(super) fn tables(paper: &mut Paper, answer: &Analysis, all_parts: bool) {
-    let declared = answer.metrics.iter().any(|metric| metric.role == "primary");
-    let mut metrics: Vec<(usize, &Metric)> = answer.metrics.iter().enumerate().collect();
+/// Prints all metrics: first the primary ones, then the guardrails, then the others.
+pub(super) fn tables(terminal: &mut TerminalText, report: &Analysis, full_dimensions: bool) {
+    let declared = report.metrics.iter().any(|metric| metric.role == "primary");
+    let mut metrics: Vec<(usize, &Metric)> = report.metrics.iter().enumerate().collect();
     metrics.sort_by_key(|(index, metric)| match metric.role.as_str() {
         "primary" => 0,
-        // Where no metric is declared to decide, the first one does.
+        // If no metric is primary, the first one decides.
         _ if !declared && *index == 0 => 0,
         "guardrail" => 1,
         _ => 2,
     });
     for (_, metric) in metrics {
-        paper.gap();
-        heading(paper, metric);
-        by_variant(paper, metric, answer);
-        extras::lines(paper, metric, answer);
-        parts::parts(paper, metric, all_parts);
-        parts::days(paper, metric, &answer.analysis_settings);
+        terminal.gap();
+        heading(terminal, metric);
+        by_variant(terminal, metric, report);
+        comparison_notes::lines(terminal, metric, report);
+        breakdowns::dimensions(terminal, metric, full_dimensions);
+        breakdowns::days(terminal, metric, &report.analysis_settings);
     }
-    if answer.metrics.is_empty() {
-        paper.gap();
-        paper.line(Ink::Faint, "No metric is declared, and no event has come.");
+    if report.metrics.is_empty() {
+        terminal.gap();
+        terminal.line(
+            Style::Faint,
+            "No metric is declared, and no event has been recorded.",
+        );
     }
 }
 
-fn heading(paper: &mut Paper, metric: &Metric) {
+fn heading(terminal: &mut TerminalText, metric: &Metric) {
     let better = if metric.direction == "decrease" {
         "less"
     } else {
@@ -39,17 +42,17 @@ fn heading(paper: &mut Paper, metric: &Metric) {
     };
     let allowed = metric
         .margin
-        .map(|margin| format!(", and {} worse is the most allowed", brief(margin, false)))
+        .map(|margin| format!("; the margin is {}", brief(margin, false)))
         .unwrap_or_default();
     let text = format!(
         "{}: {}; {better} is better{allowed}",
         metric.role,
         measured(metric)
     );
-    paper.heading(metric.name.as_ref().unwrap_or(&metric.key), &text);
+    terminal.heading(metric.name.as_ref().unwrap_or(&metric.key), &text);
 }
 
-/// What the numbers of the metric are.
+/// Describes what the metric measures.
 fn measured(metric: &Metric) -> String {
     let of = |measure: &str, event_type: &str| match measure {
         "conversion" => format!("users with `{event_type}`"),
@@ -62,8 +65,8 @@ fn measured(metric: &Metric) -> String {
     );
     match metric.kind.as_str() {
         "conversion" => format!("users with at least one `{}`", metric.event_type),
-        "count" => format!("`{}` events of a user", metric.event_type),
-        "sum" => format!("summed value of a user's `{}`", metric.event_type),
+        "count" => format!("`{}` events per user", metric.event_type),
+        "sum" => format!("sum of the values of `{}` per user", metric.event_type),
         "ratio" => {
             let below = metric
                 .denominator
@@ -73,7 +76,7 @@ fn measured(metric: &Metric) -> String {
         }
         "quantile" => {
             let quantile = brief(metric.quantile.unwrap_or(0.5), false);
-            format!("{quantile} quantile over the users of the {own}")
+            format!("{quantile} quantile over users of the {own}")
         }
         _ => own,
     }
@@ -81,14 +84,13 @@ fn measured(metric: &Metric) -> String {
 
 const COLUMNS: usize = 9;
 
-fn by_variant(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
-    let settings = &answer.analysis_settings;
-    let rate = metric.kind == "conversion";
+fn by_variant(terminal: &mut TerminalText, metric: &Metric, report: &Analysis) {
+    let settings = &report.analysis_settings;
     let interval = format!("{} interval", brief(1.0 - settings.alpha, false));
     let heads: [&str; COLUMNS] = [
         "variant",
         "users",
-        if rate { "converted" } else { "with any" },
+        "converted",
         match metric.kind.as_str() {
             "conversion" => "rate",
             "ratio" => "ratio",
@@ -108,13 +110,13 @@ fn by_variant(paper: &mut Paper, metric: &Metric, answer: &Analysis) {
     let mut table = Table::new(heads, &[0, 8]);
     for value in &metric.variants {
         let comparison = metric.comparisons.iter().find(|c| c.variant == value.key);
-        let (cells, ink) = row(metric, value, comparison, answer);
-        table.row(cells, ink);
+        let (cells, style) = row(metric, value, comparison, report);
+        table.row(cells, style);
     }
-    table.print(paper);
+    table.print(terminal);
 }
 
-/// Whether many comparisons made a p-value larger.
+/// Whether the correction for multiple comparisons changed a p-value.
 fn corrected(metric: &Metric) -> bool {
     let decisive = metric.comparisons.iter().flat_map(|c| &c.decisive);
     decisive
@@ -124,10 +126,10 @@ fn corrected(metric: &Metric) -> bool {
 
 fn row(
     metric: &Metric,
-    value: &Value,
+    value: &VariantValue,
     comparison: Option<&Comparison>,
-    answer: &Analysis,
-) -> ([String; COLUMNS], Ink) {
+    report: &Analysis,
+) -> ([String; COLUMNS], Style) {
     let rate = metric.kind == "conversion";
     let written = |mean| if rate { percent(mean) } else { plain(mean) };
     let mut cells = <[String; COLUMNS]>::default();
@@ -137,33 +139,31 @@ fn row(
     cells[3] = value.mean.map(written).unwrap_or_default();
     let Some(comparison) = comparison else {
         let control = metric.variants.first().map(|value| &value.key);
-        // The control needs no word; another baseline was asked for.
+        // The control is the usual baseline. Only another baseline is marked.
         if control != Some(&value.key) {
             cells[8] = "baseline".to_owned();
         }
-        return (cells, Ink::Plain);
+        return (cells, Style::Plain);
     };
     let decisive = comparison.decisive.as_ref();
-    let looked_once = comparison.absolute.as_ref().map(|test| test.interval);
-    // The chance to win comes without a difference in the metric's unit; the estimate is the same in all methods.
-    let difference = decisive
-        .and_then(|decisive| decisive.absolute)
-        .or(looked_once);
+    let fixed = comparison.absolute.as_ref().map(|test| test.interval);
+    // The Bayesian method has no difference in the metric's unit. The estimate is the same in all methods.
+    let difference = decisive.and_then(|decisive| decisive.absolute).or(fixed);
     if let Some(difference) = difference {
         let (scale, unit) = if rate { (100.0, " pp") } else { (1.0, "") };
         cells[4] = signed(difference, scale, unit).0;
     }
     if let Some(lift) = decisive.and_then(|decisive| decisive.relative) {
-        (cells[5], cells[6]) = signed(lift, 100.0, " %");
+        (cells[5], cells[6]) = signed(lift, 100.0, "%");
     }
-    cells[7] = certainty(comparison, &answer.analysis_settings);
-    // Where the data are not sound every finding is worthless, so none is given.
-    if !answer.decision.trusted() {
-        return (cells, Ink::Plain);
+    cells[7] = certainty(comparison, &report.analysis_settings);
+    // If the data cannot be trusted, no finding is shown.
+    if !report.decision.trusted() {
+        return (cells, Style::Plain);
     }
-    let (word, ink) = finding(comparison);
+    let (word, style) = finding(comparison);
     word.clone_into(&mut cells[8]);
-    (cells, ink)
+    (cells, style)
 }
 
 fn certainty(comparison: &Comparison, settings: &AnalysisSettings) -> String {
@@ -172,7 +172,7 @@ fn certainty(comparison: &Comparison, settings: &AnalysisSettings) -> String {
         return chance_to_win.map(chance).unwrap_or_default();
     }
     match &comparison.decisive {
-        // Only the uncorrected one has a logarithm for what is too small for a number.
+        // Only the uncorrected p-value has a logarithm, which is needed for very small values.
         Some(decisive) if decisive.adjusted_p_value <= decisive.p_value => {
             p_value(decisive.p_value, decisive.log10_p_value)
         }
@@ -181,19 +181,19 @@ fn certainty(comparison: &Comparison, settings: &AnalysisSettings) -> String {
     }
 }
 
-fn finding(comparison: &Comparison) -> (&str, Ink) {
+fn finding(comparison: &Comparison) -> (&str, Style) {
     let harm = comparison
         .non_inferiority
         .as_ref()
         .map(|margin| margin.shown);
     match (comparison.finding.as_str(), harm) {
-        ("better", _) => ("better", Ink::Good),
-        ("worse", _) => ("worse", Ink::Bad),
-        ("undecided", Some(true)) => ("unharmed", Ink::Plain),
-        ("undecided", Some(false)) => ("harm possible", Ink::Plain),
-        ("undecided", None) => ("undecided", Ink::Plain),
-        ("not_enough_data", _) => ("too few data", Ink::Faint),
-        (other, _) => (other, Ink::Plain),
+        ("better", _) => ("better", Style::Good),
+        ("worse", _) => ("worse", Style::Bad),
+        ("undecided", Some(true)) => ("no harm", Style::Plain),
+        ("undecided", Some(false)) => ("harm possible", Style::Plain),
+        ("undecided", None) => ("undecided", Style::Plain),
+        ("not_enough_data", _) => ("not enough data", Style::Faint),
+        (other, _) => (other, Style::Plain),
     }
 }
 
@@ -210,7 +210,7 @@ mod tests {
             "variant": "b", "baseline": "a", "finding": "better",
             "decisive": {"absolute": lift, "relative": lift, "p_value": 0.001, "log10_p_value": -3.0, "adjusted_p_value": 0.001},
         });
-        let answer: Json = json!({
+        let report: Json = json!({
             "experiment": {"id": "e", "name": "E", "status": "running"},
             "as_of": "2026-01-01T00:00:00.000000Z",
             "decision": {"verdict": verdict, "headline": "Because."},
@@ -223,23 +223,27 @@ mod tests {
             "analysis_settings": {"deciding_method": "sequential", "alpha": 0.05, "correction": "holm", "conversion": "", "mean": "", "relative": ""},
             "digest": "sha256:0",
         });
-        let mut paper = Paper::new(true);
-        tables(&mut paper, &serde_json::from_value(answer).unwrap(), false);
-        paper.text()
+        let mut terminal = TerminalText::new(true);
+        tables(
+            &mut terminal,
+            &serde_json::from_value(report).unwrap(),
+            false,
+        );
+        terminal.text()
     }
 
     #[test]
-    fn a_winner_is_coloured_only_where_the_data_are_sound() {
+    fn a_winner_is_coloured_only_if_the_data_can_be_trusted() {
         let green = "\u{1b}[32m";
-        let sound = table("ship");
+        let trusted = table("ship");
         assert!(
-            sound.contains(green) && sound.contains("  better\u{1b}[0m"),
-            "{sound}"
+            trusted.contains(green) && trusted.contains("  better\u{1b}[0m"),
+            "{trusted}"
         );
-        let unsound = table("do_not_trust");
+        let untrusted = table("do_not_trust");
         assert!(
-            !unsound.contains(green) && !unsound.contains("  better\u{1b}"),
-            "{unsound}"
+            !untrusted.contains(green) && !untrusted.contains("  better\u{1b}"),
+            "{untrusted}"
         );
     }
 }

@@ -1,50 +1,46 @@
-//! What there is to watch while an experiment runs: alarms, traffic hour by hour, and rates.
+//! Prints the monitoring of a running experiment: alarms, traffic by hour, and event rates.
 
-use super::answer::{Alarm, Sequential};
 use super::number::{minute, plain};
-use super::paper::{Ink, Paper, Table, short};
+use super::report::{Alarm, Monitoring};
+use super::terminal::{Style, Table, TerminalText, short};
 use crate::output::grouped;
 use std::collections::BTreeSet;
 
-/// From little to much; nothing at all is a dot, so that a gap is seen.
+/// Bars from few to many events. An hour without events is a dot, so that a gap is visible.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Hours that are shown: the latest ones, as many as fit beside the names.
+/// Number of hours that are shown. More do not fit beside the names.
 const HOURS: usize = 48;
 
-/// What calls for somebody's attention.
-pub(super) fn alarms(paper: &mut Paper, alarms: &[Alarm]) {
+/// Prints the alarms.
+pub(super) fn alarms(terminal: &mut TerminalText, alarms: &[Alarm]) {
     if alarms.is_empty() {
-        paper.line(Ink::Good, "No alarm.");
+        terminal.line(Style::Good, "No alarm.");
     }
     for alarm in alarms {
-        paper.badge(Ink::Alarm, "ALARM");
-        paper.prose(Ink::Warning, "  ", &alarm.message);
+        terminal.badge(Style::Alarm, "ALARM");
+        terminal.prose(Style::Warning, "  ", &alarm.message);
     }
 }
 
-/// Users and events hour by hour: a line for each variant, all of one kind to the same scale.
-pub(super) fn traffic(paper: &mut Paper, answer: &Sequential) {
-    let traffic = &answer.traffic;
-    paper.gap();
-    paper.write(Ink::Strong, "Traffic by hour");
+/// Prints users and events by hour: one line per variant. All lines of an event type use the same scale.
+pub(super) fn traffic(terminal: &mut TerminalText, report: &Monitoring) {
+    let traffic = &report.traffic;
+    terminal.gap();
+    terminal.write(Style::Strong, "Traffic by hour");
     let skipped = traffic.hours.len().saturating_sub(HOURS);
     let (Some(first), Some(last)) = (traffic.hours.get(skipped), traffic.hours.last()) else {
-        paper.line(Ink::Faint, "  nothing yet");
+        terminal.line(Style::Faint, "  no data");
         return;
     };
-    let text = format!(
-        "  from {}, the last hour from {}",
-        minute(first),
-        minute(last)
-    );
-    paper.line(Ink::Faint, &text);
+    let text = format!("  first hour {}, last hour {}", minute(first), minute(last));
+    terminal.line(Style::Faint, &text);
     let types: BTreeSet<&String> = traffic
         .variants
         .iter()
         .flat_map(|variant| variant.events.keys())
         .collect();
-    let mut table = Table::new(["", "variant", "", "in all", "most"], &[0, 1, 2]);
+    let mut table = Table::new(["", "variant", "", "total", "maximum"], &[0, 1, 2]);
     let mut rows = |title: &str, columns: Vec<(&str, &[u64])>| {
         let most = columns.iter().flat_map(|(_, hours)| hours.iter()).max();
         let most = most.copied().unwrap_or(0);
@@ -57,7 +53,7 @@ pub(super) fn traffic(paper: &mut Paper, answer: &Sequential) {
                 grouped(hours.iter().sum()),
                 grouped(hours.iter().copied().max().unwrap_or(0)),
             ];
-            table.row(cells, Ink::Plain);
+            table.row(cells, Style::Plain);
         }
     };
     let variants = traffic.variants.iter();
@@ -81,7 +77,7 @@ pub(super) fn traffic(paper: &mut Paper, answer: &Sequential) {
         });
         rows(event_type, events.collect());
     }
-    table.print(paper);
+    table.print(terminal);
 }
 
 fn bars(hours: &[u64], most: u64) -> String {
@@ -96,28 +92,28 @@ fn bars(hours: &[u64], most: u64) -> String {
     hours.iter().map(bar).collect()
 }
 
-/// How often each event comes, for each user.
-pub(super) fn rates(paper: &mut Paper, answer: &Sequential) {
-    if answer.rates.is_empty() {
+/// Prints the number of events per user by event type and variant.
+pub(super) fn rates(terminal: &mut TerminalText, report: &Monitoring) {
+    if report.rates.is_empty() {
         return;
     }
-    paper.gap();
-    paper.line(Ink::Strong, "Events of a user");
+    terminal.gap();
+    terminal.line(Style::Strong, "Events per user");
     let mut table = Table::new(["event", "variant", "events"], &[0, 1]);
-    for rate in &answer.rates {
+    for rate in &report.rates {
         let mut title = short(&rate.event_type);
-        for variant in &answer.variants {
+        for variant in &report.variants {
             if let Some(per_user) = rate.per_user.get(&variant.key) {
                 let cells = [
                     std::mem::take(&mut title),
                     short(&variant.key),
                     plain(*per_user),
                 ];
-                table.row(cells, Ink::Plain);
+                table.row(cells, Style::Plain);
             }
         }
     }
-    table.print(paper);
+    table.print(terminal);
 }
 
 #[cfg(test)]
@@ -125,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_hour_without_anything_looks_like_none_of_the_others() {
+    fn an_hour_without_events_differs_from_all_other_hours() {
         assert_eq!(bars(&[0, 1, 40, 80], 80), "·▁▄█");
         assert_eq!(bars(&[0, 0], 0), "··");
         assert_eq!(bars(&[1], 1), "█");

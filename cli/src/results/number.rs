@@ -1,21 +1,21 @@
-//! Numbers as a user data reads them: as many digits as mean something.
+//! Formats numbers with as many digits as are significant.
 
-use super::answer::Interval;
+use super::report::Interval;
 use crate::output::{counted, grouped};
 
-/// A share of one in percent.
+/// Formats a share as a percentage.
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    // A rate of 0.031 % is not 0.03 %.
+    // Two decimals would round a rate of 0.031% to 0.03%.
     let decimals = if percent == 0.0 || percent.abs() >= 1.0 {
         2
     } else {
         4
     };
-    format!("{percent:.decimals$} %")
+    format!("{percent:.decimals$}%")
 }
 
-/// A mean: two decimals, or four digits that count.
+/// Formats a mean with two decimals, or with four if it is below 1.
 pub(super) fn plain(number: f64) -> String {
     let size = number.abs();
     if size >= 1e15 || (size != 0.0 && size < 0.001) {
@@ -31,8 +31,7 @@ pub(super) fn plain(number: f64) -> String {
     )
 }
 
-/// An estimate and its interval, in hundredths if `scale` is 100, with as many decimals as the interval's width
-/// allows.
+/// Formats an estimate and its interval, multiplied by `scale`. The width of the interval decides the number of decimals.
 pub(super) fn signed(interval: Interval, scale: f64, unit: &str) -> (String, String) {
     let half = (interval.ci_upper - interval.ci_lower).abs() * scale / 2.0;
     let decimals = match half {
@@ -44,10 +43,10 @@ pub(super) fn signed(interval: Interval, scale: f64, unit: &str) -> (String, Str
     let number = |number: f64| {
         let text = format!("{:.decimals$}", (number * scale).abs());
         let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
-        // What is rounded to nothing has no sign of its own.
+        // A number that is rounded to zero gets a plus sign.
         let nothing = text.chars().all(|c| matches!(c, '0' | '.'));
         let sign = if number < 0.0 && !nothing { "-" } else { "+" };
-        // Too large for a whole number is too large to be read, too.
+        // A number that does not fit in an integer gets no thousands separators.
         let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
         format!("{sign}{whole}.{fraction}{unit}")
     };
@@ -59,7 +58,7 @@ pub(super) fn signed(interval: Interval, scale: f64, unit: &str) -> (String, Str
     (number(interval.estimate), between)
 }
 
-/// A p-value, by its logarithm where it is too small for a number.
+/// Formats a p-value. If it is too small for a number, its logarithm is used.
 pub(super) fn p_value(p: f64, log10: f64) -> String {
     if p >= 0.001 {
         format!("{p:.4}")
@@ -70,29 +69,29 @@ pub(super) fn p_value(p: f64, log10: f64) -> String {
     }
 }
 
-/// A p-value that comes without its logarithm.
+/// Formats a p-value without a known logarithm.
 pub(super) fn bare_p_value(p: f64) -> String {
     p_value(p, p.max(f64::MIN_POSITIVE).log10())
 }
 
-/// A chance in percent: never certain, however near.
+/// Formats a chance as a percentage. It never shows 0% or 100%.
 pub(super) fn chance(share: f64) -> String {
     match share {
-        share if share > 0.9999 => "> 99.99 %".to_owned(),
-        share if share < 0.0001 => "< 0.01 %".to_owned(),
-        share => format!("{:.2} %", share * 100.0),
+        share if share > 0.9999 => "> 99.99%".to_owned(),
+        share if share < 0.0001 => "< 0.01%".to_owned(),
+        share => format!("{:.2}%", share * 100.0),
     }
 }
 
-/// A share of one in percent without decimals that say nothing: `80 %`, `99.9 %`, `+2.5 %` if it is signed.
+/// Formats a share as a percentage without trailing zeros: `80%`, `99.9%`, or `+2.5%` with a sign.
 pub(super) fn brief(share: f64, sign: bool) -> String {
     let text = format!("{:.3}", share * 100.0);
     let text = text.trim_end_matches('0').trim_end_matches('.');
     let plus = if sign && share > 0.0 { "+" } else { "" };
-    format!("{plus}{text} %")
+    format!("{plus}{text}%")
 }
 
-/// A whole number with its sign and its thousands apart.
+/// Formats a number as an integer with its sign and thousands separators.
 pub(super) fn signed_whole(number: f64) -> String {
     if number.abs() >= 1e15 {
         return format!("{number:+.3e}");
@@ -102,8 +101,8 @@ pub(super) fn signed_whole(number: f64) -> String {
     format!("{sign}{}", grouped(text.parse().unwrap_or_default()))
 }
 
-/// A duration as somebody would say it: `3 minutes`, `2 days`.
-pub(super) fn ago(seconds: i64) -> String {
+/// Formats a duration in its largest unit: `3 minutes`, `2 days`.
+pub(super) fn duration(seconds: i64) -> String {
     let seconds = u64::try_from(seconds).unwrap_or(0);
     match seconds {
         0..60 => counted(seconds, "second"),
@@ -113,7 +112,7 @@ pub(super) fn ago(seconds: i64) -> String {
     }
 }
 
-/// A time without what nobody reads: `2026-01-31 09:30 UTC`.
+/// Formats a time without seconds: `2026-01-31 09:30 UTC`.
 pub(super) fn minute(time: &str) -> String {
     match (time.get(..10), time.get(11..16)) {
         (Some(day), Some(minute)) => format!("{day} {minute} UTC"),
@@ -126,9 +125,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_say_what_is_known() {
-        assert_eq!(percent(0.4481879), "44.82 %");
-        assert_eq!(percent(0.00031), "0.0310 %");
+    fn numbers_have_significant_digits() {
+        assert_eq!(percent(0.4481879), "44.82%");
+        assert_eq!(percent(0.00031), "0.0310%");
         assert_eq!(plain(52.45626), "52.46");
         assert_eq!(plain(1_234_567.0), "1,234,567.00");
         assert_eq!(plain(-0.5), "-0.5000");
@@ -137,20 +136,20 @@ mod tests {
         assert_eq!(p_value(0.0744, -1.1), "0.0744");
         assert_eq!(p_value(2.4e-5, -4.6), "2.4e-5");
         assert_eq!(p_value(0.0, -400.5), "1e-401");
-        assert_eq!(chance(0.999999), "> 99.99 %");
-        assert_eq!(chance(0.9731), "97.31 %");
-        assert_eq!(brief(0.05, true), "+5 %");
-        assert_eq!(brief(0.999, false), "99.9 %");
+        assert_eq!(chance(0.999999), "> 99.99%");
+        assert_eq!(chance(0.9731), "97.31%");
+        assert_eq!(brief(0.05, true), "+5%");
+        assert_eq!(brief(0.999, false), "99.9%");
         assert_eq!(signed_whole(-12_345.6), "-12,346");
-        assert_eq!(ago(59), "59 seconds");
-        assert_eq!(ago(7_199), "119 minutes");
-        assert_eq!(ago(172_800), "2 days");
+        assert_eq!(duration(59), "59 seconds");
+        assert_eq!(duration(7_199), "119 minutes");
+        assert_eq!(duration(172_800), "2 days");
         let interval = Interval {
             estimate: -0.0131,
             ci_lower: -0.0274,
             ci_upper: 0.0013,
         };
-        let written = ("-1.3 %".to_owned(), "-2.7 % to +0.1 %".to_owned());
-        assert_eq!(signed(interval, 100.0, " %"), written);
+        let written = ("-1.3%".to_owned(), "-2.7% to +0.1%".to_owned());
+        assert_eq!(signed(interval, 100.0, "%"), written);
     }
 }

@@ -1,90 +1,90 @@
-//! What can be asked of the results, and what cannot be asked together.
+//! The options of `assay results` and their valid combinations.
 
 use crate::client::Connection;
 use crate::time;
 use std::path::PathBuf;
 
-/// For whom the table is.
+/// Which part of the results to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum View {
-    /// What to do, and why.
+    /// The decision and its reason.
     Summary,
-    /// Alarms, traffic by hour and the split.
+    /// Alarms, traffic by hour and the sample-ratio check.
     Monitoring,
-    /// All of it.
+    /// The decision, all metrics and the data quality.
     #[default]
     Analysis,
 }
 
-/// Show what an experiment shows so far.
+/// Show the results of an experiment.
 ///
-/// First what to do and why, then each metric by variant, then whether the numbers can be trusted. Nothing is
-/// computed here: the API says all of it, and every option is one of its parameters.
+/// The output contains the decision and its reason, then each metric by variant, then the data quality. The API computes all
+/// numbers, and the options are parameters of the API.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ResultsArgs {
-    /// The experiment.
+    /// Id of the experiment.
     #[arg(value_name = "ID")]
     pub(super) experiment: String,
     #[command(flatten)]
     pub(super) connection: Connection,
-    /// How much of it.
+    /// Which part of the results to show.
     #[arg(long, value_enum, default_value_t)]
     pub(super) view: View,
-    /// What decides: `fixed` for one look at a size fixed beforehand, `sequential` for any number of looks, `hybrid`
-    /// for any number and a sharper one at the planned end, `bayesian` for the chance to win. By default the hybrid
-    /// where an end was planned, else sequential.
+    /// The deciding method: `fixed` for one test at a planned sample size, `sequential` for results that are valid at any
+    /// time, `hybrid` for a sequential test with a fixed test at the planned end, `bayesian` for the chance to win. By
+    /// default `hybrid` if the experiment has a planned end, and else `sequential`.
     #[arg(long, value_parser = ["fixed", "sequential", "hybrid", "bayesian"])]
     method: Option<String>,
-    /// Two-sided error level, such as 0.05; by default that of the plan.
+    /// Two-sided significance level, such as 0.05. By default the level of the plan.
     #[arg(long, value_name = "LEVEL")]
     alpha: Option<String>,
-    /// What is done about many comparisons at once; `holm` by default.
+    /// Correction for multiple comparisons. By default `holm`.
     #[arg(long, value_parser = ["none", "holm", "bh"])]
     correction: Option<String>,
-    /// The variant that the others are compared with; by default the control.
+    /// The variant that the others are compared with. By default the control.
     #[arg(long, value_name = "VARIANT")]
     baseline: Option<String>,
-    /// Take out of the effects what the users did before the experiment.
+    /// Reduce the variance with the users' pre-exposure data (CUPED).
     #[arg(long)]
     cuped: bool,
-    /// Show the parts of the users by one dimension (`platform`), look at one part only (`platform:ios`), or at no
+    /// Break the results down by one dimension (`platform`), include only users with one value (`platform:ios`), or show no
     /// dimensions (`none`).
     #[arg(long, value_name = "NAME[:VALUE]|none")]
     dimension: Option<String>,
-    /// Show what was known at this time, with this time taken for now.
+    /// Show the results as of this time.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     as_of: Option<String>,
-    /// Leave events before this time out.
+    /// Exclude events before this time.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     from: Option<String>,
-    /// Leave users assigned and events from this time on out.
+    /// Exclude assignments and events at or after this time.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     to: Option<String>,
-    /// Only these metrics, separated by commas.
+    /// Keys of the metrics to show, separated by commas. By default all.
     #[arg(long, value_name = "KEYS")]
     metrics: Option<String>,
-    /// Show the result as it stood at the end of each day.
+    /// Show the cumulative result at the end of each day.
     #[arg(long, value_parser = ["day", "none"])]
     series: Option<String>,
-    /// Print the API's answer as JSON.
+    /// Print the API's response as JSON.
     #[arg(long, conflicts_with_all = ["csv", "svg"])]
     pub(super) json: bool,
-    /// Print a row for each metric and variant as CSV.
+    /// Print the results as CSV with a row per metric and variant.
     #[arg(long, conflicts_with_all = ["svg", "view", "series"])]
     pub(super) csv: bool,
-    /// Draw the effects, or with `--series day` how they came about, as an SVG picture into a file, or to stdout.
+    /// Write an SVG chart of the effects to a file or to stdout. With `--series day` the chart shows the effects by day.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     pub(super) svg: Option<PathBuf>,
 }
 
 impl ResultsArgs {
-    /// Whether the parts of the users are to be shown one by one.
+    /// Whether the results are broken down by a dimension.
     pub(super) fn broken_down(&self) -> bool {
         let asked = self.dimension.as_deref();
         asked.is_some_and(|dimension| dimension != "none" && !dimension.contains(':'))
     }
 
-    /// What no parser of options can tell: whether values go together.
+    /// Checks combinations of option values, which clap cannot check.
     pub(super) fn check(&self) -> Result<(), String> {
         let by_day = self.series.as_deref() == Some("day");
         let name = match self.view {
@@ -94,25 +94,25 @@ impl ResultsArgs {
         };
         if self.view == View::Monitoring && self.svg.is_some() {
             return Err(
-                "`--svg` draws effects, and `--view monitoring` has none: leave one of the two out"
+                "`--svg` draws effects, but `--view monitoring` has none: remove one of the two options"
                     .to_owned(),
             );
         }
         if by_day && self.svg.is_none() {
             return Err(format!(
-                "`--series day` is part of the analysis, not of `--view {name}`: leave one of the two out"
+                "`--series day` is part of the analysis, not of `--view {name}`: remove one of the two options"
             ));
         }
         match &self.dimension {
             Some(by) if self.broken_down() => Err(format!(
-                "`--dimension {by}` shows each part of the users, which only the analysis does: leave `--view {name}` \
-                 out, or look at one part with `--dimension {by}:VALUE`"
+                "`--dimension {by}` shows each value of the dimension, which only the analysis does: remove \
+                 `--view {name}`, or select one value with `--dimension {by}:VALUE`"
             )),
             _ => Ok(()),
         }
     }
 
-    /// The parameters of the call.
+    /// The query parameters of the request.
     pub(super) fn query(&self) -> String {
         let format = match (self.csv, &self.svg) {
             (true, _) => Some("csv"),
@@ -124,7 +124,7 @@ impl ResultsArgs {
             View::Summary => Some("summary"),
             View::Monitoring => Some("monitoring"),
         };
-        // The days take most of the computing, and a table shows none unless they are asked for.
+        // The daily series takes most of the computing time, so it is requested only if it is shown.
         let table = (!self.json && format.is_none()).then_some("none");
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (name, value) in [

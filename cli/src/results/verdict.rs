@@ -1,98 +1,101 @@
-//! What to do, and why.
+//! Prints the decision and its reason.
 
-use super::answer::{About, Analysis, Decision, Impact};
 use super::number::{minute, signed_whole};
-use super::paper::{Ink, Paper, short};
+use super::report::{Analysis, Decision, ExperimentHeader, Impact};
+use super::terminal::{Style, TerminalText, short};
 use crate::output::{counted, grouped};
 
-/// What it is about.
-pub(super) fn title(paper: &mut Paper, about: &About, users: u64) {
-    paper.write(Ink::Strong, &about.name);
+/// Prints the name and status of the experiment and its number of users.
+pub(super) fn title(terminal: &mut TerminalText, about: &ExperimentHeader, users: u64) {
+    terminal.write(Style::Strong, &about.name);
     let mut facts = format!(" ({}), {}", about.id, about.status);
     match (&about.started_at, &about.end) {
         (_, Some(end)) => facts += &format!(", ends {}", minute(end)),
         (Some(started), None) => facts += &format!(" since {}", minute(started)),
         _ => {}
     }
-    paper.line(Ink::Plain, &format!("{facts}, {}", counted(users, "user")));
+    terminal.line(
+        Style::Plain,
+        &format!("{facts}, {}", counted(users, "user")),
+    );
 }
 
-/// What was looked at.
-pub(super) fn window(paper: &mut Paper, answer: &Analysis) {
+/// Prints the time of the report and the filters.
+pub(super) fn window(terminal: &mut TerminalText, report: &Analysis) {
     let mut limits = Vec::new();
-    for (by, value) in answer.dimension.iter().flatten() {
+    for (by, value) in report.dimension.iter().flatten() {
         limits.push(format!("only users with {by} = {value}"));
     }
-    if let Some(from) = &answer.from {
+    if let Some(from) = &report.from {
         limits.push(format!("events from {}", minute(from)));
     }
-    if let Some(to) = &answer.to {
+    if let Some(to) = &report.to {
         limits.push(format!("users and events before {}", minute(to)));
     }
-    as_of(paper, &answer.as_of, &limits);
+    as_of(terminal, &report.as_of, &limits);
 }
 
-/// The instant that is taken for now, and what else limits the view.
-pub(super) fn as_of(paper: &mut Paper, as_of: &str, limits: &[String]) {
+/// Prints the time of the report and the filters in text form.
+pub(super) fn as_of(terminal: &mut TerminalText, as_of: &str, limits: &[String]) {
     let mut parts = vec![format!("as of {}", minute(as_of))];
     parts.extend_from_slice(limits);
-    paper.line(Ink::Faint, &parts.join(", "));
-    paper.gap();
+    terminal.line(Style::Faint, &parts.join(", "));
+    terminal.gap();
 }
 
-/// The verdict in a word, in a sentence, and what follows from it.
-pub(super) fn verdict(paper: &mut Paper, decision: &Decision) {
-    let (word, ink) = word(&decision.verdict);
-    paper.badge(ink, &word);
+/// Prints the verdict, its reason, and its notes.
+pub(super) fn verdict(terminal: &mut TerminalText, decision: &Decision) {
+    let (word, style) = word(&decision.verdict);
+    terminal.badge(style, &word);
     let sentence = if decision.trusted() {
-        Ink::Strong
+        Style::Strong
     } else {
-        Ink::Warning
+        Style::Warning
     };
-    paper.prose(sentence, "", &decision.headline);
+    terminal.prose(sentence, "", &decision.headline);
     let chosen = decision.variant.as_deref();
     let others = decision.variants.iter().filter(|variant| {
         Some(variant.variant.as_str()) != chosen && variant.sentence != decision.headline
     });
     for other in others {
         let label = format!("  {}: ", short(&other.variant));
-        let (_, ink) = self::word(&other.verdict);
-        // The colours of the great word are too loud for a list.
-        let ink = match ink {
-            Ink::Ship => Ink::Good,
-            Ink::Alarm => Ink::Warning,
-            _ => Ink::Plain,
+        let (_, style) = self::word(&other.verdict);
+        // The list uses less prominent colours than the verdict.
+        let style = match style {
+            Style::Ship => Style::Good,
+            Style::Alarm => Style::Warning,
+            _ => Style::Plain,
         };
-        paper.prose(ink, &label, &other.sentence);
+        terminal.prose(style, &label, &other.sentence);
     }
     if let Some(days) = decision.days_left {
         let text = format!(
-            "At the traffic of now it takes {} more to find what was planned.",
+            "At the current traffic, the planned effect can be detected in {}.",
             counted(days, "day")
         );
-        paper.prose(Ink::Plain, "", &text);
+        terminal.prose(Style::Plain, "", &text);
     }
     if let (Some(impact), Some(variant)) = (&decision.impact, chosen)
         && decision.trusted()
     {
-        brings(paper, impact, variant);
+        impact_per_month(terminal, impact, variant);
     }
     for note in &decision.notes {
-        paper.prose(Ink::Plain, "- ", note);
+        terminal.prose(Style::Plain, "- ", note);
     }
 }
 
-fn word(verdict: &str) -> (String, Ink) {
-    let ink = match verdict {
-        "ship" => Ink::Ship,
-        "keep_running" => Ink::Wait,
-        "stop" => Ink::Stop,
-        _ => Ink::Alarm,
+fn word(verdict: &str) -> (String, Style) {
+    let style = match verdict {
+        "ship" => Style::Ship,
+        "keep_running" => Style::Wait,
+        "stop" => Style::Stop,
+        _ => Style::Alarm,
     };
-    (verdict.replace('_', " ").to_uppercase(), ink)
+    (verdict.replace('_', " ").to_uppercase(), style)
 }
 
-fn brings(paper: &mut Paper, impact: &Impact, variant: &str) {
+fn impact_per_month(terminal: &mut TerminalText, impact: &Impact, variant: &str) {
     let Some(per_month) = impact.per_month else {
         return;
     };
@@ -107,13 +110,13 @@ fn brings(paper: &mut Paper, impact: &Impact, variant: &str) {
             reason = "a count of users, and `as` stops at the largest"
         )]
         let users = users.round() as u64;
-        format!(", of {} users", grouped(users))
+        format!(", with {} users per month", grouped(users))
     });
     let text = format!(
-        "With `{variant}` for everybody: {} {unit} a month (from {} to {}){among}.",
+        "With `{variant}` for all users: {} {unit} per month ({} to {}){among}.",
         signed_whole(per_month.estimate),
         signed_whole(per_month.ci_lower),
         signed_whole(per_month.ci_upper),
     );
-    paper.prose(Ink::Plain, "", &text);
+    terminal.prose(Style::Plain, "", &text);
 }

@@ -1,8 +1,9 @@
-//! The whole platform in one process: engine, tables, functions and gateway, started and stopped in order.
+//! The whole platform in one process. It starts the engine, tables, functions and gateway in this order, and stops them in
+//! reverse order.
 
-use super::environment::Environments;
-use super::token::{TokenError, kept_token, new_token};
+use super::token::{DevelopmentTokenError, new_token, stored_token};
 use crate::engine::{self, Engine, EngineError, Storage, TablesError, ensure_tables};
+use crate::environment::Environments;
 use crate::functions::{self, WiringError};
 use crate::gateway::{Function, Functions, Gateway, GatewayError, INTEGRATION_TIMEOUT};
 use crate::streams::{DeadLetter, Mappings, Settler, Streams, StreamsError};
@@ -16,23 +17,23 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// The template of the platform, so that the command works in any folder.
+/// The built-in template, so that the command works in any folder.
 pub const BUILT_IN_TEMPLATE: &str = include_str!("../../../template.yaml");
 
-/// Where the data file is by default, below the current folder.
+/// Default path of the data file, relative to the current folder.
 pub const DEFAULT_DATA_FILE: &str = ".assay/assay.db";
 
-/// Which DynamoDB the functions talk to.
+/// The DynamoDB that the functions use.
 #[derive(Debug, Clone)]
 pub enum Database {
     /// An engine inside this process.
     Embedded(Storage),
-    /// A local engine that runs already, such as Amazon's DynamoDB Local.
+    /// The URL of a running local engine, such as Amazon's DynamoDB Local.
     Endpoint(String),
 }
 
 impl Database {
-    /// The file that holds the data; none when this process keeps none.
+    /// The data file, or `None` if this process has none.
     fn file(&self) -> Option<&Path> {
         match self {
             Self::Embedded(Storage::File(file)) => Some(file),
@@ -41,25 +42,25 @@ impl Database {
     }
 }
 
-/// How a platform is started. By default in memory, on free ports.
+/// Options of a platform. By default it keeps its data in memory and uses free ports.
 pub struct PlatformOptions {
-    /// Where the gateway listens; port 0 for a free one.
+    /// Address of the gateway. Port 0 chooses a free port.
     pub address: SocketAddr,
-    /// Which DynamoDB the functions talk to.
+    /// The DynamoDB that the functions use.
     pub database: Database,
-    /// The template's text; the one compiled in when it is none.
+    /// Text of the template, or `None` for the built-in template.
     pub template: Option<String>,
-    /// Account, region, and parameters of the template that differ from their defaults.
+    /// Account, region, and template parameters with other values than their defaults.
     pub local: LocalNames,
-    /// The development token; one is made when it is none.
+    /// The development token. If it is `None`, a token is created.
     pub token: Option<String>,
-    /// Functions in place of the built-in ones with the same name, or beside them.
+    /// Additional functions, by binary. They replace built-in functions with the same name.
     pub functions: Functions,
     /// How long the gateway waits for a function.
     pub integration_timeout: Duration,
-    /// How long a question about results waits until everything that was written before it has been counted. On one
-    /// machine that takes a moment, and whoever tries something out wants to see it; in the cloud nobody waits.
-    pub patience: Duration,
+    /// How long a request to a function that reads aggregates waits until all earlier records have been aggregated. This
+    /// makes local results include the latest events. There is no such wait in the cloud.
+    pub settle_timeout: Duration,
 }
 
 impl Default for PlatformOptions {
@@ -72,18 +73,17 @@ impl Default for PlatformOptions {
             token: None,
             functions: Functions::new(),
             integration_timeout: INTEGRATION_TIMEOUT,
-            patience: Duration::from_secs(2),
+            settle_timeout: Duration::from_secs(2),
         }
     }
 }
 
 impl PlatformOptions {
-    /// For tests: in memory, or on the engine that `DYNAMODB_ENDPOINT` names, where each platform then has
-    /// tables of its own.
+    /// Options for tests: in memory, or on the engine at `DYNAMODB_ENDPOINT`. There each platform has its own tables.
     pub fn for_tests() -> Self {
         let mut options = Self {
-            // A test that waits for longer has failed.
-            patience: Duration::from_secs(120),
+            // A test that waits longer has failed.
+            settle_timeout: Duration::from_secs(120),
             ..Self::default()
         };
         if let Ok(endpoint) = std::env::var("DYNAMODB_ENDPOINT") {
@@ -93,7 +93,7 @@ impl PlatformOptions {
         options
     }
 
-    /// Uses this function for a binary, whatever is built in.
+    /// Uses this function for a binary instead of a built-in one.
     #[must_use]
     pub fn with_function(mut self, binary: &str, function: Function) -> Self {
         self.functions.insert(binary.to_owned(), function);
@@ -109,7 +109,7 @@ impl PlatformOptions {
         self
     }
 
-    /// Keeps data in this file instead of in memory.
+    /// Keeps the data in this file instead of in memory.
     #[must_use]
     pub fn with_data(mut self, file: impl Into<PathBuf>) -> Self {
         self.database = Database::Embedded(Storage::File(file.into()));
@@ -117,39 +117,39 @@ impl PlatformOptions {
     }
 }
 
-/// Why the platform does not run.
+/// Why the platform cannot start or stop.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
-    /// The template can't be used.
+    /// The template is invalid.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The embedded engine does not run.
+    /// The embedded engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The tables are not there.
+    /// The tables could not be created.
     #[error(transparent)]
     Tables(#[from] TablesError),
-    /// There is no development token.
+    /// The development token could not be read or created.
     #[error(transparent)]
-    Token(#[from] TokenError),
-    /// A function could not be wired.
+    Token(#[from] DevelopmentTokenError),
+    /// A function could not start.
     #[error(transparent)]
     Wiring(#[from] WiringError),
-    /// The streams cannot feed the functions.
+    /// The streams could not start.
     #[error(transparent)]
     Streams(#[from] StreamsError),
-    /// The gateway can't be made or has failed.
+    /// The gateway could not start or has failed.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    /// Another program listens there.
-    #[error("{0} is taken by another program: stop it, or choose another port with --port")]
+    /// Another program uses the port.
+    #[error("{0} is used by another program: stop it, or choose another port with --port")]
     PortTaken(SocketAddr),
-    /// The gateway cannot listen there.
+    /// The gateway cannot listen at this address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The gateway's task panicked.
@@ -159,19 +159,19 @@ pub enum PlatformError {
 
 /// A running platform.
 pub struct Platform {
-    /// Where the gateway listens.
+    /// Address of the gateway.
     pub address: SocketAddr,
     /// The development token, with all scopes.
     pub token: String,
-    /// Where DynamoDB listens.
+    /// URL of DynamoDB.
     pub dynamodb_endpoint: String,
-    /// What it was made from, with the names that its tables have here.
+    /// The template with the local names of the tables.
     pub template: Template,
-    /// The environment of each function.
+    /// The environment variables of each function.
     pub environments: Environments,
-    /// An SDK client for its DynamoDB.
+    /// An SDK client for DynamoDB.
     pub dynamodb: Client,
-    /// Binaries that the template calls for and that are not wired.
+    /// Binaries that the template names but that this process does not contain.
     pub unwired: Vec<String>,
     streams: Streams,
     engine: Option<Engine>,
@@ -180,11 +180,11 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Starts everything; when it returns, the gateway answers.
+    /// Starts the platform. When it returns, the gateway accepts requests.
     pub async fn start(options: PlatformOptions) -> Result<Self, PlatformError> {
         let text = options.template.as_deref().unwrap_or(BUILT_IN_TEMPLATE);
         let template = Template::parse(text, &options.local)?;
-        // Before the data is opened: a second `serve` should say that the port is taken.
+        // The port is opened before the data, so that a second `assay serve` reports that the port is in use.
         let listener = listen(options.address).await?;
         let address = listener
             .local_addr()
@@ -212,7 +212,7 @@ impl Platform {
         } = match assembled {
             Ok(assembled) => assembled,
             Err(error) => {
-                // Whoever mends the cause and starts again wants the data file free.
+                // Close the data file, so that another start can open it.
                 if let Some(engine) = engine {
                     engine.shutdown().await?;
                 }
@@ -220,7 +220,7 @@ impl Platform {
             }
         };
         let (stop, stopped) = oneshot::channel();
-        // Resolves when the platform says so, and when it is dropped.
+        // Resolves when the platform sends and when it is dropped.
         let stopped = async move { drop(stopped.await) };
         Ok(Self {
             address,
@@ -242,25 +242,25 @@ impl Platform {
         format!("http://{}", self.address)
     }
 
-    /// Returns when every stream record that was written before has been handed to its function and handled, or
-    /// given up as a dead letter, and those that the functions wrote meanwhile as well. Batches do not wait for more
-    /// records as long. A function that always fails, with retries without a bound, is waited for without an end.
+    /// Returns when every existing stream record has been handled by its function or discarded as a dead letter, including
+    /// the records that functions write during the wait. During the wait, batches are delivered before they are full. It
+    /// does not return if a function always fails and its mapping does not limit retries.
     pub async fn settle(&self) {
         self.streams.settle().await;
     }
 
-    /// The stream records that were given up, oldest first.
+    /// The batches of stream records that were discarded, oldest first.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.streams.dead_letters()
     }
 
-    /// Takes no more requests, lets those that run finish, and closes the data.
+    /// Stops accepting requests, waits for running ones, and closes the data.
     pub async fn shutdown(self) -> Result<(), PlatformError> {
-        // First, while the gateway still answers: a function that is fed may ask it.
+        // The streams stop first, while the gateway still answers, because their functions may call it.
         self.streams.shutdown().await;
         drop(self.stop);
         let served = self.gateway.await;
-        // The engine last: functions that still ran needed it.
+        // The engine stops last, because running functions need it.
         if let Some(engine) = self.engine {
             engine.shutdown().await?;
         }
@@ -269,7 +269,7 @@ impl Platform {
     }
 }
 
-/// Everything between the database and the listener.
+/// The parts of the platform between the database and the listener.
 struct Assembled {
     gateway: Gateway,
     streams: Streams,
@@ -295,18 +295,18 @@ async fn assemble(
     let client = engine::streams_client(endpoint, &options.local.region);
     let streams = Streams::start(mappings, dynamodb, &client, data).await?;
     let mut template = template.clone();
-    for binary in functions::READERS_OF_SUMS {
+    for binary in functions::AGGREGATE_READERS {
         if let Some(function) = wired.get_mut(binary) {
-            *function = after_counting(function.clone(), streams.settler(), options.patience);
+            *function = after_settling(function.clone(), streams.settler(), options.settle_timeout);
         }
-        // The waiting is ours and not the function's.
+        // The wait must not count towards the function's own timeout.
         let functions = template.functions.values_mut();
         for function in functions.filter(|function| function.binary == binary) {
-            function.timeout += options.patience;
+            function.timeout += options.settle_timeout;
         }
     }
     let gateway = Gateway::new(&template, &options.local, &wired)?
-        .with_integration_timeout(options.integration_timeout + options.patience);
+        .with_integration_timeout(options.integration_timeout + options.settle_timeout);
     unwired.extend_from_slice(gateway.unwired());
     unwired.sort();
     unwired.dedup();
@@ -318,16 +318,16 @@ async fn assemble(
     })
 }
 
-/// The function, called once what was written before is counted.
-fn after_counting(function: Function, settler: Settler, patience: Duration) -> Function {
+/// Wraps a function so that it runs after all earlier stream records are handled, or after `settle_timeout`.
+fn after_settling(function: Function, settler: Settler, settle_timeout: Duration) -> Function {
     Arc::new(move |event, context| {
         let (function, settler) = (function.clone(), settler.clone());
         Box::pin(async move {
-            if tokio::time::timeout(patience, settler.settle())
+            if tokio::time::timeout(settle_timeout, settler.settle())
                 .await
                 .is_err()
             {
-                tracing::info!("not everything has been counted yet");
+                tracing::info!("some records have not been aggregated yet");
             }
             function(event, context).await
         })
@@ -343,11 +343,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, PlatformError> {
         })
 }
 
-fn development_token(options: &PlatformOptions) -> Result<String, TokenError> {
+fn development_token(options: &PlatformOptions) -> Result<String, DevelopmentTokenError> {
     match (&options.token, &options.database) {
         (Some(token), _) => Ok(token.clone()),
         (None, Database::Embedded(Storage::File(file))) => {
-            kept_token(&file.with_extension("token"))
+            stored_token(&file.with_extension("token"))
         }
         (None, _) => new_token(),
     }

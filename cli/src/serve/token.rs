@@ -1,4 +1,4 @@
-//! The development token: made once, kept beside the data, so that it stays the same over restarts.
+//! The development token. It is created once and stored beside the data, so it stays the same after a restart.
 
 use domain::access::Token;
 use shared::clock;
@@ -6,31 +6,31 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Why there is no development token.
+/// Why the development token could not be read or created.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The file that keeps it could not be read or written.
-    #[error("cannot keep the development token in {file}: {source}", file = .file.display())]
+pub enum DevelopmentTokenError {
+    /// The token file could not be read or written.
+    #[error("cannot store the development token in {file}: {source}", file = .file.display())]
     File {
         /// The file.
         file: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The operating system gave no random bytes.
-    #[error("the operating system has no random bytes: {0}")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes: {0}")]
     Random(#[from] getrandom::Error),
 }
 
-/// A new token.
-pub fn new_token() -> Result<String, TokenError> {
+/// Creates a token.
+pub fn new_token() -> Result<String, DevelopmentTokenError> {
     let token = Token::from_bits(clock::random_bits()?);
     Ok(token.reveal().to_owned())
 }
 
-/// The token kept in `file`, made and written there when there is none yet.
-pub fn kept_token(file: &Path) -> Result<String, TokenError> {
-    let failed = |source| TokenError::File {
+/// Reads the token from `file`. If there is none, it creates a token and writes it to the file.
+pub fn stored_token(file: &Path) -> Result<String, DevelopmentTokenError> {
+    let failed = |source| DevelopmentTokenError::File {
         file: file.to_owned(),
         source,
     };
@@ -43,7 +43,7 @@ pub fn kept_token(file: &Path) -> Result<String, TokenError> {
     let token = new_token()?;
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
-    // Nobody else on the machine may read it.
+    // Only the owner of the file may read it.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut kept = options.open(file).map_err(failed)?;

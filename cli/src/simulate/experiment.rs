@@ -1,4 +1,4 @@
-//! The simulated experiment: what it measures, and what it was planned to find.
+//! The definition of the simulated experiment.
 
 use super::SimulateArgs;
 use domain::bucketing::{HashVersion, bucket_value};
@@ -8,22 +8,21 @@ use stats::{Alpha, Capacity, detectable_rates};
 pub(super) const CONTROL: &str = "control";
 pub(super) const TREATMENT: &str = "treatment";
 
-/// A result that may be looked at all the time takes more users than one look at the end: this part of them would do
-/// for the one look.
-const PART_FOR_ONE_LOOK: f64 = 0.5;
+/// A sequential test needs more users than a fixed test. This share of the users would be enough for a fixed test.
+const FIXED_SAMPLE_SHARE: f64 = 0.5;
 const POWER: f64 = 0.8;
 
-/// Its id, which is its hash seed, too.
+/// Id and hash seed of the experiment.
 pub(super) fn id(seed: u32) -> String {
     format!("simulation-{seed}")
 }
 
-/// The body that creates it.
+/// Request body that creates the experiment.
 pub(super) fn definition(args: &SimulateArgs, seed: u32) -> Value {
     let id = id(seed);
     let way = if args.live { ", one by one" } else { "" };
     let description = format!(
-        "Simulated: {} users{way}, {} % of the control buy, true lift {:+} %.",
+        "Simulated: {} users{way}, purchase rate {}% in the control, true lift {:+}%.",
         args.users, args.rate, args.lift
     );
     let mut body = json!({
@@ -48,7 +47,7 @@ pub(super) fn definition(args: &SimulateArgs, seed: u32) -> Value {
     body
 }
 
-/// The variant that the assignment of a new user would choose.
+/// The variant that the API's assignment would choose for a new user.
 pub(super) fn variant(experiment: &str, user: &str) -> &'static str {
     if bucket_value(experiment, user, HashVersion::V2) < 0.5 {
         CONTROL
@@ -57,10 +56,10 @@ pub(super) fn variant(experiment: &str, user: &str) -> &'static str {
     }
 }
 
-/// The smallest rise of purchases that so many users can show; none where they can show none.
+/// The smallest lift of the purchase rate that the planned number of users can detect, or `None` if they can detect none.
 fn minimum_detectable_effect(args: &SimulateArgs) -> Option<f64> {
     let rate = args.rate / 100.0;
-    let each = f64::from(args.users) / 2.0 * PART_FOR_ONE_LOOK;
+    let each = f64::from(args.users) / 2.0 * FIXED_SAMPLE_SHARE;
     let capacity = Capacity {
         control: each,
         treatment: each,
@@ -68,6 +67,6 @@ fn minimum_detectable_effect(args: &SimulateArgs) -> Option<f64> {
         power: POWER,
     };
     let found = detectable_rates(rate, &capacity).ok()?.up?;
-    // A plan is made in whole tenths of a percent.
+    // Round up to a tenth of a percent.
     Some(((found / rate - 1.0) * 1000.0).ceil() / 1000.0)
 }

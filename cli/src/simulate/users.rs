@@ -1,97 +1,102 @@
-//! Simulated users: what each of them is and would do, drawn from the seed alone.
+//! Simulated users. The attributes and events of a user depend only on the seed.
 
 use domain::time::Timestamp;
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-/// Median worth of a purchase.
-const MEDIAN_WORTH: f64 = 40.0;
-/// Spread of its logarithm: a few very large purchases, as shops have them.
+/// Median value of a purchase.
+const MEDIAN_VALUE: f64 = 40.0;
+/// Standard deviation of the logarithm of the value. It gives a few very large purchases, as in real shops.
 const SPREAD: f64 = 0.9;
-/// Share of users who ask for support, in any variant.
+/// Share of users with a support request, in both variants.
 const SUPPORT_RATE: f64 = 0.3;
-/// Share of users whose purchase before the experiment tells what they do in it.
-const HABIT: f64 = 0.7;
+/// Share of users whose pre-exposure purchase predicts their purchase in the experiment.
+const PREDICTIVE_SHARE: f64 = 0.7;
 
-/// Days of history.
+/// Days of the simulated history.
 pub(super) const DAYS: u32 = 14;
 const HOUR: f64 = 3_600e6;
 
-/// What users are, their share, and how much of the lift they have: on average over all users all of it.
+/// Platforms: name, share of the users, and factor of the lift. The weighted mean of the factors is 1.
 pub(super) const PLATFORMS: [(&str, f64, f64); 3] =
     [("ios", 0.3, 2.0), ("android", 0.4, 1.0), ("web", 0.3, 0.0)];
 
-/// What is true of the experiment.
+/// The true purchase rate of the control and the true lift.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Truth {
+pub(super) struct TrueRates {
     rate: f64,
     lift: f64,
 }
 
-impl Truth {
-    /// The rates that follow from the control's rate and the lift; none if one is not between 0 and 1.
+impl TrueRates {
+    /// Returns `None` if the rate of any platform is not between 0 and 1.
     pub(super) fn new(rate: f64, lift: f64) -> Option<Self> {
-        let truth = Self { rate, lift };
+        let true_rates = Self { rate, lift };
         let possible = |rate: f64| rate > 0.0 && rate <= 1.0;
-        let treated = PLATFORMS.map(|(_, _, part)| truth.treated(part));
-        (possible(rate) && treated.into_iter().all(possible)).then_some(truth)
+        let treated = PLATFORMS.map(|(_, _, factor)| true_rates.treated(factor));
+        (possible(rate) && treated.into_iter().all(possible)).then_some(true_rates)
     }
 
-    /// The rate in the treatment of users with this part of the lift.
-    fn treated(self, part: f64) -> f64 {
-        self.rate * (1.0 + self.lift * part)
+    /// Purchase rate in the treatment of users with this factor of the lift.
+    fn treated(self, factor: f64) -> f64 {
+        self.rate * (1.0 + self.lift * factor)
     }
 
-    /// For user data.
-    pub(super) fn sentence(self) -> String {
-        let worth = MEDIAN_WORTH * (SPREAD * SPREAD / 2.0).exp();
+    /// Describes the true rates for the user of the command.
+    pub(super) fn description(self) -> String {
+        let purchase_value = MEDIAN_VALUE * (SPREAD * SPREAD / 2.0).exp();
         let (control, treatment) = (self.rate, self.treated(1.0));
         let lift = self.lift * 100.0;
-        let parts = PLATFORMS.map(|(name, _, part)| format!("{name} {:+.1} %", lift * part));
+        let parts = PLATFORMS.map(|(name, _, factor)| format!("{name} {:+.1}%", lift * factor));
         format!(
-            "  Purchase rate     {:.2} % in the control, {:.2} % in the treatment: {lift:+.1} % ({})\n  \
-               Revenue per user  {:.2} and {:.2}: {lift:+.1} %\n  \
-               Support requests  the same in both",
+            "  Purchase rate     {:.2}% in the control, {:.2}% in the treatment: {lift:+.1}% ({})\n  \
+               Revenue per user  {:.2} in the control, {:.2} in the treatment: {lift:+.1}%\n  \
+               Support requests  the same in both variants",
             control * 100.0,
             treatment * 100.0,
             parts.join(", "),
-            control * worth,
-            treatment * worth
+            control * purchase_value,
+            treatment * purchase_value
         )
     }
 }
 
-/// A user: fixed draws, whatever the variant. A user who buys in the control would buy in a treatment that helps.
+/// A user with random draws that do not depend on the variant. With a positive lift, a user that buys in the control would
+/// also buy in the treatment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct User {
     number: u32,
     buys: f64,
     bought: f64,
-    worth: f64,
+    purchase_value: f64,
     asks: f64,
     platform: (&'static str, f64),
-    /// Days and part of a day from the beginning to the first visit.
+    /// Day of the first visit, and the time as a fraction of that day.
     arrives: (u32, f64),
 }
 
 impl User {
-    /// The user of this number.
+    /// Draws the user with this number.
     pub(super) fn draw(seed: u32, number: u32) -> Self {
-        // A generator of its own for each user, so that their number and order change nobody.
+        // Each user has a separate generator, so the number and order of users do not change a user.
         let mut source = Pcg64Mcg::seed_from_u64(u64::from(seed) << 32 | u64::from(number));
         let mut uniform = || ((source.next_u64() >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0;
         let (buys, asks, radius, angle) = (uniform(), uniform(), uniform(), uniform());
-        // Box and Muller: a standard normal out of two uniforms.
+        // The Box-Muller transform: a standard normal draw from two uniform draws.
         let normal = (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos();
-        let (habit, other) = (uniform(), uniform());
-        // Two uniforms make noon likelier than midnight.
+        let (predictive, other) = (uniform(), uniform());
+        // The mean of two uniform draws makes noon more likely than midnight.
         let (day, hour) = (uniform(), (uniform() + uniform()) / 2.0);
         Self {
             number,
             buys,
-            bought: if habit < HABIT { buys } else { other },
-            worth: MEDIAN_WORTH * (SPREAD * normal).exp(),
+            bought: if predictive < PREDICTIVE_SHARE {
+                buys
+            } else {
+                other
+            },
+            purchase_value: MEDIAN_VALUE * (SPREAD * normal).exp(),
             asks,
             platform: platform(uniform()),
             #[expect(
@@ -103,36 +108,36 @@ impl User {
         }
     }
 
-    /// Holds the experiment's id: users of another simulation are others, and their events count there only.
+    /// The id contains the experiment's id, so each simulation has different users.
     pub(super) fn id(self, experiment: &str) -> String {
         format!("{experiment}-user-{}", self.number)
     }
 
-    /// Which device the user has.
+    /// The user's platform.
     pub(super) fn platform(self) -> &'static str {
         self.platform.0
     }
 
-    /// When the user came, in a history that begins here: an hour before the end of a day at the latest, so that the
-    /// user's events lie in the history, too.
+    /// Time of the first visit in a history that starts at `begin`. It is at least an hour before the end of a day, so that
+    /// the user's events are also in the history.
     pub(super) fn arrival(self, begin: Timestamp) -> Timestamp {
         let (day, hour) = self.arrives;
         after(begin, f64::from(day) * 24.0 + hour * 22.9)
     }
 
-    /// What the user does in a variant: in a history that begins here, with purchases before the experiment; or now,
-    /// where the server takes the time of arrival, which is after the assignment.
+    /// The user's events in a variant. With `begin`, they are in the history that starts there and include pre-exposure
+    /// purchases. Without it, they have no time, and the server uses the time of arrival.
     pub(super) fn events(
         self,
         experiment: &str,
         treated: bool,
-        truth: Truth,
+        true_rates: TrueRates,
         begin: Option<Timestamp>,
     ) -> Vec<Value> {
         let rate = if treated {
-            truth.treated(self.platform.1)
+            true_rates.treated(self.platform.1)
         } else {
-            truth.rate
+            true_rates.rate
         };
         let arrival = begin.map(|begin| self.arrival(begin));
         let mut events = Vec::new();
@@ -149,11 +154,11 @@ impl User {
             }
             events.push(event);
         };
-        if arrival.is_some() && self.bought < truth.rate {
+        if arrival.is_some() && self.bought < true_rates.rate {
             event(
                 "pre_exposure",
                 "purchase",
-                Some(self.worth),
+                Some(self.purchase_value),
                 -24.0 * (1.0 + 9.0 * self.asks),
             );
         }
@@ -161,7 +166,7 @@ impl User {
             event(
                 "purchase",
                 "purchase",
-                Some(self.worth),
+                Some(self.purchase_value),
                 0.2 + 0.7 * self.asks,
             );
         }
@@ -172,16 +177,16 @@ impl User {
     }
 }
 
-fn platform(place: f64) -> (&'static str, f64) {
+fn platform(draw: f64) -> (&'static str, f64) {
     let mut upper = 0.0;
-    for (name, share, part) in PLATFORMS {
+    for (name, share, factor) in PLATFORMS {
         upper += share;
-        if place < upper {
-            return (name, part);
+        if draw < upper {
+            return (name, factor);
         }
     }
-    let (name, _, part) = PLATFORMS[PLATFORMS.len() - 1];
-    (name, part)
+    let (name, _, factor) = PLATFORMS[PLATFORMS.len() - 1];
+    (name, factor)
 }
 
 fn after(time: Timestamp, hours: f64) -> Timestamp {
@@ -198,22 +203,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_of_the_lift_add_up_to_the_lift() {
+    fn the_weighted_mean_of_the_platform_factors_is_one() {
         let shares: f64 = PLATFORMS.iter().map(|(_, share, _)| share).sum();
-        let lift: f64 = PLATFORMS.iter().map(|(_, share, part)| share * part).sum();
+        let lift: f64 = PLATFORMS
+            .iter()
+            .map(|(_, share, factor)| share * factor)
+            .sum();
         assert!((shares - 1.0).abs() < 1e-12 && (lift - 1.0).abs() < 1e-12);
     }
 
     #[test]
-    fn nobody_comes_or_buys_after_the_history() {
+    fn all_events_are_within_the_history() {
         let begin = Timestamp::from_micros(0);
         let end = begin
             .plus_micros(i64::from(DAYS) * 24 * 3_600_000_000)
             .to_string();
-        let truth = Truth::new(0.5, 0.1).unwrap();
+        let true_rates = TrueRates::new(0.5, 0.1).unwrap();
         for number in 0..2_000 {
             let user = User::draw(1, number);
-            for event in user.events("e", true, truth, Some(begin)) {
+            for event in user.events("e", true, true_rates, Some(begin)) {
                 assert!(
                     event["timestamp"].as_str().unwrap() < end.as_str(),
                     "{event}"

@@ -1,29 +1,29 @@
-//! How far each function has come in each shard, kept beside the data.
+//! The position of each function in each shard, stored beside the data.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A place in a shard.
+/// A position in a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Position {
-    /// PreExposureBalance its first record.
+    /// Before the first record.
     Start,
-    /// Behind its last record at the moment.
+    /// After the record that is the last one at this moment.
     Latest,
-    /// Behind this record.
+    /// After the record with this sequence number.
     After(String),
 }
 
-/// The positions of all functions by function and table, then by shard.
+/// Positions by mapping (function and table) and by shard.
 type Positions = BTreeMap<String, BTreeMap<String, Position>>;
 
-/// The positions, in memory and in a file where there is one.
+/// All positions, in memory and optionally in a file.
 ///
-/// The file is replaced as a whole, so that no reader sees half of it, and never forced to the disk: with an older
-/// one, records are delivered again, which may happen to a function at any time.
+/// The file is replaced as a whole, so a reader never sees a partial file. It is not flushed to disk. With an older file
+/// records are delivered again, which functions must tolerate anyway.
 #[derive(Debug)]
 pub(super) struct Checkpoints {
     file: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// The positions that were kept in this file; none are kept without one.
+    /// Reads the positions from this file. Without a file, positions are only in memory.
     pub(super) fn open(file: Option<PathBuf>) -> std::io::Result<Self> {
         let (mut lost, mut positions) = (false, Positions::new());
         let text = file.as_deref().map(std::fs::read_to_string);
@@ -41,7 +41,7 @@ impl Checkpoints {
             Some(Ok(text)) => match serde_json::from_str(&text) {
                 Ok(kept) => positions = kept,
                 Err(error) => {
-                    tracing::warn!(file = ?file, %error, "the positions in streams are lost: records are delivered again");
+                    tracing::warn!(file = ?file, %error, "the stored stream positions are damaged: all stored records are delivered again");
                     lost = true;
                 }
             },
@@ -55,8 +55,8 @@ impl Checkpoints {
         })
     }
 
-    /// Where to go on in a shard: where it was left, or `new` where it never was. When the positions are lost, from
-    /// its start, since what came after them is not known.
+    /// Returns the stored position in a shard, or `new` if there is none. If the stored positions are damaged, it returns
+    /// the start of the shard, because it is unknown which records have been handled.
     pub(super) fn position(&self, mapping: &str, shard: &str, new: Position) -> Position {
         let positions = self.lock();
         let kept = positions.get(mapping).and_then(|shards| shards.get(shard));
@@ -67,7 +67,7 @@ impl Checkpoints {
         }
     }
 
-    /// Keeps a position.
+    /// Stores a position.
     pub(super) fn keep(&self, mapping: &str, shard: &str, position: Position) {
         let mut positions = self.lock();
         let shards = positions.entry(mapping.to_owned()).or_default();
@@ -78,7 +78,7 @@ impl Checkpoints {
         self.save(&positions);
     }
 
-    /// Forgets the shards of a stream that are no more.
+    /// Removes the positions of shards that do not exist.
     pub(super) fn retain(&self, mapping: &str, exists: impl Fn(&str) -> bool) {
         let mut positions = self.lock();
         if let Some(shards) = positions.get_mut(mapping) {
@@ -91,7 +91,7 @@ impl Checkpoints {
             return;
         };
         if let Err(error) = replace(file, positions) {
-            tracing::warn!(file = %file.display(), %error, "positions in streams could not be kept: records will be delivered again");
+            tracing::warn!(file = %file.display(), %error, "the stream positions could not be stored: records are delivered again after a restart");
         }
     }
 
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_are_there_again_when_the_file_is_opened_again() {
+    fn positions_are_restored_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("assay.streams.json");
         let first = Checkpoints::open(Some(file.clone())).unwrap();
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_means_that_everything_is_delivered_again() {
+    fn a_damaged_file_makes_all_shards_start_at_their_first_record() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("assay.streams.json");
         std::fs::write(&file, "{\"F/T\": {").unwrap();

@@ -1,7 +1,7 @@
-//! One mapping at work: it reads the shards of its stream in turn, gathers batches and has them delivered.
+//! The task of one mapping: it reads the shards of the stream in turn, collects batches and delivers them.
 //!
-//! A shard is begun when the one that it continues has been handled to its end, so that the records of an item come
-//! in their order. Local engines have one open shard for a table; the mapping's calls come one after the other.
+//! The consumer starts a shard after it has handled the parent shard completely, so that the records of an item are
+//! delivered in order. Local engines have one open shard per table. A mapping makes one call at a time.
 
 use super::checkpoint::Position;
 use super::control::{Control, Stopped};
@@ -16,49 +16,50 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How many records a read asks for: a batch, but not few, since filters may pass over most of them.
-const READ_LEAST: usize = 100;
-const READ_MOST: usize = 1000;
+/// Limits of the number of records that a read requests. The usual number is the batch size. The minimum is useful
+/// because filters may remove most records.
+const MIN_READ_LIMIT: usize = 100;
+const MAX_READ_LIMIT: usize = 1000;
 
-/// Waits between reads that bring nothing double from the first to the longest.
-const FIRST_REST: Duration = Duration::from_millis(10);
-const LONGEST_REST: Duration = Duration::from_millis(150);
+/// The wait after a read without records doubles from the first to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+const LONGEST_WAIT: Duration = Duration::from_millis(150);
 
 /// The wait after a read that failed.
-const REST_AFTER_ERROR: Duration = Duration::from_secs(1);
+const WAIT_AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// What an event has around its records and between them.
+/// Bytes of an event in addition to its records.
 const ENVELOPE_BYTES: usize = 64;
 
-/// A mapping with the state of its reading.
+/// A mapping with the state of its shards.
 pub(super) struct Consumer {
     mapping: Mapping,
     stream: Stream,
     shared: Arc<Shared>,
     control: Control,
     shards: Vec<Shard>,
-    /// Shards that have been handled to their end.
+    /// Shards that have been handled completely.
     finished: BTreeSet<String>,
-    /// Whether there may be shards to begin.
-    look: bool,
+    /// Whether the list of shards must be read again.
+    shards_changed: bool,
     handled: u64,
 }
 
 struct Shard {
     id: String,
-    /// Behind what has been read.
+    /// Position after the last record that has been read.
     position: Position,
     iterator: Option<String>,
-    /// Nothing more comes.
+    /// Whether the shard has no further records.
     ended: bool,
-    /// Read, wanted, and not delivered yet.
+    /// Records that match the filters and have not been delivered.
     pending: VecDeque<Record>,
-    /// When the first of the pending ones was read.
+    /// When the first pending record was read.
     since: Instant,
 }
 
 impl Consumer {
-    /// Finds the shards and where to begin in them. What is written from now on will be seen.
+    /// Finds the shards and the positions in them. Records that are written after this call are delivered.
     pub(super) async fn prepare(
         mapping: Mapping,
         stream: Stream,
@@ -72,13 +73,13 @@ impl Consumer {
             control,
             shards: Vec::new(),
             finished: BTreeSet::new(),
-            look: false,
+            shards_changed: false,
             handled: 0,
         };
         let position = consumer.mapping.starting_position.clone();
         consumer.find_shards(&position).await?;
         for shard in &mut consumer.shards {
-            // The end of a shard must be marked now, not when the first read gets to it.
+            // The iterator marks the current end of the shard. It must be created here, not at the first read.
             if shard.position == Position::Latest {
                 let iterator = consumer.stream.iterator(&shard.id, &shard.position).await;
                 shard.iterator = iterator.map_err(|error| StreamsError::Engine {
@@ -92,9 +93,9 @@ impl Consumer {
         Ok(consumer)
     }
 
-    /// Runs until the platform stops. A call that runs is finished.
+    /// Runs until the platform stops, and finishes a running call.
     pub(super) async fn run(mut self) {
-        let mut rest = FIRST_REST;
+        let mut wait = FIRST_WAIT;
         loop {
             let Ok(asked) = self.control.listen() else {
                 return;
@@ -102,28 +103,28 @@ impl Consumer {
             let Ok(pass) = self.pass().await else {
                 return;
             };
-            rest = match pass {
+            wait = match pass {
                 Pass::Busy => {
-                    rest = FIRST_REST;
+                    wait = FIRST_WAIT;
                     continue;
                 }
-                Pass::Gathering => (rest * 2).min(LONGEST_REST),
+                Pass::Gathering => (wait * 2).min(LONGEST_WAIT),
                 Pass::Idle => {
                     self.control.settled(asked, self.handled);
-                    (rest * 2).min(LONGEST_REST)
+                    (wait * 2).min(LONGEST_WAIT)
                 }
-                Pass::Failed => REST_AFTER_ERROR,
+                Pass::Failed => WAIT_AFTER_ERROR,
             };
-            if self.control.rest(rest).await.is_err() {
+            if self.control.wait(wait).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Reads every shard once, and delivers what is due.
+    /// Reads every shard once and delivers the batches that are due.
     async fn pass(&mut self) -> Result<Pass, Stopped> {
         let mut pass = Pass::Idle;
-        if (self.look || self.shards.is_empty())
+        if (self.shards_changed || self.shards.is_empty())
             && let Err(error) = self.find_shards(&Position::Start).await
         {
             tracing::warn!(function = self.mapping.function, %error, "a stream cannot be read");
@@ -160,13 +161,13 @@ impl Consumer {
             pass = pass.or(Pass::Busy);
         }
         self.finish_shards();
-        if self.look {
+        if self.shards_changed {
             pass = pass.or(Pass::Busy);
         }
         Ok(pass)
     }
 
-    /// Keeps positions behind records that nobody wanted, and drops shards that have ended.
+    /// Stores positions after records that no filter matches, and removes shards that have ended.
     fn finish_shards(&mut self) {
         let (mapping, checkpoints) = (self.mapping.name(), &self.shared.checkpoints);
         let before = self.shards.len();
@@ -182,11 +183,11 @@ impl Consumer {
             }
             !shard.ended
         });
-        // What they are continued by can be begun.
-        self.look |= self.shards.len() < before;
+        // The children of an ended shard can start.
+        self.shards_changed |= self.shards.len() < before;
     }
 
-    /// Begins the shards that can be begun: at `position` where no other is known.
+    /// Starts the shards that can start: at their stored position, or else at `position`.
     async fn find_shards(&mut self, position: &Position) -> Result<(), StreamsError> {
         let listed = self.stream.shards().await?;
         let mapping = self.mapping.name();
@@ -197,13 +198,13 @@ impl Consumer {
         for shard in &listed {
             let parent = shard.parent.as_deref();
             let waits = parent.is_some_and(|id| ids.contains(id) && !self.finished.contains(id));
-            // From the latest record on there is nothing to wait for.
+            // With `Latest` the records of the parent are skipped, so the child need not wait for them.
             let waits = waits && *position != Position::Latest;
             let known = self.shards.iter().any(|known| known.id == shard.id);
             if waits || known || self.finished.contains(&shard.id) {
                 continue;
             }
-            // Behind the last record means behind this one also after a restart, where the engine names it.
+            // If the engine names the last record, store its number, so that a restart continues after it.
             let new = match (position, &shard.last) {
                 (Position::Latest, Some(last)) => Position::After(last.clone()),
                 _ => position.clone(),
@@ -214,21 +215,21 @@ impl Consumer {
             }
             self.shards.push(Shard::new(shard.id.clone(), position));
         }
-        self.look = false;
+        self.shards_changed = false;
         Ok(())
     }
 }
 
-/// What a pass over the shards has come upon, from least to most telling.
+/// The result of a pass over the shards. A later variant has priority over an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Pass {
-    /// Nothing.
+    /// No records.
     Idle,
-    /// Records that wait for their batch to be full.
+    /// Records are pending, and their batch is not due.
     Gathering,
-    /// Records.
+    /// Records were read or delivered.
     Busy,
-    /// A stream that cannot be read.
+    /// A stream could not be read.
     Failed,
 }
 
@@ -250,23 +251,26 @@ impl Shard {
         }
     }
 
-    /// Reads on, unless a full batch waits already. Returns how many records came.
+    /// Reads the next records unless a full batch is pending. Returns the number of records read.
     async fn read(&mut self, stream: &Stream, mapping: &Mapping) -> Result<usize, ReadError> {
         if self.ended || self.pending.len() >= mapping.batch_size {
             return Ok(0);
         }
         let mut outcome = self.read_on(stream, mapping).await;
         if matches!(outcome, Err(ReadError::Expired | ReadError::Trimmed)) {
-            // DynamoDB Local calls the start of a shard gone when the first record comes. A new iterator helps.
+            // DynamoDB Local reports the start of a shard as trimmed when the first record arrives. A new iterator works.
             self.iterator = None;
             if self.position == Position::Latest {
-                // Another would pass over what has come since: rather a record twice than never.
+                // A new `Latest` iterator would skip the records written since. Repeated delivery is better than a lost record.
                 self.position = Position::Start;
             }
             outcome = self.read_on(stream, mapping).await;
         }
         if matches!(outcome, Err(ReadError::Trimmed)) && self.position != Position::Start {
-            tracing::warn!(shard = self.id, "records of a stream have ended unread");
+            tracing::warn!(
+                shard = self.id,
+                "stream records expired before they were read"
+            );
             self.iterator = None;
             self.position = Position::Start;
             outcome = self.read_on(stream, mapping).await;
@@ -288,7 +292,7 @@ impl Shard {
                 }
             },
         };
-        let limit = mapping.batch_size.clamp(READ_LEAST, READ_MOST);
+        let limit = mapping.batch_size.clamp(MIN_READ_LIMIT, MAX_READ_LIMIT);
         self.iterator = Some(iterator.clone());
         let answer = stream.records(iterator, limit).await?;
         let records = answer.records.unwrap_or_default();
@@ -311,21 +315,21 @@ impl Shard {
         Ok(records.len())
     }
 
-    /// Whether a batch should go now: full, waited for long enough, or not going to grow.
+    /// Whether a batch is due: it is full, its batching window has passed, or it cannot grow.
     fn due(&self, mapping: &Mapping, settling: bool) -> bool {
         let waited = || self.since.elapsed() >= mapping.source.batching_window;
         let full = || self.pending.len() >= mapping.batch_size;
         !self.pending.is_empty() && (settling || self.ended || full() || waited())
     }
 
-    /// The next batch: as many records as the mapping and Lambda's limit of an event allow.
+    /// Takes the next batch: as many records as the mapping and Lambda's size limit allow.
     fn take(&mut self, most: usize) -> Vec<Record> {
         let mut bytes = ENVELOPE_BYTES;
         let fits = self.pending.iter().take(most).take_while(|record| {
             bytes += json_size(&record.event) + 1;
             bytes <= MAX_PAYLOAD_BYTES
         });
-        // One that is too large alone fails by itself.
+        // A single record that is too large is sent anyway, and its call fails.
         let count = fits.count().max(1).min(self.pending.len());
         self.since = Instant::now();
         self.pending.drain(..count).collect()
@@ -338,7 +342,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_batch_ends_before_it_is_larger_than_lambda_accepts() {
+    fn a_batch_stays_within_lambdas_size_limit() {
         let mut shard = Shard::new("s".to_owned(), Position::Start);
         let record = |bytes: usize| Record {
             sequence_number: String::new(),

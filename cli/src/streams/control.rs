@@ -1,16 +1,16 @@
-//! What the platform says to a running mapping: settle, and stop.
+//! Messages from the platform to a running mapping: settle and stop.
 
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// Answered with the number of records handled so far, once nothing is left to handle.
+/// A request to report when all records are handled. The answer is the number of records handled so far.
 pub(super) type SettleRequest = oneshot::Sender<u64>;
 
-/// The platform wants the mapping to end.
+/// The platform has asked the mapping to stop.
 #[derive(Debug)]
 pub(super) struct Stopped;
 
-/// The mapping's end of the channel. The channel closes when the platform stops.
+/// The mapping's receiver. The channel closes when the platform stops.
 pub(super) struct Control {
     requests: mpsc::UnboundedReceiver<SettleRequest>,
     waiting: Vec<SettleRequest>,
@@ -24,7 +24,7 @@ impl Control {
         }
     }
 
-    /// Takes in what has been said; returns how many wait for everything to be handled.
+    /// Receives new requests without waiting. Returns the number of open settle requests.
     pub(super) fn listen(&mut self) -> Result<usize, Stopped> {
         use mpsc::error::TryRecvError;
         loop {
@@ -36,21 +36,21 @@ impl Control {
         }
     }
 
-    /// Whether somebody waits for everything to be handled.
+    /// Whether there is an open settle request.
     pub(super) fn settling(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Answers the first so many of those who wait.
+    /// Answers the first `count` settle requests.
     pub(super) fn settled(&mut self, count: usize, handled: u64) {
         for request in self.waiting.drain(..count) {
-            // Who asked may have gone.
+            // The receiver may have been dropped.
             let _ = request.send(handled);
         }
     }
 
-    /// Waits, but not on when something is said.
-    pub(super) async fn rest(&mut self, time: Duration) -> Result<(), Stopped> {
+    /// Waits for this time, or until a request arrives.
+    pub(super) async fn wait(&mut self, time: Duration) -> Result<(), Stopped> {
         tokio::select! {
             () = tokio::time::sleep(time) => Ok(()),
             request = self.requests.recv() => {

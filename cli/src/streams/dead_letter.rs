@@ -1,27 +1,27 @@
-//! Records that were given up: said in the log and kept, where Lambda would send a message to a queue.
+//! Dead letters: batches that were discarded. Lambda sends a message to a queue; here the message is logged and stored.
 
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// How many are held in memory; the file has them all.
+/// Maximum number of dead letters in memory. The file contains all of them.
 const HELD: usize = 1000;
 
-/// A batch that was given up.
+/// A batch that was discarded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter {
     /// Logical id of the function.
     pub function: String,
-    /// ARN of the queue that the template names; without one, Lambda would drop the batch unseen.
+    /// ARN of the queue in the template. Without a queue, Lambda drops the batch without a message.
     pub destination: Option<String>,
     /// Why the last attempt failed.
     pub error: String,
-    /// The message that Lambda would send: where the records stand in the stream, and not the records.
+    /// The message that Lambda sends. It contains the position of the records in the stream, but not the records.
     pub message: serde_json::Value,
 }
 
-/// All dead letters of a platform.
+/// The dead letters of a platform.
 #[derive(Debug)]
 pub(super) struct DeadLetters {
     file: Option<PathBuf>,
@@ -29,7 +29,7 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Messages are added to this file, one in a line.
+    /// Messages are appended to this file, one per line.
     pub(super) fn new(file: Option<PathBuf>) -> Self {
         Self {
             file,
@@ -43,13 +43,13 @@ impl DeadLetters {
             destination = letter.destination,
             error = letter.error,
             message = %letter.message,
-            "records of a stream are given up"
+            "a batch of stream records was discarded"
         );
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = &self.file
             && let Err(error) = append(file, &letter.message)
         {
-            tracing::error!(file = %file.display(), %error, "a dead letter could not be kept");
+            tracing::error!(file = %file.display(), %error, "a dead letter could not be stored");
         }
         if held.len() == HELD {
             held.pop_front();
@@ -57,7 +57,7 @@ impl DeadLetters {
         held.push_back(letter);
     }
 
-    /// The last of them, oldest first.
+    /// The latest dead letters, oldest first.
     pub(super) fn held(&self) -> Vec<DeadLetter> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.iter().cloned().collect()
@@ -67,7 +67,7 @@ impl DeadLetters {
 fn append(file: &Path, message: &serde_json::Value) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.append(true).create(true).open(file)?;
-    // In one piece: a process that is killed leaves a line or none.
+    // A single write, so that a killed process leaves either the complete line or nothing.
     file.write_all(format!("{message}\n").as_bytes())?;
     file.sync_data()
 }

@@ -1,4 +1,4 @@
-//! A batch on its way through a function, until every record of it is handled or given up.
+//! Delivers a batch to a function until every record is handled or discarded.
 
 use super::Shared;
 use super::checkpoint::Position;
@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Waits between attempts double from the first to the longest.
+/// The pause between attempts doubles from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest when somebody waits for the outcome.
+/// The longest pause while a settle request is open.
 const LONGEST_PAUSE_SETTLING: Duration = Duration::from_millis(100);
 
-/// Lambda's words for why a batch is given up.
+/// Lambda's conditions for discarding a batch.
 const RETRIES_EXHAUSTED: &str = "RetryAttemptsExhausted";
 const TOO_OLD: &str = "RecordAgeExceeded";
 
-/// Brings batches of one shard to a function.
+/// Delivers batches of one shard to a function.
 pub(super) struct Delivery<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) shared: &'a Shared,
@@ -30,108 +30,107 @@ pub(super) struct Delivery<'a> {
     pub(super) control: &'a mut Control,
 }
 
-/// Records that are sent together, and how often they were.
-struct Piece {
+/// Records that are sent together, and their attempts so far.
+struct PartialBatch {
     records: Vec<Record>,
-    /// Attempts that count against the mapping's bound.
+    /// Failed attempts, which the mapping limits.
     failures: u64,
     calls: u64,
-    /// Of the last call.
+    /// Request id of the last call.
     request_id: Option<String>,
-    /// What came of the last call.
+    /// Error of the last call.
     error: String,
 }
 
-/// What came of a call.
-enum Outcome {
+/// Result of a call.
+enum CallOutcome {
     Handled,
     /// The function failed as a whole.
     Failed(String),
-    /// It says that it handled what comes before this record.
+    /// The function reported that the records before this index are handled.
     FailedFrom(usize, String),
 }
 
 impl Delivery<'_> {
-    /// Returns when the batch is done with; the position in the shard has then passed it. Stopped, the rest is left
-    /// for the next start.
+    /// Returns when every record is handled or discarded, and the position after the batch is stored. If the platform
+    /// stops, the remaining records are delivered after the next start.
     pub(super) async fn deliver(&mut self, records: Vec<Record>) -> Result<(), Stopped> {
-        let mut pieces = VecDeque::from([Piece::new(records)]);
-        while let Some(mut piece) = pieces.pop_front() {
-            self.give_up_old(&mut piece);
-            if piece.records.is_empty() {
+        let mut batches = VecDeque::from([PartialBatch::new(records)]);
+        while let Some(mut batch) = batches.pop_front() {
+            self.discard_old(&mut batch);
+            if batch.records.is_empty() {
                 continue;
             }
-            let outcome = self.call(&mut piece).await;
+            let outcome = self.call(&mut batch).await;
             let rest = match outcome {
-                Outcome::Handled => {
-                    self.passed(&piece.records);
+                CallOutcome::Handled => {
+                    self.passed(&batch.records);
                     continue;
                 }
-                Outcome::Failed(error) if self.splits(&piece) => {
+                CallOutcome::Failed(error) if self.splits(&batch) => {
                     tracing::warn!(
                         function = self.mapping.function,
                         error,
-                        records = piece.records.len(),
-                        "a batch failed and is halved"
+                        records = batch.records.len(),
+                        "a batch failed and is split into halves"
                     );
-                    let (first, second) = piece.halves();
-                    pieces.push_front(second);
+                    let (first, second) = batch.halves();
+                    batches.push_front(second);
                     first
                 }
-                Outcome::Failed(error) => piece.failed(error),
-                Outcome::FailedFrom(index, error) => {
-                    let rest = piece.from(index);
-                    self.passed(&piece.records);
+                CallOutcome::Failed(error) => batch.failed(error),
+                CallOutcome::FailedFrom(index, error) => {
+                    let rest = batch.from(index);
+                    self.passed(&batch.records);
                     rest.failed(error)
                 }
             };
             if self.exhausted(&rest) {
-                self.give_up(&rest, RETRIES_EXHAUSTED);
+                self.discard(&rest, RETRIES_EXHAUSTED);
                 continue;
             }
             let pause = self.pause(rest.failures);
-            pieces.push_front(rest);
-            self.control.rest(pause).await?;
+            batches.push_front(rest);
+            self.control.wait(pause).await?;
         }
         Ok(())
     }
 
-    async fn call(&mut self, piece: &mut Piece) -> Outcome {
+    async fn call(&mut self, batch: &mut PartialBatch) -> CallOutcome {
         let request_id = uuid::Uuid::new_v4().to_string();
-        piece.calls += 1;
-        piece.request_id = Some(request_id.clone());
-        let events: Vec<&Value> = piece.records.iter().map(|record| &record.event).collect();
+        batch.calls += 1;
+        batch.request_id = Some(request_id.clone());
+        let events: Vec<&Value> = batch.records.iter().map(|record| &record.event).collect();
         let event = json!({ "Records": events });
         let code = &self.mapping.code;
-        // No patience but the function's own timeout: nobody else waits for the answer.
+        // Only the function's own timeout applies, because no other caller waits for the response.
         let trace = new_trace();
         let call = code.invoke_as(request_id, event, &trace, Duration::MAX);
         let answer = match call.await {
             Ok(answer) => answer,
-            Err(error) => return Outcome::Failed(error.to_string()),
+            Err(error) => return CallOutcome::Failed(error.to_string()),
         };
         if !self.mapping.source.reports_item_failures {
-            return Outcome::Handled;
+            return CallOutcome::Handled;
         }
-        match first_failure(&answer, &piece.records) {
-            Ok(None) => Outcome::Handled,
+        match first_failure(&answer, &batch.records) {
+            Ok(None) => CallOutcome::Handled,
             Ok(Some(index)) => {
-                Outcome::FailedFrom(index, "the function reported failures".to_owned())
+                CallOutcome::FailedFrom(index, "the function reported failures".to_owned())
             }
-            Err(what) => Outcome::FailedFrom(
-                0,
-                format!("the function's answer is not understood: {what}"),
-            ),
+            Err(what) => {
+                CallOutcome::FailedFrom(0, format!("the function's response is invalid: {what}"))
+            }
         }
     }
 
-    fn splits(&self, piece: &Piece) -> bool {
-        self.mapping.source.bisect_on_error && piece.records.len() > 1
+    fn splits(&self, batch: &PartialBatch) -> bool {
+        self.mapping.source.bisect_on_error && batch.records.len() > 1
     }
 
-    fn exhausted(&self, piece: &Piece) -> bool {
+    fn exhausted(&self, batch: &PartialBatch) -> bool {
         let bound = self.mapping.source.maximum_retries;
-        bound.is_some_and(|bound| piece.failures > bound)
+        bound.is_some_and(|bound| batch.failures > bound)
     }
 
     fn pause(&self, failures: u64) -> Duration {
@@ -145,8 +144,8 @@ impl Delivery<'_> {
         pause.min(longest)
     }
 
-    /// Takes off the front of a batch what has become older than the mapping allows.
-    fn give_up_old(&self, piece: &mut Piece) {
+    /// Discards the records at the front of a batch that are older than the mapping allows.
+    fn discard_old(&self, batch: &mut PartialBatch) {
         let Some(bound) = self.mapping.source.maximum_record_age else {
             return;
         };
@@ -155,27 +154,27 @@ impl Delivery<'_> {
             let age = record.written_at.and_then(|at| (now - at).to_std().ok());
             age.is_some_and(|age| age > bound)
         };
-        let young = piece.records.iter().position(|record| !old(record));
-        let rest = piece.from(young.unwrap_or(piece.records.len()));
-        let old = std::mem::replace(piece, rest);
+        let young = batch.records.iter().position(|record| !old(record));
+        let rest = batch.from(young.unwrap_or(batch.records.len()));
+        let old = std::mem::replace(batch, rest);
         if !old.records.is_empty() {
-            self.give_up(&old, TOO_OLD);
+            self.discard(&old, TOO_OLD);
         }
     }
 
-    fn give_up(&self, piece: &Piece, condition: &str) {
+    fn discard(&self, batch: &PartialBatch, condition: &str) {
         self.shared.dead_letters.add(DeadLetter {
             function: self.mapping.function.clone(),
             destination: self.mapping.source.on_failure.clone(),
-            error: piece.error.clone(),
-            message: self.message(piece, condition),
+            error: batch.error.clone(),
+            message: self.message(batch, condition),
         });
-        self.passed(&piece.records);
+        self.passed(&batch.records);
     }
 
-    /// The message that Lambda sends to a queue: where the records stand, and not the records themselves.
-    fn message(&self, piece: &Piece, condition: &str) -> Value {
-        let (first, last) = (piece.records.first(), piece.records.last());
+    /// The message that Lambda sends to a queue. It contains the position of the records, but not the records.
+    fn message(&self, batch: &PartialBatch, condition: &str) -> Value {
+        let (first, last) = (batch.records.first(), batch.records.last());
         let number = |record: Option<&Record>| record.map(|record| record.sequence_number.clone());
         let arrival = |record: Option<&Record>| {
             let at = record.and_then(|record| record.written_at);
@@ -183,10 +182,10 @@ impl Delivery<'_> {
         };
         let mut message = json!({
             "requestContext": {
-                "requestId": piece.request_id,
+                "requestId": batch.request_id,
                 "functionArn": self.mapping.function_arn,
                 "condition": condition,
-                "approximateInvokeCount": piece.calls,
+                "approximateInvokeCount": batch.calls,
             },
             "version": "1.0",
             "timestamp": written(Utc::now(), SecondsFormat::Millis),
@@ -196,11 +195,11 @@ impl Delivery<'_> {
                 "endSequenceNumber": number(last),
                 "approximateArrivalOfFirstRecord": arrival(first),
                 "approximateArrivalOfLastRecord": arrival(last),
-                "batchSize": piece.records.len(),
+                "batchSize": batch.records.len(),
                 "streamArn": self.mapping.source.stream_arn,
             },
         });
-        if piece.calls > 0 {
+        if batch.calls > 0 {
             message["responseContext"] = json!({
                 "statusCode": 200,
                 "executedVersion": "$LATEST",
@@ -220,19 +219,19 @@ impl Delivery<'_> {
     }
 }
 
-impl Piece {
+impl PartialBatch {
     fn new(records: Vec<Record>) -> Self {
         Self {
             records,
             failures: 0,
             calls: 0,
             request_id: None,
-            error: "not tried".to_owned(),
+            error: "not attempted".to_owned(),
         }
     }
 
-    /// Takes away what comes from this record on, as a piece of its own. Behind records that were handled, the
-    /// attempts are counted anew.
+    /// Splits off the records from this index on as a separate batch. If records before it were handled, the number of
+    /// failures starts at zero.
     fn from(&mut self, index: usize) -> Self {
         let records = self.records.split_off(index.min(self.records.len()));
         Self {
@@ -244,7 +243,7 @@ impl Piece {
         }
     }
 
-    /// Two pieces of the same size. To split them is no attempt.
+    /// Splits the batch into halves. A split does not count as a failed attempt.
     fn halves(mut self) -> (Self, Self) {
         let failures = self.failures;
         let mut second = self.from(self.records.len() / 2);
@@ -259,8 +258,8 @@ impl Piece {
     }
 }
 
-/// The first record that the answer names as failed; none when all are handled. An answer that names something else
-/// is an error.
+/// Returns the index of the first record that the response reports as failed, or `None` if all are handled. A response in
+/// another form is an error.
 fn first_failure(answer: &Value, records: &[Record]) -> Result<Option<usize>, String> {
     let failures = match answer {
         Value::Null => return Ok(None),
@@ -277,7 +276,7 @@ fn first_failure(answer: &Value, records: &[Record]) -> Result<Option<usize>, St
             let mut numbers = records.iter().map(|record| record.sequence_number.as_str());
             numbers.position(|candidate| candidate == number)
         });
-        found.ok_or_else(|| format!("{failure} names no record of the batch"))
+        found.ok_or_else(|| format!("{failure} is not a record of the batch"))
     };
     let indexes = failures.iter().map(index).collect::<Result<Vec<_>, _>>()?;
     Ok(indexes.into_iter().min())
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_failures_means_that_all_is_handled() {
+    fn a_response_without_failures_means_that_all_records_are_handled() {
         for answer in [
             json!(null),
             json!({}),
@@ -313,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_the_failures_counts() {
+    fn the_first_failure_decides() {
         let failures = |numbers: &[&str]| {
             let items = numbers
                 .iter()
@@ -328,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_names_no_record_means_that_nothing_is_handled() {
+    fn an_invalid_response_means_that_no_record_is_handled() {
         for answer in [
             json!("done"),
             json!({ "batchItemFailures": "12" }),

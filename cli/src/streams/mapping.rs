@@ -1,32 +1,32 @@
-//! An event-source mapping of the template, ready to run.
+//! An event-source mapping of the template with its function.
 
 use super::StreamsError;
 use super::checkpoint::Position;
 use super::pattern::Pattern;
 use super::record::Record;
-use crate::gateway::{Deployed, Functions};
+use crate::gateway::{DeployedFunction, Functions};
 use crate::template::{EventSource, LambdaFunction, LocalNames, StreamSource, Template};
 use aws_sdk_dynamodbstreams::types::Record as SdkRecord;
 use tokio::sync::mpsc;
 
-/// Which function gets which records of which table, and how.
+/// The table, the function, and the settings of the delivery.
 pub(super) struct Mapping {
     /// Logical id of the function.
     pub(super) function: String,
     pub(super) function_arn: String,
-    /// The table on the engine.
+    /// Name of the table on the engine.
     pub(super) table: String,
     pub(super) source: StreamSource,
     pub(super) batch_size: usize,
-    /// Where a shard is begun that was there before the mapping.
+    /// Where to start in a shard that existed before the mapping.
     pub(super) starting_position: Position,
-    pub(super) code: Deployed,
+    pub(super) code: DeployedFunction,
     filters: Vec<Pattern>,
     region: String,
 }
 
 impl Mapping {
-    /// All mappings of the template, and the binaries that they call for and `functions` lacks.
+    /// Returns all mappings of the template, and the binaries that they name but `functions` does not contain.
     pub(super) fn all(
         template: &Template,
         local: &LocalNames,
@@ -38,7 +38,7 @@ impl Mapping {
                 let EventSource::Stream(source) = event else {
                     continue;
                 };
-                // Also of a function that is not wired: the template is wrong whoever runs it.
+                // Checked even if the function is missing, because the error is in the template.
                 let filters = read_filters(function, source)?;
                 let Some(code) = functions.get(&function.binary) else {
                     unwired.push(function.binary.clone());
@@ -49,23 +49,30 @@ impl Mapping {
                     reason,
                 };
                 let arn = local.function_arn(&function.logical_id);
-                // Nobody waits at this channel: whoever calls the function waits for its answer.
+                // The receiver is dropped: the consumer itself waits for each call, so a shutdown needs no channel.
                 let (running, _) = mpsc::channel(1);
                 mappings.push(Self {
                     function: function.logical_id.clone(),
                     function_arn: arn.clone(),
                     table: table_of(source).ok_or_else(|| {
-                        refused(format!("{} is the stream of no table", source.stream_arn))
+                        refused(format!(
+                            "{} is not the stream of a table",
+                            source.stream_arn
+                        ))
                     })?,
                     batch_size: usize::try_from(source.batch_size.max(1))
                         .map_err(|error| refused(format!("BatchSize: {error}")))?,
                     starting_position: match source.starting_position.as_str() {
                         "TRIM_HORIZON" => Position::Start,
                         "LATEST" => Position::Latest,
-                        other => return Err(refused(format!("{other} is no StartingPosition"))),
+                        other => {
+                            return Err(refused(format!(
+                                "{other} is not a supported StartingPosition"
+                            )));
+                        }
                     },
                     source: source.clone(),
-                    code: Deployed::new(
+                    code: DeployedFunction::new(
                         code.clone(),
                         &function.binary,
                         arn,
@@ -81,12 +88,12 @@ impl Mapping {
         Ok((mappings, unwired))
     }
 
-    /// Its name among the positions: Lambda allows a function and a stream only one mapping.
+    /// Key of the stored positions. Lambda allows only one mapping per function and stream.
     pub(super) fn name(&self) -> String {
         format!("{}/{}", self.function, self.table)
     }
 
-    /// A record in the function's form; none when no filter lets it pass.
+    /// Converts a record to the function's form. Returns `None` if no filter matches it.
     pub(super) fn wanted(&self, record: &SdkRecord) -> Option<Record> {
         let record = Record::read(record, &self.region, &self.source.stream_arn)?;
         let passes = |filter: &Pattern| filter.matches(&record.event);

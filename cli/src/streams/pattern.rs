@@ -1,20 +1,20 @@
-//! The event patterns of `FilterCriteria`: which records a function wants to see.
+//! The event patterns of `FilterCriteria`, which select the records that a function receives.
 //!
-//! Understood are exact values, `prefix`, `suffix`, `equals-ignore-case`, `anything-but` and `exists`, at any depth.
-//! Anything else is refused when the platform starts: a filter that is passed over would give a function records
-//! that it never gets in the cloud.
+//! Patterns support exact values, `prefix`, `suffix`, `equals-ignore-case`, `anything-but` and `exists`, at any depth. The
+//! platform does not start with any other operator. If it ignored one, a function would receive records that it does not
+//! receive in the cloud.
 
 use serde_json::{Map, Value};
 
-/// A pattern: every field that it names must match.
+/// A pattern. Every field in it must match.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pattern(Vec<(String, Field)>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Field {
-    /// The fields of an object inside.
+    /// A pattern for a nested object.
     Inside(Pattern),
-    /// One of these must match.
+    /// At least one of these must match.
     OneOf(Vec<Matcher>),
 }
 
@@ -29,10 +29,10 @@ enum Matcher {
 }
 
 impl Pattern {
-    /// Reads the JSON text of a pattern; the error says what in it is not understood.
+    /// Parses the JSON text of a pattern. The error names the unsupported part.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let value: Value =
-            serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+            serde_json::from_str(text).map_err(|error| format!("it is malformed JSON: {error}"))?;
         match value {
             Value::Object(members) => Self::read(&members, ""),
             _ => Err("it must be an object".to_owned()),
@@ -41,7 +41,7 @@ impl Pattern {
 
     fn read(members: &Map<String, Value>, path: &str) -> Result<Self, String> {
         if members.is_empty() {
-            return Err(format!("{} is empty", place(path)));
+            return Err(format!("{} is empty", described_path(path)));
         }
         let fields = members.iter().map(|(name, value)| {
             let path = if path.is_empty() {
@@ -49,9 +49,9 @@ impl Pattern {
             } else {
                 format!("{path}.{name}")
             };
-            // `$or` and its like: operators in the place of a name.
+            // Operators such as `$or` are used instead of a field name.
             if name.starts_with('$') {
-                return Err(format!("{path} is not understood by the local platform"));
+                return Err(format!("{path} is not supported by the local platform"));
             }
             let field = match value {
                 Value::Object(inside) => Field::Inside(Self::read(inside, &path)?),
@@ -66,12 +66,12 @@ impl Pattern {
         fields.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether a record, as the function would get it, matches.
+    /// Whether a record in the function's form matches.
     pub(super) fn matches(&self, record: &Value) -> bool {
         self.matches_any(&[record])
     }
 
-    /// Lists are seen through: one of the values that a path leads to is enough.
+    /// A path can lead to several values through lists. One matching value is enough.
     fn matches_any(&self, values: &[&Value]) -> bool {
         self.0.iter().all(|(name, field)| {
             let members = values.iter().filter_map(|value| value.get(name));
@@ -84,7 +84,7 @@ impl Pattern {
     }
 }
 
-fn place(path: &str) -> &str {
+fn described_path(path: &str) -> &str {
     if path.is_empty() { "it" } else { path }
 }
 
@@ -99,7 +99,7 @@ impl Matcher {
     fn read(value: &Value, path: &str) -> Result<Self, String> {
         let refused = || {
             Err(format!(
-                "{path}: {value} is not understood by the local platform"
+                "{path}: {value} is not supported by the local platform"
             ))
         };
         let Value::Object(operator) = value else {
@@ -141,7 +141,7 @@ impl Matcher {
         }
     }
 
-    /// `found` is everything that stands at the place of the pattern; an object there is no value.
+    /// `found` contains everything at the path of the pattern. Objects are not values.
     fn matches(&self, found: &[&Value]) -> bool {
         let mut values = found.iter().filter(|value| !value.is_object());
         match self {
@@ -195,7 +195,7 @@ mod tests {
         assert!(!matches(&nested("REMOVE", json!("3"))));
         assert!(
             !matches(&nested("INSERT", json!(3))),
-            "numbers are texts in a stream"
+            "stream records contain numbers as strings"
         );
         assert!(matches(
             &json!({ "dynamodb": { "NewImage": { "gone": { "NULL": [true] } } } })
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_look_at_the_value() {
+    fn operators_compare_the_value() {
         let key =
             |operator: Value| json!({ "dynamodb": { "Keys": { "PK": { "S": [operator] } } } });
         assert!(matches(&key(json!({ "prefix": "EXPERIMENT#" }))));
@@ -257,9 +257,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused_with_its_place() {
+    fn unsupported_patterns_are_refused_with_their_path() {
         for (pattern, said) in [
-            ("nonsense", "it is no JSON"),
+            ("nonsense", "it is malformed JSON"),
             ("[]", "it must be an object"),
             ("{}", "it is empty"),
             (r#"{"dynamodb":{}}"#, "dynamodb is empty"),
@@ -273,23 +273,20 @@ mod tests {
             ),
             (
                 r#"{"$or":[{"eventName":["INSERT"]}]}"#,
-                "$or is not understood",
+                "$or is not supported",
             ),
             (
                 r#"{"dynamodb":{"SizeBytes":[{"numeric":[">",5]}]}}"#,
-                r#"dynamodb.SizeBytes: {"numeric":[">",5]} is not understood"#,
+                r#"dynamodb.SizeBytes: {"numeric":[">",5]} is not supported"#,
             ),
-            (
-                r#"{"a":[{"prefix":"x","suffix":"y"}]}"#,
-                "is not understood",
-            ),
-            (r#"{"a":[{"prefix":5}]}"#, "is not understood"),
-            (r#"{"a":[{"anything-but":[]}]}"#, "is not understood"),
+            (r#"{"a":[{"prefix":"x","suffix":"y"}]}"#, "is not supported"),
+            (r#"{"a":[{"prefix":5}]}"#, "is not supported"),
+            (r#"{"a":[{"anything-but":[]}]}"#, "is not supported"),
             (
                 r#"{"a":[{"anything-but":{"exists":true}}]}"#,
-                "is not understood",
+                "is not supported",
             ),
-            (r#"{"a":[["x"]]}"#, "is not understood"),
+            (r#"{"a":[["x"]]}"#, "is not supported"),
         ] {
             let error = Pattern::parse(pattern).unwrap_err();
             assert!(error.contains(said), "{pattern}: {error}");

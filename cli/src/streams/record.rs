@@ -1,4 +1,4 @@
-//! A record of a stream in the form in which Lambda gives it to a function.
+//! Converts a stream record to the form in which Lambda passes it to a function.
 
 use aws_sdk_dynamodbstreams::primitives::DateTime;
 use aws_sdk_dynamodbstreams::types::{AttributeValue, Record as SdkRecord, StreamRecord};
@@ -7,19 +7,19 @@ use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
-/// A record on its way to a function.
+/// A record for a function.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Record {
-    /// Its place in the stream.
+    /// Position in the stream.
     pub(super) sequence_number: String,
-    /// When the item was written; none when the engine does not say.
+    /// When the item was written, or `None` if the engine does not report it.
     pub(super) written_at: Option<chrono::DateTime<Utc>>,
-    /// What the function gets.
+    /// The record as the function receives it.
     pub(super) event: Value,
 }
 
 impl Record {
-    /// None when it has no sequence number: without one it can neither be confirmed nor found again.
+    /// Converts a record. Returns `None` if it has no sequence number, because no position could be stored for it.
     pub(super) fn read(record: &SdkRecord, region: &str, stream_arn: &str) -> Option<Self> {
         let change = record.dynamodb()?;
         let written_at = change.approximate_creation_date_time();
@@ -33,7 +33,7 @@ impl Record {
         put("eventName", record.event_name().map(|name| name.as_str()));
         put("eventVersion", record.event_version());
         put("eventSource", Some("aws:dynamodb"));
-        // Local engines name regions that do not exist.
+        // Local engines report regions that do not exist.
         put("awsRegion", Some(region));
         put("eventSourceARN", Some(stream_arn));
         event.insert("dynamodb".to_owned(), change_json(change));
@@ -73,7 +73,7 @@ fn change_json(change: &StreamRecord) -> Value {
     Value::Object(members)
 }
 
-/// Seconds since 1970, whole where they are whole, as Lambda writes them.
+/// Seconds since 1970, as an integer if there is no fraction, as Lambda writes them.
 fn seconds(time: &DateTime) -> Value {
     if time.subsec_nanos() == 0 {
         Value::from(time.secs())
@@ -89,7 +89,7 @@ fn item_json(item: &HashMap<String, AttributeValue>) -> Value {
     Value::Object(members.collect())
 }
 
-/// The notation of DynamoDB, as `{"S": "text"}`; binary values are base64.
+/// DynamoDB's JSON notation, such as `{"S": "text"}`. Binary values are base64.
 fn attribute_json(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::S(text) => json!({ "S": text }),
@@ -107,7 +107,7 @@ fn attribute_json(value: &AttributeValue) -> Value {
         AttributeValue::L(items) => {
             json!({ "L": items.iter().map(attribute_json).collect::<Vec<_>>() })
         }
-        // The SDK knows no other type, and no record can hold one that DynamoDB does not have.
+        // DynamoDB has no other types.
         _ => Value::Null,
     }
 }
@@ -119,7 +119,7 @@ mod tests {
     use aws_sdk_dynamodbstreams::types::{Identity, OperationType, StreamViewType};
 
     #[test]
-    fn a_record_looks_as_lambda_sends_it() {
+    fn a_record_has_the_form_that_lambda_sends() {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let number = |number: &str| AttributeValue::N(number.to_owned());
         let bytes = || Blob::new([0, 255]);

@@ -1,4 +1,4 @@
-//! Reading a table's stream: its shards, and the records of a shard from a position on.
+//! Reads a table's stream: the list of shards, and the records of a shard from a position on.
 
 use super::StreamsError;
 use super::checkpoint::Position;
@@ -14,28 +14,28 @@ use aws_sdk_dynamodbstreams::types::ShardIteratorType;
 pub(super) struct Stream {
     client: Client,
     table: String,
-    /// The engine's own name of the stream, which differs from the template's in account and region.
+    /// The stream's ARN on the engine. Its account and region differ from those in the template.
     arn: String,
 }
 
-/// A shard as the stream lists it.
+/// A shard in the list of shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ShardDescription {
     pub(super) id: String,
-    /// The shard that it continues.
+    /// The parent shard, which ended when this one started.
     pub(super) parent: Option<String>,
-    /// Its last record. The service names it only when no more can follow, the embedded engine at any time.
+    /// The last record. DynamoDB reports it only for closed shards, the embedded engine for all.
     pub(super) last: Option<String>,
 }
 
 /// Why records could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
-    /// The iterator is too old: ask for another.
+    /// The iterator has expired, and a new one is needed.
     #[error("the iterator has expired")]
     Expired,
-    /// The records at the position are over.
-    #[error("the position in the stream is gone")]
+    /// The records at the position have been deleted.
+    #[error("the records at the position have been deleted")]
     Trimmed,
     /// The engine refused or could not be reached.
     #[error("{0}")]
@@ -43,7 +43,7 @@ pub(super) enum ReadError {
 }
 
 impl Stream {
-    /// The stream that a table has now.
+    /// Finds the current stream of a table.
     pub(super) async fn of_table(
         tables: &aws_sdk_dynamodb::Client,
         client: Client,
@@ -65,7 +65,7 @@ impl Stream {
         })
     }
 
-    /// All its shards.
+    /// Lists all shards.
     pub(super) async fn shards(&self) -> Result<Vec<ShardDescription>, StreamsError> {
         let mut shards = Vec::new();
         let mut after = None;
@@ -95,7 +95,7 @@ impl Stream {
         }
     }
 
-    /// Where reading begins; none when nothing more can come.
+    /// Returns an iterator for the position, or `None` if the shard has no further records.
     pub(super) async fn iterator(
         &self,
         shard: &str,

@@ -1,4 +1,4 @@
-//! The REST API as the template declares it: stage, authorizers and gateway responses.
+//! The REST API in the template: stage, authorizers and gateway responses.
 
 use super::error::TemplateError;
 use super::function::members;
@@ -7,7 +7,7 @@ use super::table::list;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// API Gateway's own default for the life of a cached policy.
+/// API Gateway's default for how long a policy is cached.
 const DEFAULT_AUTHORIZER_TTL_SECONDS: u64 = 300;
 
 /// The REST API.
@@ -15,15 +15,15 @@ const DEFAULT_AUTHORIZER_TTL_SECONDS: u64 = 300;
 pub struct Api {
     /// Logical id.
     pub logical_id: String,
-    /// First dimension of its address in the cloud.
+    /// Name of the stage, the first path segment of its URL in the cloud.
     pub stage: String,
     /// Authorizers by name.
     pub authorizers: BTreeMap<String, TokenAuthorizer>,
-    /// The authorizer of routes that name none.
+    /// The authorizer of routes that do not name one.
     pub default_authorizer: Option<String>,
-    /// The gateway's own answers by response type, as `UNAUTHORIZED`.
+    /// The gateway's own responses by response type, such as `UNAUTHORIZED`.
     pub gateway_responses: BTreeMap<String, GatewayResponse>,
-    /// Media types that travel as base64.
+    /// Media types whose bodies are base64 in events.
     pub binary_media_types: Vec<String>,
     /// `stageVariables` of every event.
     pub stage_variables: BTreeMap<String, String>,
@@ -32,20 +32,20 @@ pub struct Api {
 /// A Lambda authorizer of type TOKEN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenAuthorizer {
-    /// ARN of its function.
+    /// ARN of the authorizer function.
     pub function_arn: String,
     /// Name of the header with the token.
     pub header: String,
-    /// What a token must match for the function to be called at all.
+    /// Regular expression that a token must match, or else the function is not called.
     pub validation_expression: Option<String>,
-    /// How long its policy is reused.
+    /// How long a policy is cached.
     pub ttl: Duration,
 }
 
-/// An answer of the gateway itself.
+/// A response that the gateway itself makes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GatewayResponse {
-    /// Its status, if the template changes it.
+    /// The status, if the template changes it.
     pub status: Option<u16>,
     /// Headers with fixed values.
     pub headers: Vec<(String, String)>,
@@ -55,7 +55,7 @@ pub struct GatewayResponse {
 
 impl Api {
     pub(super) fn read(logical_id: &str, properties: &Node) -> Result<Self, TemplateError> {
-        // From `Name` on they change nothing in what a caller sees; throttling is not reproduced.
+        // The keys from `Name` on are ignored: they do not change responses, and the local gateway does not throttle.
         properties.only(&[
             "StageName",
             "Auth",
@@ -120,7 +120,7 @@ fn read_authorizer(authorizer: &Node) -> Result<TokenAuthorizer, TemplateError> 
     if let Some(kind) = authorizer.get("FunctionPayloadType")
         && kind.text()? != "TOKEN"
     {
-        return Err(kind.unexpected("TOKEN, the one type of authorizer that runs locally"));
+        return Err(kind.unexpected("TOKEN, the only authorizer type that runs locally"));
     }
     let identity = authorizer.get("Identity");
     let setting = |key: &str| identity.as_ref().and_then(|identity| identity.get(key));

@@ -1,65 +1,65 @@
-//! What can be wrong with a template, always with the place in it.
+//! Errors in a template. Each names the path in the template.
 
 use std::path::PathBuf;
 
 /// Why a template could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// The file could not be opened.
+    /// The file could not be read.
     #[error("cannot read the template {file}: {source}", file = .file.display())]
     File {
-        /// Its path as given.
+        /// Path of the file.
         file: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// It is no YAML.
+    /// The template is malformed YAML.
     #[error("the template is not valid YAML: {0}")]
     Syntax(#[from] serde_yaml_ng::Error),
-    /// A value that is needed is not there.
+    /// A required value is missing.
     #[error("{path}: missing")]
     Missing {
-        /// Its place, as `Resources.Api.Properties.StageName`.
+        /// Path in the template, such as `Resources.Api.Properties.StageName`.
         path: String,
     },
-    /// A value has another form than is needed.
+    /// A value has the wrong form.
     #[error("{path}: expected {expected}, found {found}")]
     Unexpected {
-        /// Its place.
+        /// Path in the template.
         path: String,
-        /// What would be right.
+        /// The expected form.
         expected: &'static str,
-        /// What stands there.
+        /// The value in the template.
         found: String,
     },
-    /// A key that the local platform does not know, and so cannot obey.
-    #[error("{path}: not understood by the local platform")]
+    /// A key that the local platform does not support.
+    #[error("{path}: not supported by the local platform")]
     UnknownKey {
-        /// Its place.
+        /// Path in the template.
         path: String,
     },
-    /// A function such as `!ImportValue` that cannot be worked out on this machine.
+    /// An intrinsic function that cannot be resolved locally, such as `!ImportValue`.
     #[error("{path}: the intrinsic function {name} is not supported")]
     UnsupportedIntrinsic {
-        /// Its place.
+        /// Path in the template.
         path: String,
-        /// Its name.
+        /// Name of the intrinsic function.
         name: String,
     },
-    /// A name that stands for nothing.
+    /// A reference to something that the template does not define.
     #[error("{path}: {name} is not defined")]
     UnknownName {
-        /// Its place.
+        /// Path in the template.
         path: String,
-        /// The name.
+        /// The undefined name.
         name: String,
     },
-    /// Two things that contradict each other.
+    /// Two values in the template contradict each other.
     #[error("{path}: {reason}")]
     Conflict {
-        /// Its place.
+        /// Path in the template.
         path: String,
-        /// What does not fit.
+        /// What is contradictory.
         reason: String,
     },
 }

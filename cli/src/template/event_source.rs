@@ -1,4 +1,4 @@
-//! What calls a function: routes of the API, streams of tables, and others that are only named.
+//! What calls a function: routes of the API, streams of tables, and other event sources, which are only named.
 
 use super::error::TemplateError;
 use super::node::Node;
@@ -10,11 +10,11 @@ use std::time::Duration;
 pub enum EventSource {
     /// A method of the REST API.
     Api(ApiRoute),
-    /// Changes of a table.
+    /// The stream of a table.
     Stream(StreamSource),
-    /// Another type, which the local platform does not feed.
+    /// Another type. The local platform does not deliver its events.
     Other {
-        /// The type, as `Schedule`.
+        /// The type, such as `Schedule`.
         kind: String,
     },
 }
@@ -24,49 +24,49 @@ pub enum EventSource {
 pub struct ApiRoute {
     /// Logical id of the API.
     pub api: String,
-    /// Upper case; `ANY` for all.
+    /// HTTP method in upper case, or `ANY`.
     pub method: String,
-    /// As `/experiments/{id}`.
+    /// Path, such as `/experiments/{id}`.
     pub path: String,
-    /// Who checks the token.
+    /// Which authorizer checks the token.
     pub authorizer: RouteAuthorizer,
 }
 
-/// Who checks the token of a route.
+/// Which authorizer checks the token of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteAuthorizer {
     /// The API's default authorizer, if it has one.
     Default,
-    /// Nobody: the route is open.
+    /// No authorizer. The route needs no token.
     Open,
-    /// The authorizer of this name.
+    /// The authorizer with this name.
     Named(String),
 }
 
-/// An event-source mapping of a table's stream.
+/// An event-source mapping for a table's stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamSource {
     /// ARN of the stream.
     pub stream_arn: String,
     /// `TRIM_HORIZON` or `LATEST`.
     pub starting_position: String,
-    /// Most records in a call.
+    /// Maximum number of records in a call.
     pub batch_size: u64,
-    /// How long to wait for a full batch.
+    /// Maximum wait for a full batch.
     pub batching_window: Duration,
-    /// Calls at a time for one shard.
+    /// Number of concurrent calls for one shard.
     pub parallelization_factor: u64,
-    /// Whether a failed batch is halved.
+    /// Whether a failed batch is split into halves.
     pub bisect_on_error: bool,
-    /// Retries of a failed batch; none for no bound.
+    /// Maximum retries of a failed batch, or `None` for no limit.
     pub maximum_retries: Option<u64>,
-    /// Age at which a record is given up; none for no bound.
+    /// Maximum age of a record, or `None` for no limit. Older records are discarded.
     pub maximum_record_age: Option<Duration>,
-    /// Whether the function reports the records that failed.
+    /// Whether the function's response names the records that failed.
     pub reports_item_failures: bool,
-    /// Event patterns, JSON text each; a record must match one of them.
+    /// Event patterns as JSON. A record must match at least one of them.
     pub filters: Vec<String>,
-    /// ARN of where failed batches go.
+    /// ARN of the destination of failed batches.
     pub on_failure: Option<String>,
 }
 
@@ -83,7 +83,7 @@ impl EventSource {
 }
 
 fn read_route(properties: &Node) -> Result<ApiRoute, TemplateError> {
-    // Request models, required parameters, API keys and timeouts would have to be obeyed, so they are refused.
+    // The local gateway does not implement request models, required parameters, API keys and timeouts, so it refuses them.
     properties.only(&["RestApiId", "Method", "Path", "Auth"])?;
     let path = properties.require("Path")?;
     let authorizer = match properties.get("Auth") {
@@ -126,7 +126,7 @@ fn read_stream(properties: &Node) -> Result<StreamSource, TemplateError> {
             .get(key)
             .map_or(Ok(default), |node| node.unsigned())
     };
-    // CloudFormation writes "no bound" as -1.
+    // CloudFormation uses -1 for "no limit".
     let bound = |key: &str| {
         properties
             .get(key)

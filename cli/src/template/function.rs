@@ -1,4 +1,4 @@
-//! Lambda functions as the template declares them.
+//! Lambda functions in the template.
 
 use super::error::TemplateError;
 use super::event_source::{ApiRoute, EventSource};
@@ -6,28 +6,28 @@ use super::node::Node;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Lambda's own default when a template says nothing.
+/// Lambda's default if the template has no timeout.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 const DEFAULT_MEMORY_MB: u64 = 128;
 
-/// One function.
+/// A Lambda function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LambdaFunction {
     /// Logical id.
     pub logical_id: String,
-    /// The binary that it runs, from `Metadata.BuildProperties.Binary`.
+    /// Name of the binary, from `Metadata.BuildProperties.Binary`.
     pub binary: String,
-    /// The scope that a token needs for its routes, from `Metadata.Scope`.
+    /// The scope that a token needs to call its routes, from `Metadata.Scope`.
     pub scope: Option<String>,
-    /// How long a call may take.
+    /// Timeout of a call.
     pub timeout: Duration,
     /// Memory in MB.
     pub memory_mb: u64,
-    /// Environment, that of `Globals` included.
+    /// Environment variables, including those of `Globals`.
     pub environment: BTreeMap<String, String>,
-    /// What calls it.
+    /// Its event sources.
     pub events: Vec<EventSource>,
-    /// What its role may do beside writing logs.
+    /// Permissions of its role in addition to writing logs.
     pub statements: Vec<PolicyStatement>,
 }
 
@@ -36,14 +36,15 @@ pub struct LambdaFunction {
 pub struct PolicyStatement {
     /// `Allow` or `Deny`.
     pub effect: String,
-    /// Actions, as `dynamodb:GetItem`.
+    /// Actions, such as `dynamodb:GetItem`.
     pub actions: Vec<String>,
-    /// ARNs.
+    /// ARNs of resources.
     pub resources: Vec<String>,
 }
 
 impl LambdaFunction {
-    /// `globals` is `Globals.Function`; members of the function win, maps are merged.
+    /// `globals` is `Globals.Function`. Members of the function replace those of `globals`; environment variables are
+    /// merged.
     pub(super) fn read(
         logical_id: &str,
         metadata: &Node,
@@ -94,7 +95,7 @@ impl LambdaFunction {
         })
     }
 
-    /// Its routes behind the API.
+    /// The API routes of the function.
     pub fn routes(&self) -> impl Iterator<Item = &ApiRoute> {
         self.events.iter().filter_map(|event| match event {
             EventSource::Api(route) => Some(route),
@@ -108,7 +109,7 @@ pub(super) fn members(node: Option<Node>) -> Result<Vec<(String, Node)>, Templat
 }
 
 fn read_policy(policy: &Node, statements: &mut Vec<PolicyStatement>) -> Result<(), TemplateError> {
-    // A managed policy by name or ARN says nothing here about what it allows, nor does a SAM policy template.
+    // Only inline policies are supported. The template does not show what a managed policy or a SAM policy template allows.
     for statement in policy.require("Statement")?.one_or_more()? {
         statements.push(PolicyStatement {
             effect: statement.require("Effect")?.text()?,

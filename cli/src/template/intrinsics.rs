@@ -1,4 +1,4 @@
-//! Intrinsic functions (`!Ref`, `!Sub`, `!If`, …) worked out to the values they have on this machine.
+//! Resolves intrinsic functions (`!Ref`, `!Sub`, `!If`, …) to their local values.
 
 use super::error::TemplateError;
 use super::local::LocalNames;
@@ -6,26 +6,26 @@ use super::node::{describe, scalar_text};
 use serde_yaml_ng::{Mapping, Value};
 use std::collections::BTreeMap;
 
-/// Everything that a name in a template can stand for.
+/// Everything that a template can refer to by name.
 #[derive(Debug)]
 pub(super) struct Resolver<'a> {
-    /// Values of the parameters, defaults and overrides together.
+    /// Values of the parameters: overrides, or else defaults.
     pub(super) parameters: &'a BTreeMap<String, Value>,
     /// The `Conditions` section, unresolved.
     pub(super) conditions: &'a Mapping,
-    /// Resource type by logical id.
+    /// Resource types by logical id.
     pub(super) resources: &'a BTreeMap<String, String>,
-    /// Values of the pseudo parameters, and ARNs.
+    /// Values of the pseudo parameters and ARNs.
     pub(super) local: &'a LocalNames,
 }
 
 type Resolved<T> = Result<T, TemplateError>;
 
-/// Conditions may name conditions; more than this many levels is a circle.
+/// Conditions can refer to conditions. More levels than this mean a circular reference.
 const MAX_CONDITION_DEPTH: usize = 32;
 
 impl Resolver<'_> {
-    /// `value` with every intrinsic function replaced; none when it comes to `AWS::NoValue`.
+    /// Replaces every intrinsic function in `value`. Returns `None` if the result is `AWS::NoValue`.
     pub(super) fn resolve(&self, value: &Value, path: &str) -> Resolved<Option<Value>> {
         if let Some((name, argument)) = intrinsic(value) {
             return self.call(&name, argument, path);
@@ -58,7 +58,7 @@ impl Resolver<'_> {
         }))
     }
 
-    /// Whether a resource or value under this condition exists.
+    /// Evaluates the condition with this name.
     pub(super) fn condition(&self, name: &str, path: &str) -> Resolved<bool> {
         self.named_condition(name, path, 0)
     }
@@ -132,12 +132,12 @@ impl Resolver<'_> {
             .ok_or_else(|| unknown(path, full))
     }
 
-    /// `Fn::Sub` with or without a map of names of its own.
+    /// Resolves `Fn::Sub`, with or without its own map of names.
     fn substitute(&self, argument: &Value, path: &str) -> Resolved<String> {
         let (pattern, own) = match argument {
             Value::Sequence(parts) => match parts.as_slice() {
                 [pattern, Value::Mapping(own)] => (text(pattern, path)?, Some(own)),
-                _ => return Err(unexpected(path, "a text and a mapping", argument)),
+                _ => return Err(unexpected(path, "a string and a mapping", argument)),
             },
             other => (text(other, path)?, None),
         };
@@ -174,7 +174,7 @@ impl Resolver<'_> {
             Some(value) if depth < MAX_CONDITION_DEPTH => self.boolean(value, &place, depth + 1),
             Some(_) => Err(TemplateError::Conflict {
                 path: place,
-                reason: "conditions that refer to each other in a circle".to_owned(),
+                reason: "circular references between conditions".to_owned(),
             }),
             None => Err(unknown(path, name)),
         }
@@ -193,8 +193,8 @@ impl Resolver<'_> {
                 let [inner] = arguments(argument, path)?;
                 Ok(!self.boolean(inner, path, depth)?)
             }
-            "And" => self.fold(argument, path, depth, true),
-            "Or" => self.fold(argument, path, depth, false),
+            "And" => self.combine(argument, path, depth, true),
+            "Or" => self.combine(argument, path, depth, false),
             "Condition" => self.named_condition(&text(argument, path)?, path, depth),
             _ => Err(TemplateError::UnsupportedIntrinsic {
                 path: path.to_owned(),
@@ -203,7 +203,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn fold(&self, argument: &Value, path: &str, depth: usize, all: bool) -> Resolved<bool> {
+    fn combine(&self, argument: &Value, path: &str, depth: usize, all: bool) -> Resolved<bool> {
         let items = argument
             .as_sequence()
             .ok_or_else(|| unexpected(path, "a list of conditions", argument))?;
@@ -219,7 +219,7 @@ impl Resolver<'_> {
         self.resolve(value, path)?
             .as_ref()
             .and_then(scalar_text)
-            .ok_or_else(|| unexpected(path, "a text", value))
+            .ok_or_else(|| unexpected(path, "a string", value))
     }
 
     fn texts(&self, value: &Value, path: &str) -> Resolved<Vec<String>> {
@@ -227,11 +227,11 @@ impl Resolver<'_> {
         let items = resolved.as_ref().and_then(Value::as_sequence);
         items
             .and_then(|items| items.iter().map(scalar_text).collect())
-            .ok_or_else(|| unexpected(path, "a list of texts", value))
+            .ok_or_else(|| unexpected(path, "a list of strings", value))
     }
 }
 
-/// The function's name without `Fn::`, and its argument, whether written `!Ref x` or `Ref: x`.
+/// Returns the name without `Fn::` and the argument of an intrinsic function, from the form `!Ref x` or `Ref: x`.
 fn intrinsic(value: &Value) -> Option<(String, &Value)> {
     match value {
         Value::Tagged(tagged) => {
@@ -241,7 +241,7 @@ fn intrinsic(value: &Value) -> Option<(String, &Value)> {
         Value::Mapping(members) if members.len() == 1 => {
             let (key, argument) = members.iter().next()?;
             match key.as_str()? {
-                // With a mapping below it, `Condition` is the member of an IAM statement and no call.
+                // If its value is a mapping, `Condition` is a member of an IAM statement, not an intrinsic function.
                 name @ ("Ref" | "Condition") => {
                     argument.is_string().then(|| (name.to_owned(), argument))
                 }
@@ -260,7 +260,7 @@ fn arguments<'v, const N: usize>(value: &'v Value, path: &str) -> Resolved<[&'v 
 }
 
 fn text(value: &Value, path: &str) -> Resolved<String> {
-    scalar_text(value).ok_or_else(|| unexpected(path, "a text", value))
+    scalar_text(value).ok_or_else(|| unexpected(path, "a string", value))
 }
 
 fn some_text(text: String) -> Option<Value> {

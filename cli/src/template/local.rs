@@ -1,8 +1,8 @@
-//! The account, region and stack that the template is deployed to when it runs on this machine.
+//! The account, region and stack names of a local deployment.
 
 use std::collections::BTreeMap;
 
-/// Values of the pseudo parameters, and parameters that differ from their defaults.
+/// Values of the pseudo parameters, and parameters with other values than their defaults.
 #[derive(Debug, Clone)]
 pub struct LocalNames {
     /// `AWS::Region`.
@@ -11,9 +11,9 @@ pub struct LocalNames {
     pub account: String,
     /// `AWS::StackName`.
     pub stack: String,
-    /// PreExposureBalance the logical id of every table: keeps platforms apart that share an engine.
+    /// Prefix of every table name. Platforms that share an engine need different prefixes.
     pub table_prefix: String,
-    /// Parameters given a value other than their default.
+    /// Parameters with other values than their defaults.
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -30,7 +30,7 @@ impl Default for LocalNames {
 }
 
 impl LocalNames {
-    /// The defaults, with some parameters set.
+    /// The defaults with values for some parameters.
     pub fn with_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self {
@@ -39,7 +39,7 @@ impl LocalNames {
         }
     }
 
-    /// `arn:aws:lambda:…:function:NAME`.
+    /// Returns `arn:aws:lambda:…:function:NAME`.
     pub fn function_arn(&self, logical_id: &str) -> String {
         self.arn("lambda", &format!("function:{logical_id}"))
     }
@@ -49,7 +49,7 @@ impl LocalNames {
         format!("{}{logical_id}", self.table_prefix)
     }
 
-    /// `arn:aws:dynamodb:…:table/NAME`.
+    /// Returns `arn:aws:dynamodb:…:table/NAME`.
     pub fn table_arn(&self, logical_id: &str) -> String {
         self.arn(
             "dynamodb",
@@ -76,7 +76,7 @@ impl LocalNames {
         })
     }
 
-    /// `Ref` of a resource is its name, and the local name is the logical id.
+    /// `Ref` of a resource returns its name. The local name of a resource is its logical id, except for tables.
     pub(super) fn reference(&self, id: &str, kind: &str) -> String {
         match kind {
             "AWS::DynamoDB::Table" => self.table_name(id),

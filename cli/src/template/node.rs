@@ -1,9 +1,9 @@
-//! A resolved part of the template that knows where it stands, so that every complaint names the place.
+//! A resolved value of the template with its path, so that every error can name the path.
 
 use super::error::TemplateError;
 use serde_yaml_ng::Value;
 
-/// A value without intrinsic functions, and its place.
+/// A value without intrinsic functions, and its path in the template.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     value: Value,
@@ -16,22 +16,22 @@ impl Node {
         Self { value, path }
     }
 
-    /// The member `key`, if it is there.
+    /// The member `key`, or `None` if it is missing or null.
     pub(super) fn get(&self, key: &str) -> Option<Self> {
         let member = self.value.as_mapping()?.get(key)?;
         (!member.is_null()).then(|| Self::new(member.clone(), format!("{}.{key}", self.path)))
     }
 
-    /// The member `key`, which has to be there.
+    /// The member `key`, or an error if it is missing.
     pub(super) fn require(&self, key: &str) -> Result<Self, TemplateError> {
         self.get(key).ok_or_else(|| TemplateError::Missing {
             path: format!("{}.{key}", self.path),
         })
     }
 
-    /// A scalar as text; CloudFormation makes no difference between `10` and `"10"`.
+    /// A scalar as a string. CloudFormation treats `10` and `"10"` alike.
     pub(super) fn text(&self) -> Result<String, TemplateError> {
-        scalar_text(&self.value).ok_or_else(|| self.unexpected("a text, number or boolean"))
+        scalar_text(&self.value).ok_or_else(|| self.unexpected("a string, number or boolean"))
     }
 
     pub(super) fn integer(&self) -> Result<i64, TemplateError> {
@@ -66,7 +66,7 @@ impl Node {
             .collect())
     }
 
-    /// A list, or a single value in place of a list of one, as IAM policies allow.
+    /// The items of a list, or a single value as a list of one item, as in IAM policies.
     pub(super) fn one_or_more(&self) -> Result<Vec<Self>, TemplateError> {
         if self.value.is_sequence() {
             self.list()
@@ -75,12 +75,12 @@ impl Node {
         }
     }
 
-    /// Texts of [`Node::one_or_more`].
+    /// The items of [`Node::one_or_more`] as strings.
     pub(super) fn texts(&self) -> Result<Vec<String>, TemplateError> {
         self.one_or_more()?.iter().map(Self::text).collect()
     }
 
-    /// Members in the order in which they stand.
+    /// Members in the order of the template.
     pub(super) fn members(&self) -> Result<Vec<(String, Self)>, TemplateError> {
         let mapping = self
             .value
@@ -89,14 +89,14 @@ impl Node {
         mapping
             .iter()
             .map(|(key, value)| {
-                let key = scalar_text(key).ok_or_else(|| self.unexpected("texts as keys"))?;
+                let key = scalar_text(key).ok_or_else(|| self.unexpected("strings as keys"))?;
                 let path = format!("{}.{key}", self.path);
                 Ok((key, Self::new(value.clone(), path)))
             })
             .collect()
     }
 
-    /// Refuses members other than these: what is not obeyed must not be passed over in silence.
+    /// Refuses members other than these, so that no setting is ignored without an error.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), TemplateError> {
         for (key, member) in self.members()? {
             if !known.contains(&key.as_str()) {

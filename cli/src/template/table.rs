@@ -1,21 +1,21 @@
-//! DynamoDB tables as the template declares them.
+//! DynamoDB tables in the template.
 
 use super::error::TemplateError;
 use super::node::Node;
 use std::collections::BTreeMap;
 
-/// One table.
+/// A DynamoDB table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Its name on the engine: the logical id, after the prefix of [`LocalNames`](super::LocalNames).
+    /// Name on the engine: the prefix of [`LocalNames`](super::LocalNames) and the logical id.
     pub name: String,
     /// Primary key.
     pub key: TableKey,
     /// Global secondary indexes.
     pub indexes: Vec<TableIndex>,
-    /// What a stream record holds; none without a stream.
+    /// View type of the stream, or `None` if the table has no stream.
     pub stream: Option<String>,
-    /// The attribute that says when an item may go; none when items stay.
+    /// The attribute with the expiry time (TTL), or `None` if items do not expire.
     pub ttl_attribute: Option<String>,
 }
 
@@ -29,7 +29,7 @@ pub struct TableKey {
 }
 
 impl TableKey {
-    /// Its attributes, partition key first.
+    /// The key attributes, partition key first.
     pub fn attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
         std::iter::once(&self.hash).chain(&self.range)
     }
@@ -38,37 +38,37 @@ impl TableKey {
 /// A key attribute and its type.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyAttribute {
-    /// Its name.
+    /// Name of the attribute.
     pub name: String,
-    /// `S`, `N` or `B`.
+    /// Type: `S`, `N` or `B`.
     pub kind: String,
 }
 
 /// A global secondary index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableIndex {
-    /// Its name.
+    /// Name of the index.
     pub name: String,
-    /// Its key.
+    /// Key of the index.
     pub key: TableKey,
-    /// What is copied into it.
+    /// The attributes that the index contains.
     pub projection: Projection,
 }
 
-/// The attributes that an index holds beside the keys.
+/// The attributes that an index contains in addition to the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Projection {
-    /// All of them.
+    /// All attributes.
     All,
-    /// None.
+    /// No other attributes.
     KeysOnly,
-    /// These, in order of their names.
+    /// These attributes, sorted by name.
     Include(Vec<String>),
 }
 
 impl Table {
     pub(super) fn read(name: String, properties: &Node) -> Result<Self, TemplateError> {
-        // From `BillingMode` on they mean nothing on one machine. Any other would change how the table behaves.
+        // The keys from `BillingMode` on have no local effect. Any other key would change how the table behaves.
         properties.only(&[
             "AttributeDefinitions",
             "KeySchema",
@@ -114,19 +114,19 @@ impl Table {
                 _ => None,
             },
         };
-        // DynamoDB refuses a definition that no key uses; better here than at the deployment.
+        // DynamoDB refuses a definition that no key uses. This finds it before the deployment.
         if let Some(unused) = kinds.keys().find(|name| !table.uses(name)) {
             return Err(properties.conflict(format!("no key uses the attribute {unused}")));
         }
         Ok(table)
     }
 
-    /// The index of this name.
+    /// The index with this name.
     pub fn index(&self, name: &str) -> Option<&TableIndex> {
         self.indexes.iter().find(|index| index.name == name)
     }
 
-    /// Every key attribute of the table and its indexes, once each, by name.
+    /// Every key attribute of the table and its indexes, without duplicates, sorted by name.
     pub fn key_attributes(&self) -> Vec<&KeyAttribute> {
         let indexed = self.indexes.iter().flat_map(|index| index.key.attributes());
         let mut attributes: Vec<_> = self.key.attributes().chain(indexed).collect();

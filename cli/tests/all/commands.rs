@@ -1,10 +1,10 @@
-//! The commands of `assay` as they are typed, against a platform of their own each.
+//! The commands of `assay` as a user types them. Each test has its own platform.
 
 mod audit;
 mod example;
 mod import;
-mod questions;
-mod replay;
+mod import_order;
+mod result_options;
 mod results;
 mod retries;
 mod simulate;

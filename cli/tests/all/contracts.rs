@@ -1,7 +1,7 @@
-//! What is written down in one place and relied upon in another: the template, the code, the folders, and the
-//! recorded events.
+//! The template, the code, the folders, the docs and the recorded events agree.
 
 mod folders;
 mod imports;
+mod links;
 mod recorded;
 mod template;

@@ -1,26 +1,25 @@
-//! The promise that earns trust: running sums equal the fold over the raw records, digit for digit, whatever happens
-//! on the way.
+//! The aggregates always equal the aggregation of the raw records exactly, even after crashes and repeated deliveries.
 //!
-//! The real functions on a real engine, without the driver of the streams: the test hands them the records itself, in
-//! any order, more than once, by two processes at the same time, and lets these die before and after any of their
-//! calls to the database. A history follows from its seed, and a failure names the command that repeats it.
+//! The tests run the real functions on a real engine, but without the stream consumers. They deliver the records themselves:
+//! in any order, repeatedly, and from two processes at the same time. They kill processes before and after any call to the
+//! database. A seed determines each history, and a failure prints the command that repeats it.
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `history`, `author` | what happens, and how it is drawn from a seed |
-//! | `writer` | doing what users and experimenters do |
-//! | `play` | doing all of it, with processes that die |
-//! | `queue` | sums that are made again after a change |
-//! | `check` | what must hold then |
-//! | `network` | calls that fail when they are told to |
-//! | `records` | what the streams would say |
-//! | `fence` | counting by a definition that was changed meanwhile |
-//! | `steps` | users who change more than one transaction takes |
-//! | `world` | engine, tables, processes |
-//! | `pressure` | a database that refuses, and writers that meet |
-//! | `write_units`, `results_cost` | measurements, over the users of `crowd` |
+//! | `history`, `author` | the steps of a history, and how a seed determines them |
+//! | `writer` | writes assignments, events, changes and erasures |
+//! | `play` | plays a history and kills processes |
+//! | `queue` | runs backfills after a change |
+//! | `check` | compares the aggregates with the records |
+//! | `network` | a network that fails on request |
+//! | `records` | builds stream records |
+//! | `fence` | aggregation with a definition that changes at the same time |
+//! | `steps` | a user whose refresh needs several transactions |
+//! | `world` | engine, tables and processes |
+//! | `pressure` | throttling, conflicts and crashes at the same time |
+//! | `write_units`, `results_cost` | measurements with the users of `crowd` |
 //!
-//! `scripts/exactness` runs many more histories than the ordinary tests do.
+//! `scripts/exactness` runs many more histories than the usual tests.
 
 mod author;
 mod check;
@@ -43,15 +42,15 @@ mod writer;
 use futures::StreamExt;
 use history::{History, Size};
 use network::Crash;
-use play::{Deaths, Victim, play};
+use play::{CrashTarget, Crashes, play};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use world::World;
 
-/// Histories played at once: while one waits for the engine another computes.
+/// Number of histories that are played at the same time. While one waits for the engine, another computes.
 const AT_ONCE: usize = 3;
-/// How long histories are played if nothing else is said.
-const USUAL_SECONDS: u64 = 60;
+/// Default duration of the test with random histories.
+const USUAL_SECONDS: u64 = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aggregates_equal_the_raw_records_after_any_history() {
@@ -60,10 +59,10 @@ async fn aggregates_equal_the_raw_records_after_any_history() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
     let most = number("ASSAY_EXACT_HISTORIES");
     let seconds = number("ASSAY_EXACT_SECONDS").unwrap_or(USUAL_SECONDS);
-    let in_time = |place: &u64| {
+    let in_time = |seed: &u64| {
         most.map_or_else(
             || started.elapsed() < Duration::from_secs(seconds),
-            |most| *place < most,
+            |most| *seed < most,
         )
     };
     let seeds: Box<dyn Iterator<Item = u64>> = match number("ASSAY_SEED") {
@@ -74,7 +73,7 @@ async fn aggregates_equal_the_raw_records_after_any_history() {
     let mut outcomes = futures::stream::iter(seeds)
         .map(|seed| async move {
             let history = History::draw(seed, Size::Any);
-            (seed, play(world_ref, &history, Deaths::Drawn).await)
+            (seed, play(world_ref, &history, Crashes::Drawn).await)
         })
         .buffer_unordered(AT_ONCE);
     while let Some((seed, outcome)) = outcomes.next().await {
@@ -88,36 +87,37 @@ async fn aggregates_equal_the_raw_records_after_any_history() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_may_die_before_and_after_every_call_that_it_makes() {
+#[ignore = "takes minutes: scripts/check soak"]
+async fn a_process_may_crash_before_and_after_every_call() {
     let world = World::start().await;
     let started = Instant::now();
     for seed in 0..2 {
         let history = History::draw(seed, Size::Small);
-        dies_everywhere(&world, &history, Victim::Aggregator).await;
+        crash_at_every_call(&world, &history, CrashTarget::Aggregator).await;
     }
     let histories = (0..).map(|seed| History::draw(seed, Size::Small));
     let mut backfilled = histories.filter(History::has_other_aggregates);
-    dies_everywhere(&world, &backfilled.next().unwrap(), Victim::Backfiller).await;
+    crash_at_every_call(&world, &backfilled.next().unwrap(), CrashTarget::Backfiller).await;
     report(&world, started);
 }
 
-/// Plays a history again and again, with one death each, until no call is left at which one could die.
-async fn dies_everywhere(world: &World, history: &History, victim: Victim) {
+/// Plays a history repeatedly with one crash each, until every call has been a crash point.
+async fn crash_at_every_call(world: &World, history: &History, victim: CrashTarget) {
     let mut call = 1;
     let mut reached = true;
     while reached {
         for crash in [Crash::Before(call), Crash::After(call)] {
-            let outcome = play(world, history, Deaths::At(victim, crash)).await;
+            let outcome = play(world, history, Crashes::At(victim, crash)).await;
             let seed = history.seed;
             reached =
                 outcome.unwrap_or_else(|why| panic!("seed {seed}, {victim:?}, {crash:?}: {why}"));
         }
         call += 1;
     }
-    assert!(call > 10, "a history of {call} calls says little");
+    assert!(call > 10, "a history with {call} calls is too short");
 }
 
-#[expect(clippy::print_stdout, reason = "what `scripts/exactness` shows")]
+#[expect(clippy::print_stdout, reason = "output of `scripts/exactness`")]
 fn report(world: &World, started: Instant) {
     let seconds = started.elapsed().as_secs_f64();
     println!("{}; {seconds:.1} s", world.figures);

@@ -1,35 +1,34 @@
-//! What the platform promises, held to through its front door: HTTP on a real socket, real functions, a real
-//! engine.
+//! The behaviour of the platform through its API: HTTP on a real socket, real functions, a real engine.
 
 mod access;
+mod aggregates;
 mod analysis;
+mod arrival_order;
 mod audit;
+mod audit_trail;
 mod backfill;
 mod bad_bodies;
 mod bad_requests;
-mod budget;
-mod counting;
+mod costs;
 mod crash;
 mod dimensions;
-mod drift;
 mod erasure;
 mod first_wins;
-mod life;
+mod lifecycle;
 mod listing;
+mod metrics;
 mod model;
 mod mutations;
-mod order;
-mod parts;
-mod permissions;
 mod plan;
+mod plan_baseline;
 mod plan_bodies;
-mod plan_earlier;
 mod proxy;
 mod race;
 mod results;
+mod roles;
 mod shop;
-mod sums;
 mod support;
+mod token_policy;
 mod user_ids;
 mod users;
 mod verdict;

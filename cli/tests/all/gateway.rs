@@ -1,4 +1,4 @@
-//! The gateway, driven over real sockets, in front of small real functions.
+//! The local gateway with small functions, called over real sockets.
 
 mod access_log;
 mod authorizer;

@@ -9,6 +9,7 @@
 //! | `gateway` | the local API Gateway |
 //! | `openapi` | openapi.yaml and the docs agree with the code and its answers |
 //! | `platform` | starting, stopping, restarting and crashing; the streams |
+//! | `shared_world` | worlds that several tests read |
 //! | `template` | reading `template.yaml` |
 //!
 //! `cargo test --test all gateway::` runs one module.
@@ -22,4 +23,5 @@ mod front_door;
 mod gateway;
 mod openapi;
 mod platform;
+mod shared_world;
 mod template;

@@ -1,10 +1,9 @@
-//! openapi.yaml against the code: its routes, scopes and limits, the answers of a running platform,
-//! and the answers that the pages show.
+//! openapi.yaml is compared with the code, with the answers of a running platform, and with the answers in the docs.
 
 mod answers;
 mod api;
 mod document;
+mod document_matches_code;
 mod pages;
 mod refusals;
 mod results;
-mod text;

@@ -1,4 +1,4 @@
-//! The platform as a whole: started, stopped, started again on the same data, and killed.
+//! The whole platform: start, stop, restart with the same data, and crashes.
 
 mod crash;
 mod restart;

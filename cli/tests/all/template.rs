@@ -1,4 +1,4 @@
-//! Templates as they are read: intrinsics worked out, and nothing unknown passed over.
+//! Parsing of templates: intrinsic functions are resolved, and unknown keys are refused.
 
 mod deployment;
 mod events;

@@ -1,7 +1,7 @@
-//! Brings the running sums up to date with what was written.
+//! Refreshes the users of new records.
 //!
-//! A record of a stream only says who must be looked at again; what is counted comes from the tables. So it does not
-//! matter whether a record comes twice, late, or after others.
+//! A stream record only names a dirty user; what is counted is read from the tables. So records may arrive twice, late,
+//! or in any order.
 
 mod records;
 
@@ -15,16 +15,16 @@ use std::time::Duration;
 
 pub use aws_lambda_events::dynamodb::Event as Batch;
 
-/// Kept back for the answer: a transaction under way when the time is nearly up takes this long at most.
+/// Time reserved for the response: a transaction that is under way at the deadline takes at most this long.
 const RESERVE: Duration = Duration::from_secs(8);
 
-/// Counts the users of a batch.
+/// Refreshes the users of a batch.
 ///
-/// What can't be done goes back as the first record that is to be delivered again; all before it is done.
+/// Returns the first record that could not be processed, which Lambda delivers again with all later ones.
 ///
 /// # Errors
-/// If not even the first record could be dealt with. Lambda halves a batch whose call fails, until a record that can
-/// never be counted is alone; one that is only reported would take all that follow it into the queue of the lost.
+/// If the first record could not be processed. Lambda halves a batch whose invocation fails, until a record that can
+/// never be counted is alone. Only reporting it would send all later records to the dead-letter queue too.
 pub async fn handle(
     app: App,
     event: LambdaEvent<Batch>,
@@ -36,15 +36,15 @@ pub async fn handle(
     let counted = app.store().refresh_users(&read.dirty, deadline).await;
 
     for (user, error) in &counted.failures {
-        // The user's id is somebody's; the record leads to it.
+        // The user id is personal data; the record leads to it.
         let record = read
             .place_of(user)
             .and_then(|place| read.sequence_number(place));
-        tracing::error!(record, %error, "a user could not be counted");
+        tracing::error!(record, %error, "a user could not be refreshed");
     }
     for (place, why) in &read.unreadable {
         let record = read.sequence_number(*place);
-        tracing::error!(record, why, "a record can't be read");
+        tracing::error!(record, why, "a record is invalid");
     }
     let used = app.store().usage().reading() - before;
     tracing::info!(
@@ -60,7 +60,7 @@ pub async fn handle(
     answer(&read, counted.failures.keys())
 }
 
-/// The first of several records could not be dealt with.
+/// The first of several records could not be processed.
 #[derive(Debug)]
 pub struct FirstFailed;
 
@@ -68,7 +68,8 @@ impl From<FirstFailed> for Diagnostic {
     fn from(_: FirstFailed) -> Self {
         Self {
             error_type: "FirstRecordFailed".to_owned(),
-            error_message: "the first record could not be counted; the log says why".to_owned(),
+            error_message: "the first record could not be processed; the log has the reason"
+                .to_owned(),
         }
     }
 }
@@ -85,7 +86,7 @@ fn answer<'f>(
             return Err(FirstFailed);
         }
         let mut failure = DynamoDbBatchItemFailure::default();
-        // Without a number the whole batch comes again.
+        // Without a sequence number Lambda delivers the whole batch again.
         failure.item_identifier = read.sequence_number(first);
         response.batch_item_failures.push(failure);
     }

@@ -1,4 +1,4 @@
-//! From the records of a batch to the users who must be looked at.
+//! From the records of a batch to dirty users.
 
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use domain::ids::{EventId, ExperimentId, UserId};
@@ -8,14 +8,14 @@ use shared::store::keys;
 use shared::store::refresh::DirtyUser;
 use std::collections::{BTreeMap, HashMap};
 
-/// A batch, read.
+/// The records of a batch.
 pub(crate) struct Read {
     pub(crate) dirty: BTreeMap<UserId, DirtyUser>,
     /// The sequence number of each record.
     numbers: Vec<Option<String>>,
-    /// The first record of each user, by its place.
+    /// The index of each user's first record.
     first: HashMap<UserId, usize>,
-    /// Records that make no sense, by their places, and why.
+    /// Invalid records by index, with the reason.
     pub(crate) unreadable: Vec<(usize, String)>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn read(event: &Event) -> Read {
     };
     for (place, record) in event.records.iter().enumerate() {
         read.numbers.push(record.change.sequence_number.clone());
-        // The mapping lets only inserts through. What is taken away, by whom ever, is not for us.
+        // The event source mapping passes inserts only. Deletions are processed by the erasure itself.
         if record.event_name != "INSERT" {
             continue;
         }
@@ -58,7 +58,7 @@ pub(crate) fn read(event: &Event) -> Read {
                     Inserted::Event(experiment, id, counted_at) => {
                         dirty.events.insert((experiment, id, counted_at));
                     }
-                    // An erased user is looked at everywhere, so that the erasure is brought to its end.
+                    // An erased user is refreshed in every experiment, so that the erasure is completed.
                     Inserted::Tombstone => {}
                 }
             }
@@ -73,7 +73,7 @@ enum Inserted {
     Tombstone,
 }
 
-/// What was written. The two tables are told apart by their keys.
+/// The record of an assignment or of an event. Their keys distinguish the two tables.
 fn inserted(record: &EventRecord) -> Result<(UserId, Inserted), String> {
     let keys = &record.change.keys;
     let user = text(keys, keys::events::USER_ID)?;
@@ -86,7 +86,7 @@ fn inserted(record: &EventRecord) -> Result<(UserId, Inserted), String> {
         return Ok((user, Inserted::Assignment(experiment)));
     }
     let name = text(keys, keys::events::EXPERIMENT_EVENT)?;
-    let experiment = keys::experiment_of(name).ok_or("an event without an experiment")?;
+    let experiment = keys::experiment_of(name).ok_or("an event with an invalid key")?;
     let id = name.split_once('#').map_or("", |(_, id)| id);
     let id = EventId::parse(id).map_err(|error| error.detail)?;
     let counted_at = text(&record.change.new_image, "counted_at")?;

@@ -1,4 +1,5 @@
-//! Audits some of the running experiments, others each day, so that a drift is noticed where nobody asks.
+//! Audits some running experiments a day, different ones each day, so that differing numbers are noticed without a
+//! request.
 
 use domain::aggregates::day_of;
 use domain::experiment::{Experiment, Status};
@@ -11,34 +12,34 @@ use shared::store::StoreError;
 use shared::store::audit::Patience;
 use std::time::Duration;
 
-/// What the schedule sends; nothing of it is needed.
+/// The event of the schedule, which is ignored.
 pub type Tick = serde_json::Value;
 
-/// Experiments of one day.
+/// Experiments per day.
 const A_DAY: usize = 20;
-/// Running experiments from which they are chosen.
+/// Running experiments that they are chosen from.
 const MOST: usize = 2_000;
-/// Longer than records are usually gathered before they are counted.
+/// Longer than the batch window of the aggregator.
 const PATIENCE: Patience = Patience {
     least: Duration::from_secs(12),
     most: Duration::from_secs(60),
 };
-/// With less time left no other experiment is begun.
+/// With less time left no further audit starts.
 const LEAST: Duration = Duration::from_secs(120);
 
-/// What was audited.
+/// The result of a run.
 #[derive(Debug, Default, Serialize)]
 pub struct Sample {
     /// Experiments.
     pub experiments: usize,
-    /// Those of them whose sums have drifted.
+    /// Experiments with differing numbers.
     pub drifted: usize,
 }
 
-/// Audits the experiments whose turn it is.
+/// Audits today's experiments.
 ///
 /// # Errors
-/// If the experiments could not be listed, or one of them not audited: the others are.
+/// If the experiments could not be listed, or if an audit failed. The other audits are done.
 pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed> {
     let day = day_of(app.now());
     let mut sample = Sample::default();
@@ -65,12 +66,14 @@ pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed
         "sample audited"
     );
     if failed > 0 {
-        return Err(Failed(format!("{failed} audits failed; the log says why")));
+        return Err(Failed(format!(
+            "{failed} audits failed; the log has the reasons"
+        )));
     }
     Ok(sample)
 }
 
-/// Not everything could be audited.
+/// Some audits failed.
 #[derive(Debug)]
 pub struct Failed(String);
 
@@ -106,7 +109,7 @@ async fn running(app: &App) -> Result<Vec<Experiment>, StoreError> {
     Ok(all)
 }
 
-/// Each day the next ones, so that all have their turn.
+/// Each day the next experiments, so that all are audited in turn.
 fn chosen(mut all: Vec<Experiment>, day: i64) -> impl Iterator<Item = Experiment> {
     all.sort_by(|a, b| a.id.cmp(&b.id));
     let turns = all.len().div_ceil(A_DAY).max(1);

@@ -1,4 +1,4 @@
-//! `POST /experiments/{id}/audit`: holds the running sums against the records, and has them made anew if asked to.
+//! `POST /experiments/{id}/audit`: compares the aggregates with the raw records, and repairs them on request.
 
 use domain::access::Scope;
 use lambda_http::http::StatusCode;
@@ -7,7 +7,7 @@ use shared::http::{Problem, Request, Response, caller::Caller, input, params, re
 use shared::store::audit::Patience;
 use std::time::Duration;
 
-/// The answer must be there in 25 seconds.
+/// The response must be sent within 25 seconds.
 const PATIENCE: Patience = Patience {
     least: Duration::from_secs(2),
     most: Duration::from_secs(15),
@@ -25,7 +25,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let found = app.store().experiment(&id, true).await?;
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
     if experiment.schedule.started_at.is_none() {
-        let detail = "An experiment that never ran has no users, and so no sums.";
+        let detail = "A draft has no users, and so no aggregates.";
         return Err(Problem::conflict("not_started", detail, Vec::new()));
     }
     let mut audit = app.store().audit(&experiment, PATIENCE).await?;
@@ -38,6 +38,6 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 fn changed_since_read() -> Problem {
-    let detail = "The definition was changed at the same moment. Try again.";
+    let detail = "The definition was changed at the same moment. Repeat the request.";
     Problem::conflict("changed_since_read", detail, Vec::new())
 }

@@ -1,4 +1,4 @@
-//! Who bears this token, and what it opens.
+//! Validates a token and returns its policy.
 
 use domain::access::Token;
 use lambda_runtime::Diagnostic;
@@ -6,28 +6,28 @@ use serde::Deserialize;
 use shared::app::App;
 use shared::http::policy::Authorization;
 
-/// What API Gateway asks a token authorizer.
+/// The request of API Gateway to a token authorizer.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenRequest {
     /// The `Authorization` header.
     pub authorization_token: String,
-    /// The method that is called; only its stage is looked at.
+    /// The called method; only its stage is used.
     pub method_arn: String,
 }
 
 /// Why there is no policy.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Missing, malformed, unknown or expired: the caller gets 401.
+    /// The token is missing, malformed, unknown or expired: the caller gets 401.
     Unauthorized,
-    /// We could not find out: the caller gets 500.
+    /// The token could not be checked: the caller gets 500.
     Failed(String),
 }
 
 impl From<Refusal> for Diagnostic {
     fn from(refusal: Refusal) -> Self {
-        // API Gateway answers 401 to exactly this message, and 500 to any other.
+        // API Gateway responds 401 to exactly this message, and 500 to any other.
         let (kind, message) = match refusal {
             Refusal::Unauthorized => ("Unauthorized", "Unauthorized".to_owned()),
             Refusal::Failed(cause) => ("AuthorizerFailed", cause),
@@ -39,10 +39,10 @@ impl From<Refusal> for Diagnostic {
     }
 }
 
-/// The policy of a token, a function of the token alone.
+/// The policy of a token. It follows from the token alone.
 ///
 /// # Errors
-/// If the token opens nothing, or we cannot find out.
+/// If the token is invalid or cannot be checked.
 pub async fn handle(app: App, request: TokenRequest) -> Result<Authorization, Refusal> {
     let token = Token::from_header(&request.authorization_token).ok_or(Refusal::Unauthorized)?;
     let grant = app

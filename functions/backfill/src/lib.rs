@@ -1,7 +1,7 @@
-//! Makes running sums again when a definition changes.
+//! Builds and deletes generations of aggregates when a definition changes.
 //!
-//! The stream of the experiments table is the queue of the work: a definition's change and the work that follows from
-//! it are written together or not at all, and each page of the work asks for the next by being noted.
+//! The stream of the experiments table is the work queue. A changed definition and the work that it causes are written
+//! in one transaction, and each page of work causes the next one by storing its position.
 
 mod records;
 
@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 pub use aws_lambda_events::dynamodb::Event as Batch;
 
-/// Kept back for the answer: a transaction under way when the time is nearly up takes this long at most.
+/// Time reserved for the response: a transaction that is under way at the deadline takes at most this long.
 const RESERVE: Duration = Duration::from_secs(8);
 
-/// Does what follows from each record.
+/// Does the step that each record causes.
 ///
 /// # Errors
-/// If a record makes no sense or its step could not be done; a repeat is safe at any time.
+/// If a record is invalid or its step failed; a repeat is safe at any time.
 pub async fn handle(app: App, event: LambdaEvent<Batch>) -> Result<(), Failed> {
     let deadline = clock::ahead_of(event.context.deadline(), RESERVE);
     for record in &event.payload.records {
@@ -61,12 +61,12 @@ async fn take(app: &App, step: Step, deadline: Instant) -> Result<Worked, StoreE
     Ok(Worked::default())
 }
 
-/// Why a record comes again.
+/// Why Lambda delivers a record again.
 #[derive(Debug)]
 pub enum Failed {
-    /// It makes no sense.
+    /// The record is invalid.
     Unreadable(String),
-    /// The database failed, or a user could not be counted.
+    /// The database failed, or a user could not be refreshed.
     Store(StoreError),
 }
 
@@ -82,7 +82,7 @@ impl From<Failed> for Diagnostic {
             Failed::Unreadable(why) => ("UnreadableRecord", why),
             Failed::Store(error) => ("StepFailed", error.to_string()),
         };
-        tracing::error!(error_type, error_message, "a step could not be taken");
+        tracing::error!(error_type, error_message, "a step failed");
         Self {
             error_type: error_type.to_owned(),
             error_message,

@@ -1,4 +1,4 @@
-//! From a record of the stream to what follows from it.
+//! From a stream record to the step that it causes.
 
 use aws_lambda_events::dynamodb::EventRecord;
 use domain::experiment::Experiment;
@@ -11,32 +11,32 @@ use shared::store::backfill::Work;
 use shared::store::generations::Generations;
 use shared::store::keys::experiments as key;
 
-/// What follows from a record.
+/// The step that a record causes.
 pub(crate) enum Step {
-    /// Another definition.
+    /// The definition changed.
     Definition {
         before: Box<Experiment>,
         after: Box<Experiment>,
     },
-    /// Other sums are asked for, or have been built.
+    /// Another generation was requested or completed.
     Generations {
         id: ExperimentId,
         before: Generations,
         after: Generations,
     },
-    /// Work that has begun or come further.
+    /// Work started or progressed.
     Work(Work),
-    /// A build of which no shard remains.
+    /// No shard of a build remains.
     Built {
         id: ExperimentId,
         generation: GenerationNumber,
     },
-    /// A retired generation whose time is over.
+    /// The time of a retired generation is over.
     Retired {
         id: ExperimentId,
         generation: GenerationNumber,
     },
-    /// Nothing.
+    /// No step.
     None,
 }
 
@@ -53,7 +53,7 @@ impl Step {
     }
 }
 
-/// The definition's item, as far as it is of interest.
+/// The fields of a definition that matter here.
 #[derive(Deserialize)]
 struct DefinitionImage {
     definition: Box<Experiment>,
@@ -76,7 +76,7 @@ pub(crate) fn read(record: &EventRecord) -> Result<Step, String> {
         });
     }
     if name == key::DEFINITION {
-        // Nobody has been counted by a definition that is new.
+        // A new definition has no users yet.
         if before.is_empty() {
             return Ok(Step::None);
         }
@@ -107,12 +107,12 @@ pub(crate) fn read(record: &EventRecord) -> Result<Step, String> {
     Ok(Step::None)
 }
 
-/// A build's item, as far as it is of interest.
+/// The fields of a build that matter here.
 #[derive(Deserialize)]
 struct BuildImage {
-    /// The shards; a set that is empty is not there.
+    /// The remaining shards; an empty set is absent.
     remaining: Option<Vec<u16>>,
-    /// There once what follows has been done.
+    /// Present once the step has been done.
     expires_at: Option<i64>,
 }
 

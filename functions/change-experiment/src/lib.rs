@@ -1,4 +1,4 @@
-//! `PATCH /experiments/{id}`: status, traffic, shares, end, dimensions, metrics, words. Nobody's change is lost.
+//! `PATCH /experiments/{id}`: changes an experiment. Concurrent changes are not lost.
 
 use domain::access::Scope;
 use domain::change::Misfit;
@@ -9,10 +9,11 @@ use shared::http::{
     Fault, Problem, Request, Response, body, caller::Caller, input, params, response,
 };
 
-/// Changes an experiment if it is still at the version that the caller has seen.
+/// Changes an experiment if it is still at the caller's version.
 ///
 /// # Errors
-/// 404, 409 if the change does not fit its status, 412 if it is at another version, 422 with all faults, 428.
+/// 404, 409 if the experiment's status does not allow the change, 412 if the version is outdated, 422 with all faults,
+/// 428.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let id = params::experiment_id(&request)?;
@@ -39,7 +40,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     ))
 }
 
-/// The version in `If-Match`; `None` for `*`, which takes whichever is there.
+/// The version in `If-Match`; `None` for `*`, which allows any version.
 fn expected_version(request: &Request) -> Result<Option<u64>, Problem> {
     let header = request
         .headers()
@@ -68,7 +69,8 @@ fn misfits(misfits: Vec<Misfit>) -> Problem {
         .collect();
     let detail = match faults.as_slice() {
         [only] => only.detail.clone(),
-        _ => "The change does not fit the experiment as it stands; see `errors`.".to_owned(),
+        _ => "The current state of the experiment does not allow the change; see `errors`."
+            .to_owned(),
     };
     let code = faults.first().map_or("conflict", |fault| fault.code);
     Problem::conflict(code, detail, faults)

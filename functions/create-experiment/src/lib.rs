@@ -1,4 +1,4 @@
-//! `POST /experiments`: makes an experiment, once, however often it is sent with the same `Idempotency-Key`.
+//! `POST /experiments`: creates an experiment, once per `Idempotency-Key`.
 
 use domain::access::Scope;
 use domain::experiment::Experiment;
@@ -11,10 +11,10 @@ use shared::http::input::experiment::{self, Drawn};
 use shared::http::{Problem, Request, Response, body, caller::Caller, response};
 use shared::store::experiments::Creation;
 
-/// Makes an experiment.
+/// Creates an experiment.
 ///
 /// # Errors
-/// 409 if the id is taken, 422 with all faults of the body, and what any request may meet.
+/// 409 if the id is taken, 422 with all faults of the body.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let text = body::json(&request)?;
@@ -59,8 +59,8 @@ fn is_repeat(request: &Request, stored: &str, sent: &str) -> bool {
     idempotency_key(request).is_some() && stored == sent
 }
 
-/// The id is a function of the key, so that a repeat meets the first as the holder of the same id. There is no
-/// second record that could be lost or expire.
+/// The id follows from the idempotency key, so a repeat finds the first experiment under the same id. No second record
+/// is needed, which could be lost or expire.
 fn drawn_id(request: &Request, caller: &Caller) -> Result<ExperimentId, Problem> {
     let Some(key) = idempotency_key(request) else {
         return Ok(ExperimentId::from_bits(clock::random_bits()?));
@@ -95,7 +95,7 @@ fn taken(request: &Request, id: &ExperimentId) -> Problem {
         return Problem::conflict("idempotency_key_reused", detail, Vec::new());
     }
     let detail = format!(
-        "There is an experiment `{id}` already. Choose another id, or leave it out to get one."
+        "The experiment `{id}` exists already. Choose another id, or leave `id` out to get a generated one."
     );
     Problem::conflict("id_taken", detail, Vec::new())
 }

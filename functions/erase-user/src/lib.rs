@@ -1,4 +1,4 @@
-//! `DELETE /users/{user_id}`: takes a user out of everything.
+//! `DELETE /users/{user_id}`: erases a user.
 
 use domain::access::Scope;
 use domain::ids::{ExperimentId, UserId};
@@ -10,26 +10,26 @@ use shared::http::{Problem, Request, Response, caller::Caller, input, response};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// After that no more is begun: what is under way then ends within the function's 25 seconds, and a repeat goes on.
+/// After this time no new step starts. A running step ends within the function's 25 seconds, and a repeat continues.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What there was when the call came.
+/// The user's data at the time of the request.
 #[derive(Serialize)]
 struct Answer {
     user_id: UserId,
-    /// As they were stored: once for each experiment that they counted for.
+    /// Stored events: one per experiment that an event counts for.
     events: usize,
     assignments: usize,
     experiments: BTreeSet<ExperimentId>,
     erased_at: Timestamp,
-    /// So long nothing is stored of the user.
+    /// Until then no data of the user is stored.
     tombstone_until: Timestamp,
 }
 
-/// Erases a user, also one whom nobody knows. Sending it again does what is left to be done.
+/// Erases a user, also one without data. A repeat finishes what is left.
 ///
 /// # Errors
-/// 400 for an impossible user id; 429 and 503 when the database does not keep up.
+/// 400 for an invalid user id; 429 and 503 if the database does not keep up.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Manage)?;
     let user = input::user::read(&request)?;

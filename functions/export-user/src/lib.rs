@@ -1,4 +1,4 @@
-//! `GET /users/{user_id}`: everything that is stored of a user.
+//! `GET /users/{user_id}`: exports the stored data of a user.
 
 mod page;
 mod view;
@@ -14,7 +14,7 @@ use shared::app::App;
 use shared::http::{Problem, Request, Response, caller::Caller, input, response};
 use view::{Erased, Part, parts};
 
-/// What is stored besides events.
+/// The data without events.
 #[derive(Serialize)]
 struct Head {
     user_id: UserId,
@@ -32,8 +32,7 @@ struct Answer {
     page: Page,
 }
 
-/// Shows what is stored, in several pages if it is much: all of them together are the whole. Of somebody whom nobody
-/// knows that is nothing.
+/// Exports the data, in several pages if it is large. An unknown user id returns an empty export.
 ///
 /// # Errors
 /// 400 with all faults of path and query.

@@ -1,4 +1,4 @@
-//! As many events as one answer takes.
+//! A page with as many events as one response may have.
 
 use crate::view::StoredEvent;
 use domain::ids::UserId;
@@ -10,18 +10,18 @@ use shared::store::Store;
 use shared::store::cursor::Cursor;
 use std::pin::pin;
 
-/// A part of the events.
+/// A page of events.
 #[derive(Default, Serialize)]
 pub(crate) struct Page {
-    /// Written out when they were measured.
+    /// The events as JSON text, whose size was measured.
     events: Vec<Box<RawValue>>,
-    /// Missing with the last ones.
+    /// Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
 impl Page {
-    /// Reads events behind a cursor until there is no more room, one at least.
+    /// Reads events after a cursor until the page is full; at least one.
     pub(crate) async fn read(
         store: &Store,
         user: &UserId,
@@ -54,7 +54,7 @@ pub(crate) fn text(shown: &impl Serialize) -> Result<Box<RawValue>, Problem> {
     to_raw_value(shown).map_err(|error| Problem::internal(error.to_string()))
 }
 
-/// What it takes in Lambda's answer, where the body is a text within JSON and every quote has a mark before it.
+/// Its size in Lambda's response, where the body is a JSON string in which every quote is escaped.
 pub(crate) fn size(json: &RawValue) -> usize {
     let marks = json.get().bytes().filter(|byte| b"\"\\".contains(byte));
     json.get().len() + marks.count() + 1

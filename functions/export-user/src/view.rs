@@ -1,4 +1,4 @@
-//! What is stored of a user, with names instead of the short forms in which it is kept.
+//! The stored data of a user, with long names instead of the short stored ones.
 
 use domain::contribution::{ContributionEntry, Disposition, Enrolment, PreExposure};
 use domain::decimal::Decimal;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
-/// That the user was erased.
+/// When the user was erased.
 #[derive(Serialize)]
 pub(crate) struct Erased {
     erased_at: Timestamp,
@@ -30,7 +30,7 @@ impl From<Tombstone> for Erased {
     }
 }
 
-/// An event, for one experiment or for none.
+/// An event as it is stored for one experiment or for none.
 #[derive(Serialize)]
 pub(crate) struct StoredEvent<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ impl<'e> StoredEvent<'e> {
     }
 }
 
-/// What is kept as the user's part in one set of sums.
+/// A contribution to one generation of aggregates.
 #[derive(Serialize)]
 pub(crate) struct Part {
     experiment_id: ExperimentId,
@@ -76,16 +76,16 @@ pub(crate) struct Part {
     enrolment: Option<EnrolmentShown>,
     outlier: bool,
     hours: Vec<HourShown>,
-    /// Only an erased user's empty part has an end.
+    /// Only the empty contribution of an erased user expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
 struct EnrolmentShown {
-    /// Its place in the definition, from 0.
+    /// The index of the variant in the definition.
     variant: usize,
-    /// Its place among the phases, from 0.
+    /// The index of the phase.
     phase: usize,
     assigned_at: Timestamp,
     attributes: BTreeMap<String, String>,
@@ -100,7 +100,7 @@ struct HourShown {
     sum: SumShown,
 }
 
-/// Events of a type; their values added up, exact and therefore as text.
+/// Events of one type. Their values are added up exactly, as a text.
 #[derive(Serialize)]
 struct SumShown {
     r#type: EventType,
@@ -108,7 +108,7 @@ struct SumShown {
     value: String,
 }
 
-/// All parts, by experiment and generation.
+/// All contributions, by experiment and generation.
 pub(crate) fn parts(contributions: UserContributions) -> Vec<Part> {
     let sorted: BTreeMap<_, _> = contributions.into_iter().collect();
     sorted.into_iter().map(part).collect()
@@ -155,7 +155,7 @@ fn hour(entry: &ContributionEntry) -> HourShown {
             Disposition::Counted => "counted",
             Disposition::AfterEnd => "after_end",
             Disposition::OutsideWindow => "outside_window",
-            Disposition::NotAssigned => "unassigned",
+            Disposition::NotAssigned => "not_assigned",
         },
         sum: sum(&entry.event_type, entry.events, entry.value),
     }

@@ -1,11 +1,11 @@
-//! `GET /experiments/{id}`: the definition as it is now.
+//! `GET /experiments/{id}`: returns an experiment's definition.
 
 use domain::access::Scope;
 use lambda_http::http::StatusCode;
 use shared::app::App;
 use shared::http::{Problem, Request, Response, caller::Caller, params, response};
 
-/// Shows an experiment, with its version as `ETag`.
+/// Returns an experiment, with its version as `ETag`.
 ///
 /// # Errors
 /// 404 if there is none.

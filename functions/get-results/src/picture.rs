@@ -1,4 +1,4 @@
-//! A report as a picture: all effects, or one metric over time.
+//! A report as a picture: all effects, or one metric by day.
 
 use crate::plot::{
     Bounds, EffectRow, EffectsGroup, EffectsPlot, PlotError, SeriesLine, SeriesPlot,
@@ -9,10 +9,10 @@ use domain::metric::Direction;
 use domain::report::{AnalysisRequest, Comparison, ComparisonSeries, MetricReport, Report};
 use shared::http::{Fault, Problem};
 
-/// The picture that was asked for: with days the first metric over time, else all effects.
+/// The picture: with series the first requested metric by day, else all effects.
 ///
 /// # Errors
-/// 400 for the monitoring view, which has no effects to show.
+/// 400 for the monitoring view, which has no effects.
 pub(crate) fn of(
     report: &Report,
     view: View,
@@ -20,7 +20,7 @@ pub(crate) fn of(
 ) -> Result<String, Problem> {
     if view == View::Monitoring {
         let detail =
-            "There is a picture of the analysis and of the summary; the monitoring view is JSON.";
+            "Pictures exist of the views `analysis` and `summary`; the view `monitoring` is JSON.";
         let fault = Fault::at("?format", Invalid::new("no_picture", detail.to_owned()));
         return Err(Problem::bad_parameters(vec![fault]));
     }
@@ -35,7 +35,7 @@ pub(crate) fn of(
 fn note(report: &Report) -> String {
     let settings = &report.analysis_settings;
     format!(
-        "{} method, {} % intervals, correction {}, {} users, as of {}",
+        "{} method, {}% intervals, correction {}, {} users, as of {}",
         settings.deciding_method.name(),
         settings.level_percent(),
         settings.correction.name(),
@@ -48,7 +48,7 @@ fn note(report: &Report) -> String {
     )
 }
 
-/// All metrics; in a summary those that decide, and the guardrails.
+/// All metrics; in the summary the deciding ones and the guardrails.
 fn effects(report: &Report, view: View) -> EffectsPlot {
     let metrics: Vec<&MetricReport> = if view == View::Summary {
         report
@@ -77,7 +77,7 @@ fn row(comparison: &Comparison) -> EffectRow {
         .decisive
         .as_ref()
         .and_then(|decisive| decisive.relative);
-    // A bound close to zero must not read as zero: that is where the verdict lies.
+    // A bound close to 0 must not be shown as 0, because the verdict depends on its sign.
     let percent = |part: f64| {
         let percent = part * 100.0;
         let decimals = if percent.abs() < 1.0 { 2 } else { 1 };
@@ -85,7 +85,7 @@ fn row(comparison: &Comparison) -> EffectRow {
     };
     let text = lift.map_or_else(String::new, |lift| {
         format!(
-            "{} % ({} to {})",
+            "{}% ({} to {})",
             percent(lift.estimate),
             percent(lift.ci_lower),
             percent(lift.ci_upper)
@@ -112,7 +112,7 @@ fn row(comparison: &Comparison) -> EffectRow {
 }
 
 fn series(report: &Report, request: &AnalysisRequest) -> SeriesPlot {
-    // A metric that was asked for by name, else the one that decides.
+    // The first requested metric, else the deciding one.
     let asked = report
         .metrics
         .first()

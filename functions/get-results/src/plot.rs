@@ -1,8 +1,8 @@
-//! An experiment's results as pictures: SVG for a mail, a report, a wiki or a printer.
+//! Results as pictures: SVG for mails, reports, wikis and printers.
 //!
-//! Pure code, without AWS, clock or fonts: the same input gives the same bytes. [`EffectsPlot`] shows what every
-//! variant did to every metric, [`SeriesPlot`] how one metric's effect settled over the days. Neither computes a
-//! statistic; estimates, intervals and sentences come in.
+//! This module is pure, without AWS, clock or fonts: the same input gives the same bytes. [`EffectsPlot`] shows the
+//! effect of every variant on every metric, [`SeriesPlot`] the cumulative effect on one metric by day. Neither computes
+//! statistics: estimates, intervals and sentences are inputs.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -11,10 +11,9 @@
 //! | `path` | lines that leave the axis |
 //! | `page` | the drawing surface, and the SVG around it |
 //! | `style` | type, colours, marks and dashes |
-//! | `text` | what user-given text may look like, and how much room it takes |
+//! | `text` | cleaning and measuring of user-given text |
 //!
-//! Everything is distinguishable without colour, since results are printed in black and white and read by user data
-//! who don't tell red from green.
+//! Everything can be distinguished without colour, for black-and-white printers and colour-blind readers.
 
 mod axis;
 mod calendar;
@@ -30,39 +29,39 @@ mod text;
 /// Effects with their intervals, one row each (a forest plot).
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectsPlot {
-    /// What the picture is about, usually the experiment's name.
+    /// The title, usually the experiment's name.
     pub title: String,
-    /// The verdict, a sentence.
+    /// The verdict, in one sentence.
     pub subtitle: String,
     /// Method, confidence level and time of the data.
     pub note: String,
-    /// One for each metric, top to bottom.
+    /// One group per metric, from top to bottom.
     pub groups: Vec<EffectsGroup>,
 }
 
-/// One metric and what each variant did to it.
+/// A metric with the effects of the variants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectsGroup {
     /// The metric's name and role.
     pub heading: String,
-    /// Whether the right-hand side of zero is the better one.
+    /// Whether positive effects are better.
     pub higher_is_better: bool,
-    /// One for each variant, top to bottom.
+    /// One row per variant, from top to bottom.
     pub rows: Vec<EffectRow>,
 }
 
-/// One variant's effect on one metric.
+/// The effect of one variant on one metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectRow {
     /// The variant.
     pub label: String,
-    /// The effect, or why there is none.
+    /// The effect, or why it is missing.
     pub effect: Result<Bounds, String>,
-    /// The effect in figures, such as `-4.3 % (-8.5 to -0.2)`.
+    /// The effect in figures, such as `-4.3% (-8.5 to -0.2)`.
     pub text: String,
 }
 
-/// An estimate and its interval. Relative to the control: 0.05 is +5 %. Always finite.
+/// An estimate and its interval, relative to the control: 0.05 is +5%. Always finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
     /// The point estimate.
@@ -73,27 +72,27 @@ pub struct Bounds {
     pub upper: f64,
 }
 
-/// One metric's effect over time, cumulative: every point is computed from all data up to the end of its day.
+/// The cumulative effect on one metric by day: each point is computed from all data up to the end of its day.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesPlot {
-    /// What the picture is about, usually the experiment and the metric.
+    /// The title, usually the experiment and the metric.
     pub title: String,
-    /// The verdict, a sentence.
+    /// The verdict, in one sentence.
     pub subtitle: String,
     /// Method, confidence level and time of the data.
     pub note: String,
     /// RFC 3339 dates, ascending.
     pub days: Vec<String>,
-    /// One for each variant.
+    /// One line per variant.
     pub lines: Vec<SeriesLine>,
 }
 
-/// One variant's effect, day by day.
+/// The effect of one variant by day.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesLine {
     /// The variant.
     pub label: String,
-    /// One for each day; `None` where nothing can be said yet.
+    /// One value per day; `None` if it is missing.
     pub points: Vec<Option<Bounds>>,
 }
 
@@ -103,10 +102,10 @@ pub enum PlotError {
     /// An estimate or an end of its interval is infinite or not a number.
     #[error("the effect of `{0}` is not finite")]
     NotFinite(String),
-    /// A day is not written as `2026-03-01`.
+    /// A day is no date like `2026-03-01`.
     #[error("`{0}` is not a date such as 2026-03-01")]
     NotADate(String),
-    /// A day does not come after the one before it.
+    /// The days are not in ascending order.
     #[error("the days must ascend, and {0} does not come after the one before it")]
     NotAscending(String),
     /// A line does not have one point for each day.
@@ -125,10 +124,10 @@ pub enum PlotError {
 }
 
 impl Bounds {
-    /// Far beyond every axis, and still far from where differences of numbers overflow.
+    /// Far beyond every axis, and far below where differences of numbers overflow.
     const FAR: f64 = 1e6;
 
-    /// The same as far as any picture can show, or `None` if there is something that is no number.
+    /// The value limited to what a picture can show, or `None` if it is no number.
     fn drawable(self) -> Option<Self> {
         let values = [self.estimate, self.lower, self.upper];
         let [estimate, lower, upper] = values.map(|value| value.clamp(-Self::FAR, Self::FAR));

@@ -1,4 +1,4 @@
-//! `GET /health`: the function runs. Needs no token and touches no table.
+//! `GET /health`: shows that the function runs. It needs no token and reads no table.
 
 use lambda_http::http::StatusCode;
 use serde::Serialize;
@@ -11,7 +11,7 @@ struct Health {
     version: &'static str,
 }
 
-/// Says that it is there, and in which version.
+/// Returns the status and the version.
 ///
 /// # Errors
 /// Never.

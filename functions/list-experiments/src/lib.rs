@@ -1,4 +1,4 @@
-//! `GET /experiments`: newest first, of one status or of all, page by page.
+//! `GET /experiments`: lists experiments of one or all statuses, newest first, in pages.
 
 use domain::access::Scope;
 use domain::experiment::{Experiment, Status};
@@ -32,7 +32,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     });
     query.finish()?;
 
-    // Every status is a partition of the index; a page of all of them is the newest of their pages.
+    // Each status is a partition of the index. A page over all statuses has the newest experiments of their pages.
     let statuses = status.map_or_else(
         || Status::ALL.map(|(_, status)| status).to_vec(),
         |status| vec![status],

@@ -1,5 +1,5 @@
-//! `POST /experiments/plan`: how many users it takes to find a change of a given size. Reads a earlier experiment where the
-//! plan_request names one, and nothing otherwise.
+//! `POST /experiments/plan`: calculates the users that an experiment needs. It reads an earlier experiment if the
+//! request names one.
 
 use domain::access::Scope;
 use domain::filter::RecordFilter;
@@ -12,7 +12,7 @@ use shared::store::aggregates::AggregateSections;
 /// Plans an experiment.
 ///
 /// # Errors
-/// 422 with all faults of the body, or if the earlier experiment says nothing to plan by.
+/// 422 with all faults of the body, or if the earlier experiment has no usable baseline.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Read)?;
     let plan_request = match input::plan::read(body::json(&request)?)? {

@@ -1,7 +1,8 @@
-//! What a full results page costs: 10 metrics × 4 variants, every method, from the exact sums on.
+//! The time to compute a full results page from exact aggregates: 10 metrics × 4 variants with every
+//! method.
 //!
-//! With `ASSAY_BENCH_EXCHANGE` naming a file, the inputs and the shared part's answers are written
-//! there, so that another engine can be timed on the same inputs and compared.
+//! If `ASSAY_BENCH_EXCHANGE` names a file, the benchmark writes its inputs and the results of the common
+//! part there. Another engine can then run on the same inputs, for a comparison of times and results.
 
 use std::hint::black_box;
 
@@ -17,7 +18,7 @@ const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 const VARIANTS: u64 = 4;
 const PLANNED_UNITS: f64 = 120_000.0;
 
-/// One metric with an arm for each variant, the control first.
+/// One metric with one arm per variant. The control is the first.
 enum Metric {
     Conversion(Vec<Proportion>),
     Mean(Vec<Moments>),
@@ -37,7 +38,7 @@ fn users(variant: u64) -> u64 {
     20_000 + 137 * variant
 }
 
-/// Four conversions, three means, two ratios, one metric with a covariate.
+/// Four conversion metrics, three means, two ratios and one CUPED-adjusted metric.
 fn metrics() -> Vec<Metric> {
     let conversion = |m: u64| {
         let arm = |v| Proportion::new(users(v), 900 * (m + 1) + 17 * v * (m + 1)).ok();
@@ -70,7 +71,7 @@ fn metrics() -> Vec<Metric> {
         .collect()
 }
 
-/// What every metric gives to every method, for one treatment.
+/// The comparison of one treatment with the control, which is the input of every method.
 struct Comparison {
     control: Sample,
     treatment: Sample,
@@ -108,7 +109,8 @@ fn compare(metric: &Metric, variant: usize) -> Result<Comparison, MissingReason>
     }
 }
 
-/// The part that gbstats has, too: relative t test, sequential test, Bayesian posterior.
+/// The methods that gbstats also has: relative t test, sequential test and Bayesian posterior. Returns
+/// the p-value, the ends of the sequential interval and the chance to win.
 fn common_part(metric: &Metric, variant: usize) -> Result<[f64; 4], MissingReason> {
     let relative = compare(metric, variant)?.relative;
     let test = relative.test(0.0, ALPHA, Alternative::TwoSided)?;
@@ -133,7 +135,8 @@ fn common_part(metric: &Metric, variant: usize) -> Result<[f64; 4], MissingReaso
     ])
 }
 
-/// Everything there is to say about one metric and one treatment; its sequential p and e-value.
+/// Runs every method for one metric and one treatment. Returns the sequential p-value, the logarithm
+/// of the e-value, and the relative effect.
 fn every_method(
     metric: &Metric,
     variant: usize,
@@ -146,8 +149,8 @@ fn every_method(
         let (c, t) = (&arms[0], &arms[variant]);
         black_box(stats::two_proportion_z(c, t, ALPHA, Alternative::TwoSided)?);
         let distribution = BetaDistribution::default();
-        let (before, after) = (distribution.after(Some(c)), distribution.after(Some(t)));
-        black_box((before.compare(&after)?, after.interval(ALPHA)?));
+        let (control, treatment) = (distribution.after(Some(c)), distribution.after(Some(t)));
+        black_box((control.compare(&treatment)?, treatment.interval(ALPHA)?));
     }
     black_box(stats::log_ratio(control, treatment, ALPHA)?);
     black_box(stats::fieller(control, treatment, ALPHA)?);
@@ -186,7 +189,8 @@ fn every_method(
     ))
 }
 
-/// The whole page: all comparisons, the corrections over them, the split, the arms' chances.
+/// Computes the full page: all comparisons, multiple-testing corrections, sample ratio tests and the
+/// probabilities of the best arm. Returns the number of corrected p-values.
 fn full_page(metrics: &[Metric]) -> Result<usize, MissingReason> {
     let sequence = ConfidenceSequence::new(ALPHA, PLANNED_UNITS)?;
     let hybrid = Hybrid::new(ALPHA, PLANNED_UNITS)?;
@@ -222,7 +226,7 @@ fn full_page(metrics: &[Metric]) -> Result<usize, MissingReason> {
     Ok(found)
 }
 
-/// Inputs as plain numbers and the common part's answers, for the comparison.
+/// The inputs as f64 and the results of the common part, for the comparison with another engine.
 fn exchange(metrics: &[Metric]) -> Value {
     let real = |x: i128, scale: f64| x as f64 / scale;
     let sums = |n: u64, sums: &[i128], products: &[i128]| {
@@ -253,13 +257,13 @@ fn results_page(criterion: &mut Criterion) {
     let metrics = metrics();
     assert!(
         full_page(&metrics).is_ok_and(|found| found == 60),
-        "every method has an answer"
+        "every method must return a result"
     );
     if let Some(path) = std::env::var_os("ASSAY_BENCH_EXCHANGE") {
         let text = exchange(&metrics).to_string();
         assert!(
             std::fs::write(&path, text).is_ok(),
-            "{} can be written",
+            "cannot write {}",
             path.display()
         );
     }

@@ -1,4 +1,5 @@
-//! Only benchmarks: `cargo bench -p bench`, or `scripts/bench-stats` beside another engine.
+//! The benchmarks of the statistics engine: `cargo bench -p bench`. `scripts/bench-stats` also compares
+//! them with GrowthBook's gbstats.
 //!
-//! A package of its own, which `cargo build` and `cargo test` leave out: the features that `criterion` turns on in other
-//! crates would otherwise make `cargo test` compile the AWS SDK a second time.
+//! `cargo build` and `cargo test` do not include this package. Otherwise the features that `criterion`
+//! enables in other crates make `cargo test` compile the AWS SDK a second time.

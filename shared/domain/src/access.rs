@@ -1,4 +1,4 @@
-//! Who may do what: tokens and their scopes.
+//! Access: tokens and their scopes.
 
 use super::Invalid;
 use super::time::Timestamp;
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
-/// What a token opens. Every route needs exactly one of these.
+/// A permission of a token. Every route needs exactly one scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Ask for a user's variant.
+    /// Read or create the assignment of a user.
     Assign,
-    /// Create and change experiments, bring in assignments.
+    /// Create and change experiments, import assignments, erase users.
     Manage,
-    /// Look at experiments and results.
+    /// Read experiments and results.
     Read,
     /// Record events.
     Track,
@@ -53,7 +53,7 @@ impl Scope {
                         let known = Self::ALL.map(|(known, _)| known).join(", ");
                         Invalid::new(
                             "unknown_scope",
-                            format!("`{name}` is not a scope; there are {known}."),
+                            format!("`{name}` is not a scope; the scopes are {known}."),
                         )
                     })
             })
@@ -61,24 +61,24 @@ impl Scope {
     }
 }
 
-/// What a token may do, as stored under the token's hash. The token itself is kept nowhere.
+/// The permissions of a token, stored under the token's hash. The token itself is not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// Names the token in lists, logs and audit records.
+    /// Identifies the token in lists, logs and audit records.
     pub token_id: String,
-    /// For user data: who uses it.
+    /// A name for readers: the service that uses it.
     pub name: String,
-    /// What it opens.
+    /// Its scopes.
     pub scopes: BTreeSet<Scope>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From when on it opens nothing.
+    /// When it expires.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<Timestamp>,
 }
 
 impl Grant {
-    /// Whether it still opens anything.
+    /// Whether it is valid at this instant.
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
@@ -88,7 +88,7 @@ impl Grant {
 pub struct Token(String);
 
 impl Token {
-    /// A new token out of random bits.
+    /// A new token from random bits.
     pub fn from_bits(bits: [u8; 32]) -> Self {
         Self(format!(
             "assay_{}",
@@ -96,10 +96,10 @@ impl Token {
         ))
     }
 
-    /// A token chosen by somebody, for development.
+    /// A token with a chosen text, for development.
     ///
     /// # Errors
-    /// If it could not be sent in a header that the gateway lets pass.
+    /// If it cannot be sent in a header that the gateway accepts.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if (20..=128).contains(&text.len()) && text.bytes().all(fits) {
@@ -118,12 +118,13 @@ impl Token {
             .and_then(|text| Self::parse(text).ok())
     }
 
-    /// What is stored instead of the token. A fast hash is right for 256 random bits: there is nothing to guess.
+    /// The hash that is stored instead of the token. A fast hash is enough for 256 random bits, which cannot be
+    /// guessed.
     pub fn sha256(&self) -> String {
         data_encoding::HEXLOWER.encode(&Sha256::digest(&self.0))
     }
 
-    /// The secret itself, to be shown once to whoever asked for it.
+    /// The secret itself, shown once at its creation.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -1,8 +1,8 @@
-//! Sums over users as plain numbers in items: the form in which they are kept and changed.
+//! Aggregates as named integers in items: the form in which they are stored and changed.
 //!
-//! A [`AggregateItems`] is a sparse vector of integers. Those of different users add up, and a user's own can be taken away
-//! again, digit for digit; so it does not matter in which order, in how many pieces, or how often users are looked
-//! at again. It says the same as a [`ExperimentAggregates`], which is made from it to be read.
+//! [`AggregateItems`] is a sparse vector of integers. The vectors of different users can be added, and a user's vector
+//! can be subtracted again, exactly. So the result does not depend on the order, the grouping or the repetition of
+//! refreshes. [`ExperimentAggregates`] has the same content in the form that reports are computed from.
 
 mod item;
 mod metrics;
@@ -20,20 +20,20 @@ use super::sums::Overflow;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The numbers of one item, by attribute.
+/// The numbers of one item, by attribute name.
 pub type ItemNumbers = BTreeMap<String, i128>;
 
-/// What the sums are of. Everything else about an experiment may change without touching them.
+/// What the aggregates contain. Every other change of an experiment leaves them as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AggregateSpec {
-    /// No metrics: those of every event type seen.
+    /// Declared metrics. If there are none, every event type has metrics.
     pub metrics: Vec<MetricSpec>,
-    /// By what the users are told apart.
+    /// The dimensions.
     pub dimensions: Vec<DimensionKey>,
 }
 
 impl AggregateSpec {
-    /// What an experiment's sums are to be of.
+    /// What the aggregates of an experiment should contain.
     pub fn of(experiment: &Experiment) -> Self {
         Self {
             metrics: experiment
@@ -47,12 +47,12 @@ impl AggregateSpec {
     }
 }
 
-/// Sums as numbers in items.
+/// Aggregates as numbers in items.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AggregateItems(pub BTreeMap<AggregateItemKey, ItemNumbers>);
 
 impl AggregateItems {
-    /// What one user adds.
+    /// The numbers of one user's contribution.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
@@ -66,7 +66,7 @@ impl AggregateItems {
         Ok(Self::from_aggregates(&aggregates, spec))
     }
 
-    /// A aggregates as numbers.
+    /// Aggregates as numbers.
     pub fn from_aggregates(aggregates: &ExperimentAggregates, spec: &AggregateSpec) -> Self {
         let mut aggregate_items = Self::default();
         for (index, variant) in aggregates.variants.iter().enumerate() {
@@ -166,7 +166,7 @@ impl AggregateItems {
         }
     }
 
-    /// Adds others.
+    /// Adds other numbers.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
@@ -174,7 +174,7 @@ impl AggregateItems {
         self.combine(other, i128::checked_add)
     }
 
-    /// Takes others away.
+    /// Subtracts other numbers.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
@@ -203,7 +203,7 @@ impl AggregateItems {
         Ok(())
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it has no numbers.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

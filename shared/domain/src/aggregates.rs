@@ -1,6 +1,6 @@
-//! Sums over the users of each variant: all that a report is computed from.
+//! The aggregates of an experiment: sums over the users of each variant, from which a report is computed.
 //!
-//! Adding aggregates list of different users gives the aggregates of all of them, in any order, exactly.
+//! The sum of the aggregates of different users is the aggregates of all these users, exactly, in any order.
 
 use super::experiment::Experiment;
 use super::ids::{EventType, MetricKey};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// A UTC day, counted from 1970-01-01.
 pub type Day = i64;
-/// A UTC hour, counted from the one that began 1970.
+/// A UTC hour, counted from 1970-01-01T00:00.
 pub type Hour = i64;
 
 /// The UTC day of an instant.
@@ -35,53 +35,53 @@ pub fn start_of(day: Day) -> Timestamp {
     Timestamp::from_micros(day * 86_400_000_000)
 }
 
-/// Some users of one variant, or a change in them.
+/// A group of users of one variant, or a change in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AggregateCell {
-    /// How many.
+    /// The number of users.
     pub users: u64,
-    /// Their sums by metric; a metric of which nothing is known is missing.
+    /// Their sums by metric; metrics with only zeros are absent.
     pub metrics: BTreeMap<MetricKey, MetricSums>,
 }
 
-/// A breakdown of the users and one of its values, such as `country` and `DE`.
+/// A value of a dimension, such as `country` and `DE`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DimensionValue {
-    /// What the users are told apart by.
+    /// The dimension.
     pub by: String,
-    /// What these users have in common.
+    /// The value.
     pub value: String,
 }
 
-/// What is known about one variant.
+/// The aggregates of one variant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VariantAggregates {
-    /// Users left out because no user data has that many events.
+    /// Outlier users, which are left out of all sums.
     pub outlier_users: u64,
-    /// What changed on each day.
+    /// The change on each day.
     pub days: Days,
-    /// Users by the day of their assignment, with their sums over the first [`super::contribution::COHORT_HOURS`] hours: what
-    /// of these fell on that day (0), and what on the next (1).
+    /// Users by the day of their assignment, with their sums over the first [`super::contribution::COHORT_HOURS`]
+    /// hours: the part on that day (0) and on the next day (1).
     pub cohorts: BTreeMap<(Day, u8), AggregateCell>,
-    /// The same as the days, for users by what they were at their assignment.
+    /// The same as `days`, for the users with each dimension value.
     pub dimensions: BTreeMap<DimensionValue, Days>,
 }
 
-/// What changed on each day, by the phase of the users' assignment (see [`super::experiment::Phase`]): users by the day
-/// of their assignment, sums by the day of the event. Adding up all days to some day gives the state at its end.
+/// The change on each day, by the phase of the users' assignment (see [`super::allocation::Phase`]): users by the day
+/// of their assignment, sums by the day of the event. The sum of all days up to a day is the state at its end.
 pub type Days = BTreeMap<(Day, usize), AggregateCell>;
 
-/// Where the stored events of one type went.
+/// Numbers of stored events of one type, by disposition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct EventCounts {
-    /// Counted.
+    /// Counted events.
     pub counted: u64,
-    /// After the end of the experiment.
+    /// Events after the end of the experiment.
     pub after_end: u64,
-    /// Outside the window of time that was asked for. Results do not read those, so their answers do not count them.
+    /// Events outside the requested time range. Results do not read these events, so they do not report them.
     #[serde(skip)]
     pub outside_window: u64,
-    /// Of users outside the dimension that was asked for, or not assigned before the event as far as was looked.
+    /// Events of users without the requested dimension value, and of users that were not assigned before the event.
     pub other_users: u64,
 }
 
@@ -94,52 +94,52 @@ impl EventCounts {
     }
 }
 
-/// What happened within an hour, by variant.
+/// Traffic of one hour, by variant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HourTraffic {
-    /// Users assigned.
+    /// Assigned users.
     pub assigned: Vec<u64>,
-    /// Events counted, by type.
+    /// Counted events, by type.
     pub events: BTreeMap<EventType, Vec<u64>>,
 }
 
-/// The whole.
+/// The aggregates of an experiment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExperimentAggregates {
-    /// One for each variant, in the order of the experiment's variants.
+    /// The variants, in the order of the definition.
     pub variants: Vec<VariantAggregates>,
-    /// Where the events went, by day and type; those of outlier users are not looked at one by one.
+    /// Event accounting by day and type. Events of outlier users are not in it.
     pub event_accounting: BTreeMap<Day, BTreeMap<EventType, EventCounts>>,
-    /// What happened when.
+    /// Traffic by hour.
     pub hours: BTreeMap<Hour, HourTraffic>,
-    /// How far the records data range. Not a sum: it cannot be taken back.
+    /// The time range of the records. It is not a sum and cannot be subtracted.
     pub data_range: DataRange,
 }
 
-/// Between which instants the records lie that were looked at.
+/// The time range of the records that were read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataRange {
     /// The first and the last assignment.
     pub assigned: Option<(Timestamp, Timestamp)>,
     /// The first and the last event.
     pub counted: Option<(Timestamp, Timestamp)>,
-    /// When the last of the events was received.
+    /// When the latest event was received.
     pub received_last: Option<Timestamp>,
 }
 
 impl DataRange {
-    /// Takes an assignment.
+    /// Extends the range by an assignment.
     pub fn assignment(&mut self, at: Timestamp) {
         self.assigned = span(self.assigned, Some((at, at)));
     }
 
-    /// Takes an event.
+    /// Extends the range by an event.
     pub fn event(&mut self, counted_at: Timestamp, received_at: Option<Timestamp>) {
         self.counted = span(self.counted, Some((counted_at, counted_at)));
         self.received_last = self.received_last.max(received_at);
     }
 
-    /// What both data range.
+    /// The range that contains both.
     #[must_use]
     pub fn join(self, other: Self) -> Self {
         Self {
@@ -151,7 +151,7 @@ impl DataRange {
 }
 
 impl AggregateCell {
-    /// Adds other users, or a further change.
+    /// Adds other users, or a later change.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
@@ -165,18 +165,18 @@ impl AggregateCell {
 }
 
 impl VariantAggregates {
-    /// All users of the variant, outlier users excepted.
+    /// Users of the variant without outlier users.
     pub fn users(&self) -> u64 {
         self.days.values().map(|cell| cell.users).sum()
     }
 
-    /// Users assigned in a phase, outlier users excepted.
+    /// Users assigned in a phase, without outlier users.
     pub fn users_in_phase(&self, phase: usize) -> u64 {
         let cells = self.days.iter().filter(|((_, of), _)| *of == phase);
         cells.map(|(_, cell)| cell.users).sum()
     }
 
-    /// What changed on one day, a cell for each phase.
+    /// The changes of one day, one for each phase.
     pub fn on(&self, day: Day) -> impl Iterator<Item = &AggregateCell> {
         self.days
             .range((day, 0)..=(day, usize::MAX))
@@ -202,7 +202,7 @@ impl VariantAggregates {
     }
 }
 
-/// All of them together.
+/// The sum of these changes.
 ///
 /// # Errors
 /// If a sum grows beyond 38 digits.
@@ -226,7 +226,7 @@ fn add_cells<K: Ord + Clone>(
     Ok(())
 }
 
-/// Counts at the same place added up; the longer list decides the length.
+/// Adds counts by index. The longer list decides the length.
 pub(super) fn add_counts(mine: &mut Vec<u64>, theirs: &[u64]) {
     if mine.len() < theirs.len() {
         mine.resize(theirs.len(), 0);
@@ -236,7 +236,7 @@ pub(super) fn add_counts(mine: &mut Vec<u64>, theirs: &[u64]) {
     }
 }
 
-/// The span that holds both.
+/// The range that contains both.
 fn span(
     mine: Option<(Timestamp, Timestamp)>,
     other: Option<(Timestamp, Timestamp)>,
@@ -248,7 +248,7 @@ fn span(
 }
 
 impl ExperimentAggregates {
-    /// The declared metrics, or those of every event type of which something counted.
+    /// The declared metrics, or those of every event type with counted events.
     pub fn metrics(&self, experiment: &Experiment) -> Vec<Metric> {
         if !experiment.analysis.metrics.is_empty() {
             return experiment.analysis.metrics.clone();
@@ -261,7 +261,7 @@ impl ExperimentAggregates {
             .collect()
     }
 
-    /// A aggregates of nobody, with a place for each variant.
+    /// Empty aggregates with this number of variants.
     pub fn empty(variants: usize) -> Self {
         Self {
             variants: vec![VariantAggregates::default(); variants],
@@ -269,7 +269,7 @@ impl ExperimentAggregates {
         }
     }
 
-    /// Where the events of each type went, all days together.
+    /// Event accounting by type, over all days.
     pub fn event_accounting_by_type(&self) -> BTreeMap<EventType, EventCounts> {
         let mut all = BTreeMap::<EventType, EventCounts>::new();
         for (event_type, event_counts) in self.event_accounting.values().flatten() {
@@ -278,7 +278,7 @@ impl ExperimentAggregates {
         all
     }
 
-    /// The aggregates of the users of both.
+    /// Adds the aggregates of other users.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.

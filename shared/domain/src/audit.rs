@@ -1,4 +1,4 @@
-//! Running sums held against the records that they are sums of, number by number.
+//! Audits: aggregates compared with the raw records, number by number.
 
 use super::aggregate_items::{AggregateItemKey, AggregateItems};
 use super::ids::ExperimentId;
@@ -6,26 +6,26 @@ use super::reason::StatedReason;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Numbers that are shown of those that drifted.
+/// Differing numbers that are listed.
 const SHOWN: usize = 50;
 
-/// What the sums of an experiment are worth.
+/// The result of an audit.
 #[derive(Debug, Clone, Serialize)]
 pub struct Audit {
-    /// Which experiment.
+    /// The experiment.
     pub experiment_id: ExperimentId,
-    /// Which sums: when they were asked for, in microseconds since 1970.
+    /// The generation: when it was requested, in microseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
-    /// Assignments and events read for one comparison.
+    /// Assignments and events that were read for one comparison.
     pub records: usize,
-    /// Users that they are of, outlier users excepted.
+    /// Users in the comparison, without outlier users.
     pub users: u64,
     /// Numbers compared.
     pub numbers: usize,
-    /// How often they were compared: more than once only where they differed.
+    /// Comparisons that were made: more than one only if numbers differed.
     pub comparisons: usize,
-    /// Numbers that differed the same way each time.
+    /// Numbers that differed by the same amount in every comparison.
     pub differing_numbers: usize,
     /// The first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -36,26 +36,26 @@ pub struct Audit {
     /// What was left out of the comparison, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<StatedReason>,
-    /// The sums that are being made anew, where that was asked for.
+    /// The generation that a repair builds, if a repair was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backfill_started: Option<u64>,
 }
 
-/// A number that is not what the records say.
+/// A number that differs from the records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Drift {
-    /// The item that holds it, as the table names it behind the lane.
+    /// The name of its item, without the write shard.
     pub item: String,
-    /// Its name there.
+    /// The name of the number.
     pub number: String,
-    /// What it is, as digits: there may be 38 of them.
+    /// The stored number as digits: it may have 38 of them.
     pub stored: String,
-    /// What it should be.
+    /// The recomputed number.
     pub recomputed: String,
 }
 
 impl Audit {
-    /// An audit that has not compared anything.
+    /// An audit without a comparison.
     pub fn new(id: &ExperimentId, generation: Option<u64>) -> Self {
         Self {
             experiment_id: id.clone(),
@@ -72,7 +72,7 @@ impl Audit {
         }
     }
 
-    /// Notes what drifted.
+    /// Notes the differing numbers.
     pub fn drifted(&mut self, differences: &Differences) {
         self.differing_numbers = differences.0.len();
         self.drift = differences.0.iter().take(SHOWN).map(shown).collect();
@@ -90,12 +90,12 @@ fn shown(
     }
 }
 
-/// Numbers that differ, with what is stored and what was recomputed.
+/// Differing numbers: stored and recomputed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Differences(BTreeMap<(AggregateItemKey, String), (i128, i128)>);
 
 impl Differences {
-    /// One number that no sum can be.
+    /// One impossible number.
     pub fn of_one(
         item: &AggregateItemKey,
         name: &str,
@@ -108,7 +108,7 @@ impl Differences {
         Self([((item.clone(), name.to_owned()), pair)].into())
     }
 
-    /// Where two sums differ, and how many numbers were compared. A number that is not there is 0.
+    /// The differences of two sets of numbers, and how many numbers were compared. An absent number is 0.
     pub fn between(stored: &AggregateItems, recomputed: &AggregateItems) -> (Self, usize) {
         let numbers = |aggregate_items: &AggregateItems| {
             let of_item =
@@ -133,7 +133,8 @@ impl Differences {
         (Self(differ.collect()), names.len())
     }
 
-    /// Those that differed by as much before. What is still on its way makes a difference that changes or ends.
+    /// The differences that were the same in an earlier comparison. Records that are still being aggregated cause
+    /// differences that change or disappear.
     #[must_use]
     pub fn steady_since(self, before: &Self) -> Self {
         let steady = |name: &(AggregateItemKey, String), (stored, recomputed): &(i128, i128)| {
@@ -144,7 +145,7 @@ impl Differences {
         Self(kept.collect())
     }
 
-    /// Whether there are none.
+    /// Whether there are no differences.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

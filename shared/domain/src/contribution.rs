@@ -1,7 +1,7 @@
-//! One user of one experiment: all that goes from the user's records into the sums, and nothing else.
+//! A user's contribution to an experiment: everything that the user's records add to the aggregates.
 //!
-//! Both sources of results go through it. The raw one makes the contributions of a shard and adds them up; running sums
-//! keep each user's contribution as it was last added, so that exactly that can be taken away again.
+//! Both data sources use it. The raw source computes contributions and adds them up. The aggregates store each
+//! contribution as it was last added, so that exactly this can be subtracted later.
 
 mod builder;
 mod path;
@@ -29,82 +29,82 @@ pub const PRE_EXPOSURE_DAYS: i64 = 14;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
-/// What became of a stored event.
+/// What was done with a stored event: its place in the event accounting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Disposition {
-    /// Counted, within the first [`COHORT_HOURS`] of the user.
+    /// Counted, within the first [`COHORT_HOURS`] hours of the user.
     CountedEarly,
     /// Counted, later than that.
     Counted,
     /// After the end of the experiment.
     AfterEnd,
-    /// Outside the window of time that is looked at.
+    /// Outside the requested time range.
     OutsideWindow,
-    /// Not after an assignment of its user that is looked at.
+    /// Its user was not assigned before the event.
     NotAssigned,
 }
 
 impl Disposition {
-    /// Whether the event is in the sums.
+    /// Whether the event is counted.
     pub fn is_counted(self) -> bool {
         matches!(self, Self::CountedEarly | Self::Counted)
     }
 }
 
-/// Events of one type within one hour that went the same way.
+/// Events of one type within one hour with the same disposition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContributionEntry {
-    /// In which hour.
+    /// The hour.
     pub hour: Hour,
-    /// Of which type.
+    /// The event type.
     pub event_type: Arc<EventType>,
-    /// Which way.
+    /// The disposition.
     pub disposition: Disposition,
-    /// How many.
+    /// The number of events.
     pub events: u32,
     /// Σ of their values, in millionths.
     pub value: i128,
 }
 
-/// A user's events of one type from before the assignment.
+/// A user's pre-exposure events of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreExposure {
-    /// Of which type.
+    /// The event type.
     pub event_type: Arc<EventType>,
-    /// How many.
+    /// The number of events.
     pub events: u32,
     /// Σ of their values, in millionths.
     pub value: i128,
 }
 
-/// What an assignment makes of a user.
+/// A user's assignment, as it enters the aggregates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enrolment {
-    /// The variant, by its place in the definition.
+    /// The index of the variant in the definition.
     pub variant: usize,
-    /// The phase of the traffic, counted from 0.
+    /// The index of the phase.
     pub phase: usize,
-    /// Since when.
+    /// When the user was assigned.
     pub assigned_at: Timestamp,
-    /// What the user was then, in the order in which the experiment declares its dimensions.
+    /// The user's dimension values, in the order in which the experiment declares the dimensions.
     pub dimensions: Vec<DimensionValue>,
-    /// What the user did in the [`PRE_EXPOSURE_DAYS`] before, by type.
+    /// The user's events in the [`PRE_EXPOSURE_DAYS`] days before the assignment, by type.
     pub pre_exposure: Vec<PreExposure>,
 }
 
-/// A user's part in an experiment.
+/// A user's contribution to an experiment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserContribution {
-    /// None: the user is not assigned, or to a variant that the definition does not have.
+    /// None if the user is not assigned, or assigned to a variant that the definition does not have.
     pub enrolment: Option<Enrolment>,
-    /// Whether there are more events than a user data has: then the user is left out.
+    /// Whether the user is an outlier user, who is left out of the results.
     pub outlier: bool,
-    /// By hour, type and disposition; in this order once the contribution is [`UserContribution::sealed`].
+    /// Events by hour, type and disposition, in this order once the contribution is [`UserContribution::sealed`].
     pub entries: Vec<ContributionEntry>,
 }
 
 impl Enrolment {
-    /// The enrolment that follows from an assignment. The dimensions are those that are asked for.
+    /// The enrolment of an assignment, with the values of these dimensions.
     pub fn new(
         experiment: &Experiment,
         dimensions: &[DimensionKey],
@@ -128,10 +128,11 @@ impl Enrolment {
         }
     }
 
-    /// Takes what the user did before, from all the user's stored events in the order of their keys.
+    /// Takes the user's pre-exposure events, from all stored events of the user in the order of their keys.
     ///
-    /// An event is stored once for each experiment that it counts for, and is one event here. Where records of the same
-    /// id disagree, only those from before compete: whether one from later has arrived must make no difference.
+    /// An event is stored once for each experiment that it counts for, and is one event here. If records with the same
+    /// id have different times, only those before the assignment are compared, so that a later record makes no
+    /// difference.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
@@ -176,7 +177,7 @@ impl Enrolment {
 }
 
 impl UserContribution {
-    /// A user with this enrolment, without events so far.
+    /// A contribution with this enrolment and without events.
     pub fn new(enrolment: Option<Enrolment>) -> Self {
         Self {
             enrolment,
@@ -184,8 +185,8 @@ impl UserContribution {
         }
     }
 
-    /// Takes an event that is stored for the experiment; it counts if the user was assigned strictly before it and the
-    /// experiment had not ended.
+    /// Takes an event that is stored for the experiment. It is counted if the user was assigned strictly before it and
+    /// the experiment had not ended.
     ///
     /// # Errors
     /// If the sum grows beyond 38 digits.
@@ -244,7 +245,7 @@ impl UserContribution {
         }
     }
 
-    /// Brings everything into its order, so that equal users are equal, and leaves a outlier's events out.
+    /// Sorts everything, so that equal contributions compare equal, and removes the events of an outlier user.
     #[must_use]
     pub fn sealed(mut self) -> Self {
         let events: u64 = self
@@ -268,14 +269,13 @@ impl UserContribution {
     }
 }
 
-/// Whether an event lies before an assignment and is young enough to tell of its user; the moment of the assignment is
-/// before.
+/// Whether an event is in the pre-exposure period of an assignment. The period includes the instant of the assignment.
 pub fn is_pre_exposure(assigned_at: Timestamp, counted_at: Timestamp) -> bool {
     let since = assigned_at.plus_micros(-PRE_EXPOSURE_DAYS * 24 * HOUR_MICROS);
     (since..=assigned_at).contains(&counted_at)
 }
 
-/// Hands out one copy of each event type, so that a user need not hold its text.
+/// Shares one copy of each event type among users.
 #[derive(Debug, Default)]
 pub struct Names(HashSet<Arc<EventType>>);
 
@@ -296,7 +296,7 @@ mod tests {
     use super::*;
     use crate::ids::UserId;
 
-    /// A year after the first instant that there is, so that there is a time before the pre exposure.
+    /// A year after the earliest instant, so that earlier instants exist.
     const ASSIGNED_AT: i64 = 365 * 24 * HOUR_MICROS;
     const SINCE: i64 = ASSIGNED_AT - PRE_EXPOSURE_DAYS * 24 * HOUR_MICROS;
 

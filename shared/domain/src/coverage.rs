@@ -6,12 +6,12 @@ use crate::experiment::Experiment;
 use crate::filter::RecordFilter;
 use crate::reason::StatedReason;
 
-/// What the numbers were added up from. Both give the same numbers.
+/// The data source of a report. Both sources give the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DataSource {
-    /// Running sums: costs the same over ten events and ten million.
+    /// The aggregates. The cost does not depend on the number of events.
     Aggregates,
-    /// The records themselves.
+    /// The raw records.
     #[default]
     Raw,
 }
@@ -30,20 +30,20 @@ impl DataSource {
     }
 }
 
-/// Where the numbers come from, and why from there.
+/// The data source of a report, and why it was chosen.
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
-    /// What they were added up from.
+    /// The data source.
     pub source: DataSource,
-    /// Why not from running sums, where nobody asked for the records.
+    /// Why the source is not the aggregates, unless the caller chose the raw records.
     pub because: Option<StatedReason>,
-    /// Which running sums: when they were asked for, in microseconds since 1970.
+    /// The generation: when it was requested, in microseconds since 1970.
     pub generation: Option<u64>,
-    /// Events stored that lie after the last one that is in the sums.
+    /// Stored events that were received after the last event in the aggregates.
     pub pending_records: Option<u64>,
 }
 
-/// Why running sums can't answer a question.
+/// Why the aggregates cannot answer a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CoverageGap {
     /// No complete generation of aggregates exists.
@@ -61,7 +61,7 @@ pub enum CoverageGap {
 }
 
 impl CoverageGap {
-    /// For programs and user data.
+    /// The reason with its sentence.
     pub fn reason(self) -> StatedReason {
         let (reason, message) = match self {
             Self::NoAggregates => (
@@ -93,10 +93,11 @@ impl CoverageGap {
     }
 }
 
-/// Whether running sums of this kind answer the question; if so, the day before which they are looked at.
+/// Whether aggregates with this definition can answer a request. If so, the day at whose beginning they are read; none
+/// for the current state.
 ///
 /// # Errors
-/// Why they don't.
+/// Why they cannot.
 pub fn days_asked(
     experiment: &Experiment,
     spec: Option<&AggregateSpec>,

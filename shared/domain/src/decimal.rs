@@ -1,7 +1,7 @@
-//! Values of events as exact decimals: millionths in an integer.
+//! Values of events as exact decimals: an integer of millionths.
 //!
-//! Binary floating point cannot add 0.1 ten times and take it away again. Sums here can be undone to the
-//! last digit, which is what makes a running total equal to a recomputation.
+//! Binary floating point cannot add 0.1 ten times and subtract it again. These sums can be undone exactly, which is
+//! what makes an aggregate equal to a recomputation.
 
 use super::{Invalid, limits};
 
@@ -15,7 +15,7 @@ const SCALE: usize = 6;
 pub const MILLIONTHS: i128 = 1_000_000;
 
 impl Decimal {
-    /// So many millionths.
+    /// This number of millionths.
     pub fn from_millionths(millionths: i128) -> Self {
         Self(millionths)
     }
@@ -45,19 +45,19 @@ impl Decimal {
         if whole.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             return Err(wrong());
         }
-        // The place of the point in `digits`, once the exponent has moved it.
+        // The position of the decimal point in `digits`, after the exponent.
         let point = exponent.saturating_add(i64::try_from(whole.len()).unwrap_or(i64::MAX));
         let magnitude = scale_and_round(&digits, point).ok_or_else(|| {
             Invalid::new(
                 "too_large",
-                format!("Must lie between -{0} and {0}.", limits::MAX_VALUE_UNITS),
+                format!("Must be between -{0} and {0}.", limits::MAX_VALUE_UNITS),
             )
         })?;
         Ok(Self(if negative { -magnitude } else { magnitude }))
     }
 }
 
-/// An exponent too long for an integer is as good as infinite: it saturates.
+/// An exponent that is too long for an integer saturates.
 fn parse_exponent(text: &str) -> Option<i64> {
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

@@ -1,4 +1,4 @@
-//! Events: when they count, and what makes two of them the same.
+//! Events: the time at which they are counted, and the id that makes repeats the same event.
 
 use super::decimal::Decimal;
 use super::ids::{EventId, EventType, UserId};
@@ -6,33 +6,33 @@ use super::time::Timestamp;
 use super::{Invalid, limits};
 use sha2::{Digest, Sha256};
 
-/// An event as it was sent, read and found valid.
+/// A valid event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// What makes it the same event when it is sent again.
+    /// Identifies the event: a repeat has the same id.
     pub id: EventId,
-    /// Whose it is.
+    /// The user.
     pub user_id: UserId,
-    /// Its kind.
+    /// The event type.
     pub event_type: EventType,
     /// Its value, if it has one.
     pub value: Option<Decimal>,
-    /// Further facts, as compact JSON text.
+    /// Further properties, as compact JSON text.
     pub properties: Option<String>,
-    /// When it happened, by the sender's clock and as sent.
+    /// When it happened by the sender's clock, as sent.
     pub timestamp: Option<Timestamp>,
-    /// When it happened, as far as we can tell; the time that decides.
+    /// When it happened, with the sender's clock corrected. This time decides whether it is counted.
     pub counted_at: Timestamp,
 }
 
-/// How far apart the corrected times of one event may lie when it is sent twice: what a request may take
-/// on its way, with room to spare.
+/// How far apart the corrected times of one event may be when it is sent twice: the time that a request may take, with
+/// a margin.
 const CORRECTION_SPREAD_MICROS: i64 = 120_000_000;
 
 impl Event {
-    /// Whether an earlier sending of the same event may have fallen on the other side of an instant.
+    /// Whether an earlier request with the same event may have had its time on the other side of an instant.
     ///
-    /// A time that the content fixes is the same each time. One that was corrected, cut off or missing
+    /// A time that follows from the content is the same in each request. A time that was corrected, limited or missing
     /// depends on when the request arrived.
     pub fn may_have_counted_before(&self, instant: Timestamp) -> bool {
         match self.timestamp {
@@ -43,14 +43,14 @@ impl Event {
     }
 }
 
-/// The time at which an event counts.
+/// The time at which an event is counted.
 ///
-/// A sender that says when it sent lets us correct its clock by the difference to ours. An event is never
-/// counted later than it was received.
+/// If the sender states the time of sending, the sender's clock is corrected by its difference to this clock. An event
+/// is never counted later than it was received.
 ///
 /// # Errors
-/// If the corrected time is more than [`limits::MAX_FUTURE_MINUTES`] ahead: then the clock is wrong and
-/// nobody knows when the event happened.
+/// If the corrected time is more than [`limits::MAX_FUTURE_MINUTES`] in the future. Then the clock is wrong, and the
+/// time of the event is unknown.
 pub fn counted_at(
     timestamp: Option<Timestamp>,
     sent_at: Option<Timestamp>,
@@ -76,8 +76,8 @@ pub fn counted_at(
     Ok(Timestamp::from_micros(corrected.min(received_at.micros())))
 }
 
-/// The id of an event that came without one: a digest of its content as sent, so that a plain retry is
-/// the same event. The time of sending is not part of it, since it differs from one retry to the next.
+/// The id of an event without one: a digest of its content as sent, so that a plain retry has the same id. The time of
+/// sending is not part of it, because it differs from one retry to the next.
 pub fn derived_id(
     user_id: &UserId,
     event_type: &EventType,
@@ -95,7 +95,7 @@ pub fn derived_id(
         properties,
     ];
     for part in parts {
-        // Lengths keep neighbouring parts apart, and an absent one from an empty one.
+        // Lengths separate neighbouring parts, and an absent part from an empty one.
         let length = part.map_or(u64::MAX, |text| text.len() as u64);
         digest.update(length.to_be_bytes());
         digest.update(part.unwrap_or_default());

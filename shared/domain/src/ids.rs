@@ -1,10 +1,10 @@
-//! Identifiers that cannot be wrong: each has one validation, and who holds one need not check again.
+//! Identifiers. Each type has one validation, so a value of the type is always valid.
 
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Declares a text newtype whose only way in is `parse`.
+/// Declares a text type whose only constructor is `parse`.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
@@ -16,7 +16,7 @@ macro_rules! text_id {
             /// Takes the text if it is a valid identifier of this kind.
             ///
             /// # Errors
-            /// Says what is wrong with it and what is expected.
+            /// What is wrong with the text and what is expected.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
                 let check: fn(&str) -> Result<(), Invalid> = $check;
                 check(text).map(|()| Self(text.to_owned()))
@@ -52,7 +52,7 @@ macro_rules! text_id {
 text_id!(
     /// An experiment: 1 to 64 letters, digits, `-` and `_`, starting with a letter or digit.
     ///
-    /// It holds no `#`, so it can be joined with other keys by one without ambiguity.
+    /// It contains no `#`, so keys are joined by `#` without ambiguity.
     ExperimentId,
     |text| slug(text, limits::MAX_EXPERIMENT_ID_CHARS, "-_", "letters, digits, `-` and `_`")
 );
@@ -70,29 +70,29 @@ text_id!(
     /// An attribute of users by which results may be broken down, e.g. `country`: 1 to 32 lower-case letters,
     /// digits, `-` and `_`, starting with a letter or digit.
     ///
-    /// `phase` is none: it names the breakdown by the phases of the traffic, which every experiment has.
+    /// `phase` is not allowed: it is the name of the breakdown by phases, which every experiment has.
     DimensionKey,
     dimension_key
 );
 text_id!(
-    /// What a user is in a dimension, e.g. `DE`: 1 to 64 characters, none of them a control character.
+    /// A dimension value of a user, e.g. `DE`: 1 to 64 characters without control characters.
     ///
-    /// It is never `(none)`, which stands for users of whom nobody has said what they are.
+    /// It is never `(none)`, which results use for users without a value.
     DimensionLabel,
     dimension_value
 );
 text_id!(
-    /// Whoever is assigned: any text of 1 to 256 bytes without control characters.
+    /// A user: any text of 1 to 256 bytes without control characters.
     UserId,
     |text| free_text(text, limits::MAX_USER_ID_BYTES)
 );
 text_id!(
-    /// The kind of an event, e.g. `purchase`: 1 to 128 characters without control characters.
+    /// An event type, e.g. `purchase`: 1 to 128 characters without control characters.
     EventType,
     |text| free_text(text, limits::MAX_KEY_CHARS)
 );
 text_id!(
-    /// What makes an event the same event when it is sent again: 1 to 256 bytes without control characters.
+    /// An event id, equal for repeats of an event: 1 to 256 bytes without control characters.
     EventId,
     |text| free_text(text, limits::MAX_EVENT_ID_BYTES)
 );
@@ -127,7 +127,8 @@ fn dimension_key(text: &str) -> Result<(), Invalid> {
         ));
     }
     if text == DimensionKey::PHASE {
-        let detail = "`phase` is the breakdown by the phases of the traffic, which needs no declaration. Choose another name.";
+        let detail =
+            "`phase` is the breakdown by phases, which needs no declaration. Choose another name.";
         return Err(Invalid::new("reserved", detail));
     }
     Ok(())
@@ -142,20 +143,20 @@ fn dimension_value(text: &str) -> Result<(), Invalid> {
     }
     if text == DimensionLabel::NONE {
         let detail =
-            "`(none)` stands for users without this attribute. Leave it out to say the same.";
+            "`(none)` means users without this attribute. Leave the attribute out instead.";
         return Err(Invalid::new("reserved", detail));
     }
-    // So many characters never have more bytes.
+    // This number of characters never has more bytes.
     free_text(text, most * 4)
 }
 
 impl DimensionKey {
-    /// The breakdown by the phases of the traffic; no dimension has this name.
+    /// The breakdown by phases; no dimension has this name.
     pub const PHASE: &'static str = "phase";
 }
 
 impl DimensionLabel {
-    /// Stands in results for users without the attribute; no user has this value.
+    /// The value in results for users without the attribute; no user has this value.
     pub const NONE: &'static str = "(none)";
 }
 
@@ -181,18 +182,19 @@ fn free_text(text: &str, max_bytes: usize) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// What stands behind `/experiments/` in a path and is no experiment: one of that name could not be read.
+/// Words after `/experiments/` that are paths of the API: an experiment with such an id could not be read.
 const RESERVED: [&str; 1] = ["plan"];
 
 impl ExperimentId {
-    /// Takes the text as the id of a new experiment.
+    /// Parses the id of a new experiment.
     ///
     /// # Errors
-    /// If it is no id at all, or a word that a path of the API has taken.
+    /// If it is no valid id, or a path of the API.
     pub fn parse_new(text: &str) -> Result<Self, Invalid> {
         let id = Self::parse(text)?;
         if RESERVED.contains(&text) {
-            let detail = format!("`/experiments/{text}` is a path of its own; choose another id.");
+            let detail =
+                format!("`/experiments/{text}` is another path of the API; choose another id.");
             return Err(Invalid::new("reserved", detail));
         }
         Ok(id)
@@ -206,17 +208,17 @@ impl ExperimentId {
 }
 
 impl EventId {
-    /// The id of an event that came without one; see [`super::event::derived_id`].
+    /// The id of an event without one; see [`super::event::derived_id`].
     pub(super) fn from_digest(bits: &[u8]) -> Self {
         Self(format!("auto-{}", base32(bits)))
     }
 }
 
 impl MetricKey {
-    /// The key of a metric that nobody declared, such as `purchase.count`.
+    /// The key of a metric that is not declared, such as `purchase.count`.
     ///
-    /// An event type is any text and a key is not: what does not fit becomes `_`, and so that two types
-    /// never share a key, such a key ends in a digest of the type.
+    /// An event type may have any characters and a key may not. Other characters become `_`, and such a key ends in a
+    /// digest of the type, so that two types never have the same key.
     pub fn of_seen_type(event_type: &EventType, suffix: &str) -> Self {
         let plain = format!("{event_type}.{suffix}");
         if let Ok(key) = Self::parse(&plain) {

@@ -1,17 +1,17 @@
-//! What is measured: how a user's events become one number.
+//! Metrics: how the events of a user become one number, and what is computed from the numbers of all users.
 
 use super::ids::{EventType, MetricKey};
 use serde::{Deserialize, Serialize};
 
-/// How a user's events of one type become one number.
+/// How the events of one type become a number per user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// 1 for a user with at least one such event, else 0.
     Conversion,
-    /// How many such events the user has.
+    /// The user's number of such events.
     Count,
-    /// The sum of the values of the user's events; an event without a value adds nothing.
+    /// The sum of the values of the user's events; an event without a value adds 0.
     Sum,
 }
 
@@ -24,7 +24,7 @@ impl Measure {
     ];
 }
 
-/// What a metric tells of the users' numbers.
+/// What is computed from the users' numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum MetricKind {
@@ -34,28 +34,28 @@ pub enum MetricKind {
     Count,
     /// Mean of the summed values.
     Sum,
-    /// A sum over users divided by another one, such as revenue per order.
+    /// A sum over users divided by another sum, such as revenue per order.
     Ratio {
-        /// What is summed above the line.
+        /// The measure of the numerator.
         measure: Measure,
-        /// What is summed below the line.
+        /// The denominator.
         denominator: Denominator,
     },
     /// A quantile over users.
     Quantile {
-        /// Of which number of a user.
+        /// The measure whose quantile it is.
         measure: Measure,
-        /// Which one, between 0 and 1; 0.5 is the median.
+        /// The quantile, between 0 and 1; 0.5 is the median.
         quantile: f64,
     },
 }
 
-/// What a ratio is divided by.
+/// The denominator of a ratio.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denominator {
-    /// The events that it is made of.
+    /// Its event type.
     pub event_type: EventType,
-    /// How they become a user's number.
+    /// Its measure.
     pub measure: Measure,
 }
 
@@ -74,7 +74,7 @@ impl MetricKind {
         }
     }
 
-    /// How the events of the metric's own type become a user's number.
+    /// The measure of the metric's own event type.
     pub fn measure(&self) -> Measure {
         match self {
             Self::Conversion => Measure::Conversion,
@@ -85,15 +85,15 @@ impl MetricKind {
     }
 }
 
-/// What a metric is for.
+/// The role of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricRole {
-    /// The one that the experiment is decided by.
+    /// The experiment is decided by primary metrics.
     Primary,
-    /// Must not get worse.
+    /// A guardrail must not get worse.
     Guardrail,
-    /// Worth knowing.
+    /// A secondary metric is only reported.
     #[default]
     Secondary,
 }
@@ -116,14 +116,14 @@ impl MetricRole {
     }
 }
 
-/// Which way is better.
+/// The direction that is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
-    /// More is better.
+    /// Higher is better.
     #[default]
     Increase,
-    /// Less is better.
+    /// Lower is better.
     Decrease,
 }
 
@@ -132,7 +132,7 @@ impl Direction {
     pub const ALL: [(&'static str, Self); 2] =
         [("increase", Self::Increase), ("decrease", Self::Decrease)];
 
-    /// +1 where more is better, −1 where less is.
+    /// +1 if higher is better, −1 if lower is.
     pub fn sign(self) -> f64 {
         match self {
             Self::Increase => 1.0,
@@ -146,32 +146,32 @@ impl Direction {
 pub struct Metric {
     /// Unique within the experiment.
     pub key: MetricKey,
-    /// What it tells of the users' numbers.
+    /// What is computed from the users' numbers.
     #[serde(flatten)]
     pub kind: MetricKind,
-    /// The events that it is made of.
+    /// The event type.
     pub event_type: EventType,
-    /// For user data.
+    /// A name for readers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
-    /// What it is for.
+    /// Its role.
     #[serde(default)]
     pub role: MetricRole,
-    /// Which way is better.
+    /// The direction that is better.
     #[serde(default)]
     pub direction: Direction,
-    /// Users' numbers above this quantile of those that are not zero are cut to it, such as 0.999; the cut metric is
-    /// shown beside the plain one. For counts and sums.
+    /// Percentile capping, such as 0.999: values above this quantile of all values other than 0 count as the quantile.
+    /// Results show the capped effect beside the plain one. For counts and sums.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cap_percentile: Option<f64>,
-    /// How much worse, as a part of the control's mean, a guardrail may at most get: shipping asks for proof that it
-    /// is not.
+    /// The largest acceptable loss of a guardrail, relative to the mean of the baseline. A variant ships only if a
+    /// larger loss is ruled out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub margin: Option<f64>,
 }
 
 impl Metric {
-    /// The numbers of a user that the metric is computed from: its own, and for a ratio what it is divided by.
+    /// The quantities that the metric is computed from: its own, and the denominator of a ratio.
     pub fn quantities(&self) -> impl Iterator<Item = (&EventType, Measure)> {
         let below = match &self.kind {
             MetricKind::Ratio { denominator, .. } => {
@@ -182,25 +182,24 @@ impl Metric {
         std::iter::once((&self.event_type, self.kind.measure())).chain(below)
     }
 
-    /// Whether sums do not tell enough: quantiles and cuts need to know how the users' numbers are spread.
+    /// Whether sums are not enough: quantiles and caps need the distribution of the users' values.
     pub fn needs_buckets(&self) -> bool {
         self.cap_percentile.is_some() || matches!(self.kind, MetricKind::Quantile { .. })
     }
 
-    /// For user data: the name, else the key.
+    /// The name, else the key.
     pub fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(self.key.as_str())
     }
 
-    /// For the middle of a sentence.
+    /// The quoted name, for sentences.
     pub fn quoted(&self) -> String {
         self.name
             .as_ref()
             .map_or_else(|| format!("`{}`", self.key), |name| format!("“{name}”"))
     }
 
-    /// The metrics of an experiment that declares none: for an event type that was seen, how many users
-    /// had it and how often.
+    /// The metrics of an event type in an experiment without declared metrics: conversion and count.
     pub fn of_seen_type(event_type: &EventType) -> [Self; 2] {
         [MetricKind::Conversion, MetricKind::Count].map(|kind| Self {
             key: MetricKey::of_seen_type(event_type, kind.name()),
@@ -215,19 +214,20 @@ impl Metric {
     }
 }
 
-/// What of a metric decides its sums. Metrics with the same one have the same sums, whatever they are called or are for.
+/// The part of a metric that decides its sums. Metrics with equal specs have equal sums, whatever their names and roles
+/// are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricSpec {
     /// Unique within the experiment.
     pub key: MetricKey,
-    /// The events that it is made of.
+    /// The event type.
     pub event_type: EventType,
-    /// How they become a user's number.
+    /// The measure.
     pub measure: Measure,
-    /// What a ratio is divided by.
+    /// The denominator of a ratio.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub denominator: Option<Denominator>,
-    /// Whether users are also counted by the size of their number.
+    /// Whether users are also counted by the size of their value, in buckets.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub buckets: bool,
 }
@@ -248,7 +248,7 @@ impl From<&Metric> for MetricSpec {
 }
 
 impl MetricSpec {
-    /// The numbers of a user that the metric is computed from: its own, and for a ratio what it is divided by.
+    /// The quantities that the metric is computed from: its own, and the denominator of a ratio.
     pub fn quantities(&self) -> impl Iterator<Item = (&EventType, Measure)> {
         let below = self.denominator.as_ref();
         let below = below.map(|below| (&below.event_type, below.measure));

@@ -1,7 +1,7 @@
-//! Planning: what an experiment is asked to find, how many users that takes, and the plan that it keeps.
+//! Planning: the number of users that an experiment needs, and the plan that is stored with it.
 //!
-//! A [`PlanRequest`] is answered from one baseline, the metric as the control is expected to have it: from what somebody
-//! knows of it, or as the control of a earlier experiment has it. Every number comes from [`stats`].
+//! A [`PlanRequest`] has one baseline: the metric as it is expected in the control. The caller states it, or it is read
+//! from the control of an earlier experiment. All calculations are in [`stats`].
 
 mod answer;
 mod baseline;
@@ -18,36 +18,36 @@ use super::metric::Metric;
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
 
-/// What an experiment was planned to find, fixed before it starts.
+/// The effect that an experiment is planned to detect. It is fixed before the start.
 ///
-/// `users` tunes the confidence sequence of results that are sequential (a comparison of two variants is tuned to their
-/// share of it), and a sequence that is tuned anew during a run promises nothing: so the plan of an experiment that
-/// has started never changes.
+/// `users` tunes the confidence sequence of the sequential method; a comparison of two variants is tuned to their share
+/// of it. A sequence that is tuned again during a run is no longer valid, so the plan of a started experiment never
+/// changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The declared metric that it is about.
+    /// The declared metric of the plan.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub metric: Option<MetricKey>,
-    /// The smallest change worth finding, as a part of the control's mean: -0.02 is a fall of 2 %. Not 0, above -1.
+    /// The minimum detectable effect, relative to the mean of the control: -0.02 is a fall of 2%. Not 0, above -1.
     pub minimum_detectable_effect: f64,
     /// Two-sided error level of all comparisons with the control together, above 0 and below 0.5.
     pub alpha: f64,
-    /// Probability of finding a change of that size, above `alpha` and below 1.
+    /// Probability of detecting that effect, above `alpha` and below 1.
     pub power: f64,
-    /// Users of all variants together at the planned end, 2 or more.
+    /// Users of all variants together at the planned end, at least 2.
     pub users: u64,
 }
 
-/// The error level of whoever names none.
+/// The default error level.
 pub const USUAL_ALPHA: f64 = 0.05;
-/// The power of whoever names none.
+/// The default power.
 pub const USUAL_POWER: f64 = 0.8;
 
 impl Plan {
-    /// Checks that the metric it is about is among the declared ones.
+    /// Checks that the metric of the plan is declared.
     ///
     /// # Errors
-    /// Says which there are.
+    /// Lists the declared metrics.
     pub fn fits(&self, metrics: &[Metric]) -> Result<(), Invalid> {
         let Some(planned) = &self.metric else {
             return Ok(());
@@ -62,66 +62,65 @@ impl Plan {
         let declared = if keys.is_empty() {
             "none is".to_owned()
         } else {
-            format!("there are {}", keys.join(", "))
+            format!("the declared metrics are {}", keys.join(", "))
         };
-        let detail =
-            format!("The plan is about a declared metric; `{planned}` is not, {declared}.");
+        let detail = format!("`{planned}` is not declared; {declared}.");
         Err(Invalid::new("unknown_metric", detail))
     }
 }
 
-/// What is asked before an experiment starts.
+/// A request for a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanRequest {
-    /// The metric as the control is expected to have it.
+    /// The metric as it is expected in the control.
     pub metric: PlannedMetric,
-    /// What the experiment is to find, and how it is laid out.
+    /// The effect to detect and the layout of the experiment.
     pub design: Design,
 }
 
-/// What an experiment is to find, and how it is laid out.
+/// The effect to detect and the layout of the experiment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Design {
-    /// The smallest change worth finding, as a part of the control's mean. Not 0, above -1.
+    /// The minimum detectable effect, relative to the mean of the control. Not 0, above -1.
     pub minimum_detectable_effect: f64,
-    /// How the users are shared out, the control first, nobody with 0 %.
+    /// The variants with their weights, the control first, no weight 0.
     pub variants: Variants,
-    /// Share of the users that take part, in percent, above 0.
+    /// Percentage of users that take part, above 0.
     pub traffic_percent: f64,
-    /// Users who data range the experiment on a day, before `traffic_percent`.
+    /// Users per day, before `traffic_percent` is applied.
     pub users_per_day: Option<u64>,
-    /// Two-sided error level of all comparisons together, shared among them.
+    /// Two-sided error level of all comparisons together.
     pub alpha: f64,
-    /// Probability of finding the change, in each comparison.
+    /// Probability of detecting the effect, in each comparison.
     pub power: f64,
 }
 
 impl Design {
-    /// Users of all variants on a day.
+    /// Users of all variants per day.
     fn enrolled_per_day(&self) -> Option<f64> {
         self.users_per_day
             .map(|users| users as f64 * self.traffic_percent / 100.0)
     }
 }
 
-/// The smallest change that anybody plans for, and the smallest error level: what is asked for beyond them takes
-/// more users than there are, and DynamoDB holds no number near zero.
+/// The smallest effect and the smallest error level. Smaller ones need more users than exist, and DynamoDB refuses
+/// numbers other than 0 below 1e-130.
 const LEAST: f64 = 1e-6;
-/// A rise to a thousand times is not a matter of statistics.
+/// The largest effect: a rise to 1,000 times the baseline.
 const LARGEST_LIFT: f64 = 1_000.0;
 
-/// A lift as it is written: not 0, above -1.
+/// Parses a lift: not 0, above -1.
 ///
 /// # Errors
 /// If it is anything else.
 pub fn minimum_detectable_effect(text: &str) -> Result<f64, Invalid> {
     let fits = |lift: &f64| *lift > -1.0 && *lift <= LARGEST_LIFT && lift.abs() >= LEAST;
     let detail = "Must be a part of the control's mean above -1 and up to 1000, and not 0 (at least 0.000001 either way): \
-                  0.02 is a rise of 2 %, -0.02 a fall.";
+                  0.02 is a rise of 2%, -0.02 a fall.";
     number(text, fits, detail)
 }
 
-/// An error level as it is written: above 0, below 0.5.
+/// Parses an error level: above 0, below 0.5.
 ///
 /// # Errors
 /// If it is anything else.
@@ -130,7 +129,7 @@ pub fn alpha(text: &str) -> Result<f64, Invalid> {
     number(text, |alpha| (LEAST..0.5).contains(alpha), detail)
 }
 
-/// A power as it is written: above 0, below 1. That it exceeds alpha is for [`power_exceeds`].
+/// Parses a power: above 0, below 1. [`power_exceeds`] checks that it is above alpha.
 ///
 /// # Errors
 /// If it is anything else.
@@ -139,7 +138,7 @@ pub fn power(text: &str) -> Result<f64, Invalid> {
     number(text, |power| (LEAST..1.0).contains(power), detail)
 }
 
-/// Checks that an experiment finds what is there more often than what is not.
+/// Checks that the power is above alpha.
 ///
 /// # Errors
 /// If the power is not above alpha.
@@ -151,30 +150,30 @@ pub fn power_exceeds(alpha: f64, power: f64) -> Result<(), Invalid> {
     Err(Invalid::new("out_of_range", detail))
 }
 
-/// A conversion rate as it is written: strictly between 0 and 1.
+/// Parses a conversion rate: strictly between 0 and 1.
 ///
 /// # Errors
 /// If it is anything else.
 pub fn rate(text: &str) -> Result<f64, Invalid> {
-    let detail = "Must be above 0 and below 1: 0.19 is 19 %.";
+    let detail = "Must be above 0 and below 1: 0.19 is 19%.";
     number(text, |rate| *rate > 0.0 && *rate < 1.0, detail)
 }
 
-/// A mean as it is written: not 0.
+/// Parses a mean: not 0.
 ///
 /// # Errors
-/// If it is 0 or beyond what is held.
+/// If it is 0 or out of range.
 pub fn mean(text: &str) -> Result<f64, Invalid> {
-    let detail = "Must not be 0, since a lift is a part of it, nor beyond a million times the largest value of an event.";
+    let detail = "Must not be 0, because a lift is relative to it, and at most 1,000,000 times the largest value of an event.";
     number(text, |mean| is_size(mean.abs()), detail)
 }
 
-/// A standard deviation as it is written: above 0.
+/// Parses a standard deviation: above 0.
 ///
 /// # Errors
-/// If it is not, or beyond what is held.
+/// If it is not, or out of range.
 pub fn standard_deviation(text: &str) -> Result<f64, Invalid> {
-    let detail = "Must be above 0 and not beyond a million times the largest value of an event.";
+    let detail = "Must be above 0, and at most 1,000,000 times the largest value of an event.";
     number(text, |deviation| is_size(*deviation), detail)
 }
 
@@ -183,10 +182,10 @@ fn is_size(size: f64) -> bool {
     (1e-12..=most).contains(&size)
 }
 
-/// A number of users as it is written.
+/// Parses a number of users.
 ///
 /// # Errors
-/// If it is no whole number from `least` up to [`limits::MAX_PLANNED_USERS`].
+/// If it is no whole number from `least` to [`limits::MAX_PLANNED_USERS`].
 pub fn users(text: &str, least: u64) -> Result<u64, Invalid> {
     let range = least..=limits::MAX_PLANNED_USERS;
     text.parse()

@@ -1,4 +1,4 @@
-//! Numbers as sentences have them.
+//! Numbers in sentences.
 
 /// A whole number with separators: 165801 as 165,801.
 pub fn grouped(number: u64) -> String {

@@ -1,4 +1,4 @@
-//! From raw records to aggregates: the one definition of which events are counted.
+//! From raw records to aggregates: the one definition of counted events.
 //!
 //! All sums are over *users*. A user with ten purchases is one observation with the value ten, not ten observations:
 //! sums over events would understate the variance of users who return.

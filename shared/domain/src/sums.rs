@@ -4,58 +4,59 @@ use super::decimal::Decimal;
 use stats::{BucketMoments, CrossMoments, LogBuckets, LogHistogram, MissingReason, Moments};
 use std::collections::BTreeMap;
 
-/// Most numbers of a user that one metric needs: numerator and denominator, each with its pre exposure.
+/// The most quantities of a metric: numerator and denominator, each with its pre-exposure value.
 pub const MAX_QUANTITIES: usize = 4;
-/// Products of two of them, the same ones included.
+/// Products of two quantities, including squares.
 pub const MAX_PRODUCTS: usize = MAX_QUANTITIES * (MAX_QUANTITIES + 1) / 2;
-/// Quantiles are right to this share of themselves; cuts lie on the edges of such buckets.
+/// Relative width of histogram buckets. Quantiles have this precision, and caps are bucket edges.
 const RELATIVE_ACCURACY: f64 = 0.01;
 
-/// One user's numbers for a metric, in millionths; those that the metric does not need are 0.
+/// A user's values of a metric, in millionths. Unused ones are 0.
 pub type Values = [i128; MAX_QUANTITIES];
 
-/// A sum grew beyond what can be held exactly (38 digits). Values this large are not measurements.
+/// A sum grew beyond 38 digits, which can be stored exactly. Values of this size are no measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a sum grew beyond 38 digits")]
 pub struct Overflow;
 
-/// Users whose number falls into one bucket.
+/// Users whose value is in one bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BucketSums {
-    /// How many.
+    /// The number of users.
     pub users: i64,
-    /// Σ of their numbers, in millionths.
+    /// Σ of their values, in millionths.
     pub sum: i128,
     /// Σ of squares, in 1e-12.
     pub sum_squares: i128,
 }
 
-/// Sums over users of one metric's numbers. Users of whom nothing is known add nothing, so they are not mentioned here.
+/// Sums over users of a metric's quantities. Users with only zeros change nothing, so the number of users is not part
+/// of it.
 ///
-/// It is a group: sums of different users add up, and a user's earlier state can be taken away again, digit for
-/// digit. The difference between two days is of the same type as the total.
+/// The sums form a group: sums of different users can be added, and a user's earlier values can be subtracted, exactly.
+/// The difference between two days has the same type as a total.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetricSums {
     /// Users with at least one event of the metric's own type.
     pub converted: i64,
-    /// Σ of each number, in millionths.
+    /// Σ of each quantity, in millionths.
     pub sums: Values,
     /// Σ of products in 1e-12, the upper triangle by rows: (0,0), (0,1), …, (1,1), ….
     pub products: [i128; MAX_PRODUCTS],
-    /// By size and sign of the first number, where the metric needs it; users with 0 are in none.
+    /// Users by sign and size of the first quantity, if the metric needs it; users with 0 are in no bucket.
     pub buckets: BTreeMap<(bool, i32), BucketSums>,
 }
 
-/// A user's state for one metric.
+/// A user's values of one metric.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UserMetricValues {
-    /// Whether there is an event of the metric's own type.
+    /// Whether the user has an event of the metric's own type.
     pub converted: bool,
-    /// The user's numbers.
+    /// The values.
     pub values: Values,
 }
 
-/// Where a pair of numbers stands among the products.
+/// The index of a pair of quantities among the products.
 fn place(i: usize, j: usize) -> usize {
     i * MAX_QUANTITIES - i * i.saturating_sub(1) / 2 + (j - i)
 }
@@ -65,7 +66,7 @@ fn buckets() -> Result<LogBuckets, MissingReason> {
 }
 
 impl MetricSums {
-    /// Adds a user's state, or takes it away again.
+    /// Adds a user's values, or subtracts them.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
@@ -112,7 +113,7 @@ impl MetricSums {
         Ok((value > 0, buckets.key(value.unsigned_abs() as f64 / 1e6)))
     }
 
-    /// Adds the sums of other users, or of a further difference.
+    /// Adds the sums of other users, or of a later difference.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
@@ -140,7 +141,7 @@ impl MetricSums {
         Ok(())
     }
 
-    /// The moments of one number over so many users.
+    /// The moments of one quantity over this number of users.
     pub fn moments(&self, quantity: usize, users: u64) -> Moments {
         Moments {
             n: users,
@@ -149,7 +150,7 @@ impl MetricSums {
         }
     }
 
-    /// The joint moments of several numbers over so many users.
+    /// The joint moments of several quantities over this number of users.
     pub fn cross_moments(&self, quantities: &[usize], users: u64) -> CrossMoments {
         let pairs = quantities
             .iter()
@@ -162,7 +163,7 @@ impl MetricSums {
         }
     }
 
-    /// Users by bucket of the first number, ready to be cut.
+    /// Users by bucket of the first quantity, for capping.
     ///
     /// # Errors
     /// If the buckets contradict the number of users.
@@ -198,7 +199,7 @@ impl MetricSums {
         Ok((moments, buckets()?))
     }
 
-    /// Users by bucket of the first number, ready for quantiles.
+    /// Users by bucket of the first quantity, for quantiles.
     ///
     /// # Errors
     /// If the buckets contradict the number of users.
@@ -221,12 +222,12 @@ impl MetricSums {
         Ok(histogram)
     }
 
-    /// Σ of one number as a plain decimal.
+    /// Σ of one quantity as a plain decimal.
     pub fn exact_sum(&self, quantity: usize) -> String {
         Decimal::from_millionths(self.sums[quantity]).to_string()
     }
 
-    /// Σ of the products of two numbers as a plain decimal.
+    /// Σ of the products of two quantities as a plain decimal.
     pub fn exact_product(&self, i: usize, j: usize) -> String {
         exact_picos(self.products[place(i.min(j), i.max(j))])
     }

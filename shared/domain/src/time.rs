@@ -20,7 +20,7 @@ impl Timestamp {
     /// The latest instant there is.
     pub const MAX: Self = Self(MAX_MICROS);
 
-    /// The instant so many microseconds after 1970, drawn into the supported range.
+    /// The instant this number of microseconds after 1970, limited to the supported range.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(0, MAX_MICROS))
     }
@@ -30,15 +30,15 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since 1970, as DynamoDB's time to live wants them.
+    /// Whole seconds since 1970, for DynamoDB's time to live.
     pub fn epoch_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
-    /// Reads RFC 3339 with any offset; digits beyond the microsecond are cut off.
+    /// Parses RFC 3339 with any offset. Digits beyond the microsecond are cut off.
     ///
     /// # Errors
-    /// If the text is not a complete RFC 3339 date-time, or lies outside 1970 to 9999.
+    /// If the text is no complete RFC 3339 date-time, or is outside the years 1970 to 9999.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let wrong = || {
             Invalid::new(
@@ -52,13 +52,13 @@ impl Timestamp {
         if !(0..=MAX_MICROS).contains(&micros) {
             return Err(Invalid::new(
                 "time_out_of_range",
-                "Must lie between the years 1970 and 9999.",
+                "Must be between the years 1970 and 9999.",
             ));
         }
         Ok(Self(micros))
     }
 
-    /// The instant to the minute, for user data.
+    /// The instant to the minute, for readers.
     pub fn to_minute(self) -> String {
         let time: DateTime<Utc> = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
         time.format("%Y-%m-%d %H:%M UTC").to_string()

@@ -42,7 +42,7 @@ fn experiment() -> Experiment {
     new.create(Timestamp::from_micros(START))
 }
 
-/// The most bytes held at once while the records of a shard are folded: of every user so many events, within one day.
+/// The peak memory in bytes while the records of a shard are aggregated: this many events per user, within one day.
 fn most_held(users: usize, events_each: usize) -> usize {
     let experiment = experiment();
     let filter = RecordFilter::default();

@@ -1,4 +1,4 @@
-//! Only tests: `cargo test -p protocol` searches every interleaving of the model in `tests/protocol`.
+//! The model search: `cargo test -p protocol` checks every interleaving of the model in `tests/protocol`.
 //!
-//! The search takes a minute and its model checker brings many dependencies, so this package is not among the default
-//! members: `cargo test` leaves it out, and CI runs it as a step of its own.
+//! The search takes a minute, and the model checker has many dependencies. Therefore this package is not a
+//! default member of the workspace: `cargo test` does not run it, and CI runs it in a separate step.

@@ -1,34 +1,51 @@
-//! The running aggregate items of an experiment are exact, whoever crashes, comes late or comes twice.
+//! The aggregates of an experiment are exact although workers crash and records arrive late or repeatedly.
 //!
-//! A user's *items* are an assignment and events, and a tombstone once the user is erased. An item is put if it
-//! is absent, and each put leaves a record in a stream that delivers at least once, in any order. The *aggregate items*
-//! are sums over all users, one for each *generation*, a number that is never used again. For each user and
-//! generation a *contribution* says what the aggregate items hold of the user, and has a revision. The *head* names the current
-//! generation, whose aggregate items are shown, and the one that is being built, if any.
+//! # Stored data
 //!
-//! To bring a user up to date, read the head and then, for each generation that it names: read the contribution; after
-//! that all items and the definition, which says what counts; compute what the user contributes; and write, in
-//! one transaction, that to the contribution and the difference to the aggregate items. The transaction is refused if the
-//! revision is no longer the one that was read, or if there is a contribution where none was: then the contribution is read
-//! again. Beside a tombstone items count as none and are deleted. Nothing is written if nothing changes.
+//! - The *items* of a user are an assignment and events, and a tombstone after the user is erased. A request
+//!   puts an item if it is absent. Each put adds a record to a stream, which delivers records at least once and
+//!   in any order.
+//! - The *aggregates* are sums over all users. Each *generation* has its own aggregates, and its number is never
+//!   used again.
+//! - The *contribution* of a user says what the aggregates of a generation contain of this user. It has a
+//!   revision.
+//! - The *head* names the current generation, whose aggregates are shown, and the generation that is being
+//!   built, if any.
 //!
-//! - An *aggregator* does so for the user of a record, and acknowledges the record at the end.
-//! - A *pass*, after each change of the definition, does so for every user who has items or a contribution, and
-//!   writes even if nothing changes.
-//! - A *backfill* names the next generation in the head, does so there for every user, switches, and deletes the
-//!   old generation when nobody can be at work any more who read of it.
-//! - An *erasure* puts the tombstone, lists and deletes the items, and then, in each generation that the head
-//!   names, writes an erased contribution, even where none is, and takes what was applied from the aggregate items.
+//! # Refresh
 //!
-//! The model checker tries every order of these steps, with a crash before and after each: what a crash forgets is
-//! the worker's memory, and the work is taken up again from its beginning. One user is enough, because users
-//! share nothing but the head and sums.
+//! To refresh a user, a worker reads the head and executes these steps for each generation that it names:
 //!
-//! A test for each [`Safeguard`] takes it away and expects a counterexample, which `--nocapture` shows.
+//! 1. Read the contribution.
+//! 2. Read all items and the definition, which determines the items that count.
+//! 3. Compute the new contribution. It is empty for a user with a tombstone, whose items are also deleted.
+//! 4. In one transaction, write the new contribution and add the difference to the aggregates. If the
+//!    contribution has not changed, write nothing.
+//!
+//! The transaction fails if the stored contribution no longer has the revision that was read, or if there is a
+//! contribution where none was read. The worker then starts again with step 1.
+//!
+//! # Workers
+//!
+//! - An *aggregator* refreshes the user of a record and then acknowledges the record.
+//! - A *definition pass* follows each change of the definition. It refreshes every user who has items or a
+//!   contribution, and writes even if nothing changes.
+//! - A *backfill* names a new generation in the head, refreshes every user in it, and makes it the current
+//!   generation. It deletes the old generation when no worker may still write to it.
+//! - An *erasure* puts the tombstone, lists the items and deletes them. In each generation that the head names, it
+//!   then writes an erased contribution, even if there is none, and subtracts the old one from the aggregates.
+//!
+//! # Search
+//!
+//! The model checker tries every order of these steps, with a crash before and after each step. A crash deletes
+//! the memory of a worker, and the work starts again from its first step. The model has one user, because users
+//! share only the head and the aggregates.
+//!
+//! The test of each [`Safeguard`] removes it and expects a counterexample, which `--nocapture` shows.
 
 #![expect(
     clippy::print_stdout,
-    reason = "how much was searched, and a counterexample, are worth a look"
+    reason = "the tests print the number of states and the counterexamples"
 )]
 
 #[path = "protocol/configurations.rs"]
@@ -53,191 +70,199 @@ use configurations::{
     CHANGE, CHANGE_READ_IN_PARTS, CHANGES, ERASURE, ERASURE_AND_CHANGE, ERASURE_READ_IN_PARTS,
     ERASURES, RECORDS, RECORDS_READ_IN_PARTS,
 };
-use model::{ADDS_UP, CLEAN, EXACT, FORGOTTEN, Protocol};
+use model::{CONSISTENT, DELETED, ERASED, EXACT, Protocol};
 use safeguards::Safeguard;
 use workers::Worker;
 
-/// Searches all states: every property holds, and everything that must be possible is.
+/// Searches all states, and asserts that every property holds and that every required state is reachable.
 fn holds(protocol: Protocol) {
-    let cast = protocol.workers;
+    let workers = protocol.workers;
     let checker = protocol.checker().spawn_dfs().join();
-    println!("{} states of {cast:?}", checker.unique_state_count());
+    println!("{} states of {workers:?}", checker.unique_state_count());
     assert!(checker.is_done());
     checker.assert_properties();
 }
 
-/// Finds a shortest way to break the property without the safeguards.
+/// Asserts that the property fails without these safeguards, and prints a shortest counterexample.
 fn fails(protocol: Protocol, without: &'static [Safeguard], property: &'static str) {
-    let wanted = HasDiscoveries::AnyOf(BTreeSet::from([property]));
+    let violated = HasDiscoveries::AnyOf(BTreeSet::from([property]));
     let protocol = Protocol {
         without,
         ..protocol
     };
-    let checker = protocol.checker().finish_when(wanted).spawn_bfs().join();
+    let checker = protocol.checker().finish_when(violated).spawn_bfs().join();
     println!(
-        "{} states until not \"{property}\"",
+        "{} states until \"{property}\" is violated",
         checker.unique_state_count()
     );
     let path = checker.assert_any_discovery(property);
     for (before, action) in path.into_vec() {
         if let Some(action) = action {
-            println!("    {}", checker.model().tell(&before, &action));
+            println!("    {}", checker.model().describe(&before, &action));
         }
     }
 }
 
 #[test]
-fn aggregate_items_are_exact_with_two_aggregators() {
+fn aggregates_are_exact_with_two_aggregators() {
     holds(RECORDS);
     holds(RECORDS_READ_IN_PARTS);
 }
 
 #[test]
-fn aggregate_items_are_exact_during_a_backfill() {
+fn aggregates_are_exact_during_a_backfill() {
     holds(BACKFILL);
     holds(BACKFILLS);
 }
 
 #[test]
-fn aggregate_items_are_exact_and_nothing_is_left_after_an_erasure() {
+fn aggregates_are_exact_and_no_user_data_remain_after_an_erasure() {
     holds(ERASURE);
     holds(ERASURES);
     holds(ERASURE_READ_IN_PARTS);
 }
 
 #[test]
-fn aggregate_items_are_exact_after_a_change_of_the_definition() {
+fn aggregates_are_exact_after_a_change_of_the_definition() {
     holds(CHANGE);
     holds(CHANGES);
     holds(CHANGE_READ_IN_PARTS);
 }
 
 #[test]
-fn aggregate_items_are_exact_when_a_backfill_and_an_erasure_meet() {
+fn aggregates_are_exact_when_a_backfill_and_an_erasure_overlap() {
     holds(BACKFILL_AND_ERASURE);
 }
 
 #[test]
-fn aggregate_items_are_exact_when_a_backfill_and_a_change_of_the_definition_meet() {
+fn aggregates_are_exact_when_a_backfill_and_a_change_of_the_definition_overlap() {
     holds(BACKFILL_AND_CHANGE);
 }
 
 #[test]
-fn aggregate_items_are_exact_when_an_erasure_and_a_change_of_the_definition_meet() {
+fn aggregates_are_exact_when_an_erasure_and_a_change_of_the_definition_overlap() {
     holds(ERASURE_AND_CHANGE);
     holds(BACKFILL_ERASURE_AND_CHANGE);
 }
 
 #[test]
-fn items_read_before_the_contribution_can_be_older_than_what_is_applied() {
+fn items_read_before_the_contribution_can_be_older_than_the_contribution() {
     fails(RECORDS, &[Safeguard::ContributionFirst], EXACT);
 }
 
 #[test]
 fn commits_without_a_condition_add_a_difference_twice() {
-    fails(RECORDS, &[Safeguard::Condition], ADDS_UP);
+    fails(RECORDS, &[Safeguard::ConditionalCommit], CONSISTENT);
 }
 
 #[test]
-fn contribution_and_aggregate_items_written_apart_are_torn_by_a_crash() {
-    fails(RECORDS, &[Safeguard::OneTransaction], ADDS_UP);
+fn a_crash_between_separate_writes_makes_contribution_and_aggregates_differ() {
+    fails(RECORDS, &[Safeguard::OneTransaction], CONSISTENT);
 }
 
 #[test]
-fn adding_what_a_record_tells_of_counts_repeated_records_again() {
-    fails(RECORDS, &[Safeguard::WholeState], EXACT);
+fn adding_the_item_of_a_record_counts_repeated_records_twice() {
+    fails(RECORDS, &[Safeguard::AllItems], EXACT);
 }
 
 #[test]
-fn a_record_acknowledged_before_the_commit_is_lost_in_a_crash() {
+fn a_record_acknowledged_before_the_commit_is_lost_by_a_crash() {
     fails(RECORDS, &[Safeguard::AcknowledgeLast], EXACT);
 }
 
 #[test]
-fn a_definition_read_before_the_contribution_outlives_the_pass() {
+fn a_definition_read_before_the_contribution_is_applied_after_the_definition_pass() {
     fails(CHANGE, &[Safeguard::DefinitionAfterContribution], EXACT);
 }
 
 #[test]
-fn a_pass_that_writes_only_changes_does_not_stop_who_holds_the_old_definition() {
-    fails(CHANGE, &[Safeguard::PassFences], EXACT);
+fn a_definition_pass_that_writes_only_changes_does_not_refuse_commits_with_the_old_definition() {
+    fails(CHANGE, &[Safeguard::DefinitionPassFences], EXACT);
 }
 
 #[test]
-fn looking_again_at_the_head_after_the_commit_is_no_substitute() {
-    let rereads = Protocol {
-        rereads: true,
+fn reading_the_head_again_after_the_commit_does_not_replace_the_safeguards() {
+    let rereads_head = Protocol {
+        rereads_head: true,
         ..CHANGE
     };
-    // The record may be acknowledged by another who took it too; then a crash before the second look is final.
-    fails(rereads, &[Safeguard::DefinitionAfterContribution], EXACT);
-    fails(rereads, &[Safeguard::PassFences], EXACT);
-    fails(rereads, &[Safeguard::Pass], EXACT);
+    // Another aggregator can acknowledge the same record. After a crash before the second read of the head,
+    // no worker then repeats the work.
+    fails(
+        rereads_head,
+        &[Safeguard::DefinitionAfterContribution],
+        EXACT,
+    );
+    fails(rereads_head, &[Safeguard::DefinitionPassFences], EXACT);
+    fails(rereads_head, &[Safeguard::DefinitionPass], EXACT);
 }
 
 #[test]
-fn without_a_pass_the_old_definition_stays_applied() {
-    fails(CHANGE, &[Safeguard::Pass], EXACT);
-    let early = &[Safeguard::Pass, Safeguard::DefinitionAfterContribution];
-    fails(CHANGE, early, EXACT);
+fn without_a_definition_pass_the_old_definition_remains_applied() {
+    fails(CHANGE, &[Safeguard::DefinitionPass], EXACT);
+    let without = &[
+        Safeguard::DefinitionPass,
+        Safeguard::DefinitionAfterContribution,
+    ];
+    fails(CHANGE, without, EXACT);
 }
 
 #[test]
-fn a_pass_does_not_count_for_a_change_that_came_while_it_ran() {
-    fails(CHANGES, &[Safeguard::PassNotesDefinition], EXACT);
+fn a_definition_pass_does_not_count_for_a_later_change() {
+    fails(CHANGES, &[Safeguard::DefinitionPassKeepsDefinition], EXACT);
 }
 
 #[test]
-fn everybody_has_to_write_to_the_generation_that_is_being_built() {
-    let aggregator = &[Safeguard::SeesBuilding(Worker::Aggregator)];
+fn every_worker_must_refresh_the_generation_that_is_being_built() {
+    let aggregator = &[Safeguard::RefreshesBuilding(Worker::Aggregator)];
     fails(BACKFILL, aggregator, EXACT);
-    let pass = &[Safeguard::SeesBuilding(Worker::Pass)];
-    fails(BACKFILL_ERASURE_AND_CHANGE, pass, EXACT);
-    let erasure = &[Safeguard::SeesBuilding(Worker::Erasure)];
-    fails(BACKFILL_ERASURE_AND_CHANGE, erasure, FORGOTTEN);
+    let definition_pass = &[Safeguard::RefreshesBuilding(Worker::DefinitionPass)];
+    fails(BACKFILL_ERASURE_AND_CHANGE, definition_pass, EXACT);
+    let erasure = &[Safeguard::RefreshesBuilding(Worker::Erasure)];
+    fails(BACKFILL_ERASURE_AND_CHANGE, erasure, ERASED);
 }
 
 #[test]
-fn a_second_switch_would_delete_the_current_generation() {
+fn a_second_switch_deletes_the_current_generation() {
     fails(BACKFILLS, &[Safeguard::SwitchOnce], EXACT);
 }
 
 #[test]
-fn everybody_has_to_heed_the_tombstone() {
-    let aggregator = &[Safeguard::HeedsTombstone(Worker::Aggregator)];
-    fails(ERASURE, aggregator, FORGOTTEN);
-    let pass = &[Safeguard::HeedsTombstone(Worker::Pass)];
-    fails(ERASURE_AND_CHANGE, pass, FORGOTTEN);
-    let backfill = &[Safeguard::HeedsTombstone(Worker::Backfill)];
-    fails(BACKFILL_AND_ERASURE, backfill, FORGOTTEN);
+fn every_worker_must_check_the_tombstone() {
+    let aggregator = &[Safeguard::ChecksTombstone(Worker::Aggregator)];
+    fails(ERASURE, aggregator, ERASED);
+    let definition_pass = &[Safeguard::ChecksTombstone(Worker::DefinitionPass)];
+    fails(ERASURE_AND_CHANGE, definition_pass, ERASED);
+    let backfill = &[Safeguard::ChecksTombstone(Worker::Backfill)];
+    fails(BACKFILL_AND_ERASURE, backfill, ERASED);
 }
 
 #[test]
-fn items_put_after_the_erasure_stay_unless_somebody_deletes_them() {
-    fails(ERASURE, &[Safeguard::DeletesForbidden], FORGOTTEN);
+fn items_put_after_the_erasure_remain_unless_a_worker_deletes_them() {
+    fails(ERASURE, &[Safeguard::DeletesErasedItems], ERASED);
 }
 
 #[test]
-fn a_tombstone_after_the_deletion_misses_what_was_put_between() {
-    fails(ERASURE, &[Safeguard::TombstoneFirst], FORGOTTEN);
+fn without_the_tombstone_first_items_put_during_the_deletion_remain() {
+    fails(ERASURE, &[Safeguard::TombstoneFirst], ERASED);
 }
 
 #[test]
-fn an_erasure_that_leaves_no_contribution_does_not_stop_who_read_the_items_before() {
-    fails(ERASURE, &[Safeguard::FenceAbsent], FORGOTTEN);
+fn an_erasure_without_an_erased_contribution_does_not_refuse_commits_with_old_items() {
+    fails(ERASURE, &[Safeguard::ErasureFences], ERASED);
 }
 
 #[test]
-fn a_generation_deleted_too_early_comes_back_in_part_but_is_never_shown() {
-    let without: &[Safeguard] = &[Safeguard::CleanLate];
+fn a_generation_deleted_too_early_can_be_written_again_but_is_never_shown() {
+    let without: &[Safeguard] = &[Safeguard::DeletesGenerationLate];
     let protocol = Protocol {
         without,
         ..BACKFILLS
     };
     let checker = protocol.checker().spawn_dfs().join();
     assert!(checker.is_done());
-    checker.assert_any_discovery(CLEAN);
-    for shown in [ADDS_UP, EXACT, FORGOTTEN] {
-        checker.assert_no_discovery(shown);
+    checker.assert_any_discovery(DELETED);
+    for property in [CONSISTENT, EXACT, ERASED] {
+        checker.assert_no_discovery(property);
     }
 }

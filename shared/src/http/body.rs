@@ -335,7 +335,12 @@ impl<'a> Object<'a> {
     /// Notes a fault for each field that was not taken: a misspelt name is not ignored.
     pub fn finish(self, faults: &mut Faults, known: &str) {
         for (name, node) in self.fields {
-            let detail = format!("`{name}` is unknown; the fields are {known}.");
+            let known = if known.is_empty() {
+                "no fields are allowed here".to_owned()
+            } else {
+                format!("the fields are {known}")
+            };
+            let detail = format!("`{name}` is unknown; {known}.");
             faults.push(node.pointer, Invalid::new("unknown_field", detail));
         }
     }

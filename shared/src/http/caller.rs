@@ -1,4 +1,4 @@
-//! Who calls, as the authorizer found out.
+//! The caller of a request, from the authorizer's context.
 
 use super::Request;
 use super::policy::SCOPES;
@@ -8,19 +8,19 @@ use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use std::collections::BTreeSet;
 
-/// The bearer of a valid token.
+/// The caller: the bearer of a valid token.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Names the token in logs and audit records.
+    /// Identifies the token in logs and audit records.
     pub token_id: String,
     scopes: BTreeSet<Scope>,
 }
 
 impl Caller {
-    /// The caller of a request, who must hold a scope.
+    /// The caller of a request, if its token has a scope.
     ///
-    /// The gateway has checked the same by the policy; here it is checked again, because a policy can be
-    /// cached, misread by an emulator, or forgotten for a new route.
+    /// The gateway checks the same by the policy. It is checked again here, because a policy can be cached, misread by
+    /// an emulator, or missing for a new route.
     ///
     /// # Errors
     /// 403 without the scope.

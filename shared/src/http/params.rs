@@ -1,4 +1,4 @@
-//! Parameters of the path and of the query.
+//! Path and query parameters.
 
 use super::Request;
 pub use super::body::choice;
@@ -10,17 +10,16 @@ use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use percent_encoding::percent_decode_str;
 
-/// A parameter of the path, decoded exactly once.
+/// A path parameter, decoded exactly once.
 ///
-/// A REST API hands its path over as the client encoded it, so a user id may hold `%2F`. Decoding the
-/// ready-made parameters would depend on whether they had been decoded before; the path itself, cut along
-/// the template of the route, does not.
+/// A REST API passes the path as the client encoded it, so a user id may contain `%2F`. The parameters that the gateway
+/// extracts may be decoded already; the path itself, split along the template of the route, is not.
 pub fn path<'r>(request: &'r Request, name: &str) -> Option<String> {
     let RequestContext::ApiGatewayV1(context) = request.request_context_ref()? else {
         return None;
     };
     let template = context.resource_path.as_deref()?;
-    // From the end: a custom domain may put a base path in front.
+    // From the end: a custom domain may add a base path in front.
     let place = template.rsplit('/').position(|segment| {
         segment
             .strip_prefix('{')
@@ -35,19 +34,19 @@ pub fn path<'r>(request: &'r Request, name: &str) -> Option<String> {
         .map(|text| text.into_owned())
 }
 
-/// The experiment that the path names.
+/// The experiment id in the path.
 ///
 /// # Errors
-/// 404: what is no id names no experiment.
+/// 404: a text that is no id names no experiment.
 pub fn experiment_id(request: &Request) -> Result<ExperimentId, Problem> {
     let text = path(request, "id").unwrap_or_default();
     ExperimentId::parse(&text).map_err(|_| Problem::unknown_experiment(&text))
 }
 
-/// The user that the path names.
+/// The user id in the path.
 ///
 /// # Errors
-/// What a user id may be.
+/// What is wrong with the user id.
 pub fn user_id(request: &Request) -> Result<UserId, Invalid> {
     let text = path(request, "user_id");
     text.as_deref().map_or_else(
@@ -61,14 +60,14 @@ pub fn user_id(request: &Request) -> Result<UserId, Invalid> {
     )
 }
 
-/// The parameters of the query; each is given once, and what nobody asks for is a fault.
+/// The query parameters. Each may be given once, and unknown parameters are faults.
 pub struct Query {
     values: Vec<(String, String)>,
     faults: Faults,
 }
 
 impl Query {
-    /// Reads the query of a request that takes these parameters.
+    /// Reads the query of a request with these allowed parameters.
     pub fn read(request: &Request, known: &[&str]) -> Self {
         let mut query = Self {
             values: Vec::new(),
@@ -77,10 +76,12 @@ impl Query {
         for (name, value) in request.query_string_parameters().iter() {
             let pointer = format!("?{name}");
             if !known.contains(&name) {
-                let detail = format!(
-                    "There is no parameter `{name}` here; there are {}.",
-                    listed(known.iter().copied())
-                );
+                let known = if known.is_empty() {
+                    "this request takes none".to_owned()
+                } else {
+                    format!("the parameters are {}", listed(known.iter().copied()))
+                };
+                let detail = format!("There is no parameter `{name}`; {known}.");
                 query
                     .faults
                     .push(pointer, Invalid::new("unknown_parameter", detail));
@@ -96,7 +97,7 @@ impl Query {
         query
     }
 
-    /// A parameter that may be missing, given to `parse`; an empty one counts as missing.
+    /// An optional parameter, read by `parse`; an empty one counts as missing.
     pub fn optional<T>(
         &mut self,
         name: &str,
@@ -111,18 +112,18 @@ impl Query {
             .ok()
     }
 
-    /// Notes that parameters do not fit each other.
+    /// Notes a fault of parameters that do not fit each other.
     pub fn fault(&mut self, name: &str, invalid: Invalid) {
         self.faults.push(format!("?{name}"), invalid);
     }
 
-    /// Ends the reading with what is wrong elsewhere, such as in the path, beside what is wrong here.
+    /// Finishes with a fault found elsewhere, such as in the path, together with the faults of the query.
     pub fn refused(mut self, pointer: &str, invalid: Invalid) -> Problem {
         self.faults.push(pointer, invalid);
         Problem::bad_parameters(self.faults.into_vec())
     }
 
-    /// Ends the reading.
+    /// Finishes reading.
     ///
     /// # Errors
     /// 400 with all faults.

@@ -1,22 +1,22 @@
-//! What a token opens, as the IAM policy that API Gateway wants.
+//! The IAM policy of a token, for API Gateway.
 //!
-//! API Gateway keeps a policy for minutes and applies it to every method of the stage, whichever was
-//! called first. So a policy is a function of the grant alone: it lists everything that the grant opens.
+//! API Gateway caches a policy for minutes and applies it to every method of the stage, whichever was called first. So
+//! the policy follows from the grant alone and lists everything that the grant allows.
 
 use super::routes::{ROUTES, Route};
 use domain::access::{Grant, Scope};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The answer of a token authorizer.
+/// The response of a token authorizer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Authorization {
-    /// Names the token; it stands in access logs.
+    /// Identifies the token in access logs.
     pub principal_id: String,
-    /// What it opens.
+    /// What the token allows.
     pub policy_document: PolicyDocument,
-    /// Handed to the function. Values are text: API Gateway takes nothing nested.
+    /// Context for the function. The values are texts, because API Gateway allows no nested values.
     pub context: BTreeMap<&'static str, String>,
 }
 
@@ -42,8 +42,8 @@ pub const SCOPES: &str = "scopes";
 pub const TOKEN_NAME: &str = "token_name";
 
 impl Authorization {
-    /// What a grant opens in the stage that a method ARN lies in
-    /// (`arn:aws:execute-api:region:account:api/stage/METHOD/path`). The rest of the ARN has no influence.
+    /// The policy of a grant in the stage of a method ARN (`arn:aws:execute-api:region:account:api/stage/METHOD/path`).
+    /// The rest of the ARN has no influence.
     pub fn new(grant: &Grant, method_arn: &str) -> Self {
         let stage: String = method_arn
             .splitn(3, '/')
@@ -66,7 +66,7 @@ impl Authorization {
         if !allowed.is_empty() {
             statements.push(statement("Allow", allowed));
         }
-        // An empty policy would be malformed, and a wildcard in one route's pattern may cover another's.
+        // An empty policy would be malformed, and a wildcard in one route's pattern may match another route.
         let denied = if grant.scopes.is_empty() {
             vec!["*".to_owned()]
         } else {
@@ -87,7 +87,7 @@ impl Authorization {
     }
 }
 
-/// Patterns of the routes that the scopes open.
+/// Patterns of the routes that the scopes allow.
 fn open(scopes: &BTreeSet<Scope>) -> Vec<String> {
     ROUTES
         .iter()
@@ -96,8 +96,8 @@ fn open(scopes: &BTreeSet<Scope>) -> Vec<String> {
         .collect()
 }
 
-/// Patterns of routes that the scopes do not open but that a pattern of an open one covers:
-/// `GET/experiments/*` would let `GET/experiments/{id}/assignment/{user_id}` through.
+/// Patterns of routes that the scopes do not allow, but that a pattern of an allowed route matches: `GET/experiments/*`
+/// also matches `GET/experiments/{id}/assignment/{user_id}`.
 fn covered(scopes: &BTreeSet<Scope>) -> Vec<String> {
     let open = open(scopes);
     let is_covered = |pattern: &String| open.iter().any(|wider| covers(wider, pattern));
@@ -113,7 +113,7 @@ fn is_open(route: &Route, scopes: &BTreeSet<Scope>) -> bool {
     route.scope.is_some_and(|scope| scopes.contains(&scope))
 }
 
-/// Whether a pattern with `*` matches a text, as IAM does it: a star stands for anything, slashes included.
+/// Whether a pattern with `*` matches a text as in IAM: a star matches any text, including slashes.
 fn covers(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

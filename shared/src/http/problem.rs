@@ -1,4 +1,4 @@
-//! Failures as callers see them: RFC 9457 problem details with a stable code.
+//! Failures as RFC 9457 problem details with stable codes.
 
 use super::Response;
 use crate::store::StoreError;
@@ -9,30 +9,30 @@ use domain::{Invalid, sums};
 use lambda_http::{Body, http::StatusCode, http::header};
 use serde::Serialize;
 
-/// A request that cannot be served, and why.
+/// A failed request, and the reason.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
     errors: Vec<Fault>,
-    /// For the log only.
+    /// Details for the log only.
     cause: Option<String>,
 }
 
-/// One fault of the input: where, what, and how to mend it.
+/// One fault of the input: its position, what is wrong, and how to fix it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Fault {
-    /// RFC 6901 pointer into the body, or `?name` of a query parameter, or `header`.
+    /// RFC 6901 pointer into the body, or `?name` for a query parameter, or `header`.
     pub pointer: String,
     /// Stable and machine-readable.
     pub code: &'static str,
-    /// A sentence.
+    /// A sentence for readers.
     pub detail: String,
 }
 
 impl Fault {
-    /// The fault of the value at a place.
+    /// The fault of the value at a position.
     pub fn at(pointer: impl Into<String>, invalid: Invalid) -> Self {
         Self {
             pointer: pointer.into(),
@@ -41,10 +41,10 @@ impl Fault {
         }
     }
 
-    /// A row or an event names somebody of whom nothing is stored for the time being.
+    /// The fault of a row or an event whose user was erased.
     pub fn erased(pointer: impl Into<String>) -> Self {
         let detail = format!(
-            "This user was erased, and nothing is stored of somebody who was for {ERASED_DAYS} days."
+            "This user was erased. No data of an erased user is stored for {ERASED_DAYS} days."
         );
         Self::at(pointer, Invalid::new("erased", detail))
     }
@@ -73,16 +73,16 @@ impl Problem {
         }
     }
 
-    /// 400: cannot even be read.
+    /// 400: the request cannot be read.
     pub fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// 422: can be read, but not accepted; all faults at once.
+    /// 422: the values are invalid; with all faults.
     pub fn invalid(errors: Vec<Fault>) -> Self {
         let detail = match errors.as_slice() {
-            [only] => format!("One value is not acceptable. {}", only.detail),
-            many => format!("{} values are not acceptable; see `errors`.", many.len()),
+            [only] => format!("One value is invalid. {}", only.detail),
+            many => format!("{} values are invalid; see `errors`.", many.len()),
         };
         Self {
             errors,
@@ -90,19 +90,19 @@ impl Problem {
         }
     }
 
-    /// 400: a query parameter, path parameter or header is wrong; all faults at once.
+    /// 400: a query parameter, path parameter or header is invalid; with all faults.
     pub fn bad_parameters(errors: Vec<Fault>) -> Self {
         Self {
             errors,
             ..Self::new(
                 StatusCode::BAD_REQUEST,
                 "bad_parameters",
-                "A parameter is not acceptable; see `errors`.",
+                "A parameter is invalid; see `errors`.",
             )
         }
     }
 
-    /// 403: a valid token without the scope.
+    /// 403: the token lacks the scope.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
@@ -120,7 +120,7 @@ impl Problem {
         )
     }
 
-    /// 409: does not fit the current state; with the parts that do not fit.
+    /// 409: the request does not fit the current state; with the parts that do not fit.
     pub fn conflict(code: &'static str, detail: impl Into<String>, errors: Vec<Fault>) -> Self {
         Self {
             errors,
@@ -128,7 +128,7 @@ impl Problem {
         }
     }
 
-    /// 412: the caller's version is not the current one.
+    /// 412: the caller's version is outdated.
     pub fn stale(current: u64) -> Self {
         let detail = format!(
             "The experiment has changed in the meantime and is at version {current}. Read it again, look at the \
@@ -140,7 +140,7 @@ impl Problem {
     /// 428: a change without `If-Match`.
     pub fn precondition_required() -> Self {
         let detail = "Send the `ETag` of the version that you are changing in `If-Match`, so that no change of \
-                      somebody else is lost.";
+                      another caller is lost.";
         Self::new(
             StatusCode::PRECONDITION_REQUIRED,
             "if_match_required",
@@ -166,21 +166,21 @@ impl Problem {
         )
     }
 
-    /// 422: the answer would take more reading than one call may do.
+    /// 422: the answer needs more reading than one request may do.
     pub fn too_much_work(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_much_work", detail)
     }
 
     /// 500, with the cause for the log.
     pub fn internal(cause: impl Into<String>) -> Self {
-        let detail = "Something failed on our side. The request id leads to the log.";
+        let detail = "The service failed. The request id identifies the log entry.";
         Self {
             cause: Some(cause.into()),
             ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
         }
     }
 
-    /// The status it is answered with.
+    /// Its status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -190,12 +190,12 @@ impl Problem {
         self.code
     }
 
-    /// What only the log is told.
+    /// Details for the log.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
-    /// The answer.
+    /// The response.
     pub fn respond(&self, request_id: &str) -> Response {
         let document = Document {
             r#type: format!("urn:assay:problem:{}", self.code),
@@ -233,14 +233,14 @@ impl From<StoreError> for Problem {
         let cause = Some(error.to_string());
         match error {
             StoreError::Throttled(_) => {
-                let detail = "More requests than the database takes at this moment. Repeat the request; nothing is counted twice.";
+                let detail = "The database throttles requests at the moment. Repeat the request; nothing is counted twice.";
                 Self {
                     cause,
                     ..Self::new(StatusCode::TOO_MANY_REQUESTS, "throttled", detail)
                 }
             }
             StoreError::Unavailable(_) | StoreError::Contended(_) => {
-                let detail = "The database did not answer in time. Repeat the request; nothing is counted twice.";
+                let detail = "The database did not respond in time. Repeat the request; nothing is counted twice.";
                 Self {
                     cause,
                     ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
@@ -257,7 +257,7 @@ impl From<RawError> for Problem {
             RawError::Store(error) => error.into(),
             RawError::Overflow(error) => error.into(),
             RawError::TooManyRecords => Self::too_much_work(format!(
-                "This question can't be answered from running sums, and there are more than {MAX_RECORDS_READ} records to \
+                "The aggregates cannot answer this request, and there are more than {MAX_RECORDS_READ} records to \
                  read. Ask for the whole time (without `from`, with an `as_of` at midnight UTC), without `dimension=…:…` and \
                  without `source=raw`."
             )),
@@ -273,7 +273,10 @@ impl From<RawError> for Problem {
 impl Problem {
     fn coverage_gap(why: CoverageGap) -> Self {
         let reason = why.reason();
-        let detail = format!("{} Leave `source` out, or ask for `raw`.", reason.message);
+        let detail = format!(
+            "{} Leave `source` out, or use `source=raw`.",
+            reason.message
+        );
         Self::invalid(vec![Fault::at(
             "?source",
             Invalid::new(reason.reason, detail),
@@ -284,7 +287,7 @@ impl Problem {
 impl From<sums::Overflow> for Problem {
     fn from(error: sums::Overflow) -> Self {
         let detail =
-            "The values of a metric add up to more than 38 digits hold; they are not measurements.";
+            "The values of a metric add up to more than 38 digits, so they are no measurements.";
         Self {
             cause: Some(error.to_string()),
             ..Self::conflict("overflow", detail, Vec::new())

@@ -1,4 +1,4 @@
-//! What is answered when all went well.
+//! Responses of successful requests.
 
 use super::{Request, Response};
 use lambda_http::http::header::{
@@ -7,13 +7,13 @@ use lambda_http::http::header::{
 use lambda_http::{Body, http::StatusCode};
 use serde::Serialize;
 
-/// JSON with a status. Nothing of this API may be kept by a cache in between unless it says so.
+/// A JSON response. Caches may not keep it.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let text = serde_json::to_string(body).unwrap_or_default();
     text_of(status, "application/json", text)
 }
 
-/// Text of some content type with a status.
+/// A text response with a content type.
 pub fn text_of(status: StatusCode, content_type: &'static str, text: String) -> Response {
     let mut response = Response::new(Body::Text(text));
     *response.status_mut() = status;
@@ -23,25 +23,24 @@ pub fn text_of(status: StatusCode, content_type: &'static str, text: String) -> 
     response
 }
 
-/// The same answer with the `ETag` of a version.
+/// Adds the `ETag` of a version.
 pub fn with_version(response: Response, version: u64) -> Response {
     with_header(response, ETAG, &format!("\"{version}\""))
 }
 
-/// The same answer with the place of what was created.
+/// Adds the `Location` of what was created.
 pub fn with_location(response: Response, path: &str) -> Response {
     with_header(response, LOCATION, path)
 }
 
-/// The same answer for whoever has not seen it: 304 without a body where `If-None-Match` names its digest. Whoever keeps
-/// it must ask each time.
+/// Returns 304 without a body if `If-None-Match` has this digest. A cache must revalidate each time.
 pub fn if_changed(request: &Request, response: Response, digest: &str) -> Response {
     let tag = format!("\"{digest}\"");
     let seen = request.headers().get_all(IF_NONE_MATCH).iter();
     let mut seen = seen
         .filter_map(|tags| tags.to_str().ok())
         .flat_map(|tags| tags.split(','));
-    // A weak comparison, as RFC 9110 asks for here.
+    // A weak comparison, as in RFC 9110.
     let is_seen = seen.any(|one| {
         let one = one.trim();
         one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag

@@ -1,17 +1,17 @@
-//! Every route with the scope that opens it. A test compares this table with `template.yaml`.
+//! Every route with its scope. A test compares this table with `template.yaml`.
 
 use domain::access::Scope;
 
-/// A way into the API.
+/// A route of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// The function that serves it: its folder, package and binary.
+    /// The function of the route: its folder, package and binary.
     pub function: &'static str,
     /// The HTTP method.
     pub method: &'static str,
     /// The path as in the template, with `{name}` for a parameter.
     pub path: &'static str,
-    /// What a token needs; none: no token at all.
+    /// The scope that a token needs; none for a route without a token.
     pub scope: Option<Scope>,
 }
 

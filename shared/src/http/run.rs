@@ -1,4 +1,5 @@
-//! From a handler to a Lambda function: state once, a log line for each request, and no request without an answer.
+//! From a handler to a Lambda function: state that is created once, a log line per request, and a response to every
+//! request.
 
 use super::problem::Problem;
 use super::{Request, Response};
@@ -8,7 +9,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::time::Instant;
 
-/// Runs a handler as a Lambda function until the environment is taken down.
+/// Runs a handler as a Lambda function until the environment ends.
 ///
 /// # Errors
 /// If a setting is missing, or the runtime cannot be reached.
@@ -24,8 +25,7 @@ where
     lambda_http::run(service).await
 }
 
-/// Serves one request. An error never leaves a handler as an error: that would be a failed invocation, which the
-/// gateway turns into a bare 502.
+/// Serves one request. A handler's error becomes a response: an error of the invocation would be a bare 502.
 ///
 /// # Errors
 /// Never.
@@ -62,7 +62,7 @@ where
     Ok(response)
 }
 
-/// The gateway's id of the request, which it also returns to the caller; Lambda's where there is no gateway.
+/// The gateway's id of the request, which it also returns to the caller; without a gateway Lambda's id.
 fn request_id(request: &Request) -> String {
     let gateway = match request.request_context_ref() {
         Some(lambda_http::request::RequestContext::ApiGatewayV1(context)) => {

@@ -1,7 +1,7 @@
-//! Running sums: what is kept of each user's part in them, and the sums themselves.
+//! The aggregates table: users' contributions, and the aggregates themselves.
 //!
-//! A *contribution* item holds what a user has added to the sums, with a revision. A *aggregate items* item holds numbers of many
-//! users. Both change together or not at all; [`super::refresh`] is the only writer.
+//! A *contribution* item holds what a user has added to the aggregates, with a revision. An *aggregate* item holds
+//! numbers of many users. Both change in one transaction; [`super::refresh`] is the only writer.
 
 use super::item::Item;
 use super::keys::aggregates as key;
@@ -16,44 +16,44 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::str::FromStr;
 
-/// A set of sums of an experiment, numbered by the instant at which it was asked for, in microseconds since 1970. No
-/// number is used twice.
+/// The number of a generation: the instant at which it was requested, in microseconds since 1970. No number is used
+/// twice.
 pub type GenerationNumber = u64;
 
-/// A user's part in the sums of one generation, as it was last added.
+/// A user's contribution to one generation, as it is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredContribution {
-    /// Counts its changes; 0: there is no item.
+    /// The number of its changes; 0 if no item is stored.
     pub revision: u64,
-    /// What is in the sums.
+    /// The contribution that is in the aggregates.
     pub contribution: UserContribution,
-    /// When nothing of it is kept any more, in epoch seconds: only the part of an erased user has an end.
+    /// When the item expires, in epoch seconds; only for erased users.
     pub expires_at: Option<i64>,
 }
 
-/// A user's sections in all sums.
+/// A user's contributions to all generations.
 pub type UserContributions = HashMap<(ExperimentId, GenerationNumber), StoredContribution>;
 
-/// Which of the sums are needed; the days of all users always are.
+/// The sections of the aggregates to read; the days of all users are always read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AggregateSections {
-    /// What happened hour by hour.
+    /// Traffic by hour.
     pub hours: bool,
     /// The days by dimension.
     pub dimensions: bool,
 }
 
-/// The sums as they are stored.
+/// Stored aggregates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredAggregateItems {
-    /// All write shards together.
+    /// The numbers of all write shards together.
     pub aggregate_items: AggregateItems,
-    /// How far the records data range that were added.
+    /// The range of the records in them.
     pub data_range: DataRange,
 }
 
 impl Store {
-    /// A user's part in the sums of every experiment and generation, the newest.
+    /// A user's contributions to all experiments and generations, read consistently.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
@@ -71,8 +71,8 @@ impl Store {
         Ok(contributions)
     }
 
-    /// The sums of a generation, those of all write shards added up. What is being written at this moment may be in some of
-    /// them and not yet in others.
+    /// The aggregates of a generation, added up over all write shards. A transaction that is being written may be
+    /// visible in some items only.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
@@ -116,8 +116,8 @@ impl Store {
         self.pages(query)
     }
 
-    /// Notes how far the records data range that are in the sums. It is told and never computed with, so whoever meets
-    /// others again and again gives way: the next batch notes it anew.
+    /// Extends the range of the records in the aggregates. The range is only shown and never computed with, so a writer
+    /// that conflicts several times gives up: the next batch extends it again.
     ///
     /// # Errors
     /// If the database fails.
@@ -160,7 +160,7 @@ impl Store {
         Ok(())
     }
 
-    /// False if somebody else noted something meanwhile.
+    /// False if another writer changed it meanwhile.
     async fn put_data_range(
         &self,
         at: &Item,
@@ -240,5 +240,5 @@ fn text<'i>(item: &'i Item, name: &str) -> Result<&'i str, StoreError> {
 }
 
 fn damaged(name: &str) -> StoreError {
-    StoreError::Corrupt(format!("an item of the statistics lacks {name}"))
+    StoreError::Corrupt(format!("an item of the aggregates table has no {name}"))
 }

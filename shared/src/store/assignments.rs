@@ -1,4 +1,4 @@
-//! Who is in which variant: the first write wins, for good.
+//! Assignments of users to variants. The first write wins, permanently.
 
 use super::keys::{self, assignments as key};
 use super::{FirstWrite, Store, StoreError};
@@ -10,23 +10,23 @@ use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use std::collections::HashMap;
 
-/// An assignment as its experiment's index shows it.
+/// An assignment in the index of its experiment.
 #[derive(Debug, Clone, Deserialize)]
 pub struct IndexedAssignment {
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// Which variant.
+    /// The variant.
     pub variant: VariantKey,
-    /// Since when.
+    /// When the user was assigned.
     pub assigned_at: Timestamp,
-    /// What the user was then.
+    /// The user's dimension values.
     #[serde(default)]
     pub attributes: Attributes,
 }
 
 impl Store {
-    /// The user's assignment, read at half the price: one that was made a moment ago may be missing, and
-    /// is then found by [`Store::assign_first`].
+    /// The user's assignment, by an eventually consistent read at half the price. An assignment of the last moments may
+    /// be missing; [`Store::assign_first`] finds it then.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
@@ -48,7 +48,7 @@ impl Store {
         Ok(item.map(serde_dynamo::from_item).transpose()?)
     }
 
-    /// Stores an assignment unless the user has one; the one that was there comes back in the same call.
+    /// Stores an assignment unless the user has one, and returns an earlier one in the same call.
     ///
     /// # Errors
     /// If the database fails; a repeat is safe.
@@ -74,7 +74,7 @@ impl Store {
         })
     }
 
-    /// Assignments of one index shard in the order of their time, before an instant if one is given, page by page.
+    /// Assignments of one index shard ordered by time, before an instant if one is given, page by page.
     pub fn assignments_in_shard(
         &self,
         experiment: &ExperimentId,

@@ -1,4 +1,4 @@
-//! Reads the sums of an experiment and the records that they are of, and asks for new ones.
+//! Compares an experiment's aggregates with its records, and requests repairs.
 
 use super::aggregates::{AggregateSections, GenerationNumber};
 use super::generations::Generation;
@@ -21,44 +21,44 @@ use domain::ids::ExperimentId;
 use domain::reason::StatedReason;
 use std::time::{Duration, Instant};
 
-/// How often numbers are compared that differ, at least.
+/// The least number of comparisons before numbers count as different.
 const COMPARISONS: usize = 3;
-/// Between two comparisons.
+/// The pause between two comparisons.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A pass that was begun earlier has been given up.
+/// A pass that began earlier than this has been given up.
 const SWEPT_WITHIN_MICROS: i64 = 6 * 3_600_000_000;
 
 const TOO_MANY_RECORDS: StatedReason = StatedReason {
     reason: "too_many_records",
     message: "There are more records than one call can read. The daily audit reads no more either; a repair, which \
-              works at any size, makes the sums anew without comparing them.",
+              works at any size, builds new aggregates without comparing them.",
 };
 const PRE_EXPOSURE_LEFT_OUT: StatedReason = StatedReason {
     reason: "pre_exposure_left_out",
-    message: "There are more users than one call can read the pre_exposure of: the numbers behind `cuped` were not compared.",
+    message: "There are more users than one request can read the pre-exposure events of, so the numbers of `cuped` were not compared.",
 };
 const COMPARED_ONCE: StatedReason = StatedReason {
     reason: "compared_once",
     message: "Some numbers differ, but there was no time to compare them again, and records may have been on their way. \
-              The daily audit takes more time; a repair makes the sums anew.",
+              The daily audit takes more time; a repair builds new aggregates.",
 };
 const COUNTED_AGAIN: StatedReason = StatedReason {
     reason: "backfill_running",
-    message: "The definition or the sums changed a moment ago, and users are being counted again. Ask once that is done.",
+    message: "The definition or the aggregates changed a moment ago, and users are being refreshed. Repeat the audit once that is done.",
 };
 
-/// How long numbers are compared again that differ.
+/// How long differing numbers are compared again.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// So long, even if nothing seems to be on its way: assignments that are brought in may be older than those that
-    /// are counted already.
+    /// The least time even if no record seems to be pending: imported assignments may be older than those in the
+    /// aggregates.
     pub least: Duration,
-    /// So long, if something is.
+    /// The time if records are pending.
     pub most: Duration,
 }
 
-/// What was found in the records.
+/// The result of reading the records.
 struct Recomputed {
     aggregates: ExperimentAggregates,
     records: usize,
@@ -66,8 +66,8 @@ struct Recomputed {
 }
 
 impl Store {
-    /// Compares the sums of an experiment with its records. What differs is compared again, until it is the same each
-    /// time and nothing is on its way, or until the time is up. What was found is logged.
+    /// Compares the aggregates of an experiment with its records. Differing numbers are compared again until they stay
+    /// the same and no record is pending, or until the time is over. The result is logged.
     ///
     /// # Errors
     /// If the database fails or a sum of the records is too large.
@@ -153,7 +153,7 @@ impl Store {
         Ok(audit)
     }
 
-    /// With what the users did before, if they are not too many for that.
+    /// With pre-exposure data, unless there are too many users.
     async fn recomputed(&self, experiment: &Experiment) -> Result<Recomputed, RawError> {
         let mut pre_exposure = true;
         loop {
@@ -175,8 +175,7 @@ impl Store {
         }
     }
 
-    /// Whether the sums that were compared are no longer those that are read, or are being changed for another
-    /// definition.
+    /// Whether the compared generation was replaced, or is being changed for another definition.
     async fn is_in_flux(
         &self,
         experiment: &Experiment,
@@ -190,17 +189,17 @@ impl Store {
             || self.has_sweeps(id).await?)
     }
 
-    /// Whether users are being counted again because of a change of the definition.
+    /// Whether users are being refreshed because of a change of the definition.
     async fn has_sweeps(&self, id: &ExperimentId) -> Result<bool, StoreError> {
         let recent = clock::now().plus_micros(-SWEPT_WITHIN_MICROS);
-        let sweeps = AttributeValue::S(format!("{}pass-", key::WORK));
+        let passes = AttributeValue::S(format!("{}pass-", key::WORK));
         let answer = self
             .client
             .query()
             .table_name(&self.tables.experiments)
             .select(Select::Count)
             .consistent_read(true)
-            .key_condition_expression("#id = :id AND begins_with(#record, :sweeps)")
+            .key_condition_expression("#id = :id AND begins_with(#record, :passes)")
             .filter_expression("attribute_not_exists(#expires_at) AND #asked_at > :recent")
             .expression_attribute_names("#asked_at", "asked_at")
             .expression_attribute_values(":recent", AttributeValue::S(recent.to_string()))
@@ -208,7 +207,7 @@ impl Store {
             .expression_attribute_names("#record", key::RECORD)
             .expression_attribute_names("#expires_at", key::EXPIRES_AT)
             .expression_attribute_values(":id", AttributeValue::S(id.to_string()))
-            .expression_attribute_values(":sweeps", sweeps)
+            .expression_attribute_values(":passes", passes)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await?;
@@ -216,8 +215,7 @@ impl Store {
         Ok(answer.count() > 0)
     }
 
-    /// Asks for the sums to be made anew, of what the definition says. None if the definition was changed at the same
-    /// moment.
+    /// Requests a new generation with the current definition. None if the definition was changed at the same moment.
     ///
     /// # Errors
     /// If the database fails.
@@ -244,7 +242,7 @@ impl Store {
     }
 }
 
-/// As if nothing were known of what the users did before.
+/// Without pre-exposure data.
 fn between_without_pre_exposure(
     stored: &AggregateItems,
     recomputed: &AggregateItems,
@@ -267,11 +265,11 @@ fn log(audit: &Audit) {
     let drift = serde_json::to_string(&audit.drift).unwrap_or_default();
     let not_compared = audit.not_compared.as_ref().map(|why| why.reason);
     let (id, numbers) = (&audit.experiment_id, audit.numbers);
-    // The metric filters of the template look for this field.
+    // The metric filters of the template use this field.
     let differing_numbers = audit.differing_numbers;
     if differing_numbers > 0 {
-        tracing::error!(experiment_id = %id, differing_numbers, numbers, drift, "sums drifted");
+        tracing::error!(experiment_id = %id, differing_numbers, numbers, drift, "aggregates differ from the raw records");
     } else {
-        tracing::info!(experiment_id = %id, differing_numbers, numbers, not_compared, "sums audited");
+        tracing::info!(experiment_id = %id, differing_numbers, numbers, not_compared, "aggregates audited");
     }
 }

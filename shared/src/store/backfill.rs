@@ -1,22 +1,24 @@
-//! Running sums that are made again: all of them for other metrics or dimensions, or those of some users after a change
-//! of the definition.
+//! Backfills: building a new generation for other metrics or dimensions, and refreshing users after a change of the
+//! definition.
 //!
-//! The stream of the experiments table drives all of it. Each record says that an item was changed; what follows from
-//! that changes other items, whose records say what is next. Everything may happen twice, late, or by several at once:
+//! The stream of the experiments table drives them. A stream record says that an item changed; its consequence changes
+//! other items, whose records cause the next step. Every step may run twice, late, or concurrently:
 //!
-//! | item | written by | what follows from its record |
+//! | item | written by | consequence of its record |
 //! | --- | --- | --- |
-//! | `definition` | a change of the experiment | a pass over the users whom another end or phase concerns |
-//! | `generations` | a change of the metrics or dimensions, an audit | a build of `next`; what is neither `current` nor `next` any more is retired |
-//! | `work#TASK#NUMBER#SHARD` | the above, and each page of itself | the next page of users, until none is left, or nobody waits for it any more |
-//! | `build#GENERATION` | the end of each shard's work | once no shard remains, `next` becomes `current` |
-//! | `retired#GENERATION` | the above; goes when its time is over | the work of deleting the generation |
+//! | `definition` | a change of the experiment | a pass over the users that another end or phase affects |
+//! | `generations` | a change of metrics or dimensions, an audit | a build of `next`; a generation that is neither
+//! `current` nor `next` any more is retired |
+//! | `work#TASK#NUMBER#SHARD` | the above, and each page of itself | the next page of users, until no user is left or
+//! the work is obsolete |
+//! | `build#GENERATION` | the end of each shard's work | when no shard remains, `next` becomes `current` |
+//! | `retired#GENERATION` | the above; expires after its time | the work of deleting the generation |
 //!
-//! A pass counts as well where nothing changes (`fence`): whoever is still at work with the definition as it was before
-//! is then refused. A generation is deleted late, since somebody who read of it may still write it.
+//! A pass writes contributions even where nothing changes (`fence`): a concurrent refresh with the old definition is
+//! then refused. A generation is deleted late, because a refresh that read of it may still write it.
 //!
-//! Nothing in that table is deleted here: what is over gets an end in `expires_at`. So the role that does all of this
-//! can't take away a definition or a line of its audit trail.
+//! Nothing in that table is deleted here: finished items get an `expires_at`. So the role of the function cannot delete
+//! a definition or an audit record.
 
 mod page;
 mod work;
@@ -36,16 +38,16 @@ use domain::ids::ExperimentId;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 
-/// How long a retired generation stays: far longer than any function runs that may still write it.
+/// How long a retired generation is kept: much longer than any function runs that may still write it.
 const RETIREMENT_SECONDS: i64 = 3_600;
-/// The attribute of a build with the shards that remain.
+/// The attribute of a build with the remaining shards.
 const REMAINING: &str = "remaining";
 
 impl Store {
-    /// What follows from other sums being asked for.
+    /// The consequence of a request for another generation.
     ///
     /// # Errors
-    /// If the database fails; a repeat goes on where this stopped.
+    /// If the database fails; a repeat continues where this stopped.
     pub async fn generations_changed(
         &self,
         id: &ExperimentId,
@@ -55,7 +57,7 @@ impl Store {
         let Some(experiment) = self.experiment(id, true).await? else {
             return Ok(());
         };
-        // A draft has no users, and so no sums.
+        // A draft has no users, and so no aggregates.
         if experiment.schedule.started_at.is_none() {
             return Ok(());
         }
@@ -70,10 +72,10 @@ impl Store {
         }
     }
 
-    /// What follows from another definition: who may be counted differently is counted again.
+    /// The consequence of a changed definition: affected users are refreshed.
     ///
     /// # Errors
-    /// If the database fails; a repeat goes on where this stopped.
+    /// If the database fails; a repeat continues where this stopped.
     pub async fn definition_changed(
         &self,
         before: &Experiment,
@@ -100,7 +102,7 @@ impl Store {
         Ok(())
     }
 
-    /// What follows from no shard of a build remaining: its sums are read from now on.
+    /// The consequence when no shard of a build remains: results are read from its generation.
     ///
     /// # Errors
     /// If the database fails; a repeat is safe.
@@ -135,12 +137,12 @@ impl Store {
                 tracing::info!(experiment_id = %id, generation, "sums built");
                 Ok(())
             }
-            // Others have been asked for meanwhile, or it was done before.
+            // Another generation was requested meanwhile, or the step was done before.
             Transaction::FirstRefused(_) => self.transact(&[end]).await.map(drop),
         }
     }
 
-    /// What follows from a retired generation's time being over: it is deleted.
+    /// The consequence when the time of a retired generation is over: it is deleted.
     ///
     /// # Errors
     /// If the database fails; a repeat is safe.
@@ -182,7 +184,7 @@ impl Store {
         generation: GenerationNumber,
     ) -> Result<(), StoreError> {
         let id = &experiment.id;
-        // An old record of the stream: that build is over, or replaced by another.
+        // A late stream record: that build is finished or replaced.
         if !self.generations(id).await?.is_next(generation) {
             return Ok(());
         }
@@ -193,7 +195,7 @@ impl Store {
         Ok(())
     }
 
-    /// The shards of a build that remain, all of them if it begins here.
+    /// The remaining shards of a build; all shards at its beginning.
     async fn open_build(
         &self,
         experiment: &Experiment,
@@ -220,10 +222,10 @@ impl Store {
         let shards = open.into_iter().flatten().map(|shard| shard.parse());
         shards
             .collect::<Result<_, _>>()
-            .map_err(|_| StoreError::Corrupt("a build names no shards".to_owned()))
+            .map_err(|_| StoreError::Corrupt("a build has no shards".to_owned()))
     }
 
-    /// Only in the shards in which there is anybody: mostly an end comes before the events that it keeps out.
+    /// Only the shards with affected users: an end is usually before the events that it excludes.
     async fn begin_pass(
         &self,
         experiment: &Experiment,
@@ -234,12 +236,12 @@ impl Store {
             from,
             ..Work::new(&experiment.id, task, experiment.version, shard)
         };
-        let somebody = |work: Work| async move {
+        let has_users = |work: Work| async move {
             let found = self.users_of(&work, 1).await?;
             Ok::<_, StoreError>((!found.users.is_empty()).then_some(work))
         };
         let works: Vec<Option<Work>> = stream::iter((0..experiment.shards).map(work))
-            .map(somebody)
+            .map(has_users)
             .buffer_unordered(super::raw::AT_ONCE)
             .try_collect()
             .await?;

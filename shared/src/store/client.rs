@@ -1,4 +1,4 @@
-//! The connection to DynamoDB: retries and time limits are set here, once.
+//! The connection to DynamoDB, with its retries and time limits.
 
 use super::usage::{CountCalls, Usage};
 use aws_sdk_dynamodb::Client;
@@ -8,22 +8,22 @@ use aws_types::SdkConfig;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The names of the tables, which differ from one deployment to the next.
+/// The names of the tables of a deployment.
 #[derive(Debug, Clone)]
 pub struct Tables {
     /// Definitions and their audit trail.
     pub experiments: String,
-    /// Who is in which variant.
+    /// Assignments and tombstones.
     pub assignments: String,
     /// Events, once for each experiment that they count for.
     pub events: String,
-    /// Running sums, and each user's part in them.
+    /// Aggregates and users' contributions to them.
     pub aggregates: String,
     /// Hashes of tokens.
     pub tokens: String,
 }
 
-/// All storage operations. A clone shares the connection.
+/// All storage operations. Clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) client: Client,
@@ -35,20 +35,19 @@ impl Store {
     /// A store on these tables with a given SDK configuration.
     pub fn with_config(config: &SdkConfig, tables: Tables) -> Self {
         let usage = Arc::new(Usage::default());
-        // An engine on a developer's machine answers one request at a time. When it is busy, giving up and asking
-        // again only adds to what it has to do.
+        // A local engine serves one request at a time. When it is busy, a retry only adds to its work.
         let (attempt, operation) = match config.endpoint_url() {
             Some(_) => (10, 20),
             None => (2, 6),
         };
         let config = aws_sdk_dynamodb::config::Builder::from(config)
-            // The SDK would wait a second before its first retry; an interactive call cannot.
+            // The SDK's default of one second before the first retry is too long for an interactive request.
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(4)
                     .with_initial_backoff(Duration::from_millis(50)),
             )
-            // Every limit is shorter than the one around it: attempt < operation < function < gateway.
+            // Each limit is shorter than the one around it: attempt < operation < function < gateway.
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_millis(500))
@@ -65,7 +64,7 @@ impl Store {
         }
     }
 
-    /// What this store has used so far.
+    /// The usage of this store so far.
     pub fn usage(&self) -> &Usage {
         &self.usage
     }

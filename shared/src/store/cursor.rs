@@ -1,4 +1,4 @@
-//! Going through more than one page: inside a query, and across requests.
+//! Pagination, within a query and across requests.
 
 use super::item::Item;
 use super::{Store, StoreError};
@@ -9,11 +9,11 @@ use domain::ids::UserId;
 use domain::{Invalid, limits};
 use futures::Stream;
 
-/// Items of a page, more than a megabyte holds of most. DynamoDB ends a page after a megabyte in any case; an engine
-/// that reads the rest of a partition before it does so would take the square of the time.
+/// Items of a page: more than one megabyte holds of most items. DynamoDB ends a page after one megabyte in any case. A
+/// local engine that reads the rest of the partition for each page would need quadratic time.
 const PAGE_ITEMS: i32 = 4_000;
 
-/// Where a query stands. DynamoDB ends a page after one megabyte, with the key to go on from.
+/// The position of a query. DynamoDB ends a page after one megabyte, with the key to continue from.
 enum Pages {
     First,
     From(Item),
@@ -21,7 +21,7 @@ enum Pages {
 }
 
 impl Pages {
-    /// What to begin the next page with; `None` once there is no next page.
+    /// The start of the next page; `None` after the last page.
     fn start(self) -> Option<Option<Item>> {
         match self {
             Self::First => Some(None),
@@ -30,7 +30,7 @@ impl Pages {
         }
     }
 
-    /// The place after a page that ended with this key.
+    /// The position after a page that ended with this key.
     fn after(last: Option<Item>) -> Self {
         last.map_or(Self::Done, Self::From)
     }
@@ -45,7 +45,7 @@ impl Store {
         Ok(answer)
     }
 
-    /// The items that a query finds, page by page; a page is read when it is asked for.
+    /// The items of a query, page by page; a page is read when it is requested.
     pub(super) fn pages(
         &self,
         query: QueryFluentBuilder,
@@ -64,7 +64,7 @@ impl Store {
         })
     }
 
-    /// All items of a user in a table that has users for its partitions, the newest included.
+    /// All items of a user in a table partitioned by user, read consistently.
     pub(super) fn items_of(
         &self,
         table: &str,
@@ -75,7 +75,7 @@ impl Store {
         self.pages(query.key_condition_expression("#user = :user"))
     }
 
-    /// A query of the newest about a user, `#user = :user` and what else its key condition says.
+    /// A consistent query about a user: `#user = :user` and the rest of its key condition.
     pub(super) fn query_of(
         &self,
         table: &str,
@@ -91,24 +91,24 @@ impl Store {
     }
 }
 
-/// A page token for callers: opaque, versioned, bounded. It holds a sort key only, never a partition key,
-/// so a forged one cannot lead anywhere that its bearer could not go anyway.
+/// A page token for callers: opaque, versioned, bounded. It contains a sort key only, no partition key, so a forged one
+/// gives access to nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub String);
 
-/// Written first, so that a later form can be told apart.
+/// The version, first, so that later forms can be distinguished.
 const VERSION: &str = "1:";
 
 impl Cursor {
-    /// As it is handed out.
+    /// The token.
     pub fn encode(&self) -> String {
         data_encoding::BASE64URL_NOPAD.encode(format!("{VERSION}{}", self.0).as_bytes())
     }
 
-    /// Reads what a caller handed back. `is_key` says whether a text is a sort key of the list at all.
+    /// Parses a token. `is_key` says whether a text is a sort key of the list.
     ///
     /// # Errors
-    /// If it is not one of ours; there is one text for all the ways in which it may be wrong.
+    /// If the token is invalid; the sentence is the same for all reasons.
     pub fn decode(text: &str, is_key: impl Fn(&str) -> bool) -> Result<Self, Invalid> {
         let wrong = || {
             Invalid::new(

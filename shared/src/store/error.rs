@@ -1,29 +1,29 @@
-//! What can go wrong between us and DynamoDB, reduced to what a caller can do about it.
+//! Failures of DynamoDB, reduced to what a caller can do about them.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 /// A failed storage operation.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// More traffic than the table takes at this moment; it passes.
-    #[error("the database is throttling: {0}")]
+    /// More traffic than the table takes at the moment. It passes.
+    #[error("DynamoDB throttles: {0}")]
     Throttled(String),
-    /// No answer in time, or a fault on the other side; trying again is safe, since first writes win.
-    #[error("the database does not answer: {0}")]
+    /// No response in time, or a fault of DynamoDB. A retry is safe, because first writes win.
+    #[error("DynamoDB does not respond: {0}")]
     Unavailable(String),
-    /// Two writers met on the same item; trying again is safe.
-    #[error("the item was changed at the same moment: {0}")]
+    /// Two writers met on the same item. A retry is safe.
+    #[error("another writer changed the item at the same moment: {0}")]
     Contended(String),
-    /// The request was refused: a table that is missing, a permission, a wrong key. Somebody must look.
-    #[error("the database refused the request: {0}")]
+    /// The request was refused: a missing table, a missing permission, a wrong key. An operator must act.
+    #[error("DynamoDB refused the request: {0}")]
     Refused(String),
-    /// A stored item cannot be read. Somebody must look.
+    /// A stored item cannot be read. An operator must act.
     #[error("a stored item is damaged: {0}")]
     Corrupt(String),
 }
 
 impl StoreError {
-    /// Whether the same request may well succeed in a moment.
+    /// Whether the same request may succeed a moment later.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Throttled(_) | Self::Unavailable(_) | Self::Contended(_) => true,
@@ -31,7 +31,7 @@ impl StoreError {
         }
     }
 
-    /// The same failure, for several whom it concerns.
+    /// The same failure for another caller.
     #[must_use]
     pub fn copy(&self) -> Self {
         match self {

@@ -1,4 +1,4 @@
-//! Events: stored once for each experiment that they count for, the first write wins.
+//! Events, stored once for each experiment that they count for. The first write wins.
 
 use super::item::Item;
 use super::keys::{self, events as key};
@@ -13,18 +13,18 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use std::collections::HashMap;
 use std::pin::pin;
 
-/// An event as its experiment's index shows it.
+/// An event in the index of its experiment.
 #[derive(Debug, Clone)]
 pub struct IndexedEvent {
-    /// Whose it is.
+    /// The user.
     pub user_id: UserId,
-    /// Its kind.
+    /// The event type.
     pub event_type: EventType,
     /// Its value, if it has one.
     pub value: Option<Decimal>,
-    /// When it counts.
+    /// The time at which it is counted.
     pub counted_at: Timestamp,
-    /// When it was received, where that is known.
+    /// When it was received, if known.
     pub received_at: Option<Timestamp>,
     /// Its id, which orders events of equal time.
     pub id: EventId,
@@ -33,7 +33,7 @@ pub struct IndexedEvent {
 /// An event as it is stored for one experiment or for none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserEvent {
-    /// For which experiment.
+    /// The experiment.
     pub experiment: Option<ExperimentId>,
     /// The event.
     pub event: Event,
@@ -48,20 +48,20 @@ impl UserEvent {
     }
 }
 
-/// The experiment, with its number of shards, that an event is stored for; none: it counts for no experiment.
+/// The experiment that an event is stored for, with its number of index shards; none if it counts for no experiment.
 pub type Destination<'a> = Option<(&'a ExperimentId, u16)>;
 
-/// A stored event that was there before.
+/// An event that was stored earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EarlierEvent {
-    /// When it counts. A corrected time differs from one retry to the next; the first stays.
+    /// The time at which it is counted. A corrected time differs from one retry to the next; the first one is kept.
     pub counted_at: Timestamp,
     /// When the request that stored it was received.
     pub received_at: Timestamp,
 }
 
 impl Store {
-    /// Stores an event for one experiment, or for none, unless it is there already.
+    /// Stores an event for one experiment, or for none, unless it is stored already.
     ///
     /// # Errors
     /// If the database fails; a repeat is safe.
@@ -84,7 +84,7 @@ impl Store {
         })
     }
 
-    /// The same event as it was stored when it counted for no experiment, if it ever was.
+    /// The event as it was stored for no experiment, if it was.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
@@ -107,7 +107,7 @@ impl Store {
         item.as_ref().map(earlier_event_of).transpose()
     }
 
-    /// All events of a user, each once, whichever experiments they count for; the newest included.
+    /// All events of a user, each once, for all experiments, read consistently.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
@@ -123,8 +123,8 @@ impl Store {
         Ok(all.into_values().collect())
     }
 
-    /// A user's events as they are stored, for every experiment or for one, in the order of their keys; the newest
-    /// included. Of one experiment not more than it takes to know a outlier.
+    /// A user's stored events, for every experiment or for one, ordered by key, read consistently. For one experiment
+    /// reading stops when there are enough to know an outlier user.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
@@ -147,7 +147,7 @@ impl Store {
         Ok(all)
     }
 
-    /// A user's events as they are stored, in the order of their keys, those behind a key if one is given, page by page.
+    /// A user's stored events ordered by key, after a key if one is given, page by page.
     pub fn stored_events_after(
         &self,
         user: &UserId,
@@ -165,7 +165,7 @@ impl Store {
             .map(|page| page?.iter().map(user_event_of).collect())
     }
 
-    /// The sort keys of all events of a user, the newest included.
+    /// The sort keys of all events of a user, read consistently.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
@@ -201,7 +201,7 @@ impl Store {
         })
     }
 
-    /// Events of one index shard in the order in which they count, within a window of time, page by page.
+    /// Events of one index shard ordered by the time at which they are counted, within a range of time, page by page.
     pub fn events_in_shard(
         &self,
         experiment: &ExperimentId,
@@ -210,7 +210,7 @@ impl Store {
         before: Option<Timestamp>,
     ) -> impl Stream<Item = Result<Vec<IndexedEvent>, StoreError>> + use<'_> {
         let partition = keys::experiment_shard(experiment, shard);
-        // The sort key goes on with `#` and the event's id, so a bare time sorts before all events of that time.
+        // The sort key continues with `#` and the event id, so a bare time sorts before all events of that time.
         let from = from.unwrap_or(Timestamp::MIN).to_string();
         let before = before.map_or_else(|| "~".to_owned(), |before| before.to_string());
         let query = self
@@ -345,5 +345,5 @@ fn parsed<T>(
 }
 
 fn missing(name: &str) -> StoreError {
-    StoreError::Corrupt(format!("an event lacks {name}"))
+    StoreError::Corrupt(format!("an event has no {name}"))
 }

@@ -19,32 +19,32 @@ struct DefinitionItem {
     status: Status,
     created_at_id: String,
     version: u64,
-    /// What was asked for at creation; a repeat with the same key must ask for the same.
+    /// Digest of the request that created it. A repeat with the same idempotency key must have the same digest.
     creation_digest: String,
     definition: Experiment,
 }
 
-/// A line of the audit trail: who made which version, and what it was.
+/// An audit record: a version of a definition, and the token that made it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AuditRecord {
     experiment_id: ExperimentId,
     record: String,
-    /// When.
+    /// When it was made.
     pub at: Timestamp,
-    /// Which token.
+    /// The id of the token.
     pub by: String,
-    /// The definition from then on.
+    /// The definition of this version.
     pub definition: Experiment,
 }
 
-/// What became of a creation.
+/// The outcome of a creation.
 #[derive(Debug)]
 pub enum Creation {
     /// It is stored.
     Created,
-    /// The id is taken: by this experiment, created by a request with this digest.
+    /// The id is taken by an experiment that a request with this digest created.
     Taken {
-        /// The experiment as it is now.
+        /// The current experiment.
         experiment: Box<Experiment>,
         /// Digest of the request that created it.
         creation_digest: String,
@@ -56,12 +56,12 @@ pub enum Creation {
 pub struct Page {
     /// Newest first.
     pub experiments: Vec<Experiment>,
-    /// Where the next page begins, if there may be one.
+    /// The start of the next page, if there may be one.
     pub next: Option<String>,
 }
 
 impl Store {
-    /// Stores a new experiment and the first line of its audit trail, both or neither.
+    /// Stores a new experiment and its first audit record, both or neither.
     ///
     /// # Errors
     /// If the database fails; then nothing was stored, or a repeat finds it [`Creation::Taken`].
@@ -88,8 +88,8 @@ impl Store {
         }
     }
 
-    /// Replaces an experiment by its next version, and notes it in the audit trail, both or neither.
-    /// False if somebody else changed it first.
+    /// Replaces an experiment by its next version and adds an audit record, both or neither. False if another caller
+    /// changed it first.
     ///
     /// # Errors
     /// If the database fails.
@@ -128,8 +128,8 @@ impl Store {
             .set_item(Some(item)))
     }
 
-    /// All in one transaction, with what follows for the running sums. The definition's item as it stands, if its
-    /// condition failed.
+    /// Writes definition, audit record and the changes of generations in one transaction. Returns the stored definition
+    /// if its condition failed.
     async fn write_with_audit(
         &self,
         definition: PutBuilder,
@@ -155,7 +155,7 @@ impl Store {
         }
     }
 
-    /// The experiment as it is. `fresh`: read the newest at twice the price.
+    /// The experiment. `fresh` reads consistently, at twice the price.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
@@ -193,7 +193,7 @@ impl Store {
         Ok(Some((item.definition, item.creation_digest)))
     }
 
-    /// Experiments of one status, newest first, those before a sort key if one is given.
+    /// Experiments of one status, newest first, before a sort key if one is given.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.

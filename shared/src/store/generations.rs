@@ -1,4 +1,4 @@
-//! Which running sums an experiment has: those that are read, and those that are being made beside them.
+//! The generations of an experiment's aggregates: the current one, and one that a backfill builds.
 
 use super::aggregates::GenerationNumber;
 use super::keys::experiments as key;
@@ -12,28 +12,28 @@ use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// One set of sums.
+/// A generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
-    /// When it was asked for.
+    /// When it was requested.
     pub number: GenerationNumber,
-    /// What its sums are of.
+    /// What its aggregates contain.
     pub spec: AggregateSpec,
 }
 
-/// The sets of sums of an experiment.
+/// The generations of an experiment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generations {
-    /// Complete, up to what is on its way.
+    /// The generation that results are read from.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub current: Option<Generation>,
-    /// Kept up to date as well, but not yet computed back to the first day.
+    /// The generation that a backfill builds. Refreshes update it too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<Generation>,
 }
 
 impl Generation {
-    /// Sums that are asked for at an instant.
+    /// A generation that is requested at an instant.
     pub fn new(spec: AggregateSpec, asked_at: Timestamp) -> Self {
         Self {
             number: asked_at.micros().unsigned_abs(),
@@ -43,17 +43,17 @@ impl Generation {
 }
 
 impl Generations {
-    /// All that must be kept up to date.
+    /// All generations that refreshes update.
     pub fn all(&self) -> impl Iterator<Item = &Generation> {
         self.current.iter().chain(&self.next)
     }
 
-    /// Whether this one is among them.
+    /// Whether this generation is among them.
     pub fn has(&self, number: GenerationNumber) -> bool {
         self.all().any(|one| one.number == number)
     }
 
-    /// Whether this one is being made.
+    /// Whether a backfill builds this generation.
     pub fn is_next(&self, number: GenerationNumber) -> bool {
         self.next.as_ref().is_some_and(|next| next.number == number)
     }
@@ -68,7 +68,7 @@ struct GenerationsItem<'g> {
 }
 
 impl Store {
-    /// The sums that an experiment has, the newest. None where there never were any.
+    /// The generations of an experiment, read consistently. None if it never had any.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
@@ -88,9 +88,9 @@ impl Store {
         Ok(read.unwrap_or_default())
     }
 
-    /// What must happen to the sums when a definition is stored, in the same transaction. An experiment without users
-    /// begins with empty sums that are complete; one that has run gets new ones beside the old if other sums are asked
-    /// for.
+    /// The change of the generations when a definition is stored, in the same transaction. An experiment without users
+    /// starts with empty, complete aggregates. One with users gets a new generation beside the current one if its
+    /// aggregates must contain something else.
     pub(super) fn generations_action(
         &self,
         before: Option<&Experiment>,
@@ -118,7 +118,7 @@ impl Store {
         self.next_generation(&after.id, &generation).map(Some)
     }
 
-    /// Asks for sums that are to be made beside those that there are, as an action of a transaction.
+    /// Requests a new generation beside the current one, as an action of a transaction.
     pub(super) fn next_generation(
         &self,
         id: &ExperimentId,

@@ -1,4 +1,4 @@
-//! Reading one item, writing one item, and waiting before it is tried again.
+//! Reading one item, writing one item, and the pauses before a retry.
 
 use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
@@ -22,8 +22,8 @@ impl Store {
         Ok(answer.item)
     }
 
-    /// Writes an item unless its condition fails; then the one that is there comes back in the same call, empty
-    /// if there is none.
+    /// Writes an item unless its condition fails. Then it returns the stored item in the same call, empty if there is
+    /// none.
     pub(super) async fn put(
         &self,
         put: PutItemFluentBuilder,
@@ -49,7 +49,7 @@ impl Store {
     }
 }
 
-/// The pauses between attempts, each about twice as long as the one before.
+/// The pauses between tries, each about twice as long as the one before.
 pub(super) struct Backoff(Duration);
 
 impl Backoff {
@@ -60,12 +60,12 @@ impl Backoff {
         Self(Self::FIRST)
     }
 
-    /// Whether the next pause would be over before the deadline.
+    /// Whether the next pause would end before the deadline.
     pub(super) fn fits(&self, deadline: Instant) -> bool {
         Instant::now() + self.0 < deadline
     }
 
-    /// Waits between half the pause and all of it, so that writers who met once do not meet again.
+    /// Waits between half the pause and all of it, so that writers that met once do not meet again.
     pub(super) async fn pause(&mut self) {
         let [byte] = crate::clock::random_bits::<1>().unwrap_or([128]);
         tokio::time::sleep(self.0 / 2 + self.0 * u32::from(byte) / 512).await;

@@ -1,4 +1,4 @@
-//! The sums of an experiment from its raw records, shard by shard: all records of a user lie in one.
+//! Aggregates of an experiment computed from its raw records, by index shard: all records of a user are in one shard.
 
 use super::events::UserEvent;
 use super::{Store, StoreError};
@@ -16,26 +16,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Index shards read at once.
 pub(super) const AT_ONCE: usize = 8;
-/// Users whose pre exposure is read at once, in each shard.
+/// Users whose pre-exposure events are read at once, per shard.
 const PRE_EXPOSURES_AT_ONCE: usize = 16;
 
-/// Why there are no sums.
+/// Why the aggregates cannot be computed.
 #[derive(Debug, thiserror::Error)]
 pub enum RawError {
     /// The database failed; a repeat is safe.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A sum is too large to be held exactly.
+    /// A sum is too large to be stored exactly.
     #[error(transparent)]
     Overflow(#[from] Overflow),
-    /// There are more records than one call may read.
+    /// There are more records than one request may read.
     #[error("there are more than {MAX_RECORDS_READ} records to read")]
     TooManyRecords,
-    /// Running sums were asked for what they can't tell.
-    #[error("running sums can't tell: {0:?}")]
+    /// The caller asked for the aggregates, and they cannot answer the request.
+    #[error("the aggregates cannot answer: {0:?}")]
     CoverageGap(CoverageGap),
-    /// The pre exposure of more users was asked for than one call may read.
-    #[error("the pre_exposure of more than {MAX_USERS_WITH_PRE_EXPOSURE} users was asked for")]
+    /// The request needs the pre-exposure events of more users than it may read.
+    #[error(
+        "the request needs the pre-exposure events of more than {MAX_USERS_WITH_PRE_EXPOSURE} users"
+    )]
     TooManyPreExposures,
 }
 
@@ -63,11 +65,11 @@ impl ShardTask {
 }
 
 impl Store {
-    /// The sums over all users that the filter shows. What it holds grows with the users of the shards that are read at
-    /// once, and not with the events.
+    /// The aggregates of all users that the filter selects. Memory grows with the users of the shards that are read at
+    /// once, not with their events.
     ///
     /// # Errors
-    /// If the database fails, a sum is too large, or too many users' pre exposure was asked for.
+    /// If the database fails, a sum is too large, or too many users' pre-exposure events are requested.
     pub async fn aggregates_from_records(
         &self,
         experiment: &Experiment,
@@ -77,7 +79,7 @@ impl Store {
         Ok(aggregates)
     }
 
-    /// The same, with the number of records of the experiment that were read.
+    /// The same, with the number of records that were read.
     pub(super) async fn aggregates_of_records(
         &self,
         experiment: &Experiment,
@@ -97,8 +99,8 @@ impl Store {
         Ok((all, task.records.into_inner()))
     }
 
-    /// Assignments before events: an event is only found once its assignment is stored, so whoever has an event
-    /// in this answer is counted as a user too.
+    /// Assignments are read before events. An event is stored only after its assignment, so the user of every event in
+    /// the result is in it too.
     async fn shard_aggregates(
         &self,
         experiment: &Experiment,
@@ -139,7 +141,7 @@ impl Store {
         Ok(aggregator.finish()?)
     }
 
-    /// What the users did before is in no index of the experiment: it is read user by user.
+    /// Pre-exposure events are in no index of the experiment, so they are read user by user.
     async fn take_pre_exposures(
         &self,
         aggregator: &mut RecordAggregator<'_>,

@@ -99,7 +99,7 @@ impl Store {
         outcome
     }
 
-    /// One try for these users: plan, store unattributed events, write contributions, note data ranges, delete
+    /// One try for these users: plan, store unattributed events, write contributions, note record ranges, delete
     /// records of erased users. Returns the users that failed.
     async fn try_refresh<'t>(
         &self,
@@ -109,7 +109,7 @@ impl Store {
         transactions: &mut usize,
     ) -> BTreeMap<&'t UserId, StoreError> {
         let mut failures = BTreeMap::<&UserId, StoreError>::new();
-        let (mut diffs, mut deletions, mut data_ranges) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut diffs, mut deletions, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         for (user, plan) in self.plan_all(users, dirty).await {
             let attributed = match &plan {
                 Ok(plan) => self.attribute_events(&plan.unattributed).await,
@@ -119,7 +119,7 @@ impl Store {
                 Ok(plan) => {
                     diffs.extend(plan.diffs);
                     deletions.push((user, plan.deletions));
-                    data_ranges.push((user, plan.data_ranges));
+                    ranges.push((user, plan.ranges));
                 }
                 Err(error) => drop(failures.insert(user, error)),
             }
@@ -131,8 +131,8 @@ impl Store {
                 failures.insert(user, error);
             }
         }
-        data_ranges.retain(|(user, _)| !failures.contains_key(user));
-        for ((experiment, generation), data_range) in joined(data_ranges) {
+        ranges.retain(|(user, _)| !failures.contains_key(user));
+        for ((experiment, generation), data_range) in joined(ranges) {
             if let Err(error) = self
                 .note_data_range(&experiment, generation, data_range)
                 .await
@@ -265,13 +265,10 @@ struct WriteOutcome {
 
 /// The joint range of all users' records, for each generation. Erased users have none.
 fn joined(
-    data_ranges: Vec<(&UserId, Vec<(GenerationKey, DataRange)>)>,
+    ranges: Vec<(&UserId, Vec<(GenerationKey, DataRange)>)>,
 ) -> BTreeMap<GenerationKey, DataRange> {
     let mut all = BTreeMap::<_, DataRange>::new();
-    for (generation, data_range) in data_ranges
-        .into_iter()
-        .flat_map(|(_, data_ranges)| data_ranges)
-    {
+    for (generation, data_range) in ranges.into_iter().flat_map(|(_, ranges)| ranges) {
         let known = all.entry(generation).or_default();
         *known = known.join(data_range);
     }

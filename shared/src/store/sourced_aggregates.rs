@@ -1,4 +1,4 @@
-//! The sums that a question asks for, from where they can be had.
+//! The aggregates that a request needs, from the source that can answer it.
 
 use super::aggregates::AggregateSections;
 use super::keys::{self, events as key};
@@ -13,27 +13,27 @@ use domain::filter::RecordFilter;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 
-/// Waiting events that are counted in each shard: whether it is a thousand or more makes no difference to anybody.
+/// Pending events that are counted per shard: a larger number makes no difference to readers.
 const MOST_PENDING: i32 = 1_000;
-/// How often sums are read again that do not fit together, because they were being written.
+/// How often aggregates are read again that are inconsistent because they were being written.
 const ATTEMPTS: usize = 3;
 
-/// SourcedAggregates, and where they come from.
+/// Aggregates with their provenance.
 #[derive(Debug)]
 pub struct SourcedAggregates {
-    /// The sums.
+    /// The aggregates.
     pub aggregates: ExperimentAggregates,
-    /// Where they come from.
+    /// The source.
     pub provenance: Provenance,
 }
 
 impl Store {
-    /// The sums over all users that the filter shows: from running sums, or from the records where those can't tell.
-    /// `wanted` is what the caller asks for; none: the first of the two that can.
+    /// The aggregates of all users that the filter selects: the stored ones, or computed from the raw records if those
+    /// cannot answer. `wanted` is the source that the caller chooses.
     ///
     /// # Errors
-    /// If the database fails, a sum is too large, the records are too many, or running sums are asked for what they
-    /// can't tell.
+    /// If the database fails, a sum is too large, there are too many records, or the caller chooses aggregates that
+    /// cannot answer the request.
     pub async fn sourced_aggregates(
         &self,
         experiment: &Experiment,
@@ -131,13 +131,13 @@ impl Store {
         }))
     }
 
-    /// Events stored for an experiment after an instant, a thousand of each shard at most.
+    /// Events stored for an experiment after an instant, at most 1,000 per shard.
     async fn pending_records(
         &self,
         experiment: &Experiment,
         last: Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        // The next sort key after all events of that instant.
+        // The first sort key after all events of that instant.
         let after = last.map_or_else(String::new, |last| format!("{last}$"));
         let shards = (0..experiment.shards).map(|shard| {
             let after = if after.is_empty() { "0" } else { &after };
@@ -170,7 +170,7 @@ impl Store {
 }
 
 impl AggregateSections {
-    /// Everything.
+    /// All sections.
     pub const ALL: Self = Self {
         hours: true,
         dimensions: true,

@@ -1,4 +1,4 @@
-//! Tokens, by their hash. One further item lists all of them, so that nobody has to scan.
+//! Tokens by their hash. One further item lists all of them, so that listing needs no scan.
 
 use super::keys::tokens as key;
 use super::transaction::{self, Transaction};
@@ -11,15 +11,15 @@ use domain::access::Grant;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// A line of the list of tokens.
+/// An entry of the list of tokens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Listed {
     token_sha256: String,
-    /// What the token may do.
+    /// The permissions of the token.
     pub grant: Grant,
 }
 
-/// The item that lists them, by token id.
+/// The item that lists tokens by token id.
 #[derive(Debug, Default, Deserialize)]
 struct Registry {
     #[serde(default)]
@@ -27,7 +27,7 @@ struct Registry {
 }
 
 impl Store {
-    /// What the token with this hash may do; expired ones included.
+    /// The permissions of the token with this hash, also if it has expired.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
@@ -41,11 +41,11 @@ impl Store {
         };
         let grant = item
             .remove("grant")
-            .ok_or_else(|| StoreError::Corrupt("a token lacks its grant".to_owned()))?;
+            .ok_or_else(|| StoreError::Corrupt("a token has no grant".to_owned()))?;
         Ok(Some(serde_dynamo::from_attribute_value(grant)?))
     }
 
-    /// Stores a token and lists it, both or neither. A token stored again gets the new grant.
+    /// Stores a token and its entry in the list, both or neither. A token that is stored again gets the new grant.
     ///
     /// # Errors
     /// If the database fails.
@@ -59,7 +59,7 @@ impl Store {
             ("grant".to_owned(), serde_dynamo::to_attribute_value(grant)?),
         ]);
         if let Some(expires_at) = grant.expires_at {
-            // DynamoDB takes expired items away within days; until then the time itself is checked.
+            // DynamoDB deletes expired items within days; until then the authorizer checks the time.
             let seconds = expires_at.epoch_seconds().to_string();
             item.insert(key::EXPIRES_AT.to_owned(), AttributeValue::N(seconds));
         }
@@ -102,7 +102,7 @@ impl Store {
         Ok(tokens)
     }
 
-    /// Takes a token away, from the table and from the list, both or neither. The token, or none by that id.
+    /// Deletes a token and its entry in the list, both or neither. Returns the token, or none if there is no such id.
     ///
     /// # Errors
     /// If the database fails.

@@ -9,16 +9,16 @@ use aws_sdk_dynamodb::types::builders::{
 };
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 
-/// How often two writers may meet on an item before we give up. The SDK itself does not repeat a cancelled
+/// How often two writers may conflict before a transaction is given up. The SDK does not repeat a cancelled
 /// transaction.
 const ATTEMPTS: u32 = 4;
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 #[derive(Debug)]
 pub(super) enum Transaction {
     /// Everything was written.
     Done,
-    /// Nothing was written, since the condition of the first action failed; the item as it stands.
+    /// Nothing was written, because the condition of the first action failed; with the stored item.
     FirstRefused(Item),
 }
 
@@ -51,7 +51,7 @@ fn incomplete(error: BuildError) -> StoreError {
 }
 
 impl Store {
-    /// Writes all actions or none. A meeting with another writer is waited out.
+    /// Writes all actions or none. A conflict with another writer is repeated after a pause.
     pub(super) async fn transact(
         &self,
         actions: &[TransactWriteItem],
@@ -83,7 +83,7 @@ impl Store {
         )
     }
 
-    /// Sends a transaction once. None: it is written; else why it was cancelled, an entry for each action.
+    /// Sends a transaction once. None: it is written. Otherwise the reasons of its cancellation, one per action.
     pub(super) async fn send_transaction(
         &self,
         actions: Vec<TransactWriteItem>,
@@ -113,12 +113,12 @@ impl Store {
     }
 }
 
-/// Whether it was this action's own condition that failed.
+/// Whether the condition of this action failed.
 pub(super) fn is_refused(reason: &CancellationReason) -> bool {
     reason.code() == Some("ConditionalCheckFailed")
 }
 
-/// Why a transaction was cancelled, reduced to what can be done about it.
+/// The reasons of a cancelled transaction as an error.
 pub(super) fn cancelled(reasons: &[CancellationReason]) -> StoreError {
     let codes: Vec<&str> = reasons.iter().filter_map(|reason| reason.code()).collect();
     let text = format!("transaction cancelled: {}", codes.join(", "));

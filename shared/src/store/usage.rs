@@ -1,7 +1,7 @@
-//! What the storage has been asked for: calls and capacity units, as DynamoDB reports them.
+//! The usage of DynamoDB: calls and capacity units, as DynamoDB reports them.
 //!
-//! Costs are part of the contract (a returning user is one call and half a read unit), so they are counted
-//! where they arise, logged with every request and compared with the contract by a test.
+//! Costs are part of the contract: a returning user costs one call and half a read unit. They are counted here, logged
+//! with every request, and compared with the contract by a test.
 
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -41,7 +41,7 @@ impl std::ops::Sub for Reading {
 }
 
 impl Usage {
-    /// What has been used up to now.
+    /// The usage until now.
     pub fn reading(&self) -> Reading {
         #[expect(
             clippy::cast_precision_loss,
@@ -55,12 +55,12 @@ impl Usage {
         }
     }
 
-    /// Adds what an answer reported for a read.
+    /// Adds the capacity of a read.
     pub fn read(&self, capacity: Option<&ConsumedCapacity>) {
         add(&self.read_tenths, capacity);
     }
 
-    /// Adds what an answer reported for a write.
+    /// Adds the capacity of a write.
     pub fn wrote(&self, capacity: Option<&ConsumedCapacity>) {
         add(&self.write_tenths, capacity);
     }
@@ -78,7 +78,7 @@ fn add(total: &AtomicU64, capacity: Option<&ConsumedCapacity>) {
     total.fetch_add((units * 10.0).round() as u64, Ordering::Relaxed);
 }
 
-/// Counts every request that leaves the client.
+/// Counts every request of the client.
 #[derive(Debug)]
 pub(super) struct CountCalls(pub(super) Arc<Usage>);
 

@@ -1,4 +1,4 @@
-//! What the assignments table holds of one user data: the assignments, or the tombstone of whoever was erased.
+//! A user's items in the assignments table: assignments, or the tombstone of an erased user.
 
 use super::item::Item;
 use super::keys::assignments as key;
@@ -12,17 +12,17 @@ use futures::TryStreamExt;
 
 const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
-/// What is left of an erased user for [`ERASED_DAYS`]. As long as it is there, nothing is stored of the user.
+/// What remains of an erased user for [`ERASED_DAYS`] days. While it exists, no data of the user is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tombstone {
     /// When the user was erased.
     pub erased_at: Timestamp,
-    /// When the database may take the tombstone away, which it does within days.
+    /// When the tombstone expires. DynamoDB deletes it within days after that.
     pub until: Timestamp,
 }
 
 impl Tombstone {
-    /// Of a user who is erased now. Its end is a whole second, as the database wants it.
+    /// The tombstone of a user that is erased at this instant. Its end is a whole second, as DynamoDB requires.
     pub fn new(erased_at: Timestamp) -> Self {
         let end = erased_at.plus_micros(ERASED_DAYS * DAY_MICROS);
         Self {
@@ -32,17 +32,17 @@ impl Tombstone {
     }
 }
 
-/// A user as the assignments table shows it.
+/// A user's items in the assignments table.
 #[derive(Debug, Clone, Default)]
 pub struct UserData {
-    /// In every experiment. An erased user has none, unless they were written late and are about to be taken away.
+    /// The user's assignments. An erased user has none, except late ones that are about to be deleted.
     pub assignments: Vec<Assignment>,
-    /// Whether the user was erased.
+    /// The tombstone, if the user was erased.
     pub tombstone: Option<Tombstone>,
 }
 
 impl Store {
-    /// A user, the newest assignment included: an event may follow its assignment within milliseconds.
+    /// A user's assignments, read consistently: an event may follow its assignment within milliseconds.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
@@ -59,8 +59,8 @@ impl Store {
         Ok(user_data)
     }
 
-    /// Whether the user was erased, read at half the price: what is stored because an erasure of a moment ago was not
-    /// seen yet is taken away when it is counted.
+    /// The user's tombstone, by an eventually consistent read at half the price. A record that is stored because a
+    /// recent tombstone was not visible yet is deleted by the next refresh.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
@@ -77,7 +77,7 @@ impl Store {
         self.read(get).await?.as_ref().map(tombstone_of).transpose()
     }
 
-    /// Puts a tombstone, unless there is one that is not over. The one that holds.
+    /// Puts a tombstone, unless one exists that has not expired. Returns the valid one.
     ///
     /// # Errors
     /// If the database fails; a repeat is safe.
@@ -131,5 +131,5 @@ fn tombstone_of(item: &Item) -> Result<Tombstone, StoreError> {
 }
 
 fn damaged() -> StoreError {
-    StoreError::Corrupt("a tombstone can't be read".to_owned())
+    StoreError::Corrupt("a tombstone cannot be read".to_owned())
 }

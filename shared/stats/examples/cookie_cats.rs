@@ -1,7 +1,13 @@
 //! The worked example of `docs/statistics.md`: every method on one public data set.
 //!
-//! Reads `$ASSAY_REFERENCE_DATA/cookie_cats/cookie_cats.csv` (90,189 players of a mobile game whose
-//! first gate was moved from level 30 to level 40) and prints the numbers of the page.
+//! It reads `$ASSAY_REFERENCE_DATA/cookie_cats/cookie_cats.csv` and prints the numbers of the page.
+//! The data set has 90,189 players of a mobile game. The treatment moves the first gate from level 30
+//! to level 40.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "settings and data come from outside; the crate itself reads nothing"
+)]
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -14,12 +20,12 @@ use stats::{
 
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 
-/// Both retentions and the rounds played, for one arm.
+/// The aggregates of one arm: retention on day 1 and day 7, and the rounds played.
 struct Arm {
     retained_1: u64,
     retained_7: u64,
     rounds: Moments,
-    rounds_and_returns: CrossMoments,
+    rounds_and_day_1: CrossMoments,
     histogram: LogHistogram,
     buckets: BucketMoments,
 }
@@ -30,20 +36,26 @@ impl Arm {
             retained_1: 0,
             retained_7: 0,
             rounds: Moments::default(),
-            rounds_and_returns: CrossMoments::empty(2),
+            rounds_and_day_1: CrossMoments::empty(2),
             histogram: LogHistogram::new(buckets),
             buckets: BucketMoments::default(),
         }
     }
 
-    fn player(&mut self, rounds: u32, day_1: bool, day_7: bool, layout: &LogBuckets) -> Option<()> {
+    fn add_player(
+        &mut self,
+        rounds: u32,
+        day_1: bool,
+        day_7: bool,
+        layout: &LogBuckets,
+    ) -> Option<()> {
         let micros = i128::from(rounds) * 1_000_000;
-        let returned = i128::from(day_1) * 1_000_000;
+        let retained = i128::from(day_1) * 1_000_000;
         self.retained_1 += u64::from(day_1);
         self.retained_7 += u64::from(day_7);
         self.rounds = self.rounds.checked_add(Moments::of_user(micros)?)?;
-        let user = CrossMoments::of_user(&[micros, returned])?;
-        self.rounds_and_returns = self.rounds_and_returns.checked_add(&user)?;
+        let user = CrossMoments::of_user(&[micros, retained])?;
+        self.rounds_and_day_1 = self.rounds_and_day_1.checked_add(&user)?;
         self.histogram.record(f64::from(rounds));
         self.buckets.record(micros, layout)
     }
@@ -52,7 +64,7 @@ impl Arm {
 fn main() -> io::Result<()> {
     let Some(folder) = std::env::var_os("ASSAY_REFERENCE_DATA").map(PathBuf::from) else {
         return Err(io::Error::other(
-            "ASSAY_REFERENCE_DATA does not name the data folder",
+            "set ASSAY_REFERENCE_DATA to the data folder",
         ));
     };
     let layout = LogBuckets::new(0.01).map_err(io::Error::other)?;
@@ -60,13 +72,13 @@ fn main() -> io::Result<()> {
     let file = std::fs::File::open(folder.join("cookie_cats/cookie_cats.csv"))?;
     for line in BufReader::new(file).lines().skip(1) {
         read(&line?, &mut arms, &layout)
-            .ok_or_else(|| io::Error::other("a line of another form"))?;
+            .ok_or_else(|| io::Error::other("malformed line in cookie_cats.csv"))?;
     }
     let mut out = io::stdout();
     report(&mut out, &arms, &layout)
 }
 
-/// userid,version,sum_gamerounds,retention_1,retention_7
+/// Adds one line to its arm. The columns are userid,version,sum_gamerounds,retention_1,retention_7.
 fn read(line: &str, arms: &mut [Arm; 2], layout: &LogBuckets) -> Option<()> {
     let fields: Vec<&str> = line.trim().split(',').collect();
     let [_, version, rounds, day_1, day_7] = fields.as_slice() else {
@@ -79,7 +91,7 @@ fn read(line: &str, arms: &mut [Arm; 2], layout: &LogBuckets) -> Option<()> {
         treatment
     };
     let yes = |text: &str| text.eq_ignore_ascii_case("true");
-    arm.player(rounds.parse().ok()?, yes(day_1), yes(day_7), layout)
+    arm.add_player(rounds.parse().ok()?, yes(day_1), yes(day_7), layout)
 }
 
 fn report(out: &mut impl Write, arms: &[Arm; 2], layout: &LogBuckets) -> io::Result<()> {
@@ -134,7 +146,7 @@ fn rate(
     };
     let rates = Rates::new(c.rate(), c.rate() * 0.98)?;
     let goal = Goal::usual(ALPHA);
-    // Those of the planned rates: nobody knows the observed ones beforehand.
+    // The plan uses the variances at the planned rates, because the observed rates are not yet known.
     let variance = |rate: f64| rate * (1.0 - rate);
     let variances = (variance(rates.control), variance(rates.treatment));
     Ok((|| {
@@ -184,7 +196,7 @@ fn rate(
             hybrid.at(&absolute, Phase::PlannedEnd)
         )?;
         let margin = stats::non_inferiority(&relative, 0.05, true, ALPHA);
-        writeln!(out, "not worse by 5 % {margin:?}")?;
+        writeln!(out, "non-inferiority, margin 5% {margin:?}")?;
         writeln!(
             out,
             "posterior {posterior:?} {:?}",
@@ -205,13 +217,13 @@ fn rate(
         )?;
         writeln!(
             out,
-            "detectable {:?}",
+            "detectable rates {:?}",
             stats::detectable_rates(c.rate(), &capacity)
         )?;
         let size = stats::sample_size_of_rates(rates, &goal, RateFormula::Unpooled);
-        writeln!(out, "size for -2 % {size:?}")?;
+        writeln!(out, "sample size for -2% {size:?}")?;
         let size = stats::sample_size_sequential(rates.difference(), variances, &goal);
-        writeln!(out, "size for -2 %, sequential {size:?}")
+        writeln!(out, "sample size for -2%, sequential {size:?}")
     })())
 }
 
@@ -225,13 +237,13 @@ fn rounds(
         stats::welch(&c.sample()?, &t.sample()?, ALPHA, Alternative::TwoSided)
     };
     let threshold = Threshold::pooled(&[&c.buckets, &t.buckets], 0.999, layout)?;
-    let cut = |arm: &Arm| {
+    let capped = |arm: &Arm| {
         arm.buckets
             .winsorised(&threshold)
             .ok_or(MissingReason::Overflow)
     };
-    let (cut_c, cut_t) = (cut(c)?, cut(t)?);
-    let ratio = |arm: &Arm| stats::ratio(&arm.rounds_and_returns.joint_sample()?);
+    let (capped_c, capped_t) = (capped(c)?, capped(t)?);
+    let ratio = |arm: &Arm| stats::ratio(&arm.rounds_and_day_1.joint_sample()?);
     let (ratio_c, ratio_t) = (ratio(c)?, ratio(t)?);
     Ok((|| {
         writeln!(out, "control {:?} {:?}", c.rounds, c.rounds.sample())?;
@@ -239,11 +251,16 @@ fn rounds(
         writeln!(out, "welch {:#?}", test(&c.rounds, &t.rounds))?;
         writeln!(
             out,
-            "cap {} {:#?}",
+            "capped at {} {:#?}",
             threshold.cap_micros() as f64 / 1e6,
-            test(&cut_c, &cut_t)
+            test(&capped_c, &capped_t)
         )?;
-        writeln!(out, "per returner {} {}", ratio_c.mean(), ratio_t.mean())?;
+        writeln!(
+            out,
+            "rounds per player retained on day 1 {} {}",
+            ratio_c.mean(),
+            ratio_t.mean()
+        )?;
         let difference = stats::difference(&ratio_c, &ratio_t);
         let test = difference.and_then(|e| e.test(0.0, ALPHA, Alternative::TwoSided));
         writeln!(out, "ratio {test:?}")?;

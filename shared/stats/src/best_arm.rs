@@ -1,27 +1,28 @@
-//! Which of several arms is best: integrals over independent posteriors, without random draws.
+//! The probability that each arm is the best, by numerical integration over independent posteriors.
+//! It uses no random draws.
 //!
-//! A normal posterior is taken as it is; a beta posterior on the logit scale, where its density is
-//! smooth even for the priors that rise to infinity at 0 and 1.
+//! A normal posterior is integrated on its own scale. A beta posterior is integrated on the logit
+//! scale, where its density is smooth even for priors that are infinite at 0 and 1.
 
 use super::distributions::{normal_density, normal_upper_tail};
 use super::missing::MissingReason;
 use super::quadrature::{NODES, rule};
 
-/// What is believed of one arm.
+/// The posterior distribution of one arm's mean or conversion rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ArmPosterior {
-    /// A mean with its standard error: any metric with enough units.
+    /// A normal distribution, for any metric with enough units.
     Normal {
-        /// Expected value.
+        /// Posterior mean.
         mean: f64,
         /// Standard deviation, above 0.
         standard_deviation: f64,
     },
-    /// A conversion rate: successes and failures, with the prior's counted in.
+    /// A beta distribution, for a conversion rate.
     Beta {
-        /// Conversions plus the prior's, at least 0.001.
+        /// Conversions plus those of the prior, at least 0.001.
         a: f64,
-        /// Misses plus the prior's, at least 0.001.
+        /// Users without a conversion plus those of the prior, at least 0.001.
         b: f64,
     },
 }
@@ -46,7 +47,7 @@ impl ArmPosterior {
         matches!(self, Self::Beta { .. })
     }
 
-    /// Centre and spread on the scale of integration.
+    /// Centre and standard deviation on the scale of integration.
     fn scale(&self) -> (f64, f64) {
         match *self {
             Self::Normal {
@@ -57,14 +58,14 @@ impl ArmPosterior {
         }
     }
 
-    /// Panel edges over all that matters of the density (to 1e-15).
+    /// Panel edges that cover the density up to a mass of 1e-15.
     fn breakpoints(&self) -> Vec<f64> {
         let (centre, sd) = self.scale();
         let width = match *self {
             Self::Normal { .. } => 4.0 * sd,
             Self::Beta { a, b } if a.min(b) > 50.0 => 4.0 * sd,
-            // Few counts make a skewed density, and the logarithm of a logit density is analytic
-            // only within a distance of π.
+            // Small counts give a skewed density. The logarithm of a logit density is analytic only
+            // within a distance of π.
             Self::Beta { .. } => (2.0 * sd).min(4.0),
         };
         let core = (8.0 * sd / width).ceil() as i32;
@@ -72,7 +73,7 @@ impl ArmPosterior {
             .map(|k| centre + f64::from(k) * width)
             .collect();
         if let Self::Beta { a, b } = *self {
-            // Beyond the core the tails are exponential: few, wide panels.
+            // The tails are exponential, so a few wide panels are enough.
             let reach = f64::from(core) * width;
             for (rate, sign) in [(a, -1.0), (b, 1.0)] {
                 let mut distance = reach;
@@ -85,7 +86,7 @@ impl ArmPosterior {
         edges
     }
 
-    /// Densities at the nodes, on the scale of integration, up to a constant for beta.
+    /// Densities at the nodes on the scale of integration. A beta density is not normalised.
     fn densities(&self, nodes: &[f64]) -> Vec<f64> {
         match *self {
             Self::Normal {
@@ -96,7 +97,7 @@ impl ArmPosterior {
                 .map(|u| normal_density((u - mean) / sd) / sd)
                 .collect(),
             Self::Beta { a, b } => {
-                // From the side of the smaller count: there the terms that cancel are smallest.
+                // The side of the smaller count has the smallest terms that cancel.
                 let (count, sign) = if a <= b { (a, 1.0) } else { (b, -1.0) };
                 let (centre, n) = ((a / b).ln(), a + b);
                 let ln_density = |u: &f64| {
@@ -114,21 +115,21 @@ impl ArmPosterior {
     }
 }
 
-/// One arm's density and tails at the common nodes.
+/// The density and the tail probabilities of one arm at the common nodes.
 struct Tabulated {
     density: Vec<f64>,
     below: Vec<f64>,
     above: Vec<f64>,
 }
 
-/// The common nodes with their weights, and every arm on them.
-struct Contest {
+/// The integration nodes with their weights, and every arm tabulated at these nodes.
+struct PosteriorGrid {
     nodes: Vec<f64>,
     weights: Vec<f64>,
     arms: Vec<Tabulated>,
 }
 
-impl Contest {
+impl PosteriorGrid {
     fn new(arms: &[ArmPosterior]) -> Result<Self, MissingReason> {
         if arms.len() < 2 {
             return Err(MissingReason::TooFewArms {
@@ -157,16 +158,16 @@ impl Contest {
             .iter()
             .flat_map(|(left, right)| rule().on(*left, *right))
             .unzip();
-        let mut contest = Self {
+        let mut grid = Self {
             nodes,
             weights,
             arms: Vec::with_capacity(arms.len()),
         };
         for arm in arms {
-            let tabulated = contest.tabulate(arm, &panels);
-            contest.arms.push(tabulated);
+            let tabulated = grid.tabulate(arm, &panels);
+            grid.arms.push(tabulated);
         }
-        Ok(contest)
+        Ok(grid)
     }
 
     fn tabulate(&self, arm: &ArmPosterior, panels: &[(f64, f64)]) -> Tabulated {
@@ -189,7 +190,7 @@ impl Contest {
         }
         let total: f64 = density.iter().zip(&self.weights).map(|(f, w)| f * w).sum();
         density.iter_mut().for_each(|f| *f /= total);
-        let (below, above) = running(&density, panels);
+        let (below, above) = cumulative_integrals(&density, panels);
         Tabulated {
             density,
             below,
@@ -203,7 +204,8 @@ impl Contest {
         points.map(|(i, (u, w))| w * f(i, *u)).sum()
     }
 
-    /// Product of the other arms' chances to be below node `i`, leaving out two of them.
+    /// The product of the probabilities that the other arms are below node `i`, without the two arms
+    /// to skip.
     fn others_below(&self, i: usize, skip: usize, skip_too: usize) -> f64 {
         let others = self.arms.iter().enumerate();
         others
@@ -217,23 +219,23 @@ fn at(values: &[f64], i: usize) -> f64 {
     values.get(i).copied().unwrap_or(0.0)
 }
 
-/// The integral of the density up to each node and from each node on. Either is summed from its own
-/// end, so that small tails keep their digits.
-fn running(density: &[f64], panels: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
+/// The integrals of the density below and above each node. Each is summed from its own end, so that
+/// small tails keep their precision.
+fn cumulative_integrals(density: &[f64], panels: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
     let rule = rule();
     let halves = panels.iter().map(|(left, right)| 0.5 * (right - left));
     let mut below = Vec::with_capacity(density.len());
     let mut above = Vec::with_capacity(density.len());
     let mut wholes = Vec::with_capacity(panels.len());
-    let mut so_far = 0.0;
+    let mut before = 0.0;
     for (values, half) in density.chunks(NODES).zip(halves) {
         let whole = half * dot(values, &rule.weights);
         for row in &rule.cumulative {
             let part = half * dot(values, row);
-            below.push((so_far + part).clamp(0.0, 1.0));
+            below.push((before + part).clamp(0.0, 1.0));
             above.push(whole - part);
         }
-        so_far += whole;
+        before += whole;
         wholes.push(whole);
     }
     let mut beyond = 0.0;
@@ -250,31 +252,37 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
-/// Probabilities of being best, for choosing what to show next.
+/// The probabilities that each arm is the best, for adaptive allocation.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct BestArm {
-    /// Probability that each arm is the best: Thompson's weights (1933).
+    /// Probability that each arm is the best, in the order of the input: the weights of Thompson
+    /// sampling (1933).
     pub best: Vec<f64>,
-    /// Mean of the probabilities of being best and second best: top-two weights (Russo 2020),
-    /// which find the winner sooner.
+    /// Mean of the probabilities of being best and second best: the weights of top-two sampling
+    /// (Russo 2020), which finds the winner sooner.
     pub top_two: Vec<f64>,
 }
 
-/// How likely each arm is the best (largest), for posteriors of one kind. For a metric where lower
-/// is better negate the means (or swap `a` and `b`).
+/// The probability that each arm is the best, which means the largest.
+///
+/// All posteriors must be of one kind. If lower is better, negate the means or swap `a` and `b`.
+///
+/// # Errors
+/// [`MissingReason::TooFewArms`] with fewer than two arms; [`MissingReason::OutOfRange`] if the
+/// posteriors are of different kinds or a parameter is out of range.
 pub fn best_arm(arms: &[ArmPosterior]) -> Result<BestArm, MissingReason> {
-    let contest = Contest::new(arms)?;
-    let count = contest.arms.len();
+    let grid = PosteriorGrid::new(arms)?;
+    let count = grid.arms.len();
     let mut result = BestArm {
         best: Vec::new(),
         top_two: Vec::new(),
     };
-    for (k, arm) in contest.arms.iter().enumerate() {
-        let best = contest.integrate(|i, _| at(&arm.density, i) * contest.others_below(i, k, k));
-        let second = contest.integrate(|i, _| {
+    for (k, arm) in grid.arms.iter().enumerate() {
+        let best = grid.integrate(|i, _| at(&arm.density, i) * grid.others_below(i, k, k));
+        let second = grid.integrate(|i, _| {
             let beaten_by =
-                |j: usize, winner: &Tabulated| at(&winner.above, i) * contest.others_below(i, k, j);
-            let winners = contest.arms.iter().enumerate().filter(|(j, _)| *j != k);
+                |j: usize, winner: &Tabulated| at(&winner.above, i) * grid.others_below(i, k, j);
+            let winners = grid.arms.iter().enumerate().filter(|(j, _)| *j != k);
             at(&arm.density, i) * winners.map(|(j, winner)| beaten_by(j, winner)).sum::<f64>()
         });
         result.best.push(best.clamp(0.0, 1.0));
@@ -284,7 +292,10 @@ pub fn best_arm(arms: &[ArmPosterior]) -> Result<BestArm, MissingReason> {
     Ok(result)
 }
 
-/// Weights raised so that no arm gets less than `floor` (at most 1 / arms): f + (1 - K f) w.
+/// Weights with a minimum of `floor` for each of the K arms: floor + (1 - K floor) weight.
+///
+/// # Errors
+/// [`MissingReason::OutOfRange`] if `floor` is not between 0 and 1 / K.
 pub fn with_floor(weights: &[f64], floor: f64) -> Result<Vec<f64>, MissingReason> {
     let arms = weights.len() as f64;
     if !(floor >= 0.0 && floor * arms <= 1.0) {
@@ -296,41 +307,44 @@ pub fn with_floor(weights: &[f64], floor: f64) -> Result<Vec<f64>, MissingReason
         .collect())
 }
 
-/// Two conversion rates compared through their posteriors.
+/// The comparison of two conversion rates by their posteriors.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct RateContest {
+pub struct RateComparison {
     /// P(treatment rate > control rate).
     pub treatment_better: f64,
     /// P(control rate > treatment rate).
     pub control_better: f64,
-    /// E[max(treatment - control, 0)]: the expected loss if the control is kept, as a rate.
+    /// Expected loss in rate if the control is kept: E[max(treatment - control, 0)].
     pub loss_if_control_is_kept: f64,
-    /// E[max(control - treatment, 0)]: the expected loss if the treatment ships.
+    /// Expected loss in rate if the treatment ships: E[max(control - treatment, 0)].
     pub loss_if_treatment_ships: f64,
 }
 
-/// Compares two beta posteriors `(a, b)`: successes and failures with the prior's counted in.
+/// Compares two beta posteriors `(a, b)`: conversions and users without a conversion, each plus those
+/// of the prior.
+///
+/// # Errors
+/// [`MissingReason::OutOfRange`] if a parameter is below 0.001 or not finite.
 pub fn compare_rates(
     control: (f64, f64),
     treatment: (f64, f64),
-) -> Result<RateContest, MissingReason> {
+) -> Result<RateComparison, MissingReason> {
     let beta = |(a, b): (f64, f64)| ArmPosterior::Beta { a, b };
-    let contest = Contest::new(&[beta(control), beta(treatment)])?;
-    let [c, t] = contest.arms.as_slice() else {
+    let grid = PosteriorGrid::new(&[beta(control), beta(treatment)])?;
+    let [c, t] = grid.arms.as_slice() else {
         return Err(MissingReason::TooFewArms { needed: 2, seen: 0 });
     };
-    // The width of a piece of the rate's own scale is rate (1 - rate) on the logit scale.
+    // The derivative of the rate with respect to its logit is rate (1 - rate).
     let slope = |u: f64| {
         let e = (-u.abs()).exp();
         e / (1.0 + e) / (1.0 + e)
     };
-    let chance = |a: &Tabulated, b: &Tabulated| {
-        contest.integrate(|i, _| at(&a.density, i) * at(&b.below, i))
-    };
+    let chance =
+        |a: &Tabulated, b: &Tabulated| grid.integrate(|i, _| at(&a.density, i) * at(&b.below, i));
     let loss = |a: &Tabulated, b: &Tabulated| {
-        contest.integrate(|i, u| at(&a.below, i) * at(&b.above, i) * slope(u))
+        grid.integrate(|i, u| at(&a.below, i) * at(&b.above, i) * slope(u))
     };
-    Ok(RateContest {
+    Ok(RateComparison {
         treatment_better: chance(t, c).min(1.0),
         control_better: chance(c, t).min(1.0),
         loss_if_control_is_kept: loss(c, t),

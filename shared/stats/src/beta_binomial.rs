@@ -1,17 +1,17 @@
-//! The Beta-Binomial model of a conversion rate, for those who ask for it.
+//! The Beta-Binomial model of a conversion rate, which is optional.
 //!
-//! The Gaussian effect model answers the same question for every metric and is shown by default.
+//! The default is the Gaussian model of the effect, which is available for every metric.
 
 use serde::Serialize;
 
-use super::contest::{RateContest, compare_rates};
+use super::best_arm::{RateComparison, compare_rates};
 use super::distributions::beta_quantile;
 use super::effect::Interval;
 use super::level::Alpha;
 use super::missing::MissingReason;
 use super::proportion::Proportion;
 
-/// A prior or posterior of a conversion rate.
+/// A beta distribution, the prior or posterior of a conversion rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct BetaDistribution {
     a: f64,
@@ -19,14 +19,18 @@ pub struct BetaDistribution {
 }
 
 impl Default for BetaDistribution {
-    /// Every rate equally likely.
+    /// The uniform prior Beta(1, 1).
     fn default() -> Self {
         Self { a: 1.0, b: 1.0 }
     }
 }
 
 impl BetaDistribution {
-    /// Successes and failures counted beforehand, each at least 0.001.
+    /// Creates Beta(a, b): `a` prior conversions and `b` prior users without a conversion, each at
+    /// least 0.001.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if a parameter is below 0.001 or not finite.
     pub fn new(a: f64, b: f64) -> Result<Self, MissingReason> {
         let fine = |x: f64| x >= 0.001 && x.is_finite();
         if fine(a) && fine(b) {
@@ -36,7 +40,7 @@ impl BetaDistribution {
         }
     }
 
-    /// The distribution after these conversions; none of them leaves the prior.
+    /// The posterior after the data of this arm. Without data, it is the prior.
     pub fn after(self, arm: Option<&Proportion>) -> Self {
         arm.map_or(self, |arm| Self {
             a: self.a + arm.conversions() as f64,
@@ -44,14 +48,17 @@ impl BetaDistribution {
         })
     }
 
-    /// Expected rate.
+    /// Mean of the distribution: the expected conversion rate.
     pub fn mean(&self) -> f64 {
         self.a / (self.a + self.b)
     }
 
-    /// Central interval that holds the rate with probability 1 - alpha.
+    /// Central credible interval, which contains the rate with probability 1 - alpha.
+    ///
+    /// # Errors
+    /// [`MissingReason::Overflow`] if an end is not finite.
     pub fn interval(&self, alpha: Alpha) -> Result<Interval, MissingReason> {
-        // The upper end from the other side, where it may be close to 1.
+        // The upper end is computed as its distance from 1, because it may be close to 1.
         let lower = beta_quantile(alpha.per_tail(), self.a, self.b);
         let upper = beta_quantile(alpha.per_tail(), self.b, self.a);
         match (lower, upper) {
@@ -60,8 +67,11 @@ impl BetaDistribution {
         }
     }
 
-    /// This distribution, the control's, against the treatment's.
-    pub fn compare(&self, treatment: &Self) -> Result<RateContest, MissingReason> {
+    /// Compares this distribution, the control's, with the treatment's.
+    ///
+    /// # Errors
+    /// The same as for [`compare_rates`].
+    pub fn compare(&self, treatment: &Self) -> Result<RateComparison, MissingReason> {
         compare_rates((self.a, self.b), (treatment.a, treatment.b))
     }
 }

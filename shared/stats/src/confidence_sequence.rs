@@ -1,8 +1,11 @@
-//! Results that may be looked at all the time: the asymptotic confidence sequence, the default.
+//! Sequential results, the default: the asymptotic confidence sequence.
 //!
-//! A normal mixture (Robbins 1970; Howard et al. 2021; Waudby-Smith et al. 2021) turns the sums of
-//! the moment into an interval that covers the truth at *every* look together. It needs no plan of
-//! looks and no memory, and works for every metric that has an effect and a standard error.
+//! A look is one analysis of the experiment while it runs. A confidence sequence is a series of
+//! intervals, one per look, which all cover the true effect together with probability 1 - alpha.
+//!
+//! The intervals follow from a normal mixture (Robbins 1970; Howard et al. 2021; Waudby-Smith et al.
+//! 2021). They need no plan of the looks and no results of earlier looks. They are available for every
+//! metric that has an effect and a standard error.
 
 use serde::Serialize;
 
@@ -13,12 +16,16 @@ use super::p_value::PValue;
 use super::proportion::Proportion;
 use super::sample::Sample;
 
-/// Units per arm below which no sequential verdict is shown for a mean.
+/// Minimum number of units per arm for a sequential result of a mean.
 pub const MIN_UNITS_PER_ARM: u64 = 100;
-/// Conversions per arm below which no sequential verdict is shown for a rate.
+/// Minimum number of conversions per arm, and of users without a conversion, for a sequential result
+/// of a rate.
 pub const MIN_CONVERSIONS_PER_ARM: u64 = 25;
 
-/// Whether both arms of a mean have the units that a sequential verdict needs.
+/// Checks that both arms of a mean have [`MIN_UNITS_PER_ARM`] units.
+///
+/// # Errors
+/// [`MissingReason::TooFewUnits`] if an arm has fewer.
 pub fn enough_units(control: &Sample, treatment: &Sample) -> Result<(), MissingReason> {
     let seen = control.n().min(treatment.n());
     if seen >= MIN_UNITS_PER_ARM {
@@ -31,8 +38,11 @@ pub fn enough_units(control: &Sample, treatment: &Sample) -> Result<(), MissingR
     }
 }
 
-/// Whether both arms of a rate have the conversions that a sequential verdict needs. Near 100 % it
-/// is the users who did not convert that are few.
+/// Checks that both arms of a rate have [`MIN_CONVERSIONS_PER_ARM`] conversions and as many users
+/// without a conversion.
+///
+/// # Errors
+/// [`MissingReason::TooFewConversions`] if an arm has fewer of either.
 pub fn enough_conversions(
     control: &Proportion,
     treatment: &Proportion,
@@ -49,31 +59,36 @@ pub fn enough_conversions(
     }
 }
 
-/// A confidence sequence with its tuning, fixed before the first look.
+/// A confidence sequence with its error level and tuning, which are fixed before the first look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ConfidenceSequence {
     alpha: Alpha,
     rho_squared: f64,
 }
 
-/// What may be said at one look.
+/// The result of a confidence sequence at one look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SequentialResult {
-    /// Treatment minus control.
+    /// Treatment minus control, in the effect's unit.
     pub effect: f64,
     /// Half the width of the interval.
     pub half_width: f64,
-    /// Interval that covers the truth at all looks together with probability 1 - alpha.
+    /// Interval that covers the true effect at all looks together with probability 1 - alpha.
     pub interval: Interval,
-    /// At most alpha at any look with probability alpha, if there is no effect.
+    /// Always-valid p-value: without an effect, the probability that it is ever at most alpha is at
+    /// most alpha.
     pub p_value: PValue,
-    /// ln of the e-value: evidence against "no effect", which multiplies over independent
-    /// experiments and goes into [`super::e_benjamini_hochberg`].
+    /// Natural logarithm of the e-value, the evidence against the null hypothesis. E-values of
+    /// independent experiments multiply. [`super::e_benjamini_hochberg`] takes these logarithms.
     pub ln_e_value: f64,
 }
 
 impl ConfidenceSequence {
-    /// Tuned to be tightest at `planned_units` (both arms together). Never change it during a run.
+    /// Creates a confidence sequence whose interval is tightest at `planned_units`, counted over both
+    /// arms, at least 1. The number must not change during the experiment.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if `planned_units` is.
     pub fn new(alpha: Alpha, planned_units: f64) -> Result<Self, MissingReason> {
         if !(planned_units >= 1.0 && planned_units.is_finite()) {
             return Err(MissingReason::OutOfRange("planned_units"));
@@ -82,7 +97,10 @@ impl ConfidenceSequence {
         Self::with_rho_squared(alpha, (l + l.ln_1p()) / planned_units)
     }
 
-    /// The same for one-sided bounds at alpha.
+    /// Creates a confidence sequence whose one-sided bounds at alpha are tightest at `planned_units`.
+    ///
+    /// # Errors
+    /// The same as for [`ConfidenceSequence::new`].
     pub fn one_sided(alpha: Alpha, planned_units: f64) -> Result<Self, MissingReason> {
         let doubled = Alpha::new((2.0 * alpha.get()).min(0.999_999))?;
         Ok(Self {
@@ -91,7 +109,11 @@ impl ConfidenceSequence {
         })
     }
 
-    /// With the mixture's variance on the scale of standardised units given directly.
+    /// Creates a confidence sequence with this variance of the mixture, on the scale of standardised
+    /// units.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if the variance is not positive and finite.
     pub fn with_rho_squared(alpha: Alpha, rho_squared: f64) -> Result<Self, MissingReason> {
         if !(rho_squared > 0.0 && rho_squared.is_finite()) {
             return Err(MissingReason::OutOfRange("rho_squared"));
@@ -99,22 +121,29 @@ impl ConfidenceSequence {
         Ok(Self { alpha, rho_squared })
     }
 
-    /// The mixture's variance on the scale of standardised units.
+    /// The variance of the mixture on the scale of standardised units.
     pub fn rho_squared(&self) -> f64 {
         self.rho_squared
     }
 
-    /// The error level over all looks.
+    /// The error level over all looks together.
     pub fn alpha(&self) -> Alpha {
         self.alpha
     }
 
-    /// The result at this look, against "the effect is zero".
+    /// The result at this look for the null hypothesis that the effect is zero.
+    ///
+    /// # Errors
+    /// [`MissingReason::ZeroVariance`] if one arm does not vary; [`MissingReason::NoUnits`] without
+    /// units; [`MissingReason::Overflow`] if a result is not finite.
     pub fn at(&self, effect: &Effect) -> Result<SequentialResult, MissingReason> {
         self.at_against(effect, 0.0)
     }
 
-    /// The result at this look, against "the effect is `null_value`".
+    /// The result at this look for the null hypothesis that the effect is `null_value`.
+    ///
+    /// # Errors
+    /// The same as for [`ConfidenceSequence::at`].
     pub fn at_against(
         &self,
         effect: &Effect,
@@ -134,14 +163,22 @@ impl ConfidenceSequence {
         })
     }
 
-    /// Half the interval's width for a standard error at so many units of both arms.
+    /// Half the width of the interval for this standard error at this number of units of both arms.
+    ///
+    /// # Errors
+    /// [`MissingReason::NoUnits`] if `units` is not positive; [`MissingReason::Overflow`] if the
+    /// result is not finite.
     pub fn half_width(&self, standard_error: f64, units: f64) -> Result<f64, MissingReason> {
         let growth = self.growth(units)?;
         let ln_bound = 0.5 * growth.ln_1p() - self.alpha.get().ln();
         finite(standard_error * (2.0 * (1.0 + 1.0 / growth) * ln_bound).sqrt())
     }
 
-    /// A lower and an upper bound, each covering at all looks with probability 1 - alpha alone.
+    /// A lower and an upper bound. Each bound alone covers the true effect at all looks together with
+    /// probability 1 - alpha.
+    ///
+    /// # Errors
+    /// The same as for [`ConfidenceSequence::at`].
     pub fn one_sided_bounds(&self, effect: &Effect) -> Result<Interval, MissingReason> {
         effect.require_normal()?;
         Interval::around(
@@ -150,7 +187,10 @@ impl ConfidenceSequence {
         )
     }
 
-    /// Distance between the effect and a one-sided bound.
+    /// Distance between the effect and a one-sided bound, in the effect's unit.
+    ///
+    /// # Errors
+    /// The same as for [`ConfidenceSequence::half_width`].
     pub fn one_sided_half_width(
         &self,
         standard_error: f64,
@@ -175,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_verdict_is_shown_before_there_is_enough_to_go_by() {
+    fn a_sequential_result_needs_a_minimum_of_units_or_conversions() {
         let arm = |n, conversions| Proportion::new(n, conversions).unwrap();
         let few = MissingReason::TooFewConversions {
             needed: 25,
@@ -199,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_planned_size_the_interval_is_half_as_wide_again_as_a_fixed_one() {
+    fn at_the_planned_size_the_interval_is_55_percent_wider_than_a_fixed_interval() {
         let effect = Effect::new(0.0, 1.0, None, 10_000).unwrap();
         let sequential = ConfidenceSequence::new(Alpha::FIVE_PERCENT, 10_000.0).unwrap();
         let ratio = sequential.at(&effect).unwrap().half_width / 1.959_964;

@@ -1,8 +1,8 @@
-//! Variance reduction with what was known before the experiment (CUPED).
+//! CUPED: variance reduction with pre-exposure covariates (Deng, Xu, Kohavi & Walker 2013; Lin 2013).
 //!
-//! Deng, Xu, Kohavi & Walker 2013; Lin 2013. The part of the metric that the covariates predict is
-//! the same in both arms, so that it can be taken away without bias. Users without a past keep
-//! covariate 0 and are never dropped; a second covariate "has a past" makes up for it.
+//! The expected pre-exposure covariates are equal in both arms. Subtracting the part of the metric
+//! that they predict therefore adds no bias. Users without pre-exposure data have covariate 0 and stay
+//! in the analysis. A second covariate, whether the user has pre-exposure data, corrects for this.
 
 use super::effect::{Effect, FixedTest};
 use super::joint::JointSample;
@@ -11,32 +11,39 @@ use super::means::difference;
 use super::missing::MissingReason;
 use super::sample::Sample;
 
-/// An adjusted variance this much smaller than the raw one means that the covariate is the metric.
-const NOTHING_LEFT: f64 = 1e-12;
-/// A covariate of which less than this share is its own repeats the covariates before it.
-const REDUNDANT: f64 = 1e-10;
+/// If the adjusted variance is at most this share of the unadjusted variance, the covariate is the
+/// metric itself.
+const MIN_REMAINING_VARIANCE: f64 = 1e-12;
+/// A covariate is redundant if at most this share of its variance is not explained by the covariates
+/// before it.
+const REDUNDANT_SHARE: f64 = 1e-10;
 
-/// Both arms after the adjustment.
+/// Both arms and the effect after the CUPED adjustment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adjustment {
-    /// Coefficient of each covariate; 0 for one that is constant or repeats those before it.
+    /// Coefficient of each covariate. It is 0 if the covariate is constant or redundant.
     pub coefficients: Vec<f64>,
-    /// Share of the effect's variance that the covariates took away; below 0 when they added noise.
+    /// Share of the effect's variance that CUPED removes, at most 1. It is negative if CUPED increases
+    /// the variance.
     pub variance_reduction: f64,
-    /// The control arm, adjusted.
+    /// The CUPED-adjusted control arm.
     pub control: Sample,
-    /// The treatment arm, adjusted.
+    /// The CUPED-adjusted treatment arm.
     pub treatment: Sample,
-    /// CupedAdjusted treatment mean minus adjusted control mean.
+    /// CUPED-adjusted treatment mean minus CUPED-adjusted control mean, in metric units.
     pub absolute: Effect,
-    /// The same over |unadjusted control mean|.
+    /// The absolute effect divided by |unadjusted control mean|.
     pub relative: Result<Effect, MissingReason>,
 }
 
-/// Adjusts quantity 0 of both arms by the quantities after it.
+/// Adjusts quantity 0 of both arms, the metric, by the quantities after it, the covariates.
 ///
-/// The coefficients come from both arms taken as one sample. None when the covariates explain the
-/// metric entirely (it is then probably its own covariate) or when the metric does not vary.
+/// The coefficients are estimated from both arms together.
+///
+/// # Errors
+/// [`MissingReason::CovariateIsTheMetric`] if the covariates explain the metric entirely;
+/// [`MissingReason::ZeroVariance`] if the metric does not vary; [`MissingReason::OutOfRange`] if the
+/// arms have different numbers of quantities; [`MissingReason::Overflow`] if a result is not finite.
 pub fn cuped(control: &JointSample, treatment: &JointSample) -> Result<Adjustment, MissingReason> {
     let quantities = control.quantities();
     if treatment.quantities() != quantities {
@@ -55,7 +62,8 @@ pub fn cuped(control: &JointSample, treatment: &JointSample) -> Result<Adjustmen
         .map(|(i, theta)| theta * shift(i))
         .sum();
 
-    // Means are moved towards where the pooled covariates are; their difference moves by all of it.
+    // Both means are adjusted to the pooled means of the covariates. Their difference changes by the
+    // whole predicted difference.
     let adjusted = |arm: &JointSample, moved: f64| {
         let mean = arm.exact_mean(0).minus(moved.into());
         Sample::from_parts(arm.n(), mean, adjusted_variance(arm, &coefficients, 1.0))
@@ -66,7 +74,7 @@ pub fn cuped(control: &JointSample, treatment: &JointSample) -> Result<Adjustmen
     let raw = difference(&control.sample(0)?, &treatment.sample(0)?)?;
     let variance = adjusted_control.mean_variance() + adjusted_treatment.mean_variance();
     let kept = variance / raw.standard_error().powi(2);
-    if kept <= NOTHING_LEFT {
+    if kept <= MIN_REMAINING_VARIANCE {
         return Err(MissingReason::CovariateIsTheMetric);
     }
     let absolute = difference(&adjusted_control, &adjusted_treatment)?;
@@ -87,7 +95,7 @@ pub fn cuped(control: &JointSample, treatment: &JointSample) -> Result<Adjustmen
     })
 }
 
-/// Variance of `ratio` times the metric minus its prediction, per unit.
+/// Variance per unit of `ratio` times the metric minus its prediction.
 fn adjusted_variance(arm: &JointSample, coefficients: &[f64], ratio: f64) -> f64 {
     let mut variance = ratio * ratio * arm.covariance(0, 0);
     for (i, theta_i) in (1..).zip(coefficients) {
@@ -99,8 +107,10 @@ fn adjusted_variance(arm: &JointSample, coefficients: &[f64], ratio: f64) -> f64
     variance.max(0.0)
 }
 
-/// The control mean is in the numerator (adjusted) and in the denominator (not): the gradient
-/// carries both. Leaving that out makes the error 39 % too small at correlation 0.99.
+/// The relative effect with its delta-method standard error.
+///
+/// The control mean is in the numerator (adjusted) and in the denominator (unadjusted), so the
+/// gradient includes both. Without this, the standard error is 39% too small at correlation 0.99.
 fn relative_difference(
     control: &JointSample,
     treatment: &JointSample,
@@ -124,8 +134,8 @@ fn relative_difference(
     )
 }
 
-/// Least squares of the metric on its covariates over both arms as one sample, by a Cholesky
-/// decomposition that leaves redundant covariates out.
+/// The least-squares coefficients of the metric on its covariates over both arms together, by a
+/// Cholesky decomposition that skips redundant covariates.
 fn coefficients(control: &JointSample, treatment: &JointSample) -> Vec<f64> {
     let covariates = control.quantities() - 1;
     let pooled = |i: usize, j: usize| {
@@ -140,7 +150,7 @@ fn coefficients(control: &JointSample, treatment: &JointSample) -> Vec<f64> {
             + (n_t - 1.0) * treatment.covariance(i, j)
             + n_c / (n_c + n_t) * n_t * shift(i) * shift(j)
     };
-    // Rows of the factor, one per covariate kept, each with the covariate's own number.
+    // One row of the factor per covariate that is kept, with the covariate's index.
     let mut rows: Vec<(usize, Vec<f64>, f64)> = Vec::new();
     for i in 1..=covariates {
         let mut row = Vec::with_capacity(rows.len() + 1);
@@ -155,7 +165,7 @@ fn coefficients(control: &JointSample, treatment: &JointSample) -> Vec<f64> {
         }
         let total = pooled(i, i);
         let own = total - row.iter().map(|x| x * x).sum::<f64>();
-        if own <= REDUNDANT * total || own <= 0.0 {
+        if own <= REDUNDANT_SHARE * total || own <= 0.0 {
             continue;
         }
         let own = own.sqrt();
@@ -176,21 +186,22 @@ fn coefficients(control: &JointSample, treatment: &JointSample) -> Vec<f64> {
             .map(|(below, theta)| below.get(position).copied().unwrap_or(0.0) * theta)
             .sum();
         let theta = (solved - known) / row.last().copied().unwrap_or(1.0);
-        if let Some(place) = coefficients.get_mut(i - 1) {
-            *place = theta;
+        if let Some(slot) = coefficients.get_mut(i - 1) {
+            *slot = theta;
         }
         later.push((row.clone(), theta));
     }
     coefficients
 }
 
-/// p below which arms that differ *before* the experiment raise an alarm.
-pub const PRE_EXPERIMENT_ALARM: Alpha = Alpha::ONE_PER_MILLE;
+/// The error level of the pre-exposure balance check.
+pub const PRE_EXPOSURE_IMBALANCE_ALPHA: Alpha = Alpha::ONE_PER_MILLE;
 
-/// Tests each covariate as if it were a metric: before the experiment the arms must not differ.
+/// The pre-exposure balance check: tests whether the covariates differ between the arms. Without a
+/// fault, they do not.
 ///
-/// One result per covariate, in order; alarming below [`PRE_EXPERIMENT_ALARM`]. Then the
-/// assignment is broken, or the covariate was measured after it.
+/// There is one result per covariate, in order. A p-value below [`PRE_EXPOSURE_IMBALANCE_ALPHA`]
+/// indicates that the assignment is faulty, or that the covariate is measured after the exposure.
 pub fn pre_experiment_bias(
     control: &JointSample,
     treatment: &JointSample,
@@ -199,7 +210,7 @@ pub fn pre_experiment_bias(
         .map(|i| {
             difference(&control.sample(i)?, &treatment.sample(i)?)?.test(
                 0.0,
-                PRE_EXPERIMENT_ALARM,
+                PRE_EXPOSURE_IMBALANCE_ALPHA,
                 Alternative::TwoSided,
             )
         })
@@ -224,8 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn two_covariates_give_the_least_squares_coefficients() {
-        // y = 2 a - b + noise that is orthogonal to both over these eight users.
+    fn two_covariates_reduce_the_variance_by_more_than_90_percent() {
+        // The metric is nearly a linear function of the two covariates.
         let control = arm(&[
             [1, 1, 0],
             [3, 1, 0],
@@ -244,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_covariate_that_repeats_another_changes_nothing() {
+    fn a_redundant_covariate_has_coefficient_zero() {
         let double = |users: &[[i128; 2]]| -> Vec<[i128; 3]> {
             users.iter().map(|u| [u[0], u[1], 2 * u[1]]).collect()
         };

@@ -1,4 +1,5 @@
-//! Numbers of twice the precision of f64, as an unevaluated sum: for differences of large means.
+//! Numbers with twice the precision of f64, as the unevaluated sum of two f64. They keep differences
+//! of large means accurate.
 
 /// `high + low` with `|low|` at most half a unit in the last place of `high` (Dekker 1971).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,7 +17,7 @@ impl From<f64> for DoubleDouble {
 impl From<i128> for DoubleDouble {
     fn from(x: i128) -> Self {
         let high = x as f64;
-        // i128::MAX rounds up to 2^127, where the cast back saturates and the rest is one unit.
+        // i128::MAX rounds up to 2^127. The cast back saturates, so the subtraction must too.
         let low = x.saturating_sub(high as i128) as f64;
         Self { high, low }
     }
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn every_integer_is_held_to_its_last_digit() {
+    fn an_integer_is_exact_to_its_last_digit() {
         let x = DoubleDouble::from(1_234_567_890_123_456_789_i128);
         assert_eq!(x.high as i128 + x.low as i128, 1_234_567_890_123_456_789);
     }

@@ -1,7 +1,7 @@
-//! The common currency of all methods: an effect, its standard error and the units behind it.
+//! The effect: the common input of all methods, with its standard error and its number of units.
 //!
-//! Whatever the metric (conversion, mean, ratio, adjusted, quantile), a fixed test, a confidence
-//! sequence and a Bayesian posterior need no more than this.
+//! Fixed tests, confidence sequences and Bayesian posteriors need only this type, for every kind of
+//! metric (conversion, mean, ratio, CUPED-adjusted, quantile).
 
 use serde::Serialize;
 
@@ -19,14 +19,22 @@ pub struct Effect {
     standard_error: f64,
     degrees_of_freedom: Option<f64>,
     units: u64,
-    /// One arm does not vary at all: fine for the t test, too early for the normal distribution.
+    /// One arm does not vary. The t test accepts this, but methods that need the normal distribution
+    /// do not.
     #[serde(skip)]
     one_arm_constant: bool,
 }
 
 impl Effect {
-    /// A finite effect with a finite, positive standard error. `units` counts both arms;
-    /// `degrees_of_freedom` is none where the normal distribution applies.
+    /// Creates an effect with its standard error, both in the same unit.
+    ///
+    /// `units` counts both arms. `degrees_of_freedom` are those of Student's t; `None` means the normal
+    /// distribution.
+    ///
+    /// # Errors
+    /// [`MissingReason::Overflow`] if the value or the standard error is not finite;
+    /// [`MissingReason::ZeroVariance`] if the standard error is not positive;
+    /// [`MissingReason::OutOfRange`] if the degrees of freedom are not positive and finite.
     pub fn new(
         value: f64,
         standard_error: f64,
@@ -50,7 +58,7 @@ impl Effect {
         })
     }
 
-    /// Notes that one arm has no variance yet, so that [`Effect::require_normal`] fails.
+    /// Sets whether one arm does not vary. If so, [`Effect::require_normal`] fails.
     pub(crate) fn with_constant_arm(self, one_arm_constant: bool) -> Self {
         Self {
             one_arm_constant,
@@ -58,8 +66,8 @@ impl Effect {
         }
     }
 
-    /// Whether the methods that rest on the normal distribution of the effect may be used: not while all
-    /// units of one arm have the same value.
+    /// Checks that methods which assume a normal distribution of the effect are valid. They are not
+    /// valid while all units of one arm have the same value.
     pub(crate) fn require_normal(&self) -> Result<(), MissingReason> {
         if self.one_arm_constant {
             Err(MissingReason::ZeroVariance)
@@ -78,7 +86,7 @@ impl Effect {
         self.standard_error
     }
 
-    /// Degrees of freedom of Student's t; none means the normal distribution.
+    /// Degrees of freedom of Student's t. `None` means the normal distribution.
     pub fn degrees_of_freedom(&self) -> Option<f64> {
         self.degrees_of_freedom
     }
@@ -88,7 +96,7 @@ impl Effect {
         self.units
     }
 
-    /// The opposite effect, for metrics where lower is better.
+    /// The effect with the opposite sign, for metrics where lower is better.
     pub fn negated(&self) -> Self {
         Self {
             value: -self.value,
@@ -96,7 +104,10 @@ impl Effect {
         }
     }
 
-    /// The two-sided 1 - alpha interval of a test that looks once.
+    /// The two-sided confidence interval at 1 - alpha of a fixed test.
+    ///
+    /// # Errors
+    /// [`MissingReason::Overflow`] if an end is not finite.
     pub fn interval(&self, alpha: Alpha) -> Result<Interval, MissingReason> {
         Interval::around(
             self.value,
@@ -104,10 +115,14 @@ impl Effect {
         )
     }
 
-    /// Tests once, at a size fixed beforehand, whether the effect differs from `null_value`.
+    /// Tests whether the effect differs from `null_value`. The test is valid for one look at a sample
+    /// size that is fixed in advance.
     ///
-    /// Looking again and again at this p-value finds an effect in 28 % of experiments without one
-    /// (28 looks); a [`super::ConfidenceSequence`] may be looked at all the time.
+    /// With 28 looks at this p-value, 28% of experiments without an effect become significant. A
+    /// [`super::ConfidenceSequence`] is valid at any number of looks.
+    ///
+    /// # Errors
+    /// [`MissingReason::Overflow`] if a result is not finite.
     pub fn test(
         &self,
         null_value: f64,
@@ -144,7 +159,8 @@ impl Effect {
     }
 }
 
-/// The p-value of a standardised statistic under the normal or, with degrees of freedom, the t distribution.
+/// The p-value of a standardised statistic under Student's t distribution, or under the normal
+/// distribution without degrees of freedom.
 pub(crate) fn p_value(
     statistic: f64,
     degrees_of_freedom: Option<f64>,
@@ -171,7 +187,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Between two finite ends, in either order.
+    /// The interval between two finite ends, which may be in either order.
     pub(crate) fn between(a: f64, b: f64) -> Result<Self, MissingReason> {
         let (a, b) = (finite(a)?, finite(b)?);
         Ok(Self {
@@ -184,7 +200,7 @@ impl Interval {
         Self::between(centre - half_width, centre + half_width)
     }
 
-    /// Whether `x` lies inside, ends included.
+    /// Whether the interval contains `x`. The ends belong to the interval.
     pub fn contains(&self, x: f64) -> bool {
         self.lower <= x && x <= self.upper
     }
@@ -194,12 +210,12 @@ impl Interval {
         self.upper - self.lower
     }
 
-    /// Whether every value inside is on one side of zero.
+    /// Whether all values of the interval have the same sign.
     pub fn excludes_zero(&self) -> bool {
         self.lower > 0.0 || self.upper < 0.0
     }
 
-    /// What both intervals allow; none when they do not meet.
+    /// The intersection of both intervals. Returns `None` if they are disjoint.
     pub fn intersection(&self, other: &Self) -> Option<Self> {
         let both = Self {
             lower: self.lower.max(other.lower),
@@ -209,7 +225,7 @@ impl Interval {
     }
 }
 
-/// The result of a test at a size fixed beforehand.
+/// The result of a fixed test, which is valid for one look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FixedTest {
     /// Treatment minus control.
@@ -218,12 +234,13 @@ pub struct FixedTest {
     pub standard_error: f64,
     /// (effect - null value) / standard error.
     pub statistic: f64,
-    /// Degrees of freedom of Student's t; none means the normal distribution.
+    /// Degrees of freedom of Student's t. `None` means the normal distribution.
     pub degrees_of_freedom: Option<f64>,
-    /// Probability of a statistic at least as extreme without an effect.
+    /// Probability of a statistic at least this extreme if the null hypothesis is true.
     pub p_value: PValue,
-    /// Two-sided interval of the effect at 1 - alpha, whatever the alternative.
+    /// Two-sided interval of the effect at 1 - alpha, for every alternative.
     pub interval: Interval,
-    /// The bound that a one-sided test gives at 1 - alpha: lower for `Greater`, upper for `Less`.
+    /// Bound of a one-sided test at 1 - alpha: a lower bound for `Greater`, an upper bound for `Less`,
+    /// `None` for a two-sided test.
     pub one_sided_bound: Option<f64>,
 }

@@ -1,8 +1,8 @@
-//! The Bayesian answer: chance to win and expected losses, from any effect and its error.
+//! The Bayesian result: chance to win and expected losses, from an effect and its standard error.
 //!
-//! A normal prior on the relative effect meets the normal likelihood of the estimate. With the flat
-//! prior the chance to win is a one-sided p-value under another name, and peeking at it is as
-//! misleading; the default is therefore a proper prior that expects small effects.
+//! The posterior combines a normal prior with the normal likelihood of the estimate. With the flat
+//! prior, the chance to win is 1 minus a one-sided p-value, and repeated looks mislead equally.
+//! The default is therefore a proper prior that expects small relative effects.
 
 use serde::Serialize;
 
@@ -11,13 +11,13 @@ use super::effect::{Effect, Interval};
 use super::level::Alpha;
 use super::missing::{MissingReason, finite};
 
-/// What is believed of an effect before the data.
+/// The prior distribution of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Prior {
-    /// Any effect is as likely as any other.
+    /// The improper flat prior: all effects are equally likely.
     Flat,
-    /// Effects scatter around a mean.
+    /// A normal distribution of effects.
     Normal {
         /// Expected effect.
         mean: f64,
@@ -27,7 +27,8 @@ pub enum Prior {
 }
 
 impl Default for Prior {
-    /// Relative effects of mostly less than 20 %, either way.
+    /// A normal prior on the relative effect with mean 0 and standard deviation 0.1: most effects are
+    /// between -20% and +20%.
     fn default() -> Self {
         Self::Normal {
             mean: 0.0,
@@ -37,7 +38,11 @@ impl Default for Prior {
 }
 
 impl Prior {
-    /// A prior on the relative effect carried over to metric units, given the control mean.
+    /// Converts a prior on the relative effect to a prior on the absolute effect in metric units, for
+    /// this control mean.
+    ///
+    /// # Errors
+    /// [`MissingReason::ZeroBaseline`] if the control mean is zero, except for the flat prior.
     pub fn scaled(self, baseline: f64) -> Result<Self, MissingReason> {
         match self {
             Self::Flat => Ok(Self::Flat),
@@ -53,30 +58,37 @@ impl Prior {
     }
 }
 
-/// What is believed of an effect after the data: a normal distribution.
+/// The posterior distribution of an effect, a normal distribution in the effect's unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Posterior {
-    /// Expected effect.
+    /// Posterior mean of the effect.
     pub mean: f64,
-    /// Standard deviation, above 0.
+    /// Posterior standard deviation, above 0.
     pub standard_deviation: f64,
 }
 
-/// The two ways to decide, weighed against each other.
+/// The probabilities and the expected losses of the two decisions: keep the control or ship the
+/// treatment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Decision {
     /// Probability that the treatment is better.
     pub chance_to_win: f64,
-    /// Probability that it is worse; not 1 minus the other when that would round to 0.
+    /// Probability that the treatment is worse. It is computed separately, because 1 minus the chance
+    /// to win can round to 0.
     pub chance_to_lose: f64,
     /// Expected loss if the control is kept: E[max(gain by the treatment, 0)], in the effect's unit.
     pub loss_if_control_is_kept: f64,
-    /// Expected loss if the treatment ships.
+    /// Expected loss if the treatment ships: E[max(loss by the treatment, 0)], in the effect's unit.
     pub loss_if_treatment_ships: f64,
 }
 
 impl Posterior {
-    /// Prior and estimate combined. The prior is on the effect's scale (see [`Prior::scaled`]).
+    /// Combines the prior with the estimated effect. The prior must be in the effect's unit (see
+    /// [`Prior::scaled`]).
+    ///
+    /// # Errors
+    /// [`MissingReason::ZeroVariance`] if one arm does not vary; [`MissingReason::OutOfRange`] if the
+    /// prior is; [`MissingReason::Overflow`] if a result is not finite.
     pub fn new(effect: &Effect, prior: Prior) -> Result<Self, MissingReason> {
         effect.require_normal()?;
         let (d, s) = (effect.value(), effect.standard_error());
@@ -93,7 +105,8 @@ impl Posterior {
         if !(tau > 0.0 && tau.is_finite() && mean.is_finite()) {
             return Err(MissingReason::OutOfRange("prior"));
         }
-        // Shares of the precision, by the ratio of the errors: no square over- or underflows.
+        // The shares of the precision follow from the ratio of the standard errors, so that no square
+        // overflows or underflows.
         let ratio = s / tau;
         let data_share = 1.0 / (1.0 + ratio * ratio);
         let prior_share = 1.0 / (1.0 + 1.0 / (ratio * ratio));
@@ -107,14 +120,20 @@ impl Posterior {
         })
     }
 
-    /// Central interval that holds the effect with probability 1 - alpha.
+    /// Central credible interval, which contains the effect with probability 1 - alpha.
+    ///
+    /// # Errors
+    /// [`MissingReason::Overflow`] if an end is not finite.
     pub fn interval(&self, alpha: Alpha) -> Result<Interval, MissingReason> {
         let z =
             normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
         Interval::around(self.mean, z * self.standard_deviation)
     }
 
-    /// Chance to win and expected losses. `higher_is_better` says which sign of the effect wins.
+    /// Chance to win and expected losses. If `higher_is_better` is `false`, a negative effect wins.
+    ///
+    /// # Errors
+    /// [`MissingReason::Overflow`] if a result is not finite.
     pub fn decision(&self, higher_is_better: bool) -> Result<Decision, MissingReason> {
         let sign = if higher_is_better { 1.0 } else { -1.0 };
         let z = finite(sign * self.mean / self.standard_deviation)?;

@@ -1,8 +1,9 @@
-//! Scheduled looks with error spending (Lan & DeMets 1983), an option for daily analyses.
+//! Group sequential tests: planned looks with error spending (Lan & DeMets 1983), an option for daily
+//! analyses.
 //!
-//! Nearly the power of a single look, at the price of a plan: the final size is fixed, and every
-//! look is recorded before its result is shown. The boundary comes from the recursion of Armitage,
-//! McPherson & Rowe (1969) over the stored information fractions.
+//! The power is nearly that of a single look. In exchange, the final size is fixed in advance, and
+//! every look is recorded before its result is shown. The boundaries follow from the recursion of
+//! Armitage, McPherson & Rowe (1969) over the recorded information fractions.
 
 use super::distributions::{normal_density, normal_upper_quantile, normal_upper_tail};
 use super::level::Alpha;
@@ -10,19 +11,19 @@ use super::missing::MissingReason;
 use super::p_value::PValue;
 use super::quadrature::rule;
 
-/// How the error is handed out as information comes in.
+/// How much of the error level is spent at each information fraction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Spending {
-    /// Almost none early on, nearly all at the end: the usual choice.
+    /// Spends almost nothing early and nearly everything at the end. It is the usual choice.
     OBrienFleming,
-    /// About the same z at each look.
+    /// Spends so that the boundary z is about the same at each look.
     Pocock,
-    /// alpha times a power of the information fraction.
+    /// Spends alpha times the information fraction to this power.
     Power(f64),
 }
 
 impl Spending {
-    /// One-sided error spent by information fraction `t` (0 to 1) of a total of `a`.
+    /// One-sided error spent up to information fraction `t` (0 to 1), of `a` in all.
     fn spent(self, a: f64, t: f64) -> f64 {
         match self {
             Self::OBrienFleming => {
@@ -38,17 +39,20 @@ impl Spending {
 /// The boundary at one look.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Boundary {
-    /// Stop for an effect when z is at least this (two-sided: in size). None when the look has
-    /// practically no error to spend.
+    /// The effect is significant if z (two-sided: its absolute value) is at least this. `None` if the
+    /// look has practically no error to spend.
     pub z: Option<f64>,
     /// Error spent up to this look, per side.
     pub cumulative_alpha: f64,
-    /// The p-value that a single look would have at the boundary, over all sides.
+    /// The p-value of a fixed test at the boundary, over all sides.
     pub nominal_p: PValue,
 }
 
-/// The boundaries at these information fractions (rising, in (0, 1]), with alpha shared equally
-/// by one or both sides.
+/// The boundaries at these information fractions, which increase and are in (0, 1]. A two-sided test
+/// spends alpha / 2 on each side.
+///
+/// # Errors
+/// [`MissingReason::OutOfRange`] if the information fractions are not increasing or not in (0, 1].
 pub fn group_sequential_boundaries(
     information: &[f64],
     alpha: Alpha,
@@ -57,17 +61,17 @@ pub fn group_sequential_boundaries(
 ) -> Result<Vec<Boundary>, MissingReason> {
     let sides: f64 = if two_sided { 2.0 } else { 1.0 };
     let a = alpha.get() / sides;
-    let mut walk = Walk::default();
+    let mut distribution = ScoreDistribution::default();
     let mut spent = 0.0;
     let mut boundaries = Vec::with_capacity(information.len());
-    let mut before = 0.0;
+    let mut previous = 0.0;
     for t in information.iter().copied() {
-        if !(t > before && t <= 1.0) {
+        if !(t > previous && t <= 1.0) {
             return Err(MissingReason::OutOfRange("information"));
         }
-        before = t;
+        previous = t;
         let cumulative_alpha = spending.spent(a, t).clamp(spent, a.max(spent));
-        let z = walk.look(t, cumulative_alpha - spent);
+        let z = distribution.advance_to(t, cumulative_alpha - spent);
         spent = cumulative_alpha;
         let ln_tail = z.map_or(f64::MIN, super::distributions::normal_ln_upper_tail);
         let nominal_p = PValue::from_ln(ln_tail + sides.ln());
@@ -80,22 +84,24 @@ pub fn group_sequential_boundaries(
     Ok(boundaries)
 }
 
-/// The score z * sqrt(t) of an experiment that has not stopped yet: where it may be, how likely.
+/// The distribution of the score z * sqrt(t) of an experiment that has not crossed a boundary.
 #[derive(Default)]
-struct Walk {
+struct ScoreDistribution {
     t: f64,
-    /// (score, probability mass at this node); empty before the first look.
+    /// Pairs of a score and the probability mass at this node. It is empty before the first look.
     mass: Vec<(f64, f64)>,
 }
 
-/// Below this many standard deviations the score is not followed.
+/// Lower end of the integration, in standard deviations of the score.
 const FLOOR: f64 = -9.0;
-/// Panels per look: each is at most about one step's standard deviation wide.
+/// Maximum number of integration panels per look. A panel is about as wide as the standard deviation
+/// of the score's step.
 const MAX_PANELS: f64 = 80.0;
 
-impl Walk {
-    /// The z at which crossing for the first time at `t` has this probability.
-    fn look(&mut self, t: f64, crossing: f64) -> Option<f64> {
+impl ScoreDistribution {
+    /// Moves the distribution to information fraction `t`, and returns the z that is first crossed
+    /// there with this probability.
+    fn advance_to(&mut self, t: f64, crossing: f64) -> Option<f64> {
         let step = (t - self.t).sqrt();
         let bound = if crossing < 1e-290 {
             None
@@ -121,7 +127,7 @@ impl Walk {
         if self.mass.is_empty() {
             return normal_density(s / step) / step;
         }
-        // Nodes more than nine steps away add nothing.
+        // The contribution of nodes more than nine standard deviations away is negligible.
         let near = self
             .mass
             .iter()
@@ -141,7 +147,7 @@ impl Walk {
             .sum()
     }
 
-    /// Bisection: the crossing probability falls with the bound. 60 halvings reach 1e-16.
+    /// Bisection, because the crossing probability decreases with the bound. 60 halvings reach 1e-16.
     fn solve(&self, t: f64, step: f64, crossing: f64) -> Option<f64> {
         if self.mass.is_empty() {
             return normal_upper_quantile(crossing).map(|z| z * step);

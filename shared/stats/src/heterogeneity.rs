@@ -1,7 +1,7 @@
-//! Do subgroups react differently? Cochran's Q (1954) over the subgroups' effects.
+//! Heterogeneity of the effect between subgroups: Cochran's Q test (1954).
 //!
-//! Single subgroups are not headlines: a difference is reported only when Q says that there is one
-//! at all, and the subgroup survives Holm's correction.
+//! A subgroup is reported as different only if Q is significant and the subgroup's own p-value is
+//! significant after Holm's correction.
 
 use serde::Serialize;
 
@@ -12,57 +12,62 @@ use super::missing::{MissingReason, finite};
 use super::multiplicity::holm;
 use super::p_value::PValue;
 
-/// Level at which Q reports that subgroups differ.
+/// The p-value of Q up to which subgroups count as different.
 pub const HETEROGENEITY_LEVEL: f64 = 0.01;
 
-/// The effect of all subgroups together and how far they are from it.
+/// The pooled effect of all subgroups, and the deviations of the subgroups from it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Heterogeneity {
-    /// Effect of all subgroups, weighted by precision.
+    /// Mean effect of all subgroups, weighted by precision.
     pub pooled_effect: f64,
     /// Standard error of the pooled effect.
     pub pooled_standard_error: f64,
-    /// Cochran's Q: weighted squared distances from the pooled effect.
+    /// Cochran's Q: the sum of the squared deviations from the pooled effect, each in standard errors.
     pub q: f64,
-    /// Subgroups less one.
+    /// Number of subgroups minus one.
     pub degrees_of_freedom: u32,
-    /// Of Q, under the chi-square distribution.
+    /// P-value of Q under the chi-square distribution.
     pub p_value: PValue,
-    /// Share of the scatter that is not noise, 0 to 1.
+    /// I²: the share of the variation between subgroups that is not random, 0 to 1.
     pub i_squared: f64,
-    /// One entry per subgroup, in order.
+    /// One entry per subgroup, in the order of the input.
     pub subgroups: Vec<SubgroupDeviation>,
 }
 
-/// How one subgroup differs from the others.
+/// The deviation of one subgroup from the pooled effect.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SubgroupDeviation {
-    /// Subgroup against all others, standardised; 0 when one subgroup holds all the precision.
+    /// Standardised difference between this subgroup and all others. It is 0 if this subgroup has all
+    /// the precision.
     pub z: f64,
-    /// Two-sided, for this subgroup alone.
+    /// Two-sided p-value of this subgroup, without a correction.
     pub p_value: PValue,
-    /// After Holm's correction for the number of subgroups.
+    /// P-value after Holm's correction for the number of subgroups.
     pub adjusted_p_value: PValue,
 }
 
 impl Heterogeneity {
-    /// Which subgroups may be reported as different: those that survive Holm at alpha, provided
-    /// that Q passes [`HETEROGENEITY_LEVEL`].
+    /// The indices of the subgroups that count as different: their adjusted p-value is at most alpha,
+    /// and the p-value of Q is at most [`HETEROGENEITY_LEVEL`].
     pub fn different_subgroups(&self, alpha: Alpha) -> Vec<usize> {
         if self.p_value.value() > HETEROGENEITY_LEVEL {
             return Vec::new();
         }
-        let survives = |s: &SubgroupDeviation| s.adjusted_p_value.value() <= alpha.get();
+        let is_different = |s: &SubgroupDeviation| s.adjusted_p_value.value() <= alpha.get();
         self.subgroups
             .iter()
             .enumerate()
-            .filter(|(_, s)| survives(s))
+            .filter(|(_, s)| is_different(s))
             .map(|(i, _)| i)
             .collect()
     }
 }
 
-/// Compares the effects of disjoint subgroups; none with fewer than two.
+/// Tests whether the effects of disjoint subgroups differ.
+///
+/// # Errors
+/// [`MissingReason::TooFewArms`] with fewer than two subgroups; [`MissingReason::Overflow`] if a
+/// result is not finite.
 pub fn heterogeneity(effects: &[Effect]) -> Result<Heterogeneity, MissingReason> {
     if effects.len() < 2 {
         return Err(MissingReason::TooFewArms {
@@ -70,7 +75,7 @@ pub fn heterogeneity(effects: &[Effect]) -> Result<Heterogeneity, MissingReason>
             seen: effects.len() as u64,
         });
     }
-    // Errors in units of the smallest keep the weights within (0, 1].
+    // Relative to the smallest standard error, all weights are within (0, 1].
     let unit = effects
         .iter()
         .map(Effect::standard_error)

@@ -1,8 +1,8 @@
-//! A histogram with logarithmic buckets: quantiles to a fixed relative accuracy from counts that
-//! add and subtract exactly.
+//! A histogram with logarithmic buckets. It gives quantiles with a fixed relative accuracy, from
+//! counts that can be added and subtracted exactly.
 //!
-//! Masson, Rim & Lee 2019 (DDSketch), never collapsing a bucket. Five decades at 1 % take 575
-//! buckets. Sketches that adapt (t-digest, KLL) cannot take a user out again.
+//! It is the DDSketch of Masson, Rim & Lee (2019) without collapsing buckets. Five decades at 1%
+//! accuracy take 575 buckets. Adaptive sketches (t-digest, KLL) cannot remove a user.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::missing::{MissingReason, finite};
 use super::ranks::normal_ranks;
 use super::sample::Sample;
 
-/// Where the buckets are: each is a factor gamma wide.
+/// The bucket layout: the upper edge of each bucket is gamma times its lower edge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogBuckets {
     relative_accuracy: f64,
@@ -21,7 +21,10 @@ pub struct LogBuckets {
 }
 
 impl LogBuckets {
-    /// For values right to this share of themselves; 0.01 is usual, 0.0001 to 0.5 allowed.
+    /// The layout with this relative accuracy of values, from 0.0001 to 0.5. 0.01 is usual.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if the accuracy is.
     pub fn new(relative_accuracy: f64) -> Result<Self, MissingReason> {
         if !(1e-4..=0.5).contains(&relative_accuracy) {
             return Err(MissingReason::OutOfRange("relative_accuracy"));
@@ -33,17 +36,18 @@ impl LogBuckets {
         })
     }
 
-    /// Ratio of a bucket's edges.
+    /// Ratio of a bucket's upper edge to its lower edge.
     pub fn gamma(&self) -> f64 {
         self.gamma
     }
 
-    /// Bucket of a size above 0: it holds (gamma^(key-1), gamma^key].
+    /// The key of the bucket of an absolute value above 0. The bucket covers
+    /// (gamma^(key-1), gamma^key].
     pub fn key(&self, size: f64) -> i32 {
         (size.ln() / self.gamma.ln()).ceil() as i32
     }
 
-    /// The value that stands for all in the bucket.
+    /// The value that represents all values in the bucket.
     pub fn value(&self, key: i32) -> f64 {
         2.0 * self.gamma.powi(key) / (1.0 + self.gamma)
     }
@@ -54,19 +58,19 @@ impl LogBuckets {
     }
 }
 
-/// Counts of users by bucket of their value, with the sign kept apart.
+/// Number of users by bucket of their value, separately for negative, zero and positive values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogHistogram {
     buckets: LogBuckets,
-    /// Users whose value is zero.
+    /// Users with the value zero.
     pub zero: u64,
-    /// Users by bucket of a positive value.
+    /// Users with a positive value, by bucket key.
     pub positive: BTreeMap<i32, u64>,
-    /// Users by bucket of the size of a negative value.
+    /// Users with a negative value, by bucket key of the absolute value.
     pub negative: BTreeMap<i32, u64>,
 }
 
-/// The ends of one bucket with the sign applied, and what stands for it.
+/// The edges and the representative value of one bucket, with their sign.
 #[derive(Clone, Copy)]
 struct Bucket {
     lower: f64,
@@ -75,7 +79,7 @@ struct Bucket {
 }
 
 impl LogHistogram {
-    /// Without users.
+    /// A histogram without users.
     pub fn new(buckets: LogBuckets) -> Self {
         Self {
             buckets,
@@ -85,7 +89,7 @@ impl LogHistogram {
         }
     }
 
-    /// Counts one user with this finite value.
+    /// Adds one user with this finite value.
     pub fn record(&mut self, value: f64) {
         if value > 0.0 {
             *self.positive.entry(self.buckets.key(value)).or_default() += 1;
@@ -96,18 +100,20 @@ impl LogHistogram {
         }
     }
 
-    /// Users counted.
+    /// Number of users.
     pub fn count(&self) -> u64 {
         let all = self.positive.values().chain(self.negative.values());
         all.fold(self.zero, |sum, n| sum.saturating_add(*n))
     }
 
-    /// Both groups of users together; none on overflow or when the buckets differ.
+    /// The histogram of both groups of users together. Returns `None` on overflow, or if the bucket
+    /// layouts differ.
     pub fn checked_add(&self, other: &Self) -> Option<Self> {
         self.combine(other, u64::checked_add)
     }
 
-    /// The users that remain without `other`, exactly; none when there were not that many.
+    /// The exact histogram of the users that remain when `other` is removed. Returns `None` if `other`
+    /// has more users in a bucket, or if the bucket layouts differ.
     pub fn checked_sub(&self, other: &Self) -> Option<Self> {
         self.combine(other, u64::checked_sub)
     }
@@ -133,7 +139,7 @@ impl LogHistogram {
         })
     }
 
-    /// Buckets with their counts in the order of their values.
+    /// Buckets with their counts, by increasing value.
     fn in_order(&self) -> impl Iterator<Item = (Bucket, u64)> + '_ {
         let side = |key: i32, sign: f64| {
             let (inner, outer) = (
@@ -166,7 +172,7 @@ impl LogHistogram {
             .chain(positive)
     }
 
-    /// The first bucket at which the running count passes `rank`.
+    /// The first bucket at which the cumulative count exceeds `rank`.
     fn bucket_beyond(&self, rank: f64) -> Option<Bucket> {
         let mut seen = 0.0;
         let mut last = None;
@@ -180,7 +186,10 @@ impl LogHistogram {
         last
     }
 
-    /// Quantile `q` (0 to 1), right to the relative accuracy; none without users.
+    /// Quantile `q` (0 to 1), within the relative accuracy of the buckets.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if `q` is; [`MissingReason::NoUnits`] without users.
     pub fn quantile(&self, q: f64) -> Result<f64, MissingReason> {
         if !(0.0..=1.0).contains(&q) {
             return Err(MissingReason::OutOfRange("quantile"));
@@ -192,8 +201,15 @@ impl LogHistogram {
             .ok_or(MissingReason::NoUnits)
     }
 
-    /// The quantile with its interval at 1 - alpha, from the outer edges of the buckets of its
-    /// ranks. None when both ends are in one bucket: then the quantile is that value, for certain.
+    /// Quantile `q` (strictly between 0 and 1) with its interval at 1 - alpha.
+    ///
+    /// The interval reaches to the outer edges of the buckets that contain its ranks
+    /// ([`normal_ranks`]).
+    ///
+    /// # Errors
+    /// [`MissingReason::TooFewUnits`] if there are too few users for this quantile;
+    /// [`MissingReason::NoResolution`] if both ends of the interval are in one bucket;
+    /// [`MissingReason::NoUnits`] without users; [`MissingReason::OutOfRange`] if `q` is.
     pub fn quantile_estimate(
         &self,
         q: f64,
@@ -214,7 +230,7 @@ impl LogHistogram {
         let half = z * (centre * (1.0 - q)).sqrt();
         let width = self.smooth_quantile(centre + half) - self.smooth_quantile(centre - half);
         let estimate = self.quantile(q)?;
-        // Uniform within its bucket, a value is off by this much on average.
+        // The standard deviation of a value that is uniform within its bucket.
         let resolution = self.buckets.relative_accuracy * estimate.abs() / 3.0_f64.sqrt();
         Ok(QuantileEstimate {
             n,
@@ -225,27 +241,27 @@ impl LogHistogram {
         })
     }
 
-    /// The value at `rank` (0 to n) on straight lines between the middles of the occupied buckets
-    /// (mid-quantile, Ma, Genton & Parzen 2011).
+    /// The mid-quantile at `rank` (0 to n): linear interpolation between the middles of the non-empty
+    /// buckets (Ma, Genton & Parzen 2011).
     fn smooth_quantile(&self, rank: f64) -> f64 {
         let mut seen = 0.0;
-        let mut before: Option<(f64, f64)> = None;
+        let mut previous: Option<(f64, f64)> = None;
         for (bucket, n) in self.in_order().filter(|(_, n)| *n > 0) {
             let middle = seen + 0.5 * n as f64;
             if middle >= rank {
-                return before.map_or(bucket.value, |(at, value)| {
+                return previous.map_or(bucket.value, |(at, value)| {
                     value + (bucket.value - value) * ((rank - at) / (middle - at))
                 });
             }
-            before = Some((middle, bucket.value));
+            previous = Some((middle, bucket.value));
             seen += n as f64;
         }
-        before.map_or(0.0, |(_, value)| value)
+        previous.map_or(0.0, |(_, value)| value)
     }
 }
 
-/// Refuses quantiles so far out that the interval would run off the sample:
-/// n must exceed z² q/(1-q) and z² (1-q)/q.
+/// Checks that there are enough units for the interval of quantile `q`: n must exceed z² q/(1-q) and
+/// z² (1-q)/q, so that the ranks of the interval stay inside the sample.
 pub(crate) fn enough_for_quantile(n: u64, q: f64, alpha: Alpha) -> Result<(), MissingReason> {
     let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let needed = z * z * (q / (1.0 - q)).max((1.0 - q) / q);
@@ -264,21 +280,24 @@ pub(crate) fn enough_for_quantile(n: u64, q: f64, alpha: Alpha) -> Result<(), Mi
 pub struct QuantileEstimate {
     /// Users in the arm.
     pub n: u64,
-    /// The quantile, right to the histogram's relative accuracy.
+    /// The quantile, within the histogram's relative accuracy.
     pub estimate: f64,
-    /// Its interval at 1 - alpha.
+    /// Interval of the quantile at 1 - alpha.
     pub interval: Interval,
-    /// The quantile on a smoothed distribution, for comparing arms. A plain quantile of whole
-    /// numbers jumps from one to the next, and a test of the jumps finds an effect in up to 45 % of
-    /// experiments without one.
+    /// The quantile of a smoothed distribution, for comparing arms. The unsmoothed quantile of whole
+    /// numbers jumps between neighbours, and a test of the jumps rejects in up to 45% of experiments
+    /// without an effect.
     pub smooth_estimate: f64,
-    /// Standard error of the smoothed quantile, not below what the buckets can resolve.
+    /// Standard error of the smoothed quantile, at least the resolution of the buckets.
     pub standard_error: f64,
 }
 
 impl QuantileEstimate {
-    /// The smoothed quantile as a sample, whose mean it plays: ready for the differences and lifts
-    /// of means.
+    /// The smoothed quantile as the mean of a sample, as the input for differences and lifts.
+    ///
+    /// # Errors
+    /// [`MissingReason::NoResolution`] if the standard error is zero; [`MissingReason::TooFewUnits`]
+    /// below two users.
     pub fn sample(&self) -> Result<Sample, MissingReason> {
         let variance = finite(self.standard_error * self.standard_error * self.n as f64)?;
         if variance <= 0.0 {

@@ -1,8 +1,8 @@
-//! Safe to watch *and* strong at the planned end: half of alpha for each.
+//! The hybrid test: a sequential test with a fixed test at the planned end.
 //!
-//! While the experiment runs, a confidence sequence at alpha/2; at its planned end, once, a fixed
-//! test at alpha/2. An effect that a fixed test finds in 80 % of experiments is found in 72 %
-//! instead of the sequence's 50 %, and stopping early stays allowed.
+//! While the experiment runs, results come from a confidence sequence at alpha/2. At the planned end,
+//! one fixed test at alpha/2 is added. An effect for which a fixed test has 80% power has 72% power
+//! in the hybrid test and 50% in the confidence sequence. The experiment may still stop early.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use super::level::{Alpha, Alternative};
 use super::missing::MissingReason;
 use super::p_value::PValue;
 
-/// A sequential test with a planned end.
+/// The hybrid test of one experiment, with its planned number of units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Hybrid {
     half_alpha: Alpha,
@@ -20,34 +20,39 @@ pub struct Hybrid {
     sequence: ConfidenceSequence,
 }
 
-/// Where the experiment stands when it is looked at.
+/// The phase of the experiment at a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Before the planned number of units.
+    /// The experiment has fewer units than planned.
     Running,
-    /// The first analysis with the planned number of units; only this one may use the fixed test.
-    /// Its data must stay the same when it is shown again.
+    /// The first analysis with at least the planned number of units. Only this analysis may use the
+    /// fixed test, and it must use the same data whenever it is shown again.
     PlannedEnd,
-    /// Later analyses: as while running.
+    /// A later analysis, which uses the confidence sequence only.
     Overrun,
 }
 
-/// What may be said at one look.
+/// The result of the hybrid test at one look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct HybridResult {
-    /// Treatment minus control.
+    /// Treatment minus control, in the effect's unit.
     pub effect: f64,
-    /// Interval at 1 - alpha over all looks and the planned end together.
+    /// Interval that covers the true effect at all looks and the planned end together with
+    /// probability 1 - alpha.
     pub interval: Interval,
-    /// At most alpha, at any look or the end, with probability alpha if there is no effect.
+    /// Always-valid p-value: without an effect, the probability that it is ever at most alpha is at
+    /// most alpha.
     pub p_value: PValue,
-    /// Where the experiment stood.
+    /// Phase of the experiment at this look.
     pub phase: Phase,
 }
 
 impl Hybrid {
-    /// For an experiment that is planned to end with so many units of both arms together.
+    /// The test for an experiment with this planned number of units of both arms together, at least 1.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if the number of planned units is.
     pub fn new(alpha: Alpha, planned_units: f64) -> Result<Self, MissingReason> {
         let half_alpha = alpha.divided_by(2);
         let sequence = ConfidenceSequence::new(half_alpha, planned_units)?;
@@ -58,8 +63,8 @@ impl Hybrid {
         })
     }
 
-    /// The phase of an analysis: `end_was_analysed` tells whether an earlier one had already
-    /// reached the planned number of units.
+    /// The phase of an analysis. `end_was_analysed` tells whether an earlier analysis had at least the
+    /// planned number of units.
     pub fn phase(&self, effect: &Effect, end_was_analysed: bool) -> Phase {
         if (effect.units() as f64) < self.planned_units {
             Phase::Running
@@ -71,6 +76,10 @@ impl Hybrid {
     }
 
     /// The result of a look in this phase.
+    ///
+    /// # Errors
+    /// [`MissingReason::ZeroVariance`] if one arm does not vary; [`MissingReason::Overflow`] if a
+    /// result is not finite.
     pub fn at(&self, effect: &Effect, phase: Phase) -> Result<HybridResult, MissingReason> {
         let running = self.sequence.at(effect)?;
         let (interval, p_value) = if phase == Phase::PlannedEnd {

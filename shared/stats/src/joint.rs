@@ -1,26 +1,28 @@
-//! Several quantities of the same users: exact joint sums, and the means and covariances in them.
+//! Joint moments of several quantities per user: exact sums of values and of products, and the means
+//! and covariances that follow from them.
 //!
-//! A ratio metric is the pair (numerator, denominator); an adjusted metric is the metric followed
-//! by its covariates.
+//! A ratio metric has the quantities (numerator, denominator). A CUPED-adjusted metric has the metric
+//! followed by its covariates.
 
 use super::double_double::DoubleDouble;
 use super::missing::MissingReason;
 use super::moments::{exact_covariance, exact_mean};
 use super::sample::Sample;
 
-/// Exact sums and sums of products of `k` quantities over users.
+/// Exact sums and sums of products of `k` quantities over all users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrossMoments {
-    /// Users counted.
+    /// Number of users.
     pub n: u64,
-    /// Sum of each quantity, in millionths; `k` of them.
+    /// Sum of each of the `k` quantities, in millionths.
     pub sums_micros: Vec<i128>,
-    /// Sums of products in 1e-12, the upper triangle by rows: (0,0), (0,1), …, (1,1), (1,2), ….
+    /// Sums of products in 1e-12, the upper triangle by rows: (0,0), (0,1), …, (1,1), (1,2), …. There
+    /// are `k (k + 1) / 2`.
     pub products_picos: Vec<i128>,
 }
 
 impl CrossMoments {
-    /// No users, `k` quantities.
+    /// The moments of `k` quantities without users.
     pub fn empty(k: usize) -> Self {
         Self {
             n: 0,
@@ -29,7 +31,8 @@ impl CrossMoments {
         }
     }
 
-    /// One user with these values in millionths; none when a product is too large.
+    /// The moments of one user with these values, in millionths. Returns `None` if a product
+    /// overflows.
     pub fn of_user(values_micros: &[i128]) -> Option<Self> {
         let mut products_picos = Vec::with_capacity(triangle(values_micros.len()));
         for (i, x) in values_micros.iter().enumerate() {
@@ -44,7 +47,8 @@ impl CrossMoments {
         })
     }
 
-    /// Both groups of users together; none on overflow or when the quantities differ in number.
+    /// The moments of both groups of users together. Returns `None` on overflow, or if the numbers of
+    /// quantities differ.
     pub fn checked_add(&self, other: &Self) -> Option<Self> {
         Some(Self {
             n: self.n.checked_add(other.n)?,
@@ -57,7 +61,8 @@ impl CrossMoments {
         })
     }
 
-    /// The users that remain without `other`, exactly; none when there were not that many.
+    /// The exact moments of the users that remain when `other` is removed. Returns `None` if `other`
+    /// has more users, on overflow, or if the numbers of quantities differ.
     pub fn checked_sub(&self, other: &Self) -> Option<Self> {
         Some(Self {
             n: self.n.checked_sub(other.n)?,
@@ -70,7 +75,11 @@ impl CrossMoments {
         })
     }
 
-    /// Means and covariances, with one rounding each; none below two users.
+    /// Means and covariances, each rounded once.
+    ///
+    /// # Errors
+    /// [`MissingReason::TooFewUnits`] below two users ([`MissingReason::NoUnits`] without any);
+    /// [`MissingReason::OutOfRange`] if the number of products does not match the quantities.
     pub fn joint_sample(&self) -> Result<JointSample, MissingReason> {
         let k = self.sums_micros.len();
         if self.products_picos.len() != triangle(k) {
@@ -112,13 +121,17 @@ fn zip(a: &[i128], b: &[i128], f: fn(i128, i128) -> Option<i128>) -> Option<Vec<
 pub struct JointSample {
     n: u64,
     means: Vec<DoubleDouble>,
-    /// Upper triangle by rows.
+    /// The upper triangle by rows.
     covariances: Vec<f64>,
 }
 
 impl JointSample {
-    /// From plain sums and sums of products (upper triangle by rows) over `n` units; the
-    /// subtraction is done in twice the precision. None below two units.
+    /// Creates a joint sample from f64 sums and sums of products (upper triangle by rows) over `n`
+    /// units. The subtraction uses twice the precision of f64.
+    ///
+    /// # Errors
+    /// [`MissingReason::TooFewUnits`] below two units; [`MissingReason::OutOfRange`] if the number of
+    /// products does not match; [`MissingReason::Overflow`] if a result is not finite.
     pub fn from_sums(n: u64, sums: &[f64], products: &[f64]) -> Result<Self, MissingReason> {
         if n < 2 {
             return Err(MissingReason::TooFewUnits { needed: 2, seen: n });
@@ -156,7 +169,7 @@ impl JointSample {
             return Err(MissingReason::Overflow);
         }
         for i in 0..means.len() {
-            if let Some(variance) = covariances.get_mut(place(means.len(), i, i)) {
+            if let Some(variance) = covariances.get_mut(triangle_index(means.len(), i, i)) {
                 *variance = variance.max(0.0);
             }
         }
@@ -172,12 +185,12 @@ impl JointSample {
         self.n
     }
 
-    /// How many quantities are held.
+    /// Number of quantities.
     pub fn quantities(&self) -> usize {
         self.means.len()
     }
 
-    /// Mean of quantity `i`; 0 for one that is not held.
+    /// Mean of quantity `i`, counted from 0. It is 0 if there is no such quantity.
     pub fn mean(&self, i: usize) -> f64 {
         self.exact_mean(i).to_f64()
     }
@@ -189,19 +202,23 @@ impl JointSample {
             .unwrap_or(DoubleDouble::from(0.0))
     }
 
-    /// Covariance of quantities `i` and `j` (the variance for `i == j`); 0 for one not held.
+    /// Covariance of quantities `i` and `j`, or the variance if they are equal. It is 0 if there is
+    /// no such quantity.
     pub fn covariance(&self, i: usize, j: usize) -> f64 {
         let (i, j) = (i.min(j), i.max(j));
         if j >= self.means.len() {
             return 0.0;
         }
         self.covariances
-            .get(place(self.means.len(), i, j))
+            .get(triangle_index(self.means.len(), i, j))
             .copied()
             .unwrap_or(0.0)
     }
 
-    /// Quantity `i` alone, as the plain tests see it.
+    /// Quantity `i` alone, as a sample.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if there is no such quantity.
     pub fn sample(&self, i: usize) -> Result<Sample, MissingReason> {
         if i >= self.means.len() {
             return Err(MissingReason::OutOfRange("quantity"));
@@ -210,7 +227,7 @@ impl JointSample {
     }
 }
 
-/// Where (i, j), i <= j < k, is in the upper triangle by rows.
-fn place(k: usize, i: usize, j: usize) -> usize {
+/// The index of (i, j), i <= j < k, in the upper triangle by rows.
+fn triangle_index(k: usize, i: usize, j: usize) -> usize {
     i * (2 * k - i + 1) / 2 + (j - i)
 }

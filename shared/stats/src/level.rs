@@ -1,22 +1,25 @@
-//! The error level alpha and the direction of a test: what a caller decides before looking.
+//! The error level alpha and the alternative of a test, which the caller sets before the analysis.
 
 use serde::{Serialize, Serializer};
 
 use super::missing::MissingReason;
 
-/// Probability of a false alarm that the caller accepts, strictly between 0 and 1.
+/// The error level: the accepted probability of a false positive, from 1e-12 to below 1.
 ///
-/// Every interval made from it is two-sided with coverage 1 - alpha.
+/// Intervals at this level are two-sided with coverage 1 - alpha.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Alpha(f64);
 
 impl Alpha {
-    /// One in twenty, the usual level.
+    /// 0.05, the usual level.
     pub const FIVE_PERCENT: Self = Self(0.05);
-    /// One in a thousand, the usual level of alarms.
+    /// 0.001, the usual level of alarms.
     pub const ONE_PER_MILLE: Self = Self(0.001);
 
-    /// Any level from 1e-12 to below 1. Below 1e-12 the tails of real data are not known.
+    /// Creates an error level from 1e-12 to below 1. The tails of real data are unknown below 1e-12.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if the level is.
     pub fn new(alpha: f64) -> Result<Self, MissingReason> {
         if (1e-12..1.0).contains(&alpha) {
             Ok(Self(alpha))
@@ -30,12 +33,12 @@ impl Alpha {
         self.0
     }
 
-    /// The level that is left for one of `parts` equal shares (at least one).
+    /// The level divided into `parts` equal parts (at least one): the level of one part.
     pub fn divided_by(self, parts: u32) -> Self {
         Self((self.0 / f64::from(parts.max(1))).max(1e-12))
     }
 
-    /// The level in each of two tails.
+    /// The error level in each of two tails.
     pub(crate) fn per_tail(self) -> f64 {
         self.0 / 2.0
     }
@@ -47,15 +50,15 @@ impl Serialize for Alpha {
     }
 }
 
-/// Which effects of the treatment count as evidence.
+/// The alternative hypothesis of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Alternative {
-    /// The arms differ, either way.
+    /// The effect differs from the null value in either direction.
     #[default]
     TwoSided,
-    /// The treatment is above the control (by more than the null value).
+    /// The effect, treatment minus control, is greater than the null value.
     Greater,
-    /// The treatment is below the control.
+    /// The effect, treatment minus control, is less than the null value.
     Less,
 }

@@ -1,8 +1,10 @@
-//! Relative lift, (treatment - control) / |control|: three intervals for three situations.
+//! Lift, the relative effect (treatment - control) / |control|, with three kinds of intervals.
 //!
-//! The log ratio is shown for metrics that cannot be negative, Fieller's set for all others. The
-//! delta method is for the formulas that need a normal effect (sequential, Bayesian, adjusted):
-//! with 10 conversions an arm its 95 % interval misses 7.6 % above the truth and 0 % below.
+//! - Log ratio: for metrics that cannot be negative.
+//! - Fieller's set: for all other metrics.
+//! - Delta method: for the methods that need a normal effect (sequential, Bayesian, CUPED-adjusted).
+//!   With 10 conversions per arm, 7.6% of its 95% intervals miss the true lift on one side and 0% on
+//!   the other.
 
 use serde::Serialize;
 
@@ -15,8 +17,12 @@ use super::sample::Sample;
 
 /// The lift with its delta-method standard error (Deng, Knoblich & Lu 2018).
 ///
-/// The baseline's absolute value is the divisor, so that a rise is positive also when the control
-/// mean is negative. None when the control mean is zero.
+/// The divisor is the absolute value of the control mean. An increase therefore has a positive lift
+/// also if the control mean is negative.
+///
+/// # Errors
+/// [`MissingReason::ZeroBaseline`] if the control mean is zero; [`MissingReason::ZeroVariance`] if
+/// neither arm varies; [`MissingReason::Overflow`] if a result is not finite.
 pub fn relative_difference(control: &Sample, treatment: &Sample) -> Result<Effect, MissingReason> {
     if control.mean() == 0.0 {
         return Err(MissingReason::ZeroBaseline);
@@ -34,19 +40,24 @@ pub fn relative_difference(control: &Sample, treatment: &Sample) -> Result<Effec
     Ok(effect.with_constant_arm(control.variance() == 0.0 || treatment.variance() == 0.0))
 }
 
-/// A lift with an interval that need not be symmetric.
+/// A lift with the interval of the log ratio, which may be asymmetric.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LogRatio {
     /// (treatment - control) / control.
     pub lift: f64,
     /// Standard error of ln(treatment / control).
     pub log_standard_error: f64,
-    /// Interval of the lift at 1 - alpha; its lower end is above -1.
+    /// Interval of the lift at 1 - alpha. Its lower end is at least -1.
     pub interval: Interval,
 }
 
-/// The lift's interval from the normal distribution of ln(treatment / control): right down to ten
-/// conversions an arm. None unless both means are positive.
+/// The lift with an interval from the normal distribution of ln(treatment / control). The interval is
+/// accurate from ten conversions per arm.
+///
+/// # Errors
+/// [`MissingReason::ZeroBaseline`] if the control mean is zero; [`MissingReason::MeanNotPositive`] if
+/// a mean is not positive; [`MissingReason::ZeroVariance`] if neither arm varies;
+/// [`MissingReason::Overflow`] if a result is not finite.
 pub fn log_ratio(
     control: &Sample,
     treatment: &Sample,
@@ -68,7 +79,7 @@ pub fn log_ratio(
     let ratio = treatment.mean() / control.mean();
     let end = |width: f64| {
         if lift.abs() < 0.5 {
-            // (1 + lift) e^w - 1 without the cancellation that small lifts would suffer.
+            // (1 + lift) e^w - 1, written so that small lifts do not cancel.
             lift * width.exp() + width.exp_m1()
         } else {
             ratio * width.exp() - 1.0
@@ -82,39 +93,44 @@ pub fn log_ratio(
     })
 }
 
-/// How much of the baseline is noise: z² times the squared relative error of the control mean.
+/// Fieller's g: z² times the squared relative standard error of the control mean.
 ///
-/// Below 1 Fieller's set is an interval. None when the control mean is zero.
+/// Below 1, Fieller's set is an interval. Returns `None` if g is not finite, for example because the
+/// control mean is zero.
 pub fn fieller_g(control: &Sample, alpha: Alpha) -> Option<f64> {
     let z = normal_upper_quantile(alpha.per_tail())?;
     let g = (z * control.mean_variance().sqrt() / control.mean()).powi(2);
     g.is_finite().then_some(g)
 }
 
-/// The set of ratios that Fieller's test does not reject.
+/// The set of ratios that are compatible with the data, by Fieller's method.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fieller {
-    /// An interval: the baseline is clearly not zero.
+    /// An interval, because the control mean differs significantly from zero.
     Bounded {
         /// Interval of treatment mean / control mean.
         ratio: Interval,
         /// Interval of (treatment - control) / |control|.
         lift: Interval,
     },
-    /// Every ratio *outside* the open interval is possible: the baseline may be zero.
+    /// All ratios outside an open interval, because the control mean may be zero.
     Exclusive {
-        /// The only ratios ruled out.
+        /// The only ratios that are excluded.
         ruled_out: Interval,
     },
-    /// Every ratio is possible.
+    /// All ratios.
     Everything,
 }
 
-/// Fieller's confidence set of the ratio of two means (1954), normal distribution.
+/// Fieller's confidence set at 1 - alpha of the ratio of two means (1954), under the normal
+/// distribution.
 ///
-/// It inverts the absolute test, so that it excludes zero exactly when that test rejects.
-/// None when neither arm varies.
+/// The set excludes a lift of zero exactly if the z test of the absolute effect rejects.
+///
+/// # Errors
+/// [`MissingReason::ZeroVariance`] if neither arm varies; [`MissingReason::Overflow`] if a bound is
+/// not finite.
 pub fn fieller(
     control: &Sample,
     treatment: &Sample,
@@ -128,7 +144,7 @@ pub fn fieller(
     if e_c + e_t <= 0.0 {
         return Err(MissingReason::ZeroVariance);
     }
-    // In units of each arm's own size nothing over- or underflows.
+    // Dividing by the largest term prevents overflow and underflow.
     let scale = control
         .mean()
         .abs()
@@ -144,13 +160,13 @@ pub fn fieller(
     let a = (m_c - e_c) * (m_c + e_c);
     let b = m_c * m_t;
     let c = (m_t - e_t) * (m_t + e_t);
-    // b² - a c, written so that equal terms do not cancel.
+    // b² - a c, written so that it does not cancel.
     let discriminant = (m_c * e_t).powi(2) + (m_t * e_c).powi(2) - (e_c * e_t).powi(2);
     if a == 0.0 || discriminant < 0.0 {
         return Ok(Fieller::Everything);
     }
     let root = discriminant.sqrt();
-    // The root without cancellation first, the other from the product of both, c / a.
+    // The first root does not cancel. The second follows from the product of both, c / a.
     let large = b + root.copysign(b);
     let (first, second) = if large == 0.0 {
         (0.0, 0.0)

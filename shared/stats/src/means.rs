@@ -1,13 +1,16 @@
-//! Difference of means with unequal variances (Welch 1947), also against a margin.
+//! Difference of two means with unequal variances (Welch 1947), and the non-inferiority test.
 
 use super::effect::{Effect, FixedTest};
 use super::level::{Alpha, Alternative};
 use super::missing::MissingReason;
 use super::sample::Sample;
 
-/// Treatment mean minus control mean with Welch's standard error and degrees of freedom.
+/// Treatment mean minus control mean, in metric units, with Welch's standard error and degrees of
+/// freedom.
 ///
-/// None when neither arm varies.
+/// # Errors
+/// [`MissingReason::ZeroVariance`] if neither arm varies; [`MissingReason::Overflow`] if a result is
+/// not finite.
 pub fn difference(control: &Sample, treatment: &Sample) -> Result<Effect, MissingReason> {
     let variance = control.mean_variance() + treatment.mean_variance();
     let effect = Effect::new(
@@ -19,7 +22,10 @@ pub fn difference(control: &Sample, treatment: &Sample) -> Result<Effect, Missin
     Ok(effect.with_constant_arm(control.variance() == 0.0 || treatment.variance() == 0.0))
 }
 
-/// Welch's t test of the difference of means against zero.
+/// Welch's t test of the hypothesis that the difference of means is zero.
+///
+/// # Errors
+/// The same as for [`difference`].
 pub fn welch(
     control: &Sample,
     treatment: &Sample,
@@ -39,24 +45,31 @@ pub(crate) fn welch_degrees_of_freedom(
     if sum <= 0.0 {
         return Err(MissingReason::ZeroVariance);
     }
-    // Shares instead of squared variances: those would overflow or vanish with the metric's unit.
+    // Squared variances overflow or underflow for some units of the metric; shares do not.
     let (share_c, share_t) = (vc / sum, vt / sum);
     let inverse = share_c * share_c / (control.n() - 1) as f64
         + share_t * share_t / (treatment.n() - 1) as f64;
     Ok(1.0 / inverse)
 }
 
-/// Whether the treatment is worse than the control by less than a margin.
+/// The result of the non-inferiority test: whether the treatment is worse than the control by less
+/// than a margin.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct NonInferiority {
-    /// True when a loss of the whole margin is ruled out at level alpha.
+    /// Whether non-inferiority is shown: the p-value is at most alpha.
     pub shown: bool,
-    /// The test of "worse by the whole margin".
+    /// The one-sided test of the hypothesis that the treatment is worse by the whole margin.
     pub test: FixedTest,
 }
 
-/// Tests that a guardrail metric does not get worse by `margin` (>= 0, in the effect's unit) or
-/// more, one-sided at level alpha. `higher_is_better` says which way worse is.
+/// Tests that a guardrail metric is not worse by `margin` or more, one-sided at level alpha.
+///
+/// The margin is at least 0, in the effect's unit. If `higher_is_better` is `false`, a positive effect
+/// is worse.
+///
+/// # Errors
+/// [`MissingReason::OutOfRange`] if the margin is negative or not finite;
+/// [`MissingReason::Overflow`] if a result is not finite.
 pub fn non_inferiority(
     effect: &Effect,
     margin: f64,

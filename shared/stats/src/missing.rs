@@ -1,77 +1,78 @@
-//! Why a statistic cannot be given: a value with its reason, in place of p = 1, zero or NaN.
+//! The reason why a statistic is missing. It replaces values such as p = 1, zero or NaN.
 
 use std::fmt;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-/// The reason for which there is no result, and what is missing.
+/// The reason why a result is missing.
 ///
-/// Serialises to `{"code", "message"}` plus `needed` and `seen` where they apply. The code is
-/// stable; the message is a sentence for a user data.
+/// It serialises to `{"reason", "message"}`, with `needed` and `seen` where the reason is a count.
+/// `reason` is the stable code of [`MissingReason::code`]; `message` is an English sentence for
+/// readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingReason {
     /// An arm (or both together) has fewer units than the method needs.
     TooFewUnits {
-        /// Units needed at least.
+        /// Minimum number of units.
         needed: u64,
-        /// Units seen.
+        /// Actual number of units.
         seen: u64,
     },
-    /// Fewer conversions than an honest verdict needs.
+    /// An arm has fewer conversions, or fewer users without a conversion, than the method needs.
     TooFewConversions {
-        /// Conversions needed at least.
+        /// Minimum number of either outcome.
         needed: u64,
-        /// Conversions seen.
+        /// Actual number of the rarer outcome.
         seen: u64,
     },
-    /// Fewer arms with a positive weight than a comparison needs.
+    /// There are fewer arms with a positive weight (or fewer subgroups) than a comparison needs.
     TooFewArms {
-        /// Arms needed at least.
+        /// Minimum number of arms.
         needed: u64,
-        /// Arms seen.
+        /// Actual number of arms.
         seen: u64,
     },
-    /// Fewer distinct periods than a trend needs.
+    /// There are fewer distinct periods than a trend needs.
     TooFewPeriods {
-        /// Periods needed at least.
+        /// Minimum number of periods.
         needed: u64,
-        /// Periods seen.
+        /// Actual number of periods.
         seen: u64,
     },
-    /// Nobody has been counted yet.
+    /// There are no units.
     NoUnits,
-    /// Every unit has the same value, so that the noise is unknown.
+    /// Every unit has the same value, so the variance cannot be estimated.
     ZeroVariance,
-    /// Nobody converted in any arm.
+    /// No user converted in any arm.
     NoConversions,
-    /// Everybody converted in all arms.
+    /// All users converted in all arms.
     AllUsersConverted,
-    /// The control mean is zero, so that nothing can be relative to it.
+    /// The control mean is zero, so a relative effect does not exist.
     ZeroBaseline,
-    /// The control mean cannot be told from zero: a relative effect has no bounds.
+    /// The control mean does not differ significantly from zero, so a relative effect has no bounds.
     BaselineNotDistinguishable,
-    /// The denominator of a ratio metric adds up to zero.
+    /// The sum of the denominators of a ratio metric is zero.
     ZeroDenominator,
-    /// A log ratio needs both means to be positive.
+    /// A mean is not positive, which the log ratio requires of both means.
     MeanNotPositive,
-    /// The covariate explains the metric entirely: it is the metric itself.
+    /// The covariate explains the metric entirely, so it is probably the metric itself.
     CovariateIsTheMetric,
-    /// A quantile is no mean of something that a covariate could explain.
+    /// The metric is a quantile, which CUPED cannot adjust.
     NotAdjustable,
-    /// Both ends of the interval fall into one histogram bucket.
+    /// Both ends of the interval are in one histogram bucket.
     NoResolution,
-    /// The target cannot be reached with any amount of traffic in range.
+    /// No sample size in range reaches the target.
     Unreachable,
-    /// The sums contradict each other (such as a negative sum of squared deviations).
+    /// The aggregates contradict each other: for example, they imply a negative variance.
     Inconsistent,
-    /// A sum or a result is beyond what its number type holds.
+    /// A sum or a result exceeds the range of its number type.
     Overflow,
-    /// An argument is outside its range; names the argument.
+    /// An argument is out of range. The value is the name of the argument.
     OutOfRange(&'static str),
 }
 
 impl MissingReason {
-    /// Stable identifier for programs.
+    /// The stable code of the reason, in snake case.
     pub fn code(&self) -> &'static str {
         match self {
             Self::TooFewUnits { .. } => "too_few_units",
@@ -96,7 +97,7 @@ impl MissingReason {
         }
     }
 
-    /// How many are needed and how many were seen, where the reason is a count.
+    /// The minimum and the actual number, if the reason is a count.
     pub fn needed_and_seen(&self) -> Option<(u64, u64)> {
         match *self {
             Self::TooFewUnits { needed, seen }
@@ -115,7 +116,7 @@ impl fmt::Display for MissingReason {
                 write!(f, "Too few users: {seen} seen, {needed} needed.")
             }
             Self::TooFewConversions { needed, seen } => {
-                write!(f, "Too few users who converted, or who did not: {seen} in one variant, {needed} needed.")
+                write!(f, "Too few conversions, or too few users without a conversion: {seen} in one variant, {needed} needed.")
             }
             Self::TooFewArms { needed, seen } => {
                 write!(f, "Too few variants with traffic: {seen} seen, {needed} needed.")
@@ -123,30 +124,30 @@ impl fmt::Display for MissingReason {
             Self::TooFewPeriods { needed, seen } => {
                 write!(f, "Too few periods: {seen} seen, {needed} needed.")
             }
-            Self::NoUnits => f.write_str("Nobody has been counted yet."),
+            Self::NoUnits => f.write_str("No user has been counted yet."),
             Self::ZeroVariance => {
                 f.write_str("Every user has the same value, so the noise cannot be measured.")
             }
-            Self::NoConversions => f.write_str("Nobody has converted yet."),
-            Self::AllUsersConverted => f.write_str("Everybody has converted."),
+            Self::NoConversions => f.write_str("No user has converted yet."),
+            Self::AllUsersConverted => f.write_str("All users have converted."),
             Self::ZeroBaseline => {
-                f.write_str("The control's mean is zero, so a relative effect has no meaning.")
+                f.write_str("The control's mean is zero, so a relative effect does not exist.")
             }
             Self::BaselineNotDistinguishable => f.write_str(
-                "The control's mean cannot be told from zero yet, so a relative effect is unbounded.",
+                "The control's mean does not differ significantly from zero yet, so a relative effect has no bounds.",
             ),
-            Self::ZeroDenominator => f.write_str("The ratio's denominator adds up to zero."),
-            Self::MeanNotPositive => f.write_str("A log ratio needs both means to be positive."),
+            Self::ZeroDenominator => f.write_str("The ratio's denominator is zero over all users."),
+            Self::MeanNotPositive => f.write_str("The log ratio needs two positive means."),
             Self::CovariateIsTheMetric => f.write_str(
                 "The covariate explains the metric entirely, so it is probably the metric itself.",
             ),
-            Self::NotAdjustable => f.write_str("A quantile is not adjusted by the past."),
+            Self::NotAdjustable => f.write_str("CUPED cannot adjust a quantile metric."),
             Self::NoResolution => {
                 f.write_str("The histogram's buckets are too coarse for an interval.")
             }
-            Self::Unreachable => f.write_str("No amount of traffic in range reaches the target."),
-            Self::Inconsistent => f.write_str("The sums contradict each other."),
-            Self::Overflow => f.write_str("A sum or a result is too large to be held."),
+            Self::Unreachable => f.write_str("No sample size in range reaches the target."),
+            Self::Inconsistent => f.write_str("The aggregates contradict each other."),
+            Self::Overflow => f.write_str("A sum or a result is too large to represent."),
             Self::OutOfRange(argument) => write!(f, "The argument `{argument}` is out of range."),
         }
     }
@@ -167,17 +168,17 @@ impl Serialize for MissingReason {
     }
 }
 
-/// What is missing from an answer, and why.
+/// The name of a missing result, with the reason.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Missing {
-    /// Which part.
+    /// The field of the response that is missing.
     pub what: &'static str,
-    /// Why.
+    /// The reason why it is missing.
     #[serde(flatten)]
     pub why: MissingReason,
 }
 
-/// A finite number, or [`MissingReason::Overflow`]: the last gate before a number is shown.
+/// Returns `x` if it is finite, and [`MissingReason::Overflow`] otherwise.
 pub(crate) fn finite(x: f64) -> Result<f64, MissingReason> {
     if x.is_finite() {
         Ok(x)

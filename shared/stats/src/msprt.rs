@@ -1,26 +1,32 @@
-//! The mixture sequential probability ratio test, for comparison with tools that show it.
+//! The mixture sequential probability ratio test (mSPRT), for comparison with other tools (Johari,
+//! Koomen, Pekelis & Walsh 2017/2022).
 //!
-//! Johari, Koomen, Pekelis & Walsh 2017/2022. The confidence sequence is the same mixture with the
-//! tuning on the scale of z. Here it is on the scale of the effect, where a value ten times too
-//! small finds nothing at all; so it is not offered as a setting.
+//! The confidence sequence uses the same mixture, tuned on the scale of z. The mSPRT is tuned on the
+//! scale of the effect. A tuning value ten times too small gives it almost no power, so no report
+//! offers it.
 
 use super::effect::{Effect, Interval};
 use super::level::Alpha;
 use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
 
-/// One look of the mixture test.
+/// The result of the mixture test at one look.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MixtureTest {
-    /// ln of the mixture likelihood ratio.
+    /// Natural logarithm of the mixture likelihood ratio.
     pub ln_likelihood_ratio: f64,
-    /// min(1, 1 / likelihood ratio); keep the smallest over the looks so far.
+    /// min(1, 1 / likelihood ratio). The minimum over all looks so far is always valid.
     pub p_value: PValue,
-    /// Interval that covers at all looks together with probability 1 - alpha.
+    /// Interval that covers the true effect at all looks together with probability 1 - alpha.
     pub interval: Interval,
 }
 
-/// Tests "the effect is `null_value`" with the mixture N(0, `tau_squared`) on the effect's scale.
+/// Tests the hypothesis that the effect is `null_value`, with the mixture N(0, `tau_squared`) in
+/// squared units of the effect.
+///
+/// # Errors
+/// [`MissingReason::OutOfRange`] if `tau_squared` is not positive and finite;
+/// [`MissingReason::Overflow`] if a result is not finite.
 pub fn mixture_test(
     effect: &Effect,
     null_value: f64,

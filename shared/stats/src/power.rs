@@ -1,4 +1,4 @@
-//! Power: how likely an experiment of a given size finds an effect of a given size.
+//! Power: the probability that an experiment of a given size detects an effect of a given size.
 
 use super::distributions::{
     noncentral_t_upper_tail, normal_upper_quantile, normal_upper_tail, student_t_upper_quantile,
@@ -6,7 +6,7 @@ use super::distributions::{
 use super::level::{Alpha, Alternative};
 use super::missing::{MissingReason, finite};
 
-/// A conversion rate expected in the control and one that the treatment may bring it to.
+/// The expected conversion rates of control and treatment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
     /// Control rate, strictly between 0 and 1.
@@ -16,7 +16,10 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Both strictly between 0 and 1.
+    /// Creates the pair of rates.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if a rate is not strictly between 0 and 1.
     pub fn new(control: f64, treatment: f64) -> Result<Self, MissingReason> {
         let inside = |rate: f64| rate > 0.0 && rate < 1.0;
         if inside(control) && inside(treatment) {
@@ -31,42 +34,46 @@ impl Rates {
         self.treatment - self.control
     }
 
-    /// Cohen's h: the difference on the arcsine scale, in radians.
+    /// Cohen's h: treatment minus control on the arcsine scale, in radians.
     pub fn arcsine_difference(&self) -> f64 {
         2.0 * (self.treatment.sqrt().asin() - self.control.sqrt().asin())
     }
 
-    /// Variance of one control unit: p(1 − p).
+    /// Variance per control unit: p(1 − p).
     pub fn control_variance(&self) -> f64 {
         self.control * (1.0 - self.control)
     }
 
-    /// Variance of one treatment unit: p(1 − p).
+    /// Variance per treatment unit: p(1 − p).
     pub fn treatment_variance(&self) -> f64 {
         self.treatment * (1.0 - self.treatment)
     }
 
-    /// Variance at the rate of both arms together, `ratio` treatment units for a control unit.
+    /// Variance per unit at the pooled rate of both arms, with `ratio` treatment units per control
+    /// unit.
     pub(crate) fn pooled_variance(&self, ratio: f64) -> f64 {
         let pooled = (self.control + ratio * self.treatment) / (1.0 + ratio);
         pooled * (1.0 - pooled)
     }
 }
 
-/// The textbook formulas for the power of a comparison of two rates. They differ by little; the
-/// unpooled one is shown.
+/// The standard formulas for the power of a comparison of two rates. Their results differ little.
+/// Reports use the unpooled formula.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateFormula {
-    /// Both arms' own variances (most calculators).
+    /// Uses the variance of each arm, as most calculators do.
     Unpooled,
-    /// The threshold from the pooled variance, as the pooled z test has it.
+    /// Uses the pooled variance for the threshold, as the pooled z test does.
     PooledNull,
-    /// On the arcsine scale (statsmodels).
+    /// Uses the arcsine scale, as statsmodels does.
     Arcsine,
 }
 
-/// Probability that a z test at `alpha` finds an effect of so many standard errors; two-sided
+/// The power of a z test for an effect with this standard error, both in the same unit. Two-sided
 /// power counts both tails.
+///
+/// # Errors
+/// [`MissingReason::ZeroVariance`] if the standard error is not positive.
 pub fn power(
     effect: f64,
     standard_error: f64,
@@ -83,7 +90,7 @@ pub fn power(
     ))
 }
 
-/// The z beyond which a test rejects.
+/// The z above which a test rejects.
 pub(crate) fn critical(alpha: Alpha, alternative: Alternative) -> Result<f64, MissingReason> {
     let tail = match alternative {
         Alternative::TwoSided => alpha.per_tail(),
@@ -92,7 +99,8 @@ pub(crate) fn critical(alpha: Alpha, alternative: Alternative) -> Result<f64, Mi
     normal_upper_quantile(tail).ok_or(MissingReason::OutOfRange("alpha"))
 }
 
-/// Probability that a normal z around `shift` is beyond `threshold` in the alternative's direction.
+/// The probability that a normal z with mean `shift` is beyond `threshold` in the direction of the
+/// alternative.
 pub(crate) fn tail_beyond(threshold: f64, shift: f64, alternative: Alternative) -> f64 {
     match alternative {
         Alternative::TwoSided => {
@@ -103,7 +111,10 @@ pub(crate) fn tail_beyond(threshold: f64, shift: f64, alternative: Alternative) 
     }
 }
 
-/// Power to tell two conversion rates apart with so many units in each arm (at least one each).
+/// The power of a test of two conversion rates. `units` are those of control and treatment.
+///
+/// # Errors
+/// [`MissingReason::NoUnits`] if an arm is smaller than one unit.
 pub fn power_of_rates(
     rates: Rates,
     units: (f64, f64),
@@ -140,7 +151,12 @@ fn at_least_one((n_c, n_t): (f64, f64)) -> Result<(f64, f64), MissingReason> {
     }
 }
 
-/// Power of the z test of two means with these standard deviations.
+/// The power of the z test of two means. The effect and the standard deviations (control, treatment)
+/// are in metric units.
+///
+/// # Errors
+/// [`MissingReason::NoUnits`] if an arm is smaller than one unit; [`MissingReason::ZeroVariance`] if
+/// both standard deviations are zero.
 pub fn power_of_means(
     effect: f64,
     standard_deviations: (f64, f64),
@@ -153,7 +169,12 @@ pub fn power_of_means(
     power(effect, error, alpha, alternative)
 }
 
-/// Power of the equal-variance t test, exact by the noncentral t distribution; for small experiments.
+/// The power of the equal-variance t test, for small experiments. It is exact, by the noncentral t
+/// distribution. The effect and the standard deviation are in metric units.
+///
+/// # Errors
+/// [`MissingReason::NoUnits`] if an arm is smaller than one unit; [`MissingReason::TooFewUnits`]
+/// below three units; [`MissingReason::ZeroVariance`] if the standard deviation is not positive.
 pub fn power_of_means_t(
     effect: f64,
     standard_deviation: f64,

@@ -1,4 +1,5 @@
-//! Two conversion rates: the pooled z test, and intervals that also work with no conversions.
+//! Comparison of two conversion rates: the pooled z test, and intervals that are also valid without
+//! conversions.
 
 use serde::Serialize;
 
@@ -9,26 +10,28 @@ use super::missing::MissingReason;
 use super::p_value::PValue;
 use super::proportion::Proportion;
 
-/// The two-proportion z test with the interval that goes with it.
+/// The result of the two-proportion z test, with an interval of the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ProportionTest {
-    /// Treatment rate minus control rate.
+    /// Treatment rate minus control rate, -1 to 1.
     pub difference: f64,
-    /// Rate of both arms taken together, on which the test is based.
+    /// Conversion rate of both arms together, on which the test is based.
     pub pooled_rate: f64,
-    /// Standard error of the difference if both arms had the pooled rate.
+    /// Standard error of the difference if both arms have the pooled rate.
     pub pooled_standard_error: f64,
-    /// Difference in pooled standard errors.
+    /// Difference divided by the pooled standard error.
     pub z: f64,
-    /// Under the normal distribution.
+    /// P-value under the normal distribution.
     pub p_value: PValue,
-    /// Newcombe's interval of the difference at 1 - alpha (two-sided, whatever the alternative).
+    /// Newcombe's two-sided interval of the difference at 1 - alpha, for every alternative.
     pub interval: Interval,
 }
 
-/// Tests whether two conversion rates differ: pooled z, with Newcombe's interval.
+/// Tests whether two conversion rates differ, by the pooled z test.
 ///
-/// None when all users of both arms converted, or nobody did; [`newcombe`] still has an interval.
+/// # Errors
+/// [`MissingReason::NoConversions`] if no user converted; [`MissingReason::AllUsersConverted`] if all
+/// users of both arms did. [`newcombe`] has an interval in both cases.
 pub fn two_proportion_z(
     control: &Proportion,
     treatment: &Proportion,
@@ -60,7 +63,7 @@ pub fn two_proportion_z(
     })
 }
 
-/// Treatment rate minus control rate, over one common denominator so that nothing cancels.
+/// Treatment rate minus control rate, -1 to 1. The common denominator prevents cancellation.
 pub fn rate_difference(control: &Proportion, treatment: &Proportion) -> f64 {
     let (n_c, n_t) = (u128::from(control.n()), u128::from(treatment.n()));
     let left = u128::from(treatment.conversions()) * n_c;
@@ -69,10 +72,12 @@ pub fn rate_difference(control: &Proportion, treatment: &Proportion) -> f64 {
     if left < right { -size } else { size }
 }
 
-/// The unpooled (Wald) z test; kept for comparison with other tools.
+/// The unpooled (Wald) z test, for comparison with other tools.
 ///
-/// Its interval can leave [-1, 1] and is too short with few conversions; none when neither arm
-/// varies.
+/// Its interval can exceed [-1, 1] and is too short with few conversions.
+///
+/// # Errors
+/// [`MissingReason::ZeroVariance`] if neither arm varies.
 pub fn wald(
     control: &Proportion,
     treatment: &Proportion,
@@ -91,9 +96,12 @@ pub fn wald(
     .test(0.0, alpha, alternative)
 }
 
-/// Newcombe's hybrid interval of the difference (1998, method 10): the one to show.
+/// Newcombe's hybrid interval of the difference of two rates (1998, method 10), which reports use.
 ///
-/// Stays inside [-1, 1] and has its nominal coverage also without any conversion.
+/// It is inside [-1, 1], and has its nominal coverage also without conversions.
+///
+/// # Errors
+/// None for levels that [`Alpha::new`] accepts.
 pub fn newcombe(
     control: &Proportion,
     treatment: &Proportion,
@@ -109,14 +117,17 @@ pub fn newcombe(
     )
 }
 
-/// Wilson's interval of one conversion rate (1927).
+/// Wilson's interval of one conversion rate at 1 - alpha (1927), inside [0, 1].
+///
+/// # Errors
+/// None for levels that [`Alpha::new`] accepts.
 pub fn wilson(arm: &Proportion, alpha: Alpha) -> Result<Interval, MissingReason> {
     let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let (below, above) = wilson_distances(arm, z);
     Interval::between((arm.rate() - below).max(0.0), (arm.rate() + above).min(1.0))
 }
 
-/// How far Wilson's ends are below and above the rate.
+/// The distances of the ends of Wilson's interval below and above the rate.
 fn wilson_distances(arm: &Proportion, z: f64) -> (f64, f64) {
     let n = arm.n() as f64;
     let (p, q) = (arm.rate(), arm.misses() as f64 / n);
@@ -132,7 +143,11 @@ fn wilson_distances(arm: &Proportion, z: f64) -> (f64, f64) {
     (below / (n + z2), above / (n + z2))
 }
 
-/// Agresti and Caffo's interval (2000): Wald's after one more success and failure in each arm.
+/// Agresti and Caffo's interval of the difference of two rates (2000): Wald's interval after adding
+/// one conversion and one user without a conversion to each arm.
+///
+/// # Errors
+/// None for levels that [`Alpha::new`] accepts.
 pub fn agresti_caffo(
     control: &Proportion,
     treatment: &Proportion,

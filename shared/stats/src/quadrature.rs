@@ -1,19 +1,20 @@
-//! Gauss-Legendre integration on panels: smooth densities to the last digits, with no chance in it.
+//! Gauss-Legendre integration on panels. It is deterministic, and accurate to the last digits for
+//! smooth densities.
 
 use std::sync::OnceLock;
 
 /// Nodes per panel.
 pub(crate) const NODES: usize = 20;
 
-/// Nodes in (-1, 1) with their weights, in rising order.
+/// The nodes in (-1, 1), in increasing order, with their weights.
 pub(crate) struct Rule {
     pub(crate) nodes: [f64; NODES],
     pub(crate) weights: [f64; NODES],
-    /// `cumulative[i][j]`: weight of node j in the integral from -1 to node i.
+    /// `cumulative[i][j]` is the weight of node j in the integral from -1 to node i.
     pub(crate) cumulative: [[f64; NODES]; NODES],
 }
 
-/// The rule, computed once.
+/// The integration rule, which is computed once.
 pub(crate) fn rule() -> &'static Rule {
     static RULE: OnceLock<Rule> = OnceLock::new();
     RULE.get_or_init(Rule::compute)
@@ -31,8 +32,8 @@ impl Rule {
             let mut x = -(std::f64::consts::PI * (i as f64 + 0.75) / (n + 0.5)).cos();
             let mut slope = 1.0;
             for _ in 0..50 {
-                let (value, before) = legendre(NODES, x);
-                slope = n * (x * value - before) / (x * x - 1.0);
+                let (value, previous) = legendre(NODES, x);
+                slope = n * (x * value - previous) / (x * x - 1.0);
                 let step = value / slope;
                 x -= step;
                 if step.abs() < 1e-16 {
@@ -70,17 +71,17 @@ impl Rule {
 
 /// Legendre polynomials of degree `n` and `n - 1` at `x`.
 fn legendre(n: usize, x: f64) -> (f64, f64) {
-    let (mut before, mut value) = (0.0, 1.0);
+    let (mut previous, mut value) = (0.0, 1.0);
     for k in 0..n {
         let k = k as f64;
-        let next = ((2.0 * k + 1.0) * x * value - k * before) / (k + 1.0);
-        before = value;
+        let next = ((2.0 * k + 1.0) * x * value - k * previous) / (k + 1.0);
+        previous = value;
         value = next;
     }
-    (value, before)
+    (value, previous)
 }
 
-/// The integral of `f` over neighbouring panels with these breakpoints.
+/// The integral of `f` over adjacent panels with these breakpoints, in increasing order.
 pub(crate) fn integrate(breakpoints: &[f64], f: impl Fn(f64) -> f64) -> f64 {
     breakpoints
         .iter()
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_add_up_and_running_integrals_end_where_they_should() {
+    fn weights_sum_to_two_and_cumulative_integrals_are_exact() {
         let rule = rule();
         assert!((rule.weights.iter().sum::<f64>() - 2.0).abs() < 1e-14);
         for (row, x) in rule.cumulative.iter().zip(rule.nodes) {

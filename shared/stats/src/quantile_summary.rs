@@ -1,7 +1,8 @@
-//! A quantile of one arm from the summary that GrowthBook keeps, for results that must agree.
+//! A quantile of one arm from the summary that GrowthBook stores, for results that must agree with
+//! GrowthBook.
 //!
-//! Its floor on the variance is absolute and so depends on the metric's unit; our own quantiles
-//! ([`super::LogHistogram`]) use a floor in proportion to the quantile instead.
+//! GrowthBook's minimum variance is absolute and therefore depends on the metric's unit. The minimum
+//! of [`super::LogHistogram`] is proportional to the quantile instead.
 
 use super::effect::Interval;
 use super::histogram::enough_for_quantile;
@@ -9,29 +10,33 @@ use super::level::Alpha;
 use super::missing::MissingReason;
 use super::sample::Sample;
 
-/// Half width of a 95 % interval in standard errors.
+/// Half the width of a 95% interval in standard errors.
 const Z_95: f64 = 1.959_963_984_540_054;
-/// Least variance of an arm with at least [`FLOORED_FROM`] units.
+/// Minimum variance of an arm with at least [`FLOORED_FROM`] units.
 const VARIANCE_FLOOR: f64 = 1e-5;
 const FLOORED_FROM: u64 = 100;
 
-/// What is known of the quantile in one arm.
+/// The summary of a quantile in one arm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QuantileSummary {
-    /// Units in the arm.
+    /// Number of units in the arm.
     pub n: u64,
-    /// Units among which the interval's order statistics were read.
+    /// Number of units from which the order statistics of the interval are taken.
     pub n_star: u64,
-    /// Which quantile, strictly between 0 and 1.
+    /// The quantile, strictly between 0 and 1.
     pub quantile: f64,
-    /// Its estimate.
+    /// Estimate of the quantile, in metric units.
     pub estimate: f64,
-    /// Its 95 % interval from order statistics.
+    /// 95% interval of the quantile from order statistics.
     pub interval: Interval,
 }
 
 impl QuantileSummary {
-    /// The arm as a sample; none with too few units or an interval without width.
+    /// The arm as a sample, whose mean is the quantile.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if the quantile is; [`MissingReason::TooFewUnits`] with too few
+    /// units for the interval; [`MissingReason::ZeroVariance`] if the interval has no width.
     pub fn sample(&self) -> Result<Sample, MissingReason> {
         if !(self.quantile > 0.0 && self.quantile < 1.0) {
             return Err(MissingReason::OutOfRange("quantile"));

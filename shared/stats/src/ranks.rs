@@ -1,29 +1,34 @@
-//! Intervals of a quantile from order statistics: which ranks bracket it, whatever the distribution.
+//! Confidence intervals of quantiles from order statistics: the ranks that bracket a quantile of any
+//! distribution.
 
 use super::distributions::{binomial_cdf, normal_upper_quantile};
 use super::level::Alpha;
 use super::missing::MissingReason;
 
-/// Above this many units the coverage is not worked out.
+/// The coverage is computed up to this number of units.
 const COVERAGE_UP_TO: u64 = 10_000_000;
 
-/// 1-based ranks that bracket a quantile; none on a side where the sample is too small.
+/// The 1-based ranks that bracket a quantile.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExactRanks {
-    /// Rank of the lower bound.
+    /// Rank of the lower bound. `None` if the sample is too small.
     pub lower: Option<u64>,
-    /// Rank of the upper bound.
+    /// Rank of the upper bound. `None` if the sample is too small.
     pub upper: Option<u64>,
-    /// True level of the interval; none above ten million units or without both bounds.
+    /// Exact coverage of the interval, 0 to 1. `None` above 10,000,000 units.
     pub coverage: Option<f64>,
 }
 
-/// The exact binomial ranks for quantile `q` of `n` units at 1 - alpha (Conover 1999).
+/// The exact binomial ranks of the interval at 1 - alpha for quantile `q` (strictly between 0 and 1)
+/// of `n` units (Conover 1999).
+///
+/// # Errors
+/// [`MissingReason::NoUnits`] without units; [`MissingReason::OutOfRange`] if `q` is.
 pub fn exact_ranks(n: u64, q: f64, alpha: Alpha) -> Result<ExactRanks, MissingReason> {
     check(n, q)?;
     let tail = alpha.per_tail();
     let at_least = |k: u64| binomial_cdf(k, n, q) >= tail;
-    // The tail above k by the other half of the distribution: 1 - cdf would lose it.
+    // The upper tail is computed from the complementary count, because 1 - cdf cancels.
     let at_most = |k: u64| k >= n || binomial_cdf(n - k - 1, n, 1.0 - q) <= tail;
     let lower = smallest(n, at_least);
     let upper = smallest(n, at_most) + 1;
@@ -42,7 +47,7 @@ pub fn exact_ranks(n: u64, q: f64, alpha: Alpha) -> Result<ExactRanks, MissingRe
     })
 }
 
-/// The smallest k in 0..=n for which a property, once true, stays true; n if it never is.
+/// The smallest k in 0..=n at which a monotone property becomes true, or n if it never does.
 fn smallest(n: u64, property: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, n);
     while low < high {
@@ -56,8 +61,11 @@ fn smallest(n: u64, property: impl Fn(u64) -> bool) -> u64 {
     low
 }
 
-/// 1-based ranks n q -/+ z sqrt(n q (1 - q)), rounded outwards and kept within 1..=n: what a
-/// histogram uses.
+/// The 1-based ranks n q ∓ z sqrt(n q (1 - q)), rounded outwards and clamped to 1..=n. The histogram
+/// uses these ranks.
+///
+/// # Errors
+/// The same as for [`exact_ranks`].
 pub fn normal_ranks(n: u64, q: f64, alpha: Alpha) -> Result<(u64, u64), MissingReason> {
     check(n, q)?;
     let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
@@ -78,16 +86,19 @@ fn check(n: u64, q: f64) -> Result<(), MissingReason> {
     }
 }
 
-/// How the quantile of a sorted sample is read off.
+/// The definition of the quantile of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuantileKind {
-    /// Between neighbours (Hyndman & Fan type 7).
+    /// Linear interpolation between neighbours (Hyndman & Fan type 7).
     Linear,
-    /// The smallest value that at least a share q does not exceed (type 1).
+    /// The smallest value with at least a share q of the sample at or below it (type 1).
     InvertedCdf,
 }
 
-/// Quantile `q` of values in rising order.
+/// Quantile `q` (strictly between 0 and 1) of values in increasing order.
+///
+/// # Errors
+/// The same as for [`exact_ranks`].
 pub fn sorted_quantile(sorted: &[f64], q: f64, kind: QuantileKind) -> Result<f64, MissingReason> {
     check(sorted.len() as u64, q)?;
     let n = sorted.len() as f64;
@@ -104,7 +115,7 @@ pub fn sorted_quantile(sorted: &[f64], q: f64, kind: QuantileKind) -> Result<f64
             let (low, share) = (position.floor(), position.fract());
             value(low) + share * (value(low + 1.0) - value(low))
         }
-        // The product may exceed a whole number by rounding alone.
+        // The factor corrects a product that exceeds a whole number only by rounding.
         QuantileKind::InvertedCdf => value(((n * q) * (1.0 - 1e-15)).ceil().max(1.0) - 1.0),
     })
 }

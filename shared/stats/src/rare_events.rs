@@ -1,10 +1,12 @@
-//! Rates with too few conversions for the normal approximation: exact tests, from the first event on.
+//! Exact tests of conversion rates with too few conversions for the normal approximation.
 //!
-//! A user's variant is drawn before the user does anything. Without an effect, it says nothing about whether the
-//! user converts. So among the users who convert, each belongs to the treatment with the treatment's share of
-//! the users, whatever the conversion rate is. [`SequentialRateTest`] tests that share with a beta mixture
-//! (Ville 1939; Robbins 1970), which needs no minimum of users and may be looked at all the time; [`fisher_exact`]
-//! (Fisher 1935) is the test that looks once.
+//! The variant is assigned at random before the user converts. Without an effect, a converted user is
+//! therefore in the treatment with a probability equal to the treatment's share of all users. This
+//! holds for every conversion rate.
+//!
+//! - [`SequentialRateTest`] tests this share with a beta mixture (Ville 1939; Robbins 1970). It is
+//!   always valid and needs no minimum number of users.
+//! - [`fisher_exact`] (Fisher 1935) is the fixed test, which is valid for one look.
 
 use serde::Serialize;
 
@@ -15,42 +17,46 @@ use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
 use super::proportion::Proportion;
 
-/// Halvings of a bracket: more than an `f64` has digits.
+/// Halvings of a bracket in a bisection, more than an `f64` has bits.
 const HALVINGS: u32 = 200;
-/// Outcomes of Fisher's test that are added up at most; beyond it the normal approximation holds.
+/// Maximum number of tables in Fisher's test. With more, the normal approximation is accurate.
 const MAX_OUTCOMES: u64 = 200_000;
 
-/// The counts of the rarer outcome (conversions, or users without one) in each arm.
+/// The exact sequential test of two conversion rates, on the counts of the rarer outcome of each arm:
+/// conversions, or users without a conversion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SequentialRateTest {
     control: f64,
     treatment: f64,
     share: f64,
-    /// The counts are of users who did not convert.
+    /// Whether the counts are of users without a conversion.
     of_misses: bool,
 }
 
-/// What the exact sequential test says at one look.
+/// The result of the exact sequential test at one look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RareEventResult {
-    /// At most alpha at any look with probability alpha, if the rates are equal.
+    /// Always-valid p-value: if the rates are equal, the probability that it is ever at most alpha is
+    /// at most alpha.
     pub p_value: PValue,
-    /// ln of the e-value: evidence against equal rates.
+    /// Natural logarithm of the e-value, the evidence against equal rates.
     pub ln_e_value: f64,
-    /// Ratio of the treatment's rate of the rarer outcome to the control's: an interval that covers the truth at all
-    /// looks together. The upper end is infinite while the control has none.
+    /// Interval of the treatment's rate of the rarer outcome divided by the control's. It covers the
+    /// true ratio at all looks together with probability 1 - alpha. The upper end is infinite while
+    /// the count of the control is 0.
     #[serde(skip)]
     pub rate_ratio: Interval,
 }
 
 impl SequentialRateTest {
-    /// From the counts of both arms.
+    /// Creates the test from the counts of both arms.
     ///
-    /// The rarer outcome is the one that fewer of all users have. The mixture is Beta(s, 1 − s) around the
-    /// treatment's share s: it notices an effect soonest where one arm has none at all.
+    /// The rarer outcome is the one with fewer users over both arms. The mixture is Beta(s, 1 − s),
+    /// where s is the treatment's share of all users. It detects an effect earliest if one arm has
+    /// count 0.
     ///
     /// # Errors
-    /// [`MissingReason::NoUnits`] if nobody has the rarer outcome yet.
+    /// [`MissingReason::NoUnits`] if no user has the rarer outcome.
     pub fn new(control: &Proportion, treatment: &Proportion) -> Result<Self, MissingReason> {
         let users = control.n() as f64 + treatment.n() as f64;
         let conversions = control.conversions() as f64 + treatment.conversions() as f64;
@@ -75,7 +81,7 @@ impl SequentialRateTest {
         }
     }
 
-    /// Whether the counts are of users who did not convert.
+    /// Whether the counts are of users without a conversion.
     pub fn counts_misses(&self) -> bool {
         self.of_misses
     }
@@ -83,7 +89,7 @@ impl SequentialRateTest {
     /// The result at this look.
     ///
     /// # Errors
-    /// [`MissingReason::Overflow`] if the evidence is no finite number.
+    /// [`MissingReason::Overflow`] if the e-value is not finite.
     pub fn at(&self, alpha: Alpha) -> Result<RareEventResult, MissingReason> {
         let ln_e_value = finite(self.ln_evidence_against(self.share))?;
         let bound = -alpha.get().ln();
@@ -101,7 +107,8 @@ impl SequentialRateTest {
         })
     }
 
-    /// ln of the mixture likelihood over the likelihood of one share of the treatment among the events.
+    /// Natural logarithm of the mixture likelihood divided by the likelihood of `share`, the
+    /// treatment's share of the counts.
     fn ln_evidence_against(&self, share: f64) -> f64 {
         let (a, b) = (self.share, 1.0 - self.share);
         let mixture = ln_beta(a + self.treatment, b + self.control) - ln_beta(a, b);
@@ -109,7 +116,8 @@ impl SequentialRateTest {
         mixture - term(self.treatment, share) - term(self.control, 1.0 - share)
     }
 
-    /// Where the evidence, which rises from the estimate to the end of the range, reaches the bound.
+    /// The share between the estimate and the end of the range at which the evidence reaches the bound.
+    /// The evidence increases from the estimate to the end.
     fn end_of_shares(&self, estimate: f64, end: f64, bound: f64) -> f64 {
         if estimate == end || self.ln_evidence_against(end) < bound {
             return end;
@@ -127,11 +135,14 @@ impl SequentialRateTest {
     }
 }
 
-/// Fisher's exact test of equal rates, two-sided: the probability, with both totals given, of all tables that are at
-/// most as probable as the one observed.
+/// Fisher's exact test of equal rates, two-sided.
+///
+/// The p-value is the probability of all tables that are at most as probable as the observed table,
+/// for given numbers of users and conversions.
 ///
 /// # Errors
-/// [`MissingReason::OutOfRange`] beyond 200,000 possible tables, where the normal approximation is exact enough.
+/// [`MissingReason::OutOfRange`] above 200,000 possible tables, where the normal approximation is
+/// accurate.
 pub fn fisher_exact(control: &Proportion, treatment: &Proportion) -> Result<PValue, MissingReason> {
     let (n, m) = (control.n(), treatment.n());
     let hits = control.conversions() + treatment.conversions();
@@ -144,7 +155,7 @@ pub fn fisher_exact(control: &Proportion, treatment: &Proportion) -> Result<PVal
     };
     let ln_all = ln_choose(n + m, hits);
     let ln_probability = |k: u64| ln_choose(n, k) + ln_choose(m, hits - k) - ln_all;
-    // Tables as probable as the observed one differ from it by rounding only.
+    // The tolerance includes tables that are as probable as the observed one except for rounding.
     let observed = ln_probability(control.conversions()) + 1e-7;
     let as_extreme = (low..=high)
         .map(ln_probability)
@@ -168,21 +179,21 @@ mod tests {
     }
 
     #[test]
-    fn seven_events_against_none_are_significant_at_any_look() {
+    fn seven_conversions_against_none_are_significant() {
         assert!(sequential(arm(1_000, 0), arm(1_000, 6)).p_value.value() > 0.05);
         assert!(sequential(arm(1_000, 0), arm(1_000, 7)).p_value.value() < 0.05);
         assert!(sequential(arm(1_000, 7), arm(1_000, 0)).p_value.value() < 0.05);
     }
 
     #[test]
-    fn a_rate_that_drops_to_zero_is_beyond_doubt() {
+    fn a_rate_that_drops_to_zero_has_a_tiny_p_value() {
         let result = sequential(arm(200, 150), arm(200, 0));
         assert!(result.p_value.log10() < -30.0);
         assert!(result.rate_ratio.lower == 0.0 && result.rate_ratio.upper < 0.1);
     }
 
     #[test]
-    fn the_interval_of_the_ratio_excludes_one_exactly_when_the_test_rejects() {
+    fn the_interval_of_the_rate_ratio_excludes_one_exactly_if_the_test_rejects() {
         for control in 0..40 {
             for treatment in 0..40 {
                 if control + treatment == 0 {
@@ -200,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rarer_outcome_is_counted_whichever_it_is() {
+    fn swapping_conversions_and_misses_gives_the_same_result() {
         let hits = sequential(arm(1_000, 3), arm(1_000, 20));
         let misses = sequential(arm(1_000, 997), arm(1_000, 980));
         assert_eq!(hits, misses);
@@ -208,7 +219,8 @@ mod tests {
 
     #[test]
     fn fisher_gives_the_published_p_values() {
-        // R: fisher.test(matrix(c(3, 1, 1, 3), 2))$p.value and fisher.test(matrix(c(1, 9, 11, 3), 2))$p.value
+        // R: fisher.test(matrix(c(3, 1, 1, 3), 2))$p.value and
+        // fisher.test(matrix(c(1, 9, 11, 3), 2))$p.value
         let tea = fisher_exact(&arm(4, 3), &arm(4, 1)).unwrap().value();
         assert!((tea - 0.485_714_285_714_285_7).abs() < 1e-12, "{tea}");
         let diet = fisher_exact(&arm(10, 1), &arm(14, 11)).unwrap().value();
@@ -216,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn fisher_is_one_without_any_difference() {
+    fn fisher_gives_one_for_equal_rates() {
         assert!((fisher_exact(&arm(100, 0), &arm(100, 0)).unwrap().value() - 1.0).abs() < 1e-9);
         assert!((fisher_exact(&arm(50, 5), &arm(50, 5)).unwrap().value() - 1.0).abs() < 1e-9);
     }

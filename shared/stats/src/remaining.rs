@@ -1,7 +1,7 @@
-//! A running experiment: its power for the planned effect now, and what is still missing.
+//! Power to date of a running experiment, and the additional units that it needs.
 //!
-//! Always about the effect that was *planned*. Power for the observed effect is the p-value in
-//! other words and says nothing new.
+//! Both refer to the planned effect. The power for the observed effect is a function of the p-value
+//! and adds no information.
 
 use serde::Serialize;
 
@@ -12,35 +12,39 @@ use super::missing::MissingReason;
 use super::power::critical;
 use super::root::rising_root;
 
-/// Growth beyond which the target counts as out of reach: 2^28 times the present size.
-const FARTHEST: f64 = 268_435_456.0;
+/// The growth, 2^28 times the current size, above which the target power counts as unreachable.
+const MAX_GROWTH: f64 = 268_435_456.0;
 
-/// Where a running experiment stands.
+/// The current state of a running experiment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// Standard error of the effect now, above 0.
+    /// Current standard error of the effect, above 0.
     pub standard_error: f64,
-    /// Units of both arms now.
+    /// Current units of both arms together, above 0.
     pub units: f64,
-    /// The effect that the experiment was planned to find, in the effect's unit; not 0.
+    /// The effect that the experiment is planned to detect, in the effect's unit, not 0.
     pub planned_effect: f64,
-    /// Error level.
+    /// Error level of the fixed test. A confidence sequence has its own.
     pub alpha: Alpha,
-    /// The sequence, when results are sequential; none for one look at the end.
+    /// The confidence sequence of a sequential experiment. `None` for a fixed test at the end.
     pub sequence: Option<ConfidenceSequence>,
 }
 
-/// What is missing to reach the target power.
+/// What the experiment still needs to reach the target power.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Remaining {
-    /// How much larger the experiment must get: 0 when it has the power already, 1 for twice.
+    /// Required growth relative to the current size: 0 if the target is reached, 1 for twice the size.
     pub growth: f64,
-    /// Units of both arms still to come.
+    /// Additional units of both arms together, at least 0.
     pub units: f64,
 }
 
 impl Remaining {
-    /// Whole days at this many new units a day (best the mean of the last seven days).
+    /// The number of days, rounded up, at this number of new units per day. The mean of the last seven
+    /// days is a good estimate.
+    ///
+    /// # Errors
+    /// [`MissingReason::Unreachable`] if units are needed and `units_per_day` is not positive.
     pub fn days(&self, units_per_day: f64) -> Result<u64, MissingReason> {
         if self.units == 0.0 {
             return Ok(0);
@@ -55,7 +59,11 @@ impl Remaining {
 }
 
 impl Progress {
-    /// Power for the planned effect once the experiment is (1 + growth) times as large.
+    /// The power for the planned effect when the experiment is (1 + growth) times its current size.
+    /// The power to date is that at growth 0.
+    ///
+    /// # Errors
+    /// [`MissingReason::ZeroVariance`] if the standard error or the number of units is not positive.
     pub fn power_at(&self, growth: f64) -> Result<f64, MissingReason> {
         if !(self.standard_error > 0.0 && self.units > 0.0) {
             return Err(MissingReason::ZeroVariance);
@@ -72,8 +80,11 @@ impl Progress {
         Ok(normal_upper_tail(threshold - shift) + normal_upper_tail(threshold + shift))
     }
 
-    /// What is still to come until the power is `target` (0 to 1); unreachable beyond 2^28 times
-    /// the present size.
+    /// What the experiment needs until the power is `target`, strictly between 0 and 1.
+    ///
+    /// # Errors
+    /// [`MissingReason::Unreachable`] if the target is not reached at 2^28 times the current size;
+    /// [`MissingReason::OutOfRange`] if the target is; those of [`Progress::power_at`].
     pub fn remaining(&self, target: f64) -> Result<Remaining, MissingReason> {
         if !(target > 0.0 && target < 1.0) {
             return Err(MissingReason::OutOfRange("target"));
@@ -84,7 +95,7 @@ impl Progress {
                 units: 0.0,
             });
         }
-        if self.power_at(FARTHEST)? < target {
+        if self.power_at(MAX_GROWTH)? < target {
             return Err(MissingReason::Unreachable);
         }
         let growth = rising_root(1.0, target, |growth| self.power_at(growth))?;

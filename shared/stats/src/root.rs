@@ -1,13 +1,15 @@
-//! Where a rising function reaches a level: bracketed, so that it always ends.
+//! The root of an increasing function, by a bracketed search, which always terminates.
 
 use super::missing::MissingReason;
 
-/// Doublings of the bracket before the level counts as out of reach.
-const DOUBLINGS: u32 = 200;
+/// Doublings or halvings of the bracket after which the level counts as unreachable.
+const MAX_DOUBLINGS: u32 = 200;
 
-/// The x > 0 at which `f`, which rises with x, reaches `level`; the search begins at `start` > 0.
+/// The x > 0 at which the increasing function `f` reaches `level`. The search starts at `start` > 0.
 ///
-/// [`MissingReason::Unreachable`] when it never does.
+/// # Errors
+/// [`MissingReason::Unreachable`] if `f` does not reach the level within 2^200 times `start`;
+/// [`MissingReason::OutOfRange`] if `start` is not positive and finite.
 pub(crate) fn rising_root(
     start: f64,
     level: f64,
@@ -20,12 +22,12 @@ pub(crate) fn rising_root(
     let (mut low, mut high) = (start, start);
     if above(start)? {
         let mut steps = 0;
-        // An error below means that x is too small for the function to have a value.
+        // An error means that the function is not defined for an x this small.
         while above(low).unwrap_or(false) {
             high = low;
             low *= 0.5;
             steps += 1;
-            if steps > DOUBLINGS {
+            if steps > MAX_DOUBLINGS {
                 return Err(MissingReason::Unreachable);
             }
         }
@@ -35,7 +37,7 @@ pub(crate) fn rising_root(
             low = high;
             high *= 2.0;
             steps += 1;
-            if steps > DOUBLINGS || !high.is_finite() {
+            if steps > MAX_DOUBLINGS || !high.is_finite() {
                 return Err(MissingReason::Unreachable);
             }
         }
@@ -45,11 +47,11 @@ pub(crate) fn rising_root(
     }))
 }
 
-/// The zero of a rising function between two ends, by false position with halved weights (the
-/// Illinois rule) and a plain halving wherever that is slower.
+/// The zero of an increasing function between two ends, by false position with halved weights (the
+/// Illinois rule). Every fourth step is a bisection, which bounds the number of steps.
 fn narrow(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
     let (mut below, mut above) = (f(low), f(high));
-    let mut rose = None;
+    let mut moved_high = None;
     for step in 0..200 {
         let width = high - low;
         if width <= 4.0 * f64::EPSILON * high {
@@ -65,13 +67,18 @@ fn narrow(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
         if y == 0.0 {
             return x;
         }
-        // The weight of an end that stays put for the second time is halved: it holds the search up.
-        let stays = if rose == Some(y > 0.0) { 0.5 } else { 1.0 };
-        rose = Some(y > 0.0);
-        if y > 0.0 {
-            (high, above, below) = (x, y, stays * below);
+        // An end that does not move for the second time slows the search down, so its weight is
+        // halved.
+        let weight = if moved_high == Some(y > 0.0) {
+            0.5
         } else {
-            (low, below, above) = (x, y, stays * above);
+            1.0
+        };
+        moved_high = Some(y > 0.0);
+        if y > 0.0 {
+            (high, above, below) = (x, y, weight * below);
+        } else {
+            (low, below, above) = (x, y, weight * above);
         }
     }
     0.5 * (low + high)
@@ -82,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_root_is_found_from_either_side_to_the_last_digits() {
+    fn the_root_is_exact_from_starts_below_and_above_it() {
         for start in [1e-9, 1.0, 3.0, 1e12] {
             let root = rising_root(start, 9.0, |x| Ok(x * x)).unwrap();
             assert!((root - 3.0).abs() < 1e-14);
@@ -90,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_is_never_reached_is_said_so() {
+    fn a_level_that_is_never_reached_returns_unreachable() {
         let bounded = rising_root(1.0, 2.0, |x| Ok(x / (1.0 + x)));
         assert_eq!(bounded, Err(MissingReason::Unreachable));
     }

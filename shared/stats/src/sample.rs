@@ -1,30 +1,40 @@
-//! One arm as the tests see it: how many units, their mean and the variance of one unit.
+//! The statistics of one arm that all tests need: number of units, mean and variance per unit.
 
 use serde::Serialize;
 
 use super::double_double::DoubleDouble;
 use super::missing::MissingReason;
 
-/// Units, mean and per-unit variance of one arm, whatever the metric is made of.
+/// Number of units, mean and variance per unit of one arm.
 ///
-/// Comes from [`super::Moments`], [`super::Proportion`], a ratio or an adjusted metric.
+/// It is created from [`super::Moments`], a [`super::Proportion`], a ratio metric or a CUPED-adjusted
+/// metric.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Sample {
     n: u64,
     mean: f64,
-    /// What `mean` leaves out: differences of large means would lose it.
+    /// The rounding error of `mean`, which keeps differences of large means accurate.
     #[serde(skip)]
     mean_rest: f64,
     variance: f64,
 }
 
 impl Sample {
-    /// At least two units, a finite mean and a finite variance of at least 0.
+    /// Creates a sample. The mean is in metric units, the variance per unit in squared metric units.
+    ///
+    /// # Errors
+    /// [`MissingReason::TooFewUnits`] below two units; [`MissingReason::Overflow`] if the mean or the
+    /// variance is not finite; [`MissingReason::OutOfRange`] if the variance is negative.
     pub fn new(n: u64, mean: f64, variance: f64) -> Result<Self, MissingReason> {
         Self::from_parts(n, mean.into(), variance)
     }
 
-    /// From plain sums over units; the subtraction is done in twice the precision.
+    /// Creates a sample from f64 sums of values and of squares over `n` units. The subtraction uses
+    /// twice the precision of f64.
+    ///
+    /// # Errors
+    /// [`MissingReason::TooFewUnits`] below two units; [`MissingReason::Overflow`] if a result is not
+    /// finite.
     pub fn from_sums(n: u64, sum: f64, sum_squares: f64) -> Result<Self, MissingReason> {
         if n < 2 {
             return Err(MissingReason::TooFewUnits { needed: 2, seen: n });
@@ -63,12 +73,12 @@ impl Sample {
         self.n
     }
 
-    /// Mean of a unit.
+    /// Mean per unit, in metric units.
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// Unbiased variance of one unit.
+    /// Variance per unit, in squared metric units, at least 0.
     pub fn variance(&self) -> f64 {
         self.variance
     }
@@ -78,7 +88,7 @@ impl Sample {
         self.variance / self.n as f64
     }
 
-    /// `self` minus `other` in means, to the last digit of both.
+    /// The mean of `self` minus the mean of `other`, with the full precision of both.
     pub(crate) fn mean_minus(&self, other: &Self) -> f64 {
         let own = DoubleDouble {
             high: self.mean,

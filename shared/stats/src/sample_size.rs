@@ -1,4 +1,4 @@
-//! How many units an experiment needs to find an effect of a given size.
+//! The sample size that an experiment needs to detect an effect of a given size.
 
 use super::confidence_sequence::ConfidenceSequence;
 use super::distributions::normal_upper_quantile;
@@ -7,21 +7,21 @@ use super::missing::{MissingReason, finite};
 use super::power::{RateFormula, Rates, critical, power_of_means_t, tail_beyond};
 use super::root::rising_root;
 
-/// What is asked of an experiment before it starts.
+/// The error level, the power and the allocation of a planned experiment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goal {
-    /// Error level; divide it by the number of treatments when there are several.
+    /// Error level. With several treatments, divide it by their number.
     pub alpha: Alpha,
-    /// Probability of finding the effect, strictly between 0 and 1; 0.8 is usual.
+    /// Probability of detecting the effect, above alpha and below 1. 0.8 is usual.
     pub power: f64,
-    /// Treatment units for each control unit, above 0.
+    /// Treatment units per control unit, above 0.
     pub ratio: f64,
-    /// Two-sided, or one-sided in the direction of the effect.
+    /// `true` for a one-sided test in the direction of the effect, `false` for a two-sided test.
     pub one_sided: bool,
 }
 
 impl Goal {
-    /// 80 % power at this level with equal arms, two-sided.
+    /// 80% power of a two-sided test at this error level, with arms of equal size.
     pub fn usual(alpha: Alpha) -> Self {
         Self {
             alpha,
@@ -39,7 +39,8 @@ impl Goal {
         }
     }
 
-    /// z of alpha plus z of the power: the effect needed, in standard errors.
+    /// The effect that is detected with the target power, in standard errors: the normal quantile
+    /// of alpha plus that of the power.
     pub(crate) fn z_sum(&self) -> Result<f64, MissingReason> {
         Ok(self.z_alpha()? + self.z_power()?)
     }
@@ -64,12 +65,12 @@ impl Goal {
     }
 }
 
-/// Units needed in each arm.
+/// The number of units that each arm needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SampleSize {
-    /// Control units as a real number.
+    /// Control units, not rounded.
     pub control_exact: f64,
-    /// Treatment units as a real number.
+    /// Treatment units, not rounded.
     pub treatment_exact: f64,
 }
 
@@ -82,23 +83,27 @@ impl SampleSize {
         })
     }
 
-    /// Whole control units.
+    /// Control units, rounded up.
     pub fn control(&self) -> u64 {
         self.control_exact.ceil() as u64
     }
 
-    /// Whole treatment units.
+    /// Treatment units, rounded up.
     pub fn treatment(&self) -> u64 {
         self.treatment_exact.ceil() as u64
     }
 
-    /// Both arms together, as a real number: the planned units of a [`ConfidenceSequence`].
+    /// Units of both arms together, not rounded. A [`ConfidenceSequence`] takes this number as its
+    /// planned units.
     pub fn total(&self) -> f64 {
         self.control_exact + self.treatment_exact
     }
 
-    /// What remains to be done when a covariate of this correlation with the metric takes away
-    /// noise: a share 1 - correlation² of the units.
+    /// The sample size of the CUPED-adjusted metric, for a covariate with this correlation with the
+    /// metric (-1 to 1): 1 - correlation² times this sample size.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if the correlation is.
     pub fn with_covariate(&self, correlation: f64) -> Result<Self, MissingReason> {
         if !(-1.0..=1.0).contains(&correlation) {
             return Err(MissingReason::OutOfRange("correlation"));
@@ -111,8 +116,15 @@ impl SampleSize {
     }
 }
 
-/// Units to find an effect between two means whose units have these variances (control,
-/// treatment); the closed form counts the tail in the effect's direction only.
+/// The sample size of a z test that detects an effect between two means, in metric units.
+///
+/// `variances` are the variances per unit of control and treatment. The closed form counts only the
+/// tail in the direction of the effect.
+///
+/// # Errors
+/// [`MissingReason::Unreachable`] if the effect is 0; [`MissingReason::ZeroVariance`] if both
+/// variances are; [`MissingReason::OutOfRange`] if the goal is; [`MissingReason::Overflow`] if the
+/// size is not finite.
 pub fn sample_size(
     effect: f64,
     variances: (f64, f64),
@@ -128,7 +140,10 @@ pub fn sample_size(
     SampleSize::new((goal.z_sum()? * spread.sqrt() / effect).powi(2), goal)
 }
 
-/// Units to tell two conversion rates apart.
+/// The sample size of a test that detects the difference between two conversion rates.
+///
+/// # Errors
+/// The same as for [`sample_size`], and [`MissingReason::Unreachable`] if the rates are equal.
 pub fn sample_size_of_rates(
     rates: Rates,
     goal: &Goal,
@@ -147,7 +162,7 @@ pub fn sample_size_of_rates(
             SampleSize::new((sum / rates.difference()).powi(2), goal)
         }
         RateFormula::Arcsine => {
-            // Both tails count here, so that the closed form is only where the search starts.
+            // The power counts both tails, so the closed form is only the start of the search.
             let h = rates.arcsine_difference().abs();
             let start = (goal.z_sum()? / h).powi(2) * (1.0 + 1.0 / goal.ratio);
             let alternative = goal.alternative();
@@ -164,7 +179,11 @@ pub fn sample_size_of_rates(
     }
 }
 
-/// Units for the exact equal-variance t test; for small experiments.
+/// The sample size of the exact equal-variance t test, for small experiments. The effect and the
+/// standard deviation are in metric units.
+///
+/// # Errors
+/// The same as for [`sample_size`], and those of [`power_of_means_t`].
 pub fn sample_size_t(
     effect: f64,
     standard_deviation: f64,
@@ -185,8 +204,14 @@ pub fn sample_size_t(
     SampleSize::new(n, goal)
 }
 
-/// Units at which a confidence sequence planned for exactly that many finds the effect with the
-/// goal's power at the planned end: about 1.9 times the fixed size, less where it stops early.
+/// The sample size of a confidence sequence that is tuned for exactly this size and has the target
+/// power when it is reached.
+///
+/// It is about 1.9 times the sample size of a fixed test. An experiment that stops early needs
+/// fewer units.
+///
+/// # Errors
+/// The same as for [`sample_size`].
 pub fn sample_size_sequential(
     effect: f64,
     variances: (f64, f64),

@@ -1,7 +1,7 @@
-//! Sample ratio mismatch: did every arm get the share of units that it was promised?
+//! Tests for sample ratio mismatch: whether each arm has its expected share of the units.
 //!
-//! The chi-square test answers once; the sequential test may be asked every minute and is what
-//! alarms use.
+//! The chi-square test is valid for one look. The sequential test is valid at all looks together, so
+//! alarms use it.
 
 use serde::Serialize;
 
@@ -9,22 +9,26 @@ use super::distributions::{chi_squared_ln_upper_tail, ln_gamma};
 use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
 
-/// Result of the chi-square test of the split.
+/// Result of the chi-square test of the sample ratio.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitTest {
     /// Pearson's statistic over the arms with a positive weight.
     pub chi_squared: f64,
-    /// Arms with a positive weight, less one.
+    /// Number of arms with a positive weight, minus one.
     pub degrees_of_freedom: u32,
-    /// Below 0.001 something is wrong with the assignment (Fabijan et al. 2019).
+    /// A value below 0.001 indicates a sample ratio mismatch (Fabijan et al. 2019).
     pub p_value: PValue,
-    /// Units that each arm should have; 0 for arms without weight, which are left out.
+    /// Expected units of each arm. It is 0 for arms of weight 0, which the test ignores.
     pub expected_counts: Vec<f64>,
 }
 
-/// Pearson's chi-square test of counts against weights (any positive scale).
+/// Pearson's chi-square test of the units per arm against the weights, on any positive scale.
 ///
-/// When the weights changed on the way, use [`chi_squared_against_expected`].
+/// If the weights changed during the experiment, use [`chi_squared_against_expected`].
+///
+/// # Errors
+/// The same as for [`chi_squared_against_expected`]; [`MissingReason::OutOfRange`] if the number of
+/// weights differs, or a weight is negative or not finite.
 pub fn split_test(counts: &[u64], weights: &[f64]) -> Result<SplitTest, MissingReason> {
     let shares = shares(counts.len(), weights)?;
     let total: f64 = counts
@@ -37,9 +41,14 @@ pub fn split_test(counts: &[u64], weights: &[f64]) -> Result<SplitTest, MissingR
     chi_squared_against_expected(counts, &expected)
 }
 
-/// The same test against expected counts, summed by the caller over periods of equal weights.
+/// The same test against expected counts, which the caller sums over the phases of the experiment.
 ///
-/// Arms that expect nobody are left out. None without units or with fewer than two arms.
+/// The test ignores arms whose expected count is 0.
+///
+/// # Errors
+/// [`MissingReason::NoUnits`] without units; [`MissingReason::TooFewArms`] with fewer than two arms;
+/// [`MissingReason::OutOfRange`] if the number of expected counts differs, or one is negative or not
+/// finite.
 pub fn chi_squared_against_expected(
     counts: &[u64],
     expected: &[f64],
@@ -69,28 +78,34 @@ pub fn chi_squared_against_expected(
     })
 }
 
-/// The sequential test of the split (Lindon & Malek 2022), safe under continuous watching.
+/// The sequential test of the sample ratio (Lindon & Malek 2022), which is always valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SequentialSplit {
     shares: Vec<f64>,
     concentration: f64,
 }
 
-/// One look of the sequential split test.
+/// The result of the sequential sample ratio test at one look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SplitEvidence {
-    /// ln of how much better "the split is wrong" predicts the counts than "it is right".
+    /// Natural logarithm of the Bayes factor of a mismatch against the expected shares.
     pub ln_bayes_factor: f64,
-    /// min(1, 1 / Bayes factor); keep the smallest over the looks so far.
+    /// min(1, 1 / Bayes factor). The minimum over all looks so far is always valid.
     pub p_value: PValue,
 }
 
 impl SequentialSplit {
-    /// Concentration that detects mismatches of a few per cent soon.
+    /// The default concentration, which detects mismatches of a few per cent early.
     pub const DEFAULT_CONCENTRATION: f64 = 1_000.0;
 
-    /// For arms with these weights (arms of weight 0 are left out). A larger concentration is more
-    /// sensitive to small mismatches and slower for large ones; 100 to 10,000 is sensible.
+    /// The test for arms with these weights, on any positive scale. It ignores arms of weight 0.
+    ///
+    /// `concentration` is that of the Dirichlet prior, above 0; values from 100 to 10,000 are
+    /// sensible. A larger value detects small mismatches earlier and large ones later.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if the concentration or a weight is;
+    /// [`MissingReason::TooFewArms`] with fewer than two positive weights.
     pub fn new(weights: &[f64], concentration: f64) -> Result<Self, MissingReason> {
         if !(concentration > 0.0 && concentration.is_finite()) {
             return Err(MissingReason::OutOfRange("concentration"));
@@ -101,7 +116,10 @@ impl SequentialSplit {
         })
     }
 
-    /// The evidence in these cumulative counts, one per arm.
+    /// The evidence of these cumulative units, one count per arm.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if the number of counts differs from the number of arms.
     pub fn evidence(&self, counts: &[u64]) -> Result<SplitEvidence, MissingReason> {
         if counts.len() != self.shares.len() {
             return Err(MissingReason::OutOfRange("counts"));
@@ -127,7 +145,7 @@ fn ln_rising(a: f64, n: f64) -> f64 {
     ln_gamma(a + n) - ln_gamma(a)
 }
 
-/// Weights scaled to add up to 1; none when fewer than two are positive.
+/// The weights scaled to a sum of 1. At least two must be positive.
 fn shares(arms: usize, weights: &[f64]) -> Result<Vec<f64>, MissingReason> {
     if arms != weights.len() || weights.iter().any(|w| !(*w >= 0.0 && w.is_finite())) {
         return Err(MissingReason::OutOfRange("weights"));

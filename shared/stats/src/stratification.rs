@@ -1,7 +1,8 @@
-//! Post-stratification: comparing like with like when a known trait explains much of the metric.
+//! Post-stratification: the effect is computed within strata of a known attribute, which reduces the
+//! variance (Miratrix, Sekhon & Yu 2013).
 //!
-//! Miratrix, Sekhon & Yu 2013. Each stratum counts with its share of all units. Adjusting by
-//! covariates does the same with less bookkeeping and comes first.
+//! The weight of a stratum is its share of all units. CUPED has the same purpose and needs fewer
+//! aggregates, so it is preferred.
 
 use super::effect::Effect;
 use super::means::welch_degrees_of_freedom;
@@ -13,43 +14,46 @@ use super::sample::Sample;
 /// The two arms within one stratum.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stratum {
-    control: Part,
-    treatment: Part,
+    control: StratumArm,
+    treatment: StratumArm,
 }
 
-/// One arm within a stratum, with its sum of squared deviations: (n - 1) variances for a mean, n
-/// for a rate.
+/// One arm within a stratum, with its sum of squared deviations: the variance times n - 1 for a mean,
+/// times n for a rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Part {
+struct StratumArm {
     sample: Sample,
     deviations: f64,
 }
 
 impl Stratum {
-    /// From the arms' means within the stratum.
+    /// The stratum of a mean, from the samples of both arms.
     pub fn of_means(control: Sample, treatment: Sample) -> Self {
-        let part = |sample: Sample| Part {
+        let stratum_arm = |sample: Sample| StratumArm {
             sample,
             deviations: sample.variance() * (sample.n() - 1) as f64,
         };
         Self {
-            control: part(control),
-            treatment: part(treatment),
+            control: stratum_arm(control),
+            treatment: stratum_arm(treatment),
         }
     }
 
-    /// From the arms' conversions within the stratum; none with fewer than two units in an arm.
+    /// The stratum of a conversion rate, from the proportions of both arms.
+    ///
+    /// # Errors
+    /// [`MissingReason::TooFewUnits`] with fewer than two units in an arm.
     pub fn of_rates(control: &Proportion, treatment: &Proportion) -> Result<Self, MissingReason> {
-        let part = |arm: &Proportion| {
+        let stratum_arm = |arm: &Proportion| {
             let sample = arm.sample()?;
-            Ok(Part {
+            Ok(StratumArm {
                 sample,
                 deviations: sample.variance() * sample.n() as f64,
             })
         };
         Ok(Self {
-            control: part(control)?,
-            treatment: part(treatment)?,
+            control: stratum_arm(control)?,
+            treatment: stratum_arm(treatment)?,
         })
     }
 }
@@ -57,25 +61,30 @@ impl Stratum {
 /// The stratified effect, absolute and relative.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stratified {
-    /// Control mean with every stratum at its share of all units.
+    /// Control mean, with each stratum weighted by its share of all units.
     pub baseline_mean: f64,
-    /// Treatment minus control; its error allows for the shares being random too.
+    /// Treatment minus control, in metric units. Its standard error treats the shares of the strata as
+    /// random.
     pub absolute: Effect,
-    /// Error of the absolute effect if the strata's shares are taken as given.
+    /// Standard error of the absolute effect if the shares of the strata are fixed.
     pub absolute_standard_error_fixed_shares: f64,
-    /// The effect over |baseline mean|.
+    /// The absolute effect divided by |baseline mean|.
     pub relative: Result<Effect, MissingReason>,
-    /// Error of the relative effect if the strata's shares are taken as given.
+    /// Standard error of the relative effect if the shares of the strata are fixed.
     pub relative_standard_error_fixed_shares: f64,
 }
 
-/// Combines the strata; none without strata or without variation.
+/// The effect over all strata.
+///
+/// # Errors
+/// [`MissingReason::NoUnits`] without strata; [`MissingReason::ZeroVariance`] without variance;
+/// [`MissingReason::Overflow`] if a result is not finite.
 pub fn post_stratify(strata: &[Stratum]) -> Result<Stratified, MissingReason> {
     let units: f64 = strata.iter().map(stratum_units).sum();
     if units == 0.0 {
         return Err(MissingReason::NoUnits);
     }
-    let mut sums = Sums::default();
+    let mut sums = WeightedSums::default();
     for stratum in strata {
         sums.add(stratum, stratum_units(stratum) / units);
     }
@@ -129,8 +138,9 @@ fn stratum_units(stratum: &Stratum) -> f64 {
     stratum.control.sample.n() as f64 + stratum.treatment.sample.n() as f64
 }
 
+/// Sums over the strata, weighted by their shares of all units.
 #[derive(Default)]
-struct Sums {
+struct WeightedSums {
     effect: f64,
     baseline: f64,
     variance: f64,
@@ -140,7 +150,7 @@ struct Sums {
     effect_baselines: f64,
 }
 
-impl Sums {
+impl WeightedSums {
     fn add(&mut self, stratum: &Stratum, share: f64) {
         let effect = stratum.treatment.sample.mean_minus(&stratum.control.sample);
         let baseline = stratum.control.sample.mean();
@@ -156,8 +166,8 @@ impl Sums {
     }
 }
 
-/// One arm over all strata.
-fn pooled(strata: &[Stratum], arm: fn(&Stratum) -> Part) -> Result<Sample, MissingReason> {
+/// One arm over all strata, as one sample.
+fn pooled(strata: &[Stratum], arm: fn(&Stratum) -> StratumArm) -> Result<Sample, MissingReason> {
     let samples = || strata.iter().map(|stratum| arm(stratum).sample);
     let n = samples().map(|s| s.n()).fold(0, u64::saturating_add);
     let mean: f64 = samples()
@@ -170,8 +180,14 @@ fn pooled(strata: &[Stratum], arm: fn(&Stratum) -> Part) -> Result<Sample, Missi
     Sample::new(n, mean, (within + between) / (n as f64 - 1.0))
 }
 
-/// Strata from exact sums; those in which an arm is empty or does not vary join the largest one,
-/// so that every stratum has an error. None when nothing usable remains.
+/// Creates strata from the exact moments (control, treatment) of each stratum.
+///
+/// A stratum in which an arm is empty or does not vary is merged into the largest stratum, so that
+/// every stratum has a standard error.
+///
+/// # Errors
+/// [`MissingReason::ZeroVariance`] if both arms vary in no stratum; [`MissingReason::Overflow`] if the
+/// merged moments overflow.
 pub fn usable_strata(strata: &[(Moments, Moments)]) -> Result<Vec<Stratum>, MissingReason> {
     let usable = |moments: &Moments| moments.variance().is_ok_and(|variance| variance > 0.0);
     let (mut kept, rest): (Vec<_>, Vec<_>) = strata

@@ -1,7 +1,9 @@
-//! Does the effect fade? A weighted line through the effects of successive exposure cohorts.
+//! The trend of the effect over exposure cohorts, which shows a novelty effect: a weighted linear
+//! regression of the cohorts' effects.
 //!
-//! Each cohort is the users first exposed in one period, measured over windows of equal length, so
-//! that the cohorts are independent; daily effects of the same users are not.
+//! A cohort is the users who are first exposed in one period. All cohorts are measured over windows
+//! of equal length. The effects of cohorts are independent, while daily effects of the same users
+//! are not.
 
 use serde::Serialize;
 
@@ -10,36 +12,43 @@ use super::level::Alternative;
 use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
 
-/// p below which a novelty effect is pointed out.
+/// The p-value of the slope below which a novelty effect is reported.
 pub const NOVELTY_LEVEL: f64 = 0.01;
 
-/// The line through the cohorts' effects.
+/// The regression line through the effects of the cohorts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Trend {
-    /// Effect of all cohorts, weighted by precision.
+    /// Mean effect of all cohorts, weighted by precision.
     pub mean_effect: f64,
     /// Change of the effect per period.
     pub slope: f64,
     /// Standard error of the slope.
     pub slope_standard_error: f64,
-    /// slope / standard error.
+    /// Slope divided by its standard error.
     pub z: f64,
     /// Two-sided p-value of the slope under the normal distribution.
     pub p_value: PValue,
-    /// The line's value at the last period.
+    /// Value of the line at the last period.
     pub fitted_last: f64,
-    /// Standard error of the line's value at the last period.
+    /// Standard error of the value of the line at the last period.
     pub fitted_last_standard_error: f64,
 }
 
 impl Trend {
-    /// Whether the effect clearly moves towards zero ([`NOVELTY_LEVEL`]).
+    /// Whether there is a novelty effect: the effect moves towards zero and the slope's p-value is
+    /// below [`NOVELTY_LEVEL`].
     pub fn is_novelty(&self) -> bool {
         self.slope * self.mean_effect < 0.0 && self.p_value.value() < NOVELTY_LEVEL
     }
 }
 
-/// Fits the line through (period, effect) pairs; none with fewer than two distinct periods.
+/// Fits the regression line through (period, effect) pairs. Each effect has the weight
+/// 1 / standard error².
+///
+/// # Errors
+/// [`MissingReason::TooFewPeriods`] with fewer than two distinct periods;
+/// [`MissingReason::OutOfRange`] if a period is not finite; [`MissingReason::Overflow`] if a result
+/// is not finite.
 pub fn trend(cohorts: &[(f64, Effect)]) -> Result<Trend, MissingReason> {
     let unit = cohorts
         .iter()

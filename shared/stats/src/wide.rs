@@ -1,4 +1,5 @@
-//! Products of exact sums in 256 bits: the one place where a variance could cancel away.
+//! Products of exact sums in 256 bits. The difference of two such products is the numerator of a
+//! variance, which would cancel in fewer bits.
 
 use std::cmp::Ordering;
 
@@ -34,7 +35,7 @@ impl U256 {
         Self { high, low }
     }
 
-    /// `self + other`, modulo 2^256. Callers stay below 2^255.
+    /// `self + other`, modulo 2^256. The sums of all callers are below 2^255.
     fn plus(self, other: Self) -> Self {
         let (low, carry) = self.low.overflowing_add(other.low);
         let high = self
@@ -58,7 +59,7 @@ impl U256 {
                 self.low << shift,
             )
         };
-        // The bits that fall off only matter for a tie, where one sticky bit stands for them all.
+        // The bits that are dropped only matter for a tie, where one sticky bit represents them.
         let sticky = u128::from(rest != 0);
         (top | sticky) as f64 * f64::from(128 - shift).exp2()
     }
@@ -66,7 +67,7 @@ impl U256 {
 
 /// `a * b - c * d`, exact in 256 bits, rounded once to f64.
 ///
-/// The factors are at most 2^127 in size, so that the difference stays below 2^255.
+/// The absolute value of each factor is at most 2^127, so the difference is at most 2^255.
 pub(crate) fn difference_of_products(a: i128, b: i128, c: i128, d: i128) -> f64 {
     let left = U256::product(a.unsigned_abs(), b.unsigned_abs());
     let right = U256::product(c.unsigned_abs(), d.unsigned_abs());
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_of_one_between_huge_products_is_seen() {
+    fn a_difference_of_one_between_huge_products_is_exact() {
         let x = 10_i128.pow(37);
         assert_eq!(difference_of_products(x + 1, x - 1, x, x), -1.0);
         assert_eq!(difference_of_products(x, x, x + 1, x - 1), 1.0);

@@ -1,11 +1,12 @@
-//! The reference vectors: every case of every file is one reported result.
+//! The reference vectors: every case of every file is one test.
 //!
-//! The vectors were computed at 50 digits with independent libraries. They are read from the
-//! folder named by `ASSAY_GOLDEN`, else from `$ASSAY_REFERENCE_DATA/golden`.
+//! The vectors are computed at 50 digits with independent libraries. The tests read them from the
+//! folder that `ASSAY_GOLDEN` names, or else from `$ASSAY_REFERENCE_DATA/golden`.
 
 #![expect(
     clippy::expect_used,
-    reason = "a vector that cannot be read must fail loudly"
+    clippy::disallowed_methods,
+    reason = "the test reads the vectors; the crate itself reads nothing"
 )]
 
 #[path = "golden/bayesian.rs"]
@@ -79,8 +80,8 @@ fn trials_of(path: &Path) -> Vec<Trial> {
     let mut file: Value = serde_json::from_str(&text).expect("a file of vectors is JSON");
     let cases = match file.get_mut("cases").map(Value::take) {
         Some(Value::Array(cases)) => cases,
-        // The list of values on which other libraries differ has no cases of its own: each of its
-        // entries repeats what the case of that id already expects.
+        // This file lists values on which other libraries differ. It has no cases, because each entry
+        // repeats the expected value of an existing case.
         _ if name == "disagreements" => return Vec::new(),
         _ => return vec![failing(name, "the file has no cases".into())],
     };
@@ -94,10 +95,7 @@ fn trials_of(path: &Path) -> Vec<Trial> {
         )];
     }
     let Some(method) = file["method"].as_str().and_then(method) else {
-        return vec![failing(
-            name,
-            format!("nobody answers for method {}", file["method"]),
-        )];
+        return vec![failing(name, format!("unknown method {}", file["method"]))];
     };
     cases
         .into_iter()
@@ -117,7 +115,7 @@ fn failing(name: String, why: String) -> Trial {
     Trial::test(name, move || Err(Failed::from(why)))
 }
 
-/// The adapter of each method: from the vectors' inputs to the vectors' answer.
+/// The adapter of a method, which converts the inputs of a vector to its result.
 fn method(name: &str) -> Option<Method> {
     Some(match name {
         "distributions" => many::distributions,

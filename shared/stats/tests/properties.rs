@@ -1,8 +1,14 @@
-//! Whatever the sums, the engine answers with a finite number or with a reason.
+//! Properties of the engine for extreme, degenerate and contradictory inputs.
 //!
-//! Extreme, degenerate and contradictory inputs: no NaN, no infinity, no panic, no endless loop, no
-//! negative variance; probabilities in [0, 1], intervals in order and around the estimate; the same
-//! answer with the arms swapped or the unit changed.
+//! - Every function returns finite numbers or a reason, without a panic or an endless loop.
+//! - Variances are not negative, and probabilities are in [0, 1].
+//! - Intervals are ordered and contain the estimate.
+//! - Results do not depend on the order of the arms or on the unit of the metric.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "settings and data come from outside; the crate itself reads nothing"
+)]
 
 #[path = "properties/inputs.rs"]
 mod inputs;
@@ -30,7 +36,7 @@ proptest! {
     #![proptest_config(inputs::cases(400))]
 
     #[test]
-    fn means_give_finite_answers_or_a_reason(
+    fn means_give_finite_results_or_a_reason(
         c in any_sample(), t in any_sample(), alpha in alpha(), null in any_real(),
     ) {
         for alternative in [Alternative::TwoSided, Alternative::Greater, Alternative::Less] {
@@ -49,15 +55,16 @@ proptest! {
             prop_assert!(around(log.interval, log.lift) && log.interval.lower >= -1.0);
         }
         if let Ok(Fieller::Bounded { ratio, .. }) = finite(stats::fieller(&c, &t, alpha)) {
-            let room = 1e-9 * (ratio.lower.abs() + ratio.upper.abs());
+            let tolerance = 1e-9 * (ratio.lower.abs() + ratio.upper.abs());
             let quotient = t.mean() / c.mean();
-            prop_assert!(ratio.lower - room <= quotient && quotient <= ratio.upper + room);
+            prop_assert!(ratio.lower - tolerance <= quotient);
+            prop_assert!(quotient <= ratio.upper + tolerance);
         }
         let _ = finite(Ok(stats::fieller_g(&c, alpha)));
     }
 
     #[test]
-    fn rates_give_finite_answers_or_a_reason(
+    fn rates_give_finite_results_or_a_reason(
         c in proportion(), t in proportion(), alpha in alpha(),
     ) {
         let newcombe = finite(stats::newcombe(&c, &t, alpha)).unwrap();
@@ -78,21 +85,21 @@ proptest! {
     }
 
     #[test]
-    fn swapping_the_arms_changes_the_sign_and_nothing_else(
+    fn swapping_the_arms_only_changes_the_sign(
         c in any_sample(), t in any_sample(), alpha in alpha(),
     ) {
-        let there = stats::welch(&c, &t, alpha, Alternative::TwoSided);
-        let back = stats::welch(&t, &c, alpha, Alternative::TwoSided);
-        prop_assert_eq!(there.is_ok(), back.is_ok());
-        if let (Ok(there), Ok(back)) = (there, back) {
-            prop_assert_eq!(there.effect, -back.effect);
-            prop_assert_eq!(there.p_value, back.p_value);
-            prop_assert_eq!(there.interval.lower, -back.interval.upper);
+        let test = stats::welch(&c, &t, alpha, Alternative::TwoSided);
+        let swapped = stats::welch(&t, &c, alpha, Alternative::TwoSided);
+        prop_assert_eq!(test.is_ok(), swapped.is_ok());
+        if let (Ok(test), Ok(swapped)) = (test, swapped) {
+            prop_assert_eq!(test.effect, -swapped.effect);
+            prop_assert_eq!(test.p_value, swapped.p_value);
+            prop_assert_eq!(test.interval.lower, -swapped.interval.upper);
         }
     }
 
     #[test]
-    fn the_unit_of_a_metric_does_not_matter(
+    fn results_do_not_depend_on_the_unit_of_the_metric(
         c in moments(), t in moments(), alpha in alpha(), power in -40_i32..40,
     ) {
         let (Ok(c), Ok(t)) = (c.sample(), t.sample()) else { return Ok(()) };
@@ -112,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn contradictory_sums_are_a_reason_not_a_number(
+    fn contradictory_aggregates_give_valid_numbers_or_a_reason(
         n in any::<u64>(), sum in any::<i128>(), squares in any::<i128>(),
     ) {
         let arm = Moments { n, sum_micros: sum, sum_squares_picos: squares };
@@ -131,14 +138,14 @@ proptest! {
     }
 
     #[test]
-    fn exact_sums_can_be_taken_apart_again(a in moments(), b in moments()) {
+    fn subtracting_added_moments_restores_the_previous_moments(a in moments(), b in moments()) {
         if let Some(both) = a.checked_add(b) {
             prop_assert_eq!(both.checked_sub(b), Some(a));
         }
     }
 
     #[test]
-    fn watching_never_says_more_than_looking_once(
+    fn a_sequential_interval_contains_the_fixed_interval(
         effect in any_effect(), alpha in alpha(), planned in 1.0..1e9_f64,
     ) {
         let sequence = stats::ConfidenceSequence::new(alpha, planned).unwrap();
@@ -167,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn posteriors_weigh_both_sides(
+    fn posteriors_give_consistent_probabilities_and_losses(
         effect in any_effect(), mean in any_real(), tau in 1e-9..1e9_f64, alpha in alpha(),
     ) {
         for prior in [Prior::Flat, Prior::default(), Prior::Normal { mean, standard_deviation: tau }] {
@@ -188,28 +195,28 @@ proptest! {
     }
 
     #[test]
-    fn adjusting_for_covariates_gives_finite_answers_or_a_reason(
+    fn cuped_gives_finite_results_or_a_reason(
         c in users(3), t in users(3), shift in -1_000_i128..1_000,
     ) {
         let (Ok(c_arm), Ok(t_arm)) = (arm(&c, 0), arm(&t, 0)) else { return Ok(()) };
         let plain = finite(stats::cuped(&c_arm, &t_arm));
         let _ = finite(stats::ratio(&c_arm));
         let _ = finite(stats::ratio_with_pre_exposure(&c_arm));
-        for bias in stats::pre_experiment_bias(&c_arm, &t_arm) {
-            let _ = finite(bias);
+        for test in stats::pre_experiment_bias(&c_arm, &t_arm) {
+            let _ = finite(test);
         }
         if let Ok(plain) = plain {
             prop_assert!(plain.variance_reduction <= 1.0);
-            // The origin of a covariate is arbitrary.
-            let moved = stats::cuped(&arm(&c, shift).unwrap(), &arm(&t, shift).unwrap()).unwrap();
+            // Adding a constant to a covariate does not change the result.
+            let shifted = stats::cuped(&arm(&c, shift).unwrap(), &arm(&t, shift).unwrap()).unwrap();
             let size = plain.absolute.value().abs() + plain.absolute.standard_error();
-            let off = (plain.absolute.value() - moved.absolute.value()).abs();
+            let off = (plain.absolute.value() - shifted.absolute.value()).abs();
             prop_assert!(off <= 1e-6 * size, "{off} of {size}");
         }
     }
 
     #[test]
-    fn the_split_is_judged_for_any_counts_and_weights(
+    fn sample_ratio_tests_give_finite_results_or_a_reason(
         counts in prop::collection::vec(any::<u32>().prop_map(u64::from), 0..6),
         weights in prop::collection::vec(prop_oneof![Just(0.0), 1e-9..1e9_f64], 0..6),
         concentration in 1e-3..1e6_f64,
@@ -224,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn adjusted_p_values_keep_their_order_and_never_shrink(
+    fn adjusted_p_values_are_never_below_the_unadjusted_ones(
         p in prop::collection::vec(prop::option::of(0.0..=1.0_f64), 0..30),
         weights in prop::collection::vec(0.0..10.0_f64, 30),
     ) {
@@ -249,7 +256,7 @@ proptest! {
     }
 
     #[test]
-    fn subgroups_and_cohorts_give_finite_answers_or_a_reason(
+    fn subgroups_and_cohorts_give_finite_results_or_a_reason(
         effects in prop::collection::vec((any_effect(), any_real()), 0..8),
     ) {
         let alone: Vec<Effect> = effects.iter().map(|(effect, _)| *effect).collect();
@@ -265,7 +272,7 @@ proptest! {
     }
 
     #[test]
-    fn strata_give_finite_answers_or_a_reason(
+    fn strata_give_finite_results_or_a_reason(
         strata in prop::collection::vec((moments(), moments()), 0..6),
     ) {
         if let Ok(usable) = finite(stats::usable_strata(&strata)) {
@@ -274,7 +281,7 @@ proptest! {
     }
 
     #[test]
-    fn a_histogram_is_right_to_its_accuracy_and_can_forget(
+    fn histogram_quantiles_are_accurate_and_users_can_be_removed(
         values in prop::collection::vec(prop_oneof![Just(0.0), -1e6..1e6_f64, 1e-9..1e9_f64], 1..200),
         q in 0.0..=1.0_f64, alpha in alpha(),
     ) {
@@ -297,12 +304,12 @@ proptest! {
     }
 
     #[test]
-    fn tails_and_quantiles_undo_each_other(
+    fn quantiles_are_the_inverse_of_tail_probabilities(
         ln_q in -600.0..-0.7_f64, ln_df in -0.5..28.0_f64, ln_a in -4.0..14.0_f64,
     ) {
         let (q, df) = (ln_q.exp(), ln_df.exp());
         let t = distribution::student_t_upper_quantile(q, df).unwrap();
-        // Below one degree of freedom such quantiles pass the largest number.
+        // Below one degree of freedom, such quantiles can exceed the largest f64.
         if t.is_finite() && t < 1e300 {
             let back = distribution::student_t_ln_upper_tail(t, df);
             prop_assert!((back - ln_q).abs() <= 1e-9 * ln_q.abs(), "t = {t}: {back} {ln_q}");
@@ -318,7 +325,7 @@ proptest! {
     }
 
     #[test]
-    fn tails_fall_from_one_to_zero(t in any_real(), ln_df in -0.5..40.0_f64, df in 1_u32..100_000) {
+    fn tail_probabilities_are_between_zero_and_one(t in any_real(), ln_df in -0.5..40.0_f64, df in 1_u32..100_000) {
         let ln_tail = distribution::student_t_ln_upper_tail(t, ln_df.exp());
         prop_assert!(ln_tail <= 0.0, "{ln_tail}");
         prop_assert!(distribution::normal_ln_upper_tail(t) <= 0.0);
@@ -344,19 +351,19 @@ fn arm(users: &[Vec<i128>], shift: i128) -> Result<JointSample, MissingReason> {
 }
 
 #[test]
-fn every_reason_has_a_code_and_a_sentence() {
+fn a_missing_reason_serialises_with_its_code_and_a_sentence() {
     let reason = MissingReason::TooFewUnits {
         needed: 100,
         seen: 7,
     };
     let json = serde_json::to_value(reason).unwrap();
-    assert_eq!(json["code"], "too_few_units");
+    assert_eq!(json["reason"], "too_few_units");
     assert_eq!(json["needed"], 100);
     assert_eq!(json["message"], "Too few users: 7 seen, 100 needed.");
 }
 
 #[test]
-fn a_winner_by_e_values_is_found_under_any_dependence() {
+fn e_benjamini_hochberg_finds_the_large_e_values() {
     let found = stats::e_benjamini_hochberg(
         &[
             Some(40.0_f64.ln()),
@@ -374,7 +381,7 @@ fn a_winner_by_e_values_is_found_under_any_dependence() {
 }
 
 #[test]
-fn more_weight_for_the_primary_metric_makes_it_easier_to_find() {
+fn more_weight_for_the_primary_metric_lowers_its_adjusted_p_value() {
     let p = |p: f64| PValue::new(p);
     let adjusted = stats::weighted_holm(&[p(0.03), p(0.04), p(0.5)], &[0.8, 0.1, 0.1]).unwrap();
     assert!((adjusted[0].unwrap().value() - 0.03 / 0.8).abs() < 1e-12);
@@ -382,7 +389,7 @@ fn more_weight_for_the_primary_metric_makes_it_easier_to_find() {
 }
 
 #[test]
-fn hundreds_of_digits_of_evidence_are_kept() {
+fn the_logarithm_of_a_p_value_below_1e_900_is_exact() {
     let c = Proportion::new(1_000_000, 100_000).unwrap();
     let t = Proportion::new(1_000_000, 130_000).unwrap();
     let test = stats::two_proportion_z(&c, &t, Alpha::FIVE_PERCENT, Alternative::TwoSided).unwrap();

@@ -1,4 +1,4 @@
-//! `assay audit`: the sums are those of the records, or the command fails and names the numbers.
+//! `assay audit` confirms that the aggregates equal the records, or fails and lists the differing numbers.
 
 use super::support::World;
 use assay::client::http_client;
@@ -18,8 +18,8 @@ async fn with_data(world: &World) {
     world.platform.settle().await;
 }
 
-/// Counts one user more, by hand.
-async fn spoil(world: &World) {
+/// Adds one user to the aggregates.
+async fn corrupt(world: &World) {
     let table = &world.platform.template.tables["AggregatesTable"].name;
     let generation = world.get("/experiments/e/results").await["freshness"]["generation"].clone();
     let update = world.platform.dynamodb.update_item().table_name(table);
@@ -36,13 +36,13 @@ async fn spoil(world: &World) {
 }
 
 #[tokio::test]
-async fn sums_that_are_right_are_said_to_be_so() {
+async fn correct_aggregates_are_confirmed() {
     let world = World::start().await;
     with_data(&world).await;
-    let said = world.done(&["audit", "e"]).await;
+    let output = world.done(&["audit", "e"]).await;
     assert!(
-        said.contains("The sums are those of the records."),
-        "{said}"
+        output.contains("The aggregates equal the records."),
+        "{output}"
     );
     let json = world.done_json(&["audit", "e", "--json"]).await;
     assert_eq!(json["differing_numbers"], 0);
@@ -50,10 +50,10 @@ async fn sums_that_are_right_are_said_to_be_so() {
 }
 
 #[tokio::test]
-async fn a_drift_is_shown_and_ends_with_status_1_until_it_is_repaired() {
+async fn differing_numbers_are_listed_and_fail_the_command_until_a_repair() {
     let world = World::start().await;
     with_data(&world).await;
-    spoil(&world).await;
+    corrupt(&world).await;
     let ran = world.run(&["audit", "e"]).await;
     assert!(!ran.ok);
     let row: Vec<&str> = ran
@@ -65,12 +65,13 @@ async fn a_drift_is_shown_and_ends_with_status_1_until_it_is_repaired() {
         .collect();
     assert_eq!(row, ["r", "v1", "1", "0"]);
     assert!(
-        ran.stderr.contains("drifted in 1 number; --repair"),
+        ran.stderr
+            .contains("differ from the records in 1 number; --repair"),
         "{}",
         ran.stderr
     );
     let ran = world.run(&["audit", "e", "--repair", "--json"]).await;
-    assert!(!ran.ok, "it had drifted");
+    assert!(!ran.ok, "numbers differed before the repair");
     let answer: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(answer["backfill_started"].is_number(), "{answer}");
     world.platform.settle().await;
@@ -78,7 +79,7 @@ async fn a_drift_is_shown_and_ends_with_status_1_until_it_is_repaired() {
 }
 
 #[tokio::test]
-async fn an_experiment_that_is_not_there_is_named() {
+async fn an_unknown_experiment_is_named() {
     let world = World::start().await;
     let ran = world.run(&["audit", "nothing"]).await;
     assert!(!ran.ok);

@@ -45,7 +45,7 @@ async fn import(world: &World, file: &str, mapping: &[&str]) -> Value {
         .await
 }
 
-/// For each metric and variant: users with an event, and the sum.
+/// For each metric and variant: the number of users with an event, and the sum of the values.
 async fn sums(world: &World, experiment: &str) -> Vec<(u64, String)> {
     let results = world.done_json(&["results", experiment, "--json"]).await;
     let metrics = results["metrics"].as_array().unwrap().iter();
@@ -59,13 +59,13 @@ async fn sums(world: &World, experiment: &str) -> Vec<(u64, String)> {
 }
 
 #[tokio::test]
-async fn a_file_with_outcomes_in_columns_comes_in_once_however_often_it_is_imported() {
+async fn a_repeated_import_of_a_file_stores_each_record_once() {
     let world = gate().await;
     world.file("players.csv", PLAYERS);
     let first = import(&world, "players.csv", &PLAYERS_MAPPING).await;
     assert_eq!(first["rows"], 4);
     assert_eq!(first["assignments"]["stored"], 4);
-    // A zero is a value, an empty cell is none.
+    // A zero is a value, and an empty cell is not.
     assert_eq!(first["events"]["stored"], 6);
     assert_eq!(first["events"]["counted"], 6);
     let expected = [(1, "1"), (2, "2"), (2, "10.5"), (1, "7")];
@@ -81,7 +81,7 @@ async fn a_file_with_outcomes_in_columns_comes_in_once_however_often_it_is_impor
 }
 
 #[tokio::test]
-async fn columns_say_what_users_are_and_an_empty_cell_says_nothing() {
+async fn dimension_columns_become_attributes_and_empty_cells_are_ignored() {
     let world = World::start().await;
     let definition = json!({
         "id": "gate", "name": "Gate", "dimensions": ["country", "platform"],
@@ -98,8 +98,8 @@ async fn columns_say_what_users_are_and_an_empty_cell_says_nothing() {
     ]
     .concat();
     for expected in ["stored", "existing"] {
-        let aggregates = import(&world, "users.csv", &mapping).await;
-        assert_eq!(aggregates["assignments"][expected], 3, "{aggregates}");
+        let counts = import(&world, "users.csv", &mapping).await;
+        assert_eq!(counts["assignments"][expected], 3, "{counts}");
     }
     for (user, attributes) in [
         (
@@ -115,7 +115,7 @@ async fn columns_say_what_users_are_and_an_empty_cell_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_dimension_that_the_experiment_does_not_declare_is_said_so() {
+async fn an_undeclared_dimension_is_reported() {
     let world = gate().await;
     world.file("users.csv", "player,version,home\n1,old,DE\n2,new,\n");
     let mapping = [&PLAYERS_MAPPING[..8], &["--dimension", "country=home"]].concat();
@@ -124,7 +124,7 @@ async fn a_dimension_that_the_experiment_does_not_declare_is_said_so() {
         .await;
     assert!(!ran.ok);
     for expected in [
-        "line 2: assignment: country: `country` is not known here; there are none.",
+        "line 2: assignment: country: `country` is unknown; no fields are allowed here.",
         "1 stored, 0 existing, 1 rejected",
     ] {
         assert!(ran.stderr.contains(expected), "{expected}\n{}", ran.stderr);
@@ -132,7 +132,7 @@ async fn a_dimension_that_the_experiment_does_not_declare_is_said_so() {
 }
 
 #[tokio::test]
-async fn zeros_can_be_left_out_and_equal_rows_are_different_events() {
+async fn a_condition_can_exclude_zeros_and_equal_rows_are_different_events() {
     let world = gate().await;
     world.file("users.csv", "player,version\n1,old\n2,new\n");
     let users = &PLAYERS_MAPPING[..8];
@@ -160,7 +160,7 @@ async fn zeros_can_be_left_out_and_equal_rows_are_different_events() {
 }
 
 #[tokio::test]
-async fn types_ids_and_properties_come_from_columns_of_a_stream() {
+async fn types_ids_and_properties_come_from_columns_of_standard_input() {
     let world = gate().await;
     let mut command = world.command(&[
         "import",
@@ -177,13 +177,13 @@ async fn types_ids_and_properties_come_from_columns_of_a_stream() {
     );
     command.stdin(std::fs::File::open(file).unwrap());
     let output = command.output().await.unwrap();
-    let aggregates: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(aggregates["events"]["stored"], 2);
-    assert_eq!(aggregates["events"]["not_counted"]["no_assignment"], 2);
+    let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(counts["events"]["stored"], 2);
+    assert_eq!(counts["events"]["not_counted"]["no_assignment"], 2);
 }
 
 #[tokio::test]
-async fn rows_that_are_not_taken_are_listed_by_line_and_fail_the_command() {
+async fn rejected_rows_are_listed_by_line_and_fail_the_command() {
     let world = gate().await;
     world.file(
         "players.csv",
@@ -194,33 +194,33 @@ async fn rows_that_are_not_taken_are_listed_by_line_and_fail_the_command() {
         .await;
     assert!(!ran.ok);
     for expected in [
-        "line 2: `much` is no value",
+        "line 2: `much` is not a valid value",
         "line 3: assignment: variant: There is no variant `red`",
         "line 4: the user's id is empty",
-        "line 5: 2 cells where the header has 4",
-        "4 rows not taken",
+        "line 5: 2 cells, but the header has 4",
+        "4 rows not imported",
         "assignments  2 stored, 0 existing, 1 rejected",
-        // The event of the user whose assignment was refused is kept, for nothing.
-        "3 count, 1 do not: 1 no assignment",
+        // The event of the user with the rejected assignment is stored, and counts for no experiment.
+        "3 counted, 1 not counted: 1 no assignment",
     ] {
         assert!(ran.stderr.contains(expected), "{expected}\n{}", ran.stderr);
     }
-    // The good part of a bad row is in.
+    // The valid part of a bad row is stored.
     assert_eq!(sums(&world, "gate").await[0], (1, "1".to_owned()));
 }
 
 #[tokio::test]
-async fn users_who_are_in_another_variant_stay_there_and_are_counted() {
+async fn users_who_have_another_variant_keep_it_and_are_reported() {
     let world = gate().await;
     world.file("one.csv", "player,version\n1,old\n");
     world.file("other.csv", "player,version\n1,new\n");
     import(&world, "one.csv", &PLAYERS_MAPPING[..8]).await;
-    let aggregates = import(&world, "other.csv", &PLAYERS_MAPPING[..8]).await;
-    assert_eq!(aggregates["assignments"]["existing_in_another_variant"], 1);
+    let counts = import(&world, "other.csv", &PLAYERS_MAPPING[..8]).await;
+    assert_eq!(counts["assignments"]["existing_in_another_variant"], 1);
 }
 
 #[tokio::test]
-async fn a_mapping_that_does_not_fit_is_refused_before_anything_is_sent() {
+async fn a_mapping_that_does_not_match_the_file_is_refused_before_any_request() {
     let world = gate().await;
     world.file("players.csv", PLAYERS);
     let cases: [(&[&str], &str); 6] = [
@@ -260,7 +260,7 @@ async fn a_mapping_that_does_not_fit_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn an_unknown_experiment_and_a_wrong_token_are_said_so() {
+async fn an_unknown_experiment_and_a_wrong_token_are_reported() {
     let world = gate().await;
     world.file("players.csv", PLAYERS);
     let mut mapping = PLAYERS_MAPPING;
@@ -277,6 +277,9 @@ async fn an_unknown_experiment_and_a_wrong_token_are_said_so() {
     let token = "wrong_token_0123456789";
     let mut command = world.command(&[&["import", "players.csv"], &PLAYERS_MAPPING[..]].concat());
     let output = command.env("ASSAY_TOKEN", token).output().await.unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("HTTP 401") && !said.contains(token), "{said}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        printed.contains("HTTP 401") && !printed.contains(token),
+        "{printed}"
+    );
 }

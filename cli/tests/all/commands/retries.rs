@@ -1,4 +1,4 @@
-//! What the client does when the API does not keep up.
+//! Retries of the client when the API is overloaded.
 
 use super::support::World;
 use assay::gateway::{Function, http_function};
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Refuses with 429 and 503 in turn for a while, then takes everything.
+/// Refuses this many calls, alternately with 429 and 503, and accepts all later ones.
 fn overloaded(refusals: u32, calls: Arc<AtomicU32>) -> Function {
     http_function(service_fn(move |_: Request| {
         let call = calls.fetch_add(1, Ordering::SeqCst);
@@ -41,19 +41,19 @@ const IMPORT: [&str; 8] = [
 ];
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again() {
+async fn temporary_refusals_are_retried() {
     let calls = Arc::new(AtomicU32::new(0));
     let function = overloaded(2, calls.clone());
     let world =
         World::with(PlatformOptions::for_tests().with_function("record-events", function)).await;
     world.file("events.csv", "user\n1\n");
-    let aggregates = world.done_json(&IMPORT).await;
-    assert_eq!(aggregates["events"]["stored"], 1);
+    let counts = world.done_json(&IMPORT).await;
+    assert_eq!(counts["events"]["stored"], 1);
     assert_eq!(calls.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_named() {
+async fn an_unreachable_server_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = super::support::assay(folder.path());
     command.args([
@@ -65,7 +65,10 @@ async fn a_server_that_is_not_there_is_named() {
         "token_0123456789_0123",
     ]);
     let output = command.output().await.unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("cannot reach http://127.0.0.1:9"), "{said}");
-    assert!(!said.contains("token_0123"), "{said}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        printed.contains("cannot reach http://127.0.0.1:9"),
+        "{printed}"
+    );
+    assert!(!printed.contains("token_0123"), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! A platform, and the command run against it.
+//! A platform, and the command that runs against it.
 
 use assay::client::http_client;
 use assay::serve::{Platform, PlatformOptions};
@@ -24,7 +24,7 @@ impl From<Output> for Ran {
     }
 }
 
-/// The command in this folder, without anything of the developer's own environment.
+/// The command in this folder, without the variables of the developer's environment.
 pub(crate) fn assay(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
     command.current_dir(folder);
@@ -64,7 +64,7 @@ impl World {
         self.command(arguments).output().await.unwrap().into()
     }
 
-    /// Runs what must succeed and returns what it printed.
+    /// Runs a command that must succeed, and returns its output.
     pub(crate) async fn done(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments).await;
         assert!(ran.ok, "{arguments:?}\n{}{}", ran.stdout, ran.stderr);
@@ -81,7 +81,7 @@ impl World {
         file
     }
 
-    /// Makes an experiment with these variants and conversions.
+    /// Creates an experiment with these variants and metrics.
     pub(crate) async fn experiment(&self, id: &str, variants: [&str; 2], metrics: Value) {
         let body = json!({
             "id": id,
@@ -92,7 +92,7 @@ impl World {
         self.create(&body).await;
     }
 
-    /// Makes an experiment of this definition.
+    /// Creates an experiment with this definition.
     pub(crate) async fn create(&self, definition: &Value) {
         let request = http_client()
             .post(format!("{}/experiments", self.platform.url()))
@@ -102,7 +102,7 @@ impl World {
         assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
     }
 
-    /// What the API answers.
+    /// The body of the answer.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let request = http_client()
             .get(format!("{}{path}", self.platform.url()))

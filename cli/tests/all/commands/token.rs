@@ -23,7 +23,7 @@ async fn status(platform: &Platform, token: &str, path: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_token_opens_its_scopes_until_it_is_revoked() {
+async fn a_token_allows_its_scopes_until_it_is_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
     let options = || PlatformOptions::default().with_data(&file);
@@ -56,7 +56,7 @@ async fn a_token_opens_its_scopes_until_it_is_revoked() {
         status(&platform, &secret, "/experiments/x/assignment/u").await,
         403
     );
-    // While the platform runs the file is its own, but its engine can be reached.
+    // The running platform locks the file, but its engine can be reached.
     let locked = token(folder.path(), &[&["list"], &data[..]].concat()).await;
     assert!(
         !locked.ok && locked.stderr.contains("--dynamodb-endpoint"),
@@ -92,7 +92,7 @@ async fn a_token_opens_its_scopes_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused() {
+async fn invalid_arguments_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [(&[&str], &str); 4] = [
         (&["list"], "there is no data"),

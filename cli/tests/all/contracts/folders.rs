@@ -1,4 +1,4 @@
-//! The shape of the source: one that has been read once has been read everywhere.
+//! The structure of the source: all functions have the same structure, and layers keep their limits.
 
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
@@ -92,21 +92,21 @@ fn every_function_has_a_folder_and_every_folder_is_a_function() {
 }
 
 #[test]
-fn every_function_has_one_shape() {
+fn every_function_has_the_same_structure() {
     for folder in function_folders() {
         let shown = folder.display();
         let main = text(&folder.join("src/main.rs"));
         assert!(
             main.lines().count() <= 30,
-            "{shown}: main.rs wires and runs, nothing else"
+            "{shown}: main.rs only wires and runs the function"
         );
         assert!(main.contains("async fn main()"), "{shown}");
         let handler = text(&folder.join("src/lib.rs"));
         assert!(
             handler.starts_with("//! "),
-            "{shown} does not say what it is for"
+            "{shown}: lib.rs has no module documentation"
         );
-        // Two are not called by somebody over HTTP.
+        // These functions are not called over HTTP.
         let signature = match folder.file_name().and_then(|name| name.to_str()) {
             Some("authorizer") => "pub async fn handle(app: App, request: TokenRequest)",
             Some("aggregate") => "event: LambdaEvent<Batch>,",
@@ -121,14 +121,14 @@ fn every_function_has_one_shape() {
             let first = body.lines().nth(1).unwrap_or_default();
             assert!(
                 first.contains("Caller::with_scope(&request, Scope::"),
-                "{shown}: first of all, who calls"
+                "{shown}: the handler must check the caller first"
             );
         }
     }
 }
 
 #[test]
-fn no_source_file_is_longer_than_can_be_read_at_once() {
+fn no_source_file_is_longer_than_450_lines() {
     let mut count = 0;
     for folder in [
         "shared/stats/src",

@@ -1,8 +1,8 @@
 //! No import circle between the modules of a crate.
 //!
-//! A module and the modules inside it are one unit and may use each other. An import from one unit to another counts for
-//! the whole units, so `a::x` → `b` and `b::y` → `a` are a circle of `a` and `b`. A name that a parent re-exports counts
-//! as an import of the module that defines it.
+//! A module and the modules inside it are one unit and may use each other. An import from one unit to another counts
+//! for the whole units, so `a::x` → `b` and `b::y` → `a` are a circle of `a` and `b`. A name that a parent re-exports
+//! counts as an import of the module that defines it.
 
 use super::folders::{files, root, text};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ fn modules_of_a_crate_do_not_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn a_circle_is_found_and_a_child_that_uses_its_parent_is_none() {
+fn a_circle_is_found_and_a_child_that_uses_its_parent_is_not_a_circle() {
     let edge = |from: &str, to: &str| {
         let path = |text: &str| text.split("::").map(str::to_owned).collect::<Module>();
         (path(from), path(to))
@@ -127,7 +127,7 @@ fn code(source: &str) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
-/// All paths that begin with `crate`, `super` or `self`, or stand in a `use`, with braces written out.
+/// All paths that begin with `crate`, `super` or `self`, or occur in a `use`, with braces written out.
 fn paths(source: &str) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     for statement in source.split(';') {
@@ -193,7 +193,7 @@ fn expand(prefix: &[String], import: &str, paths: &mut Vec<Vec<String>>) {
     paths.push(path);
 }
 
-/// The module of the crate that a path leads to: the longest part of it that is one.
+/// The module that a path names: the longest prefix of the path that is a module of the crate.
 fn module_of(modules: &BTreeSet<Module>, from: &Module, path: &[String]) -> Option<Module> {
     let (mut base, mut rest) = match path.first()?.as_str() {
         "crate" => (Module::new(), &path[1..]),

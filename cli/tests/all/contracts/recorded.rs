@@ -1,5 +1,5 @@
-//! The recorded events of `events/`, each given to its function over a prepared world, and the answers compared
-//! with the expected ones. `scripts/lambda-contracts` does the same with the functions as processes.
+//! Each recorded event of `events/` is given to its function on a prepared platform, and the answer is compared with
+//! the expected one. `scripts/lambda-contracts` does the same with the functions as processes.
 
 use assay::client::http_client;
 use assay::engine::sdk_config;
@@ -23,7 +23,7 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The world that all events expect, as `events/prepare.json` describes it.
+/// The platform that all events expect, as `events/prepare.json` describes it.
 async fn prepared() -> Platform {
     let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
     let prepare = read(&events().join("prepare.json"));
@@ -127,7 +127,7 @@ fn every_function_has_good_and_bad_events_and_every_event_has_an_expected_answer
         };
         let good = cases.iter().filter(|path| is_good(path)).count();
         assert!(good > 0, "{name}");
-        // One reads nothing of what it is sent, the other nothing at all.
+        // These functions ignore their event, so none of their events is bad.
         let takes_all = ["audit-sample", "health"].contains(&name.as_str());
         assert!(takes_all || good < cases.len(), "{name}");
         let all = std::fs::read_dir(events().join(&name)).unwrap().count();
@@ -198,7 +198,7 @@ fn with_placeholders(expected: &Value, seen: &Value) -> Value {
     }
 }
 
-/// Where an answer is not what was expected. Headers that are not expected are not looked at.
+/// Where an answer is not what was expected. Headers that are not expected are ignored.
 fn differences(expected: &Value, seen: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen = seen.clone();
@@ -227,8 +227,8 @@ fn compare(at: &str, expected: &Value, seen: &Value, found: &mut Vec<String>) {
             }
         }
         (Value::Array(expected), Value::Array(seen)) if expected.len() == seen.len() => {
-            for (place, (expected, seen)) in expected.iter().zip(seen).enumerate() {
-                compare(&format!("{at}/{place}"), expected, seen, found);
+            for (index, (expected, seen)) in expected.iter().zip(seen).enumerate() {
+                compare(&format!("{at}/{index}"), expected, seen, found);
             }
         }
         _ if expected == seen => {}
@@ -236,7 +236,7 @@ fn compare(at: &str, expected: &Value, seen: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Whether a value is what a placeholder stands for. `events/README.md` lists them.
+/// Whether a value matches a placeholder. `events/README.md` lists them.
 fn fits(placeholder: &str, seen: &Value) -> bool {
     let text = seen.as_str().unwrap_or_default();
     match placeholder {

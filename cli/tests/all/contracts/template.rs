@@ -1,7 +1,8 @@
-//! The template against the code that runs from it.
+//! The template agrees with the code that it deploys.
 
+use assay::environment::Environments;
 use assay::functions;
-use assay::serve::{BUILT_IN_TEMPLATE, Environments};
+use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Projection, Table, TableKey, Template};
 use domain::access::Scope;
 use shared::config::{Config, VARIABLES};
@@ -45,7 +46,7 @@ fn routes_and_their_scopes_are_those_of_the_code() {
 }
 
 #[test]
-fn every_scope_opens_something() {
+fn every_scope_is_required_by_a_route() {
     for (name, scope) in Scope::ALL {
         assert!(
             ROUTES.iter().any(|route| route.scope == Some(scope)),
@@ -73,19 +74,19 @@ async fn every_function_of_the_template_is_wired_and_no_other() {
 }
 
 #[test]
-fn the_authorizer_is_the_function_that_nothing_else_calls() {
+fn only_the_authorizer_has_no_event_source() {
     let template = template();
-    let no_recent_events: Vec<_> = template
+    let without_events: Vec<_> = template
         .functions
         .values()
         .filter(|f| f.events.is_empty())
         .collect();
-    assert_eq!(no_recent_events.len(), 1);
-    assert_eq!(no_recent_events[0].binary, "authorizer");
+    assert_eq!(without_events.len(), 1);
+    assert_eq!(without_events[0].binary, "authorizer");
     for authorizer in template.api.authorizers.values() {
         assert_eq!(
             template.function_with_arn(&authorizer.function_arn),
-            Some(no_recent_events[0])
+            Some(without_events[0])
         );
     }
 }
@@ -99,7 +100,7 @@ fn every_function_gets_exactly_the_variables_that_the_code_reads() {
         assert_eq!(given, expected, "{}", function.binary);
         let lookup = |name: &str| function.environment.get(name).cloned();
         Config::read(lookup).unwrap();
-        // None of them is there for nothing.
+        // The code reads each of them.
         for name in VARIABLES {
             let without = |asked: &str| lookup(asked).filter(|_| asked != name);
             assert!(Config::read(without).is_err(), "{name}");
@@ -197,7 +198,7 @@ fn keys_and_indexes_are_those_of_the_code() {
 }
 
 #[test]
-fn only_records_that_others_are_derived_from_have_a_stream_and_events_never_expire() {
+fn only_tables_of_source_records_have_a_stream_and_events_never_expire() {
     for (id, table) in template().tables {
         let (stream, expires_at) = match id.as_str() {
             "EventsTable" => (Some("NEW_IMAGE"), None),
@@ -211,11 +212,11 @@ fn only_records_that_others_are_derived_from_have_a_stream_and_events_never_expi
 }
 
 #[test]
-fn no_role_may_scan_or_reach_more_than_named_tables_and_only_erasures_and_sums_delete() {
+fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_and_aggregates_delete() {
     for function in template().functions.values() {
         for statement in &function.statements {
             for action in &statement.actions {
-                let small = [
+                let permitted = [
                     "GetItem",
                     "PutItem",
                     "Query",
@@ -223,15 +224,16 @@ fn no_role_may_scan_or_reach_more_than_named_tables_and_only_erasures_and_sums_d
                     "ConditionCheckItem",
                 ];
                 let name = action.strip_prefix("dynamodb:").unwrap();
-                // Whoever brings an erasure to its end.
+                // Roles that complete an erasure.
                 let erases =
                     ["erase-user", "aggregate", "backfill"].contains(&function.binary.as_str());
                 let erases = erases && name == "BatchWriteItem";
-                // Sums can be made again from the records.
-                let sums = |resource: &String| resource.ends_with("AggregatesTable");
-                let deletes_sums = name == "DeleteItem" && statement.resources.iter().all(sums);
+                // A backfill can compute aggregates again from the records.
+                let aggregates = |resource: &String| resource.ends_with("AggregatesTable");
+                let deletes_aggregates =
+                    name == "DeleteItem" && statement.resources.iter().all(aggregates);
                 assert!(
-                    small.contains(&name) || erases || deletes_sums,
+                    permitted.contains(&name) || erases || deletes_aggregates,
                     "{} may {action}",
                     function.binary
                 );
@@ -248,7 +250,7 @@ fn no_role_may_scan_or_reach_more_than_named_tables_and_only_erasures_and_sums_d
 }
 
 #[test]
-fn the_gateway_lets_pass_what_the_code_takes_for_a_token() {
+fn the_gateway_and_the_code_accept_the_same_tokens() {
     use domain::access::Token;
     for authorizer in template().api.authorizers.values() {
         let expression = authorizer.validation_expression.clone().unwrap();

@@ -1,4 +1,4 @@
-//! Draws a history from a seed, before anything of it is done.
+//! Draws a complete history from a seed before it is played.
 
 use super::draw::Draw;
 use super::history::{
@@ -12,7 +12,7 @@ use domain::ids::{DimensionKey, DimensionLabel, EventType, MetricKey, VariantKey
 use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
 use domain::time::Timestamp;
 
-/// A midnight some weeks ago, from which the times of a history are counted.
+/// The midnight at which the times of a history start.
 const MIDNIGHT: i64 = 20_370 * DAY;
 const EVENT_TYPES: [&str; 4] = ["view", "buy", "add to cart#1", "p.q"];
 const METRIC_KEYS: [&str; 4] = ["a", "a.b", "n", "s-1.c"];
@@ -33,7 +33,7 @@ impl History {
         let mut author = Author {
             draw,
             experiments: &experiments,
-            // A change asks for new sums under the time at which it is made, so no two are made at once.
+            // The time of a change identifies its generation, so no two changes have the same time.
             changed_at: MIDNIGHT + 6 * DAY,
             ids: 0,
             anchors: Vec::new(),
@@ -56,7 +56,7 @@ impl History {
         }
     }
 
-    /// Whether somebody is counted and other sums are asked for.
+    /// Whether a user is assigned and a change creates a new generation.
     pub(crate) fn has_other_aggregates(&self) -> bool {
         let other = |step: &Step| match step {
             Step::Change(change) => matches!(change.edit, Edit::Metrics(_) | Edit::Dimensions(_)),
@@ -80,7 +80,7 @@ fn definition(draw: &mut Draw) -> Definition {
     }
 }
 
-/// Two or three variants, or those that there are with other shares.
+/// Two or three variants, or the existing variants with other weights.
 fn shares(draw: &mut Draw, like: Option<&Variants>) -> Variants {
     let count = like.map_or_else(|| draw.pick(&[2, 3]), |like| like.as_slice().len());
     let first = draw.pick(&[10.0, 50.0, 34.0]);
@@ -105,7 +105,7 @@ fn event_type(draw: &mut Draw) -> EventType {
     EventType::parse(draw.pick(&EVENT_TYPES)).unwrap()
 }
 
-/// Up to four; none: those of every type that is seen.
+/// Up to four metrics. Without metrics, there is one for every event type.
 fn metrics(draw: &mut Draw) -> Vec<Metric> {
     let measures = [Measure::Conversion, Measure::Count, Measure::Sum];
     let count = draw.below(METRIC_KEYS.len() + 1);
@@ -126,7 +126,7 @@ fn metrics(draw: &mut Draw) -> Vec<Metric> {
                 quantile: 0.9,
             },
         };
-        let can_be_cut = matches!(kind, MetricKind::Count | MetricKind::Sum);
+        let can_be_capped = matches!(kind, MetricKind::Count | MetricKind::Sum);
         Metric {
             key: MetricKey::parse(key).unwrap(),
             kind,
@@ -134,7 +134,7 @@ fn metrics(draw: &mut Draw) -> Vec<Metric> {
             name: None,
             role: MetricRole::default(),
             direction: Direction::default(),
-            cap_percentile: (can_be_cut && draw.chance(40)).then_some(0.99),
+            cap_percentile: (can_be_capped && draw.chance(40)).then_some(0.99),
             margin: None,
         }
     };
@@ -146,12 +146,12 @@ struct Author<'e> {
     experiments: &'e [Definition],
     changed_at: i64,
     ids: usize,
-    /// Moments at which something else changes: assignments and ends.
+    /// Times of assignments and ends. Events are often close to them.
     anchors: Vec<i64>,
 }
 
 impl Author<'_> {
-    /// A user's assignments and events, in the order in which they would be stored if nothing came late.
+    /// A user's assignments and events, without delays.
     fn life(&mut self, user: usize, small: bool) -> Vec<Step> {
         let mut steps = Vec::new();
         self.anchors.clear();
@@ -167,7 +167,7 @@ impl Author<'_> {
         if self.anchors.is_empty() {
             self.anchors.push(self.experiments[0].start.micros());
         }
-        // Somebody who comes back for weeks changes more sums than one transaction takes.
+        // A user with events over weeks changes more aggregates than one transaction can contain.
         let busy = !small && self.draw.chance(20);
         let events = match (small, busy) {
             (true, _) => self.draw.within(1..=3),
@@ -185,7 +185,7 @@ impl Author<'_> {
         let definition = &self.experiments[experiment];
         let start = definition.start.micros();
         let at = match self.draw.below(6) {
-            // Brought over from before the beginning.
+            // Imported, and assigned before the start.
             0 => start - self.draw.within(0..=3 * DAY),
             // The first and the last moment of a day.
             1 => start - start.rem_euclid(DAY) + 2 * DAY,
@@ -211,7 +211,7 @@ impl Author<'_> {
     }
 
     fn track(&mut self, user: usize, first_id: usize, busy: bool) -> Track {
-        // One in seven is a repeat, with the same content or with another.
+        // About one in seven events repeats an id, with the same or with other content.
         let repeated = self.ids > first_id && self.draw.chance(15);
         let id = if repeated {
             first_id + self.draw.below(self.ids - first_id)
@@ -249,7 +249,7 @@ impl Author<'_> {
         }
     }
 
-    /// Events before their assignments, and users among one another.
+    /// Shuffles the steps, so that events may come before assignments and users are mixed.
     fn mix(&mut self, steps: &mut [Step]) {
         for _ in 0..steps.len() {
             let (a, b) = (self.draw.below(steps.len()), self.draw.below(steps.len()));
@@ -284,15 +284,16 @@ impl Author<'_> {
         }
     }
 
-    /// Users who want to be forgotten, at any moment.
+    /// Erasures at any time.
     fn erasures(&mut self, users: usize, steps: &mut Vec<Step>) {
         for user in 0..users {
             if self.draw.chance(12) {
                 let call = u64::try_from(self.draw.within(1..=12)).unwrap();
-                let dies = self.draw.chance(50);
+                let crashes_now = self.draw.chance(50);
                 let erase = Erase {
                     user,
-                    crash: dies.then(|| self.draw.pick(&[Crash::Before(call), Crash::After(call)])),
+                    crash: crashes_now
+                        .then(|| self.draw.pick(&[Crash::Before(call), Crash::After(call)])),
                     asked_again: self.draw.chance(50),
                 };
                 steps.insert(self.draw.below(steps.len() + 1), Step::Erase(erase));
@@ -300,14 +301,14 @@ impl Author<'_> {
         }
     }
 
-    /// Places at which records are handed over, each together with some of the steps before it.
+    /// Inserts deliveries. Each takes some of the steps before it, which are written during the delivery.
     fn deliveries(&mut self, steps: &mut Vec<Step>, small: bool) {
         let crashes = [0, 30, 70];
         for _ in 0..=self.draw.below(if small { 2 } else { 4 }) {
             let place = self.draw.below(steps.len() + 1);
             let earliest = place.saturating_sub(if small { 0 } else { 4 });
             let first = earliest + self.draw.below(place - earliest + 1);
-            // One that is handed over within another stays where it is.
+            // A delivery must not contain another delivery.
             let deliver = |step: &Step| matches!(step, Step::Deliver(_));
             let first = if steps[first..place].iter().any(deliver) {
                 place

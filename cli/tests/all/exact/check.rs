@@ -1,4 +1,4 @@
-//! Whether the sums are what they should be.
+//! Checks of the aggregates.
 
 use super::history::{DAY, History};
 use super::play::Play;
@@ -25,33 +25,33 @@ const WITH_PRE_EXPOSURE: RecordFilter = RecordFilter {
     pre_exposure: true,
 };
 
-/// The sums are those of the users' parts as they are stored: whatever died, it has changed both or neither.
-pub(crate) async fn nothing_is_half_written(play: &Play<'_>) -> Result<(), String> {
+/// The aggregates equal the sum of the stored user contributions. A crashed process has changed both or neither.
+pub(crate) async fn aggregates_equal_the_contributions(play: &Play<'_>) -> Result<(), String> {
     let contributions = contributions(play).await;
     for place in 0..play.writer.experiments.len() {
         let experiment = play.writer.experiment(place);
         for generation in generations(play, experiment).await {
             let mut expected = AggregateItems::default();
             for (_, contributions) in &contributions {
-                let part = part(experiment, &generation, contributions);
-                expected.plus(&part).unwrap();
+                let items = contribution_items(experiment, &generation, contributions);
+                expected.plus(&items).unwrap();
             }
             let found = aggregate_items(play, experiment, &generation).await;
-            same("the parts of the users", &expected, &found)?;
+            same("the user contributions", &expected, &found)?;
         }
     }
     play.world.figures.comparisons.fetch_add(1, Relaxed);
     Ok(())
 }
 
-/// The sums are those of the records, and each user's part is that of the user's records.
-pub(crate) async fn sums_equal_the_records(play: &Play<'_>) -> Result<(), String> {
+/// The aggregates equal the aggregation of the records, and each user contribution equals that of the user's records.
+pub(crate) async fn aggregates_equal_the_records(play: &Play<'_>) -> Result<(), String> {
     let store = &play.world.store;
     let contributions = contributions(play).await;
     for place in 0..play.writer.experiments.len() {
         let experiment = play.writer.experiment(place);
         for generation in generations(play, experiment).await {
-            let experiment = as_asked(play, place, &generation);
+            let experiment = definition_of(play, place, &generation);
             let stored =
                 store.aggregate_items(&experiment.id, generation.number, AggregateSections::ALL);
             let stored = stored.await.unwrap();
@@ -61,41 +61,44 @@ pub(crate) async fn sums_equal_the_records(play: &Play<'_>) -> Result<(), String
                 .unwrap();
             let expected = AggregateItems::from_aggregates(&aggregates, &generation.spec);
             same("the records", &expected, &stored.aggregate_items)?;
-            // How far records reached that are gone is not taken back.
+            // An erasure does not reduce the data range.
             if stored.data_range != aggregates.data_range && !play.writer.erased {
                 let (stored, expected) = (stored.data_range, aggregates.data_range);
                 return Err(format!(
-                    "the sums reach {stored:?}, the records {expected:?}"
+                    "the data range of the aggregates is {stored:?}, that of the records is {expected:?}"
                 ));
             }
             for (user, contributions) in &contributions {
-                let expected = folded(play, &experiment, &generation.spec, user).await;
-                let found = part(&experiment, &generation, contributions);
+                let expected = aggregated(play, &experiment, &generation.spec, user).await;
+                let found = contribution_items(&experiment, &generation, contributions);
                 same(&format!("the records of {user}"), &expected, &found)?;
             }
         }
-        both_sources_tell_the_same(play, experiment).await?;
+        both_sources_are_equal(play, experiment).await?;
     }
     play.world.figures.comparisons.fetch_add(1, Relaxed);
     Ok(())
 }
 
-/// The sums that are read are those of the newest definition, and none are in the making.
-pub(crate) async fn what_was_asked_for_is_read(play: &Play<'_>) -> Result<(), String> {
+/// The current generation belongs to the newest definition, and no backfill is running.
+pub(crate) async fn the_newest_generation_is_read(play: &Play<'_>) -> Result<(), String> {
     for place in 0..play.writer.experiments.len() {
         let experiment = play.writer.experiment(place);
         let generations = play.world.store.generations(&experiment.id).await.unwrap();
         let current = generations.current.as_ref().map(|current| &current.spec);
         if generations.next.is_some() || current != Some(&AggregateSpec::of(experiment)) {
-            return Err(format!("{} has the sums {generations:?}", experiment.id));
+            return Err(format!(
+                "{} has the generations {generations:?}",
+                experiment.id
+            ));
         }
     }
     Ok(())
 }
 
-/// Neither sums nor parts of users are left of generations whose time was over. What was left for those who were erased
-/// has an end of its own.
-pub(crate) async fn nothing_is_left_of_what_was_retired(play: &Play<'_>) -> Result<(), String> {
+/// Retired generations have no aggregates and no user contributions. Erasures leave empty contributions, which expire
+/// separately.
+pub(crate) async fn retired_generations_are_deleted(play: &Play<'_>) -> Result<(), String> {
     let store = &play.world.store;
     let contributions = contributions(play).await;
     for (id, number) in &play.queue.retired {
@@ -103,23 +106,22 @@ pub(crate) async fn nothing_is_left_of_what_was_retired(play: &Play<'_>) -> Resu
             .aggregate_items(id, *number, AggregateSections::ALL)
             .await
             .unwrap();
-        let sums = (id.clone(), *number);
-        let parts = contributions
+        let key = (id.clone(), *number);
+        let of_users = contributions
             .iter()
-            .filter_map(|(_, parts)| parts.get(&sums));
-        let parts = parts.filter(|part| part.contribution != UserContribution::default());
-        if !stored.aggregate_items.is_empty() || parts.count() > 0 {
-            return Err(format!("something is left of {id}'s sums of {number}"));
+            .filter_map(|(_, by_generation)| by_generation.get(&key));
+        let of_users = of_users.filter(|stored| stored.contribution != UserContribution::default());
+        if !stored.aggregate_items.is_empty() || of_users.count() > 0 {
+            return Err(format!(
+                "generation {number} of {id} has not been deleted completely"
+            ));
         }
     }
     Ok(())
 }
 
-/// The answers that results are made from: of now and of the beginning of a day, with and without the users' pre exposure.
-async fn both_sources_tell_the_same(
-    play: &Play<'_>,
-    experiment: &Experiment,
-) -> Result<(), String> {
+/// Both data sources of results are equal: for the current time or the start of a day, with and without pre-exposure data.
+async fn both_sources_are_equal(play: &Play<'_>, experiment: &Experiment) -> Result<(), String> {
     let store = &play.world.store;
     let spec = AggregateSpec::of(experiment);
     let History { seed, .. } = play.history;
@@ -140,7 +142,7 @@ async fn both_sources_tell_the_same(
         Some(DataSource::Aggregates),
     );
     let aggregates = match aggregates.await {
-        Ok(sums) => AggregateItems::from_aggregates(&sums.aggregates, &spec),
+        Ok(sourced) => AggregateItems::from_aggregates(&sourced.aggregates, &spec),
         Err(RawError::CoverageGap(_)) => return Ok(()),
         Err(error) => return Err(error.to_string()),
     };
@@ -151,7 +153,11 @@ async fn both_sources_tell_the_same(
         Some(DataSource::Raw),
     );
     let raw = AggregateItems::from_aggregates(&raw.await.unwrap().aggregates, &spec);
-    same(&format!("the raw answer for {filter:?}"), &raw, &aggregates)
+    same(
+        &format!("the raw records for {filter:?}"),
+        &raw,
+        &aggregates,
+    )
 }
 
 async fn contributions<'p>(play: &'p Play<'_>) -> Vec<(&'p UserId, UserContributions)> {
@@ -180,23 +186,23 @@ async fn aggregate_items(
     aggregate_items.await.unwrap().aggregate_items
 }
 
-/// What a user has added to the sums of a generation.
-fn part(
+/// What a user has added to the aggregates of a generation.
+fn contribution_items(
     experiment: &Experiment,
     generation: &Generation,
     contributions: &UserContributions,
 ) -> AggregateItems {
-    let sums = (experiment.id.clone(), generation.number);
+    let key = (experiment.id.clone(), generation.number);
     let none = UserContribution::default();
     let contribution = contributions
-        .get(&sums)
+        .get(&key)
         .map_or(&none, |stored| &stored.contribution);
     let variants = experiment.allocation.variants.as_slice().len();
     AggregateItems::of(contribution, &generation.spec, variants).unwrap()
 }
 
-/// The newest definition, with the metrics and dimensions that a generation's sums are of.
-fn as_asked(play: &Play<'_>, place: usize, generation: &Generation) -> Experiment {
+/// The newest definition with the metrics and dimensions of a generation.
+fn definition_of(play: &Play<'_>, place: usize, generation: &Generation) -> Experiment {
     let mut versions = play.writer.experiments[place].iter();
     let asked = versions.find(|version| AggregateSpec::of(version) == generation.spec);
     let asked = asked.unwrap();
@@ -206,28 +212,28 @@ fn as_asked(play: &Play<'_>, place: usize, generation: &Generation) -> Experimen
     }
 }
 
-/// What the records of one user add up to.
-async fn folded(
+/// The aggregates of one user's records.
+async fn aggregated(
     play: &Play<'_>,
     experiment: &Experiment,
     spec: &AggregateSpec,
     user: &UserId,
 ) -> AggregateItems {
     let store = &play.world.store;
-    let mut fold = RecordAggregator::new(experiment, &WITH_PRE_EXPOSURE);
+    let mut aggregator = RecordAggregator::new(experiment, &WITH_PRE_EXPOSURE);
     for assignment in store.user_data(user).await.unwrap().assignments {
         if assignment.experiment_id == experiment.id {
             let (variant, at) = (&assignment.variant, assignment.assigned_at);
-            fold.assignment(user.clone(), variant, at, &assignment.attributes);
+            aggregator.assignment(user.clone(), variant, at, &assignment.attributes);
         }
     }
     let all = store.stored_events_of(user, None).await.unwrap();
-    let pre_exposure = fold.pre_exposure_events(user, all.iter().map(|stored| &stored.event));
+    let pre_exposure = aggregator.pre_exposure_events(user, all.iter().map(|stored| &stored.event));
     pre_exposure.unwrap();
     let events = store.stored_events_of(user, Some(&experiment.id));
     for event in events.await.unwrap() {
         let (event, received) = (event.event, Some(event.received_at));
-        let counted = fold.event(
+        let counted = aggregator.event(
             user,
             &event.event_type,
             event.value,
@@ -236,10 +242,10 @@ async fn folded(
         );
         counted.unwrap();
     }
-    AggregateItems::from_aggregates(&fold.finish().unwrap(), spec)
+    AggregateItems::from_aggregates(&aggregator.finish().unwrap(), spec)
 }
 
-/// Number by number.
+/// Compares two sets of aggregates number by number.
 pub(crate) fn same(
     what: &str,
     expected: &AggregateItems,
@@ -250,7 +256,7 @@ pub(crate) fn same(
     if difference.is_empty() {
         return Ok(());
     }
-    let mut text = format!("the sums differ from {what}:");
+    let mut text = format!("the aggregates differ from {what}:");
     for (item, numbers) in difference.0.iter().take(8) {
         for (name, number) in numbers.iter().take(8) {
             let of = |aggregate_items: &AggregateItems| {

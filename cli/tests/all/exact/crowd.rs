@@ -1,4 +1,4 @@
-//! Many users of one experiment, for what is measured.
+//! Many users of one experiment for measurements.
 
 use super::records::inserted;
 use super::world::World;
@@ -21,33 +21,33 @@ use futures::{StreamExt, stream};
 use shared::store::keys;
 use std::collections::HashMap;
 
-/// Writes under way at once, as in the function that takes events.
+/// Number of concurrent writes, as in the function that records events.
 const AT_ONCE: usize = 32;
 const DIMENSIONS: [&str; 2] = ["country", "platform"];
 
-/// What is stored for a user.
+/// A stored record of a user.
 #[derive(Clone, Copy)]
-pub(crate) enum Fact {
+pub(crate) enum RecordKind {
     Assigned,
-    /// An event, and which of the user's own it is.
+    /// An event, with its index among the user's events.
     Bought(usize),
 }
 
-/// A fact about a user, and when it happened.
+/// A record of a user with its time.
 #[derive(Clone, Copy)]
-pub(crate) struct Happening {
+pub(crate) struct UserRecord {
     pub(crate) user: usize,
     pub(crate) at: Timestamp,
-    pub(crate) fact: Fact,
+    pub(crate) kind: RecordKind,
 }
 
-/// What is asked of an experiment.
+/// Metrics and dimensions of an experiment.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked {
-    /// Metrics, all of the type `buy`.
+pub(crate) struct Setup {
+    /// Number of metrics. All use the event type `buy`.
     pub(crate) metrics: usize,
-    /// Whether the extreme users of those that count and add are cut, for which all are told apart by size.
-    pub(crate) cut: bool,
+    /// Whether count and sum metrics are capped. This needs a histogram of the users' values.
+    pub(crate) capped: bool,
     pub(crate) dimensions: usize,
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn experiment(
     world: &World,
     id: &str,
     start: Timestamp,
-    asked: Asked,
+    setup: Setup,
 ) -> Experiment {
     let variant = |key| Variant {
         key: VariantKey::parse(key).unwrap(),
@@ -71,7 +71,7 @@ pub(crate) async fn experiment(
         name: None,
         role: MetricRole::default(),
         direction: Direction::default(),
-        cap_percentile: (asked.cut && !place.is_multiple_of(kinds.len())).then_some(0.999),
+        cap_percentile: (setup.capped && !place.is_multiple_of(kinds.len())).then_some(0.999),
         margin: None,
     };
     let new = NewExperiment {
@@ -86,11 +86,11 @@ pub(crate) async fn experiment(
         ),
         schedule: Schedule::default(),
         analysis: AnalysisDefinition {
-            dimensions: DIMENSIONS[..asked.dimensions]
+            dimensions: DIMENSIONS[..setup.dimensions]
                 .iter()
                 .map(|name| DimensionKey::parse(name).unwrap())
                 .collect(),
-            metrics: (0..asked.metrics).map(metric).collect(),
+            metrics: (0..setup.metrics).map(metric).collect(),
             plan: None,
         },
         shards: DEFAULT_SHARDS,
@@ -105,21 +105,26 @@ fn buy() -> EventType {
     EventType::parse("buy").unwrap()
 }
 
-/// Stores what happened, and gives back the records in the same order.
+/// Stores the records of the users. Returns the stream records in the same order.
 pub(crate) async fn write(
     world: &World,
     experiment: &Experiment,
-    happenings: &[Happening],
+    user_records: &[UserRecord],
 ) -> Vec<EventRecord> {
-    let writes = happenings.iter().enumerate().map(|(number, happening)| {
-        let happening = *happening;
-        async move {
-            match happening.fact {
-                Fact::Assigned => assign(world, experiment, happening, number).await,
-                Fact::Bought(place) => bought(world, experiment, happening, place, number).await,
+    let writes = user_records
+        .iter()
+        .enumerate()
+        .map(|(number, user_record)| {
+            let user_record = *user_record;
+            async move {
+                match user_record.kind {
+                    RecordKind::Assigned => assign(world, experiment, user_record, number).await,
+                    RecordKind::Bought(place) => {
+                        bought(world, experiment, user_record, place, number).await
+                    }
+                }
             }
-        }
-    });
+        });
     let writes: Vec<_> = writes.collect();
     stream::iter(writes).buffered(AT_ONCE).collect().await
 }
@@ -131,10 +136,10 @@ fn user_id(experiment: &Experiment, user: usize) -> UserId {
 async fn assign(
     world: &World,
     experiment: &Experiment,
-    happening: Happening,
+    user_record: UserRecord,
     number: usize,
 ) -> EventRecord {
-    let Happening { user, at, .. } = happening;
+    let UserRecord { user, at, .. } = user_record;
     let values = [["DE", "FR", "US"][user % 3], ["ios", "web"][user % 2]];
     let attributes: Attributes = experiment
         .analysis
@@ -167,11 +172,11 @@ async fn assign(
 async fn bought(
     world: &World,
     experiment: &Experiment,
-    happening: Happening,
+    user_record: UserRecord,
     place: usize,
     number: usize,
 ) -> EventRecord {
-    let Happening { user, at, .. } = happening;
+    let UserRecord { user, at, .. } = user_record;
     let cents = i128::try_from(499 + (user * 7 + place * 13) % 9_000).unwrap();
     let event = Event {
         id: EventId::parse(&format!("0123456789abcdef-{user}-{place}")).unwrap(),

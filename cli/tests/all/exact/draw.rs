@@ -19,7 +19,7 @@ impl Draw {
         self.0.random_range(range)
     }
 
-    /// A place in a list of this length.
+    /// An index in a list of this length.
     pub(crate) fn below(&mut self, length: usize) -> usize {
         self.0.random_range(0..length)
     }
@@ -33,8 +33,8 @@ impl Draw {
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for place in (1..items.len()).rev() {
-            items.swap(place, self.below(place + 1));
+        for index in (1..items.len()).rev() {
+            items.swap(index, self.below(index + 1));
         }
     }
 }

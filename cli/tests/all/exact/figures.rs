@@ -1,4 +1,4 @@
-//! What a run of the tests did.
+//! Counts of what a test run did.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -7,27 +7,27 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Counts over all histories.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
-    /// Histories that came out right.
+    /// Histories without an error.
     pub(crate) histories: AtomicU64,
     /// Calls to the database by the functions under test.
     pub(crate) calls: AtomicU64,
-    /// Of these: transactions.
+    /// Transactions among these calls.
     pub(crate) transactions: AtomicU64,
-    /// Transactions that were refused because somebody else had written meanwhile.
+    /// Transactions that were refused because of another write at the same time.
     pub(crate) conflicts: AtomicU64,
     /// Calls that the network refused.
     pub(crate) refused: AtomicU64,
-    /// Batches that were handed to the aggregator.
+    /// Batches that were delivered to the aggregator.
     pub(crate) invocations: AtomicU64,
-    /// Records of the experiments table that were handed over to have sums made again.
+    /// Records of the experiments table that were delivered to the backfill function.
     pub(crate) steps: AtomicU64,
-    /// Invocations that died amid their work.
+    /// Invocations that crashed.
     pub(crate) crashes: AtomicU64,
     /// Records that were delivered for the first time.
     pub(crate) records: AtomicU64,
     /// Records that were delivered again.
     pub(crate) redeliveries: AtomicU64,
-    /// Comparisons of all sums with what they should be.
+    /// Comparisons of all aggregates with their expected values.
     pub(crate) comparisons: AtomicU64,
 }
 

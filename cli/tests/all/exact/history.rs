@@ -1,4 +1,4 @@
-//! What happens to some users in some experiments.
+//! The steps of a history: users in experiments.
 
 use super::network::Crash;
 use domain::allocation::Variants;
@@ -11,26 +11,26 @@ use domain::time::Timestamp;
 pub(crate) const HOUR: i64 = 3_600_000_000;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
-/// How much happens.
+/// Length of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
-    /// So little that all places can be tried at which a process may die.
+    /// Short enough to crash at every call.
     Small,
-    /// Whatever comes.
+    /// Any length.
     Any,
 }
 
-/// All of it.
+/// Users, experiments and steps.
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) seed: u64,
     pub(crate) users: usize,
-    /// The first one is what it is about; another one may have the same users.
+    /// One or two experiments with the same users.
     pub(crate) experiments: Vec<Definition>,
     pub(crate) steps: Vec<Step>,
 }
 
-/// An experiment as it begins.
+/// The first definition of an experiment.
 #[derive(Debug)]
 pub(crate) struct Definition {
     pub(crate) start: Timestamp,
@@ -41,29 +41,29 @@ pub(crate) struct Definition {
     pub(crate) shards: u16,
 }
 
-/// What happens next. Users and experiments are named by their places.
+/// A step. Users and experiments are identified by their indexes.
 #[derive(Debug)]
 pub(crate) enum Step {
     Assign(Assign),
     Track(Track),
     Change(Change),
-    /// Records are handed to the aggregator.
+    /// Records are delivered to the aggregator.
     Deliver(Deliver),
     Erase(Erase),
 }
 
-/// A user gets a variant.
+/// A user is assigned.
 #[derive(Debug)]
 pub(crate) struct Assign {
     pub(crate) user: usize,
     pub(crate) experiment: usize,
-    /// None: the hash chooses. Else it is brought over from elsewhere.
+    /// The variant of an imported assignment, or `None` if the hash chooses the variant.
     pub(crate) variant: Option<VariantKey>,
     pub(crate) at: Timestamp,
     pub(crate) attributes: Attributes,
 }
 
-/// A user does something.
+/// An event of a user.
 #[derive(Debug)]
 pub(crate) struct Track {
     pub(crate) user: usize,
@@ -71,23 +71,23 @@ pub(crate) struct Track {
     pub(crate) event_type: EventType,
     pub(crate) value: Option<Decimal>,
     pub(crate) at: Timestamp,
-    /// Whether the process that stores it has read the user's assignments before they were made.
+    /// Whether the process that stores the event read the user's assignments before they were stored.
     pub(crate) knows_no_assignments: bool,
-    /// Whether it remembers the definitions as they were before their last change.
+    /// Whether that process uses the definitions before their last change.
     pub(crate) knows_old_definitions: bool,
 }
 
-/// A user is taken out of everything. What the user's steps write afterwards was on its way.
+/// The erasure of a user. Later steps of the user are writes that were already running.
 #[derive(Debug)]
 pub(crate) struct Erase {
     pub(crate) user: usize,
-    /// When the process dies that does it.
+    /// When the process that erases the user crashes.
     pub(crate) crash: Option<Crash>,
-    /// Whether whoever asked for it asks again then.
+    /// Whether the erasure is repeated after a crash.
     pub(crate) asked_again: bool,
 }
 
-/// Somebody changes a definition.
+/// A change of a definition.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) experiment: usize,
@@ -100,21 +100,21 @@ pub(crate) enum Edit {
     End(Option<Timestamp>),
     Stop,
     Shares(Variants),
-    /// New sums beside the old ones; which of them are read is decided when they are complete.
+    /// The change creates a new generation. It is read when it is complete.
     Metrics(Vec<Metric>),
     Dimensions(Vec<DimensionKey>),
-    /// The same sums anew.
+    /// A backfill with the same metrics.
     Repair,
 }
 
 #[derive(Debug)]
 pub(crate) struct Deliver {
-    /// How the records are cut, shuffled and repeated.
+    /// Seed of the order, the batches and the repetitions of the records.
     pub(crate) seed: u64,
-    /// How many processes are at work at the same time.
+    /// Number of concurrent processes.
     pub(crate) aggregators: usize,
-    /// How many of a hundred invocations are to die.
+    /// Percentage of invocations that crash.
     pub(crate) crashes: u32,
-    /// What is written while they are at work.
+    /// Steps that are written during the delivery.
     pub(crate) meanwhile: Vec<Step>,
 }

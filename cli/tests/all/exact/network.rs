@@ -1,7 +1,7 @@
-//! The network between a function and its database, which fails when it is told to.
+//! A network between a function and its database that fails on request.
 //!
-//! A function that is killed has either not sent its last call, or has sent it and never heard the answer. Both can be
-//! had here before and after every single call. What was sent is carried out, whether or not anybody waits for it.
+//! A killed function either did not send its last call, or sent it and did not receive the response. This network can do both
+//! at every call. A call that was sent is executed even if the function has been killed.
 
 use super::figures::Figures;
 use aws_smithy_runtime_api::client::http::{
@@ -19,25 +19,25 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, watch};
 
-/// The last call of an invocation, counted from 1.
+/// The last call of an invocation. Calls are numbered from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Crash {
-    /// It is not sent.
+    /// The call is not sent.
     Before(u64),
-    /// It is sent, and the answer is lost.
+    /// The call is sent, but its response is lost.
     After(u64),
 }
 
-/// How many calls of a hundred are refused without being carried out.
+/// Percentages of calls that are refused without being executed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Pressure {
-    /// Because the table has enough.
+    /// Calls that are throttled.
     pub(crate) throttled: u32,
-    /// Of the transactions: because another is at work on the same item.
+    /// Transactions that conflict with another transaction on the same item.
     pub(crate) conflicts: u32,
 }
 
-/// The network of one process. A clone is the same one.
+/// The network of one process. Clones share the state.
 #[derive(Debug, Clone)]
 pub(crate) struct Network(Arc<Inner>);
 
@@ -61,8 +61,8 @@ struct Run {
     held: usize,
 }
 
-/// What becomes of a call.
-enum Disposition {
+/// How a call is handled.
+enum CallHandling {
     Sent { last: bool },
     Never,
 }
@@ -84,7 +84,7 @@ impl Network {
         }))
     }
 
-    /// A process that begins anew, and is to die at this call.
+    /// Restarts the process. It crashes at this call.
     pub(crate) fn restart(&self, crash: Option<Crash>) {
         self.0.run.send_modify(|run| {
             run.calls = 0;
@@ -93,36 +93,36 @@ impl Network {
         });
     }
 
-    /// Returns when the process is dead and nothing that it sent is under way any more.
-    pub(crate) async fn died(&self) {
+    /// Returns when the process has crashed and all calls that it sent are finished.
+    pub(crate) async fn crashed_completely(&self) {
         let mut run = self.0.run.subscribe();
         let dead = run.wait_for(|run| run.crashed && run.in_flight == 0).await;
         drop(dead.unwrap());
     }
 
-    /// Whether the process was to die at a call and has never made it.
+    /// Whether the process ended before it reached its crash point.
     pub(crate) fn outlived(&self) -> bool {
         let run = self.0.run.borrow();
         run.crash.is_some() && !run.crashed
     }
 
-    /// Keeps transactions back from now on.
+    /// Holds all transactions from this moment on.
     pub(crate) fn hold_transactions(&self) {
         self.0.gate.forget_permits(Semaphore::MAX_PERMITS);
     }
 
-    /// Lets so many of them through.
+    /// Releases this number of transactions.
     pub(crate) fn let_through(&self, transactions: usize) {
         self.0.gate.add_permits(transactions);
     }
 
-    /// Returns when a transaction is kept back.
+    /// Returns when a transaction is held.
     pub(crate) async fn holds_one(&self) {
         let mut run = self.0.run.subscribe();
         drop(run.wait_for(|run| run.held > 0).await.unwrap());
     }
 
-    /// Returns when none is.
+    /// Returns when no transaction is held.
     pub(crate) async fn holds_none(&self) {
         let mut run = self.0.run.subscribe();
         drop(run.wait_for(|run| run.held == 0).await.unwrap());
@@ -136,9 +136,9 @@ impl Network {
         }
     }
 
-    /// The next call of the process.
-    fn begin(&self) -> Disposition {
-        let mut disposition = Disposition::Never;
+    /// Counts the next call of the process and decides how it is handled.
+    fn begin(&self) -> CallHandling {
+        let mut handling = CallHandling::Never;
         self.0.run.send_modify(|run| {
             if run.crashed {
                 return;
@@ -150,9 +150,9 @@ impl Network {
             }
             run.in_flight += 1;
             let last = run.crash == Some(Crash::After(run.calls));
-            disposition = Disposition::Sent { last };
+            handling = CallHandling::Sent { last };
         });
-        disposition
+        handling
     }
 
     fn end(&self, last: bool) {
@@ -228,10 +228,10 @@ impl HttpConnector for Network {
                 return Ok(refusal);
             }
             network.gate(&request).await;
-            let Disposition::Sent { last } = network.begin() else {
+            let CallHandling::Sent { last } = network.begin() else {
                 return std::future::pending().await;
             };
-            // A task of its own: whoever sent it may be gone before it is done.
+            // A separate task, because the process may be killed before the call is finished.
             let sender = network.clone();
             let sending = tokio::spawn(async move {
                 let answer = sender.send(request).await;
@@ -262,10 +262,10 @@ fn is_transaction(request: &HttpRequest) -> bool {
     target.is_some_and(|target| target.ends_with(".TransactWriteItems"))
 }
 
-/// A refusal as DynamoDB words it.
+/// An error response in DynamoDB's form.
 fn answer(code: &str, mut body: Value) -> HttpResponse {
     body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
-    body["message"] = json!("a refusal that the test has made up");
+    body["message"] = json!("a refusal by the test");
     let status = StatusCode::try_from(400).unwrap();
     let mut response = HttpResponse::new(status, SdkBody::from(body.to_string()));
     let headers = response.headers_mut();

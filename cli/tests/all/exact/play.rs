@@ -1,4 +1,4 @@
-//! Plays a history: writes what its users do, and hands the records to processes that die.
+//! Plays a history: writes its steps, delivers the records, and kills processes.
 
 use super::check;
 use super::draw::Draw;
@@ -13,67 +13,71 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// How often a batch or a record may come back before something must be wrong.
-pub(crate) const MOST_TRIES: usize = 40;
-/// From here on nobody dies of it any more.
-const TRIES_THAT_DIE: usize = 4;
+/// Maximum attempts of a batch or a record. More are an error.
+pub(crate) const MAX_ATTEMPTS: usize = 40;
+/// Number of attempts that may crash. Later attempts do not.
+const ATTEMPTS_WITH_CRASHES: usize = 4;
 
-/// Whether and when a process dies amid what was tried so often, if so many of a hundred die.
-pub(crate) fn death(draw: &mut Draw, crashes: u32, tries: usize) -> Option<Crash> {
-    let dies = tries < TRIES_THAT_DIE && draw.chance(crashes);
+/// Draws the crash point of an attempt. `crashes` is the percentage of attempts that crash.
+pub(crate) fn crash_point(draw: &mut Draw, crashes: u32, attempts: usize) -> Option<Crash> {
+    let crashes_now = attempts < ATTEMPTS_WITH_CRASHES && draw.chance(crashes);
     let call = u64::try_from(draw.within(1..=30)).unwrap();
     let crash = draw.pick(&[Crash::Before(call), Crash::After(call)]);
-    dies.then_some(crash)
+    crashes_now.then_some(crash)
 }
 
-/// When processes die.
+/// When processes crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deaths {
-    /// As the history says.
+pub(crate) enum Crashes {
+    /// At the crash points of the history.
     Drawn,
-    /// One of these at one call of all, counted over the whole history.
-    At(Victim, Crash),
+    /// One process crashes at one call, counted over the whole history.
+    At(CrashTarget, Crash),
 }
 
-/// Who dies.
+/// Which process crashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Victim {
-    /// The process that counts what users did.
+pub(crate) enum CrashTarget {
+    /// The aggregator.
     Aggregator,
-    /// The process that makes sums again after a change.
+    /// The backfill process.
     Backfiller,
 }
 
-/// What there is so far.
+/// State of a played history.
 pub(crate) struct Play<'w> {
     pub(crate) world: &'w World,
     pub(crate) history: &'w History,
     pub(crate) writer: Writer<'w>,
     records: Records,
-    /// Records that nobody was given so far.
-    fresh: BTreeSet<usize>,
+    /// Records that have not been delivered.
+    undelivered: BTreeSet<usize>,
     aggregators: Vec<Process>,
     pub(crate) queue: Queue,
-    deaths: Deaths,
+    crashes: Crashes,
 }
 
-/// Records that are handed over together.
+/// Records that are delivered together.
 pub(crate) struct Batch {
     records: Vec<usize>,
-    tries: usize,
+    attempts: usize,
 }
 
 /// How an invocation ended.
 pub(crate) enum End {
     Done,
-    /// From this record on it has to be done again.
+    /// The records from this index on failed.
     From(usize),
-    Died,
+    Crashed,
 }
 
-/// Plays it to its end. True if every death that was asked for has happened.
-pub(crate) async fn play(world: &World, history: &History, deaths: Deaths) -> Result<bool, String> {
-    let mut play = Play::begin(world, history, deaths).await;
+/// Plays a history to its end. Returns true if every requested crash has happened.
+pub(crate) async fn play(
+    world: &World,
+    history: &History,
+    crashes: Crashes,
+) -> Result<bool, String> {
+    let mut play = Play::begin(world, history, crashes).await;
     for step in &history.steps {
         play.step(step).await?;
     }
@@ -84,22 +88,22 @@ pub(crate) async fn play(world: &World, history: &History, deaths: Deaths) -> Re
 }
 
 impl<'w> Play<'w> {
-    pub(crate) async fn begin(world: &'w World, history: &'w History, deaths: Deaths) -> Self {
+    pub(crate) async fn begin(world: &'w World, history: &'w History, crashes: Crashes) -> Self {
         let aggregator = |place| world.process(Pressure::default(), history.seed ^ place);
         let play = Self {
             world,
             history,
             writer: Writer::begin(world, history).await,
             records: Records::default(),
-            fresh: BTreeSet::new(),
+            undelivered: BTreeSet::new(),
             aggregators: (0..2).map(aggregator).collect(),
             queue: Queue::new(world, history.seed),
-            deaths,
+            crashes,
         };
-        if let Deaths::At(victim, crash) = deaths {
-            let process = match victim {
-                Victim::Aggregator => &play.aggregators[0],
-                Victim::Backfiller => play.queue.process(),
+        if let Crashes::At(target, crash) = crashes {
+            let process = match target {
+                CrashTarget::Aggregator => &play.aggregators[0],
+                CrashTarget::Backfiller => play.queue.process(),
             };
             process.network.restart(Some(crash));
         }
@@ -118,18 +122,18 @@ impl<'w> Play<'w> {
 
     pub(crate) async fn write(&mut self, step: &Step) {
         self.writer.write(step).await;
-        // The stream has a record of each change, also of those that another one follows at once.
+        // The stream has a record of each change, even if another change follows immediately.
         if matches!(step, Step::Change(_)) {
             self.collect_work().await;
         }
     }
 
-    /// Looks for what the streams would say.
+    /// Finds new items and builds their stream records.
     pub(crate) async fn collect(&mut self) {
         self.collect_work().await;
         let before = self.records.all.len();
         self.records.collect(self.world, &self.writer.users).await;
-        self.fresh.extend(before..self.records.all.len());
+        self.undelivered.extend(before..self.records.all.len());
         let found = self.records.all.len() - before;
         let records = &self.world.figures.records;
         records.fetch_add(u64::try_from(found).unwrap(), Relaxed);
@@ -141,13 +145,13 @@ impl<'w> Play<'w> {
         self.queue.collect(self.world, ids).await;
     }
 
-    /// New records one to three times, and some of the old ones again, in any order.
+    /// Delivers new records one to three times and some old records again, in any order.
     async fn deliver(&mut self, deliver: &Deliver) -> Result<(), String> {
         self.collect().await;
         let mut draw = Draw::new(deliver.seed);
         let mut chosen = Vec::new();
         for record in 0..self.records.all.len() {
-            let times = if self.fresh.contains(&record) {
+            let times = if self.undelivered.contains(&record) {
                 draw.pick(&[1, 1, 1, 2, 3])
             } else {
                 usize::from(draw.chance(20))
@@ -160,7 +164,10 @@ impl<'w> Play<'w> {
         while !chosen.is_empty() {
             let length = (1 + draw.below(longest)).min(chosen.len());
             let records = chosen.split_off(chosen.len() - length);
-            batches.push_back(Batch { records, tries: 0 });
+            batches.push_back(Batch {
+                records,
+                attempts: 0,
+            });
         }
         self.hand_over(batches, deliver, &mut draw).await
     }
@@ -175,23 +182,23 @@ impl<'w> Play<'w> {
         while !batches.is_empty() {
             let at_once = deliver.aggregators.min(batches.len());
             let mut round: Vec<Batch> = batches.drain(..at_once).collect();
-            // A stream's records come again while the first who got them is still at work.
+            // Records may be delivered again while the first aggregator still handles them.
             if round.len() < deliver.aggregators || deliver.aggregators > 1 && draw.chance(25) {
                 batches.extend(round.drain(1..));
                 let records = round[0].records.clone();
                 round.resize_with(deliver.aggregators, || Batch {
                     records: records.clone(),
-                    tries: 1,
+                    attempts: 1,
                 });
             }
             for (batch, aggregator) in round.iter().zip(&self.aggregators) {
-                if self.deaths == Deaths::Drawn {
-                    let death = death(draw, deliver.crashes, batch.tries);
-                    aggregator.network.restart(death);
+                if self.crashes == Crashes::Drawn {
+                    let crash_point = crash_point(draw, deliver.crashes, batch.attempts);
+                    aggregator.network.restart(crash_point);
                 }
             }
             let work = self.queue.choose(draw, deliver.aggregators);
-            if self.deaths == Deaths::Drawn {
+            if self.crashes == Crashes::Drawn {
                 self.queue.prepare(&work, draw, deliver.crashes);
             }
             let pairs = round.iter().zip(&self.aggregators);
@@ -208,19 +215,20 @@ impl<'w> Play<'w> {
             let working = self.queue.hand_over(&work, &self.world.figures);
             let (ends, (), worked) = futures::join!(invocations, writing, working);
             self.writer = writer;
-            let died =
-                self.queue.note(work, &worked)? || ends.iter().any(|end| matches!(end, End::Died));
+            let crashed = self.queue.note(work, &worked)?
+                || ends.iter().any(|end| matches!(end, End::Crashed));
             self.collect_work().await;
             for (mut batch, end) in round.into_iter().zip(ends) {
-                self.fresh.retain(|record| !batch.records.contains(record));
+                self.undelivered
+                    .retain(|record| !batch.records.contains(record));
                 match end {
                     End::Done => continue,
                     End::From(place) => drop(batch.records.drain(..place)),
-                    End::Died => {}
+                    End::Crashed => {}
                 }
-                batch.tries += 1;
-                if batch.tries > MOST_TRIES {
-                    return Err("a batch is never done".to_owned());
+                batch.attempts += 1;
+                if batch.attempts > MAX_ATTEMPTS {
+                    return Err("a batch never completes".to_owned());
                 }
                 if draw.chance(50) {
                     batches.push_front(batch);
@@ -228,8 +236,8 @@ impl<'w> Play<'w> {
                     batches.push_back(batch);
                 }
             }
-            if died {
-                check::nothing_is_half_written(self).await?;
+            if crashed {
+                check::aggregates_equal_the_contributions(self).await?;
             }
         }
         for step in meanwhile {
@@ -242,7 +250,7 @@ impl<'w> Play<'w> {
         let figures = &self.world.figures;
         figures.invocations.fetch_add(1, Relaxed);
         let again = batch.records.iter();
-        let again = again.filter(|record| batch.tries > 0 || !self.fresh.contains(record));
+        let again = again.filter(|record| batch.attempts > 0 || !self.undelivered.contains(record));
         let again = u64::try_from(again.count()).unwrap();
         figures.redeliveries.fetch_add(again, Relaxed);
 
@@ -251,7 +259,7 @@ impl<'w> Play<'w> {
         match aggregator.aggregate(records.collect()).await {
             None => {
                 figures.crashes.fetch_add(1, Relaxed);
-                End::Died
+                End::Crashed
             }
             Some(Err(_)) => End::From(0),
             Some(Ok(answer)) => match answer.batch_item_failures.first() {
@@ -266,11 +274,11 @@ impl<'w> Play<'w> {
         }
     }
 
-    /// Hands over what nobody was given, what the functions store themselves included, until there is no more.
+    /// Delivers all records, including those that the functions write, until there are no more.
     pub(crate) async fn settle(&mut self, draw: &mut Draw) -> Result<(), String> {
         loop {
             self.collect().await;
-            if !self.fresh.is_empty() {
+            if !self.undelivered.is_empty() {
                 let deliver = Deliver {
                     seed: draw.seed(),
                     aggregators: 1,
@@ -280,12 +288,12 @@ impl<'w> Play<'w> {
                 self.deliver(&deliver).await?;
             } else if !self.queue.is_empty() {
                 let work = self.queue.choose(draw, 1);
-                if self.deaths == Deaths::Drawn {
+                if self.crashes == Crashes::Drawn {
                     self.queue.prepare(&work, draw, 0);
                 }
                 let worked = self.queue.hand_over(&work, &self.world.figures).await;
                 if self.queue.note(work, &worked)? {
-                    check::nothing_is_half_written(self).await?;
+                    check::aggregates_equal_the_contributions(self).await?;
                 }
             } else {
                 return Ok(());
@@ -297,15 +305,15 @@ impl<'w> Play<'w> {
         &self.aggregators[place]
     }
 
-    /// All records that were found so far.
+    /// A batch of all records so far.
     pub(crate) fn everything(&self) -> Batch {
         Batch {
             records: (0..self.records.all.len()).collect(),
-            tries: 0,
+            attempts: 0,
         }
     }
 
-    /// The same, as a stream has them.
+    /// All records so far.
     pub(crate) fn records(&self) -> Vec<EventRecord> {
         self.records.all.clone()
     }
@@ -326,22 +334,24 @@ impl<'w> Play<'w> {
     pub(crate) async fn finish(&mut self) -> Result<(), String> {
         let mut draw = Draw::new(self.history.seed);
         self.settle(&mut draw).await?;
-        check::sums_equal_the_records(self).await?;
-        check::what_was_asked_for_is_read(self).await?;
+        check::aggregates_equal_the_records(self).await?;
+        check::the_newest_generation_is_read(self).await?;
 
         self.queue.expire(self.world).await;
         self.settle(&mut draw).await?;
-        check::nothing_is_left_of_what_was_retired(self).await?;
+        check::retired_generations_are_deleted(self).await?;
 
         self.queue.everything_again();
         self.everything_again(&mut draw).await?;
         self.settle(&mut draw).await?;
-        check::sums_equal_the_records(self).await?;
+        check::aggregates_equal_the_records(self).await?;
         let before = self.written();
         self.everything_again(&mut draw).await?;
         let more = self.written() - before;
         if more > 0.0 {
-            return Err(format!("nothing was new, and {more} units were written"));
+            return Err(format!(
+                "there was nothing new, but {more} units were written"
+            ));
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
-//! A database that refuses, writers that meet, and aggregators that are killed, all at once: it takes longer, and every
-//! record is counted once.
+//! Throttling, conflicts and killed aggregators at the same time. They delay the aggregates, but every record is counted once.
 
 use super::check::same;
-use super::crowd::{self, Fact, Happening};
+use super::crowd::{self, RecordKind, UserRecord};
 use super::draw::Draw;
 use super::history::{DAY, HOUR};
 use super::network::{Crash, Pressure};
@@ -17,39 +16,39 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// Shards of each of the two streams, and so aggregators of each.
+/// Shards of each of the two streams. Each shard has an aggregator.
 const SHARDS: usize = 2;
 const BATCH: usize = 100;
 const PRESSURE: Pressure = Pressure {
     throttled: 20,
     conflicts: 10,
 };
-/// How many of a hundred invocations are killed.
+/// Percentage of invocations that are killed.
 const KILLED: u32 = 15;
 const EVENTS_EACH: usize = 8;
 
-/// In the order of time: users come one after the other, and each of them again and again.
-fn happenings(users: usize) -> Vec<Happening> {
+/// Users with several events each, in the order of time.
+fn user_records(users: usize) -> Vec<UserRecord> {
     let start = Timestamp::from_micros(20_370 * DAY);
     let mut all = Vec::new();
     for user in 0..users {
         let at = start.plus_micros(i64::try_from(user).unwrap() * HOUR / 10);
-        let fact = Fact::Assigned;
-        all.push(Happening { user, at, fact });
+        let kind = RecordKind::Assigned;
+        all.push(UserRecord { user, at, kind });
         for place in 0..EVENTS_EACH {
             let hours = i64::try_from(place * 7 + 1).unwrap();
-            all.push(Happening {
+            all.push(UserRecord {
                 user,
                 at: at.plus_micros(hours * HOUR),
-                fact: Fact::Bought(place),
+                kind: RecordKind::Bought(place),
             });
         }
     }
-    all.sort_by_key(|happening| happening.at);
+    all.sort_by_key(|user_record| user_record.at);
     all
 }
 
-/// Works through a shard, batch by batch, until it has an end. Of a hundred invocations so many are killed.
+/// Handles a shard batch by batch until it ends. `killed` is the percentage of killed invocations.
 async fn consume(aggregator: &Process, world: &World, mut shard: Shard, seed: u64, killed: u32) {
     let mut draw = Draw::new(seed);
     let mut batch = Vec::new();
@@ -75,12 +74,18 @@ async fn consume(aggregator: &Process, world: &World, mut shard: Shard, seed: u6
 
 type Shard = UnboundedReceiver<EventRecord>;
 
-/// How long the sums lag behind after the last record was stored, with all aggregators at work.
-async fn lag(world: &World, id: &str, users: usize, pressure: Pressure, killed: u32) -> Duration {
+/// How long the aggregators need after the last record was stored.
+async fn catch_up_time(
+    world: &World,
+    id: &str,
+    users: usize,
+    pressure: Pressure,
+    killed: u32,
+) -> Duration {
     let start = Timestamp::from_micros(20_370 * DAY - HOUR);
-    let asked = crowd::Asked {
+    let asked = crowd::Setup {
         metrics: 3,
-        cut: true,
+        capped: true,
         dimensions: 1,
     };
     let experiment = crowd::experiment(world, id, start, asked).await;
@@ -92,11 +97,11 @@ async fn lag(world: &World, id: &str, users: usize, pressure: Pressure, killed: 
     let consuming = consuming
         .map(|((shard, aggregator), seed)| consume(aggregator, world, shard, seed, killed));
     let writing = async {
-        for part in happenings(users).chunks(BATCH) {
+        for part in user_records(users).chunks(BATCH) {
             let records = crowd::write(world, &experiment, part).await;
-            for (record, happening) in records.into_iter().zip(part) {
-                let stream = usize::from(matches!(happening.fact, Fact::Bought(_)));
-                let shard = stream * SHARDS + happening.user % SHARDS;
+            for (record, user_record) in records.into_iter().zip(part) {
+                let stream = usize::from(matches!(user_record.kind, RecordKind::Bought(_)));
+                let shard = stream * SHARDS + user_record.user % SHARDS;
                 inlets[shard].send(record).unwrap();
             }
         }
@@ -104,12 +109,12 @@ async fn lag(world: &World, id: &str, users: usize, pressure: Pressure, killed: 
         Instant::now()
     };
     let (_, written) = futures::join!(futures::future::join_all(consuming), writing);
-    let lag = written.elapsed();
-    everything_is_counted_once(world, &experiment).await;
-    lag
+    let catch_up_time = written.elapsed();
+    every_record_is_counted_once(world, &experiment).await;
+    catch_up_time
 }
 
-async fn everything_is_counted_once(world: &World, experiment: &Experiment) {
+async fn every_record_is_counted_once(world: &World, experiment: &Experiment) {
     let filter = RecordFilter {
         pre_exposure: true,
         ..RecordFilter::default()
@@ -131,33 +136,33 @@ async fn everything_is_counted_once(world: &World, experiment: &Experiment) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refusals_conflicts_and_kills_delay_the_sums_and_do_not_change_them() {
+async fn throttling_conflicts_and_kills_delay_the_aggregates_and_do_not_change_them() {
     let world = World::start().await;
-    lag(&world, "pressed", 40, PRESSURE, KILLED).await;
+    catch_up_time(&world, "pressed", 40, PRESSURE, KILLED).await;
     assert!(world.figures.refused.load(Relaxed) > 100);
 }
 
-#[expect(clippy::print_stdout, reason = "what `scripts/pressure` shows")]
+#[expect(clippy::print_stdout, reason = "output of `scripts/pressure`")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement: scripts/pressure"]
-async fn how_long_the_sums_take_to_catch_up_under_pressure() {
+async fn how_long_the_aggregates_take_to_catch_up_under_pressure() {
     let users = std::env::var("ASSAY_PRESSURE_USERS").unwrap_or("500".to_owned());
     let users: usize = users.parse().unwrap();
     let world = World::start().await;
-    let calm = lag(&world, "calm", users, Pressure::default(), 0).await;
-    let pressed = lag(&world, "pressed", users, PRESSURE, KILLED).await;
+    let calm = catch_up_time(&world, "calm", users, Pressure::default(), 0).await;
+    let pressed = catch_up_time(&world, "pressed", users, PRESSURE, KILLED).await;
     let records = users * (EVENTS_EACH + 1);
     println!(
         "{records} records of {users} users, {} aggregators on two streams",
         2 * SHARDS
     );
     println!(
-        "{} % of calls throttled, {} % of transactions in conflict, {KILLED} % of invocations killed",
+        "{}% of calls throttled, {}% of transactions in conflict, {KILLED}% of invocations killed",
         PRESSURE.throttled, PRESSURE.conflicts
     );
     println!(
         "caught up {pressed:.1?} after the last record was stored; without pressure {calm:.1?}"
     );
     println!("{}", world.figures);
-    println!("everything is counted once: the sums equal the records");
+    println!("every record is counted once: the aggregates equal the records");
 }

@@ -1,9 +1,9 @@
-//! The stream of the experiments table, and the processes that make sums again as its records ask.
+//! The stream of the experiments table, and the backfill processes that handle its records.
 
 use super::draw::Draw;
 use super::figures::Figures;
 use super::network::Pressure;
-use super::play::{MOST_TRIES, death};
+use super::play::{MAX_ATTEMPTS, crash_point};
 use super::records::{Item, changed, items_of};
 use super::world::{Process, World};
 use aws_lambda_events::dynamodb::EventRecord;
@@ -16,19 +16,19 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The key of an item: its experiment and its name.
 type Key = (String, String);
 
-/// What is to be done, and who does it.
+/// Records to handle, and the processes that handle them.
 pub(crate) struct Queue {
     processes: Vec<Process>,
-    /// The items as they were when somebody last looked.
+    /// The items at the last call of `collect`.
     known: BTreeMap<Key, Item>,
     records: Vec<EventRecord>,
-    /// Records that were not dealt with so far, and how often that was tried.
-    waiting: BTreeMap<usize, usize>,
-    /// Generations whose time was over.
+    /// Records that have not been handled, and the number of attempts.
+    unhandled: BTreeMap<usize, usize>,
+    /// Retired generations.
     pub(crate) retired: BTreeSet<(ExperimentId, u64)>,
 }
 
-/// Records that are handed over at the same moment, one to each process.
+/// Records that are delivered at the same time, one to each process.
 pub(crate) struct Round(Vec<usize>);
 
 impl Queue {
@@ -38,7 +38,7 @@ impl Queue {
             processes: (1..=2).map(process).collect(),
             known: BTreeMap::new(),
             records: Vec::new(),
-            waiting: BTreeMap::new(),
+            unhandled: BTreeMap::new(),
             retired: BTreeSet::new(),
         }
     }
@@ -48,10 +48,10 @@ impl Queue {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.unhandled.is_empty()
     }
 
-    /// Looks for items that were changed since, each of which gives a record.
+    /// Finds items that have changed since the last call. Each gives a record.
     pub(crate) async fn collect(
         &mut self,
         world: &World,
@@ -72,37 +72,39 @@ impl Queue {
                 let number = self.records.len();
                 let names = [key::EXPERIMENT_ID, key::RECORD];
                 self.records.push(changed(before, after, names, number));
-                self.waiting.insert(number, 0);
+                self.unhandled.insert(number, 0);
                 world.figures.records.fetch_add(1, Relaxed);
             }
         }
         self.known = now;
     }
 
-    /// One that waits, or now and then one that was dealt with long ago; at most so many, in any order. The same one
-    /// may be handed to both.
+    /// Chooses at most `most` records in any order: usually unhandled ones, sometimes ones that were handled before. Both
+    /// processes may get the same record.
     pub(crate) fn choose(&self, draw: &mut Draw, most: usize) -> Round {
-        let waiting: Vec<usize> = self.waiting.keys().copied().collect();
+        let unhandled: Vec<usize> = self.unhandled.keys().copied().collect();
         let mut round = Vec::new();
         for _ in 0..most.min(self.processes.len()) {
             if !self.records.is_empty() && draw.chance(15) {
                 round.push(draw.below(self.records.len()));
-            } else if !waiting.is_empty() {
-                round.push(draw.pick(&waiting));
+            } else if !unhandled.is_empty() {
+                round.push(draw.pick(&unhandled));
             }
         }
         Round(round)
     }
 
-    /// Has processes die amid what they are given, so many of a hundred.
+    /// Sets the crash points of the processes. `crashes` is a percentage.
     pub(crate) fn prepare(&self, round: &Round, draw: &mut Draw, crashes: u32) {
         for (record, process) in round.0.iter().zip(&self.processes) {
-            let tries = self.waiting.get(record).copied().unwrap_or_default();
-            process.network.restart(death(draw, crashes, tries));
+            let attempts = self.unhandled.get(record).copied().unwrap_or_default();
+            process
+                .network
+                .restart(crash_point(draw, crashes, attempts));
         }
     }
 
-    /// Which of them were dealt with, and which ended in a death.
+    /// Delivers the records. Returns for each whether it was handled, or `None` if the process crashed.
     pub(crate) async fn hand_over(&self, round: &Round, figures: &Figures) -> Vec<Option<bool>> {
         let invocations = round.0.iter().zip(&self.processes);
         let invocations = invocations.map(|(record, process)| async move {
@@ -116,27 +118,27 @@ impl Queue {
         futures::future::join_all(invocations).await
     }
 
-    /// Takes note of it. True if a process died.
+    /// Applies the outcomes. Returns true if a process crashed.
     pub(crate) fn note(&mut self, round: Round, outcomes: &[Option<bool>]) -> Result<bool, String> {
         for (record, outcome) in round.0.into_iter().zip(outcomes) {
             if *outcome == Some(true) {
-                self.waiting.remove(&record);
-            } else if let Some(tries) = self.waiting.get_mut(&record) {
-                *tries += 1;
-                if *tries > MOST_TRIES {
-                    return Err("a step of the work is never done".to_owned());
+                self.unhandled.remove(&record);
+            } else if let Some(attempts) = self.unhandled.get_mut(&record) {
+                *attempts += 1;
+                if *attempts > MAX_ATTEMPTS {
+                    return Err("a step of a backfill never completes".to_owned());
                 }
             }
         }
         Ok(outcomes.contains(&None))
     }
 
-    /// Every record comes once more.
+    /// Delivers every record once more.
     pub(crate) fn everything_again(&mut self) {
-        self.waiting = (0..self.records.len()).map(|record| (record, 0)).collect();
+        self.unhandled = (0..self.records.len()).map(|record| (record, 0)).collect();
     }
 
-    /// Time passes: generations that were retired are deleted.
+    /// Deletes the items of retired generations, as their expiry does.
     pub(crate) async fn expire(&mut self, world: &World) {
         for (id, name) in self.known.keys() {
             let Some(generation) = name.strip_prefix(key::RETIRED) else {

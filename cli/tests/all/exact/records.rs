@@ -1,4 +1,4 @@
-//! The streams' records: of what is stored for some users, and of any change.
+//! Builds stream records: of the items of some users, and of any change.
 
 use super::world::World;
 use aws_lambda_events::dynamodb::{EventRecord, StreamRecord};
@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// Of every item that was found one record, in the order in which they were found.
+/// One record per item, in the order in which the items were found.
 #[derive(Default)]
 pub(crate) struct Records {
     pub(crate) all: Vec<EventRecord>,
@@ -17,7 +17,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Looks for items that were stored since.
+    /// Finds items that were stored since the last call.
     pub(crate) async fn collect(&mut self, world: &World, users: &[UserId]) {
         let (assignments, events) = (
             [keys::assignments::USER_ID, keys::assignments::EXPERIMENT_ID],
@@ -40,7 +40,7 @@ impl Records {
     }
 }
 
-/// What a table holds under a partition key.
+/// All items of a partition.
 pub(crate) async fn items_of(world: &World, table: &str, key: &str, value: &str) -> Vec<Item> {
     let query = world
         .client
@@ -59,7 +59,7 @@ pub(crate) fn inserted(item: Item, key: [&str; 2], number: usize) -> EventRecord
     changed(None, Some(&item), key, number)
 }
 
-/// The record of a change from one state of an item to another, of which one is there.
+/// The record of a change of an item. At least one of the two states must be given.
 pub(crate) fn changed(
     before: Option<&Item>,
     after: Option<&Item>,
@@ -68,7 +68,7 @@ pub(crate) fn changed(
 ) -> EventRecord {
     let item = after.or(before).unwrap();
     let keys = key.map(|name| (name.to_owned(), item[name].clone()));
-    // Neither can be built by its fields outside its crate.
+    // Both types are non-exhaustive, so they cannot be built with a struct expression here.
     let mut change = StreamRecord::default();
     change.keys = HashMap::from(keys).into();
     change.old_image = before.cloned().unwrap_or_default().into();

@@ -1,6 +1,6 @@
-//! What results cost as the data grow: from running sums always the same, from the records more and more.
+//! Measures the cost of results. With aggregates it does not grow with the data; with raw records it does.
 
-use super::crowd::{self, Fact, Happening};
+use super::crowd::{self, RecordKind, UserRecord};
 use super::history::{DAY, HOUR};
 use super::network::Pressure;
 use super::world::{Process, World};
@@ -17,44 +17,44 @@ use std::time::{Duration, Instant};
 const DAYS: usize = 30;
 const EVENTS_EACH: usize = 10;
 const BATCH: usize = 500;
-/// Calls of which the median time is taken: of the sums, and of the records, which take half a minute at worst. Each
-/// round asks of all sizes, so that whatever else the machine does slows down all of them alike.
+/// Number of calls per data source; the table contains the median time. Raw records take up to half a minute per call. Each
+/// round calls all sizes, so that other load on the machine affects all sizes equally.
 const ROUNDS: [(&str, usize); 2] = [("aggregates", 15), ("raw", 3)];
-/// Hours after the assignment, the same ones for everybody, so that every size has the same days and hours.
+/// Hours of the events after the assignment. They are equal for all users, so every size has the same days and hours.
 const AFTER_HOURS: [i64; EVENTS_EACH] = [1, 2, 20, 23, 30, 50, 75, 100, 150, 200];
-/// How much the larger numbers of a larger size may add to the read units: a byte for each hundredfold.
+/// Maximum growth of the read units. Larger numbers have more digits: about one byte per factor of a hundred.
 const MORE_DIGITS: f64 = 1.1;
 
-/// Users of both variants on every day, the more the larger the size. One after the other, each with all that happens:
-/// in which order records come makes no difference to the sums, and so each user is counted once or twice.
-fn month(events: usize, start: Timestamp) -> Vec<Happening> {
+/// Users of both variants on every day. All records of a user follow each other, so that each user is refreshed only once or
+/// twice. The order of the records does not change the aggregates.
+fn month(events: usize, start: Timestamp) -> Vec<UserRecord> {
     let last = DAY * i64::try_from(DAYS).unwrap() - 1;
     let mut all = Vec::new();
     for user in 0..events / EVENTS_EACH {
         let day = i64::try_from(user / 2 % DAYS).unwrap();
         let arrival =
             day * DAY + 8 * HOUR + i64::try_from(user * 6_007 % 3_600).unwrap() * 1_000_000;
-        all.push(Happening {
+        all.push(UserRecord {
             user,
             at: start.plus_micros(arrival.min(last)),
-            fact: Fact::Assigned,
+            kind: RecordKind::Assigned,
         });
         for (place, hours) in AFTER_HOURS.into_iter().enumerate() {
-            all.push(Happening {
+            all.push(UserRecord {
                 user,
                 at: start.plus_micros((arrival + hours * HOUR).min(last)),
-                fact: Fact::Bought(place),
+                kind: RecordKind::Bought(place),
             });
         }
     }
     all
 }
 
-/// Stores and counts it all.
+/// Stores and aggregates all records.
 async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, events: usize) {
-    let three = crowd::Asked {
+    let three = crowd::Setup {
         metrics: 3,
-        cut: false,
+        capped: false,
         dimensions: 0,
     };
     let experiment = crowd::experiment(world, id, start, three).await;
@@ -68,8 +68,8 @@ async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, e
             .unwrap();
         all.extend(records);
     }
-    // Each number is kept in several lanes, of which a writer draws one. Of little data some lanes have nothing yet;
-    // so the events are taken out of the sums and put back until all have.
+    // Aggregates have several write shards, and each write chooses one at random. With little data some write shards have no
+    // items. So the events are removed from the aggregates and added again until all write shards have items.
     let rounds = match events {
         0..5_000 => 24,
         5_000..50_000 => 3,
@@ -102,7 +102,7 @@ struct Asked {
     body: Value,
 }
 
-/// Asks the real function as API Gateway does.
+/// Calls the real function with an event of API Gateway.
 async fn ask(app: &App, id: &str, query: &[(&str, &str)]) -> Asked {
     let recorded = include_str!("../../../../events/get-results/summary.json");
     let recorded = recorded.replace("reported", id);
@@ -128,7 +128,7 @@ async fn ask(app: &App, id: &str, query: &[(&str, &str)]) -> Asked {
     }
 }
 
-/// What the answer says, without when it was made and from what.
+/// The response without its time and data source.
 fn said(mut body: Value) -> Value {
     let fields = body.as_object_mut().unwrap();
     for name in ["as_of", "source", "freshness"] {
@@ -141,7 +141,7 @@ fn id(events: usize) -> String {
     format!("events-{events}")
 }
 
-#[expect(clippy::print_stdout, reason = "what `scripts/bench-results` shows")]
+#[expect(clippy::print_stdout, reason = "output of `scripts/bench-results`")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement: scripts/bench-results"]
 async fn calls_units_bytes_and_time_of_results() {
@@ -162,7 +162,7 @@ async fn calls_units_bytes_and_time_of_results() {
         let app = App::new(Store::clone(aggregator.app.store()), &world.config);
         filled.push((events, app));
     }
-    // All of them after the last was filled: the times are those of one engine at one time.
+    // All measurements start after the last experiment is filled, so that all use the same engine state.
     println!("| source | view | events | calls | read units | bytes | median ms |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     let mut answers = BTreeMap::new();
@@ -194,7 +194,7 @@ async fn calls_units_bytes_and_time_of_results() {
                 }
                 let said = said(body);
                 let before = answers.entry((view, events)).or_insert(said.clone());
-                assert_eq!(*before, said, "both sources say the same");
+                assert_eq!(*before, said, "both sources give the same results");
             }
         }
     }

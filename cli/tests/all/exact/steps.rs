@@ -1,8 +1,8 @@
-//! Users who change more sums than one transaction takes, and are brought there in steps.
+//! A user whose refresh changes more aggregates than one transaction can contain, so that it takes several steps.
 
 use super::check;
 use super::history::{Assign, DAY, Definition, HOUR, History, Step, Track};
-use super::play::{Deaths, Play};
+use super::play::{Crashes, Play};
 use super::world::World;
 use domain::allocation::{Variant, Variants};
 use domain::assignment::Attributes;
@@ -11,7 +11,7 @@ use domain::time::Timestamp;
 
 pub(crate) const START: i64 = 20_370 * DAY;
 
-/// Somebody who comes back on so many days.
+/// A user with events on this number of days.
 pub(crate) fn history(days: usize) -> History {
     let variant = |key| Variant {
         key: VariantKey::parse(key).unwrap(),
@@ -34,7 +34,7 @@ pub(crate) fn history(days: usize) -> History {
         attributes: Attributes::new(),
     };
     let mut steps = vec![Step::Assign(assign)];
-    // Each in a day and an hour of its own.
+    // Each event has a different day and hour.
     steps.extend((1..=days).map(|day| view(day, i64::try_from(day).unwrap() * (DAY + HOUR))));
     History {
         seed: 1,
@@ -57,10 +57,10 @@ fn view(id: usize, after: i64) -> Step {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_is_not_taken_on_from_one_of_somebody_else() {
+async fn a_step_does_not_continue_from_a_step_of_another_aggregator() {
     let world = World::start().await;
     let history = history(60);
-    let mut play = Play::begin(&world, &history, Deaths::Drawn).await;
+    let mut play = Play::begin(&world, &history, Crashes::Drawn).await;
     for step in &history.steps {
         play.writer.write(step).await;
     }
@@ -74,12 +74,12 @@ async fn a_step_is_not_taken_on_from_one_of_somebody_else() {
     let early = view(0, HOUR);
     let mut writer = play.writer.clone();
     let in_turn = async {
-        // The first has read the records, then comes an event, which only the second sees.
+        // The first aggregator has read the records. Then an event is stored, which only the second one reads.
         network.holds_one().await;
         writer.write(&early).await;
         let second_reads = async {
             other.holds_one().await;
-            // The first takes one step, and rests. The second finds the revision that its second step goes on from.
+            // The first makes one step and is held. The second finds the revision that its second step continues from.
             network.let_through(1);
             network.holds_none().await;
             network.holds_one().await;
@@ -91,7 +91,9 @@ async fn a_step_is_not_taken_on_from_one_of_somebody_else() {
         end
     };
     futures::join!(play.invoke(&all, first), in_turn);
-    check::nothing_is_half_written(&play).await.unwrap();
+    check::aggregates_equal_the_contributions(&play)
+        .await
+        .unwrap();
 
     play.finish().await.unwrap();
 }

@@ -1,10 +1,11 @@
-//! The engine and the tables, once for a whole run, and processes of the functions on them.
+//! The engine and the tables of a test run, and the processes of the functions.
 
 use super::figures::Figures;
 use super::network::{Network, Pressure};
 use assay::client::http_client;
 use assay::engine::{self, Engine, Storage, ensure_tables, sdk_config};
-use assay::serve::{BUILT_IN_TEMPLATE, Environments};
+use assay::environment::Environments;
+use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::streams::DynamoDbEventResponse;
@@ -19,26 +20,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What an invocation may take: no test waits for its end.
+/// Timeout of an invocation. No test reaches it.
 const TIME: Duration = Duration::from_secs(300);
 const REGION: &str = "us-east-1";
 
-/// Tables without a platform: nobody but the test feeds the functions.
+/// Tables without a platform. Only the test delivers records to the functions.
 pub(crate) struct World {
     pub(crate) figures: Arc<Figures>,
-    /// The storage beside the functions; its network never fails.
+    /// A store of the test itself. Its network does not fail.
     pub(crate) store: Store,
     pub(crate) client: Client,
     pub(crate) config: Config,
     endpoint: String,
     http: reqwest::Client,
-    /// Numbers the histories, so that none sees anything of another.
+    /// Number of the next history, so that histories use different ids.
     serial: AtomicU64,
     _engine: Option<Engine>,
 }
 
-/// What the aggregator says of a batch.
-pub(crate) type Answer = Result<DynamoDbEventResponse, aggregate::FirstFailed>;
+/// Result of a batch of the aggregator.
+pub(crate) type AggregateResult = Result<DynamoDbEventResponse, aggregate::FirstFailed>;
 
 /// A process of a function under test.
 pub(crate) struct Process {
@@ -47,35 +48,35 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Hands records of what users did to the aggregator. None: it died, and is started again.
-    pub(crate) async fn aggregate(&self, records: Vec<EventRecord>) -> Option<Answer> {
+    /// Delivers assignment and event records to the aggregator. Returns `None` if it crashed; the process is then restarted.
+    pub(crate) async fn aggregate(&self, records: Vec<EventRecord>) -> Option<AggregateResult> {
         let work = aggregate::handle(self.app.clone(), batch(records));
-        self.unless_it_dies(work).await
+        self.unless_it_crashes(work).await
     }
 
-    /// Hands a record of the experiments table to the function that makes sums again. None: as above.
+    /// Delivers a record of the experiments table to the backfill function. Returns `None` if it crashed.
     pub(crate) async fn backfill(
         &self,
         record: EventRecord,
     ) -> Option<Result<(), backfill::Failed>> {
         let work = backfill::handle(self.app.clone(), batch(vec![record]));
-        self.unless_it_dies(work).await
+        self.unless_it_crashes(work).await
     }
 
-    /// Erases a user. None: as above.
+    /// Erases a user. Returns `None` if the process crashed.
     pub(crate) async fn erase(&self, user: &UserId) -> Option<()> {
         let erasing = async {
             let now = shared::clock::now();
             let erased = self.app.store().erase(user, now, Instant::now() + TIME);
             erased.await.unwrap();
         };
-        self.unless_it_dies(erasing).await
+        self.unless_it_crashes(erasing).await
     }
 
-    async fn unless_it_dies<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    async fn unless_it_crashes<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let outcome = tokio::select! {
             biased;
-            () = self.network.died() => None,
+            () = self.network.crashed_completely() => None,
             outcome = work => Some(outcome),
         };
         if outcome.is_none() {
@@ -84,13 +85,13 @@ impl Process {
         outcome
     }
 
-    /// What it has used so far.
+    /// Read and write units used so far.
     pub(crate) fn usage(&self) -> Reading {
         self.app.store().usage().reading()
     }
 }
 
-/// Records as Lambda hands them over.
+/// Builds the event of a batch.
 fn batch(records: Vec<EventRecord>) -> LambdaEvent<aggregate::Batch> {
     let mut batch = aggregate::Batch::default();
     batch.records = records;
@@ -121,7 +122,7 @@ impl World {
         let config = Config::read(|name| environment.get(name).cloned()).unwrap();
         let client = engine::client(&endpoint, REGION);
         let mut tables = template.local_tables();
-        // The test makes the records itself; streams that nobody reads only cost time.
+        // The test builds the records itself, so streams would only take time.
         for table in tables.values_mut() {
             table.stream = None;
         }
@@ -143,7 +144,7 @@ impl World {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A process whose network fails when it is told to.
+    /// Starts a process whose network fails on request.
     pub(crate) fn process(&self, pressure: Pressure, seed: u64) -> Process {
         let network = Network::new(self.http.clone(), self.figures.clone(), pressure, seed);
         let sdk = sdk_config(&self.endpoint, REGION).into_builder();

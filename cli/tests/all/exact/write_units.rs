@@ -1,6 +1,6 @@
-//! What counting costs: write and read units for each event, from the put to the sums.
+//! Measures the cost of counting: write and read units per event, from the put to the aggregates.
 
-use super::crowd::{self, Asked, Fact, Happening};
+use super::crowd::{self, RecordKind, Setup, UserRecord};
 use super::history::{DAY, HOUR};
 use super::network::Pressure;
 use super::world::World;
@@ -10,39 +10,39 @@ use shared::store::usage::Reading;
 
 const USERS: usize = 1_000;
 const EVENTS_EACH: usize = 10;
-/// Records of a batch when the batch window is on and there is traffic.
+/// Records per batch with a batching window and enough traffic.
 const BATCH: usize = 500;
-/// Dollars for a million units on demand, us-east-1.
+/// Dollars per million on-demand units in us-east-1.
 const WRITE_PRICE: f64 = 0.625;
 const READ_PRICE: f64 = 0.125;
-/// More than that for an event, and counting is no longer cheap.
+/// Maximum write units per event.
 const TARGET: f64 = 5.0;
 
-/// A day from eight to eight in the order of time: everybody comes within the first two hours, and then ten times.
-fn day() -> Vec<Happening> {
+/// A day of records in the order of time. All users are assigned in the first two hours, and each has ten events.
+fn day() -> Vec<UserRecord> {
     let start = 20_370 * DAY + 8 * HOUR;
     let at = |micros: usize| Timestamp::from_micros(start + i64::try_from(micros).unwrap());
     let hour = usize::try_from(HOUR).unwrap();
     let mut all = Vec::new();
     for user in 0..USERS {
-        // A stride that is prime to the number of users spreads them without a pattern.
+        // The stride has no common divisor with the number of users, so it spreads them without a pattern.
         let place = user * 619 % USERS;
         let arrival = 2 * hour * place / USERS;
-        all.push(Happening {
+        all.push(UserRecord {
             user,
             at: at(arrival),
-            fact: Fact::Assigned,
+            kind: RecordKind::Assigned,
         });
         for event in 0..EVENTS_EACH {
             let later = hour * event + hour * (user * 373 % USERS) / USERS;
-            all.push(Happening {
+            all.push(UserRecord {
                 user,
                 at: at(arrival + later + 1),
-                fact: Fact::Bought(event),
+                kind: RecordKind::Bought(event),
             });
         }
     }
-    all.sort_by_key(|happening| happening.at);
+    all.sort_by_key(|user_record| user_record.at);
     all
 }
 
@@ -51,17 +51,17 @@ struct Cost {
     counted: Reading,
 }
 
-/// The whole day, a batch of each stream as soon as it is full.
-async fn measure(world: &World, asked: Asked) -> Cost {
+/// Writes the whole day, and delivers a batch of each stream when it is full.
+async fn measure(world: &World, setup: Setup) -> Cost {
     let day = day();
     let start = day[0].at.plus_micros(-HOUR);
-    let Asked {
+    let Setup {
         metrics,
-        cut,
+        capped,
         dimensions,
-    } = asked;
-    let id = format!("day-{metrics}-{cut}-{dimensions}");
-    let experiment = crowd::experiment(world, &id, start, asked).await;
+    } = setup;
+    let id = format!("day-{metrics}-{capped}-{dimensions}");
+    let experiment = crowd::experiment(world, &id, start, setup).await;
     let aggregator = world.process(Pressure::default(), 0);
     let mut waiting: [Vec<EventRecord>; 2] = Default::default();
     let mut put = Reading::default();
@@ -71,8 +71,8 @@ async fn measure(world: &World, asked: Asked) -> Cost {
         let used = world.store.usage().reading() - before;
         put.write_units += used.write_units;
         put.read_units += used.read_units;
-        for (record, happening) in records.into_iter().zip(part) {
-            let stream = usize::from(matches!(happening.fact, Fact::Bought(_)));
+        for (record, user_record) in records.into_iter().zip(part) {
+            let stream = usize::from(matches!(user_record.kind, RecordKind::Bought(_)));
             waiting[stream].push(record);
             if waiting[stream].len() == BATCH {
                 let batch = std::mem::take(&mut waiting[stream]);
@@ -89,21 +89,21 @@ async fn measure(world: &World, asked: Asked) -> Cost {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what `scripts/write-units` shows")]
+#[expect(clippy::print_stdout, reason = "output of `scripts/write-units`")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement: scripts/write-units"]
 async fn write_units_for_each_event() {
     let world = World::start().await;
     let events = f64::from(u32::try_from(USERS * EVENTS_EACH).unwrap());
     println!(
-        "{USERS} users with {EVENTS_EACH} events each within a day, batches of {BATCH}; units for each event"
+        "{USERS} users with {EVENTS_EACH} events each within a day, batches of {BATCH}; units per event"
     );
     println!(
-        "| metrics | cut | dimensions | put | counting | writes together | reads | $ for a million events |"
+        "| metrics | capped | dimensions | put | counting | all writes | reads | $ per million events |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut dearest = 0.0_f64;
-    for (metrics, cut, dimensions) in [
+    for (metrics, capped, dimensions) in [
         (1, false, 0),
         (5, false, 0),
         (10, false, 0),
@@ -113,22 +113,22 @@ async fn write_units_for_each_event() {
         (5, true, 0),
         (5, true, 2),
     ] {
-        let asked = Asked {
+        let setup = Setup {
             metrics,
-            cut,
+            capped,
             dimensions,
         };
-        let Cost { put, counted } = measure(&world, asked).await;
+        let Cost { put, counted } = measure(&world, setup).await;
         let [put_writes, counting] = [put, counted].map(|used| used.write_units / events);
         let writes = put_writes + counting;
         let reads = (put.read_units + counted.read_units) / events;
         let price = writes * WRITE_PRICE + reads * READ_PRICE;
         println!(
-            "| {metrics} | {cut} | {dimensions} | {put_writes:.2} | {counting:.2} | {writes:.2} | {reads:.2} | {price:.2} |"
+            "| {metrics} | {capped} | {dimensions} | {put_writes:.2} | {counting:.2} | {writes:.2} | {reads:.2} | {price:.2} |"
         );
         if dimensions == 0 {
             dearest = dearest.max(writes);
         }
     }
-    assert!(dearest < TARGET, "{dearest} write units for an event");
+    assert!(dearest < TARGET, "{dearest} write units per event");
 }

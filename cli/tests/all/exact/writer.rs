@@ -1,9 +1,8 @@
-//! Writes what a history says that its users and its experimenters do.
+//! Writes the steps of a history: assignments, events, changes and erasures.
 
 use super::history::{Assign, Change, Edit, Erase, History, Step, Track};
 use super::network::Pressure;
 use super::world::World;
-use domain;
 use domain::allocation::Allocation;
 use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::{Assignment, AssignmentSource};
@@ -15,7 +14,7 @@ use domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Everybody who writes but the aggregators.
+/// All writers except the aggregators.
 #[derive(Clone)]
 pub(crate) struct Writer<'w> {
     world: &'w World,
@@ -23,12 +22,12 @@ pub(crate) struct Writer<'w> {
     /// The versions of each experiment, oldest first.
     pub(crate) experiments: Vec<Vec<Experiment>>,
     assigned: BTreeMap<(usize, usize), Timestamp>,
-    /// Whether anybody was erased.
+    /// Whether a user was erased.
     pub(crate) erased: bool,
 }
 
 impl<'w> Writer<'w> {
-    /// With the experiments, under names that nobody else has.
+    /// Creates the experiments of a history with unique ids.
     pub(crate) async fn begin(world: &'w World, history: &History) -> Self {
         let serial = world.next_serial();
         let user = |place| UserId::parse(&format!("u{serial}/{place}#é")).unwrap();
@@ -62,7 +61,7 @@ impl<'w> Writer<'w> {
         }
     }
 
-    /// Does it; handing over records is for others.
+    /// Writes a step. Deliveries are ignored.
     pub(crate) async fn write(&mut self, step: &Step) {
         match step {
             Step::Assign(assign) => self.assign(assign).await,
@@ -108,7 +107,7 @@ impl<'w> Writer<'w> {
             .insert((assign.user, assign.experiment), assign.at);
     }
 
-    /// Stores an event as the function does that takes events, with what that function may know at the moment.
+    /// Stores an event as the function that records events does, with the definitions and assignments that it knows.
     async fn track(&mut self, track: &Track) {
         let event = Event {
             id: EventId::parse(&format!("e#{}", track.id)).unwrap(),
@@ -169,7 +168,7 @@ impl<'w> Writer<'w> {
             Edit::Metrics(metrics) => asked.analysis.metrics = Some(metrics.clone()),
             Edit::Dimensions(dimensions) => asked.analysis.dimensions = Some(dimensions.clone()),
         }
-        // What does not fit, such as another end for an experiment that was stopped, is refused to everybody.
+        // Invalid changes are refused, such as another end of a stopped experiment.
         if let Ok(after) = asked.apply(&before, change.at) {
             let changed = store.change_experiment(&before, &after, "", "a test");
             assert!(changed.await.unwrap());

@@ -1,4 +1,4 @@
-//! Who gets in: tokens, scopes, and what the gateway keeps of them.
+//! Access: tokens, scopes, and the policies that the gateway caches.
 
 use super::support::{World, ago};
 use assay::serve::PlatformOptions;
@@ -10,7 +10,7 @@ use shared::http::routes::{ROUTES, Route};
 fn scope_sets() -> Vec<Vec<Scope>> {
     let pick = |bits: usize| {
         let chosen = Scope::ALL.into_iter().enumerate();
-        let chosen = chosen.filter(|(place, _)| bits >> place & 1 == 1);
+        let chosen = chosen.filter(|(index, _)| bits >> index & 1 == 1);
         chosen.map(|(_, (_, scope))| scope).collect()
     };
     (0..16).map(pick).collect()
@@ -51,16 +51,16 @@ async fn call(
 }
 
 #[tokio::test]
-async fn a_route_is_open_exactly_to_those_who_hold_its_scope_whatever_was_called_first() {
+async fn a_token_opens_exactly_the_routes_of_its_scopes_in_any_order_of_calls() {
     let world = World::with(PlatformOptions::for_tests()).await;
     for id in ["e", "assignment", "results"] {
         world.admin().experiment(id, json!({})).await;
     }
     let mut calls = 0;
     for (number, scopes) in scope_sets().into_iter().enumerate() {
-        // One token for each route that is called first: the policy is kept from that call on.
+        // One token for each first route: the gateway caches the policy of the first call.
         for first in 0..ROUTES.len() {
-            // Not every pair of a set and a first route: each route is first for some sets.
+            // To save time, each first route is tested with a third of the sets of scopes.
             if (first + number) % 3 != 0 {
                 continue;
             }
@@ -85,7 +85,7 @@ async fn a_route_is_open_exactly_to_those_who_hold_its_scope_whatever_was_called
 }
 
 #[tokio::test]
-async fn no_token_or_none_of_ours_is_401_with_a_challenge_on_every_route() {
+async fn a_missing_or_unknown_token_is_401_with_a_challenge_on_every_route() {
     let world = World::start().await;
     let token = world.platform.token.clone();
     let headers = [
@@ -103,7 +103,7 @@ async fn no_token_or_none_of_ours_is_401_with_a_challenge_on_every_route() {
         Some(format!("Bearer {}", "a".repeat(129))),
         Some(format!("Bearer {token}x")),
         Some(format!("Bearer {}", token.to_uppercase())),
-        Some("Bearer assay_nobody_has_ever_seen_this_token".to_owned()),
+        Some("Bearer assay_a_token_that_was_never_created".to_owned()),
         Some(format!("Bearer {token}, Bearer {token}")),
         Some("Bearer ' OR 1=1 --aaaaaaaaaaaaaaaaaaaaaaaaa".to_owned()),
     ];
@@ -124,15 +124,15 @@ async fn no_token_or_none_of_ours_is_401_with_a_challenge_on_every_route() {
 }
 
 #[tokio::test]
-async fn the_registry_of_tokens_is_no_token() {
+async fn the_key_of_the_token_registry_is_not_a_token() {
     let world = World::start().await;
-    // Its key stands where the hash of a token stands.
+    // The table has the key of the registry in the attribute of the token hashes.
     let caller = world.bearer("registryregistryregistry");
     assert_eq!(caller.get("/experiments").await.status, 401);
 }
 
 #[tokio::test]
-async fn an_expired_token_is_refused_and_one_that_will_expire_is_not() {
+async fn an_expired_token_is_refused_and_one_that_expires_later_is_accepted() {
     let world = World::start().await;
     let expired = world.new_token("old", &[Scope::Read], Some(ago(1))).await;
     let valid = world.new_token("new", &[Scope::Read], Some(ago(-60))).await;
@@ -144,7 +144,7 @@ async fn an_expired_token_is_refused_and_one_that_will_expire_is_not() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_opens_nothing_once_no_policy_is_kept() {
+async fn a_revoked_token_is_refused_when_no_policy_is_cached() {
     let options = PlatformOptions::for_tests().with_parameter("AuthorizerTtlSeconds", "0");
     let world = World::with(options).await;
     let token = world.new_token("leaver", &[Scope::Read], None).await;
@@ -157,7 +157,7 @@ async fn a_revoked_token_opens_nothing_once_no_policy_is_kept() {
 }
 
 #[tokio::test]
-async fn what_is_no_route_is_404_with_and_without_a_token() {
+async fn an_unknown_route_is_404_with_and_without_a_token() {
     let world = World::start().await;
     for caller in [world.admin(), world.authorization(None)] {
         for (method, path) in [

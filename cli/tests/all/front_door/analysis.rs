@@ -1,12 +1,12 @@
-//! The analysis: methods side by side, days, traffic, pictures, and what can be asked.
+//! The analysis: methods, daily series, event accounting, traffic, charts, and analysis requests.
 
-use super::shop::{close, comparison, metric, nothing_is_null, number, shop};
+use super::shop::{close, comparison, metric, nothing_is_null, number, shared_shop, shop};
 use super::support::{World, ago};
-use super::users::{TestUser, bring, crowd};
+use super::users::{TestUser, crowd, import_users};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn every_method_is_shown_and_the_one_that_was_asked_for_decides() {
+async fn every_method_is_reported_and_the_requested_one_decides() {
     let world = World::start().await;
     let admin = world.admin();
     let metrics =
@@ -14,25 +14,25 @@ async fn every_method_is_shown_and_the_one_that_was_asked_for_decides() {
     admin.experiment("e", json!({"metrics": metrics})).await;
     let mut users = crowd("control", 1000, 150, 8);
     users.extend(crowd("green", 1000, 200, 8));
-    bring(&admin, "e", &users).await;
-    let asked = async |method: &str| {
+    import_users(&admin, "e", &users).await;
+    let requested = async |method: &str| {
         admin
             .results("e", &format!("series=none&method={method}"))
             .await
     };
     let (fixed, sequential, bayesian) = (
-        asked("fixed").await,
-        asked("sequential").await,
-        asked("bayesian").await,
+        requested("fixed").await,
+        requested("sequential").await,
+        requested("bayesian").await,
     );
     let of = |report: &Value| comparison(report, "buyers").clone();
     for report in [&fixed, &sequential, &bayesian] {
-        let mine = of(report);
+        let compared = of(report);
         for part in ["absolute", "relative", "sequential", "bayesian"] {
             assert_eq!(
-                mine[part],
+                compared[part],
                 of(&fixed)[part],
-                "the same numbers, whoever decides"
+                "the numbers do not depend on the deciding method"
             );
         }
     }
@@ -41,7 +41,7 @@ async fn every_method_is_shown_and_the_one_that_was_asked_for_decides() {
         of(&fixed)["decisive"]["p_value"],
         of(&fixed)["absolute"]["p_value"]
     );
-    // Sequential without a plan the same data are not clear yet.
+    // The sequential method is undecided on the same data.
     assert_eq!(of(&sequential)["finding"], "undecided");
     assert_eq!(
         of(&sequential)["decisive"]["relative"],
@@ -58,9 +58,9 @@ async fn every_method_is_shown_and_the_one_that_was_asked_for_decides() {
         2.0 * smaller
     ));
     let notes = fixed["decision"]["notes"].to_string();
-    assert!(notes.contains("one look"), "{notes}");
+    assert!(notes.contains("one reading"), "{notes}");
 
-    // A wider level narrows the interval, and is said.
+    // A larger alpha narrows the interval, and the report states it.
     let loose = admin.results("e", "series=none&alpha=0.2").await;
     assert_eq!(loose["analysis_settings"]["alpha"], 0.2);
     let width = |report: &Value| {
@@ -71,18 +71,16 @@ async fn every_method_is_shown_and_the_one_that_was_asked_for_decides() {
 }
 
 #[tokio::test]
-async fn another_baseline_turns_the_comparison_round() {
-    let world = World::start().await;
-    let admin = world.admin();
-    shop(&admin).await;
-    let (usual, turned) = (
+async fn another_baseline_reverses_the_comparison() {
+    let (admin, _) = shared_shop();
+    let (usual, reversed) = (
         admin.results("shop", "series=none&dimension=none").await,
         admin
             .results("shop", "series=none&dimension=none&baseline=green")
             .await,
     );
     for key in ["revenue", "per_order", "median", "orders", "buyers"] {
-        let (one, other) = (comparison(&usual, key), comparison(&turned, key));
+        let (one, other) = (comparison(&usual, key), comparison(&reversed, key));
         assert_eq!(
             (&one["variant"], &other["variant"]),
             (&json!("green"), &json!("control"))
@@ -108,25 +106,24 @@ async fn another_baseline_turns_the_comparison_round() {
 }
 
 #[tokio::test]
-async fn the_last_day_of_the_series_is_the_result_and_a_day_is_what_was_known_then() {
-    let world = World::start().await;
-    let admin = world.admin();
-    shop(&admin).await;
+async fn the_last_day_of_the_series_equals_the_result_and_each_day_equals_the_result_as_of_its_end()
+{
+    let (admin, _) = shared_shop();
     let report = admin.results("shop", "").await;
     for key in ["revenue", "per_order", "median", "buyers"] {
         let series = &metric(&report, key)["series"];
         let days = series["days"].as_array().unwrap();
         assert!(days.len() >= 6, "{series}");
         let last = |column: &Value| column.as_array().unwrap().last().unwrap().clone();
-        for (place, variant) in metric(&report, key)["variants"]
+        for (index, variant) in metric(&report, key)["variants"]
             .as_array()
             .unwrap()
             .iter()
             .enumerate()
         {
-            assert_eq!(last(&series["variants"][place]["users"]), variant["users"]);
+            assert_eq!(last(&series["variants"][index]["users"]), variant["users"]);
             assert_eq!(
-                last(&series["variants"][place]["mean"]),
+                last(&series["variants"][index]["mean"]),
                 variant["mean"],
                 "{key}"
             );
@@ -137,38 +134,38 @@ async fn the_last_day_of_the_series_is_the_result_and_a_day_is_what_was_known_th
             lift["ci_lower"]
         );
 
-        // The state at the end of the third day, by itself.
+        // The third day of the series equals the result as of its end.
         let end = format!("{}T00:00:00Z", days[3].as_str().unwrap());
         let then = admin
             .results("shop", &format!("series=none&as_of={end}"))
             .await;
-        for place in [0, 1] {
-            let users = &series["variants"][place]["users"][2];
-            assert_eq!(then["variants"][place]["users"], *users);
+        for index in [0, 1] {
+            let users = &series["variants"][index]["users"][2];
+            assert_eq!(then["variants"][index]["users"], *users);
             assert_eq!(
-                metric(&then, key)["variants"][place]["mean"],
-                series["variants"][place]["mean"][2]
+                metric(&then, key)["variants"][index]["mean"],
+                series["variants"][index]["mean"][2]
             );
         }
     }
 }
 
 #[tokio::test]
-async fn a_digest_stands_for_the_sums_and_not_for_the_hour() {
+async fn the_digest_depends_on_the_sums_and_not_on_the_time() {
     let world = World::start().await;
     let admin = world.admin();
     let users = shop(&admin).await;
     let digest = async || admin.results("shop", "series=none").await["digest"].clone();
     let before = digest().await;
-    bring(&admin, "shop", &users[..50]).await;
-    assert_eq!(digest().await, before, "what comes twice counts once");
+    import_users(&admin, "shop", &users[..50]).await;
+    assert_eq!(digest().await, before, "a repeated record counts once");
     let event = json!({"user_id": "shop control 0", "type": "order", "event_id": "one more", "value": 0.01});
     admin.track(&[event]).await;
     assert_ne!(digest().await, before);
 }
 
 #[tokio::test]
-async fn the_event_accounting_says_where_every_stored_event_went() {
+async fn the_event_accounting_shows_the_disposition_of_every_stored_event() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -178,7 +175,7 @@ async fn the_event_accounting_says_where_every_stored_event_went() {
             .did_at("buy", 2.0, None),
         TestUser::new("green", 2).did("view", None),
     ];
-    bring(&admin, "e", &users).await;
+    import_users(&admin, "e", &users).await;
     let end = ago(2 * 86_400 + 3_000).to_string();
     admin.change("e", &json!({"ends_at": end})).await.json(200);
     let report = admin.results("e", "series=none").await;
@@ -190,7 +187,7 @@ async fn the_event_accounting_says_where_every_stored_event_went() {
 }
 
 #[tokio::test]
-async fn the_event_accounting_by_day_says_on_which_day_and_adds_up_to_the_whole() {
+async fn the_event_accounting_by_day_adds_up_to_the_event_accounting() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -199,15 +196,15 @@ async fn the_event_accounting_by_day_says_on_which_day_and_adds_up_to_the_whole(
     let row = json!({"user_id": "u", "variant": "control", "assigned_at": at(6)});
     admin.import("e", &[row]).await;
     let day = |days: i64| at(days)[..10].to_owned();
-    // Of the day between, and of the one before the first, there is nothing.
-    let happened = ["buy 5", "view 5", "buy 3", "buy 3 again", "view 1"].map(|id| {
+    // Days without events are not listed.
+    let events = ["buy 5", "view 5", "buy 3", "buy 3 again", "view 1"].map(|id| {
         let mut words = id.split(' ');
         let event_type = words.next().unwrap();
         let days = words.next().unwrap().parse().unwrap();
         json!({"user_id": "u", "event_id": id, "type": event_type, "timestamp": at(days)})
     });
     let days = [day(5), day(3), day(1)];
-    admin.track(&happened).await;
+    admin.track(&events).await;
     let end = json!({"ends_at": at(2)});
     admin.change("e", &end).await.json(200);
     for source in ["aggregates", "raw"] {
@@ -231,10 +228,8 @@ async fn the_event_accounting_by_day_says_on_which_day_and_adds_up_to_the_whole(
 }
 
 #[tokio::test]
-async fn whoever_watches_the_launch_sees_traffic_by_the_hour() {
-    let world = World::start().await;
-    let admin = world.admin();
-    let users = shop(&admin).await;
+async fn monitoring_shows_the_traffic_by_hour() {
+    let (admin, users) = shared_shop();
     let report = admin.results("shop", "view=monitoring").await;
     let hours = report["traffic"]["hours"].as_array().unwrap().len();
     assert!(hours <= 72, "{hours}");
@@ -242,21 +237,21 @@ async fn whoever_watches_the_launch_sees_traffic_by_the_hour() {
         assert_eq!(variant["assigned"].as_array().unwrap().len(), hours);
         assert_eq!(variant["events"]["order"].as_array().unwrap().len(), hours);
     }
-    // An early look sees everybody within the 72 hours.
+    // As of an early time, all users are assigned within the 72 hours.
     let early = ago(86_400 * 4).to_string();
     let report = admin
         .results("shop", &format!("view=monitoring&as_of={early}"))
         .await;
-    let assigned = |place: usize| -> u64 {
-        let column = report["traffic"]["variants"][place]["assigned"]
+    let assigned = |index: usize| -> u64 {
+        let column = report["traffic"]["variants"][index]["assigned"]
             .as_array()
             .unwrap();
         column.iter().map(|users| users.as_u64().unwrap()).sum()
     };
-    for place in [0, 1] {
+    for index in [0, 1] {
         assert_eq!(
-            assigned(place),
-            report["variants"][place]["users"].as_u64().unwrap()
+            assigned(index),
+            report["variants"][index]["users"].as_u64().unwrap()
         );
     }
     assert!(report["data_quality"]["sample_ratio"]["sequential_test"]["p_value"].is_number());
@@ -265,10 +260,8 @@ async fn whoever_watches_the_launch_sees_traffic_by_the_hour() {
 }
 
 #[tokio::test]
-async fn pictures_are_svg_and_what_has_none_says_so() {
-    let world = World::start().await;
-    let admin = world.admin();
-    shop(&admin).await;
+async fn charts_are_svg_and_a_view_without_a_chart_is_refused() {
+    let (admin, _) = shared_shop();
     for query in [
         "format=svg",
         "format=svg&view=summary",
@@ -294,10 +287,8 @@ async fn pictures_are_svg_and_what_has_none_says_so() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_with_a_question_is_said_at_once() {
-    let world = World::start().await;
-    let admin = world.admin();
-    shop(&admin).await;
+async fn all_faults_of_an_analysis_request_are_reported_at_once() {
+    let (admin, _) = shared_shop();
     let wrong = "view=x&format=pdf&metrics=y&baseline=z&method=hybrid&alpha=2&correction=q&cuped=maybe&dimension=planet\
                  &from=yesterday&to=x&as_of=2999-01-01T00:00:00Z&series=hour&source=memory&more=1";
     let answer = admin
@@ -318,8 +309,7 @@ async fn all_that_is_wrong_with_a_question_is_said_at_once() {
 }
 
 #[tokio::test]
-async fn with_nobody_one_user_or_users_who_all_do_the_same_nothing_is_null_and_every_gap_has_its_reason()
- {
+async fn with_few_or_equal_users_no_value_is_null_and_every_missing_value_has_a_reason() {
     let world = World::start().await;
     let admin = world.admin();
     let metrics = json!([
@@ -342,7 +332,7 @@ async fn with_nobody_one_user_or_users_who_all_do_the_same_nothing_is_null_and_e
         let plan = json!({"minimum_detectable_effect": 0.1, "users": 1000});
         let fields = json!({"metrics": metrics, "plan": plan, "dimensions": ["country"]});
         admin.experiment(&id, fields).await;
-        bring(&admin, &id, users).await;
+        import_users(&admin, &id, users).await;
         for query in [
             "",
             "cuped=true",
@@ -355,18 +345,18 @@ async fn with_nobody_one_user_or_users_who_all_do_the_same_nothing_is_null_and_e
             nothing_is_null(&report);
             for metric in report["metrics"].as_array().into_iter().flatten() {
                 for comparison in metric["comparisons"].as_array().into_iter().flatten() {
-                    let says_why = comparison["missing"]
+                    let has_reason = comparison["missing"]
                         .as_array()
-                        .is_some_and(|why| !why.is_empty());
+                        .is_some_and(|missing| !missing.is_empty());
                     let complete =
                         comparison["absolute"].is_object() && comparison["sequential"].is_object();
-                    assert!(complete || says_why, "{id} {query}: {comparison}");
+                    assert!(complete || has_reason, "{id} {query}: {comparison}");
                 }
             }
         }
-        let picture = admin
+        let chart = admin
             .get(&format!("/experiments/{id}/results?format=svg"))
             .await;
-        assert_eq!(picture.status, 200, "{}", picture.text);
+        assert_eq!(chart.status, 200, "{}", chart.text);
     }
 }

@@ -1,11 +1,12 @@
-//! Running sums after the definition has changed: made again from the first day, or counted again where it matters.
+//! Aggregates after a change of the definition: a backfill of all days, or a refresh of the affected users.
 
 mod pages;
 
-use super::support::{Caller, World, ago, fresh};
+use super::support::{Caller, World, ago, without_definition_cache};
 use assay::engine::Engine;
+use assay::environment::Environments;
 use assay::gateway::{Function, FunctionError};
-use assay::serve::{BUILT_IN_TEMPLATE, Database, Environments};
+use assay::serve::{BUILT_IN_TEMPLATE, Database};
 use assay::template::Template;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -13,25 +14,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The whole analysis, and where it comes from.
+/// The analysis, and its source with the reason.
 async fn analysis(admin: &Caller, id: &str, query: &str) -> (Value, Value) {
     let mut report = admin.results(id, query).await;
     report["freshness"].take();
     let source = json!([
         report["source"].take(),
-        report["source_reason"]["code"].take()
+        report["source_reason"]["reason"].take()
     ]);
     report.as_object_mut().unwrap().remove("source_reason");
     (report, source)
 }
 
-/// Both sources give the same analysis, digit for digit, and running sums are what is asked first.
-pub(crate) async fn sums_are_exact(admin: &Caller, id: &str) -> Value {
+/// Checks that both sources give the same analysis, digit for digit, and that aggregates are the default source.
+pub(crate) async fn aggregates_are_exact(admin: &Caller, id: &str) -> Value {
     let (raw, _) = analysis(admin, id, "source=raw&cuped=true").await;
-    let (sums, source) = analysis(admin, id, "cuped=true").await;
+    let (aggregates, source) = analysis(admin, id, "cuped=true").await;
     assert_eq!(source, json!(["aggregates", null]));
-    assert_eq!(sums, raw);
-    sums
+    assert_eq!(aggregates, raw);
+    aggregates
 }
 
 fn metrics() -> Value {
@@ -45,7 +46,7 @@ fn more_metrics() -> Value {
     metrics
 }
 
-/// Users of the last days with what they did before and since, a few shards full.
+/// Forty users in three shards, assigned in the last days, with events before and after their assignments.
 pub(crate) async fn with_data(admin: &Caller, id: &str, fields: Value) {
     let mut all = json!({"shards": 3, "metrics": metrics(), "dimensions": ["country"]});
     for (name, value) in fields.as_object().unwrap() {
@@ -73,15 +74,15 @@ pub(crate) async fn with_data(admin: &Caller, id: &str, fields: Value) {
 }
 
 #[tokio::test]
-async fn a_metric_that_is_added_is_computed_back_to_the_first_day() {
+async fn an_added_metric_is_backfilled_to_the_first_day() {
     let world = World::start().await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
-    let before = sums_are_exact(&admin, "e").await;
+    let before = aggregates_are_exact(&admin, "e").await;
     assert_eq!(before["metrics"].as_array().unwrap().len(), 1);
     let change = json!({"metrics": more_metrics()});
     admin.change("e", &change).await.json(200);
-    let after = sums_are_exact(&admin, "e").await;
+    let after = aggregates_are_exact(&admin, "e").await;
     let revenue = after["metrics"]
         .as_array()
         .unwrap()
@@ -96,20 +97,20 @@ async fn a_metric_that_is_added_is_computed_back_to_the_first_day() {
 }
 
 #[tokio::test]
-async fn a_dimension_that_is_added_is_computed_back_to_the_first_day() {
+async fn an_added_dimension_is_backfilled_to_the_first_day() {
     let world = World::start().await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
-    sums_are_exact(&admin, "e").await;
+    aggregates_are_exact(&admin, "e").await;
     let change = json!({"dimensions": ["country", "plan"]});
     admin.change("e", &change).await.json(200);
-    sums_are_exact(&admin, "e").await;
+    aggregates_are_exact(&admin, "e").await;
 }
 
 #[tokio::test]
-async fn while_sums_are_being_made_answers_come_from_the_records_and_say_so() {
+async fn during_a_backfill_results_come_from_raw_records_and_say_so() {
     let held = Arc::new(AtomicBool::new(true));
-    let (world, engine) = around("backfill", Duration::from_millis(300), gate(&held)).await;
+    let (world, engine) = wrapped("backfill", Duration::from_millis(300), gate(&held)).await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
     let change = json!({"metrics": more_metrics()});
@@ -118,16 +119,16 @@ async fn while_sums_are_being_made_answers_come_from_the_records_and_say_so() {
     assert_eq!(source, json!(["raw", "backfill_running"]));
     held.store(false, Ordering::SeqCst);
     world.platform.settle().await;
-    let (sums, source) = analysis(&admin, "e", "").await;
+    let (aggregates, source) = analysis(&admin, "e", "").await;
     assert_eq!(source, json!(["aggregates", null]));
-    assert_eq!(sums, raw);
-    end(world, engine).await;
+    assert_eq!(aggregates, raw);
+    shut_down(world, engine).await;
 }
 
 #[tokio::test]
-async fn of_two_builds_in_a_row_the_first_is_given_up_and_the_second_is_read() {
+async fn of_two_backfills_in_a_row_the_first_is_abandoned_and_the_second_is_read() {
     let held = Arc::new(AtomicBool::new(true));
-    let (world, engine) = around("backfill", Duration::from_secs(120), gate(&held)).await;
+    let (world, engine) = wrapped("backfill", Duration::from_secs(120), gate(&held)).await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
     let first = json!({"metrics": more_metrics()});
@@ -135,48 +136,48 @@ async fn of_two_builds_in_a_row_the_first_is_given_up_and_the_second_is_read() {
     let second = json!({"dimensions": ["country", "plan"]});
     admin.change("e", &second).await.json(200);
     held.store(false, Ordering::SeqCst);
-    sums_are_exact(&admin, "e").await;
+    aggregates_are_exact(&admin, "e").await;
     assert_eq!(world.platform.dead_letters().len(), 0);
-    end(world, engine).await;
+    shut_down(world, engine).await;
 }
 
 #[tokio::test]
-async fn another_build_can_follow_a_build() {
+async fn a_backfill_can_follow_a_backfill() {
     let world = World::start().await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
     for metrics in [more_metrics(), metrics(), more_metrics()] {
         let change = json!({ "metrics": metrics });
         admin.change("e", &change).await.json(200);
-        sums_are_exact(&admin, "e").await;
+        aggregates_are_exact(&admin, "e").await;
     }
 }
 
 #[tokio::test]
-async fn a_build_that_is_interrupted_again_and_again_ends_in_the_same_sums() {
+async fn a_backfill_that_is_interrupted_repeatedly_gives_the_same_aggregates() {
     let calls = AtomicUsize::new(0);
     let unreliable = move |function: Function| -> Function {
         let calls = Arc::new(calls);
         Arc::new(move |event, context| {
             let call = calls.fetch_add(1, Ordering::SeqCst);
             let working = function(event.clone(), context.clone());
-            let in_batch_duplicate = function(event, context);
+            let second_run = function(event, context);
             let failed = || Err(FunctionError::new("Interrupted", "by the test"));
             Box::pin(async move {
                 match call % 5 {
-                    // Not begun.
+                    // Fails before it starts.
                     0 => failed(),
-                    // Done, but nobody hears of it.
+                    // Succeeds, but reports a failure.
                     1 => working.await.and_then(|_| failed()),
-                    // Ended in its midst.
+                    // Is cancelled in the middle.
                     2 => {
                         let time = Duration::from_millis(5 + 7 * (call as u64 % 4));
                         let done = tokio::time::timeout(time, working).await;
                         done.unwrap_or_else(|_| failed())
                     }
-                    // Twice at once.
+                    // Runs twice concurrently.
                     3 => {
-                        let (first, second) = tokio::join!(working, in_batch_duplicate);
+                        let (first, second) = tokio::join!(working, second_run);
                         first.and(second)
                     }
                     _ => working.await,
@@ -184,9 +185,9 @@ async fn a_build_that_is_interrupted_again_and_again_ends_in_the_same_sums() {
             })
         })
     };
-    let (world, engine) = around("backfill", Duration::from_secs(300), unreliable).await;
+    let (world, engine) = wrapped("backfill", Duration::from_secs(300), unreliable).await;
     let admin = world.admin();
-    // More users than a page has, in one shard.
+    // More users than fit on a page, in one shard.
     with_data(&admin, "e", json!({"shards": 1})).await;
     let rows: Vec<Value> = (0..490)
         .map(|i| {
@@ -197,20 +198,20 @@ async fn a_build_that_is_interrupted_again_and_again_ends_in_the_same_sums() {
     admin.import("e", &rows).await;
     let change = json!({"metrics": more_metrics(), "ends_at": ago(86_400 + 40_000).to_string()});
     admin.change("e", &change).await.json(200);
-    let report = sums_are_exact(&admin, "e").await;
+    let report = aggregates_are_exact(&admin, "e").await;
     let users = report["metrics"][0]["variants"].as_array().unwrap();
     let users: u64 = users.iter().map(|one| one["users"].as_u64().unwrap()).sum();
     assert_eq!(users, 530);
     assert_eq!(world.platform.dead_letters().len(), 0);
-    end(world, engine).await;
+    shut_down(world, engine).await;
 }
 
 #[tokio::test]
-async fn an_end_that_is_moved_counts_the_events_between_the_old_and_the_new_one_anew() {
+async fn moving_the_end_refreshes_the_events_between_the_old_and_the_new_end() {
     let world = World::start().await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
-    let mut seen = vec![sums_are_exact(&admin, "e").await["metrics"].take()];
+    let mut seen = vec![aggregates_are_exact(&admin, "e").await["metrics"].take()];
     for end in [
         json!(ago(2 * 86_400).to_string()),
         json!(ago(86_400).to_string()),
@@ -221,7 +222,7 @@ async fn an_end_that_is_moved_counts_the_events_between_the_old_and_the_new_one_
             .change("e", &json!({ "ends_at": end }))
             .await
             .json(200);
-        let metrics = sums_are_exact(&admin, "e").await["metrics"].take();
+        let metrics = aggregates_are_exact(&admin, "e").await["metrics"].take();
         assert_ne!(seen.last(), Some(&metrics), "{end}");
         seen.push(metrics);
     }
@@ -233,22 +234,22 @@ async fn events_after_a_stop_are_not_counted() {
     let world = World::start().await;
     let admin = world.admin();
     with_data(&admin, "e", json!({"metrics": more_metrics()})).await;
-    let before = sums_are_exact(&admin, "e").await["metrics"].take();
+    let before = aggregates_are_exact(&admin, "e").await["metrics"].take();
     let stop = json!({"status": "stopped"});
     let end = admin.change("e", &stop).await.json(200)["stopped_at"].take();
     let event = |id: &str, at: &Value| json!({"user_id": "e-1", "type": "buy", "value": 5, "event_id": id, "timestamp": at});
     let late = admin.track(&[event("at-the-end", &end)]).await;
     assert_eq!(late["events"][0]["counts_for"], json!([]));
-    let after = sums_are_exact(&admin, "e").await["metrics"].take();
+    let after = aggregates_are_exact(&admin, "e").await["metrics"].take();
     assert_eq!(before, after);
-    let on_its_way = json!(ago(600).to_string());
-    admin.track(&[event("before-it", &on_its_way)]).await;
-    let after = sums_are_exact(&admin, "e").await["metrics"].take();
+    let before_the_stop = json!(ago(600).to_string());
+    admin.track(&[event("before-it", &before_the_stop)]).await;
+    let after = aggregates_are_exact(&admin, "e").await["metrics"].take();
     assert_ne!(before, after);
 }
 
 #[tokio::test]
-async fn users_who_come_after_the_weights_changed_are_told_apart() {
+async fn aggregates_stay_exact_when_users_are_assigned_after_a_change_of_weights() {
     let world = World::start().await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
@@ -260,29 +261,29 @@ async fn users_who_come_after_the_weights_changed_are_told_apart() {
     for i in 0..20 {
         admin.assign("e", &format!("new-{i}")).await;
     }
-    sums_are_exact(&admin, "e").await;
+    aggregates_are_exact(&admin, "e").await;
 }
 
 #[tokio::test]
-async fn the_old_sums_are_deleted_when_their_time_is_over() {
+async fn an_old_generation_is_deleted_when_it_expires() {
     let world = World::start().await;
     let admin = world.admin();
     with_data(&admin, "e", json!({})).await;
-    sums_are_exact(&admin, "e").await;
+    aggregates_are_exact(&admin, "e").await;
     let first = generations(&world, "e").await;
     assert_eq!(first.len(), 1);
     let change = json!({"metrics": more_metrics()});
     admin.change("e", &change).await.json(200);
-    sums_are_exact(&admin, "e").await;
+    aggregates_are_exact(&admin, "e").await;
     assert_eq!(generations(&world, "e").await.len(), 2);
     expire(&world, "retired#").await;
-    sums_are_exact(&admin, "e").await;
+    aggregates_are_exact(&admin, "e").await;
     let left = generations(&world, "e").await;
     assert_eq!(left.len(), 1);
     assert_ne!(left, first);
 }
 
-/// Takes items away as the database does when their time is over.
+/// Deletes items as DynamoDB does when they expire.
 async fn expire(world: &World, prefix: &str) {
     let table = &world.platform.template.tables["ExperimentsTable"].name;
     for mut item in world.items("ExperimentsTable").await {
@@ -300,7 +301,7 @@ async fn expire(world: &World, prefix: &str) {
     }
 }
 
-/// The sets of sums of which anything is stored.
+/// The generations that have stored items.
 async fn generations(world: &World, id: &str) -> BTreeSet<String> {
     let items = world.items("AggregatesTable").await;
     let mut all = BTreeSet::new();
@@ -317,7 +318,7 @@ async fn generations(world: &World, id: &str) -> BTreeSet<String> {
     all
 }
 
-/// A function that waits until nothing is held back.
+/// Wraps a function so that its calls wait while `held` is true.
 pub(crate) fn gate(held: &Arc<AtomicBool>) -> impl FnOnce(Function) -> Function + use<> {
     let held = held.clone();
     move |function| {
@@ -333,14 +334,14 @@ pub(crate) fn gate(held: &Arc<AtomicBool>) -> impl FnOnce(Function) -> Function 
     }
 }
 
-/// A platform with something around a function, and the engine if it is its own.
-pub(crate) async fn around(
+/// A platform with a wrapped function, and the engine if the platform does not start its own.
+pub(crate) async fn wrapped(
     binary: &str,
-    patience: Duration,
-    around: impl FnOnce(Function) -> Function,
+    settle_timeout: Duration,
+    wrap: impl FnOnce(Function) -> Function,
 ) -> (World, Option<Engine>) {
-    let mut options = fresh();
-    options.patience = patience;
+    let mut options = without_definition_cache();
+    options.settle_timeout = settle_timeout;
     let (engine, endpoint) = match &options.database {
         Database::Endpoint(endpoint) => (None, endpoint.clone()),
         Database::Embedded(storage) => {
@@ -352,13 +353,14 @@ pub(crate) async fn around(
     let template = Template::parse(BUILT_IN_TEMPLATE, &options.local).unwrap();
     let environments = Environments::new(&template, &options.local, &endpoint);
     let mut functions = assay::functions::wire(&environments).await.unwrap();
-    let function = around(functions.remove(binary).unwrap());
+    let function = wrap(functions.remove(binary).unwrap());
     options.database = Database::Endpoint(endpoint);
     let world = World::with(options.with_function(binary, function)).await;
     (world, engine)
 }
 
-pub(crate) async fn end(world: World, engine: Option<Engine>) {
+/// Shuts down the platform, then the engine.
+pub(crate) async fn shut_down(world: World, engine: Option<Engine>) {
     world.platform.shutdown().await.unwrap();
     if let Some(engine) = engine {
         engine.shutdown().await.unwrap();

@@ -1,4 +1,4 @@
-//! Bodies that cannot be accepted: what is answered, and that nothing of them is stored.
+//! Invalid bodies: they are refused with all faults, and nothing of them is stored.
 
 mod experiments;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
-/// A route that takes a body, and a body that it would take.
+/// Routes that require a body, each with a valid body.
 fn routes() -> [(&'static str, &'static str, Value); 5] {
     let variants = json!([{"key": "control", "percent": 50}, {"key": "green", "percent": 50}]);
     [
@@ -46,7 +46,7 @@ async fn send(world: &World, method: &str, path: &str, body: impl Into<reqwest::
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_400_on_every_route_and_changes_nothing() {
+async fn malformed_json_is_400_on_every_route_and_changes_nothing() {
     let world = world().await;
     let before = world.contents().await;
     let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
@@ -78,7 +78,7 @@ async fn what_is_no_json_is_400_on_every_route_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn json_of_another_shape_is_422_and_points_at_the_place() {
+async fn json_of_another_shape_is_422_with_a_pointer_to_the_fault() {
     let world = world().await;
     let before = world.contents().await;
     for (method, path, _) in routes() {
@@ -132,7 +132,7 @@ async fn a_body_that_is_too_large_is_413_from_the_function_and_from_the_gateway(
 }
 
 #[tokio::test]
-async fn only_json_is_taken_and_a_missing_content_type_is_taken_for_it() {
+async fn only_json_is_accepted_and_a_missing_content_type_means_json() {
     let world = world().await;
     let event = json!({"user_id": "u", "type": "t", "event_id": "e"}).to_string();
     for content_type in [
@@ -202,7 +202,7 @@ async fn all_faults_of_a_body_are_reported_at_once() {
 }
 
 #[tokio::test]
-async fn numbers_beyond_what_can_be_stored_are_refused_and_never_rounded_to_something_else() {
+async fn numbers_out_of_range_are_refused_and_never_rounded() {
     let world = world().await;
     let before = world.contents().await;
     let variants = |a: &str, b: &str| {
@@ -237,7 +237,7 @@ async fn numbers_beyond_what_can_be_stored_are_refused_and_never_rounded_to_some
         );
     }
     assert_eq!(world.contents().await, before);
-    // What is too small for the database is still a percentage: as good as none.
+    // A number that is too small for the database is still a valid percentage.
     for tiny in ["1e-130", "1e-200", "1e-320", "4.9e-324", "-0", "0.1e-7"] {
         let answer = send(&world, "POST", "/experiments", variants(tiny, "100")).await;
         assert_eq!(answer.status, 201, "{tiny}: {}", answer.text);
@@ -248,7 +248,7 @@ async fn numbers_beyond_what_can_be_stored_are_refused_and_never_rounded_to_some
 }
 
 #[tokio::test]
-async fn a_bad_row_or_event_is_rejected_by_itself_and_the_good_ones_beside_it_are_stored() {
+async fn a_bad_row_or_event_is_rejected_alone_and_the_good_ones_are_stored() {
     let world = world().await;
     let admin = world.admin();
     let at = "2026-01-01T00:00:00Z";

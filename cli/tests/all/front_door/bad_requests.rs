@@ -1,4 +1,4 @@
-//! Paths, queries and headers that cannot be accepted.
+//! Invalid paths, queries and headers.
 
 use super::support::World;
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn an_unknown_experiment_is_404_on_every_route_that_names_one() {
 }
 
 #[tokio::test]
-async fn faults_of_a_query_are_400_and_all_are_named() {
+async fn all_faults_of_a_query_are_reported_with_400() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -87,7 +87,7 @@ async fn faults_of_a_query_are_400_and_all_are_named() {
             .len(),
         4
     );
-    // An empty parameter says nothing.
+    // Empty parameters are ignored.
     assert_eq!(
         admin
             .get("/experiments/e/results?from=&to=&metrics=&view=")
@@ -98,7 +98,7 @@ async fn faults_of_a_query_are_400_and_all_are_named() {
 }
 
 #[tokio::test]
-async fn a_page_token_or_limit_that_is_not_ours_is_400() {
+async fn an_invalid_cursor_or_limit_is_400() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -147,7 +147,7 @@ async fn a_page_token_or_limit_that_is_not_ours_is_400() {
 }
 
 #[tokio::test]
-async fn a_change_without_a_version_is_428_of_an_old_one_412_and_of_none_400() {
+async fn a_change_without_a_version_is_428_with_an_old_one_412_and_with_an_invalid_one_400() {
     let world = World::start().await;
     let admin = world.admin();
     let made = admin.experiment("e", json!({})).await;

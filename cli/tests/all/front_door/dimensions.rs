@@ -1,5 +1,4 @@
-//! Dimensions: what a user is at the moment of the assignment, declared by the experiment and kept with the
-//! assignment.
+//! Dimensions: attributes of users that the experiment declares. They are stored with the assignment.
 
 mod declared;
 
@@ -25,7 +24,7 @@ async fn world() -> World {
     world
 }
 
-/// Asks for a user's variant, saying what the user is.
+/// Requests a user's variant with these attributes.
 async fn ask(caller: &Caller, id: &str, user: &str, attributes: &[(&str, &str)]) -> Answer {
     let query: Vec<_> = attributes
         .iter()
@@ -42,7 +41,7 @@ fn stored(item: &Item) -> Value {
     item["attributes"].clone()
 }
 
-/// Places and codes of what a problem finds wrong.
+/// The pointers and codes of a problem's faults.
 fn faults(problem: &Value) -> BTreeSet<(String, String)> {
     let errors = problem["errors"].as_array().unwrap().iter();
     let text = |fault: &Value, field: &str| fault[field].as_str().unwrap().to_owned();
@@ -58,12 +57,12 @@ fn expected<const N: usize>(faults: [(&str, &str); N]) -> BTreeSet<(String, Stri
 }
 
 #[tokio::test]
-async fn what_the_first_call_says_of_a_user_is_stored_answered_and_in_the_index() {
+async fn attributes_of_the_first_call_are_stored_returned_and_indexed() {
     let world = world().await;
     let admin = world.admin();
-    let said = [("country", "DE"), ("platform", "i😀s 17 & co/=+%")];
+    let sent = [("country", "DE"), ("platform", "i😀s 17 & co/=+%")];
     let attributes = json!({"country": "DE", "platform": "i😀s 17 & co/=+%"});
-    let answer = ask(&admin, "e", "team/ann b%😀", &said).await.json(200);
+    let answer = ask(&admin, "e", "team/ann b%😀", &sent).await.json(200);
     assert_eq!(answer["reason"], "new");
     assert_eq!(answer["attributes"], attributes);
     let items = world.items("AssignmentsTable").await;
@@ -82,7 +81,7 @@ async fn what_the_first_call_says_of_a_user_is_stored_answered_and_in_the_index(
 }
 
 #[tokio::test]
-async fn the_first_attributes_stay_whatever_later_calls_and_imports_say() {
+async fn later_calls_and_imports_never_change_the_first_attributes() {
     let world = world().await;
     let admin = world.admin();
     let first = ask(&admin, "e", "u", &[("country", "DE")]).await.json(200);
@@ -90,24 +89,24 @@ async fn the_first_attributes_stay_whatever_later_calls_and_imports_say() {
     let before = world.contents().await;
     let row = json!({"user_id": "u", "variant": "green", "assigned_at": ago(9).to_string(), "attributes": {"country": "FR"}});
     assert_eq!(admin.import("e", &[row]).await["existing"], 1);
-    let sayings: [&[(&str, &str)]; 3] = [&[("country", "FR")], &[("platform", "ios")], &[]];
-    for said in sayings {
-        let again = ask(&admin, "e", "u", said).await.json(200);
+    let attribute_sets: [&[(&str, &str)]; 3] = [&[("country", "FR")], &[("platform", "ios")], &[]];
+    for sent in attribute_sets {
+        let again = ask(&admin, "e", "u", sent).await.json(200);
         assert_eq!(again["reason"], "existing");
-        assert_eq!(again["attributes"], first["attributes"], "{said:?}");
+        assert_eq!(again["attributes"], first["attributes"], "{sent:?}");
     }
     assert_eq!(world.contents().await, before);
 }
 
 #[tokio::test]
-async fn what_is_not_said_is_absent() {
+async fn attributes_that_are_not_sent_are_absent() {
     let world = world().await;
     let admin = world.admin();
-    for (user, said) in [
+    for (user, sent) in [
         ("nothing", &[][..]),
         ("empty", &[("country", ""), ("platform", "")]),
     ] {
-        let answer = ask(&admin, "e", user, said).await.json(200);
+        let answer = ask(&admin, "e", user, sent).await.json(200);
         assert_eq!(answer["reason"], "new");
         assert!(answer.get("attributes").is_none(), "{answer}");
     }
@@ -121,7 +120,7 @@ async fn what_is_not_said_is_absent() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_a_user_who_is_not_enrolled() {
+async fn attributes_of_a_user_who_is_not_enrolled_are_not_stored() {
     let world = World::start().await;
     let admin = world.admin();
     let fields = json!({"dimensions": ["country"], "traffic_percent": 0});
@@ -133,7 +132,7 @@ async fn nothing_is_kept_of_a_user_who_is_not_enrolled() {
 }
 
 #[tokio::test]
-async fn an_undeclared_attribute_is_refused_with_those_that_are_declared() {
+async fn an_undeclared_attribute_is_refused_and_the_declared_ones_are_listed() {
     let world = world().await;
     let admin = world.admin();
     admin.experiment("plain", json!({})).await;
@@ -147,29 +146,29 @@ async fn an_undeclared_attribute_is_refused_with_those_that_are_declared() {
         let fault = &answer.problem().unwrap()["errors"][0];
         assert_eq!(fault["code"], "unknown_parameter");
         let detail = fault["detail"].as_str().unwrap();
-        assert!(detail.contains("there are country, platform."), "{detail}");
+        assert!(detail.contains("country, platform."), "{detail}");
     }
     let answer = ask(&admin, "plain", "new", &[("country", "DE")]).await;
     assert_eq!(answer.code(400), "bad_parameters");
-    assert!(answer.text.contains("there are none."), "{}", answer.text);
-    // An experiment that is not there declares nothing either, but that is not what is wrong.
+    assert!(answer.text.contains("takes none."), "{}", answer.text);
+    // An unknown experiment declares no attributes either, but the fault is the experiment.
     let answer = ask(&admin, "nothing", "new", &[("color", "red")]).await;
     assert_eq!(answer.code(404), "experiment_not_found");
     assert_eq!(world.contents().await, before);
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_with_a_call_is_said_at_once() {
+async fn all_faults_of_a_call_are_reported_at_once() {
     let world = world().await;
     let admin = world.admin();
     let before = world.contents().await;
     let long = "x".repeat(65);
-    let said = [
+    let sent = [
         ("country", "a\nb"),
         ("platform", long.as_str()),
         ("color", "red"),
     ];
-    let answer = ask(&admin, "e", "a\u{0}", &said).await;
+    let answer = ask(&admin, "e", "a\u{0}", &sent).await;
     assert_eq!(answer.code(400), "bad_parameters");
     assert_eq!(
         faults(&answer.problem().unwrap()),
@@ -180,7 +179,7 @@ async fn all_that_is_wrong_with_a_call_is_said_at_once() {
             ("{user_id}", "control_character"),
         ])
     );
-    for (said, code) in [
+    for (sent, code) in [
         (
             vec![("country", "DE"), ("country", "FR")],
             "repeated_parameter",
@@ -188,14 +187,14 @@ async fn all_that_is_wrong_with_a_call_is_said_at_once() {
         (vec![("country", "(none)")], "reserved"),
         (vec![("Country", "DE")], "unknown_parameter"),
     ] {
-        let problem = ask(&admin, "e", "u", &said).await.problem().unwrap();
-        assert_eq!(problem["errors"][0]["code"], code, "{said:?}");
+        let problem = ask(&admin, "e", "u", &sent).await.problem().unwrap();
+        assert_eq!(problem["errors"][0]["code"], code, "{sent:?}");
     }
     assert_eq!(world.contents().await, before);
 }
 
 #[tokio::test]
-async fn a_value_is_kept_as_it_is_sent_up_to_its_64_characters() {
+async fn a_value_of_up_to_64_characters_is_stored_unchanged() {
     let world = world().await;
     let admin = world.admin();
     for (number, value) in [
@@ -223,7 +222,7 @@ async fn a_value_is_kept_as_it_is_sent_up_to_its_64_characters() {
 }
 
 #[tokio::test]
-async fn imported_rows_carry_attributes_and_a_bad_one_spoils_its_row_only() {
+async fn imported_rows_have_attributes_and_a_bad_attribute_rejects_only_its_row() {
     let world = world().await;
     let admin = world.admin();
     let row = |user: &str, attributes: Value| json!({"user_id": user, "variant": "green", "assigned_at": ago(60).to_string(), "attributes": attributes});
@@ -249,7 +248,7 @@ async fn imported_rows_carry_attributes_and_a_bad_one_spoils_its_row_only() {
         wrong(4),
         expected([("/assignments/4/attributes/color", "unknown_field")])
     );
-    assert!(answer.to_string().contains("there are country, platform."));
+    assert!(answer.to_string().contains("country, platform."));
     assert_eq!(
         wrong(5),
         expected([
@@ -279,14 +278,14 @@ async fn imported_rows_carry_attributes_and_a_bad_one_spoils_its_row_only() {
     );
 }
 
-/// What a caller says of a user: any text for each dimension, or nothing.
+/// The attributes in a call: for each dimension any text, or none.
 fn attributes() -> impl Strategy<Value = Attributes> {
     let dimension = prop::sample::select(vec!["country".to_owned(), "platform".to_owned()]);
     prop::collection::btree_map(dimension, "\\PC{1,16}", 0..=2)
 }
 
 #[test]
-fn of_many_calls_at_once_the_attributes_of_the_one_that_assigned_are_stored() {
+fn of_many_concurrent_calls_the_attributes_of_the_assigning_call_are_stored() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = runtime.block_on(world());
     let admin = world.admin();
@@ -297,14 +296,14 @@ fn of_many_calls_at_once_the_attributes_of_the_one_that_assigned_are_stored() {
         ..Config::default()
     };
     let number = std::cell::Cell::new(0);
-    let outcome = TestRunner::new(config).run(&cases, |(name, sayings)| {
+    let outcome = TestRunner::new(config).run(&cases, |(name, attribute_sets)| {
         number.set(number.get() + 1);
         let user = format!("{} {name}", number.get());
-        let calls = sayings.iter().map(|said| {
-            let (admin, user, said) = (admin.clone(), user.clone(), said.clone());
+        let calls = attribute_sets.iter().map(|sent| {
+            let (admin, user, sent) = (admin.clone(), user.clone(), sent.clone());
             runtime.spawn(async move {
-                let said: Vec<_> = said.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-                ask(&admin, "e", &user, &said).await.json(200)
+                let sent: Vec<_> = sent.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+                ask(&admin, "e", &user, &sent).await.json(200)
             })
         });
         let answers: Vec<Value> = runtime
@@ -312,11 +311,11 @@ fn of_many_calls_at_once_the_attributes_of_the_one_that_assigned_are_stored() {
             .into_iter()
             .map(|answer| answer.unwrap())
             .collect();
-        let mut winners = sayings
+        let mut winners = attribute_sets
             .iter()
             .zip(&answers)
             .filter(|(_, answer)| answer["reason"] == "new");
-        let winner = winners.next().map(|(said, _)| said);
+        let winner = winners.next().map(|(sent, _)| sent);
         prop_assert!(
             winner.is_some() && winners.next().is_none(),
             "{:?}",

@@ -1,4 +1,4 @@
-//! A user who is erased is gone: from the tables, from the sums, and from what comes later.
+//! An erased user has no records and no part in the aggregates, and later records of the user are refused.
 
 mod export;
 mod users;
@@ -13,38 +13,38 @@ use serde_json::{Value, json};
 use users::*;
 
 #[tokio::test]
-async fn results_are_to_the_last_digit_those_of_a_world_in_which_the_user_never_was() {
-    let (world, never) = world().await;
+async fn after_an_erasure_results_equal_those_without_the_user_digit_for_digit() {
+    let (world, expected) = world().await;
     let admin = world.admin();
-    assert_eq!(never.len(), EXPERIMENTS.len() * QUERIES.len());
+    assert_eq!(expected.len(), EXPERIMENTS.len() * QUERIES.len());
     let with = results(&admin).await;
     erase(&admin, USER).await;
     let without = results(&admin).await;
-    let asked = EXPERIMENTS
+    let requests = EXPERIMENTS
         .iter()
         .flat_map(|id| QUERIES.map(|query| format!("{id}?{query}")));
-    for (place, asked) in asked.enumerate() {
-        assert_ne!(with[place], never[place], "{asked}");
-        assert_eq!(without[place], never[place], "{asked}");
+    for (index, request) in requests.enumerate() {
+        assert_ne!(with[index], expected[index], "{request}");
+        assert_eq!(without[index], expected[index], "{request}");
     }
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_the_user_but_the_tombstone_and_empty_parts_that_expire() {
+async fn only_the_tombstone_and_empty_contributions_remain_and_both_expire() {
     let (world, _) = world().await;
     let admin = world.admin();
     world.platform.settle().await;
     let stored = items_of(&world, USER).await;
     let count = |table: &str| stored.iter().filter(|(of, _)| *of == table).count();
-    let bystanders = others(&world).await;
+    let others_before = others(&world).await;
     let answer = erase(&admin, USER).await;
     assert_eq!(answer["user_id"], USER);
     assert_eq!(answer["events"], count("EventsTable"));
     assert_eq!(answer["assignments"], 3);
     assert_eq!(answer["experiments"], json!(["declared", "ended", "seen"]));
-    assert_eq!(only_empty_parts(&world, USER).await, 3);
+    assert_eq!(only_empty_contributions(&world, USER).await, 3);
     world.platform.settle().await;
-    assert_eq!(only_empty_parts(&world, USER).await, 3);
+    assert_eq!(only_empty_contributions(&world, USER).await, 3);
     for table in world.platform.template.tables.keys() {
         for item in world.items(table).await {
             let of_other = OTHERS.iter().any(|other| {
@@ -57,15 +57,15 @@ async fn nothing_is_left_of_the_user_but_the_tombstone_and_empty_parts_that_expi
             assert!(!named || of_other || of_user, "{table} {item:?}");
         }
     }
-    assert_eq!(others(&world).await, bystanders);
+    assert_eq!(others(&world).await, others_before);
     assert_eq!(world.platform.dead_letters().len(), 0);
 }
 
 #[tokio::test]
-async fn a_repeat_finds_nothing_and_changes_nothing_and_so_does_one_of_somebody_unknown() {
+async fn a_repeated_erasure_and_an_erasure_of_an_unknown_user_delete_nothing() {
     let (world, _) = world().await;
     let admin = world.admin();
-    for user in [USER, "nobody"] {
+    for user in [USER, "unknown"] {
         let first = erase(&admin, user).await;
         let contents = world.contents().await;
         let again = erase(&admin, user).await;
@@ -75,7 +75,7 @@ async fn a_repeat_finds_nothing_and_changes_nothing_and_so_does_one_of_somebody_
         });
         assert_eq!(again, nothing);
         assert_eq!(world.contents().await, contents);
-        if user == "nobody" {
+        if user == "unknown" {
             assert_eq!(first, nothing);
             assert_eq!(items_of(&world, user).await.len(), 1);
         }
@@ -83,7 +83,7 @@ async fn a_repeat_finds_nothing_and_changes_nothing_and_so_does_one_of_somebody_
 }
 
 #[tokio::test]
-async fn whatever_is_sent_of_an_erased_user_is_refused_with_a_reason_and_stored_nowhere() {
+async fn records_of_an_erased_user_are_refused_with_a_reason_and_not_stored() {
     let (world, _) = world().await;
     let admin = world.admin();
     erase(&admin, USER).await;
@@ -122,10 +122,10 @@ async fn whatever_is_sent_of_an_erased_user_is_refused_with_a_reason_and_stored_
 }
 
 #[tokio::test]
-async fn what_was_on_its_way_when_the_erasure_came_is_taken_away_when_it_is_counted() {
+async fn records_that_are_stored_during_an_erasure_are_deleted_by_the_aggregator() {
     let (world, _) = world().await;
     let admin = world.admin();
-    admin.experiment("never", json!({})).await;
+    admin.experiment("without-user", json!({})).await;
     erase(&admin, USER).await;
     let contents = world.contents().await;
     let reported = results(&admin).await;
@@ -158,16 +158,19 @@ async fn what_was_on_its_way_when_the_erasure_came_is_taken_away_when_it_is_coun
         .unwrap();
     assert_eq!(world.contents().await, contents);
     assert_eq!(results(&admin).await, reported);
-    // Also where the user never was: then there is one more empty part.
-    store.assign_first(&assignment("never"), 8).await.unwrap();
+    // Also in an experiment without the user. It gets one more empty contribution.
+    store
+        .assign_first(&assignment("without-user"), 8)
+        .await
+        .unwrap();
     world.platform.settle().await;
-    assert_eq!(only_empty_parts(&world, USER).await, 4);
-    let never = admin.results("never", "source=aggregates").await;
-    assert_eq!(never["variants"][1]["users"], 0);
+    assert_eq!(only_empty_contributions(&world, USER).await, 4);
+    let without_user = admin.results("without-user", "source=aggregates").await;
+    assert_eq!(without_user["variants"][1]["users"], 0);
 }
 
 #[tokio::test]
-async fn an_erasure_that_died_after_its_tombstone_is_brought_to_its_end() {
+async fn an_erasure_that_crashed_after_its_tombstone_is_completed() {
     let (world, _) = world().await;
     let admin = world.admin();
     world.platform.settle().await;
@@ -183,7 +186,7 @@ async fn an_erasure_that_died_after_its_tombstone_is_brought_to_its_end() {
         .await
         .unwrap();
     world.platform.settle().await;
-    assert_eq!(only_empty_parts(&world, USER).await, 3);
+    assert_eq!(only_empty_contributions(&world, USER).await, 3);
     let contents = world.contents().await;
     assert_eq!(erase(&admin, USER).await["events"], 0);
     assert_eq!(world.contents().await, contents);
@@ -191,12 +194,12 @@ async fn an_erasure_that_died_after_its_tombstone_is_brought_to_its_end() {
 }
 
 #[tokio::test]
-async fn who_comes_back_when_the_tombstone_is_over_is_new() {
+async fn a_user_who_returns_after_the_tombstone_expires_is_new() {
     let (world, _) = world().await;
     let admin = world.admin();
     erase(&admin, USER).await;
     world.platform.settle().await;
-    // As the database does it when the time is over.
+    // DynamoDB deletes the tombstone when it expires.
     let table = &world.platform.template.tables["AssignmentsTable"].name;
     let delete = world.platform.dynamodb.delete_item().table_name(table);
     delete
@@ -215,12 +218,12 @@ async fn who_comes_back_when_the_tombstone_is_over_is_new() {
     assert_eq!(users(&after), before + 1);
     let items = items_of(&world, USER).await;
     let of_seen = |item: &&(&str, Item)| text(&item.1, "item").starts_with("seen#");
-    let part = &items.iter().find(of_seen).unwrap().1;
-    assert!(!part.contains_key("expires_at"), "{part:?}");
+    let contribution = &items.iter().find(of_seen).unwrap().1;
+    assert!(!contribution.contains_key("expires_at"), "{contribution:?}");
 }
 
 #[tokio::test]
-async fn both_calls_take_the_scope_manage_and_an_id_that_can_be_one() {
+async fn export_and_erasure_require_the_scope_manage_and_a_valid_user_id() {
     let world = World::start().await;
     let scopes = [Scope::Assign, Scope::Track, Scope::Read];
     let caller = world.caller(&scopes).await;
@@ -246,8 +249,8 @@ async fn both_calls_take_the_scope_manage_and_an_id_that_can_be_one() {
 }
 
 #[tokio::test]
-async fn two_erasures_amid_events_leave_nothing_and_sums_that_are_right() {
-    let (world, never) = world().await;
+async fn two_erasures_during_events_leave_no_records_and_exact_aggregates() {
+    let (world, expected) = world().await;
     let admin = world.admin();
     let sending = async {
         for number in 0..60 {
@@ -263,17 +266,17 @@ async fn two_erasures_amid_events_leave_nothing_and_sums_that_are_right() {
     let ((), (one, other)) = futures::join!(sending, erasing);
     assert_eq!(one["erased_at"], other["erased_at"]);
     world.platform.settle().await;
-    assert_eq!(only_empty_parts(&world, USER).await, 3);
+    assert_eq!(only_empty_contributions(&world, USER).await, 3);
     let after = results(&admin).await;
-    for (after, never) in after.iter().zip(&never) {
-        for part in [
+    for (after, expected) in after.iter().zip(&expected) {
+        for field in [
             "variants",
             "metrics",
             "dimensions",
             "event_accounting",
             "traffic",
         ] {
-            assert_eq!(after[part], never[part], "{part}");
+            assert_eq!(after[field], expected[field], "{field}");
         }
     }
 }

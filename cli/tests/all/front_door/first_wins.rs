@@ -1,4 +1,4 @@
-//! The first assignment stands, under any race and for good.
+//! The first assignment is final, also with concurrent requests.
 
 use super::support::{World, ago};
 use futures::future::join_all;
@@ -6,13 +6,13 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_hundred_first_requests_at_once_store_one_assignment_and_get_one_answer() {
+async fn two_hundred_concurrent_first_requests_store_one_assignment_and_get_the_same_answer() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("race", json!({})).await;
     let requests = (0..200).map(|_| {
         let admin = admin.clone();
-        tokio::spawn(async move { admin.assign("race", "everybody").await })
+        tokio::spawn(async move { admin.assign("race", "ada").await })
     });
     let mut answers = BTreeSet::new();
     let mut reasons = Vec::new();
@@ -36,7 +36,7 @@ async fn two_hundred_first_requests_at_once_store_one_assignment_and_get_one_ans
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_event_sent_a_hundred_times_at_once_is_stored_once() {
+async fn an_event_that_is_sent_a_hundred_times_concurrently_is_stored_once() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("race", json!({})).await;
@@ -59,7 +59,7 @@ async fn an_event_sent_a_hundred_times_at_once_is_stored_once() {
 }
 
 #[tokio::test]
-async fn an_import_and_a_request_for_the_same_user_agree_on_who_was_first() {
+async fn a_concurrent_import_and_request_for_a_user_agree_on_the_assignment() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("race", json!({})).await;
@@ -67,18 +67,18 @@ async fn an_import_and_a_request_for_the_same_user_agree_on_who_was_first() {
     for number in 0..20 {
         let user = format!("user-{number}");
         let row = [json!({"user_id": user, "variant": "green", "assigned_at": at})];
-        let (imported, asked) =
+        let (imported, assigned) =
             futures::join!(admin.import("race", &row), admin.assign("race", &user));
-        assert_eq!(imported["assignments"][0]["variant"], asked["variant"]);
+        assert_eq!(imported["assignments"][0]["variant"], assigned["variant"]);
         let again = admin.assign("race", &user).await;
-        assert_eq!(again["assigned_at"], asked["assigned_at"]);
-        assert_eq!(again["variant"], asked["variant"]);
+        assert_eq!(again["assigned_at"], assigned["assigned_at"]);
+        assert_eq!(again["variant"], assigned["variant"]);
     }
     assert_eq!(world.items("AssignmentsTable").await.len(), 20);
 }
 
 #[tokio::test]
-async fn changed_weights_and_traffic_move_nobody_who_is_assigned() {
+async fn changing_weights_traffic_or_status_never_moves_an_assigned_user() {
     let world = World::start().await;
     let admin = world.admin();
     admin
@@ -114,10 +114,10 @@ async fn changed_weights_and_traffic_move_nobody_who_is_assigned() {
 }
 
 #[tokio::test]
-async fn a_higher_traffic_enrols_more_and_keeps_the_variant_that_the_hash_gives() {
+async fn raising_traffic_enrols_more_users_and_never_changes_their_variant() {
     let world = World::start().await;
     let admin = world.admin();
-    // Two experiments with one seed: what the second says at once, the first says in the end.
+    // Two experiments with one hash seed. Each user has the same variant in both.
     let seed = json!({"hash_seed": "s", "traffic_percent": 10});
     admin.experiment("slow", seed).await;
     admin.experiment("full", json!({"hash_seed": "s"})).await;
@@ -141,7 +141,7 @@ async fn a_higher_traffic_enrols_more_and_keeps_the_variant_that_the_hash_gives(
                 assert!(slow.get("assigned_at").is_none());
             }
         }
-        assert!(now > enrolled, "{percent} %: {now} after {enrolled}");
+        assert!(now > enrolled, "{percent}%: {now} after {enrolled}");
         enrolled = now;
     }
     assert_eq!(enrolled, 40);

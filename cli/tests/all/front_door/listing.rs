@@ -1,4 +1,4 @@
-//! Lists: newest first, page by page, nothing left out and nothing twice.
+//! Lists of experiments: newest first, in pages, each experiment exactly once.
 
 use super::support::{Caller, World};
 use rand::{RngExt, SeedableRng};
@@ -28,7 +28,7 @@ async fn pages(caller: &Caller, query: &str, limit: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn pages_of_any_size_hold_every_experiment_once_newest_first() {
+async fn pages_of_any_size_contain_every_experiment_once_newest_first() {
     let world = World::start().await;
     let admin = world.admin();
     assert_eq!(pages(&admin, "", 1).await, Vec::<String>::new());
@@ -73,7 +73,7 @@ async fn pages_of_any_size_hold_every_experiment_once_newest_first() {
 }
 
 #[tokio::test]
-async fn what_is_made_while_somebody_reads_moves_nothing_on_later_pages() {
+async fn an_experiment_that_is_created_between_two_pages_does_not_change_the_second() {
     let world = World::start().await;
     let admin = world.admin();
     for number in 0..6 {
@@ -96,7 +96,7 @@ async fn what_is_made_while_somebody_reads_moves_nothing_on_later_pages() {
 }
 
 #[tokio::test]
-async fn a_list_shows_an_experiment_as_reading_it_does() {
+async fn an_experiment_in_a_list_equals_the_experiment_read_by_id() {
     let world = World::start().await;
     let admin = world.admin();
     let made = admin

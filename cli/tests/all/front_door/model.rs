@@ -1,4 +1,4 @@
-//! Results against a model: the same history folded by the plainest code there is.
+//! Results against a model: simple code that computes the sums of the same history.
 
 use super::support::{World, ago};
 use domain::time::Timestamp;
@@ -8,7 +8,7 @@ use rand_pcg::Pcg64;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What the model knows of a user.
+/// A user in the model.
 struct User {
     variant: usize,
     assigned_at: Timestamp,
@@ -16,15 +16,15 @@ struct User {
     events: Vec<(String, Timestamp, i128)>,
 }
 
-/// A sum and a sum of squares, in millionths and 1e-12.
+/// Converted users, the sum in millionths, and the sum of squares in units of 1e-12.
 #[derive(Debug, Default, PartialEq)]
-struct Sums {
+struct ModelSums {
     converted: u64,
     sum: i128,
     squares: i128,
 }
 
-/// A decimal of so many places as an integer.
+/// A decimal with at most this many places, as an integer.
 fn scaled(text: &str, places: usize) -> i128 {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     format!("{whole}{fraction:0<places$}").parse().unwrap()
@@ -38,14 +38,15 @@ const METRICS: [(&str, &str, &str); 4] = [
     ("clicks", "count", "click 👆"),
 ];
 
+/// The sums of each metric and variant, by the model.
 fn expected(users: &BTreeMap<String, User>, window: (Timestamp, Timestamp)) -> Value {
     let (from, to) = window;
     let mut metrics = Vec::new();
     for (key, kind, event_type) in METRICS {
         let mut sums = [
-            (0_u64, Sums::default()),
-            (0, Sums::default()),
-            (0, Sums::default()),
+            (0_u64, ModelSums::default()),
+            (0, ModelSums::default()),
+            (0, ModelSums::default()),
         ];
         for user in users.values().filter(|user| user.assigned_at < to) {
             let (count, sums) = &mut sums[user.variant];
@@ -107,7 +108,7 @@ fn seen(report: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn sums_equal_those_of_the_plainest_count_over_any_window() {
+async fn results_equal_the_model_in_any_time_window() {
     let world = World::start().await;
     let admin = world.admin();
     for seed in 0..3 {
@@ -146,7 +147,7 @@ async fn sums_equal_those_of_the_plainest_count_over_any_window() {
                 let sign = if millionths < 0 { "-" } else { "" };
                 let size = millionths.abs();
                 let text = format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000);
-                // Numbers are sent as written: serde_json's own would pass through floating point.
+                // The JSON is written as text, since `serde_json` would convert the number to floating point.
                 events.push(format!(
                     r#"{{"user_id":{},"type":"{event_type}","timestamp":"{at}","value":{text},"event_id":"{number}"}}"#,
                     json!(user_id)

@@ -1,12 +1,11 @@
-//! Valid bodies with something broken in them: whatever is sent, the answer is a success or a problem, and
-//! never a failure of ours.
+//! Valid bodies with random mutations: every answer is a success or a problem document, and never a server error.
 
 use super::support::{World, ago};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-/// A route with a body that it accepts.
+/// Routes, each with a body that it accepts.
 fn valid() -> Vec<(&'static str, &'static str, Value)> {
     let at = ago(60).to_string();
     vec![
@@ -52,7 +51,7 @@ fn valid() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-/// Something else in place of a value, as JSON text.
+/// A replacement for a value, as text. It may be malformed JSON.
 fn other() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
@@ -107,26 +106,28 @@ fn other() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What is done to a text.
+/// A mutation of a body.
 #[derive(Debug, Clone)]
-enum Change {
-    /// A whole value (by its place among all values) becomes another.
+enum Mutation {
+    /// Replaces one value, chosen by its index among all values.
     Replace(prop::sample::Index, String),
-    /// Bytes are taken out, put in, or doubled.
-    Cut(prop::sample::Index, usize),
+    /// Removes bytes.
+    Remove(prop::sample::Index, usize),
+    /// Inserts bytes.
     Insert(prop::sample::Index, Vec<u8>),
+    /// Repeats bytes.
     Repeat(prop::sample::Index, usize),
 }
 
-fn changes() -> impl Strategy<Value = Vec<Change>> {
-    let place = any::<prop::sample::Index>;
-    let change = prop_oneof![
-        4 => (place(), other()).prop_map(|(place, text)| Change::Replace(place, text)),
-        1 => (place(), 1_usize..20).prop_map(|(place, length)| Change::Cut(place, length)),
-        1 => (place(), prop::collection::vec(any::<u8>(), 1..4)).prop_map(|(place, bytes)| Change::Insert(place, bytes)),
-        1 => (place(), 1_usize..40).prop_map(|(place, length)| Change::Repeat(place, length)),
+fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
+    let index = any::<prop::sample::Index>;
+    let mutation = prop_oneof![
+        4 => (index(), other()).prop_map(|(index, text)| Mutation::Replace(index, text)),
+        1 => (index(), 1_usize..20).prop_map(|(index, length)| Mutation::Remove(index, length)),
+        1 => (index(), prop::collection::vec(any::<u8>(), 1..4)).prop_map(|(index, bytes)| Mutation::Insert(index, bytes)),
+        1 => (index(), 1_usize..40).prop_map(|(index, length)| Mutation::Repeat(index, length)),
     ];
-    prop::collection::vec(change, 1..4)
+    prop::collection::vec(mutation, 1..4)
 }
 
 /// Every value in a body, the body itself included.
@@ -134,8 +135,8 @@ fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
     all.push(at.to_owned());
     match value {
         Value::Array(items) => {
-            for (place, item) in items.iter().enumerate() {
-                pointers(item, &format!("{at}/{place}"), all);
+            for (index, item) in items.iter().enumerate() {
+                pointers(item, &format!("{at}/{index}"), all);
             }
         }
         Value::Object(members) => {
@@ -147,16 +148,16 @@ fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
     }
 }
 
-fn mutated(body: &Value, changes: &[Change]) -> Vec<u8> {
-    const MARK: &str = "the place of another value";
+fn mutated(body: &Value, mutations: &[Mutation]) -> Vec<u8> {
+    const MARK: &str = "a replaced value";
     let mut body = body.clone();
     let mut texts = Vec::new();
-    for change in changes {
-        if let Change::Replace(place, text) = change {
+    for mutation in mutations {
+        if let Mutation::Replace(index, text) = mutation {
             let mut all = Vec::new();
             pointers(&body, "", &mut all);
             let mark = format!("{MARK} {}", texts.len());
-            let pointer = &all[place.index(all.len())];
+            let pointer = &all[index.index(all.len())];
             *body.pointer_mut(pointer).unwrap() = json!(mark);
             texts.push((json!(mark).to_string(), text));
         }
@@ -166,22 +167,22 @@ fn mutated(body: &Value, changes: &[Change]) -> Vec<u8> {
         text = text.replace(&mark, other);
     }
     let mut bytes = text.into_bytes();
-    for change in changes {
+    for mutation in mutations {
         if bytes.is_empty() {
             break;
         }
-        match change {
-            Change::Replace(..) => {}
-            Change::Cut(place, length) => {
-                let from = place.index(bytes.len());
+        match mutation {
+            Mutation::Replace(..) => {}
+            Mutation::Remove(index, length) => {
+                let from = index.index(bytes.len());
                 bytes.drain(from..(from + length).min(bytes.len()));
             }
-            Change::Insert(place, other) => {
-                let at = place.index(bytes.len());
+            Mutation::Insert(index, other) => {
+                let at = index.index(bytes.len());
                 bytes.splice(at..at, other.iter().copied());
             }
-            Change::Repeat(place, length) => {
-                let from = place.index(bytes.len());
+            Mutation::Repeat(index, length) => {
+                let from = index.index(bytes.len());
                 let part = bytes[from..(from + length).min(bytes.len())].to_vec();
                 bytes.splice(from..from, part);
             }
@@ -191,7 +192,7 @@ fn mutated(body: &Value, changes: &[Change]) -> Vec<u8> {
 }
 
 #[test]
-fn whatever_is_sent_the_answer_is_a_success_or_a_problem() {
+fn every_mutated_body_gets_a_success_or_a_problem() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = runtime.block_on(async {
         let world = World::start().await;
@@ -212,8 +213,8 @@ fn whatever_is_sent_the_answer_is_a_success_or_a_problem() {
             failure_persistence: None,
             ..Config::default()
         };
-        let outcome = TestRunner::new(config).run(&changes(), |changes| {
-            let body = mutated(&body, &changes);
+        let outcome = TestRunner::new(config).run(&mutations(), |mutations| {
+            let body = mutated(&body, &mutations);
             let answer = send(body.clone());
             let shown = String::from_utf8_lossy(&body).into_owned();
             prop_assert!(
@@ -238,7 +239,7 @@ fn whatever_is_sent_the_answer_is_a_success_or_a_problem() {
         });
         outcome.unwrap_or_else(|failure| panic!("{method} {path}: {failure}"));
     }
-    // Whatever was accepted can be read again.
+    // All accepted data can be read.
     runtime.block_on(async {
         for path in [
             "/experiments/e",

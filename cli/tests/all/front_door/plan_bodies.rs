@@ -1,4 +1,4 @@
-//! What a question and a plan that an experiment keeps may say, and when the plan may change.
+//! Faults of plan requests and of stored plans, and when a stored plan can change.
 
 use super::support::World;
 use serde_json::{Value, json};
@@ -17,15 +17,15 @@ pub(crate) fn faults(problem: &Value) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn all_faults_of_a_question_are_named_at_once() {
+async fn all_faults_of_a_plan_request_are_reported_at_once() {
     let world = World::start().await;
     let admin = world.admin();
-    let question = json!({
+    let request = json!({
         "metric": {"kind": "conversion", "rate": 19, "mean": 2, "key": "a b"},
         "minimum_detectable_effect": 0, "traffic_percent": 0, "users_per_day": 1.5, "alpha": 0.5, "power": 1, "days": 14,
         "variants": [{"key": "a", "percent": 100}, {"key": "b", "percent": 0}],
     });
-    let answer = admin.post("/experiments/plan", &question).await;
+    let answer = admin.post("/experiments/plan", &request).await;
     assert_eq!(answer.code(422), "invalid");
     let problem = answer.problem().unwrap();
     let mut found = faults(&problem);
@@ -46,7 +46,7 @@ async fn all_faults_of_a_question_are_named_at_once() {
         ]
     );
     let rate = json!({"kind": "conversion", "rate": 0.6});
-    for (question, pointer, code) in [
+    for (request, pointer, code) in [
         (json!({}), "/metric", "required"),
         (
             json!({"metric": rate}),
@@ -95,7 +95,7 @@ async fn all_faults_of_a_question_are_named_at_once() {
             "out_of_range",
         ),
         (
-            json!({"metric": rate, "minimum_detectable_effect": "2 %"}),
+            json!({"metric": rate, "minimum_detectable_effect": "2%"}),
             "/minimum_detectable_effect",
             "wrong_type",
         ),
@@ -120,18 +120,18 @@ async fn all_faults_of_a_question_are_named_at_once() {
             "wrong_number",
         ),
     ] {
-        let answer = admin.post("/experiments/plan", &question).await;
-        assert_eq!(answer.code(422), "invalid", "{question}");
+        let answer = admin.post("/experiments/plan", &request).await;
+        assert_eq!(answer.code(422), "invalid", "{request}");
         let problem = answer.problem().unwrap();
         assert!(
             faults(&problem).contains(&(pointer, code)),
-            "{question}: {problem}"
+            "{request}: {problem}"
         );
     }
 }
 
 #[tokio::test]
-async fn all_faults_of_a_kept_plan_are_named_at_once() {
+async fn all_faults_of_a_stored_plan_are_reported_at_once() {
     let world = World::start().await;
     let admin = world.admin();
     let metrics = json!([{"key": "buys", "kind": "conversion", "event_type": "buy"}]);
@@ -179,7 +179,7 @@ async fn all_faults_of_a_kept_plan_are_named_at_once() {
         assert_eq!(found, expected);
     }
     assert!(world.items("ExperimentsTable").await.is_empty());
-    // Usual levels need not be said.
+    // Alpha and power have defaults.
     let plan = json!({"metric": "buys", "minimum_detectable_effect": 0.1, "users": 2});
     let made = admin.post("/experiments", &body(plan)).await.json(201);
     let kept = json!({"metric": "buys", "minimum_detectable_effect": 0.1, "alpha": 0.05, "power": 0.8, "users": 2});
@@ -187,7 +187,7 @@ async fn all_faults_of_a_kept_plan_are_named_at_once() {
 }
 
 #[tokio::test]
-async fn a_plan_changes_while_the_experiment_is_a_draft_and_never_after() {
+async fn a_plan_can_change_in_a_draft_and_never_after_the_start() {
     let world = World::start().await;
     let admin = world.admin();
     let metric = |key: &str| json!({"key": key, "kind": "conversion", "event_type": "buy"});
@@ -196,9 +196,9 @@ async fn a_plan_changes_while_the_experiment_is_a_draft_and_never_after() {
     admin.experiment("e", draft).await;
     let changed = admin.change("e", &json!({"plan": plan(4_000)})).await;
     assert_eq!(changed.json(200)["plan"], plan(4_000));
-    let taken_away = admin.change("e", &json!({"plan": null})).await.json(200);
-    assert!(taken_away.get("plan").is_none());
-    // It is about a metric that is declared once the change is made.
+    let removed = admin.change("e", &json!({"plan": null})).await.json(200);
+    assert!(removed.get("plan").is_none());
+    // The change must leave the plan's metric declared.
     let unknown = json!({"plan": plan(4_000), "metrics": [metric("sells")]});
     let refused = admin.change("e", &unknown).await;
     assert_eq!(refused.code(409), "unknown_metric");
@@ -222,7 +222,7 @@ async fn a_plan_changes_while_the_experiment_is_a_draft_and_never_after() {
             assert_eq!(refused.code(409), "already_started", "{next}");
             assert_eq!(refused.problem().unwrap()["errors"][0]["pointer"], "/plan");
         }
-        // Nor may the metric go that it is about.
+        // The plan's metric cannot be removed.
         let refused = admin.change("e", &json!({"metrics": []})).await;
         assert_eq!(refused.code(409), "unknown_metric");
         assert_eq!(
@@ -238,17 +238,17 @@ async fn a_plan_changes_while_the_experiment_is_a_draft_and_never_after() {
 }
 
 #[tokio::test]
-async fn no_experiment_has_an_id_that_is_a_path_of_its_own() {
+async fn an_id_that_is_part_of_a_route_is_reserved() {
     let world = World::start().await;
     let admin = world.admin();
-    let taken: Vec<&str> = ROUTES
+    let reserved: Vec<&str> = ROUTES
         .iter()
         .filter_map(|route| route.path.strip_prefix("/experiments/"))
         .filter_map(|rest| rest.split('/').next())
-        .filter(|dimension| !dimension.starts_with('{'))
+        .filter(|part| !part.starts_with('{'))
         .collect();
-    assert!(taken.contains(&"plan"));
-    for id in taken {
+    assert!(reserved.contains(&"plan"));
+    for id in reserved {
         let body = json!({"id": id, "name": "N", "variants": [{"key": "a", "percent": 50}, {"key": "b", "percent": 50}]});
         let answer = admin.post("/experiments", &body).await;
         assert_eq!(answer.code(422), "invalid");
@@ -256,7 +256,7 @@ async fn no_experiment_has_an_id_that_is_a_path_of_its_own() {
         let path = format!("/experiments/{id}");
         assert_eq!(admin.get(&path).await.code(404), "route_not_found");
     }
-    // Words that only stand further on in a path are ids like any other.
+    // Words that occur only later in a path are valid ids.
     for id in ["results", "assignments", "plans", "Plan"] {
         admin.experiment(id, json!({})).await;
         assert_eq!(admin.get(&format!("/experiments/{id}")).await.status, 200);

@@ -1,11 +1,12 @@
 //! A counting proxy in front of the engine: it sees every request that the functions send to DynamoDB, and the
 //! capacity that each answer reports.
 
-use super::support::{World, fresh};
+use super::support::{World, without_definition_cache};
 use assay::client::http_client;
 use assay::engine::{Engine, Storage, sdk_config};
+use assay::environment::Environments;
 use assay::gateway::event_function;
-use assay::serve::{BUILT_IN_TEMPLATE, Database, Environments, PlatformOptions};
+use assay::serve::{BUILT_IN_TEMPLATE, Database, PlatformOptions};
 use assay::template::{LocalNames, Template};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -31,7 +32,7 @@ pub(crate) struct Access {
 pub(crate) struct Call {
     pub(crate) operation: String,
     pub(crate) accesses: Vec<Access>,
-    /// Units as the answer reports them.
+    /// Capacity units that the answer reports.
     pub(crate) units: f64,
 }
 
@@ -41,7 +42,7 @@ impl Call {
     }
 }
 
-/// What the requests between two moments came to.
+/// The cost of some requests.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Cost {
     pub(crate) calls: usize,
@@ -49,11 +50,11 @@ pub(crate) struct Cost {
     pub(crate) write_units: f64,
 }
 
-/// Proxies, and the engine if it is their own. What the functions do that streams feed is counted apart: they are at
-/// work whenever they like.
+/// Counting proxies, and the engine if the counter started it. Requests of functions that streams invoke are counted
+/// separately, since these functions run at any time.
 pub(crate) struct Counter {
     calls: Calls,
-    of_fed: BTreeMap<&'static str, Calls>,
+    stream_calls: BTreeMap<&'static str, Calls>,
     table_prefix: String,
     engine: Option<Engine>,
 }
@@ -70,7 +71,8 @@ impl Counter {
             }
         };
         let calls = Calls::default();
-        let of_fed = BTreeMap::from(["aggregate", "backfill"].map(|fed| (fed, Calls::default())));
+        let stream_calls =
+            BTreeMap::from(["aggregate", "backfill"].map(|function| (function, Calls::default())));
         let table_prefix = options.local.table_prefix.clone();
         let proxy = async |calls: &Calls| {
             listen(Target {
@@ -85,20 +87,20 @@ impl Counter {
         let app = app(
             &options.local,
             "aggregate",
-            &proxy(&of_fed["aggregate"]).await,
+            &proxy(&stream_calls["aggregate"]).await,
         );
         let aggregate = event_function(move |event| aggregate::handle(app.clone(), event));
         let app = self::app(
             &options.local,
             "backfill",
-            &proxy(&of_fed["backfill"]).await,
+            &proxy(&stream_calls["backfill"]).await,
         );
         let backfill = event_function(move |event| backfill::handle(app.clone(), event));
         let options = options.with_function("aggregate", aggregate);
         let options = options.with_function("backfill", backfill);
         let counter = Self {
             calls,
-            of_fed,
+            stream_calls,
             table_prefix,
             engine,
         };
@@ -106,21 +108,22 @@ impl Counter {
     }
 
     pub(crate) async fn start() -> (World, Self) {
-        Self::in_front_of(fresh()).await
+        Self::in_front_of(without_definition_cache()).await
     }
 
-    /// The requests since the last time this was asked.
+    /// The requests since the previous call of this method.
     pub(crate) fn take(&self) -> Vec<Call> {
         std::mem::take(&mut self.calls.lock().unwrap())
     }
 
-    /// The requests of functions that streams feed since the last time this was asked.
-    pub(crate) fn take_of_fed(&self) -> impl Iterator<Item = (&'static str, Vec<Call>)> {
-        let of_fed = self.of_fed.iter();
-        of_fed.map(|(fed, calls)| (*fed, std::mem::take(&mut *calls.lock().unwrap())))
+    /// The requests of functions that streams invoke, since the previous call of this method.
+    pub(crate) fn take_stream_calls(&self) -> impl Iterator<Item = (&'static str, Vec<Call>)> {
+        let stream_calls = self.stream_calls.iter();
+        stream_calls
+            .map(|(function, calls)| (*function, std::mem::take(&mut *calls.lock().unwrap())))
     }
 
-    /// What the requests since the last time came to.
+    /// The cost of the requests since the previous call.
     pub(crate) fn cost(&self) -> Cost {
         let calls = self.take();
         let units = |read| {
@@ -134,7 +137,7 @@ impl Counter {
         }
     }
 
-    /// Ends the engine after the platform.
+    /// Shuts down the platform, then the engine.
     pub(crate) async fn shutdown(self, world: World) {
         world.platform.shutdown().await.unwrap();
         if let Some(engine) = self.engine {
@@ -146,7 +149,7 @@ impl Counter {
 
 type Calls = Arc<Mutex<Vec<Call>>>;
 
-/// The state of a function, with the engine at this address.
+/// The `App` of a function, with the engine at this address.
 fn app(local: &LocalNames, binary: &str, endpoint: &str) -> App {
     let template = Template::parse(BUILT_IN_TEMPLATE, local).unwrap();
     let environments = Environments::new(&template, local, endpoint);
@@ -156,7 +159,7 @@ fn app(local: &LocalNames, binary: &str, endpoint: &str) -> App {
     App::new(Store::with_config(&sdk, config.tables.clone()), &config)
 }
 
-/// Serves a proxy; gives its address.
+/// Starts a proxy and returns its address.
 async fn listen(target: Target) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -200,7 +203,7 @@ async fn forward(
 
 impl Target {
     fn note(&self, operation: &str, request: &[u8], answer: &[u8]) {
-        // Lambda reads the streams, not a function of ours.
+        // Lambda reads the streams, and not a function.
         const OF_LAMBDA: [&str; 3] = ["DescribeStream", "GetShardIterator", "GetRecords"];
         if OF_LAMBDA.contains(&operation) {
             return;
@@ -224,7 +227,7 @@ impl Target {
                 kind => access(&format!("{kind}Item"), part),
             })
             .collect();
-        // A batch has its tables for names.
+        // A batch request uses the table names as field names.
         let tables = request["RequestItems"].as_object().into_iter().flatten();
         accesses.extend(tables.map(|(table, _)| access(operation, &json!({ "TableName": table }))));
         if accesses.is_empty() {

@@ -1,4 +1,4 @@
-//! An event that met the import of its user's assignment at the worst moment.
+//! An event and the import of its assignment at the same time, and a misspelt metric.
 
 use super::support::{World, ago};
 use domain::assignment::{Assignment, AssignmentSource, Attributes};
@@ -6,7 +6,7 @@ use domain::ids::{ExperimentId, UserId, VariantKey};
 use serde_json::json;
 
 #[tokio::test]
-async fn an_event_that_missed_its_assignment_counts_from_the_next_sending_on_at_its_first_time() {
+async fn an_event_that_missed_its_assignment_counts_when_it_is_sent_again_with_its_first_time() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -14,7 +14,7 @@ async fn an_event_that_missed_its_assignment_counts_from_the_next_sending_on_at_
     let first = admin.track(std::slice::from_ref(&event)).await;
     assert_eq!(first["events"][0]["reason"], "no_assignment");
 
-    // The import read the user's events a moment too early, and wrote its row a moment too late.
+    // The import read the user's events before the event was stored, and wrote its row after that.
     let assignment = Assignment {
         user_id: UserId::parse("u").unwrap(),
         experiment_id: ExperimentId::parse("e").unwrap(),

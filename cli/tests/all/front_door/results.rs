@@ -1,11 +1,11 @@
-//! Results: what is reported, in which form, and when it is not to be trusted.
+//! Results: their contents, formats and data quality.
 
 use super::support::{Caller, World, ago};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Value, json};
 use shared::http::routes::ROUTES;
 
-/// An experiment with so many imported users of each variant, of whom some bought.
+/// Creates an experiment with these numbers of imported users and buyers in each variant.
 async fn filled(admin: &Caller, id: &str, fields: Value, users: [usize; 2], buyers: [usize; 2]) {
     admin.experiment(id, fields).await;
     let at = ago(3600).to_string();
@@ -30,7 +30,7 @@ async fn filled(admin: &Caller, id: &str, fields: Value, users: [usize; 2], buye
     }
 }
 
-/// A cell holds this number, or nothing where there is none. The last bit may be lost in reading JSON.
+/// Checks that a cell contains this number, or is empty if there is none. Reading JSON may change the last bit.
 fn assert_same(cell: &str, value: &Value) {
     match value.as_f64() {
         None => assert_eq!(cell, ""),
@@ -50,8 +50,7 @@ fn metric<'r>(report: &'r Value, key: &str) -> &'r Value {
 }
 
 #[tokio::test]
-async fn without_declared_metrics_every_type_that_was_seen_has_two_and_else_only_the_declared_are_shown()
- {
+async fn only_declared_metrics_are_shown_and_without_them_two_for_each_event_type() {
     let world = World::start().await;
     let admin = world.admin();
     let declared = json!([{"key": "revenue", "kind": "sum", "event_type": "buy"}, {"key": "never", "kind": "count", "event_type": "nothing"}]);
@@ -99,7 +98,7 @@ async fn without_declared_metrics_every_type_that_was_seen_has_two_and_else_only
 }
 
 #[tokio::test]
-async fn what_cannot_be_said_is_absent_with_a_reason() {
+async fn a_number_that_cannot_be_computed_is_absent_with_a_reason() {
     let world = World::start().await;
     let admin = world.admin();
     admin
@@ -138,7 +137,7 @@ async fn what_cannot_be_said_is_absent_with_a_reason() {
 }
 
 #[tokio::test]
-async fn the_table_and_the_summary_say_what_the_analysis_says() {
+async fn csv_and_summary_agree_with_the_analysis() {
     let world = World::start().await;
     let admin = world.admin();
     let metrics = json!([
@@ -163,7 +162,7 @@ async fn the_table_and_the_summary_say_what_the_analysis_says() {
     assert_eq!(rows.len(), 6);
     let mut rows = rows.iter();
     for metric in report["metrics"].as_array().unwrap() {
-        for (place, variant) in metric["variants"].as_array().unwrap().iter().enumerate() {
+        for (index, variant) in metric["variants"].as_array().unwrap().iter().enumerate() {
             let row = rows.next().unwrap();
             let cell = |name: &str| {
                 row.get(headers.iter().position(|h| h == name).unwrap())
@@ -183,7 +182,7 @@ async fn the_table_and_the_summary_say_what_the_analysis_says() {
             }
             assert_same(cell("mean"), &variant["mean"]);
             assert_same(cell("variance"), &variant["variance"]);
-            let comparison = if place == 0 {
+            let comparison = if index == 0 {
                 &Value::Null
             } else {
                 &metric["comparisons"][0]
@@ -200,12 +199,12 @@ async fn the_table_and_the_summary_say_what_the_analysis_says() {
         report["data_quality"]["sample_ratio"]["verdict"]
     );
     let test = &metric(&report, "buyers")["comparisons"][0];
-    let short = &summary["metrics"][0]["variants"][1];
-    assert_eq!(short["p_value"], test["absolute"]["p_value"]);
-    assert_eq!(short["lift"]["estimate"], test["relative"]["estimate"]);
+    let variant = &summary["metrics"][0]["variants"][1];
+    assert_eq!(variant["p_value"], test["absolute"]["p_value"]);
+    assert_eq!(variant["lift"]["estimate"], test["relative"]["estimate"]);
     let headline = summary["headline"].as_str().unwrap();
     assert!(
-        headline.contains("better so far on `buyers`: +100.0 %"),
+        headline.contains("better so far on `buyers`: +100.0%"),
         "{headline}"
     );
 }
@@ -249,17 +248,20 @@ async fn sums_are_exact_where_floating_point_is_not() {
 }
 
 #[tokio::test]
-async fn a_split_that_is_not_chance_is_called_so_and_no_winner_is_named() {
+async fn a_sample_ratio_mismatch_is_reported_and_no_winner_is_named() {
     let world = World::start().await;
     let admin = world.admin();
     filled(&admin, "e", json!({}), [300, 200], [30, 60]).await;
     let report = admin.results("e", "").await;
-    let split = &report["data_quality"]["sample_ratio"];
+    let sample_ratio = &report["data_quality"]["sample_ratio"];
     assert_eq!(
-        (&split["verdict"], &split["observed"]),
+        (&sample_ratio["verdict"], &sample_ratio["observed"]),
         (&json!("mismatch"), &json!([300, 200]))
     );
-    assert!(split["p_value"].as_f64().unwrap() < 1e-4, "{split}");
+    assert!(
+        sample_ratio["p_value"].as_f64().unwrap() < 1e-4,
+        "{sample_ratio}"
+    );
     let summary = admin.results("e", "view=summary").await;
     assert!(
         summary["headline"]
@@ -271,7 +273,7 @@ async fn a_split_that_is_not_chance_is_called_so_and_no_winner_is_named() {
 }
 
 #[tokio::test]
-async fn a_split_is_judged_by_the_shares_that_held_when_users_came() {
+async fn the_sample_ratio_is_tested_against_the_weights_at_the_time_of_each_assignment() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -283,22 +285,22 @@ async fn a_split_is_judged_by_the_shares_that_held_when_users_came() {
     };
     import("control", 0..100).await;
     import("green", 0..100).await;
-    let shares = json!([{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]);
+    let weights = json!([{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]);
     admin
-        .change("e", &json!({"variants": shares}))
+        .change("e", &json!({"variants": weights}))
         .await
         .json(200);
     import("control", 100..120).await;
     import("green", 100..280).await;
-    let split = admin.results("e", "").await["data_quality"]["sample_ratio"].take();
-    assert_eq!(split["observed"], json!([120, 280]));
-    // Half of 200, and a tenth of 200.
-    assert_eq!(split["expected"], json!([120.0, 280.0]));
-    assert_eq!(split["verdict"], "ok");
+    let sample_ratio = admin.results("e", "").await["data_quality"]["sample_ratio"].take();
+    assert_eq!(sample_ratio["observed"], json!([120, 280]));
+    // The control expects half of the first 200 users and a tenth of the next 200.
+    assert_eq!(sample_ratio["expected"], json!([120.0, 280.0]));
+    assert_eq!(sample_ratio["verdict"], "ok");
 }
 
-/// Stores copies of the only event of a user under these ids, pre exposure the front door: ten thousand requests would
-/// say nothing more.
+/// Stores copies of a user's only event with these ids. It writes to the database without the API, since 10,000
+/// requests take too long.
 async fn copy_event(world: &World, user: &str, ids: std::ops::Range<usize>) {
     let text = |text: String| AttributeValue::S(text);
     let items = world.items("EventsTable").await;
@@ -335,7 +337,7 @@ async fn copy_event(world: &World, user: &str, ids: std::ops::Range<usize>) {
 }
 
 #[tokio::test]
-async fn a_user_with_more_events_than_a_user_has_is_left_out_and_said_so() {
+async fn a_user_with_too_many_events_is_excluded_as_an_outlier_user() {
     let world = World::start().await;
     let admin = world.admin();
     let metrics = json!([{"key": "n", "kind": "count", "event_type": "n"}]);
@@ -358,7 +360,7 @@ async fn a_user_with_more_events_than_a_user_has_is_left_out_and_said_so() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_by_a_cache_on_the_way_and_results_only_to_be_asked_for_again() {
+async fn answers_are_not_cached_and_results_must_be_revalidated() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;

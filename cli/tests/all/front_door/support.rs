@@ -1,4 +1,4 @@
-//! A platform of its own for each test, callers by scope, and what most tests begin with.
+//! A platform for each test, callers with scopes, and shared helpers.
 
 use assay::client::http_client;
 use assay::engine::sdk_config;
@@ -22,15 +22,15 @@ pub(crate) struct World {
     http: reqwest::Client,
 }
 
-/// Options of a platform that notices a changed definition at once.
-pub(crate) fn fresh() -> PlatformOptions {
+/// Options of a platform that reads each changed definition immediately.
+pub(crate) fn without_definition_cache() -> PlatformOptions {
     PlatformOptions::for_tests().with_parameter("DefinitionCacheSeconds", "0")
 }
 
 impl World {
-    /// A platform that notices a changed definition at once.
+    /// A platform that reads each changed definition immediately.
     pub(crate) async fn start() -> Self {
-        Self::with(fresh()).await
+        Self::with(without_definition_cache()).await
     }
 
     pub(crate) async fn with(options: PlatformOptions) -> Self {
@@ -39,12 +39,12 @@ impl World {
         Self { platform, http }
     }
 
-    /// Who may do everything.
+    /// A caller with all scopes.
     pub(crate) fn admin(&self) -> Caller {
         self.bearer(&self.platform.token)
     }
 
-    /// Whoever sends this token.
+    /// A caller with this token.
     pub(crate) fn bearer(&self, token: &str) -> Caller {
         Caller {
             http: self.http.clone(),
@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    /// Whoever sends this `Authorization` header, or none.
+    /// A caller with this `Authorization` header, or without one.
     pub(crate) fn authorization(&self, header: Option<&str>) -> Caller {
         Caller {
             authorization: header.map(str::to_owned),
@@ -61,7 +61,7 @@ impl World {
         }
     }
 
-    /// The bearer of a new token with these scopes.
+    /// A caller with a new token that has these scopes.
     pub(crate) async fn caller(&self, scopes: &[Scope]) -> Caller {
         let token = self.new_token("caller", scopes, None).await;
         self.bearer(&token)
@@ -87,7 +87,7 @@ impl World {
         token.reveal().to_owned()
     }
 
-    /// The storage beside the functions.
+    /// The store that the functions use.
     pub(crate) fn store(&self) -> Store {
         let environment = self.platform.environments.of("authorizer").unwrap();
         let config = Config::read(|name| environment.get(name).cloned()).unwrap();
@@ -95,7 +95,7 @@ impl World {
         Store::with_config(&sdk, config.tables)
     }
 
-    /// Everything in a table, by its logical id.
+    /// All items of a table. `table` is its logical id.
     pub(crate) async fn items(&self, table: &str) -> Vec<Item> {
         let name = &self.platform.template.tables[table].name;
         let mut pages = self.platform.dynamodb.scan().table_name(name);
@@ -108,7 +108,7 @@ impl World {
         items
     }
 
-    /// What is stored in all tables, in a form that two moments can be compared by.
+    /// The items of all tables as text, to compare two states.
     pub(crate) async fn contents(&self) -> BTreeSet<String> {
         self.platform.settle().await;
         let mut all = BTreeSet::new();
@@ -122,7 +122,7 @@ impl World {
     }
 }
 
-/// Somebody who calls the API.
+/// A caller of the API.
 #[derive(Clone)]
 pub(crate) struct Caller {
     http: reqwest::Client,
@@ -131,7 +131,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Whoever sends this token to a platform in another process.
+    /// A caller of a platform in another process.
     pub(crate) fn of(url: &str, token: &str) -> Self {
         Self {
             http: http_client(),
@@ -140,7 +140,7 @@ impl Caller {
         }
     }
 
-    /// Sends a request as it is; an error if there is no answer at all.
+    /// Sends a request unchanged. Fails if there is no answer.
     pub(crate) async fn try_send(
         &self,
         method: &str,
@@ -190,7 +190,7 @@ impl Caller {
         self.send("PATCH", &path, &headers, body.to_string()).await
     }
 
-    /// Makes an experiment of two equal variants that runs, with these fields over the usual ones.
+    /// Creates a running experiment with two equal variants. `fields` replace the default ones.
     pub(crate) async fn experiment(&self, id: &str, fields: Value) -> Value {
         let mut body = json!({
             "id": id,
@@ -203,13 +203,13 @@ impl Caller {
         self.post("/experiments", &body).await.json(201)
     }
 
-    /// Asks for a user's variant.
+    /// Requests a user's variant.
     pub(crate) async fn assign(&self, id: &str, user: &str) -> Value {
         let path = format!("/experiments/{id}/assignment/{}", encoded(user));
         self.get(&path).await.json(200)
     }
 
-    /// Brings assignments in.
+    /// Imports assignments.
     pub(crate) async fn import(&self, id: &str, rows: &[Value]) -> Value {
         let path = format!("/experiments/{id}/assignments");
         let body = json!({ "assignments": rows });
@@ -222,12 +222,12 @@ impl Caller {
         self.post("/events", &body).await.json(200)
     }
 
-    /// The analysis, with everything but the moment at which it was made.
+    /// The results without the fields that depend on the time of the request.
     pub(crate) async fn results(&self, id: &str, query: &str) -> Value {
         let path = format!("/experiments/{id}/results?{query}");
         let mut report = self.get(&path).await.json(200);
         report.as_object_mut().unwrap().remove("as_of").unwrap();
-        // When something was received is no part of what it says.
+        // These fields depend on when events were received and when the generation was built.
         if let Some(freshness) = report.get_mut("freshness").and_then(Value::as_object_mut) {
             freshness.remove("last_event_received_at");
             freshness.remove("generation");
@@ -237,7 +237,7 @@ impl Caller {
     }
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -251,23 +251,23 @@ impl Answer {
         value.map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The body, if the status is this one.
+    /// The JSON body. Panics if the answer has another status.
     pub(crate) fn json(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         serde_json::from_str(&self.text).unwrap()
     }
 
-    /// The problem document, if it is one in every respect.
+    /// The problem document, or what is wrong with it.
     pub(crate) fn problem(&self) -> Result<Value, String> {
         let wrong = |what: &str| Err(format!("{what}: {} {}", self.status, self.text));
         if self.header("content-type") != "application/problem+json" {
             return wrong("the content type is not that of a problem");
         }
         let Ok(problem) = serde_json::from_str::<Value>(&self.text) else {
-            return wrong("not JSON");
+            return wrong("the body is malformed JSON");
         };
         if problem["status"] != self.status {
-            return wrong("the status inside is another");
+            return wrong("the body has another status");
         }
         for field in ["type", "title", "detail", "code", "request_id"] {
             if problem[field].as_str().is_none_or(str::is_empty) {
@@ -289,7 +289,7 @@ impl Answer {
         Ok(problem)
     }
 
-    /// The problem's code, if the status is this one.
+    /// The problem's code. Panics if the answer has another status.
     pub(crate) fn code(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.text);
         let problem = self.problem().unwrap();
@@ -297,12 +297,12 @@ impl Answer {
     }
 }
 
-/// A path dimension.
+/// A path segment, percent-encoded.
 pub(crate) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// So many seconds before now.
+/// The instant this many seconds before the current time.
 pub(crate) fn ago(seconds: i64) -> Timestamp {
     clock::now().plus_micros(-seconds * 1_000_000)
 }

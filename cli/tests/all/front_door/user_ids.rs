@@ -1,10 +1,10 @@
-//! A user id is any text, and no two of them are ever taken for each other.
+//! A user id is any text, and two different ids are never confused.
 
 use super::support::{World, ago, encoded};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Ids that only differ in what a careless encoding, separator or normalisation would lose.
+/// Ids that a wrong encoding, separator or normalisation would confuse.
 fn ids() -> Vec<String> {
     let mut ids: Vec<String> = [
         "a",
@@ -82,11 +82,11 @@ fn ids() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_id_has_an_assignment_and_events_of_its_own_on_every_path() {
+async fn every_id_has_its_own_assignment_and_events() {
     let world = World::start().await;
     let admin = world.admin();
     let metric = json!([{"key": "n", "kind": "sum", "event_type": "n"}]);
-    for id in ["asked", "imported"] {
+    for id in ["requested", "imported"] {
         admin
             .experiment(id, json!({"metrics": metric, "shards": 4}))
             .await;
@@ -94,9 +94,12 @@ async fn every_id_has_an_assignment_and_events_of_its_own_on_every_path() {
     let ids = ids();
     let mut first = BTreeMap::new();
     for id in &ids {
-        let answer = admin.assign("asked", id).await;
+        let answer = admin.assign("requested", id).await;
         assert_eq!(answer["user_id"], *id);
-        assert_eq!(answer["reason"], "new", "{id:?} was taken for another");
+        assert_eq!(
+            answer["reason"], "new",
+            "{id:?} was confused with another id"
+        );
         first.insert(id, answer);
     }
     let rows: Vec<Value> = ids
@@ -114,7 +117,7 @@ async fn every_id_has_an_assignment_and_events_of_its_own_on_every_path() {
         assert_eq!(event["counts_for"].as_array().unwrap().len(), 2, "{event}");
     }
     for id in &ids {
-        let again = admin.assign("asked", id).await;
+        let again = admin.assign("requested", id).await;
         assert_eq!(again["reason"], "existing", "{id:?}");
         assert_eq!(again["assigned_at"], first[id]["assigned_at"], "{id:?}");
         assert_eq!(
@@ -123,7 +126,7 @@ async fn every_id_has_an_assignment_and_events_of_its_own_on_every_path() {
             "{id:?}"
         );
     }
-    for experiment in ["asked", "imported"] {
+    for experiment in ["requested", "imported"] {
         let results = admin.results(experiment, "").await;
         let users: u64 = results["variants"]
             .as_array()
@@ -142,7 +145,7 @@ async fn every_id_has_an_assignment_and_events_of_its_own_on_every_path() {
 }
 
 #[tokio::test]
-async fn an_id_is_decoded_once_however_its_characters_were_sent() {
+async fn an_id_is_decoded_exactly_once() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -166,7 +169,7 @@ async fn an_id_is_decoded_once_however_its_characters_were_sent() {
 }
 
 #[tokio::test]
-async fn what_is_no_user_id_is_refused_on_every_path() {
+async fn an_invalid_user_id_is_refused_everywhere() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;

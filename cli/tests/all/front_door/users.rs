@@ -1,9 +1,9 @@
-//! Users with a history, brought in as another system would bring them.
+//! Users with a history, imported as from another system.
 
 use super::support::{Caller, ago};
 use serde_json::{Value, json};
 
-/// Somebody who was assigned some time ago and did something before and after.
+/// A user with an assignment in the past and events before and after it.
 pub(crate) struct TestUser {
     pub(crate) variant: &'static str,
     pub(crate) days_ago: i64,
@@ -22,7 +22,7 @@ impl TestUser {
         }
     }
 
-    /// Did something an hour after the assignment.
+    /// Adds an event an hour after the assignment.
     pub(crate) fn did(self, event_type: &'static str, value: Option<f64>) -> Self {
         self.did_at(event_type, 1.0, value)
     }
@@ -37,18 +37,18 @@ impl TestUser {
         self
     }
 
-    pub(crate) fn who_is(mut self, attributes: Value) -> Self {
+    pub(crate) fn with_attributes(mut self, attributes: Value) -> Self {
         self.attributes = attributes;
         self
     }
 }
 
-/// Brings them in, events first or last: it makes no difference.
-pub(crate) async fn bring(admin: &Caller, experiment: &str, users: &[TestUser]) {
+/// Imports the assignments of users, then their events.
+pub(crate) async fn import_users(admin: &Caller, experiment: &str, users: &[TestUser]) {
     let (mut rows, mut events) = (Vec::new(), Vec::new());
     for (number, user) in users.iter().enumerate() {
         let user_id = format!("{experiment} {} {number}", user.variant);
-        // Two hours into the pre exposure, so that what happens an hour later has happened.
+        // Two hours earlier, so that an event an hour after the assignment is not in the future.
         let assigned_at = ago(user.days_ago * 86_400 + 7_200);
         rows.push(json!({
             "user_id": user_id, "variant": user.variant, "assigned_at": assigned_at.to_string(),
@@ -75,7 +75,7 @@ pub(crate) async fn bring(admin: &Caller, experiment: &str, users: &[TestUser]) 
     }
 }
 
-/// So many users, of whom the first ones did it.
+/// `users` users of a variant. The first `buyers` of them buy.
 pub(crate) fn crowd(
     variant: &'static str,
     users: usize,

@@ -1,4 +1,4 @@
-//! The line that is written for each request.
+//! The log line of each request.
 
 use super::support::{Setup, TOKEN};
 use serde_json::Value;
@@ -19,10 +19,10 @@ impl Write for Lines {
 }
 
 #[tokio::test]
-async fn a_request_is_one_line_that_holds_no_token_path_query_header_or_body() {
+async fn the_log_line_contains_no_token_path_query_header_or_body() {
     let lines = Lines::default();
     let writer = lines.clone();
-    // For the whole process: a subscriber of one thread misses what another thread saw first.
+    // A subscriber of a single thread would miss events that another thread registers first.
     let subscriber = tracing_subscriber::fmt()
         .json()
         .with_max_level(tracing::Level::INFO)

@@ -1,4 +1,4 @@
-//! The TOKEN authorizer: when it is asked, what it is asked, and how long its answer lasts.
+//! The TOKEN authorizer: when it is called, with what event, and how long its policy is cached.
 
 use super::support::{Setup, TOKEN, allow, authorizer, counted, echo, policy};
 use assay::gateway::FunctionError;
@@ -13,7 +13,7 @@ async fn status(api: &super::support::Api, path: &str, token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_missing_or_malformed_token_is_refused_without_asking() {
+async fn a_missing_or_malformed_token_is_refused_without_calling_the_authorizer() {
     let (function, calls) = counted(authorizer(|_| Ok(allow(&["*"]))));
     let api = Setup::new().with("authorizer", function).start().await;
     let response = api.get("/notes").send().await.unwrap();
@@ -50,7 +50,7 @@ async fn a_missing_or_malformed_token_is_refused_without_asking() {
 }
 
 #[tokio::test]
-async fn an_authorizer_that_says_unauthorized_makes_a_401_and_is_asked_again() {
+async fn an_unauthorized_error_of_the_authorizer_is_a_401_and_is_not_cached() {
     let (function, calls) = counted(authorizer(|_| {
         Err(FunctionError::new("Any", "Unauthorized"))
     }));
@@ -61,7 +61,7 @@ async fn an_authorizer_that_says_unauthorized_makes_a_401_and_is_asked_again() {
 }
 
 #[tokio::test]
-async fn the_authorizer_is_told_the_token_and_the_method() {
+async fn the_authorizer_receives_the_token_and_the_method() {
     let seen = Arc::new(Mutex::new(Value::Null));
     let record = seen.clone();
     let recording = authorizer(move |event| {
@@ -79,7 +79,7 @@ async fn the_authorizer_is_told_the_token_and_the_method() {
 }
 
 #[tokio::test]
-async fn an_open_route_asks_nobody() {
+async fn an_open_route_does_not_call_the_authorizer() {
     let (function, calls) = counted(authorizer(|_| Ok(allow(&["*"]))));
     let api = Setup::new().with("authorizer", function).start().await;
     assert_eq!(status(&api, "/open", TOKEN).await, 200);
@@ -87,7 +87,7 @@ async fn an_open_route_asks_nobody() {
 }
 
 #[tokio::test]
-async fn a_policy_is_kept_for_its_token_and_holds_for_every_method() {
+async fn a_policy_is_cached_per_token_and_applies_to_every_method() {
     let only_list = allow(&["arn:aws:execute-api:*:*:*/dev/GET/notes"]);
     let (function, calls) = counted(authorizer(move |_| Ok(only_list.clone())));
     let api = Setup::new().with("authorizer", function).start().await;
@@ -104,7 +104,7 @@ async fn a_policy_is_kept_for_its_token_and_holds_for_every_method() {
 }
 
 #[tokio::test]
-async fn a_policy_that_is_bound_to_one_method_closes_the_others_while_it_is_cached() {
+async fn a_cached_policy_for_one_method_refuses_other_methods() {
     let bound = authorizer(|event| Ok(allow(&[event["methodArn"].as_str().unwrap()])));
     let api = Setup::new().with("authorizer", bound).start().await;
     assert_eq!(status(&api, "/notes/1", TOKEN).await, 200);
@@ -112,7 +112,7 @@ async fn a_policy_that_is_bound_to_one_method_closes_the_others_while_it_is_cach
 }
 
 #[tokio::test]
-async fn a_policy_is_asked_for_again_when_its_time_is_over() {
+async fn an_expired_policy_is_requested_again() {
     let (function, calls) = counted(authorizer(|_| Ok(allow(&["*"]))));
     let setup = Setup::new()
         .with("authorizer", function)
@@ -125,7 +125,7 @@ async fn a_policy_is_asked_for_again_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn with_a_time_of_zero_every_request_asks() {
+async fn with_a_cache_time_of_zero_every_request_calls_the_authorizer() {
     let (function, calls) = counted(authorizer(|_| Ok(allow(&["*"]))));
     let setup = Setup::new()
         .with("authorizer", function)
@@ -138,7 +138,7 @@ async fn with_a_time_of_zero_every_request_asks() {
 }
 
 #[tokio::test]
-async fn a_method_that_the_policy_does_not_open_is_a_403() {
+async fn a_method_that_the_policy_does_not_allow_is_a_403() {
     let (notes, calls) = counted(echo());
     let deny = json!([
         { "Effect": "Allow", "Action": "*", "Resource": "*" },

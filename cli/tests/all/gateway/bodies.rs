@@ -1,10 +1,10 @@
-//! Bodies, small and large, text and not.
+//! Request and response bodies: text, binary, empty and too large.
 
 use super::support::{Setup, answers};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_text_arrives_as_text_whatever_its_type_says() {
+async fn a_utf8_body_arrives_as_text_with_any_content_type() {
     let api = Setup::new().start().await;
     for kind in ["application/json", "text/plain", "application/octet-stream"] {
         let request = api
@@ -18,14 +18,14 @@ async fn a_text_arrives_as_text_whatever_its_type_says() {
 }
 
 #[tokio::test]
-async fn no_body_is_null() {
+async fn a_missing_body_is_null() {
     let api = Setup::new().start().await;
     let event = api.event(api.request("POST", "/open")).await;
     assert!(event["body"].is_null());
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_arrive_as_base64() {
+async fn a_body_that_is_not_utf8_arrives_as_base64() {
     let api = Setup::new().start().await;
     let event = api
         .event(api.request("POST", "/open").body(vec![0xff, 0x00, 0xfe]))
@@ -35,7 +35,7 @@ async fn bytes_that_are_no_text_arrive_as_base64() {
 }
 
 #[tokio::test]
-async fn a_binary_media_type_travels_as_base64_both_ways() {
+async fn a_binary_media_type_is_base64_in_both_directions() {
     let setup = Setup::new().parameter("BinaryType", "image~1*");
     let api = setup.start().await;
     let request = api
@@ -71,7 +71,7 @@ async fn a_binary_media_type_travels_as_base64_both_ways() {
 }
 
 #[tokio::test]
-async fn without_a_binary_media_type_base64_is_handed_out_as_it_is() {
+async fn without_a_binary_media_type_a_base64_body_is_not_decoded() {
     let response = json!({ "statusCode": 200, "body": "UE5H", "isBase64Encoded": true });
     let api = Setup::new().with("open", answers(response)).start().await;
     let response = api
@@ -84,7 +84,7 @@ async fn without_a_binary_media_type_base64_is_handed_out_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_is_gathered_first() {
+async fn a_body_of_unknown_length_is_read_completely() {
     let api = Setup::new().start().await;
     let request = "POST /open HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
                    transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
@@ -96,9 +96,9 @@ async fn a_body_of_unknown_length_is_gathered_first() {
 }
 
 #[tokio::test]
-async fn a_body_beyond_the_gateways_or_lambdas_limit_is_too_large() {
+async fn a_body_above_the_limit_of_the_gateway_or_lambda_is_a_413() {
     let api = Setup::new().start().await;
-    // 6 MB is Lambda's limit for the whole event, 10 MB the gateway's for the body.
+    // Lambda's limit is 6 MB for the whole event; the gateway's limit is 10 MB for the body.
     for bytes in [6 * 1024 * 1024, 11 * 1024 * 1024] {
         let response = api
             .request("POST", "/open")

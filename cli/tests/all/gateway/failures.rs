@@ -1,4 +1,4 @@
-//! Functions that fail, crash, sleep or are not there.
+//! Functions that fail, panic, time out or are missing.
 
 use super::support::{Setup, TOKEN, authorizer, echo, function, sleeps};
 use assay::gateway::FunctionError;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[tokio::test]
-async fn a_function_that_reports_an_error_is_a_502_that_says_nothing_of_it() {
+async fn a_function_error_is_a_502_without_its_details() {
     let failing = function(|_| Err(FunctionError::new("Oops", "secret detail")));
     let api = Setup::new().with("open", failing).start().await;
     let response = api.get("/open").send().await.unwrap();
@@ -21,7 +21,7 @@ async fn a_function_that_reports_an_error_is_a_502_that_says_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn a_function_that_panics_is_a_502_and_the_next_request_is_served() {
+async fn a_panic_is_a_502_and_the_next_request_succeeds() {
     let panics_once = Arc::new(AtomicBool::new(true));
     let panicking = function(move |_| {
         assert!(
@@ -36,7 +36,7 @@ async fn a_function_that_panics_is_a_502_and_the_next_request_is_served() {
 }
 
 #[tokio::test]
-async fn a_function_that_outlives_its_own_timeout_is_a_502() {
+async fn a_function_that_exceeds_its_timeout_is_a_502() {
     let api = Setup::new()
         .with("open", sleeps(Duration::from_secs(60)))
         .start()
@@ -45,7 +45,7 @@ async fn a_function_that_outlives_its_own_timeout_is_a_502() {
 }
 
 #[tokio::test]
-async fn a_function_that_outlives_the_gateways_patience_is_a_504() {
+async fn a_function_that_exceeds_the_integration_timeout_is_a_504() {
     let setup = Setup::new().with("open", sleeps(Duration::from_secs(1)));
     let api = setup
         .integration_timeout(Duration::from_millis(50))
@@ -58,7 +58,7 @@ async fn a_function_that_outlives_the_gateways_patience_is_a_504() {
 }
 
 #[tokio::test]
-async fn an_answer_beyond_lambdas_limit_is_a_502() {
+async fn a_response_above_lambdas_limit_is_a_502() {
     let large = function(|_| Ok(json!({ "statusCode": 200, "body": "a".repeat(6 * 1024 * 1024) })));
     let api = Setup::new().with("open", large).start().await;
     assert_eq!(api.get("/open").send().await.unwrap().status(), 502);
@@ -71,7 +71,7 @@ async fn a_route_without_its_function_is_a_configuration_error() {
 }
 
 #[tokio::test]
-async fn a_function_goes_on_when_its_caller_has_left() {
+async fn a_function_continues_after_its_caller_disconnects() {
     let done = Arc::new(AtomicBool::new(false));
     let seen = done.clone();
     let slow: assay::gateway::Function = Arc::new(move |_, _| {
@@ -94,7 +94,7 @@ async fn a_function_goes_on_when_its_caller_has_left() {
 }
 
 #[tokio::test]
-async fn an_authorizer_that_crashes_or_sleeps_is_a_500_and_the_function_is_not_called() {
+async fn an_authorizer_that_fails_or_times_out_is_a_500_and_the_function_is_not_called() {
     let crashing = authorizer(|_| panic!("as the test wants it"));
     let failing = authorizer(|_| Err(FunctionError::new("Error", "unauthorized")));
     for broken in [crashing, failing, sleeps(Duration::from_secs(60))] {

@@ -1,11 +1,11 @@
-//! How a path finds its function, and how it reaches it.
+//! Routing of paths, and the path parameters in the event.
 
 use super::support::Setup;
 use proptest::prelude::*;
 use serde_json::json;
 
 #[tokio::test]
-async fn a_path_reaches_the_function_as_it_was_sent_still_encoded() {
+async fn the_function_receives_the_encoded_path() {
     let api = Setup::new().start().await;
     for (id, user) in [
         ("a%2Fb", "%25"),
@@ -27,7 +27,7 @@ async fn a_path_reaches_the_function_as_it_was_sent_still_encoded() {
 }
 
 #[tokio::test]
-async fn a_slash_at_the_end_finds_the_same_resource_and_stays_in_the_path() {
+async fn a_slash_at_the_end_matches_the_same_resource_and_is_kept_in_the_path() {
     let api = Setup::new().start().await;
     let event = api.raw_event("/open/").await;
     assert_eq!(event["path"], "/open/");
@@ -36,14 +36,14 @@ async fn a_slash_at_the_end_finds_the_same_resource_and_stays_in_the_path() {
 }
 
 #[tokio::test]
-async fn a_greedy_parameter_takes_the_rest_of_the_path() {
+async fn a_greedy_parameter_matches_the_rest_of_the_path() {
     let api = Setup::new().start().await;
     let event = api.raw_event("/files/a/b%2Fc/d").await;
     assert_eq!(event["pathParameters"], json!({ "path": "a/b%2Fc/d" }));
 }
 
 #[tokio::test]
-async fn what_has_no_route_is_answered_as_a_missing_authentication_token() {
+async fn an_unknown_route_is_a_missing_authentication_token() {
     let api = Setup::new().start().await;
     for (method, path) in [
         ("GET", "/"),
@@ -80,7 +80,7 @@ async fn what_has_no_route_is_answered_as_a_missing_authentication_token() {
 }
 
 #[tokio::test]
-async fn any_takes_head_and_options_and_a_head_has_no_body() {
+async fn any_matches_head_and_options_and_a_head_response_has_no_body() {
     let api = Setup::new().start().await;
     let event = api.event(api.request("OPTIONS", "/files/a")).await;
     assert_eq!(event["httpMethod"], "OPTIONS");
@@ -89,8 +89,8 @@ async fn any_takes_head_and_options_and_a_head_has_no_body() {
     assert!(response.bytes().await.unwrap().is_empty());
 }
 
-/// A segment as a client may send it: the characters that need no encoding, and any byte encoded.
-fn segment() -> impl Strategy<Value = String> {
+/// A path path_segment that a client may send: characters that need no encoding, and any encoded byte.
+fn path_segment() -> impl Strategy<Value = String> {
     let character = prop_oneof![
         "[A-Za-z0-9._~!$&'()*+,;=:@-]",
         any::<u8>().prop_map(|byte| format!("%{byte:02X}")),
@@ -102,9 +102,9 @@ fn segment() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn whatever_a_segment_holds_it_is_one_parameter_and_arrives_unchanged(
-        id in segment(),
-        user in segment(),
+    fn any_path_segment_is_one_parameter_and_arrives_unchanged(
+        id in path_segment(),
+        user in path_segment(),
     ) {
         let path = format!("/open/{id}/of/{user}");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,10 +1,10 @@
-//! Policies against a plain reading of IAM's rules.
+//! Compares the policy evaluation with a simple implementation of IAM's rules.
 
 use super::support::{Setup, TOKEN, authorizer, policy};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// The rules written as a definition instead of as a program: the pattern as a regular expression.
+/// A simple implementation: it converts the pattern to a regular expression.
 fn covers(pattern: &str, text: &str) -> bool {
     let expression: String = pattern
         .chars()
@@ -43,7 +43,7 @@ fn statements() -> impl Strategy<Value = Vec<(bool, String, String)>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn a_request_passes_when_a_statement_allows_it_and_none_denies_it(
+    fn a_request_is_allowed_if_a_statement_allows_it_and_none_denies_it(
         statements in statements(),
         method in prop_oneof![Just("GET"), Just("PUT")],
         id in "[ab]{1,3}",

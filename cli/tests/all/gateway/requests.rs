@@ -1,4 +1,4 @@
-//! The members of the event beside its path and body.
+//! The members of the event, except its path and body.
 
 use super::support::{Setup, TOKEN, allow, authorizer};
 use assay::gateway::http_function;
@@ -6,7 +6,7 @@ use lambda_http::{Body, Request, RequestExt, Response, service_fn};
 use serde_json::json;
 
 #[tokio::test]
-async fn query_parameters_are_decoded_and_the_last_value_counts_as_the_single_one() {
+async fn query_parameters_are_decoded_and_the_single_value_is_the_last_one() {
     let api = Setup::new().start().await;
     let event = api
         .raw_event("/open?a=1&a=2&b=x%2Fy+z&flag&%F0%9F%98%80=%26")
@@ -28,7 +28,7 @@ async fn without_a_query_both_members_are_null() {
 }
 
 #[tokio::test]
-async fn repeated_headers_are_all_there_and_the_last_is_the_single_one() {
+async fn all_values_of_a_header_arrive_and_the_single_value_is_the_last_one() {
     let api = Setup::new().start().await;
     let request = api
         .get("/open")
@@ -40,7 +40,7 @@ async fn repeated_headers_are_all_there_and_the_last_is_the_single_one() {
 }
 
 #[tokio::test]
-async fn the_gateway_says_itself_where_a_request_came_from() {
+async fn the_gateway_sets_the_forwarding_headers() {
     let api = Setup::new().start().await;
     let request = api
         .get("/open")
@@ -59,7 +59,7 @@ async fn the_gateway_says_itself_where_a_request_came_from() {
 }
 
 #[tokio::test]
-async fn the_request_context_names_the_stage_the_resource_and_the_time() {
+async fn the_request_context_contains_the_stage_the_resource_and_the_time() {
     let api = Setup::new().start().await;
     let response = api.get("/open/i/of/u").send().await.unwrap();
     let id = response.headers()["x-amzn-requestid"].clone();
@@ -82,7 +82,7 @@ async fn the_request_context_names_the_stage_the_resource_and_the_time() {
 }
 
 #[tokio::test]
-async fn what_the_authorizer_knows_reaches_the_function_as_texts() {
+async fn the_context_of_the_authorizer_arrives_as_strings() {
     let mut answer = allow(&["*"]);
     answer["context"] = json!({ "scopes": "read track", "age": 7, "admin": true });
     let setup = Setup::new().with("authorizer", authorizer(move |_| Ok(answer.clone())));
@@ -99,7 +99,7 @@ async fn what_the_authorizer_knows_reaches_the_function_as_texts() {
 }
 
 #[tokio::test]
-async fn an_http_handler_sees_the_request_as_it_would_in_lambda() {
+async fn an_http_handler_receives_the_same_request_as_in_lambda() {
     let handler = http_function(service_fn(|request: Request| async move {
         let seen = json!({
             "path": request.raw_http_path(),

@@ -1,10 +1,10 @@
-//! What a function may answer, and what becomes of it.
+//! Responses of functions, and how the gateway converts them.
 
 use super::support::{Setup, answers};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn headers_of_both_kinds_reach_the_caller() {
+async fn single_and_multi_value_headers_reach_the_caller() {
     let answer = json!({
         "statusCode": 202,
         "headers": { "X-One": "1", "X-Number": 7, "X-Flag": true, "x-both": "short" },
@@ -29,7 +29,7 @@ async fn headers_of_both_kinds_reach_the_caller() {
 }
 
 #[tokio::test]
-async fn headers_that_belong_to_the_gateway_come_out_under_another_name() {
+async fn reserved_headers_are_renamed() {
     let headers = json!({ "WWW-Authenticate": "Basic", "Date": "then", "Server": "me", "Content-Length": "999" });
     let answer = json!({ "statusCode": 401, "headers": headers, "body": "no" });
     let api = Setup::new().with("open", answers(answer)).start().await;
@@ -45,7 +45,7 @@ async fn headers_that_belong_to_the_gateway_come_out_under_another_name() {
 }
 
 #[tokio::test]
-async fn the_least_that_a_function_may_answer_is_a_status() {
+async fn a_response_needs_only_a_status() {
     for status in [json!(204), json!("204")] {
         let api = Setup::new()
             .with("open", answers(json!({ "statusCode": status })))
@@ -57,7 +57,7 @@ async fn the_least_that_a_function_may_answer_is_a_status() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_proxy_response_is_a_502() {
+async fn an_invalid_proxy_response_is_a_502() {
     let malformed: &[Value] = &[
         json!(null),
         json!("text"),

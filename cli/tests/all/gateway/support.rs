@@ -1,4 +1,4 @@
-//! A gateway for each test, and functions that show what they were called with.
+//! Starts a gateway for each test, with functions that return the event they receive.
 
 use assay::client::http_client;
 use assay::gateway::{Function, FunctionError, Functions, Gateway, event_function};
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) const TEMPLATE: &str = include_str!("template.yaml");
 
-/// A gateway that is being set up.
+/// Builder of a gateway.
 pub(crate) struct Setup {
     functions: Functions,
     local: LocalNames,
@@ -22,7 +22,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Functions that answer with the event they got, and an authorizer that allows everything.
+    /// Functions that return their event, and an authorizer that allows every request.
     pub(crate) fn new() -> Self {
         Self {
             functions: Functions::new(),
@@ -83,14 +83,14 @@ impl Api {
         self.request("GET", path)
     }
 
-    /// The event that reached the function.
+    /// Sends the request and returns the event that the function received.
     pub(crate) async fn event(&self, request: reqwest::RequestBuilder) -> Value {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         response.json().await.unwrap()
     }
 
-    /// Sends bytes as they are, which an HTTP client would tidy up, and returns the whole answer.
+    /// Sends these bytes without the changes that an HTTP client makes. Returns the whole response.
     pub(crate) async fn raw(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -99,7 +99,7 @@ impl Api {
         answer
     }
 
-    /// The event of a `GET` whose target is sent exactly like this.
+    /// The event of a `GET` with exactly this target.
     pub(crate) async fn raw_event(&self, target: &str) -> Value {
         let request =
             format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
@@ -110,7 +110,7 @@ impl Api {
     }
 }
 
-/// A function of a plain closure.
+/// Creates a function from a closure.
 pub(crate) fn function<F>(handler: F) -> Function
 where
     F: Fn(Value) -> Result<Value, FunctionError> + Send + Sync + 'static,
@@ -121,17 +121,17 @@ where
     })
 }
 
-/// Answers with the event as the body.
+/// A function that returns its event as the body.
 pub(crate) fn echo() -> Function {
     function(|event| Ok(json!({ "statusCode": 200, "body": event.to_string() })))
 }
 
-/// Answers always the same.
+/// A function that always returns this response.
 pub(crate) fn answers(response: Value) -> Function {
     function(move |_| Ok(response.clone()))
 }
 
-/// Sleeps, then answers.
+/// A function that sleeps before it responds.
 pub(crate) fn sleeps(duration: Duration) -> Function {
     event_function(move |_: LambdaEvent<Value>| async move {
         tokio::time::sleep(duration).await;
@@ -139,7 +139,7 @@ pub(crate) fn sleeps(duration: Duration) -> Function {
     })
 }
 
-/// An authorizer of a closure from its event to its answer.
+/// Creates an authorizer from a closure.
 pub(crate) fn authorizer<F>(decide: F) -> Function
 where
     F: Fn(&Value) -> Result<Value, FunctionError> + Send + Sync + 'static,
@@ -163,7 +163,7 @@ pub(crate) fn allow(resources: &[&str]) -> Value {
     policy(json!([{ "Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resources }]))
 }
 
-/// A policy of these statements.
+/// A policy with these statements.
 pub(crate) fn policy(statements: Value) -> Value {
     json!({
         "principalId": "tok_1",
@@ -171,5 +171,5 @@ pub(crate) fn policy(statements: Value) -> Value {
     })
 }
 
-/// A header that the template's expression accepts.
+/// A header that the template's validation expression accepts.
 pub(crate) const TOKEN: &str = "Bearer secret-token";

@@ -1,6 +1,6 @@
-//! Answers of a running platform; `Api` holds each against the document.
+//! Answers of a running platform. `Api` checks each of them against the document.
 
-use super::api::{Answer, Api};
+use super::api::{Api, CheckedAnswer};
 use super::document::Document;
 use serde_json::{Value, json};
 
@@ -13,16 +13,16 @@ pub(crate) fn experiment(id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_life_of_an_experiment_is_as_described() {
+async fn the_lifecycle_of_an_experiment_conforms_to_the_document() {
     let api = Api::start().await;
     api.get("/health").await;
-    let drawn = api
+    let generated = api
         .post("/experiments", json!({"name": "N", "variants": variants()}))
         .await;
-    assert_eq!(drawn.status, 201);
-    let path = format!("/experiments/{}", drawn.at("/id").as_str().unwrap());
-    assert_eq!(drawn.headers["location"], path);
-    assert_eq!(drawn.headers["etag"], "\"1\"");
+    assert_eq!(generated.status, 201);
+    let path = format!("/experiments/{}", generated.at("/id").as_str().unwrap());
+    assert_eq!(generated.headers["location"], path);
+    assert_eq!(generated.headers["etag"], "\"1\"");
     let full = api
         .post(
             "/experiments",
@@ -78,10 +78,10 @@ async fn the_life_of_an_experiment_is_as_described() {
 }
 
 #[tokio::test]
-async fn plans_are_as_described() {
+async fn plans_conform_to_the_document() {
     let api = Api::start().await;
     let three = json!([{"key": "a", "percent": 50}, {"key": "b", "percent": 30}, {"key": "c", "percent": 20}]);
-    for question in [
+    for request in [
         json!({"metric": {"kind": "conversion", "rate": 0.19}, "minimum_detectable_effect": -0.02}),
         json!({"metric": {"kind": "conversion", "key": "buys", "rate": 0.6}, "minimum_detectable_effect": 0.5, "users_per_day": 20}),
         json!({"metric": {"kind": "sum", "mean": 12.5, "standard_deviation": 80}, "minimum_detectable_effect": 0.1, "variants": three,
@@ -89,49 +89,48 @@ async fn plans_are_as_described() {
         json!({"metric": {"kind": "count", "mean": -3, "standard_deviation": 0.001}, "minimum_detectable_effect": 2}),
         json!({"metric": {"kind": "conversion", "rate": 0.000001}, "minimum_detectable_effect": 0.00001, "users_per_day": 1}),
     ] {
-        let answer = api.post("/experiments/plan", question).await;
+        let answer = api.post("/experiments/plan", request).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         all_documented(&answer);
     }
     let orders = json!({"event_type": "buy", "measure": "count"});
-    let mut pre_exposure = experiment("pre_exposure");
-    pre_exposure["metrics"] = json!([
+    let mut earlier = experiment("earlier");
+    earlier["metrics"] = json!([
         {"key": "buys", "kind": "conversion", "event_type": "buy"},
         {"key": "worth", "kind": "sum", "event_type": "buy"},
         {"key": "per-order", "kind": "ratio", "event_type": "buy", "denominator": orders},
         {"key": "median", "kind": "quantile", "event_type": "buy", "quantile": 0.5},
     ]);
-    api.post("/experiments", pre_exposure).await;
+    api.post("/experiments", earlier).await;
     let rows: Vec<Value> = (0..9)
         .map(|user| json!({"user_id": format!("u{user}"), "variant": "control", "assigned_at": "2026-01-01T00:00:00Z"}))
         .collect();
     let rows = json!({ "assignments": rows });
-    api.post("/experiments/pre_exposure/assignments", rows)
-        .await;
+    api.post("/experiments/earlier/assignments", rows).await;
     let buys: Vec<Value> = (0..5)
         .map(|user| json!({"user_id": format!("u{user}"), "type": "buy", "value": user, "timestamp": "2026-01-02T00:00:00Z"}))
         .collect();
     api.post("/events", json!({ "events": buys })).await;
-    let question = |experiment: &str, metric: &str| {
+    let request = |experiment: &str, metric: &str| {
         let metric = json!({"experiment_id": experiment, "metric": metric});
         json!({"metric": metric, "minimum_detectable_effect": 0.1})
     };
     for metric in ["buys", "worth", "per-order"] {
         let answer = api
-            .post("/experiments/plan", question("pre_exposure", metric))
+            .post("/experiments/plan", request("earlier", metric))
             .await;
         assert_eq!(answer.at("/baseline/users"), 9, "{}", answer.text);
     }
     api.post("/experiments", experiment("empty")).await;
     for (experiment, metric) in [
-        ("pre_exposure", "median"),
-        ("pre_exposure", "sells"),
-        ("pre_exposure", "a b"),
+        ("earlier", "median"),
+        ("earlier", "sells"),
+        ("earlier", "a b"),
         ("empty", "buys"),
         ("nowhere", "buys"),
     ] {
         let answer = api
-            .post("/experiments/plan", question(experiment, metric))
+            .post("/experiments/plan", request(experiment, metric))
             .await;
         assert_eq!(answer.status, 422, "{}", answer.text);
         all_documented(&answer);
@@ -139,7 +138,7 @@ async fn plans_are_as_described() {
 }
 
 #[tokio::test]
-async fn assignments_are_as_described() {
+async fn assignments_conform_to_the_document() {
     let api = Api::start().await;
     for (reason, change) in [
         ("not_running", json!({"status": "draft"})),
@@ -205,7 +204,7 @@ async fn assignments_are_as_described() {
 }
 
 #[tokio::test]
-async fn events_and_their_results_are_as_described() {
+async fn events_and_their_results_conform_to_the_document() {
     let api = Api::start().await;
     let mut body = experiment("e");
     body["metrics"] = json!([
@@ -222,7 +221,7 @@ async fn events_and_their_results_are_as_described() {
         "/experiments/e/results",
         "/experiments/e/results?view=summary",
     ] {
-        api.get(path).await; // nobody yet
+        api.get(path).await; // no users yet
     }
 
     let rows: Vec<Value> = (0..60)
@@ -250,7 +249,7 @@ async fn events_and_their_results_are_as_described() {
     )
     .await;
     let mixed = json!({"events": [
-        {"user_id": "nobody", "type": "buy", "event_id": "a"},
+        {"user_id": "unknown", "type": "buy", "event_id": "a"},
         {"user_id": "u1", "type": "buy", "timestamp": "2025-01-01T00:00:00Z"},
         {"user_id": "late", "type": "buy", "timestamp": "2026-03-01T00:00:00Z"},
         {"user_id": "u1", "type": "buy", "timestamp": "2099-01-01T00:00:00Z", "value": "1", "kind": 1},
@@ -296,7 +295,7 @@ async fn events_and_their_results_are_as_described() {
 }
 
 #[tokio::test]
-async fn a_user_who_is_shown_and_erased_is_as_described() {
+async fn export_and_erasure_of_a_user_conform_to_the_document() {
     let api = Api::start().await;
     let mut dimensioned = experiment("e");
     dimensioned["dimensions"] = json!(["country", "platform"]);
@@ -307,11 +306,11 @@ async fn a_user_who_is_shown_and_erased_is_as_described() {
     let event = |at: &str| json!({"user_id": "a/b", "type": "buy", "value": -1.5, "timestamp": at, "properties": {"a": [1]}});
     let events = json!({"events": [event("2026-01-01T00:00:00Z"), event("2026-01-03T00:00:00Z")]});
     api.post("/events", events.clone()).await;
-    // Results wait until everything is counted.
+    // On a local platform, results wait until all records are aggregated.
     api.send("get", "/experiments/e/results", &[], None).await;
     let shown = api.get("/users/a%2Fb").await;
     assert_eq!(shown.at("/sums/0/hours/0/value"), "-1.5");
-    assert_eq!(shown.at("/sums/0/enrolment/before/0/events"), 1);
+    assert_eq!(shown.at("/sums/0/enrolment/pre_exposure/0/events"), 1);
     for experiments in [json!(["e"]), json!([])] {
         let erased = api.call("delete", "/users/a%2Fb", &[], None).await;
         assert_eq!(*erased.at("/experiments"), experiments);
@@ -325,14 +324,14 @@ async fn a_user_who_is_shown_and_erased_is_as_described() {
         assert_eq!(refused.at("/stored"), 0);
         all_documented(&refused);
     }
-    for answer in [assigned, api.get("/users/nobody").await] {
+    for answer in [assigned, api.get("/users/unknown").await] {
         assert_eq!(answer.status, 200);
         all_documented(&answer);
     }
 }
 
-/// Every `code` and `reason` anywhere in an answer stands in docs/api.md.
-pub(crate) fn all_documented(answer: &Answer) {
+/// Checks that docs/api.md mentions every `code` and `reason` in an answer.
+pub(crate) fn all_documented(answer: &CheckedAnswer) {
     documented(&answer.body);
 }
 

@@ -1,4 +1,4 @@
-//! A client that believes nothing: every call and every answer is held against the document.
+//! A client that checks every call and every answer against the document.
 
 use super::document::Document;
 use assay::client::http_client;
@@ -16,15 +16,15 @@ pub(crate) struct Api {
     pub(crate) token: String,
 }
 
-/// An answer that fits the document.
-pub(crate) struct Answer {
+/// An answer that conforms to the document.
+pub(crate) struct CheckedAnswer {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) text: String,
     pub(crate) body: Value,
 }
 
-impl Answer {
+impl CheckedAnswer {
     /// The value at a JSON pointer.
     pub(crate) fn at(&self, pointer: &str) -> &Value {
         let found = self.body.pointer(pointer);
@@ -43,11 +43,11 @@ impl Api {
         }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> CheckedAnswer {
         self.call("get", path, &[], None).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> CheckedAnswer {
         self.call("post", path, &[], Some(body.to_string())).await
     }
 
@@ -57,7 +57,7 @@ impl Api {
         path: &str,
         headers: &[(&str, &str)],
         body: Option<String>,
-    ) -> Answer {
+    ) -> CheckedAnswer {
         let operation = self.document.operation(method, path);
         let sent = body.clone();
         let answer = self.send(method, path, headers, body).await;
@@ -82,14 +82,14 @@ impl Api {
         answer
     }
 
-    /// A call that the document does not know.
+    /// Sends a call without checking it against the document.
     pub(crate) async fn send(
         &self,
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
         body: Option<String>,
-    ) -> Answer {
+    ) -> CheckedAnswer {
         let method = method.to_uppercase().parse().unwrap();
         let url = format!("{}{path}", self.platform.url());
         let mut request = self.client.request(method, url);
@@ -106,7 +106,7 @@ impl Api {
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let text = answer.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()));
-        Answer {
+        CheckedAnswer {
             status,
             headers,
             text,
@@ -114,8 +114,8 @@ impl Api {
         }
     }
 
-    /// Goes on with a token that has one scope.
-    pub(crate) async fn only(&mut self, scope: &str) {
+    /// Continues with a token that has only this scope.
+    pub(crate) async fn use_only_scope(&mut self, scope: &str) {
         let token = format!("assay_only-the-scope-{scope}");
         let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(&token));
         let text = |text: &str| AttributeValue::S(text.to_owned());

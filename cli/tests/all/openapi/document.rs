@@ -1,4 +1,4 @@
-//! openapi.yaml, and what it asks of a value.
+//! openapi.yaml, and checks of values against its schemas.
 
 use serde_json::{Map, Value, json};
 
@@ -28,16 +28,16 @@ impl Document {
         found.unwrap_or_else(|| panic!("openapi.yaml has nothing at {pointer}"))
     }
 
-    /// What is wrong with a value, by a schema of this document.
+    /// The faults of a value by a schema of this document.
     pub(crate) fn faults(&self, schema: &Value, value: &Value) -> Vec<String> {
         self.check(schema, Some(value))
     }
 
-    /// What is wrong with a value, if there is one; panics if the schema itself is unsound.
+    /// The faults of a value, if there is a value. Panics if the schema is invalid.
     pub(crate) fn check(&self, schema: &Value, value: Option<&Value>) -> Vec<String> {
         let mut schemas = self.at("/components/schemas").clone();
-        // A client must pass over fields that it does not know, so the document leaves its objects open. Here a
-        // field that it does not mention has been forgotten.
+        // Clients must ignore unknown fields, so the document allows additional fields in all objects. In this test, a
+        // field that the document does not describe is a fault.
         close(&mut schemas);
         let whole = json!({ "allOf": [schema], "components": { "schemas": schemas } });
         let validator = jsonschema::validator_for(&whole).unwrap();
@@ -49,7 +49,7 @@ impl Document {
             .collect()
     }
 
-    /// The operation of a method and a path as a client writes it, with its place in the document.
+    /// The operation of a method and a path as a client writes it.
     pub(crate) fn operation(&self, method: &str, path: &str) -> &Value {
         let path = path.split('?').next().unwrap_or_default();
         let paths = self.at("/paths").as_object().unwrap();
@@ -67,8 +67,8 @@ impl Document {
             .get(status.to_string())
             .or_else(|| responses.get("default"))
             .unwrap_or_else(|| panic!("no answer {status} in {}", operation["operationId"]));
-        if let Some(place) = response["$ref"].as_str() {
-            response = self.at(place.trim_start_matches('#'));
+        if let Some(reference) = response["$ref"].as_str() {
+            response = self.at(reference.trim_start_matches('#'));
         }
         let essence = content_type.split(';').next().unwrap_or_default();
         response["content"]
@@ -78,23 +78,23 @@ impl Document {
             .clone()
     }
 
-    /// Calls `visit` with every object of the document and its place.
+    /// Calls `visit` with every object of the document and its JSON pointer.
     pub(crate) fn each(&self, from: &str, visit: &mut impl FnMut(&str, &Map<String, Value>)) {
         each(from, self.at(from), visit);
     }
 }
 
-fn each(place: &str, value: &Value, visit: &mut impl FnMut(&str, &Map<String, Value>)) {
+fn each(pointer: &str, value: &Value, visit: &mut impl FnMut(&str, &Map<String, Value>)) {
     match value {
         Value::Object(object) => {
-            visit(place, object);
+            visit(pointer, object);
             for (name, value) in object {
-                each(&format!("{place}/{name}"), value, visit);
+                each(&format!("{pointer}/{name}"), value, visit);
             }
         }
         Value::Array(array) => {
             for (index, value) in array.iter().enumerate() {
-                each(&format!("{place}/{index}"), value, visit);
+                each(&format!("{pointer}/{index}"), value, visit);
             }
         }
         _ => {}

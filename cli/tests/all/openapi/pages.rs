@@ -1,4 +1,4 @@
-//! README.md and docs/api.md, where they say what openapi.yaml says.
+//! README.md and the docs agree with openapi.yaml and with the limits in the code.
 
 use super::document::Document;
 use domain::limits;
@@ -99,7 +99,7 @@ fn the_guide_lists_every_limit() {
 }
 
 #[test]
-fn the_answers_that_readme_and_guide_show_fit_it() {
+fn the_answers_in_the_readme_and_the_guide_conform_to_the_document() {
     let document = Document::load();
     let mut shown = 0;
     for page in [Document::guide(), include_str!("../../../../README.md")] {
@@ -118,7 +118,7 @@ fn the_answers_that_readme_and_guide_show_fit_it() {
 }
 
 #[test]
-fn the_results_of_real_data_that_are_shown_fit_it_and_the_page_quotes_them() {
+fn the_stored_results_of_real_data_conform_to_the_document_and_the_page_quotes_them() {
     let document = Document::load();
     let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let read = |file: &str| -> Value {
@@ -154,20 +154,21 @@ fn kind(answer: &Value) -> &'static str {
         ("/digest", "Report"),
         ("/differing_numbers", "Audit"),
         ("/traffic", "Monitoring"),
-        ("/sentence", "PlanAnswer"),
+        ("/sentence", "PlanResponse"),
         ("/headline", "Summary"),
-        ("/tombstone_until", "Erasure"),
+        ("/tombstone_until", "EraseUserResponse"),
         ("/sums", "UserExport"),
-        ("/duplicates", "EventOutcomes"),
-        ("/existing", "AssignmentOutcomes"),
-        ("/enrolled", "Assignment"),
+        ("/duplicates", "RecordEventsResponse"),
+        ("/existing", "ImportAssignmentsResponse"),
+        ("/enrolled", "AssignmentResponse"),
         ("/request_id", "Problem"),
         ("/hash_seed", "Experiment"),
     ];
     let kind = kinds
         .iter()
         .find(|(field, _)| answer.pointer(field).is_some());
-    kind.unwrap_or_else(|| panic!("what is {answer}?")).1
+    kind.unwrap_or_else(|| panic!("no known schema: {answer}"))
+        .1
 }
 
 /// 1048576 as 1,048,576.
@@ -175,8 +176,8 @@ fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let places = digits.len();
     let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (places - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (places - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -1,11 +1,11 @@
-//! Calls that are refused: each answer is a problem, with a code that the guide explains.
+//! Refused calls: each answer is a problem document with a code that the guide explains.
 
 use super::answers::{all_documented, experiment, variants};
-use super::api::{Answer, Api};
+use super::api::{Api, CheckedAnswer};
 use serde_json::json;
 
 #[tokio::test]
-async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
+async fn refusals_conform_to_the_document_and_their_codes_are_in_the_guide() {
     let mut api = Api::start().await;
     let mut dimensioned = experiment("e");
     dimensioned["dimensions"] = json!(["country"]);
@@ -153,9 +153,9 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
         .await;
     refused(&typed, 415, "unsupported_media_type");
 
-    api.only("track").await;
+    api.use_only_scope("track").await;
     refused(&api.get(e).await, 403, "forbidden");
-    for token in ["", "assay_of-nobody-in-this-place"] {
+    for token in ["", "assay_a-token-that-is-unknown"] {
         api.token = token.to_owned();
         let answer = api.get(e).await;
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
@@ -163,7 +163,7 @@ async fn refusals_are_as_described_and_their_codes_are_in_the_guide() {
     }
 }
 
-fn refused(answer: &Answer, status: u16, code: &str) {
+fn refused(answer: &CheckedAnswer, status: u16, code: &str) {
     assert_eq!(
         (answer.status, answer.at("/code")),
         (status, &json!(code)),

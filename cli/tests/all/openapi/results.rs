@@ -1,14 +1,14 @@
-//! Results in all their shapes; `Api` holds each answer against the document.
+//! All forms of results. `Api` checks each answer against the document.
 
 use super::answers::{all_documented, experiment};
-use super::api::{Answer, Api};
+use super::api::{Api, CheckedAnswer};
 use super::document::Document;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const VARIANTS: [&str; 3] = ["control", "green", "blue"];
 
-/// An experiment that has been over for long, with every kind of metric, a plan, and what users did before.
+/// Creates an experiment that has ended, with every kind of metric, a plan, and pre-exposure events.
 async fn filled(api: &Api) {
     let definition = json!({
         "id": "rich", "name": "Rich", "dimensions": ["country", "platform"], "ends_at": "2026-02-01T00:00:00Z",
@@ -46,7 +46,7 @@ async fn filled(api: &Api) {
         let mut event = |kind: &str, at: String, value: usize| {
             events.push(json!({"user_id": id, "type": kind, "timestamp": at, "value": value}));
         };
-        // Those of one variant bought more even before: something is wrong with the split.
+        // The users of one variant bought more before their assignment: a pre-exposure imbalance.
         if user % 2 == 0 || variant == 1 {
             event(
                 "buy",
@@ -75,7 +75,7 @@ async fn filled(api: &Api) {
     assert_eq!(imported.at("/stored"), 480);
 }
 
-async fn results(api: &Api, query: &str) -> Answer {
+async fn results(api: &Api, query: &str) -> CheckedAnswer {
     let answer = api.get(&format!("/experiments/rich/results?{query}")).await;
     assert_eq!(answer.status, 200, "{query}: {}", answer.text);
     all_documented(&answer);
@@ -83,7 +83,7 @@ async fn results(api: &Api, query: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn results_are_as_described_whatever_is_asked() {
+async fn results_of_all_requests_conform_to_the_document() {
     let api = Api::start().await;
     filled(&api).await;
     for query in [
@@ -124,18 +124,18 @@ async fn results_are_as_described_whatever_is_asked() {
 }
 
 #[tokio::test]
-async fn every_part_of_an_analysis_is_shown_where_it_can_be() {
+async fn every_part_of_an_analysis_is_present_if_it_can_be_computed() {
     let api = Api::start().await;
     filled(&api).await;
     let report = results(&api, "").await;
-    let metric = |report: &Answer, key: &str| {
+    let metric = |report: &CheckedAnswer, key: &str| {
         let mut all = report.at("/metrics").as_array().unwrap().iter();
         all.find(|metric| metric["key"] == key).unwrap().clone()
     };
     let missing = |comparison: &Value| -> BTreeSet<String> {
         let missing = comparison["missing"].as_array().into_iter().flatten();
         missing
-            .map(|missing| format!("{}: {}", missing["what"], missing["code"]))
+            .map(|missing| format!("{}: {}", missing["what"], missing["reason"]))
             .collect()
     };
     let buys = &metric(&report, "buys")["comparisons"][0];
@@ -169,7 +169,7 @@ async fn every_part_of_an_analysis_is_shown_where_it_can_be() {
         "{never}"
     );
     assert_eq!(report.at("/experiment/plan/users"), 600);
-    assert_eq!(report.at("/method/deciding_method"), "hybrid");
+    assert_eq!(report.at("/analysis_settings/deciding_method"), "hybrid");
 
     let before = results(&api, "as_of=2026-01-10T00:00:00Z").await;
     let running = &metric(&before, "buys")["comparisons"][0]["hybrid"]["phase"];
@@ -202,14 +202,14 @@ async fn every_part_of_an_analysis_is_shown_where_it_can_be() {
     let summary = results(&api, "view=summary").await;
     assert_eq!(summary.at("/variants").as_array().unwrap().len(), 2);
     let monitoring = results(&api, "view=monitoring").await;
-    assert_eq!(monitoring.at("/refused/missing/code"), "not_kept");
+    assert_eq!(monitoring.at("/refused/missing/reason"), "not_kept");
     let hours = monitoring.at("/traffic/hours").as_array().unwrap().len();
     let assigned = monitoring.at("/traffic/variants/0/assigned");
     assert_eq!(assigned.as_array().unwrap().len(), hours);
 }
 
 #[tokio::test]
-async fn alarms_are_as_described() {
+async fn alarms_conform_to_the_document() {
     let api = Api::start().await;
     let at = "2026-01-01T00:00:00Z";
     let rows = |users: std::ops::Range<usize>, variant: &str| -> Vec<Value> {
@@ -217,7 +217,7 @@ async fn alarms_are_as_described() {
             |user| json!({"user_id": format!("u{user}"), "variant": variant, "assigned_at": at});
         users.map(row).collect()
     };
-    let codes = |answer: &Answer| -> BTreeSet<String> {
+    let codes = |answer: &CheckedAnswer| -> BTreeSet<String> {
         let alarms = answer.at("/alarms").as_array().unwrap().iter();
         alarms
             .map(|alarm| alarm["code"].as_str().unwrap().to_owned())
@@ -249,16 +249,16 @@ async fn alarms_are_as_described() {
     let both = [rows(0..20, "green"), rows(20..40, "control")].concat();
     let body = json!({ "assignments": both });
     api.post("/experiments/shifted/assignments", body).await;
-    let shares =
+    let weights =
         json!({"variants": [{"key": "control", "percent": 40}, {"key": "green", "percent": 60}]});
     api.call(
         "patch",
         "/experiments/shifted",
         &[("if-match", "*")],
-        Some(shares.to_string()),
+        Some(weights.to_string()),
     )
     .await;
-    api.get("/experiments/shifted/assignment/somebody").await;
+    api.get("/experiments/shifted/assignment/new-user").await;
     for user in 0..3 {
         let event = json!({"user_id": format!("u{user}"), "type": "buy", "timestamp": "2026-01-02T00:00:00Z"});
         api.post("/events", event).await;
@@ -280,7 +280,7 @@ async fn alarms_are_as_described() {
 }
 
 #[tokio::test]
-async fn questions_that_make_no_sense_are_refused_with_every_fault() {
+async fn invalid_analysis_requests_are_refused_with_all_faults() {
     let api = Api::start().await;
     let mut body = experiment("e");
     body["metrics"] = json!([{"key": "m", "kind": "count", "event_type": "t"}]);
@@ -321,7 +321,7 @@ async fn questions_that_make_no_sense_are_refused_with_every_fault() {
         let mut codes: Vec<&str> = faults
             .map(|fault| fault["code"].as_str().unwrap())
             .collect();
-        // In which order unknown and repeated parameters are met is left to chance.
+        // The order of unknown and repeated parameters is random.
         codes.sort_unstable();
         expected.sort_unstable();
         assert_eq!(codes, expected, "{query}");
@@ -329,7 +329,7 @@ async fn questions_that_make_no_sense_are_refused_with_every_fault() {
 }
 
 #[tokio::test]
-async fn metrics_that_make_no_sense_are_refused_with_every_fault() {
+async fn invalid_metrics_are_refused_with_all_faults() {
     let api = Api::start().await;
     let mut body = experiment("e");
     body["metrics"] = json!([
@@ -374,7 +374,7 @@ async fn metrics_that_make_no_sense_are_refused_with_every_fault() {
 }
 
 #[tokio::test]
-async fn the_guide_shows_the_head_of_the_table_and_explains_every_column() {
+async fn the_guide_shows_the_csv_header_and_explains_every_column() {
     let api = Api::start().await;
     api.post("/experiments", experiment("e")).await;
     let table = api.get("/experiments/e/results?format=csv").await;

@@ -1,4 +1,4 @@
-//! The process itself: signals, kill -9, and what is left on disk.
+//! The process: signals, kill -9, and the data on disk afterwards.
 
 use super::support::{has, put};
 use assay::client::http_client;
@@ -22,7 +22,7 @@ impl Drop for Process {
     }
 }
 
-/// `assay serve` as a process of its own, once it listens.
+/// Starts `assay serve` as a separate process and waits until it listens.
 fn serve(folder: &Path) -> Process {
     let template = folder.join("template.yaml");
     std::fs::write(&template, super::support::TEMPLATE).unwrap();
@@ -55,7 +55,7 @@ fn serve(folder: &Path) -> Process {
 }
 
 #[tokio::test]
-async fn every_write_that_was_acknowledged_survives_kill_9() {
+async fn every_acknowledged_write_survives_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = serve(folder.path());
     let writer = {
@@ -95,12 +95,12 @@ async fn every_write_that_was_acknowledged_survives_kill_9() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_signal_stops_the_process_cleanly_and_soon() {
+async fn a_signal_stops_the_process_in_order_and_soon() {
     for signal in ["INT", "TERM"] {
         let folder = tempfile::tempdir().unwrap();
         let mut process = serve(folder.path());
         put(&process.client, "NotesTable", "kept").await;
-        // An idle connection of a client must not hold the process up.
+        // An idle connection must not delay the shutdown.
         let idle = http_client();
         idle.get(format!("{}/slow", process.url))
             .send()
@@ -117,7 +117,7 @@ async fn a_signal_stops_the_process_cleanly_and_soon() {
         assert!(asked.elapsed() < Duration::from_secs(5));
         assert!(
             !folder.path().join("assay.db-wal").exists(),
-            "the log is folded into the file"
+            "the write-ahead log is merged into the file"
         );
         assert!(has(&serve(folder.path()).client, "NotesTable", "kept").await);
     }
@@ -125,12 +125,12 @@ async fn a_signal_stops_the_process_cleanly_and_soon() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_second_signal_ends_the_process_at_once() {
+async fn a_second_signal_ends_the_process_immediately() {
     use std::io::Write;
     let folder = tempfile::tempdir().unwrap();
     let mut process = serve(folder.path());
     put(&process.client, "NotesTable", "kept").await;
-    // A request that never ends holds a clean stop up.
+    // An unfinished request delays an orderly shutdown.
     let address = process.url.trim_start_matches("http://");
     let mut stuck = std::net::TcpStream::connect(address).unwrap();
     stuck

@@ -1,4 +1,4 @@
-//! The same data file, opened again.
+//! A restart with the same data file.
 
 use super::support::{TEMPLATE, has, on_disk, put, table};
 use assay::client::http_client;
@@ -22,7 +22,7 @@ async fn data_and_token_are_the_same_after_a_restart() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_kept_token_is_for_its_owner_only() {
+async fn only_the_owner_can_read_the_stored_token() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
@@ -39,7 +39,7 @@ async fn the_kept_token_is_for_its_owner_only() {
 }
 
 #[tokio::test]
-async fn a_data_file_belongs_to_one_platform_at_a_time() {
+async fn only_one_platform_can_use_a_data_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
     let first = Platform::start(on_disk(&file)).await.unwrap();
@@ -61,7 +61,7 @@ fn changed(from: &str, to: &str) -> PlatformOptions {
 }
 
 #[tokio::test]
-async fn a_table_with_other_keys_than_the_template_is_refused_with_advice() {
+async fn a_table_with_another_key_than_in_the_template_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
     Platform::start(on_disk(&file))
@@ -90,7 +90,7 @@ async fn a_table_with_other_keys_than_the_template_is_refused_with_advice() {
 }
 
 #[tokio::test]
-async fn what_a_newer_template_adds_is_added_to_older_data() {
+async fn indexes_and_streams_of_a_newer_template_are_added_to_existing_tables() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
     let older = changed(
@@ -149,11 +149,15 @@ async fn what_a_newer_template_adds_is_added_to_older_data() {
         .send()
         .await
         .unwrap();
-    assert_eq!(found.count(), 1, "items from before are in the new index");
+    assert_eq!(
+        found.count(),
+        1,
+        "the new index contains the existing items"
+    );
 }
 
 #[tokio::test]
-async fn items_whose_time_is_over_are_taken_away() {
+async fn expired_items_are_removed() {
     use aws_sdk_dynamodb::types::AttributeValue;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
@@ -177,7 +181,7 @@ async fn items_whose_time_is_over_are_taken_away() {
 }
 
 #[tokio::test]
-async fn a_development_token_that_is_replaced_opens_nothing_any_more() {
+async fn a_replaced_development_token_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
     let status = async |platform: &Platform, token: &str| {

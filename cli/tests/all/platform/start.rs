@@ -1,4 +1,4 @@
-//! Starting and stopping.
+//! Start and stop of a platform.
 
 use super::support::{options, slow, status, table};
 use assay::client::http_client;
@@ -22,7 +22,7 @@ async fn the_real_template_starts_with_all_its_tables_and_functions() {
 }
 
 #[tokio::test]
-async fn the_development_token_opens_every_route_and_another_opens_none() {
+async fn the_development_token_has_access_to_every_route_and_another_token_to_none() {
     let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
     let client = http_client();
     for (_, route) in platform.template.routes() {
@@ -37,16 +37,13 @@ async fn the_development_token_opens_every_route_and_another_opens_none() {
             ![401, 403, 502].contains(&status.as_u16()),
             "{path}: {status}"
         );
-        let unknown = ask("assay_of-somebody-else-entirely")
-            .await
-            .unwrap()
-            .status();
+        let unknown = ask("assay_of-another-deployment").await.unwrap().status();
         assert_eq!(unknown, if path == "/health" { 200 } else { 401 }, "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_missing_token_is_refused_in_the_form_of_our_problems() {
+async fn a_missing_token_is_refused_with_a_problem_document() {
     let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
     let answer = reqwest::get(format!("{}/experiments", platform.url()))
         .await
@@ -59,7 +56,7 @@ async fn a_missing_token_is_refused_in_the_form_of_our_problems() {
 }
 
 #[tokio::test]
-async fn two_platforms_run_beside_each_other_and_each_has_its_own_token() {
+async fn two_platforms_can_run_at_the_same_time_with_different_tokens() {
     let one = Platform::start(PlatformOptions::for_tests()).await.unwrap();
     let two = Platform::start(PlatformOptions::for_tests()).await.unwrap();
     assert_ne!(one.address, two.address);
@@ -68,7 +65,7 @@ async fn two_platforms_run_beside_each_other_and_each_has_its_own_token() {
 }
 
 #[tokio::test]
-async fn a_function_finds_the_environment_that_the_template_gives_it() {
+async fn a_function_gets_the_environment_variables_of_the_template() {
     let platform = Platform::start(options()).await.unwrap();
     let environment = platform.environments.of("slow").unwrap();
     assert_eq!(environment["NOTES_TABLE"], table(&platform));
@@ -80,7 +77,7 @@ async fn a_function_finds_the_environment_that_the_template_gives_it() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_said_so() {
+async fn a_port_in_use_is_an_error() {
     let first = Platform::start(options()).await.unwrap();
     let again = PlatformOptions {
         address: first.address,
@@ -92,7 +89,7 @@ async fn a_port_that_is_taken_is_said_so() {
 }
 
 #[tokio::test]
-async fn a_request_that_runs_is_finished_before_the_platform_stops() {
+async fn a_running_request_is_finished_before_the_platform_stops() {
     let options = options().with_function("slow", slow(Duration::from_millis(500)));
     let platform = Platform::start(options).await.unwrap();
     let request = tokio::spawn(http_client().get(format!("{}/slow", platform.url())).send());
@@ -105,7 +102,7 @@ async fn a_request_that_runs_is_finished_before_the_platform_stops() {
 }
 
 #[tokio::test]
-async fn a_function_whose_caller_has_left_is_finished_before_the_platform_stops() {
+async fn a_function_without_its_caller_is_finished_before_the_platform_stops() {
     let options = options().with_function("slow", slow(Duration::from_millis(500)));
     let platform = Platform::start(options).await.unwrap();
     let client = http_client();
@@ -118,7 +115,7 @@ async fn a_function_whose_caller_has_left_is_finished_before_the_platform_stops(
 }
 
 #[tokio::test]
-async fn what_no_function_is_wired_for_is_named_and_answers_500() {
+async fn a_route_without_a_function_is_reported_and_answers_500() {
     let platform = Platform::start(options()).await.unwrap();
     assert_eq!(platform.unwired, ["slow"]);
     assert_eq!(status(&platform, "/slow").await, 500);

@@ -1,4 +1,4 @@
-//! Functions that are fed from the stream of a table, as their event-source mapping says.
+//! Delivery of a table's stream to functions by event-source mappings.
 
 mod delivery;
 mod failures;
@@ -15,8 +15,8 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// The small template, whose function has an event source with these properties too, in memory or on the engine of
-/// the tests.
+/// The small template with an event source that has these additional properties. It runs in memory or on the engine of the
+/// tests.
 fn mapped(properties: &str) -> PlatformOptions {
     let source = "StartingPosition: TRIM_HORIZON";
     assert!(TEMPLATE.contains(source));
@@ -28,7 +28,7 @@ fn mapped(properties: &str) -> PlatformOptions {
     }
 }
 
-/// What a function got: the ids of the items, call by call.
+/// The item ids that a function received, by call.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<Vec<String>>>>);
 
@@ -41,7 +41,7 @@ impl Seen {
         self.calls().concat()
     }
 
-    /// Waits until so many ids were seen; returns how long that took.
+    /// Waits until the function has received this number of ids. Returns how long that took.
     async fn wait_for(&self, count: usize) -> Duration {
         let started = Instant::now();
         while self.all().len() < count {
@@ -55,7 +55,7 @@ impl Seen {
         started.elapsed()
     }
 
-    /// A function that notes what it gets and then answers.
+    /// A function that stores the received ids and then responds.
     fn function<A, F>(&self, answer: A) -> Function
     where
         A: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
@@ -73,7 +73,7 @@ impl Seen {
         })
     }
 
-    /// A function that handles everything.
+    /// A function that handles every record.
     fn handler(&self) -> Function {
         self.function(|_| async { Ok(json!({ "batchItemFailures": [] })) })
     }
@@ -88,7 +88,7 @@ fn sequence_number(record: &Value) -> &Value {
     &record["dynamodb"]["SequenceNumber"]
 }
 
-/// An answer that names this record.
+/// A response that reports this record as failed.
 fn failed(identifier: impl Into<Value>) -> Value {
     json!({ "batchItemFailures": [{ "itemIdentifier": identifier.into() }] })
 }

@@ -1,4 +1,4 @@
-//! A small template of one table and one open route, and functions that use the table through the SDK.
+//! A small template with one table and one open route, and helpers that use the table with the SDK.
 
 use assay::client::http_client;
 use assay::gateway::{Function, http_function};
@@ -28,12 +28,12 @@ pub(crate) fn on_disk(file: &Path) -> PlatformOptions {
     .with_data(file)
 }
 
-/// The name of the small template's table.
+/// The name of the table in the small template.
 pub(crate) fn table(platform: &Platform) -> &str {
     &platform.template.tables["NotesTable"].name
 }
 
-/// Answers after a while.
+/// A function that responds after this time.
 pub(crate) fn slow(duration: Duration) -> Function {
     http_function(service_fn(move |_: Request| async move {
         tokio::time::sleep(duration).await;

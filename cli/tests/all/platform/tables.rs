@@ -1,4 +1,4 @@
-//! The tables on the engine, compared with the template.
+//! Compares the tables on the engine with the template.
 
 use super::support::{has, on_disk, options, put, table};
 use assay::engine::{client, ensure_tables};
@@ -6,7 +6,7 @@ use assay::serve::{Database, Platform, PlatformOptions};
 use aws_sdk_dynamodb::types::{KeyType, ProjectionType, StreamViewType};
 
 #[tokio::test]
-async fn keys_indexes_stream_and_expiry_are_those_of_the_template() {
+async fn keys_indexes_stream_and_expiry_match_the_template() {
     let platform = Platform::start(options()).await.unwrap();
     let client = &platform.dynamodb;
     let described = client
@@ -36,7 +36,7 @@ async fn keys_indexes_stream_and_expiry_are_those_of_the_template() {
 }
 
 #[tokio::test]
-async fn a_stream_that_no_function_reads_is_switched_off_so_that_writes_stay_fast() {
+async fn a_stream_that_no_function_reads_is_disabled() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.db");
     let streamed = async |options: PlatformOptions| {
@@ -60,7 +60,7 @@ async fn a_stream_that_no_function_reads_is_switched_off_so_that_writes_stay_fas
 }
 
 #[tokio::test]
-async fn tables_that_are_there_stay_as_they_are() {
+async fn existing_tables_do_not_change() {
     let platform = Platform::start(options()).await.unwrap();
     put(&platform.dynamodb, table(&platform), "kept").await;
     let created = ensure_tables(&platform.dynamodb, &platform.template.local_tables())
@@ -71,7 +71,7 @@ async fn tables_that_are_there_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_platform_can_use_an_engine_that_runs_already() {
+async fn a_platform_can_use_a_running_engine() {
     let folder = tempfile::tempdir().unwrap();
     let options = || on_disk(&folder.path().join("assay.db"));
     let host = Platform::start(options()).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_platform_can_use_an_engine_that_runs_already() {
 }
 
 #[tokio::test]
-async fn an_engine_that_cannot_be_reached_or_refuses_is_said_in_a_line() {
+async fn an_engine_that_fails_or_cannot_be_reached_is_a_one_line_error() {
     let database = Database::Endpoint("http://127.0.0.1:9".to_owned());
     let options = PlatformOptions {
         database,

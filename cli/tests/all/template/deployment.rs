@@ -1,4 +1,4 @@
-//! The template that is deployed.
+//! The deployed template.
 
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
@@ -38,7 +38,7 @@ fn no_two_functions_share_a_binary_or_a_route() {
 }
 
 #[test]
-fn a_function_gives_up_before_the_gateway_does() {
+fn a_functions_timeout_is_shorter_than_the_gateways() {
     for function in template().functions.values() {
         if function.routes().next().is_some() {
             assert!(
@@ -51,7 +51,7 @@ fn a_function_gives_up_before_the_gateway_does() {
 }
 
 #[test]
-fn gateway_responses_are_problems_with_the_status_that_they_are_sent_with() {
+fn gateway_responses_are_problem_documents_with_the_same_status() {
     for (kind, response) in template().api.gateway_responses {
         assert_eq!(response.templates.len(), 1, "{kind}");
         let (content_type, body) = &response.templates[0];
@@ -67,8 +67,8 @@ fn gateway_responses_are_problems_with_the_status_that_they_are_sent_with() {
     }
 }
 
-/// The functions, by logical id, whose metric of this name an alarm looks at; empty for an alarm on one metric.
-fn sequential(alarm: &Value, metric: &str) -> Vec<String> {
+/// Logical ids of the functions whose metric with this name an alarm uses. Empty if the alarm has a single metric.
+fn functions_with_alarm(alarm: &Value, metric: &str) -> Vec<String> {
     let queries = alarm["Properties"]["Metrics"].as_sequence();
     let stats = queries
         .into_iter()
@@ -78,7 +78,7 @@ fn sequential(alarm: &Value, metric: &str) -> Vec<String> {
     named
         .map(|stat| match &stat["Metric"]["Dimensions"][0]["Value"] {
             Value::Tagged(reference) => reference.value.as_str().unwrap().to_owned(),
-            other => panic!("{other:?} refers to no function"),
+            other => panic!("{other:?} does not refer to a function"),
         })
         .collect()
 }
@@ -95,7 +95,7 @@ fn alarms() -> Vec<(String, Value)> {
 }
 
 #[test]
-fn no_alarm_looks_at_more_metrics_than_cloudwatch_lets_it() {
+fn no_alarm_uses_more_than_ten_metrics() {
     for (id, alarm) in alarms() {
         let queries = alarm["Properties"]["Metrics"].as_sequence();
         let stats = queries
@@ -107,7 +107,7 @@ fn no_alarm_looks_at_more_metrics_than_cloudwatch_lets_it() {
 }
 
 #[test]
-fn the_pages_count_the_metrics_that_alarms_look_at() {
+fn the_docs_contain_the_number_of_alarm_metrics() {
     let metrics: usize = alarms()
         .iter()
         .map(|(_, alarm)| match alarm["Properties"].get("Metrics") {
@@ -133,14 +133,13 @@ fn the_pages_count_the_metrics_that_alarms_look_at() {
 }
 
 #[test]
-fn alarms_watch_every_function_for_errors_and_the_slow_ones_that_somebody_waits_for_for_their_duration()
- {
+fn alarms_cover_errors_of_all_functions_and_durations_of_slow_route_functions() {
     let of = |metric: &str| -> BTreeSet<String> {
         let alarms = alarms();
-        let sequential = alarms
+        let ids = alarms
             .iter()
-            .flat_map(|(_, alarm)| sequential(alarm, metric));
-        sequential.collect()
+            .flat_map(|(_, alarm)| functions_with_alarm(alarm, metric));
+        ids.collect()
     };
     let template = template();
     let behind_routes = |slowest: Duration| -> BTreeSet<String> {
@@ -149,7 +148,7 @@ fn alarms_watch_every_function_for_errors_and_the_slow_ones_that_somebody_waits_
         });
         functions.map(|(id, _)| id.clone()).collect()
     };
-    // The authorizer's "Unauthorized" counts as an error.
+    // The authorizer is excluded, because its "Unauthorized" counts as an error.
     let all = template
         .functions
         .keys()
@@ -158,9 +157,9 @@ fn alarms_watch_every_function_for_errors_and_the_slow_ones_that_somebody_waits_
     assert_eq!(of("Duration"), behind_routes(Duration::from_secs(10)));
 }
 
-/// Without the type SAM gives the function no right to send there, and the mapping can't be made.
+/// Without the type, SAM gives the function no permission to send messages, and the mapping cannot be created.
 #[test]
-fn where_lost_records_go_is_named_with_its_type() {
+fn every_failure_destination_has_a_type() {
     let destinations: Vec<_> = BUILT_IN_TEMPLATE
         .lines()
         .filter(|line| line.contains("OnFailure:"))

@@ -21,12 +21,12 @@ Resources:
       Variables: { Colour: green }
       Auth:
         DefaultAuthorizer: Tokens
-        Authorizers: { Tokens: { FunctionArn: !GetAtt Fold.Arn } }
+        Authorizers: { Tokens: { FunctionArn: !GetAtt Store.Arn } }
       GatewayResponses:
         DEFAULT_4XX: { ResponseTemplates: { application/json: "{}" } }
-  Fold:
+  Store:
     Type: AWS::Serverless::Function
-    Metadata: { BuildProperties: { Binary: fold }, Scope: manage }
+    Metadata: { BuildProperties: { Binary: store }, Scope: manage }
     Properties:
       Timeout: 60
       Environment: { Variables: { B: own } }
@@ -66,9 +66,9 @@ fn template() -> Template {
 }
 
 #[test]
-fn a_stream_keeps_everything_that_its_mapping_says() {
+fn a_stream_source_has_all_settings_of_its_mapping() {
     let template = template();
-    let stream = template.functions["Fold"]
+    let stream = template.functions["Store"]
         .events
         .iter()
         .find_map(|event| match event {
@@ -92,13 +92,13 @@ fn a_stream_keeps_everything_that_its_mapping_says() {
     let other = EventSource::Other {
         kind: "Schedule".to_owned(),
     };
-    assert!(template.functions["Fold"].events.contains(&other));
+    assert!(template.functions["Store"].events.contains(&other));
 }
 
 #[test]
-fn a_function_inherits_from_globals_and_its_own_members_win() {
+fn a_function_inherits_from_globals_and_can_replace_them() {
     let template = template();
-    let function = template.function_of("fold").unwrap();
+    let function = template.function_of("store").unwrap();
     assert_eq!(function.timeout, Duration::from_secs(60));
     assert_eq!(function.memory_mb, 512);
     assert_eq!(function.scope.as_deref(), Some("manage"));
@@ -119,7 +119,7 @@ fn a_route_has_an_upper_case_method_and_may_be_open() {
 }
 
 #[test]
-fn the_api_has_its_defaults_and_binary_types_with_a_slash() {
+fn the_api_has_defaults_and_binary_types_with_a_slash() {
     let api = template().api;
     assert_eq!(api.binary_media_types, ["image/png"]);
     assert_eq!(api.stage_variables["Colour"], "green");
@@ -132,7 +132,7 @@ fn the_api_has_its_defaults_and_binary_types_with_a_slash() {
 }
 
 #[test]
-fn a_table_knows_its_keys_whatever_their_order_and_its_indexes() {
+fn a_table_has_its_keys_in_any_order_and_its_indexes() {
     let table = template().tables["Notes"].clone();
     assert_eq!(table.key.hash.name, "id");
     assert_eq!(table.key.range.as_ref().unwrap().kind, "N");

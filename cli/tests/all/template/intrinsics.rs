@@ -1,8 +1,8 @@
-//! Every intrinsic function, in both spellings.
+//! Every intrinsic function, in both notations.
 
 use assay::template::{LocalNames, Template};
 
-/// What stands for `value` in the environment of a function.
+/// The resolved value of `value` in the environment variables of a function.
 fn resolved(value: &str) -> Result<Option<String>, String> {
     resolved_with(value, &LocalNames::default())
 }
@@ -46,7 +46,7 @@ Resources:
 }
 
 #[test]
-fn each_function_comes_to_its_local_value() {
+fn each_function_is_resolved_to_its_local_value() {
     let region = "us-east-1:123456789012";
     for (value, expected) in [
         ("plain", "plain"),
@@ -103,13 +103,13 @@ fn each_function_comes_to_its_local_value() {
 }
 
 #[test]
-fn no_value_takes_the_member_away() {
+fn no_value_removes_the_member() {
     assert_eq!(resolved("!Ref AWS::NoValue"), Ok(None));
     assert_eq!(resolved("!If [IsProd, x, !Ref AWS::NoValue]"), Ok(None));
 }
 
 #[test]
-fn a_parameter_can_be_given_another_value() {
+fn a_parameter_can_have_another_value() {
     let local = LocalNames::with_parameters([("Stage", "prod")]);
     assert_eq!(
         resolved_with("!If [IsDev, yes, no]", &local),
@@ -123,7 +123,7 @@ fn a_parameter_can_be_given_another_value() {
 }
 
 #[test]
-fn what_cannot_be_worked_out_is_an_error_that_names_its_place() {
+fn an_unresolvable_value_is_an_error_with_its_path() {
     let place = "Resources.Caller.Properties.Environment.Variables.VALUE";
     for (value, complaint) in [
         (
@@ -154,9 +154,9 @@ fn what_cannot_be_worked_out_is_an_error_that_names_its_place() {
         ),
         (
             "{ a: b }",
-            "expected a text, number or boolean, found a mapping",
+            "expected a string, number or boolean, found a mapping",
         ),
-        ("[a]", "expected a text, number or boolean, found a list"),
+        ("[a]", "expected a string, number or boolean, found a list"),
     ] {
         assert_eq!(
             resolved(value),
@@ -167,10 +167,10 @@ fn what_cannot_be_worked_out_is_an_error_that_names_its_place() {
 }
 
 #[test]
-fn conditions_in_a_circle_are_an_error_and_no_endless_loop() {
+fn circular_conditions_are_an_error_and_not_an_endless_loop() {
     let template = "
 Conditions: { A: !Not [!Condition B], B: !Not [!Condition A] }
 Resources: { Api: { Type: AWS::Serverless::Api, Condition: A } }";
     let error = Template::parse(template, &LocalNames::default()).unwrap_err();
-    assert!(error.to_string().contains("in a circle"), "{error}");
+    assert!(error.to_string().contains("circular references"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Templates that are refused, and where the complaint points to.
+//! Templates that are refused, and the paths in the errors.
 
 use assay::template::{LocalNames, Template};
 
@@ -33,13 +33,13 @@ Resources:
       KeySchema: [{ AttributeName: id, KeyType: HASH }]
 ";
 
-fn complaint(template: &str) -> String {
+fn error_text(template: &str) -> String {
     let error = Template::parse(template, &LocalNames::default()).unwrap_err();
     error.to_string()
 }
 
 #[test]
-fn the_template_that_the_others_differ_from_is_fine() {
+fn the_unchanged_template_is_valid() {
     let template = Template::parse(GOOD, &LocalNames::default()).unwrap();
     let (function, route) = template.routes().next().unwrap();
     assert_eq!(
@@ -55,7 +55,7 @@ fn the_template_that_the_others_differ_from_is_fine() {
 }
 
 #[test]
-fn what_the_platform_would_have_to_obey_and_does_not_know_is_refused_with_its_place() {
+fn unsupported_settings_are_refused_with_their_path() {
     for (from, to, expected) in [
         (
             "StageName: dev",
@@ -65,7 +65,7 @@ fn what_the_platform_would_have_to_obey_and_does_not_know_is_refused_with_its_pl
         (
             "StageName: dev",
             "StageName: dev\n      Cors: \"*\"",
-            "Resources.Api.Properties.Cors: not understood",
+            "Resources.Api.Properties.Cors: not supported",
         ),
         (
             "ReauthorizeEvery: 60",
@@ -75,7 +75,7 @@ fn what_the_platform_would_have_to_obey_and_does_not_know_is_refused_with_its_pl
         (
             "ReauthorizeEvery: 60",
             "Headers: [a]",
-            "Tokens.Identity.Headers: not understood",
+            "Tokens.Identity.Headers: not supported",
         ),
         (
             "FunctionArn: !GetAtt",
@@ -106,12 +106,12 @@ fn what_the_platform_would_have_to_obey_and_does_not_know_is_refused_with_its_pl
         (
             "Path: /a",
             "Path: /a, RequestModel: { Model: M }",
-            "Events.Get.Properties.RequestModel: not understood",
+            "Events.Get.Properties.RequestModel: not supported",
         ),
         (
             "Path: /a",
             "Path: /a, Auth: { ApiKeyRequired: true }",
-            "Auth.ApiKeyRequired: not understood",
+            "Auth.ApiKeyRequired: not supported",
         ),
         (
             "Path: /a",
@@ -161,7 +161,7 @@ fn what_the_platform_would_have_to_obey_and_does_not_know_is_refused_with_its_pl
         (
             "      KeySchema:",
             "      LocalSecondaryIndexes: []\n      KeySchema:",
-            "LocalSecondaryIndexes: not understood",
+            "LocalSecondaryIndexes: not supported",
         ),
         (
             "  Notes:\n",
@@ -175,16 +175,16 @@ fn what_the_platform_would_have_to_obey_and_does_not_know_is_refused_with_its_pl
         ),
     ] {
         assert!(GOOD.contains(from), "{from}");
-        let found = complaint(&GOOD.replacen(from, to, 1));
+        let found = error_text(&GOOD.replacen(from, to, 1));
         assert!(found.contains(expected), "{from} -> {to}: {found}");
     }
 }
 
 #[test]
-fn a_file_that_is_no_template_is_said_so() {
-    assert!(complaint("a: [").contains("not valid YAML"));
-    assert!(complaint("Resources: [a]").contains("Resources: expected a mapping"));
-    assert!(complaint("Resources: { X: {} }").contains("X\".Type: missing"));
+fn a_file_that_is_not_a_template_is_an_error() {
+    assert!(error_text("a: [").contains("not valid YAML"));
+    assert!(error_text("Resources: [a]").contains("Resources: expected a mapping"));
+    assert!(error_text("Resources: { X: {} }").contains("X\".Type: missing"));
     let missing = Template::read("/no/such/file".as_ref(), &LocalNames::default());
     assert!(missing.unwrap_err().to_string().contains("/no/such/file"));
 }

@@ -1,34 +1,33 @@
-//! Which range of effects a picture shows, and where its ticks are.
+//! The range of effects that a picture shows, and its ticks.
 
 use super::Bounds;
 
-/// A range of relative effects, zero always inside.
+/// A range of relative effects that contains 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
     pub(super) lower: f64,
     pub(super) upper: f64,
 }
 
-/// A place on an axis with what is written there.
+/// A tick with its label.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tick {
     pub(super) at: f64,
     pub(super) label: String,
 }
 
-/// 10,000 %: nobody reads an effect of this size off an axis.
+/// 10,000%: larger effects are not read off an axis.
 const FAR: f64 = 100.0;
-/// Smaller than this is no effect, and no measure for what is usual.
+/// Smaller effects do not influence the scale.
 const TINY: f64 = 1e-6;
-/// The narrowest axis, ±0.005 %. What fits into that is zero for every purpose.
+/// The narrowest axis, ±0.005%.
 const NARROW: f64 = 1e-4;
 /// Free space beyond the outermost end, as a share of the range.
 const PADDING: f64 = 0.06;
 
 impl Axis {
-    /// The range that shows the bulk of the effects: what reaches beyond `proportion` times the median reach is cut
-    /// off, so that one enormous interval does not squash all others. At least the share `beside_zero` of the range is
-    /// on either side of zero.
+    /// The range with most effects: parts beyond `proportion` times the median reach are cut off, so that one large
+    /// interval does not compress all others. At least the share `beside_zero` of the range is on either side of 0.
     pub(super) fn of_bulk(effects: &[Bounds], proportion: f64, beside_zero: f64) -> Self {
         let fence = fence(effects, proportion);
         let (mut lower, mut upper) = (0.0_f64, 0.0_f64);
@@ -40,7 +39,7 @@ impl Axis {
         }
         let span = (upper - lower).max(NARROW);
         let middle = f64::midpoint(lower, upper);
-        // A range that was too narrow grows to both sides.
+        // A range that was too narrow grows on both sides.
         lower = lower.min(middle - span / 2.0) - span * PADDING;
         upper = upper.max(middle + span / 2.0) + span * PADDING;
         let least = beside_zero / (1.0 - beside_zero);
@@ -58,12 +57,12 @@ impl Axis {
         value.clamp(self.lower, self.upper)
     }
 
-    /// Round percentages inside the range, at most `at_most` (at least two) of them, zero among them.
+    /// Round percentages inside the range, at most `at_most` (at least two) of them, including 0.
     pub(super) fn ticks(&self, at_most: u32) -> Vec<Tick> {
         let percent = (self.lower * 100.0, self.upper * 100.0);
         let least_step = (percent.1 - percent.0) / f64::from(at_most - 1);
         let magnitude = least_step.log10().floor();
-        // The last factor is for the next power of ten.
+        // The last factor belongs to the next power of ten.
         let (factor, magnitude) = [(1.0, 0.0), (2.0, 0.0), (5.0, 0.0), (1.0, 1.0)]
             .into_iter()
             .map(|(factor, more)| (factor, magnitude + more))
@@ -77,8 +76,8 @@ impl Axis {
             .map(|count| {
                 let value = count as f64 * step;
                 let label = match count {
-                    0 => "0 %".to_owned(),
-                    _ => format!("{value:+.decimals$} %"),
+                    0 => "0%".to_owned(),
+                    _ => format!("{value:+.decimals$}%"),
                 };
                 Tick {
                     at: value / 100.0,
@@ -93,7 +92,7 @@ fn values(effect: &Bounds) -> [f64; 3] {
     [effect.lower, effect.estimate, effect.upper]
 }
 
-/// The largest value that is not out of all proportion, from the median of how far each effect reaches.
+/// The largest reach that is in proportion to the median reach of all effects.
 fn fence(effects: &[Bounds], proportion: f64) -> f64 {
     let mut reaches: Vec<f64> = effects
         .iter()
@@ -101,7 +100,7 @@ fn fence(effects: &[Bounds], proportion: f64) -> f64 {
         .filter(|reach| *reach > TINY)
         .collect();
     reaches.sort_by(f64::total_cmp);
-    // The lower of two middle ones: of two rows, the enormous one must not be the measure.
+    // The lower of two middle values: of two rows, the large one must not set the scale.
     match reaches.get(reaches.len().saturating_sub(1) / 2) {
         Some(median) => (median * proportion).min(FAR),
         None => FAR,

@@ -1,4 +1,4 @@
-//! Days on an axis.
+//! Dates on an axis.
 
 use chrono::{NaiveDate, TimeDelta};
 
@@ -6,10 +6,10 @@ use super::PlotError;
 
 /// Dates are wide.
 const NAMED: i64 = 7;
-/// Days between named dates: weeks rather than round numbers, since traffic has a weekly rhythm.
+/// Days between labelled dates: weeks rather than round numbers, because traffic has a weekly rhythm.
 const STEPS: [i64; 13] = [1, 2, 3, 7, 14, 21, 28, 42, 56, 84, 112, 182, 364];
 
-/// How long after the first each date is.
+/// Days between the first date and each date.
 pub(super) fn days_since_first(dates: &[String]) -> Result<Vec<i64>, PlotError> {
     let mut read: Vec<NaiveDate> = Vec::with_capacity(dates.len());
     for text in dates {
@@ -23,7 +23,7 @@ pub(super) fn days_since_first(dates: &[String]) -> Result<Vec<i64>, PlotError> 
     Ok(read.iter().map(since_first).collect())
 }
 
-/// The few days that are named on an axis from the first date to `last` days later, with their dates.
+/// The labelled dates of an axis from the first date to `last` days later, with their offsets in days.
 pub(super) fn named(first: &str, last: i64) -> Vec<(i64, String)> {
     let fits = |step: &i64| last / step < NAMED;
     let far = last / (NAMED - 1) + 1;

@@ -6,23 +6,22 @@ use plotters::style::text_anchor::HPos;
 
 use super::axis::{Axis, Tick};
 use super::page::{self, INNER, MARGIN, Page, Plane, units};
-use super::style::{BLUE, Face, GREY, GRID, INK, Mark, Shape, VERMILLION};
+use super::style::{BLUE, Face, GREY, GRID, INK, Mark, Shape, VERMILION};
 use super::{Bounds, EffectRow, EffectsGroup, EffectsPlot, PlotError, text};
 
 /// Pixels, as all lengths.
 const ROW: f64 = 24.0;
 const GAP: f64 = 16.0;
-/// How many times the usual reach is still shown whole: beyond, half of the rows would have to do with a fifth of the
-/// width and less.
+/// Effects up to this many times the usual reach are shown whole.
 const PROPORTION: f64 = 5.0;
-/// So much of the axis is on either side of zero at least, for `worse` and `better` to find their place.
+/// The smallest share of the axis on either side of 0, so that `worse` and `better` have room.
 const BESIDE_ZERO: f64 = 0.2;
-/// A reader should not have to scroll or turn pages to find the axis.
+/// Rows of a picture: the axis stays visible without scrolling.
 const ROWS_PER_AXIS: usize = 20;
-/// Who listens to a picture has had enough then.
+/// Rows that the description for screen readers lists.
 const ROWS_DESCRIBED: usize = 40;
 
-/// Where an interval lies.
+/// The position of an interval relative to 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Finding {
     Better,
@@ -32,8 +31,8 @@ enum Finding {
 
 impl Finding {
     const ALL: [(Self, &str); 3] = [
-        (Self::Better, "all of the interval is better"),
-        (Self::Worse, "all of the interval is worse"),
+        (Self::Better, "the whole interval is better"),
+        (Self::Worse, "the whole interval is worse"),
         (Self::Open, "the interval includes zero"),
     ];
 
@@ -50,7 +49,7 @@ impl Finding {
     fn mark(self) -> Mark {
         let (shape, hollow, colour) = match self {
             Self::Better => (Shape::Circle, false, BLUE),
-            Self::Worse => (Shape::Square, false, VERMILLION),
+            Self::Worse => (Shape::Square, false, VERMILION),
             Self::Open => (Shape::Circle, true, INK),
         };
         Mark {
@@ -62,10 +61,10 @@ impl Finding {
 }
 
 impl EffectsPlot {
-    /// The picture: 800 pixels wide, and as high as its rows need.
+    /// Draws the picture: 800 pixels wide, and as high as its rows need.
     ///
     /// # Errors
-    /// [`PlotError::NotFinite`]. Anything else would be a fault of the drawing library.
+    /// [`PlotError::NotFinite`]. Any other error is a fault of the drawing library.
     pub fn to_svg(&self) -> Result<String, PlotError> {
         let effects = self.effects()?;
         let any_rows = self.groups.iter().any(|group| !group.rows.is_empty());
@@ -100,7 +99,7 @@ impl EffectsPlot {
             .collect()
     }
 
-    /// The figures in words.
+    /// The effects in words.
     fn description(&self) -> String {
         let mut description = self.subtitle.clone();
         let mut rows = 0;
@@ -114,7 +113,7 @@ impl EffectsPlot {
                     Err(why) if row.text.is_empty() => why,
                     _ => &row.text,
                 };
-                // Writing to a string can't fail.
+                // Writing to a string does not fail.
                 let _ = write!(description, " {}, {}: {said};", group.heading, row.label);
             }
         }
@@ -125,7 +124,7 @@ impl EffectsPlot {
     }
 }
 
-/// The sides of the columns, from left to right.
+/// The horizontal bounds of the columns.
 struct Columns {
     label: f64,
     plot: (f64, f64),
@@ -133,12 +132,12 @@ struct Columns {
 }
 
 impl Columns {
-    /// Names and figures get the room they need, within bounds; the drawing gets the rest.
+    /// Names and figures get the width that they need, within bounds; the drawing gets the rest.
     fn of(plot: &EffectsPlot) -> Self {
         let rows = || plot.groups.iter().flat_map(|group| &group.rows);
         let widest = |texts: &mut dyn Iterator<Item = &String>| {
             let widths = texts.map(|text| text::width(text, Face::LABEL.measure()));
-            // A whole pixel more than the widest: rounding must not cost it its last letters.
+            // One pixel more than the widest text, because of rounding.
             widths.fold(0.0, f64::max).ceil() + 1.0
         };
         let label = widest(&mut rows().map(|row| &row.label)).clamp(80.0, 180.0);
@@ -157,7 +156,7 @@ struct Sheet<'p, 'a> {
     columns: Columns,
     axis: Axis,
     ticks: Vec<Tick>,
-    /// Whether any interval went on beyond the axis.
+    /// Whether an interval continues beyond the axis.
     cut: bool,
 }
 
@@ -266,7 +265,7 @@ impl Sheet<'_, '_> {
         Ok(())
     }
 
-    /// The interval with its caps, arrows where it goes on beyond the axis, and the estimate upon it.
+    /// The interval with its caps, arrows where it continues beyond the axis, and the estimate.
     fn interval(
         &mut self,
         plane: &Plane<'_>,
@@ -328,7 +327,7 @@ impl Sheet<'_, '_> {
         Ok(())
     }
 
-    /// What the marks in the picture mean.
+    /// The legend of the marks.
     fn legend(&mut self, findings: &[Finding]) -> Result<(), PlotError> {
         let mut x = MARGIN + 5.0;
         let y = self.page.y + 8.0;
@@ -346,14 +345,14 @@ impl Sheet<'_, '_> {
         self.page.y += 20.0;
         if self.cut {
             let words =
-                "An arrow: the interval goes on beyond the axis. Its figures are on the right.";
+                "An arrow: the interval continues beyond the axis. Its figures are on the right.";
             self.page.paragraph(words, Face::SMALL, 2)?;
         }
         self.page.y += 4.0;
         Ok(())
     }
 
-    /// Where an effect is, in pixels from the left.
+    /// The position of an effect, in pixels from the left.
     fn across(&self, effect: f64) -> f64 {
         let (left, right) = self.columns.plot;
         left + (effect - self.axis.lower) / (self.axis.upper - self.axis.lower) * (right - left)

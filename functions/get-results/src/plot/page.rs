@@ -1,7 +1,7 @@
 //! The drawing surface: a page that grows downwards, and the SVG around it.
 //!
-//! Plotters draws in whole units and knows neither titles nor the height to come. So the page is drawn at four units
-//! to the pixel on a surface without end, and the root element is written here, once the height is known.
+//! Plotters draws in whole units and needs the height in advance. So the page is drawn at four units per pixel on an
+//! unlimited surface, and the root element is written here once the height is known.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -18,32 +18,32 @@ use plotters::style::{Color, FontDesc, FontFamily, RGBAColor, RGBColor, ShapeSty
 use super::style::{Face, Mark, PAPER};
 use super::{PlotError, text};
 
-/// Pixels, as are all lengths below that don't say otherwise.
+/// Pixels, like all lengths below without another unit.
 pub(super) const WIDTH: f64 = 800.0;
 pub(super) const MARGIN: f64 = 20.0;
 /// The width between the margins.
 pub(super) const INNER: f64 = WIDTH - 2.0 * MARGIN;
 
-/// Whole units to the pixel: at one, a line over many days would be a staircase.
+/// Units per pixel. With one unit per pixel, a line over many days would be a staircase.
 const UNITS: f64 = 4.0;
-/// The SVG backend writes `size / 1.24` for the height of letters.
+/// The SVG backend writes `size / 1.24` as the font size.
 const BACKEND_FONT: f64 = 1.24;
 
-/// A place in units.
+/// A position in units.
 pub(super) type Place = (i32, i32);
-/// Maps data to places.
+/// Maps data to positions.
 pub(super) type Plane<'a> =
     DrawingArea<SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 pub(super) struct Page<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
-    /// SVG that shows the whole of shortened texts to a pointer that rests on them.
+    /// SVG titles with the whole text of shortened labels.
     hovers: String,
-    /// Where the next thing goes, from the top.
+    /// The vertical position of the next element.
     pub(super) y: f64,
 }
 
-/// The SVG of what `content` draws. `title` and `description` are for those who listen to it.
+/// The SVG that `content` draws. Screen readers read `title` and `description`.
 pub(super) fn draw(
     title: &str,
     description: &str,
@@ -65,7 +65,7 @@ pub(super) fn draw(
     let height = (y + MARGIN).ceil();
     let (across, down) = (units(WIDTH), units(height));
     let (title, description) = (text::escaped(title), text::escaped(description));
-    // What is between the tags that the backend wrote; `<` and `>` in text are escaped.
+    // The content between the tags that the backend wrote; `<` and `>` in text are escaped.
     let elements = drawn
         .split_once('>')
         .and_then(|(_, rest)| rest.rsplit_once('<'));
@@ -106,11 +106,11 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// What stands in the place of a drawing that has no data.
+    /// The text that replaces a drawing without data.
     pub(super) fn nothing_yet(&mut self) -> Result<(), PlotError> {
         let at = (WIDTH / 2.0, self.y + 40.0);
         self.text(
-            "There is nothing to show yet.",
+            "There are no data yet.",
             at,
             Face::REASON,
             HPos::Center,
@@ -120,7 +120,7 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// A line of text whose middle is at this height, shortened to `room`. Returns its width.
+    /// A line of text, vertically centred, shortened to `room`. Returns its width.
     pub(super) fn text(
         &mut self,
         text: &str,
@@ -149,7 +149,7 @@ impl<'a> Page<'a> {
         Ok(width)
     }
 
-    /// The same on white, where lines run behind it.
+    /// The same with a white background, for text on lines.
     pub(super) fn text_on_paper(
         &mut self,
         text: &str,
@@ -181,7 +181,7 @@ impl<'a> Page<'a> {
         )
     }
 
-    /// A line through places, dashed if asked.
+    /// A line through positions, dashed if requested.
     pub(super) fn path(
         &self,
         mut places: Vec<Place>,
@@ -213,7 +213,7 @@ impl<'a> Page<'a> {
         Ok(self.area.draw(&Polygon::new(corners, colour))?)
     }
 
-    /// A mark around a place.
+    /// A mark around a position.
     pub(super) fn mark(&self, (x, y): Place, mark: Mark, radius: f64) -> Result<(), PlotError> {
         let filling = if mark.hollow { PAPER } else { mark.colour };
         let outline = ShapeStyle::from(mark.colour).stroke_width(units(1.5).unsigned_abs());
@@ -233,7 +233,7 @@ impl<'a> Page<'a> {
                     .collect();
                 self.area.draw(&Polygon::new(corners.clone(), filling))?;
                 if mark.hollow {
-                    corners.extend_from_within(..2); // pre exposure the first corner, so that it is joined, too
+                    corners.extend_from_within(..2); // the first corners again, so that the outline is closed
                     self.area.draw(&PathElement::new(corners, outline))?;
                 }
             }
@@ -255,7 +255,7 @@ impl<'a> Page<'a> {
     }
 
     fn hover(&mut self, whole: &str, (left, top): (f64, f64), (width, height): (f64, f64)) {
-        // Writing to a string can't fail.
+        // Writing to a string does not fail.
         let _ = writeln!(
             self.hovers,
             r#"<rect x="{}" y="{}" width="{}" height="{}" fill="none" pointer-events="all"><title>{}</title></rect>"#,

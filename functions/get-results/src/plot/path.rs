@@ -1,11 +1,11 @@
-//! Paths that leave the axis.
+//! Lines that leave the axis.
 
 use super::axis::Axis;
 
 /// A day and an effect.
 pub(super) type Point = (f64, f64);
 
-/// The path, along the axis' edges where it would leave it.
+/// The line, along the edges of the axis where it would leave it.
 pub(super) fn cut(path: &[Point], axis: Axis) -> Vec<Point> {
     with_crossings(path, axis)
         .into_iter()
@@ -13,7 +13,7 @@ pub(super) fn cut(path: &[Point], axis: Axis) -> Vec<Point> {
         .collect()
 }
 
-/// The parts of the path that lie on the axis.
+/// The parts of the line inside the axis.
 pub(super) fn inside(path: &[Point], axis: Axis) -> Vec<Vec<Point>> {
     with_crossings(path, axis)
         .split(|(_, effect)| !axis.holds(*effect))
@@ -22,7 +22,7 @@ pub(super) fn inside(path: &[Point], axis: Axis) -> Vec<Vec<Point>> {
         .collect()
 }
 
-/// The path with a further point wherever it crosses an edge of the axis.
+/// The line with an additional point wherever it crosses an edge of the axis.
 fn with_crossings(path: &[Point], axis: Axis) -> Vec<Point> {
     let mut all: Vec<Point> = path.first().copied().into_iter().collect();
     for pair in path.windows(2) {

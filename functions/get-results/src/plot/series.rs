@@ -1,4 +1,4 @@
-//! One metric's effect over time.
+//! The cumulative effect on one metric by day.
 
 use std::fmt::Write as _;
 
@@ -15,27 +15,27 @@ use super::{Bounds, PlotError, SeriesLine, SeriesPlot, calendar, path, text};
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = MARGIN + 60.0;
 const RIGHT: f64 = WIDTH - MARGIN - 10.0;
-/// Free space before the first day and after the last, besides half a day.
+/// Free space before the first and after the last day, in addition to half a day.
 const BESIDE_DAYS: f64 = 12.0;
-/// How many times the usual reach is still shown whole. Less than among variants: the intervals of the first days are
-/// always wide and of no interest any more.
+/// Effects up to this many times the usual reach are shown whole. It is smaller than for variants, because intervals of
+/// the first days are always wide.
 const PROPORTION: f64 = 2.5;
-/// So much of the axis is on either side of zero at least.
+/// The smallest share of the axis on either side of 0.
 const BESIDE_ZERO: f64 = 0.1;
-/// More bands than this cover one another; each line gets error bars on a few days instead.
+/// More bands than this overlap too much; each line gets error bars on some days instead.
 const BANDS: usize = 4;
-/// Over fewer days, a band would show mostly what lies between the days.
+/// With fewer days, a band would mostly show interpolation.
 const BAND_DAYS: usize = 7;
-/// Between error bars of different lines on one day, at most.
+/// The largest distance between error bars of different lines on one day.
 const APART: f64 = 36.0;
 const ERROR_BARS: usize = 6;
 const MARKS: usize = 8;
 
 impl SeriesPlot {
-    /// The picture: 800 pixels wide, and somewhat higher the more lines there are to name.
+    /// Draws the picture: 800 pixels wide, and higher with more lines in the legend.
     ///
     /// # Errors
-    /// Days that are no ascending dates, lines that don't have one point for each day, and effects that are not finite.
+    /// If days are no ascending dates, lines do not have one point per day, or effects are not finite.
     pub fn to_svg(&self) -> Result<String, PlotError> {
         let days = calendar::days_since_first(&self.days)?;
         let lines = self.drawable_lines()?;
@@ -50,7 +50,7 @@ impl SeriesPlot {
                 let mut chart = Chart::framed(page, axis, &self.days[0], &days)?;
                 chart.lines(&lines)?;
                 if chart.cut {
-                    let words = "An arrow: the interval goes on beyond the axis.";
+                    let words = "An arrow: the interval continues beyond the axis.";
                     page.paragraph(words, Face::SMALL, 1)?;
                 }
             }
@@ -65,7 +65,7 @@ impl SeriesPlot {
             .collect()
     }
 
-    /// What the picture shows at its right end, in words.
+    /// The values at the right end, in words.
     fn description(&self) -> String {
         let mut description = self.subtitle.clone();
         for line in &self.lines {
@@ -73,16 +73,16 @@ impl SeriesPlot {
             let latest = known
                 .filter_map(|(point, day)| Some((point.as_ref()?, day)))
                 .next();
-            // Writing to a string can't fail.
+            // Writing to a string does not fail.
             let _ = match latest {
-                None => write!(description, " {}: nothing can be said yet;", line.label),
+                None => write!(description, " {}: no value yet;", line.label),
                 Some((bounds, day)) => {
                     let [estimate, lower, upper] =
                         [bounds.estimate, bounds.lower, bounds.upper].map(|value| value * 100.0);
                     let label = &line.label;
                     write!(
                         description,
-                        " {label}, {day}: {estimate:+.1} % ({lower:+.1} to {upper:+.1});"
+                        " {label}, {day}: {estimate:+.1}% ({lower:+.1} to {upper:+.1});"
                     )
                 }
             };
@@ -112,7 +112,7 @@ impl SeriesLine {
     }
 }
 
-/// The lines' names in columns above the drawing, where they hide nothing.
+/// The legend in columns above the drawing.
 fn legend(page: &mut Page<'_>, lines: &[SeriesLine]) -> Result<(), PlotError> {
     const SAMPLE: f64 = 34.0;
     const ROOM: f64 = 200.0;
@@ -144,12 +144,12 @@ struct Chart<'p, 'a> {
     /// Days since the first one.
     days: &'p [i64],
     day_width: f64,
-    /// Whether any interval went on beyond the axis.
+    /// Whether an interval continues beyond the axis.
     cut: bool,
 }
 
 impl<'p, 'a> Chart<'p, 'a> {
-    /// Axes and grid. The page goes on below them.
+    /// Axes and grid. The page continues below them.
     fn framed(
         page: &'p mut Page<'a>,
         axis: Axis,
@@ -203,7 +203,7 @@ impl<'p, 'a> Chart<'p, 'a> {
 
     fn lines(&mut self, lines: &[Vec<Option<Bounds>>]) -> Result<(), PlotError> {
         let bands = lines.len() <= BANDS && self.days.len() >= BAND_DAYS;
-        // All bands first: they must not dim a line.
+        // All bands first, so that they do not cover a line.
         if bands {
             for (index, points) in lines.iter().enumerate() {
                 for run in self.runs(points) {
@@ -223,7 +223,7 @@ impl<'p, 'a> Chart<'p, 'a> {
                     }
                     run => {
                         self.line(run, look, aside)?;
-                        // From the last day backwards, which is the one that matters.
+                        // From the last day backwards, which matters most.
                         for (day, bounds) in run.iter().rev().skip(skip).step_by(step) {
                             self.error_bar(day + aside, bounds, look.mark)?;
                         }
@@ -234,8 +234,8 @@ impl<'p, 'a> Chart<'p, 'a> {
         Ok(())
     }
 
-    /// Keeps the error bars of different lines from covering one another: how many days a line leaves out before its
-    /// first, after how many the next one comes, and by how much of a day they and their line stand aside.
+    /// The layout of error bars without overlap: the first day of a line, the days between two bars, and the offset of
+    /// the line within a day.
     fn stagger(&self, index: usize, lines: usize, bands: bool) -> (usize, usize, f64) {
         let step = if bands {
             1
@@ -249,7 +249,7 @@ impl<'p, 'a> Chart<'p, 'a> {
         (shift as usize, step, (shift.fract() - middle) * spread)
     }
 
-    /// Days in succession about which something can be said.
+    /// Consecutive days with values.
     fn runs(&self, points: &[Option<Bounds>]) -> Vec<Vec<(f64, Bounds)>> {
         let days = self.days.iter().map(|day| *day as f64);
         let all: Vec<_> = days.zip(points.iter().copied()).collect();
@@ -263,7 +263,7 @@ impl<'p, 'a> Chart<'p, 'a> {
             .collect()
     }
 
-    /// Its edges are dashed like the line that it belongs to.
+    /// The edges are dashed like the line.
     fn band(&mut self, run: &[(f64, Bounds)], look: Look) -> Result<(), PlotError> {
         if run.len() < 2 {
             return Ok(());
@@ -289,7 +289,7 @@ impl<'p, 'a> Chart<'p, 'a> {
         self.arrows(&lower, axis.lower, Mark::arrow(Shape::Down, colour))
     }
 
-    /// One arrow in the middle of each stretch that lies beyond this end of the axis.
+    /// One arrow in the middle of each stretch beyond this end of the axis.
     fn arrows(&mut self, edge: &[Point], end: f64, arrow: Mark) -> Result<(), PlotError> {
         let beyond = |effect: f64| !self.axis.holds(effect) && (effect > end) == (end > 0.0);
         let stretches = edge.split(|(_, effect)| !beyond(*effect));
@@ -314,7 +314,7 @@ impl<'p, 'a> Chart<'p, 'a> {
         Ok(())
     }
 
-    /// Marks on some days and on the last one. Lines that run close to one another have them on different days.
+    /// Marks on some days and on the last one. Lines that are close to each other have them on different days.
     fn marks(&self, run: &[(f64, Bounds)], mark: Mark, index: usize) -> Result<(), PlotError> {
         let step = run.len().div_ceil(MARKS);
         let some = run.iter().skip(index * step / BANDS).step_by(step);

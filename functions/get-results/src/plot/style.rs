@@ -4,22 +4,22 @@ use plotters::style::{FontStyle, RGBColor};
 
 pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
 pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
-/// The lightest grey that small text is still legible in.
+/// The lightest grey in which small text is legible.
 pub(super) const GREY: RGBColor = RGBColor(0x55, 0x55, 0x55);
 pub(super) const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 
-// Colours that user data with any kind of colour vision tell apart (Okabe and Ito 2008).
+// Colours that can be distinguished with any kind of colour vision (Okabe and Ito 2008).
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
-pub(super) const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
+pub(super) const VERMILION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
 const PURPLE: RGBColor = RGBColor(0xcc, 0x79, 0xa7);
 const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
 const SKY: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
 const BLACK: RGBColor = RGBColor(0x00, 0x00, 0x00);
-/// In the place of the palette's yellow, which is hard to see on white.
+/// Replaces the palette's yellow, which is hard to see on white.
 const MIDDLE_GREY: RGBColor = RGBColor(0x80, 0x80, 0x80);
 
-/// How text looks. Sizes are in pixels.
+/// The style of a text. Sizes are in pixels.
 #[derive(Clone, Copy)]
 pub(super) struct Face {
     pub(super) size: f64,
@@ -43,7 +43,7 @@ impl Face {
         }
     }
 
-    /// The size that the width of text is estimated with: bold letters are wider.
+    /// The size for estimating the width of a text: bold letters are wider.
     pub(super) fn measure(&self) -> f64 {
         match self.style {
             FontStyle::Bold => self.size * 1.1,
@@ -51,7 +51,7 @@ impl Face {
         }
     }
 
-    /// From one line to the next, in pixels.
+    /// The distance between lines, in pixels.
     pub(super) fn line_height(&self) -> f64 {
         self.size * 1.4
     }
@@ -72,7 +72,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// The corners around the middle, or `None` for a circle.
+    /// The corners relative to the centre, or `None` for a circle.
     pub(super) fn corners(self, radius: i32) -> Option<Vec<(i32, i32)>> {
         let r = radius;
         match self {
@@ -89,7 +89,7 @@ impl Shape {
     }
 }
 
-/// How a mark looks.
+/// The style of a mark.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Mark {
     pub(super) shape: Shape,
@@ -98,7 +98,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// What says that an interval goes on.
+    /// The arrow for an interval that continues.
     pub(super) fn arrow(shape: Shape, colour: RGBColor) -> Self {
         Self {
             shape,
@@ -108,18 +108,18 @@ impl Mark {
     }
 }
 
-/// How a line of a series looks.
+/// The style of a line in a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Look {
     pub(super) mark: Mark,
-    /// Lengths of a dash and of the gap after it in pixels; `None` is a solid line.
+    /// Lengths of a dash and of the following gap in pixels; `None` is a solid line.
     pub(super) dash: Option<(f64, f64)>,
 }
 
-/// No triangles: those are arrows.
+/// No triangles, which are used for arrows.
 const MARKS: [(RGBColor, Shape, bool); 8] = [
     (BLUE, Shape::Circle, false),
-    (VERMILLION, Shape::Square, false),
+    (VERMILION, Shape::Square, false),
     (GREEN, Shape::Diamond, false),
     (PURPLE, Shape::Hourglass, false),
     (ORANGE, Shape::Circle, true),
@@ -139,7 +139,7 @@ const DASHES: [Option<(f64, f64)>; 8] = [
     Some((12.0, 8.0)),
 ];
 
-/// The look of the line at this place. From the ninth on, marks and colours come again with other dashes.
+/// The style of the line with this index. From the ninth line on, marks and colours repeat with other dashes.
 pub(super) fn look(place: usize) -> Look {
     let (round, place) = (place / MARKS.len(), place % MARKS.len());
     let (colour, shape, hollow) = MARKS[place];

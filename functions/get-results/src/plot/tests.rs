@@ -1,4 +1,4 @@
-//! The pictures, read back as the XML that they must be.
+//! Tests of the pictures, which are read back as XML.
 
 use roxmltree::{Document, Node};
 
@@ -23,7 +23,7 @@ fn row(label: &str, bounds: Bounds) -> EffectRow {
         upper,
     } = bounds;
     let text = format!(
-        "{:+.1} % ({:+.1} to {:+.1})",
+        "{:+.1}% ({:+.1} to {:+.1})",
         estimate * 100.0,
         lower * 100.0,
         upper * 100.0
@@ -47,7 +47,7 @@ fn effects(groups: Vec<EffectsGroup>) -> EffectsPlot {
     EffectsPlot {
         title: "Checkout".to_owned(),
         subtitle: "Nothing is certain yet.".to_owned(),
-        note: "Welch, 95 %".to_owned(),
+        note: "Welch, 95%".to_owned(),
         groups,
     }
 }
@@ -70,13 +70,13 @@ fn series(days: usize, lines: Vec<SeriesLine>) -> SeriesPlot {
     SeriesPlot {
         title: "Checkout: conversion".to_owned(),
         subtitle: "Nothing is certain yet.".to_owned(),
-        note: "Welch, 95 %".to_owned(),
+        note: "Welch, 95%".to_owned(),
         days,
         lines,
     }
 }
 
-/// A line that settles at `effect`, its interval narrowing as data comes in.
+/// A line that settles at `effect`, with intervals that get narrower.
 fn settling(label: &str, days: usize, effect: f64) -> SeriesLine {
     let point = |day: usize| {
         let half = 0.3 / ((day + 1) as f64).sqrt();
@@ -114,7 +114,7 @@ fn points(node: Node<'_, '_>) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Every place that an element draws at.
+/// Every position that an element draws at.
 fn places(node: Node<'_, '_>) -> Vec<(f64, f64)> {
     let n = |name| number(node, name);
     match node.tag_name().name() {
@@ -137,7 +137,7 @@ fn places(node: Node<'_, '_>) -> Vec<(f64, f64)> {
     }
 }
 
-/// Panics unless the text is an SVG that any program can draw. Returns its texts.
+/// Fails unless the text is SVG that any program can draw. Returns its texts.
 fn assert_sound(svg: &str) -> Vec<String> {
     let document = Document::parse(svg).unwrap_or_else(|error| panic!("{error}: {svg}"));
     let root = document.root_element();
@@ -204,7 +204,7 @@ fn texts(document: &Document<'_>) -> Vec<Placed> {
         .collect()
 }
 
-/// The middles of all round and square marks.
+/// The centres of all round and square marks.
 fn marks(document: &Document<'_>) -> Vec<(f64, f64)> {
     let mut marks = Vec::new();
     for node in document.descendants() {
@@ -223,10 +223,10 @@ fn marks(document: &Document<'_>) -> Vec<(f64, f64)> {
     marks
 }
 
-/// Where an effect belongs by the labels of the axis: pairs of effect and place.
+/// The position of effects by the labels of the axis: pairs of effect and position.
 fn percent_labels(document: &Document<'_>) -> Vec<(f64, f64, f64)> {
     let label = |text: &Placed| {
-        let percent: f64 = text.words.strip_suffix(" %")?.parse().ok()?;
+        let percent: f64 = text.words.strip_suffix("%")?.parse().ok()?;
         Some((percent / 100.0, text.x, text.y))
     };
     texts(document).iter().filter_map(label).collect()

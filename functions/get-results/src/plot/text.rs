@@ -1,12 +1,12 @@
-//! Text that users gave: made harmless, measured, shortened, wrapped.
+//! User-given text: cleaned, measured, shortened and wrapped.
 //!
-//! No font is at hand where this runs, and nobody knows which one the reader has. Widths are estimates from a wide
-//! sans-serif face, so that text rather stays short of its room than runs over.
+//! Fonts are neither available here nor known for the reader. Widths are estimates for a wide sans-serif face, so text
+//! is rather too short than too long for its room.
 
 use std::mem;
 
-/// What XML cannot hold, and what would turn the reading order of its surroundings around, taken out.
-/// White space becomes single spaces. Escaping is left to who writes the XML.
+/// Removes characters that XML does not allow or that change the direction of the text around them. White space becomes
+/// single spaces. The caller escapes the text for XML.
 pub(super) fn clean(text: &str) -> String {
     let harmless: String = text
         .chars()
@@ -41,7 +41,7 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// About how wide the text is, in pixels at this font size.
+/// The approximate width of a text, in pixels at this font size.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     text.chars().map(em).sum::<f64>() * size
 }
@@ -59,14 +59,14 @@ pub(super) fn shortened(text: &str, size: f64, room: f64) -> String {
             left >= 0.0
         })
         .collect();
-    // A joiner at the end would tie the ellipsis to the last letter or emoji.
+    // A joiner at the end would connect the ellipsis with the last letter or emoji.
     format!(
         "{}…",
         beginning.trim_end_matches(|c| c == ' ' || em(c) == 0.0)
     )
 }
 
-/// Clean text in at most `most` lines. The last one holds all the rest and may be too long.
+/// Clean text in at most `most` lines. The last line has the rest and may be too long.
 pub(super) fn wrapped(text: &str, size: f64, room: f64, most: usize) -> Vec<String> {
     let (mut lines, mut line) = (Vec::new(), String::new());
     for word in clean(text).split(' ') {
@@ -88,7 +88,7 @@ pub(super) fn wrapped(text: &str, size: f64, room: f64, most: usize) -> Vec<Stri
 /// The width of a character as a share of the font size.
 fn em(c: char) -> f64 {
     match c {
-        // Combining marks, joiners, variation selectors and skin tones lie over the character before them.
+        // Combining marks, joiners, variation selectors and skin tones are drawn over the previous character.
         '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' => 0.0,
         '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' => 0.0,
         ' ' | '!' | '\'' | '(' | ')' | ',' | '-' | '.' | '/' | ':' | ';' | '[' | ']' | '|' => 0.38,

@@ -1,46 +1,46 @@
-//! The items that hold numbers, and their names as sort keys.
+//! The keys of the items that hold aggregates, and their names in sort keys.
 
 use crate::aggregates::{Day, DimensionValue, Hour};
 
-/// Which item a number is in. The order is that of the days.
+/// The key of an item. Keys are ordered by day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AggregateItemKey {
-    /// Sums of one day, for all users or for those of a dimension.
+    /// Sums of one day, for all users or for those with one dimension value.
     Days {
-        /// The day of the change.
+        /// The day of the events, or of the assignments for numbers of users.
         day: Day,
-        /// Whose.
+        /// The index of the variant.
         variant: usize,
-        /// When they were assigned.
+        /// The phase of the users' assignment.
         phase: usize,
-        /// Which of the metrics.
+        /// The page of metrics.
         page: usize,
-        /// The users by the size of their number, apart from the sums because there are many.
+        /// Whether it holds histogram buckets. They have items of their own because there are many.
         buckets: bool,
-        /// Which users; none: all.
+        /// The dimension value; none for all users.
         dimension: Option<DimensionValue>,
     },
-    /// The first hours of the users assigned on a day.
+    /// Sums over the first hours of the users assigned on a day.
     Cohort {
         /// The day of the assignment.
         day: Day,
-        /// Days from there to that of the change, 0 or 1.
+        /// Days from the assignment to the change, 0 or 1.
         offset: u8,
-        /// Whose.
+        /// The index of the variant.
         variant: usize,
-        /// Which of the metrics.
+        /// The page of metrics.
         page: usize,
     },
     /// Assignments and events of one hour.
     Hour(Hour),
-    /// Where the events of one day went.
+    /// Event accounting of one day.
     EventAccounting(Day),
-    /// Users left out.
+    /// Numbers of outlier users.
     OutlierUsers,
 }
 
 impl AggregateItemKey {
-    /// As it stands in a sort key. Only the last part, a dimension's value, may hold a `#`.
+    /// The name in a sort key. Only its last part, a dimension value, may contain `#`.
     pub fn name(&self) -> String {
         match self {
             Self::Days {
@@ -70,7 +70,7 @@ impl AggregateItemKey {
         }
     }
 
-    /// Reads a name; none if it is not one.
+    /// Parses a name; none if it is invalid.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.splitn(7, '#');
         let kind = parts.next()?;
@@ -103,7 +103,7 @@ impl AggregateItemKey {
         parts.next().is_none().then_some(item)
     }
 
-    /// The day whose events or assignments change the item; none: any.
+    /// The day whose events or assignments change the item; none for items without a day.
     pub fn day(&self) -> Option<Day> {
         match self {
             Self::Days { day, .. } | Self::EventAccounting(day) => Some(*day),

@@ -1,4 +1,4 @@
-//! The sums of a metric as numbers with names, and back.
+//! The sums of a metric as named numbers, and back.
 
 use super::AggregateSpec;
 use crate::ids::MetricKey;
@@ -6,13 +6,13 @@ use crate::sums::{MAX_PRODUCTS, MAX_QUANTITIES, MetricSums};
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Display, Formatter};
 
-/// Metrics of one item. An update takes 300 operands, and a metric has 15 numbers at most.
+/// Metrics in one item. A DynamoDB update takes 300 operands, and a metric has at most 15 numbers.
 const METRICS_PER_PAGE: usize = 19;
-/// Items over which the metrics are spread where none are declared and any may turn up.
+/// Items that the metrics of an experiment without declared metrics are spread over.
 const PAGES_OF_SEEN: u8 = 16;
 
-/// How the items name a metric: a declared one by its place, since names are paid for with every write; any other by
-/// its key.
+/// How items name a metric. A declared metric is named by its index, because the length of names costs write units; any
+/// other metric by its key.
 enum Name<'m> {
     Place(usize),
     Key(&'m MetricKey),
@@ -24,7 +24,7 @@ impl<'m> Name<'m> {
         place.map_or(Self::Key(key), Self::Place)
     }
 
-    /// On which page its sums are.
+    /// The page of its sums.
     fn page(&self) -> usize {
         match self {
             Self::Place(place) => place / METRICS_PER_PAGE,
@@ -32,7 +32,8 @@ impl<'m> Name<'m> {
         }
     }
 
-    /// On which page its buckets are: one of their own, since there may be thousands, and an item holds 400 KB.
+    /// The page of its buckets. Each metric has a page of its own for them, because there may be thousands and an item
+    /// holds 400 KB.
     fn page_of_buckets(&self) -> usize {
         match self {
             Self::Place(place) => *place,
@@ -50,7 +51,7 @@ impl Display for Name<'_> {
     }
 }
 
-/// The metric that a name stands for. None: there is none.
+/// The metric with this name; none if there is no such metric.
 pub(super) fn key_of(spec: &AggregateSpec, name: &str) -> Option<MetricKey> {
     if spec.metrics.is_empty() {
         return MetricKey::parse(name).ok();
@@ -59,7 +60,8 @@ pub(super) fn key_of(spec: &AggregateSpec, name: &str) -> Option<MetricKey> {
     Some(metric.key.clone())
 }
 
-/// Calls back for each number, those that are 0 included; first the page, and whether it belongs to a bucket.
+/// Calls back for each number, also for zeros. The arguments begin with the page and whether the number belongs to a
+/// bucket.
 pub(super) fn numbers(
     spec: &AggregateSpec,
     key: &MetricKey,
@@ -90,7 +92,7 @@ pub(super) fn numbers(
     }
 }
 
-/// Puts a number back into the sums that its name says. None if it is not such a name.
+/// Adds a number to the sums that its name identifies. None if the name is invalid.
 pub(super) fn put(sums: &mut MetricSums, name: &str, number: i128) -> Option<()> {
     let (kind, rest) = name.split_at_checked(1)?;
     match kind {
@@ -113,7 +115,7 @@ pub(super) fn put(sums: &mut MetricSums, name: &str, number: i128) -> Option<()>
     Some(())
 }
 
-/// The same sums as if nothing were known of the users' pre exposure: only the first quantities remain.
+/// The same sums without covariates: only the quantities of the metric itself.
 pub(super) fn without_pre_exposure(sums: &mut MetricSums, own: usize) {
     for sum in sums.sums.iter_mut().skip(own) {
         *sum = 0;

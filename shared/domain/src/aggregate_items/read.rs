@@ -1,4 +1,4 @@
-//! From numbers back to the sums that a report is made from.
+//! From numbers back to the aggregates that a report is computed from.
 
 use super::{AggregateItemKey, AggregateItems, AggregateSpec, ItemNumbers, metrics};
 use crate::aggregates::{AggregateCell, Day, ExperimentAggregates, VariantAggregates};
@@ -6,24 +6,24 @@ use crate::experiment::Experiment;
 use crate::ids::{EventType, MetricKey};
 use crate::sums::MetricSums;
 
-/// A number that no sum has, or one that is not in its place. The aggregate items must be made again.
+/// A number that is impossible or in the wrong item. The aggregates must be computed again by a backfill.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the aggregate_items hold `{name}` = {number} in {item:?}")]
 pub struct DamagedAggregates {
-    /// Where.
+    /// The item.
     pub item: Box<AggregateItemKey>,
-    /// Which number.
+    /// The name of the number.
     pub name: String,
     /// Its value.
     pub number: i128,
 }
 
 impl AggregateItems {
-    /// The aggregates of the same users: all of it, or as it was at the beginning of a day. Without `pre_exposure` as if nothing
-    /// were known of what the users did before.
+    /// The aggregates, complete or as they were at the beginning of a day. Without `pre_exposure` they have no
+    /// covariates.
     ///
     /// # Errors
-    /// If there is a number that can't be.
+    /// If a number is impossible.
     pub fn aggregates(
         &self,
         experiment: &Experiment,
@@ -161,7 +161,7 @@ fn forget_pre_exposure(variant: &mut VariantAggregates, spec: &AggregateSpec) {
         for (key, sums) in &mut cell.metrics {
             metrics::without_pre_exposure(sums, own(key));
         }
-        // With nothing left the user was only here before.
+        // The user had only pre-exposure data.
         cell.metrics
             .retain(|_, sums| *sums != MetricSums::default());
     }

@@ -1,4 +1,4 @@
-//! What a user adds to the sums.
+//! What a user's contribution adds to the aggregates.
 
 use super::{ContributionEntry, Disposition, Enrolment, PreExposure, UserContribution};
 use crate::aggregates::{
@@ -17,16 +17,17 @@ const NOTHING: UserMetricValues = UserMetricValues {
     values: [0; MAX_QUANTITIES],
 };
 
-/// Turns contributions into sums by the metrics that are asked for.
+/// Adds contributions to aggregates, by the metrics of a definition.
 pub struct AggregateBuilder<'m> {
     declared: Cow<'m, [MetricSpec]>,
-    /// Without declared metrics there are those of every type that the user had.
+    /// Metrics of the event types seen so far, if the definition declares none.
     seen: BTreeMap<Arc<EventType>, Vec<MetricSpec>>,
     pre_exposure: bool,
 }
 
 impl<'m> AggregateBuilder<'m> {
-    /// Over these metrics, with or without the users' pre exposure as covariates. No metrics: those of every event type seen.
+    /// A builder for these metrics, with or without pre-exposure covariates. Without metrics, every event type has
+    /// metrics.
     pub fn new(declared: impl Into<Cow<'m, [MetricSpec]>>, pre_exposure: bool) -> Self {
         Self {
             declared: declared.into(),
@@ -35,7 +36,7 @@ impl<'m> AggregateBuilder<'m> {
         }
     }
 
-    /// Adds a sealed contribution to the sums.
+    /// Adds a sealed contribution to the aggregates.
     ///
     /// # Errors
     /// If a sum grows beyond 38 digits.
@@ -150,7 +151,7 @@ impl<'m> AggregateBuilder<'m> {
                 entries,
                 early,
                 |day, before, after| {
-                    // The first hours of a user end on the day after the assignment at the latest.
+                    // The first hours of a user end at the latest on the day after the assignment.
                     let offset = u8::from(day > first);
                     let cell = variant.cohorts.entry((first, offset)).or_default();
                     apply(cell, metric, before, after, false)
@@ -160,12 +161,12 @@ impl<'m> AggregateBuilder<'m> {
         Ok(())
     }
 
-    /// The user's state at the assignment: only the pre exposure, where it is known.
+    /// The user's values at the assignment: only covariates.
     ///
-    /// The covariates of a ratio are its own numerator and denominator before; those of all others are the same
-    /// number before, and whether there was a pre exposure at all, so that newcomers are not taken for idle users. Where no
-    /// metric is declared, a type concerns only the users who had it. If it told of them alone whether they had any
-    /// pre exposure, that would tell what they did later: so it is about the pre exposure of this type.
+    /// A ratio has its own pre-exposure numerator and denominator as covariates. Every other metric has two: its
+    /// pre-exposure value, and whether the user has any pre-exposure event, which separates new users from inactive
+    /// ones. Without declared metrics a type has metrics only for users with that type. There the second covariate is
+    /// about pre-exposure events of this type: otherwise it would depend on what the users did after the assignment.
     fn at_assignment(&self, metric: &MetricSpec, pre_exposure: &[PreExposure]) -> UserMetricValues {
         let mut state = NOTHING;
         if !self.pre_exposure {
@@ -218,7 +219,7 @@ fn measured(measure: Measure, (events, value): (u32, i128)) -> i128 {
     }
 }
 
-/// Calls back for each day on which the user's state changed, with the state before and after.
+/// Calls back for each day on which the user's values changed, with the values before and after.
 fn each_day(
     metric: &MetricSpec,
     at_assignment: UserMetricValues,
@@ -318,7 +319,7 @@ mod tests {
         }
     }
 
-    /// Covariates of all metrics, by their names.
+    /// The covariates of all metrics, by metric key.
     fn known_before(contribution: &UserContribution) -> Vec<(String, [i128; MAX_QUANTITIES - 1])> {
         let mut aggregates = ExperimentAggregates::empty(1);
         let mut builder = AggregateBuilder::new(Vec::new(), true);

@@ -1,11 +1,11 @@
-//! From one state of a user to another in steps that are states themselves.
+//! From one contribution of a user to another, in steps that are contributions themselves.
 //!
-//! A transaction holds a hundred actions, and a user with a year of events changes more items than that. Each state
-//! on the way is one that the user could be in, so that stopping at any of them leaves exact sums behind.
+//! A transaction has at most 100 actions, and a user with a year of events changes more items. Each step is a
+//! contribution that the user could have, so aggregates are exact after each of them.
 
 use super::{Enrolment, UserContribution};
 
-/// How many of the first entries of two states are the same; none if the users are not enrolled alike.
+/// How many of the first entries are equal; none if the enrolments differ.
 pub fn common(from: &UserContribution, to: &UserContribution) -> usize {
     if from.enrolment != to.enrolment || from.outlier || to.outlier {
         return 0;
@@ -14,8 +14,8 @@ pub fn common(from: &UserContribution, to: &UserContribution) -> usize {
     pairs.take_while(|(a, b)| a == b).count()
 }
 
-/// The states between two, the last one included: first entries are taken away from the end until the rest is
-/// common, then entries are added at the end. A change at the end of a user's time touches no earlier day.
+/// The steps from one contribution to another, including the last. Entries are removed from the end until the rest is
+/// common; then entries are added at the end. A change of the latest events does not touch earlier days.
 pub fn path(from: &UserContribution, to: &UserContribution) -> Vec<UserContribution> {
     let keep = common(from, to);
     let state = |contribution: &UserContribution, enrolment: &Option<Enrolment>, entries: usize| {

@@ -1,4 +1,4 @@
-//! A contribution as compact text: an item of a user with ten events stays within one kilobyte, which is one write unit.
+//! A contribution as compact text. The item of a user with ten events is below one kilobyte, which is one write unit.
 
 use super::{ContributionEntry, Disposition, Enrolment, Names, PreExposure, UserContribution};
 use crate::aggregates::DimensionValue;
@@ -7,7 +7,8 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Short names, since they are stored with every user. Event types are named once and then by number.
+/// Short names, because they are stored with every user. Each event type is stored once and then referenced by its
+/// index.
 #[derive(Serialize, Deserialize)]
 struct Compact {
     #[serde(rename = "e", skip_serializing_if = "Option::is_none", default)]
@@ -16,7 +17,7 @@ struct Compact {
     outlier: bool,
     #[serde(rename = "t", skip_serializing_if = "Vec::is_empty", default)]
     types: Vec<EventType>,
-    /// Hours since the entry before, type, disposition, events, value.
+    /// Hours since the previous entry, type, disposition, events, value.
     #[serde(rename = "a", skip_serializing_if = "Vec::is_empty", default)]
     entries: Vec<(i64, usize, u8, u32, i128)>,
 }
@@ -69,10 +70,10 @@ impl Types {
 }
 
 impl UserContribution {
-    /// As text.
+    /// The contribution as text.
     ///
     /// # Errors
-    /// Never with a contribution of ours; JSON says so in general.
+    /// JSON serialisation returns an error type; with these types it does not fail.
     pub fn to_text(&self) -> Result<String, serde_json::Error> {
         let mut types = Types::default();
         let mut hour = 0;
@@ -124,7 +125,7 @@ impl UserContribution {
     /// Reads what [`UserContribution::to_text`] wrote.
     ///
     /// # Errors
-    /// Says what is wrong with the text.
+    /// What is wrong with the text.
     pub fn from_text(text: &str) -> Result<Self, String> {
         let compact: Compact = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut names = Names::default();

@@ -4,7 +4,7 @@ use super::calculation::Looks;
 use super::{Plan, PlanRequest, PlanResult, PlanSettings, sentence};
 
 impl PlanRequest {
-    /// What it takes, looked at once and sequential.
+    /// The result for the fixed and for the sequential method.
     pub fn answer(&self) -> PlanResult {
         let fixed = self.size(Looks::Once);
         let sequential = self.size(Looks::Always);

@@ -1,4 +1,4 @@
-//! The metric that is planned for, as the control is expected to have it.
+//! The planned metric, as it is expected in the control.
 
 use crate::Invalid;
 use crate::ids::{ExperimentId, MetricKey};
@@ -7,7 +7,7 @@ use crate::sums::MetricSums;
 use serde::Serialize;
 use stats::{MissingReason, Proportion, Rates, ratio};
 
-/// The kinds of metrics that are planned for: those of which a rate, or mean and standard deviation, tell enough.
+/// The kinds of metrics that can be planned: those for which a rate, or a mean and a standard deviation, are enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlannedKind {
@@ -17,7 +17,7 @@ pub enum PlannedKind {
     Count,
     /// Mean of the summed values.
     Sum,
-    /// A sum over users divided by another one.
+    /// A sum over users divided by another sum.
     Ratio,
 }
 
@@ -30,8 +30,8 @@ impl PlannedKind {
         ("ratio", Self::Ratio),
     ];
 
-    /// That of a metric; none of a quantile: its noise depends on how crowded the users are around it, which no moment
-    /// tells.
+    /// The kind of a metric. None for a quantile: its variance depends on the density of values near it, which moments
+    /// do not give.
     pub fn of(kind: &MetricKind) -> Option<Self> {
         match kind {
             MetricKind::Conversion => Some(Self::Conversion),
@@ -43,50 +43,50 @@ impl PlannedKind {
     }
 }
 
-/// The metric that is planned for.
+/// The planned metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedMetric {
-    /// What it tells of the users.
+    /// Its kind.
     pub kind: PlannedKind,
-    /// The key that it has in the experiment, if it is known.
+    /// Its key in the experiment, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<MetricKey>,
-    /// Its value as the control is expected to have it.
+    /// Its value, as it is expected in the control.
     #[serde(flatten)]
     pub baseline: Baseline,
-    /// Where that was seen, unless somebody said so.
+    /// The experiment that the baseline was read from, if it was not stated.
     #[serde(skip)]
     pub source: Option<BaselineSource>,
 }
 
-/// Where a baseline comes from: all users of the control of a earlier experiment.
+/// The origin of a baseline: all users of the control of an earlier experiment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BaselineSource {
     /// The earlier experiment.
     pub experiment_id: ExperimentId,
     /// Its metric.
     pub metric: MetricKey,
-    /// Users of its control, outlier users excepted.
+    /// Users of its control, without outlier users.
     pub users: u64,
-    /// What they showed.
+    /// Their value of the metric.
     #[serde(flatten)]
     pub baseline: Baseline,
 }
 
-/// A metric as the control is expected to have it.
+/// A metric as it is expected in the control.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Baseline {
     /// A conversion.
     Rate {
-        /// Share of the users who convert, strictly between 0 and 1.
+        /// Share of users that convert, strictly between 0 and 1.
         rate: f64,
     },
-    /// Anything else, with the same spread in every variant.
+    /// Any other metric, with the same standard deviation in every variant.
     Moments {
-        /// Mean over users, not 0; of a ratio its value.
+        /// Mean over users, not 0; the value of a ratio.
         mean: f64,
-        /// Standard deviation over users, above 0; of a ratio that of one user's share in its noise.
+        /// Standard deviation over users, above 0; for a ratio, that of its linearised value per user.
         standard_deviation: f64,
     },
 }
@@ -95,7 +95,7 @@ impl Baseline {
     /// A conversion rate.
     ///
     /// # Errors
-    /// If nobody or everybody converts: there is nothing to plan by.
+    /// If no user or every user converts.
     pub fn of_rate(rate: f64) -> Result<Self, MissingReason> {
         match rate {
             0.0 => Err(MissingReason::NoConversions),
@@ -108,7 +108,7 @@ impl Baseline {
     /// Mean and standard deviation over users.
     ///
     /// # Errors
-    /// If the mean is zero, to which nothing is relative, or if there is no spread.
+    /// If the mean is 0, because a lift is relative to it, or if the standard deviation is 0.
     pub fn of_moments(mean: f64, standard_deviation: f64) -> Result<Self, MissingReason> {
         if !mean.is_finite() || !standard_deviation.is_finite() {
             return Err(MissingReason::Overflow);
@@ -125,11 +125,11 @@ impl Baseline {
         })
     }
 
-    /// What so many users with these sums show: the rate, the mean with the sample's standard deviation, or a ratio with
-    /// that of its linearisation (the delta method, [`ratio`]).
+    /// The baseline of users with these sums: a rate, a mean with the sample's standard deviation, or a ratio with the
+    /// standard deviation of its linearisation (delta method, [`ratio`]).
     ///
     /// # Errors
-    /// If there are too few users for it, or if they show nothing that can be planned by.
+    /// If there are too few users, or if the baseline cannot be planned with.
     pub fn observed(
         kind: PlannedKind,
         users: u64,
@@ -152,16 +152,16 @@ impl Baseline {
         }
     }
 
-    /// Checks that it can change by a lift: a rate stays a rate.
+    /// Checks that a lift is possible: the rate of the treatment must be a rate.
     ///
     /// # Errors
-    /// If the rate would data range everybody.
+    /// If the rate would reach 1.
     pub fn can_change(&self, lift: f64) -> Result<(), Invalid> {
         match *self {
             Self::Rate { rate } if rate * (1.0 + lift) >= 1.0 => {
                 let most = 1.0 / rate - 1.0;
                 let detail = format!(
-                    "A rate of {rate} cannot rise by that much: it would data_range 1 at a lift of {most}."
+                    "A rate of {rate} cannot rise by that much: it would reach 1 at a lift of {most}."
                 );
                 Err(Invalid::new("out_of_range", detail))
             }
@@ -169,7 +169,7 @@ impl Baseline {
         }
     }
 
-    /// What a treatment with this lift differs by.
+    /// The expected difference of a treatment with this lift.
     pub(super) fn with_lift(&self, lift: f64) -> Result<Expected, MissingReason> {
         match *self {
             Self::Rate { rate } => {
@@ -193,10 +193,10 @@ impl Baseline {
     }
 }
 
-/// A difference between control and treatment, and the noise it has to stand out from.
+/// A difference of two arms, with its variances.
 pub(super) struct Expected {
     /// Treatment minus control.
     pub(super) difference: f64,
-    /// Of one user: control, treatment.
+    /// Variance per user: control, treatment.
     pub(super) variances: (f64, f64),
 }

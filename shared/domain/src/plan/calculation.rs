@@ -1,4 +1,4 @@
-//! Users, days, power and detectable lifts, for one look and for results that are sequential.
+//! Users, days, power and detectable lifts, for the fixed and the sequential method.
 
 use super::PlanRequest;
 use super::baseline::{Baseline, Expected};
@@ -10,25 +10,25 @@ use stats::{
     MIN_UNITS_PER_ARM, Missing, MissingReason,
 };
 
-/// Shares of the smallest lift worth finding for which the power is told.
+/// Multiples of the minimum detectable effect whose power is reported.
 const POWER_AT: [f64; 6] = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0];
-/// Weeks after which it is told what could be found.
+/// Weeks for which the detectable lift is reported.
 const WEEKS: [u32; 6] = [1, 2, 3, 4, 6, 8];
-/// The fewest users of a variant that show a spread.
+/// The smallest number of users per variant that has a standard deviation.
 const LEAST_USERS: f64 = 2.0;
-/// A century: nobody waits for what takes longer.
+/// The longest duration that is reported: a century.
 const LONGEST_DAYS: f64 = 36_525.0;
 
-/// How the results will be looked at.
+/// How often results are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Looks {
-    /// At the planned end and never before.
+    /// Once, at the planned end.
     Once,
-    /// Whenever somebody likes.
+    /// At any time.
     Always,
 }
 
-/// Users of the control and of the treatment that gets the fewest: its comparison is the weakest of all.
+/// Users of the control and of the smallest treatment, whose comparison has the least power.
 #[derive(Debug, Clone, Copy)]
 struct Arms {
     control: f64,
@@ -36,12 +36,12 @@ struct Arms {
 }
 
 impl PlanRequest {
-    /// How many treatments are compared with the control.
+    /// The number of treatments.
     pub(super) fn comparisons(&self) -> u32 {
         u32::try_from(self.design.variants.as_slice().len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// What this way of looking takes.
+    /// The size for this method.
     pub(super) fn size(&self, looks: Looks) -> Size {
         let users = match self.users_by_variant(looks) {
             Ok(users) => users,
@@ -81,7 +81,7 @@ impl PlanRequest {
         }
     }
 
-    /// Whole users of each variant, so that the treatment with the fewest is compared well enough.
+    /// Whole users of each variant, so that the smallest treatment has enough.
     fn users_by_variant(&self, looks: Looks) -> Result<Vec<u64>, MissingReason> {
         let ratios = self.ratios();
         let ratio = smallest(&ratios[1..]);
@@ -117,23 +117,22 @@ impl PlanRequest {
             .collect())
     }
 
-    /// Users of each variant for one of the control.
+    /// Users of each variant per user of the control.
     fn ratios(&self) -> Vec<f64> {
         let control = self.design.variants.control().percent;
         let variants = self.design.variants.as_slice().iter();
         variants.map(|variant| variant.percent / control).collect()
     }
 
-    /// What is left of alpha for one comparison, by Bonferroni: right whatever the comparisons have in common, and
-    /// nearly as good as the best, as they share only their control.
+    /// Alpha of one comparison after Bonferroni's correction. It is valid under any dependence of the comparisons.
     fn level(&self) -> Result<Alpha, MissingReason> {
         Ok(Alpha::new(self.design.alpha)?.divided_by(self.comparisons()))
     }
 
-    /// The level of a fixed test that is as strict as the look at the planned end.
+    /// The level of a fixed test that is as strict as the confidence sequence at the planned end.
     ///
-    /// For a confidence sequence it depends on alpha alone: at the size that it is tuned to, half its interval is a
-    /// fixed multiple of the standard error.
+    /// It depends on alpha alone: at the size that a sequence is tuned to, half its interval is a fixed multiple of the
+    /// standard error.
     fn level_at_the_end(&self, looks: Looks) -> Result<Alpha, MissingReason> {
         let level = self.level()?;
         if looks == Looks::Once {
@@ -144,7 +143,7 @@ impl PlanRequest {
         Alpha::new(2.0 * normal_upper_tail(z))
     }
 
-    /// The users below which results show no verdict, whatever the numbers.
+    /// The number of users below which results give no finding.
     fn least(&self, lift: f64, looks: Looks) -> Arms {
         let least = match (looks, self.metric.baseline) {
             (Looks::Once, _) => [LEAST_USERS; 2],
@@ -181,7 +180,7 @@ impl PlanRequest {
         })
     }
 
-    /// What would be found after some weeks; nothing unless the traffic is known.
+    /// The lifts that are detectable after some weeks; empty if the traffic is unknown.
     pub(super) fn detectable(&self) -> Vec<Detectable> {
         let Some(per_day) = self.design.enrolled_per_day() else {
             return Vec::new();
@@ -212,7 +211,7 @@ impl PlanRequest {
         WEEKS.map(after).to_vec()
     }
 
-    /// The smallest lift that is found, in the direction of the one asked for.
+    /// The smallest detectable lift, in the direction of the planned one.
     fn smallest_lift(&self, arms: Arms, looks: Looks) -> Result<f64, MissingReason> {
         enough(arms, self.least(0.0, looks))?;
         let capacity = Capacity {
@@ -236,7 +235,7 @@ impl PlanRequest {
                 if rises { lift } else { -lift }
             }
         };
-        // A metric that has fallen by all of it can't fall further, as far as is known of it.
+        // A metric cannot fall by more than 100%.
         if lift <= -1.0 {
             return Err(MissingReason::Unreachable);
         }

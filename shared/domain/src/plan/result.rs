@@ -1,4 +1,4 @@
-//! The answer to a plan_request: its parts, and what they rest on.
+//! The result of a plan request.
 
 use super::{BaselineSource, Plan, PlannedMetric};
 use crate::allocation::Variant;
@@ -6,29 +6,29 @@ use crate::ids::VariantKey;
 use serde::Serialize;
 use stats::{Missing, MissingReason};
 
-/// What an experiment takes to find what it is asked for.
+/// The users, days and power that an experiment needs.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanResult {
-    /// All of it in words.
+    /// The result in one sentence.
     pub sentence: String,
-    /// The earlier experiment that the metric was read from, unless its numbers were given.
+    /// The earlier experiment that the baseline was read from, if it was not stated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineSource>,
-    /// For one look, at the end.
+    /// Size for the fixed method: one test at the planned end.
     pub fixed: Size,
-    /// For results that are sequential all the time.
+    /// Size for the sequential method: valid however often results are read.
     pub sequential: Size,
-    /// What would be found after so many weeks; empty unless the traffic is known.
+    /// The lifts that are detectable after some weeks; empty if the traffic is unknown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub detectable: Vec<Detectable>,
-    /// What an experiment keeps of it, sized for results that are sequential; missing where that size is.
+    /// The plan to store with an experiment, sized for the sequential method; missing if that size is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
-    /// What the numbers rest on.
+    /// The assumptions.
     pub settings: PlanSettings,
 }
 
-/// What one way of looking takes.
+/// The size of an experiment for one method.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Size {
     /// Users of all variants together.
@@ -37,10 +37,10 @@ pub struct Size {
     /// Users of each variant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<VariantSize>,
-    /// Days until they have come, if the traffic is known.
+    /// Days until these users are assigned, if the traffic is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days: Option<u64>,
-    /// How likely changes of other sizes are found with so many users, the weakest comparison.
+    /// The power for other lifts at this size, of the weakest comparison.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub power: Vec<PowerAt>,
     /// Why something is missing.
@@ -51,18 +51,18 @@ pub struct Size {
 /// The users of one variant.
 #[derive(Debug, Clone, Serialize)]
 pub struct VariantSize {
-    /// Which variant.
+    /// The variant.
     pub key: VariantKey,
-    /// How many.
+    /// Its number of users.
     pub users: u64,
 }
 
-/// The power for one size of change.
+/// The power for one lift.
 #[derive(Debug, Clone, Serialize)]
 pub struct PowerAt {
-    /// The change, as a part of the control's mean.
+    /// The lift.
     pub lift: f64,
-    /// Probability of finding it.
+    /// Probability of detecting it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power: Option<f64>,
     /// Why there is none.
@@ -70,17 +70,17 @@ pub struct PowerAt {
     pub missing: Option<MissingReason>,
 }
 
-/// What would be found after some weeks, planned for so long.
+/// The lift that is detectable after some weeks.
 #[derive(Debug, Clone, Serialize)]
 pub struct Detectable {
-    /// How many weeks.
+    /// The number of weeks.
     pub weeks: u32,
     /// Users of all variants by then.
     pub users: u64,
-    /// The smallest lift found by one look at their end.
+    /// The smallest lift that the fixed method detects then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed_lift: Option<f64>,
-    /// The smallest lift found by then if results are sequential.
+    /// The smallest lift that the sequential method detects by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequential_lift: Option<f64>,
     /// Why something is missing.
@@ -88,32 +88,32 @@ pub struct Detectable {
     pub missing: Vec<Missing>,
 }
 
-/// What the numbers rest on.
+/// The assumptions of a plan.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanSettings {
-    /// The metric as the control is expected to have it.
+    /// The metric as it is expected in the control.
     pub metric: PlannedMetric,
-    /// The smallest change worth finding.
+    /// The planned lift.
     pub minimum_detectable_effect: f64,
-    /// How the users are shared out.
+    /// The variants with their weights.
     pub variants: Vec<Variant>,
-    /// Share of the users that take part, in percent.
+    /// Percentage of users that take part.
     pub traffic_percent: f64,
-    /// Users who data range the experiment on a day.
+    /// Users per day before the traffic percentage is applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users_per_day: Option<u64>,
     /// Error level of all comparisons together.
     pub alpha: f64,
-    /// Probability of finding the change, in each comparison.
+    /// Probability of detecting the effect, in each comparison.
     pub power: f64,
     /// Treatments, each compared with the control.
     pub comparisons: u32,
-    /// How alpha is shared among them.
+    /// How alpha is divided among them.
     pub correction: &'static str,
-    /// What is left of alpha for each of them.
+    /// Alpha of each comparison.
     pub alpha_per_comparison: f64,
-    /// The test of one look.
+    /// The fixed test.
     pub fixed: &'static str,
-    /// The test of results that are sequential.
+    /// The sequential test.
     pub sequential: &'static str,
 }

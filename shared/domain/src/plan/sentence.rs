@@ -1,14 +1,14 @@
-//! The answer in words.
+//! The result of a plan in one sentence.
 
 use super::{Baseline, PlanRequest, PlannedKind, Size};
 use crate::prose::grouped;
 
-/// What it takes, for a user data.
+/// The sentence.
 pub(super) fn of(plan_request: &PlanRequest, fixed: &Size, sequential: &Size) -> String {
     let aim = format!("{} with {}", change(plan_request), chance(plan_request));
     let equal = shared_equally(plan_request);
     let each = if equal {
-        "users a variant"
+        "users per variant"
     } else {
         "users in all"
     };
@@ -16,13 +16,13 @@ pub(super) fn of(plan_request: &PlanRequest, fixed: &Size, sequential: &Size) ->
         (Some(once), Some(many)) => {
             let time = time(plan_request, fixed, sequential);
             format!(
-                "To find {aim} takes {once} {each} for one look, {many} with the sequential test{time}."
+                "Detecting {aim} needs {once} {each} with the fixed method and {many} with the sequential method{time}."
             )
         }
         (Some(once), None) => format!(
-            "To find {aim} takes {once} {each} for one look; sequential, no number of users in range is enough."
+            "Detecting {aim} needs {once} {each} with the fixed method; with the sequential method no allowed number of users is enough."
         ),
-        _ => format!("No number of users in range is enough to find {aim}."),
+        _ => format!("No allowed number of users is enough to detect {aim}."),
     }
 }
 
@@ -31,13 +31,13 @@ fn change(plan_request: &PlanRequest) -> String {
     let what = if lift > 0.0 { "rise" } else { "fall" };
     let lift = percent(lift.abs());
     match plan_request.metric.baseline {
-        Baseline::Rate { rate } => format!("a {what} of {lift} of a rate of {}", percent(rate)),
+        Baseline::Rate { rate } => format!("a {what} of {lift} from a rate of {}", percent(rate)),
         Baseline::Moments { mean, .. } => {
             let value = match plan_request.metric.kind {
                 PlannedKind::Ratio => "ratio",
                 _ => "mean",
             };
-            format!("a {what} of {lift} of a {value} of {}", rounded(mean))
+            format!("a {what} of {lift} from a {value} of {}", rounded(mean))
         }
     }
 }
@@ -49,7 +49,7 @@ fn chance(plan_request: &PlanRequest) -> String {
         comparisons => {
             let alpha = percent(plan_request.design.alpha);
             format!(
-                "{power} in each of {comparisons} comparisons, which share an error of {alpha},"
+                "{power} in each of {comparisons} comparisons with a common error level of {alpha}"
             )
         }
     }
@@ -61,7 +61,7 @@ fn shared_equally(plan_request: &PlanRequest) -> bool {
     variants.all(|variant| variant.percent == control)
 }
 
-/// By variant where all get the same number, else all together.
+/// Users per variant if all get the same number, else users of all variants.
 fn users(size: &Size, equal: bool) -> Option<String> {
     let users = if equal {
         size.variants.first()?.users
@@ -77,25 +77,25 @@ fn time(plan_request: &PlanRequest, fixed: &Size, sequential: &Size) -> String {
     };
     let part = if plan_request.design.traffic_percent < 100.0 {
         let traffic = percent(plan_request.design.traffic_percent / 100.0);
-        format!(", of whom {traffic} take part")
+        format!(" with {traffic} of the traffic")
     } else {
         String::new()
     };
-    let per_day = format!("at {} users a day{part}", grouped(per_day));
+    let per_day = format!("at {} users per day{part}", grouped(per_day));
     match (fixed.days, sequential.days) {
         (Some(once), Some(many)) => {
             format!(": {} and {} days {per_day}", grouped(once), grouped(many))
         }
-        (Some(once), None) => format!(": {} days and over a century {per_day}", grouped(once)),
-        _ => format!(": over a century {per_day}"),
+        (Some(once), None) => format!(": {} days and more than a century {per_day}", grouped(once)),
+        _ => format!(": more than a century {per_day}"),
     }
 }
 
 fn percent(part: f64) -> String {
-    format!("{} %", rounded(part * 100.0))
+    format!("{}%", rounded(part * 100.0))
 }
 
-/// Four digits that count: 19.0201 as 19.02, 2.0000000000000004 as 2.
+/// Rounds to four significant digits: 19.0201 to 19.02, 2.0000000000000004 to 2.
 fn rounded(number: f64) -> String {
     let digits = format!("{number:.3e}");
     digits

@@ -1,4 +1,4 @@
-//! A metric in one variant: its value, and the sums that it follows from.
+//! A metric in one variant: its value, and the sums that the value follows from.
 
 use crate::ids::VariantKey;
 use crate::metric::{Direction, Metric, MetricKind};
@@ -9,7 +9,7 @@ use stats::{
     QuantileEstimate, Sample, best_arm, ratio,
 };
 
-/// What a metric shows in one variant.
+/// The estimate of a metric in one variant.
 #[derive(Debug, Clone)]
 pub(super) enum Observed {
     Rate(Proportion),
@@ -18,11 +18,11 @@ pub(super) enum Observed {
     Quantile(QuantileEstimate),
 }
 
-/// One variant's users with their sums for one metric.
+/// The users of one variant with their sums for one metric.
 #[derive(Debug, Clone)]
 pub(super) struct Arm<'t> {
     pub(super) key: &'t VariantKey,
-    /// The variant's share of the traffic, from 0 to 1.
+    /// The variant's share of the traffic, 0 to 1.
     pub(super) share: f64,
     pub(super) users: u64,
     pub(super) sums: MetricSums,
@@ -124,9 +124,9 @@ impl Observed {
 /// A metric in one variant, with the sums that it follows from.
 #[derive(Debug, Clone, Serialize)]
 pub struct VariantValue {
-    /// Which variant.
+    /// The variant.
     pub key: VariantKey,
-    /// Users assigned: every one counts, with or without an event.
+    /// Assigned users, with and without events.
     pub users: u64,
     /// Users with at least one event.
     pub converted: u64,
@@ -134,21 +134,21 @@ pub struct VariantValue {
     pub sum: String,
     /// Σ of squares over users, exactly.
     pub sum_squares: String,
-    /// What a ratio is divided by.
+    /// The denominator of a ratio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub denominator: Option<DenominatorSums>,
     /// Mean per user; for a conversion the rate, for a ratio and a quantile their value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<f64>,
-    /// Unbiased variance over users; for a conversion p(1−p); for a ratio and a quantile that of one user's share in
-    /// the value, so that variance / users is the squared standard error.
+    /// Unbiased variance over users; p(1−p) for a conversion. For a ratio or a quantile, the variance of its linearised
+    /// value per user. variance / users is the squared standard error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variance: Option<f64>,
-    /// Probability that this variant is the best of all, by posteriors without a common prior.
+    /// Probability that this variant is the best of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chance_to_be_best: Option<f64>,
-    /// Mean of the probabilities of being the best and the second best: the share of new users that would find the
-    /// winner soonest (top-two Thompson sampling).
+    /// Mean of the probabilities of being the best and the second best: the share of new users that would find the best
+    /// variant soonest (top-two Thompson sampling).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_two_weight: Option<f64>,
     /// Why mean or variance is missing.
@@ -156,7 +156,7 @@ pub struct VariantValue {
     pub missing: Option<MissingReason>,
 }
 
-/// How likely each arm is the best. None while any of them has nothing to show.
+/// The probability of each arm to be the best. None while an arm has no data.
 fn contest(metric: &Metric, arms: &[Arm<'_>]) -> Option<BestArm> {
     let decrease = metric.direction == Direction::Decrease;
     let posterior = |arm: &Arm<'_>| {
@@ -176,7 +176,7 @@ fn contest(metric: &Metric, arms: &[Arm<'_>]) -> Option<BestArm> {
     best_arm(&posteriors?).ok()
 }
 
-/// The sums of what a ratio is divided by, exactly.
+/// The exact sums of the denominator of a ratio.
 #[derive(Debug, Clone, Serialize)]
 pub struct DenominatorSums {
     /// Σ over users.

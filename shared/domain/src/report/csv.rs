@@ -1,4 +1,4 @@
-//! The analysis as a table: one row for each metric, variant and part of the users.
+//! The analysis as a table: one row per metric, variant and dimension value.
 
 use super::dimensions::{DimensionComparison, DimensionReport};
 use super::{MetricReport, Report, VariantValue};
@@ -7,7 +7,7 @@ const COLUMNS: &str = "metric,kind,event_type,role,variant,control,dimension,val
                        difference,ci_lower,ci_upper,p_value,lift,lift_ci_lower,lift_ci_upper,finding,decisive_lift,\
                        decisive_ci_lower,decisive_ci_upper,decisive_p_value,adjusted_p_value,chance_to_win,sample_ratio_p_value";
 
-/// The report as RFC 4180 CSV with a header. What is missing is an empty cell.
+/// The report as RFC 4180 CSV with a header. A missing number is an empty cell.
 pub fn to_csv(report: &Report) -> String {
     let mut text = format!("{COLUMNS}\r\n");
     for metric in &report.metrics {
@@ -55,7 +55,7 @@ fn start(
     ]
 }
 
-/// All users of a variant.
+/// The row of all users of a variant.
 fn whole(report: &Report, metric: &MetricReport, variant: &VariantValue) -> Vec<String> {
     let users = report
         .variants
@@ -98,7 +98,7 @@ fn whole(report: &Report, metric: &MetricReport, variant: &VariantValue) -> Vec<
     row
 }
 
-/// A part of the users, a variant against the baseline.
+/// The row of one dimension value, a variant against the baseline.
 fn part(
     metric: &MetricReport,
     dimension: &DimensionReport,
@@ -143,7 +143,7 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// Text that a spreadsheet would take for a formula gets a leading apostrophe.
+/// Adds an apostrophe to text that a spreadsheet would run as a formula.
 fn quoted(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@']) {
         "'"

@@ -1,4 +1,4 @@
-//! Whether the numbers can be trusted.
+//! Data quality: the sample ratio check and the pre-exposure balance check.
 
 use super::metrics::MetricReport;
 use crate::aggregates::{ExperimentAggregates, VariantAggregates};
@@ -7,58 +7,58 @@ use crate::ids::{MetricKey, VariantKey};
 use serde::Serialize;
 use stats::{MissingReason, SequentialSplit, chi_squared_against_expected};
 
-/// Below this p-value a split is not chance (Fabijan et al. 2019); GrowthBook and Eppo alarm there too.
+/// The threshold of the sample ratio check (Fabijan et al. 2019), which GrowthBook and Eppo use too.
 const MISMATCH_P_VALUE: f64 = 0.001;
-/// The threshold of the sequential test, which rejects in at most 1 % of healthy experiments.
+/// The threshold of the sequential test, which rejects in at most 1% of healthy experiments.
 const SEQUENTIAL_MISMATCH_P_VALUE: f64 = 0.01;
-/// Below this p-value the variants differed before the experiment began.
-const BIAS_P_VALUE: f64 = 0.001;
-/// So many users expected and none seen: a variant that nobody gets is broken, not unlucky.
+/// The threshold of the pre-exposure balance check.
+const IMBALANCE_P_VALUE: f64 = 0.001;
+/// A variant with at least this many expected users and none assigned is broken: chance does not explain it.
 const EXPECTED_AT_LEAST: f64 = 10.0;
 
-/// Checks on the data.
+/// The checks on the data.
 #[derive(Debug, Clone, Serialize)]
 pub struct DataQuality {
-    /// Whether the variants got the users that they should have got.
+    /// The sample ratio check.
     pub sample_ratio: SampleRatio,
-    /// Variants with a share of the traffic and without users.
+    /// Variants with traffic and without users.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variants_without_users: Vec<VariantKey>,
-    /// Whether the variants' shares changed while users were assigned: sums over all of them then compare different
-    /// kinds of users.
+    /// Whether the weights changed while users were assigned. Results over all phases then compare different kinds of
+    /// users.
     pub weights_changed: bool,
-    /// Differences that were there before the experiment; known only where the pre exposure was asked for.
+    /// Metrics that differed before exposure; checked only if the request asks for CUPED.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pre_exposure_imbalance: Vec<PreExposureImbalance>,
 }
 
-/// A metric that differed before the experiment.
+/// A metric that differed before exposure.
 #[derive(Debug, Clone, Serialize)]
 pub struct PreExposureImbalance {
-    /// Which metric.
+    /// The metric.
     pub metric: MetricKey,
-    /// Which variant.
+    /// The variant.
     pub variant: VariantKey,
     /// Two-sided.
     pub p_value: f64,
 }
 
-/// The sample-ratio check: users seen against users expected.
+/// The sample ratio check: assigned users against expected users.
 #[derive(Debug, Clone, Serialize)]
 pub struct SampleRatio {
-    /// What to make of it.
+    /// The result.
     pub verdict: SampleRatioVerdict,
     /// Users of each variant, in the order of the variants.
     pub observed: Vec<u64>,
-    /// What they should be, given the shares that held when users were assigned.
+    /// Expected users by the weights that held when users were assigned.
     pub expected: Vec<f64>,
     /// Pearson's statistic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chi_squared: Option<f64>,
-    /// Chance of a split at least as uneven, for one look.
+    /// P-value of the chi-squared test, valid for one reading.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
-    /// At which p-value it is called a mismatch.
+    /// The p-value below which the result is a mismatch.
     pub threshold: f64,
     /// The sequential test of the split. Missing if the weights changed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,23 +71,23 @@ pub struct SampleRatio {
 /// The sequential test of the split.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct SequentialSampleRatio {
-    /// Natural logarithm of how much better "the split is wrong" predicts the users than "it is right".
+    /// Natural logarithm of the Bayes factor of "wrong ratio" against "right ratio".
     pub ln_bayes_factor: f64,
-    /// At any look at most as small as itself with that probability.
+    /// Always-valid p-value.
     pub p_value: f64,
-    /// At which p-value it is called a mismatch.
+    /// The p-value below which the result is a mismatch.
     pub threshold: f64,
 }
 
-/// What to make of the split.
+/// The result of the sample ratio check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SampleRatioVerdict {
-    /// As expected.
+    /// The ratio is as expected.
     Ok,
-    /// Something loses or adds users on one side: the comparison is not to be trusted.
+    /// Users are lost or added in one variant, so comparisons cannot be trusted.
     Mismatch,
-    /// Too few users to tell.
+    /// There are too few users for the test.
     NotEnoughData,
 }
 
@@ -109,7 +109,7 @@ impl DataQuality {
             variants_without_users,
             weights_changed: experiment.allocation.weights_changed()
                 && phases_with_users(experiment, aggregates) > 1,
-            pre_exposure_imbalance: biases(metrics),
+            pre_exposure_imbalance: imbalances(metrics),
             sample_ratio,
         }
     }
@@ -126,16 +126,16 @@ fn users_in_phase(aggregates: &ExperimentAggregates, phase: usize) -> u64 {
     aggregates.variants.iter().map(users).sum()
 }
 
-fn biases(metrics: &[MetricReport]) -> Vec<PreExposureImbalance> {
-    let mut biases = Vec::new();
+fn imbalances(metrics: &[MetricReport]) -> Vec<PreExposureImbalance> {
+    let mut imbalances = Vec::new();
     for metric in metrics {
         for comparison in &metric.comparisons {
-            let before = comparison
+            let covariates = comparison
                 .cuped_adjusted
                 .iter()
                 .flat_map(|adjusted| &adjusted.pre_exposure);
-            for covariate in before.filter(|covariate| covariate.p_value < BIAS_P_VALUE) {
-                biases.push(PreExposureImbalance {
+            for covariate in covariates.filter(|covariate| covariate.p_value < IMBALANCE_P_VALUE) {
+                imbalances.push(PreExposureImbalance {
                     metric: metric.metric.key.clone(),
                     variant: comparison.variant.clone(),
                     p_value: covariate.p_value,
@@ -143,11 +143,11 @@ fn biases(metrics: &[MetricReport]) -> Vec<PreExposureImbalance> {
             }
         }
     }
-    biases
+    imbalances
 }
 
 impl SampleRatio {
-    /// Checks the split. Users of each phase are expected in the shares of that phase.
+    /// Checks the sample ratio. The weights of each phase give the expected users of that phase.
     pub fn check(experiment: &Experiment, aggregates: &ExperimentAggregates) -> Self {
         let observed: Vec<u64> = aggregates
             .variants
@@ -193,7 +193,7 @@ impl SampleRatio {
     }
 }
 
-/// The sequential test knows one set of shares only.
+/// The sequential test allows one set of weights only.
 fn sequential_test(experiment: &Experiment, observed: &[u64]) -> Option<SequentialSampleRatio> {
     if experiment.allocation.weights_changed() {
         return None;

@@ -1,4 +1,4 @@
-//! Do parts of the users react differently?
+//! Results by dimension: whether the effect differs between groups of users.
 
 use super::arm::Arm;
 use super::fixed::{self, RelativeDifference};
@@ -19,66 +19,66 @@ use stats::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Values of a breakdown that are shown; the users of the others are taken together.
+/// Values of a dimension that are shown. Users with other values form one group.
 const MAX_VALUES: usize = 50;
-/// What the rest is called.
+/// The name of that group.
 const OTHERS: &str = "(others)";
 
-/// One breakdown of one comparison.
+/// The results of one comparison by one dimension.
 #[derive(Debug, Clone, Serialize)]
 pub struct DimensionReport {
-    /// What the users are told apart by.
+    /// The dimension.
     pub by: String,
-    /// Which variant.
+    /// The variant.
     pub variant: VariantKey,
-    /// What it is compared with.
+    /// The variant that it is compared with.
     pub baseline: VariantKey,
     /// Whether the lifts differ at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heterogeneity: Option<HeterogeneityReport>,
-    /// The parts that may be called different: the lifts differ, and this one from the others even after the
-    /// correction.
+    /// The values whose effect differs from the others: the test of heterogeneity rejects, and the value's own test
+    /// rejects after the correction.
     pub different: Vec<String>,
-    /// The difference with each part at its share of all users.
+    /// The post-stratified difference: each group weighted by its share of all users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stratified: Option<Bounds>,
-    /// Each part of the users, the largest first.
+    /// The results per value, the largest group first.
     pub values: Vec<DimensionComparison>,
 }
 
-/// Cochran's test over the parts.
+/// Cochran's test of heterogeneity.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeterogeneityReport {
     /// Weighted squared distances from the common lift.
     pub q: f64,
-    /// Parts less one.
+    /// Number of groups less one.
     pub degrees_of_freedom: u32,
-    /// Of Q.
+    /// The p-value of Q.
     pub p_value: f64,
-    /// Share of the scatter that is not noise, 0 to 1.
+    /// Share of the variation between groups that is not chance, 0 to 1.
     pub i_squared: f64,
 }
 
-/// One part of the users, one look.
+/// The results of one group, by the fixed method.
 #[derive(Debug, Clone, Serialize)]
 pub struct DimensionComparison {
-    /// What these users have in common.
+    /// The value of the dimension.
     pub value: String,
-    /// Users of the baseline and of the variant.
+    /// Users in the baseline and in the variant.
     pub users: [u64; 2],
-    /// Value of the metric in the baseline and in the variant, where there is one.
+    /// The metric's value in the baseline and in the variant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub means: Option<[f64; 2]>,
-    /// The lift with its interval, for this part alone.
+    /// The lift with its interval, for this group alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relative: Option<RelativeDifference>,
-    /// Two-sided, one look, for this part alone.
+    /// Two-sided p-value of the fixed method, for this group alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
-    /// Corrected for the number of parts.
+    /// The p-value corrected for the number of groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adjusted_p_value: Option<f64>,
-    /// Of the difference from all other parts, corrected for their number.
+    /// The p-value of the difference from all other groups, corrected for their number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub different_p_value: Option<f64>,
     /// Why something is missing.
@@ -103,7 +103,7 @@ pub(super) fn reports(
     reports
 }
 
-/// The parts of the users that are asked for. They are the same for every metric.
+/// The groups of the requested dimensions. They are the same for every metric.
 pub(super) fn breakdowns(
     experiment: &Experiment,
     aggregates: &ExperimentAggregates,
@@ -228,7 +228,7 @@ fn moments(arm: &Arm<'_>) -> Moments {
     arm.sums.moments(0, arm.users)
 }
 
-/// Sums of ratios and quantiles are no means: they have no strata.
+/// Ratios and quantiles are no means over users, so they cannot be post-stratified.
 fn stratified(
     metric: &Metric,
     strata: &[(Moments, Moments)],

@@ -1,4 +1,4 @@
-//! Where the stored events went, day by day.
+//! Event accounting by day.
 
 use super::series::{MAX_DAYS, date};
 use crate::aggregates::{EventCounts, ExperimentAggregates};
@@ -6,23 +6,23 @@ use crate::ids::EventType;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Columns of equal length, one place for each day of which there are events.
+/// Columns of equal length, one row per day with events.
 #[derive(Debug, Clone, Serialize)]
 pub struct EventAccountingByDay {
     /// UTC days, the latest ones.
     pub days: Vec<String>,
-    /// Events of each type.
+    /// Numbers by event type.
     pub types: BTreeMap<EventType, DailyEventCounts>,
 }
 
-/// Where the events of one type went.
+/// Numbers of one event type, by disposition.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct DailyEventCounts {
-    /// Counted.
+    /// Counted events.
     pub counted: Vec<u64>,
-    /// After the end of the experiment.
+    /// Events after the end of the experiment.
     pub after_end: Vec<u64>,
-    /// As [`EventCounts::other_users`].
+    /// See [`EventCounts::other_users`].
     pub other_users: Vec<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The tests that look once: a difference and a lift, each with its interval.
+//! The fixed method: tests that are valid for one reading at a size that was fixed in advance.
 
 use super::arm::Observed;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use stats::{
     log_ratio, newcombe, two_proportion_z, welch,
 };
 
-/// A difference with its test.
+/// An absolute effect with its test.
 #[derive(Debug, Clone, Serialize)]
 pub struct Difference {
     /// Treatment minus control.
@@ -18,20 +18,20 @@ pub struct Difference {
     pub ci_upper: f64,
     /// Standard error under the test.
     pub standard_error: f64,
-    /// z or t.
+    /// The z or t statistic.
     pub statistic: f64,
-    /// Of the t test.
+    /// Degrees of freedom of a t test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degrees_of_freedom: Option<f64>,
-    /// Two-sided. It underflows below 1e-308; its logarithm does not.
+    /// Two-sided p-value. It underflows below 1e-308.
     pub p_value: f64,
-    /// Decimal logarithm of the p-value.
+    /// Decimal logarithm of the p-value, which does not underflow.
     pub log10_p_value: f64,
-    /// Which test.
+    /// The name of the test.
     pub test: &'static str,
 }
 
-/// A lift with its interval. Its significance is that of the absolute difference.
+/// A lift with its interval. Its significance is that of the absolute effect.
 #[derive(Debug, Clone, Serialize)]
 pub struct RelativeDifference {
     /// (treatment − control) / |control|.
@@ -40,11 +40,11 @@ pub struct RelativeDifference {
     pub ci_lower: f64,
     /// Interval at 1 − alpha.
     pub ci_upper: f64,
-    /// How the interval was made.
+    /// The method of the interval.
     pub method: &'static str,
 }
 
-/// The difference of two arms of one metric.
+/// The absolute effect of two arms of one metric.
 pub(super) fn absolute(
     control: &Observed,
     treatment: &Observed,
@@ -102,8 +102,8 @@ impl Difference {
     }
 }
 
-/// The log ratio keeps its coverage with few conversions where the delta method misses low; where a mean
-/// is not positive, Fieller's interval is the exact inversion of the test.
+/// The interval of the log ratio keeps its coverage with few conversions, where the delta method does not. If a mean is
+/// not positive, Fieller's interval is the exact inversion of the test.
 pub(super) fn lift(
     control: &Sample,
     treatment: &Sample,

@@ -16,7 +16,7 @@ pub(super) struct AnalysisInputs<'t> {
     /// Index of the variant that the others are compared with.
     pub(super) baseline: usize,
     /// The sums of each variant over all users and days.
-    pub(super) totals: Vec<AggregateCell>,
+    pub(super) cumulative: Vec<AggregateCell>,
 }
 
 impl<'t> AnalysisInputs<'t> {
@@ -29,7 +29,7 @@ impl<'t> AnalysisInputs<'t> {
         aggregates: &'t ExperimentAggregates,
         request: &'t AnalysisRequest,
     ) -> Result<Self, Overflow> {
-        let totals: Result<Vec<AggregateCell>, Overflow> = aggregates
+        let cumulative: Result<Vec<AggregateCell>, Overflow> = aggregates
             .variants
             .iter()
             .map(|variant| variant.total())
@@ -44,7 +44,7 @@ impl<'t> AnalysisInputs<'t> {
             request,
             settings: AnalysisSettings::new(experiment, request),
             baseline: baseline.unwrap_or(0),
-            totals: totals?,
+            cumulative: cumulative?,
         })
     }
 

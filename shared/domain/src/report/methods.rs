@@ -1,4 +1,4 @@
-//! The methods beside the test that looks once, all from the same effect and its standard error.
+//! The sequential, hybrid and Bayesian methods, all from the same effect and its standard error.
 
 use super::request::AnalysisSettings;
 use serde::Serialize;
@@ -28,14 +28,15 @@ impl Bounds {
     }
 }
 
-/// Both ways to tell the effect, for the methods that need a normal distribution.
+/// The absolute and the relative effect, for methods that need an approximately normal estimate.
 #[derive(Debug, Clone)]
 pub(super) struct Effects {
-    /// In the unit of the metric.
+    /// The absolute effect, in the unit of the metric.
     pub(super) absolute: Result<Effect, MissingReason>,
-    /// As a part of the control's mean.
+    /// The lift.
     pub(super) relative: Result<Effect, MissingReason>,
-    /// ln(treatment / control), where both are positive and nothing was adjusted: its interval is the better one.
+    /// ln(treatment / control), if both means are positive and the effect is not CUPED-adjusted. Its interval has
+    /// better coverage.
     pub(super) log_ratio: Option<Effect>,
 }
 
@@ -54,7 +55,7 @@ impl Effects {
         }
     }
 
-    /// The lift with an interval made by `interval`, on the log scale where there is one.
+    /// The lift with an interval made by `interval`, on the log scale if there is one.
     fn lift(
         &self,
         interval: impl Fn(&Effect) -> Result<Interval, MissingReason>,
@@ -78,21 +79,21 @@ impl Effects {
     }
 }
 
-/// What may be said at any look.
+/// Results of the sequential method, valid however often they are read.
 #[derive(Debug, Clone, Serialize)]
 pub struct Sequential {
     /// In the unit of the metric.
     pub absolute: Bounds,
-    /// As a part of the control's mean.
+    /// The lift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relative: Option<Bounds>,
-    /// At most alpha at any look with probability alpha, if there is no effect.
+    /// Always-valid p-value: without an effect, it falls to alpha or below at any time with probability at most alpha.
     pub p_value: f64,
     /// Decimal logarithm of the p-value.
     pub log10_p_value: f64,
-    /// Evidence against "no effect": its natural logarithm; e-values of independent experiments multiply.
+    /// Natural logarithm of the e-value against "no effect". E-values of independent experiments multiply.
     pub ln_e_value: f64,
-    /// The number of users of both variants for which the sequence is tightest.
+    /// The number of users of both variants for which the interval is tightest.
     pub tuned_to_users: f64,
 }
 
@@ -116,17 +117,17 @@ impl Sequential {
     }
 }
 
-/// What may be said at any look, and more sharply at the planned end: alpha is shared by the two.
+/// Results of the hybrid method: sequential, and sharper at the planned end. Alpha is divided between the two.
 #[derive(Debug, Clone, Serialize)]
 pub struct HybridView {
     /// `running` until the planned end, then `planned_end`.
     pub phase: Phase,
     /// In the unit of the metric.
     pub absolute: Bounds,
-    /// As a part of the control's mean.
+    /// The lift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relative: Option<Bounds>,
-    /// Over all looks and the planned end together.
+    /// Valid over all readings and the planned end together.
     pub p_value: f64,
     /// Decimal logarithm of the p-value.
     pub log10_p_value: f64,
@@ -163,20 +164,20 @@ impl HybridView {
     }
 }
 
-/// What to believe of the lift, and what each decision is expected to cost.
+/// Results of the Bayesian method: the posterior of the lift, and the expected loss of each decision.
 #[derive(Debug, Clone, Serialize)]
 pub struct Bayesian {
-    /// The lift: expected value and the interval that holds it with probability 1 − alpha.
+    /// The lift: posterior mean and the interval that contains it with probability 1 − alpha.
     pub relative: Bounds,
     /// Probability that the variant is better.
     pub chance_to_win: f64,
     /// Probability that it is worse.
     pub chance_to_lose: f64,
-    /// Expected loss if the control is kept, as a part of the control's mean.
+    /// Expected loss if the control is kept, relative to its mean.
     pub loss_if_control_is_kept: f64,
-    /// Expected loss if the variant ships, as a part of the control's mean.
+    /// Expected loss if the variant is shipped, relative to the mean of the control.
     pub loss_if_variant_ships: f64,
-    /// For conversions: the probability that the variant's rate is the higher one, by beta posteriors.
+    /// For conversions: the probability that the variant's rate is higher, by beta posteriors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chance_of_higher_rate: Option<f64>,
 }

@@ -99,7 +99,7 @@ struct MeasuredMetric {
 
 impl MeasuredMetric {
     fn new(inputs: &AnalysisInputs<'_>, metric: Metric, planned: bool) -> Result<Self, Overflow> {
-        let arms = inputs.arms(&metric, |index| inputs.totals.get(index));
+        let arms = inputs.arms(&metric, |index| inputs.cumulative.get(index));
         let cap = metric
             .cap_percentile
             .map(|percentile| PercentileCap::new(percentile, &arms));

@@ -1,4 +1,4 @@
-//! The report for whoever watches the launch: is everybody getting in, and is anything breaking?
+//! The monitoring view: alarms, traffic and data quality.
 
 use super::Report;
 use super::comparison::Finding;
@@ -12,64 +12,64 @@ use crate::time::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Hours that are shown: the latest ones in which anything happened, and those between them.
+/// Hours that are shown: the latest ones with traffic, and those between them.
 const HOURS: i64 = 72;
 
-/// Traffic, soundness and alarms.
+/// The monitoring view of the results.
 #[derive(Debug, Clone, Serialize)]
 pub struct Monitoring {
-    /// What it is about.
+    /// The experiment.
     pub experiment: About,
-    /// What is taken for now.
+    /// The instant that the view takes as the present.
     pub as_of: Timestamp,
-    /// What calls for somebody's attention; empty when all is well.
+    /// Alarms; empty if there are none.
     pub alarms: Vec<Alarm>,
-    /// Where the numbers come from.
+    /// The name of the source: `aggregates` or `raw`.
     pub source: &'static str,
-    /// How new they are.
+    /// How recent the data is.
     pub freshness: Freshness,
-    /// Who took part.
+    /// The users of each variant.
     pub variants: Vec<VariantUsers>,
-    /// Whether the numbers can be trusted. The `sequential` split may be looked at all day.
+    /// Whether the data can be trusted. The `sequential_test` of the sample ratio is always valid.
     pub data_quality: DataQuality,
-    /// Columns of equal length, one place for each hour.
+    /// Columns of equal length, one row per hour.
     pub traffic: Traffic,
-    /// Events of each type for each user, by variant.
+    /// Events per user of each type, by variant.
     pub rates: Vec<EventRate>,
-    /// Where the stored events went, by type.
+    /// How many stored events were counted or left out, by event type.
     pub event_accounting: BTreeMap<EventType, EventCounts>,
-    /// Events that were refused at the door.
+    /// Rejected events.
     pub refused: Refused,
 }
 
-/// Something that calls for attention.
+/// An alarm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alarm {
     /// Stable identifier for programs.
     pub code: &'static str,
-    /// For user data.
+    /// A sentence for readers.
     pub message: String,
-    /// The guardrail that it is about.
+    /// The guardrail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<MetricKey>,
-    /// The variant that it is about.
+    /// The variant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<VariantKey>,
 }
 
-/// What happened hour by hour.
+/// Traffic by hour.
 #[derive(Debug, Clone, Serialize)]
 pub struct Traffic {
-    /// The instants at which the hours begin.
+    /// The beginnings of the hours.
     pub hours: Vec<Timestamp>,
-    /// Each variant.
+    /// The variants.
     pub variants: Vec<VariantTraffic>,
 }
 
-/// A variant hour by hour.
+/// Traffic of one variant by hour.
 #[derive(Debug, Clone, Serialize)]
 pub struct VariantTraffic {
-    /// Which variant.
+    /// The variant.
     pub key: VariantKey,
     /// Users assigned.
     pub assigned: Vec<u64>,
@@ -77,16 +77,16 @@ pub struct VariantTraffic {
     pub events: BTreeMap<EventType, Vec<u64>>,
 }
 
-/// How often an event type comes.
+/// The rate of an event type.
 #[derive(Debug, Clone, Serialize)]
 pub struct EventRate {
-    /// Which type.
+    /// The event type.
     pub event_type: EventType,
-    /// Events for each user, in the order of the variants; absent for a variant without users.
+    /// Events per user, in the order of the variants; absent for a variant without users.
     pub per_user: BTreeMap<VariantKey, f64>,
 }
 
-/// An event is refused before it is known whose it is: nothing of it is stored, and it belongs to no experiment.
+/// Rejected events are not stored and belong to no experiment, so there is no number.
 #[derive(Debug, Clone, Serialize)]
 pub struct Refused {
     /// Why there is no number.
@@ -94,7 +94,7 @@ pub struct Refused {
 }
 
 impl Monitoring {
-    /// What there is to watch.
+    /// The monitoring view of a report.
     pub fn new(report: &Report, aggregates: &ExperimentAggregates) -> Self {
         Self {
             experiment: report.experiment.clone(),
@@ -110,7 +110,7 @@ impl Monitoring {
             refused: Refused {
                 missing: StatedReason {
                     reason: "not_kept",
-                    message: "A refused event is not stored and belongs to no experiment. Its sender learns why, and record-events logs how many there were.",
+                    message: "Rejected events are not stored and belong to no experiment. The sender gets the reason, and record-events logs their number.",
                 },
             },
         }
@@ -131,21 +131,22 @@ fn alarms(report: &Report) -> Vec<Alarm> {
     for key in &report.data_quality.variants_without_users {
         alarm(
             "variant_without_users",
-            format!("Nobody is assigned to `{key}`."),
+            format!("No user is assigned to `{key}`."),
             None,
             Some(key),
         );
     }
     if report.data_quality.sample_ratio.verdict == SampleRatioVerdict::Mismatch {
-        let message = "The variants do not get the users that they should get: something loses or adds users on one side.";
+        let message =
+            "The sample ratio does not match the weights: users are lost or added in one variant.";
         alarm("sample_ratio_mismatch", message.to_owned(), None, None);
     }
     if report.data_quality.weights_changed {
-        let message = "The shares of the variants changed while users were assigned.";
+        let message = "The weights of the variants changed while users were assigned.";
         alarm("weights_changed", message.to_owned(), None, None);
     }
     if report.decision.reason == Reason::NoRecentEvents {
-        let message = "It is running, and nothing has arrived for more than a day.";
+        let message = "The experiment is running, and no event or assignment has arrived for more than a day.";
         alarm("no_recent_events", message.to_owned(), None, None);
     }
     for guardrail in report.guardrails() {

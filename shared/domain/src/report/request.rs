@@ -1,4 +1,4 @@
-//! What is asked of the results: the same data can be looked at in many ways.
+//! The analysis request, and the settings that follow from it.
 
 use crate::experiment::Experiment;
 use crate::filter::RecordFilter;
@@ -8,15 +8,15 @@ use serde::Serialize;
 use stats::{Alpha, ConfidenceSequence};
 use std::collections::BTreeSet;
 
-/// How it is decided whether variants differ. All methods are shown; one of them decides.
+/// The method that decides. Results show all methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecidingMethod {
-    /// One look at a size fixed beforehand.
+    /// Valid for one reading at a size that was fixed in advance.
     Fixed,
-    /// As many looks as one likes.
+    /// Valid however often results are read.
     Sequential,
-    /// As many looks as one likes, and a sharper one at the planned end.
+    /// Valid however often results are read, and sharper at the planned end.
     Hybrid,
     /// The chance to win.
     Bayesian,
@@ -37,16 +37,16 @@ impl DecidingMethod {
     }
 }
 
-/// What is done about many comparisons at once.
+/// The correction for multiple comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Correction {
-    /// Nothing: each comparison stands for itself.
+    /// No correction.
     None,
-    /// Holm: any false finding among those of one role with probability at most alpha.
+    /// Holm: bounds the probability of any false finding among the metrics of one role by alpha.
     #[default]
     Holm,
-    /// Benjamini and Hochberg: the share of false findings among those of one role.
+    /// Benjamini and Hochberg: bounds the expected share of false findings among those of one role.
     Bh,
 }
 
@@ -66,62 +66,62 @@ fn named<T: Copy + PartialEq>(all: &[(&'static str, T)], one: T) -> &'static str
     found.map_or("", |(name, _)| name)
 }
 
-/// By what the users are told apart.
+/// The dimensions that results are broken down by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Breakdown {
-    /// By everything that was declared.
+    /// All declared dimensions.
     #[default]
     All,
-    /// By nothing.
+    /// No dimension.
     None,
-    /// By one thing.
+    /// One dimension.
     By(String),
 }
 
-/// What is asked.
+/// An analysis request.
 #[derive(Debug, Clone)]
 pub struct AnalysisRequest {
-    /// Which records are looked at.
+    /// The records to use.
     pub filter: RecordFilter,
-    /// The instant that is taken for now.
+    /// The instant that results take as the present.
     pub as_of: Timestamp,
-    /// Which metrics; all if empty.
+    /// The metrics; all if empty.
     pub metrics: BTreeSet<MetricKey>,
-    /// What the others are compared with; the control unless it is given.
+    /// The variant that the others are compared with; by default the control.
     pub baseline: Option<VariantKey>,
-    /// What decides; by default the confidence sequence, or the hybrid where an end is planned.
+    /// The deciding method; by default `Hybrid` if an end is planned, else `Sequential`.
     pub method: Option<DecidingMethod>,
     /// Two-sided error level, between 0 and 1; by default that of the plan, else 0.05.
     pub alpha: Option<f64>,
-    /// What is done about many comparisons.
+    /// The correction for multiple comparisons.
     pub correction: Correction,
-    /// By what the users are told apart.
+    /// The dimensions.
     pub breakdown: Breakdown,
-    /// Whether the days are shown one by one.
+    /// Whether results by day are included.
     pub series: bool,
 }
 
-/// Error level where nobody says another.
+/// The default error level.
 pub const DEFAULT_ALPHA: f64 = 0.05;
-/// The number of users, of two variants together, for which the confidence sequence is tightest without a plan. It has
-/// to be fixed before the first look; from 2,000 to 2,000,000 users this one is at most 27 % wider than the best.
+/// The number of users of two variants for which the confidence sequence is tightest without a plan. It must be fixed
+/// before the first reading. From 2,000 to 2,000,000 users its interval is at most 27% wider than the narrowest one.
 pub const UNPLANNED_USERS: f64 = 20_000.0;
 
-/// How the numbers are computed: the request with all that was left open filled in.
+/// The settings of an analysis: the request with its defaults filled in.
 #[derive(Debug, Clone, Serialize)]
 pub struct AnalysisSettings {
-    /// What decides.
+    /// The deciding method.
     pub deciding_method: DecidingMethod,
     /// Two-sided error level.
     pub alpha: Alpha,
-    /// What is done about many comparisons.
+    /// The correction for multiple comparisons.
     pub correction: Correction,
-    /// Whether effects are adjusted by what the users did before.
+    /// Whether effects are CUPED-adjusted.
     pub cuped: bool,
-    /// All variants together, as it was planned.
+    /// The planned number of users of all variants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned_users: Option<u64>,
-    /// When it was to end, as it stood at the start.
+    /// The planned end, if it was not moved since the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned_end: Option<Timestamp>,
     #[serde(skip)]
@@ -137,14 +137,14 @@ pub struct AnalysisSettings {
 }
 
 impl AnalysisSettings {
-    /// The settings that follow from a request. A level out of range falls back to the default; the edge refuses it.
+    /// The settings of a request. An error level out of range falls back to the default; the edge refuses it.
     pub(super) fn new(experiment: &Experiment, request: &AnalysisRequest) -> Self {
         let plan = experiment.analysis.plan.as_ref();
         let alpha = request
             .alpha
             .or(plan.map(|plan| plan.alpha))
             .and_then(|alpha| Alpha::new(alpha).ok());
-        // Only an end that was fixed before the first look, and kept, is worth a sharper look.
+        // The hybrid method is valid only for an end that was fixed before the first reading and kept.
         let planned_end = experiment
             .schedule
             .planned_end
@@ -173,11 +173,11 @@ impl AnalysisSettings {
 
     /// The level of the intervals in percent, such as `95` or `99.9`.
     pub fn level_percent(&self) -> f64 {
-        // Without the digits that 1 − 0.001 has too many.
+        // Removes the surplus digits of 1 − 0.001.
         ((1.0 - self.alpha.get()) * 1e8).round() / 1e6
     }
 
-    /// The number of users of two variants for which their sequence is tightest: their part of the plan.
+    /// The number of users of two variants for which their sequence is tightest: their share of the plan.
     pub(super) fn planned_for(&self, share_of_traffic: f64) -> f64 {
         self.planned_users.map_or(UNPLANNED_USERS, |users| {
             #[expect(clippy::cast_precision_loss, reason = "a count of users")]
@@ -186,7 +186,7 @@ impl AnalysisSettings {
         })
     }
 
-    /// Whether the planned end has come; none where no end was planned, or it was moved.
+    /// Whether the planned end has passed; none if no end is planned, or it was moved.
     pub(super) fn planned_end_passed(&self) -> Option<bool> {
         self.planned_end.map(|_| self.ended_as_planned)
     }

@@ -1,4 +1,4 @@
-//! The result as it stood at the end of each day, and whether the effect fades.
+//! Cumulative results by day, and the novelty effect.
 
 use super::estimate::ComparisonInputs;
 use super::inputs::AnalysisInputs;
@@ -12,47 +12,47 @@ use crate::time::Timestamp;
 use serde::Serialize;
 use stats::{MissingReason, trend};
 
-/// Days in an answer; the latest ones are kept.
+/// The most days in an answer; the latest are kept.
 pub(super) const MAX_DAYS: usize = 400;
 
-/// Columns of equal length, one place for each day. A place of which nothing can be said is null.
+/// Columns of equal length, one row per day. A missing number is null.
 #[derive(Debug, Clone, Serialize)]
 pub struct Series {
-    /// UTC days; the state is that at their end.
+    /// UTC days. A row has the state at the end of its day.
     pub days: Vec<String>,
-    /// Each variant.
+    /// The variants.
     pub variants: Vec<VariantSeries>,
-    /// Each variant but the baseline, by the deciding method.
+    /// The variants other than the baseline, by the deciding method.
     pub comparisons: Vec<ComparisonSeries>,
 }
 
-/// A variant over time.
+/// A variant by day.
 #[derive(Debug, Clone, Serialize)]
 pub struct VariantSeries {
-    /// Which variant.
+    /// The variant.
     pub key: VariantKey,
-    /// Users so far.
+    /// Users until then.
     pub users: Vec<u64>,
-    /// The metric's value so far.
+    /// The metric's value until then.
     pub mean: Vec<Option<f64>>,
 }
 
-/// A comparison over time: the lift so far.
+/// A comparison by day: the lift until then.
 #[derive(Debug, Clone, Serialize)]
 pub struct ComparisonSeries {
-    /// Which variant.
+    /// The variant.
     pub variant: VariantKey,
-    /// As a part of the baseline's mean.
+    /// The lift.
     pub lift: Vec<Option<f64>>,
     /// Lower end.
     pub ci_lower: Vec<Option<f64>>,
     /// Upper end.
     pub ci_upper: Vec<Option<f64>>,
-    /// Of the deciding method, not corrected.
+    /// The p-value of the deciding method, not corrected.
     pub p_value: Vec<Option<f64>>,
 }
 
-/// The day as RFC 3339 writes it.
+/// The day as in RFC 3339.
 pub(super) fn date(day: Day) -> String {
     start_of(day).to_string().chars().take(10).collect()
 }
@@ -147,22 +147,23 @@ fn push(
     }
 }
 
-/// Whether the effect fades: each day's new users, observed for equally long, one after the other.
+/// The novelty effect: the trend of the lift over cohorts of users, by the day of their assignment. All users are
+/// observed for equally long.
 #[derive(Debug, Clone, Serialize)]
 pub struct TrendReport {
-    /// Which variant.
+    /// The variant.
     pub variant: VariantKey,
     /// Days with enough users to measure an effect.
     pub cohorts: usize,
-    /// How long each user is observed.
+    /// Hours that each user is observed for.
     pub hours: i64,
-    /// Change of the lift from one day's users to the next day's.
+    /// Change of the lift from one day's cohort to the next day's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slope_per_day: Option<f64>,
-    /// Two-sided, of the slope.
+    /// Two-sided p-value of the slope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
-    /// Whether the effect clearly goes towards zero.
+    /// Whether the effect clearly decays towards zero.
     pub novelty_effect: bool,
     /// Why there is no slope.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,7 +182,7 @@ pub(super) fn novelty(
     let days: std::collections::BTreeSet<Day> = variants
         .iter()
         .flat_map(|variant| variant.cohorts.keys().map(|(day, _)| *day))
-        // The last user of the day must have been observed long enough.
+        // The last user of the day must have been observed for the whole period.
         .filter(|day| start_of(*day + 1).plus_micros(COHORT_HOURS * 3_600_000_000) <= as_of)
         .collect();
     let of_variant = |variant: usize| {

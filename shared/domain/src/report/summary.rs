@@ -1,4 +1,4 @@
-//! The report for whoever reads one sentence.
+//! The summary view: the decision and the deciding numbers.
 
 use super::Report;
 use super::comparison::Finding;
@@ -12,43 +12,43 @@ use crate::metric::{Direction, MetricRole};
 use crate::time::Timestamp;
 use serde::Serialize;
 
-/// What to do, why, and what it would bring.
+/// The summary view of the results.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
-    /// What it is about.
+    /// The experiment.
     pub experiment: About,
-    /// What is taken for now.
+    /// The instant that the view takes as the present.
     pub as_of: Timestamp,
-    /// Where the numbers come from.
+    /// The name of the source: `aggregates` or `raw`.
     pub source: &'static str,
-    /// How new they are.
+    /// How recent the data is.
     pub freshness: Freshness,
-    /// In one word.
+    /// The verdict.
     pub verdict: Verdict,
     /// The rule that decided.
     pub reason: Reason,
-    /// In one sentence.
+    /// The verdict and its reason in one sentence.
     pub headline: String,
-    /// What else is worth knowing.
+    /// Further observations.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The variant that the verdict is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<VariantKey>,
-    /// Each variant by itself, where there are several.
+    /// The decision about each variant, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<VariantDecision>,
-    /// Whole days until the experiment can find what it was planned to find.
+    /// Whole days until the experiment has its planned power.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_left: Option<u64>,
-    /// What shipping the variant would bring.
+    /// The expected effect of shipping the variant to all users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub impact: Option<Impact>,
-    /// Whether the variants got the users that they should have got.
+    /// The result of the sample ratio check.
     pub sample_ratio: SampleRatioVerdict,
-    /// Who took part.
+    /// Users of all variants.
     pub users: u64,
-    /// The metrics that decide, and the guardrails.
+    /// The deciding metrics and the guardrails.
     pub metrics: Vec<MetricSummary>,
 }
 
@@ -57,39 +57,39 @@ pub struct Summary {
 pub struct MetricSummary {
     /// Its key.
     pub key: MetricKey,
-    /// For user data.
+    /// A name for readers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How events become its value.
+    /// The kind of the metric.
     pub kind: &'static str,
-    /// What it is for.
+    /// The role.
     pub role: MetricRole,
-    /// Which way is better.
+    /// The direction that is better.
     pub direction: Direction,
-    /// Each variant.
+    /// The variants.
     pub variants: Vec<VariantSummary>,
 }
 
 /// A variant in short.
 #[derive(Debug, Clone, Serialize)]
 pub struct VariantSummary {
-    /// Which variant.
+    /// The variant.
     pub key: VariantKey,
     /// Its users.
     pub users: u64,
     /// The metric's value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<f64>,
-    /// What the deciding method says of it against the baseline.
+    /// The finding against the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finding: Option<Finding>,
-    /// Difference from the baseline in the metric's unit, by the deciding method.
+    /// The absolute effect by the deciding method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference: Option<Bounds>,
-    /// The same as a part of the baseline's mean.
+    /// The lift by the deciding method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lift: Option<Bounds>,
-    /// By the deciding method, corrected.
+    /// The corrected p-value of the deciding method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p_value: Option<f64>,
 }

@@ -1,90 +1,90 @@
-//! Who takes part: small casts, each for one kind of trouble.
+//! The configurations to search. Each has few workers and covers one kind of conflict.
 
 use crate::model::Protocol;
-use crate::stores::{ASSIGNMENT, EVENT, LATE_EVENT, PERSONAL};
-use crate::workers::Worker::{Aggregator, Backfill, Erasure, Pass};
+use crate::stores::{ASSIGNMENT, EVENT, LATE_EVENT, USER_DATA};
+use crate::workers::Worker::{Aggregator, Backfill, DefinitionPass, Erasure};
 
-const NOBODY: Protocol = Protocol {
-    counted: 0,
+const NO_WORKERS: Protocol = Protocol {
+    initial_items: 0,
     requests: &[],
     workers: &[],
     backfills: 0,
     definition_changes: 0,
-    torn_reads: false,
-    rereads: false,
+    reads_in_parts: false,
+    rereads_head: false,
     without: &[],
 };
 
 pub(crate) const RECORDS: Protocol = Protocol {
     requests: &[ASSIGNMENT, EVENT, LATE_EVENT],
     workers: &[Aggregator, Aggregator],
-    ..NOBODY
+    ..NO_WORKERS
 };
 
 pub(crate) const RECORDS_READ_IN_PARTS: Protocol = Protocol {
-    counted: LATE_EVENT,
+    initial_items: LATE_EVENT,
     requests: &[ASSIGNMENT, EVENT],
-    torn_reads: true,
+    reads_in_parts: true,
     ..RECORDS
 };
 
 pub(crate) const BACKFILL: Protocol = Protocol {
-    counted: LATE_EVENT,
+    initial_items: LATE_EVENT,
     requests: &[ASSIGNMENT, EVENT],
     workers: &[Aggregator, Aggregator, Backfill],
     backfills: 1,
-    ..NOBODY
+    ..NO_WORKERS
 };
 
-/// Two backfills, one after the other, each carried out by two workers at the same time.
+/// Two successive backfills. Two workers execute each of them concurrently.
 pub(crate) const BACKFILLS: Protocol = Protocol {
-    counted: ASSIGNMENT | LATE_EVENT,
+    initial_items: ASSIGNMENT | LATE_EVENT,
     requests: &[EVENT],
     workers: &[Aggregator, Backfill, Backfill],
     backfills: 2,
-    ..NOBODY
+    ..NO_WORKERS
 };
 
 pub(crate) const ERASURE: Protocol = Protocol {
     requests: &[ASSIGNMENT, EVENT],
     workers: &[Aggregator, Aggregator, Erasure],
-    ..NOBODY
+    ..NO_WORKERS
 };
 
-/// The items may be put again after they were deleted, and the erasure is carried out twice at the same time.
+/// Requests can put the items again after their deletion. Two workers execute the erasure concurrently.
 pub(crate) const ERASURES: Protocol = Protocol {
-    counted: ASSIGNMENT | EVENT,
+    initial_items: ASSIGNMENT | EVENT,
     workers: &[Aggregator, Erasure, Erasure],
     ..ERASURE
 };
 
 pub(crate) const ERASURE_READ_IN_PARTS: Protocol = Protocol {
-    counted: ASSIGNMENT,
+    initial_items: ASSIGNMENT,
     workers: &[Aggregator, Erasure],
-    torn_reads: true,
+    reads_in_parts: true,
     ..ERASURE
 };
 
 pub(crate) const CHANGE: Protocol = Protocol {
-    counted: EVENT,
+    initial_items: EVENT,
     requests: &[ASSIGNMENT, LATE_EVENT],
-    workers: &[Aggregator, Aggregator, Pass],
+    workers: &[Aggregator, Aggregator, DefinitionPass],
     definition_changes: 1,
-    ..NOBODY
+    ..NO_WORKERS
 };
 
-/// The end is set and taken back, with two sweeps at the same time.
+/// The end is set and then removed. Two workers execute the definition passes concurrently.
 pub(crate) const CHANGES: Protocol = Protocol {
-    counted: ASSIGNMENT | EVENT,
+    initial_items: ASSIGNMENT | EVENT,
     requests: &[LATE_EVENT],
-    workers: &[Aggregator, Pass, Pass],
+    workers: &[Aggregator, DefinitionPass, DefinitionPass],
     definition_changes: 2,
-    ..NOBODY
+    ..NO_WORKERS
 };
 
 pub(crate) const CHANGE_READ_IN_PARTS: Protocol = Protocol {
-    workers: &[Aggregator, Pass],
-    torn_reads: true,
+    workers: &[Aggregator, DefinitionPass],
+    reads_in_parts: true,
     ..CHANGE
 };
 
@@ -92,25 +92,25 @@ pub(crate) const BACKFILL_AND_ERASURE: Protocol = Protocol {
     requests: &[ASSIGNMENT, EVENT],
     workers: &[Aggregator, Backfill, Erasure],
     backfills: 1,
-    ..NOBODY
+    ..NO_WORKERS
 };
 
 pub(crate) const BACKFILL_AND_CHANGE: Protocol = Protocol {
-    workers: &[Aggregator, Backfill, Pass],
+    workers: &[Aggregator, Backfill, DefinitionPass],
     backfills: 1,
     ..CHANGE
 };
 
 pub(crate) const ERASURE_AND_CHANGE: Protocol = Protocol {
-    workers: &[Aggregator, Erasure, Pass],
+    workers: &[Aggregator, Erasure, DefinitionPass],
     ..CHANGE
 };
 
-/// No requests, and everything else at the same time.
+/// A backfill, an erasure and a definition pass run concurrently, without requests.
 pub(crate) const BACKFILL_ERASURE_AND_CHANGE: Protocol = Protocol {
-    counted: PERSONAL,
-    workers: &[Backfill, Erasure, Pass],
+    initial_items: USER_DATA,
+    workers: &[Backfill, Erasure, DefinitionPass],
     backfills: 1,
     definition_changes: 1,
-    ..NOBODY
+    ..NO_WORKERS
 };

@@ -1,39 +1,41 @@
-//! What the protocol does for a reason. The model can be checked without any of it.
+//! The safeguards of the protocol. The model can be searched without each of them.
 
 use crate::workers::Worker;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Safeguard {
-    /// The contribution is read before the items that its contribution is computed from.
+    /// A worker reads the stored contribution before the items from which it computes the new one.
     ContributionFirst,
-    /// The definition, too, is read after the contribution, and not once with the head.
+    /// A worker also reads the definition after the contribution, and not together with the head.
     DefinitionAfterContribution,
-    /// A commit is refused unless the contribution is the one that was read.
-    Condition,
-    /// The contribution and the aggregate items are written together.
+    /// A commit fails unless the stored contribution still has the revision that the worker read.
+    ConditionalCommit,
+    /// One transaction writes the contribution and the aggregates.
     OneTransaction,
-    /// What is applied is computed from all items, and not from the one that a record tells of.
-    WholeState,
-    /// A record stays until all is written.
+    /// A worker computes the contribution from all items, and not from the item of the record.
+    AllItems,
+    /// An aggregator acknowledges a record after the last write.
     AcknowledgeLast,
-    /// A change of the definition is followed by a pass.
-    Pass,
-    /// The pass writes even if nothing changes, which refuses whoever is still at work with the old definition.
-    PassFences,
-    /// A pass is for the definition that was there when it began, and not for a later one.
-    PassNotesDefinition,
-    /// The worker looks after the generation that is being built as well as after the current one.
-    SeesBuilding(Worker),
-    /// To the worker, items beside a tombstone count as none.
-    HeedsTombstone(Worker),
-    /// Items beside a tombstone are deleted.
-    DeletesForbidden,
-    /// An erasure puts the tombstone before it deletes anything.
+    /// A definition pass follows each change of the definition.
+    DefinitionPass,
+    /// A definition pass writes the contribution even if nothing changes. This refuses the commits of
+    /// workers that use the old definition.
+    DefinitionPassFences,
+    /// A definition pass counts for the definition that it read at its start, and not for a later one.
+    DefinitionPassKeepsDefinition,
+    /// The worker refreshes the generation that is being built as well as the current generation.
+    RefreshesBuilding(Worker),
+    /// The worker ignores the items of a user with a tombstone.
+    ChecksTombstone(Worker),
+    /// A worker that finds items of a user with a tombstone deletes them.
+    DeletesErasedItems,
+    /// An erasure puts the tombstone before it deletes items.
     TombstoneFirst,
-    /// An erasure writes a contribution where none is, which refuses whoever read that there is none.
-    FenceAbsent,
-    /// The switch is for the generation that was built, and happens once.
+    /// An erasure writes a contribution even if there is none. This refuses the commits of workers that
+    /// found none.
+    ErasureFences,
+    /// A backfill switches only to the generation that it built, and only once.
     SwitchOnce,
-    /// An old generation is deleted when nobody is at work who read that it is in use.
-    CleanLate,
+    /// A backfill deletes the old generation only when no worker may still write to it.
+    DeletesGenerationLate,
 }

@@ -1,13 +1,13 @@
-//! The protocol: what each worker does in each of its steps.
+//! The protocol: the effect of each step of each worker.
 
 use crate::model::Protocol;
 use crate::safeguards::Safeguard;
 use crate::stores::{
-    Backfill, END, Erasure, Items, PERSONAL, State, TOMBSTONE, UserContribution, contribution,
+    Backfill, END, Erasure, Items, State, TOMBSTONE, USER_DATA, UserContribution, contribution,
 };
 use crate::workers::{Run, Step, Target, Worker};
 
-/// What is left of a user whose items are forbidden. Written even over nothing.
+/// The contribution of an erased user. It is written even if there is none.
 const ERASED: Target = Target {
     applied: 0,
     erased: true,
@@ -15,17 +15,18 @@ const ERASED: Target = Target {
 };
 
 impl Protocol {
-    /// The first step of work that is due.
+    /// The first step of a worker.
     pub(crate) fn first_step(&self, state: &State, worker: Worker) -> Step {
         match (worker, state.backfill) {
             (Worker::Erasure, _) if self.has(Safeguard::TombstoneFirst) => Step::PutTombstone,
             (Worker::Erasure, _) => Step::ListItems,
-            (Worker::Backfill, Backfill::Cleaning(old)) => Step::DeleteContributions(old),
+            (Worker::Backfill, Backfill::DeletingOld(old)) => Step::DeleteContributions(old),
             _ => Step::ReadHead,
         }
     }
 
-    /// What the worker has in memory after its next step, in which it reads `items`; `None` when it is done.
+    /// Executes the next step of the worker, which reads `items`. Returns its memory after the step, or
+    /// `None` if it has finished.
     pub(crate) fn step(
         &self,
         state: &mut State,
@@ -43,7 +44,7 @@ impl Protocol {
                     Step::ReadHead
                 };
             }
-            Step::ListItems => run.step = self.delete_listed(state.raw & PERSONAL),
+            Step::ListItems => run.step = self.delete_listed(state.raw & USER_DATA),
             Step::DeleteListed(listed) => {
                 run.step = self.delete_listed(delete_first(&mut state.raw, listed));
             }
@@ -59,30 +60,30 @@ impl Protocol {
                     unread => run.step = Step::ReadItems { held, unread, seen },
                 }
             }
-            Step::DeleteForbidden { held, found } => match delete_first(&mut state.raw, found) {
+            Step::DeleteErasedItems { held, found } => match delete_first(&mut state.raw, found) {
                 0 => self.prepare(worker, &mut run, held, ERASED),
-                found => run.step = Step::DeleteForbidden { held, found },
+                found => run.step = Step::DeleteErasedItems { held, found },
             },
             Step::ReadContributionLast(target) => {
                 let held = state.contributions[run.generation()];
                 self.commit_or_skip(worker, &mut run, held, target);
             }
             Step::Commit { held, target } => self.commit(state, worker, &mut run, held, target),
-            Step::AddToAggregateItems(difference) => {
-                state.aggregate_items[run.generation()] += difference;
+            Step::AddToAggregates(difference) => {
+                state.aggregates[run.generation()] += difference;
                 self.next_generation(worker, &mut run);
             }
             Step::ReadHeadAgain if run.head == Some(state.head) => run.step = Step::Finish,
             Step::ReadHeadAgain => run = Run::with_record(run.record),
             Step::Finish => return self.finish(state, worker, &run),
             Step::DeleteContributions(old) => {
-                state.cleaned |= 1 << old;
+                state.deleted |= 1 << old;
                 state.contributions[usize::from(old)] = None;
-                run.step = Step::DeleteAggregateItems(old);
+                run.step = Step::DeleteAggregates(old);
             }
-            Step::DeleteAggregateItems(old) => {
-                state.aggregate_items[usize::from(old)] = 0;
-                if state.backfill == Backfill::Cleaning(old) {
+            Step::DeleteAggregates(old) => {
+                state.aggregates[usize::from(old)] = 0;
+                if state.backfill == Backfill::DeletingOld(old) {
                     state.backfill = Backfill::Idle;
                 }
                 return None;
@@ -103,11 +104,13 @@ impl Protocol {
         let building = state.head.building.map_or(0, |new| 1 << new);
         run.todo = match worker {
             Worker::Backfill => building,
-            _ if self.has(Safeguard::SeesBuilding(worker)) => 1 << state.head.current | building,
+            _ if self.has(Safeguard::RefreshesBuilding(worker)) => {
+                1 << state.head.current | building
+            }
             _ => 1 << state.head.current,
         };
-        let keeps = matches!(worker, Worker::Pass | Worker::Backfill)
-            || self.rereads
+        let keeps = matches!(worker, Worker::DefinitionPass | Worker::Backfill)
+            || self.rereads_head
             || !self.has(Safeguard::DefinitionAfterContribution);
         run.head = keeps.then_some(state.head);
         self.begin_generation(worker, run);
@@ -115,7 +118,7 @@ impl Protocol {
 
     fn begin_generation(&self, worker: Worker, run: &mut Run) {
         run.step = match worker {
-            // A backfill that somebody else has finished.
+            // Another worker has finished the backfill.
             _ if run.todo == 0 => Step::Finish,
             Worker::Erasure => Step::ReadContribution,
             _ if self.has(Safeguard::ContributionFirst) => Step::ReadContribution,
@@ -124,31 +127,31 @@ impl Protocol {
     }
 
     fn read_items(&self, held: Option<UserContribution>) -> Step {
-        let late = self.has(Safeguard::DefinitionAfterContribution);
+        let reads_definition = self.has(Safeguard::DefinitionAfterContribution);
         Step::ReadItems {
             held,
-            unread: TOMBSTONE | PERSONAL | if late { END } else { 0 },
+            unread: TOMBSTONE | USER_DATA | if reads_definition { END } else { 0 },
             seen: 0,
         }
     }
 
     fn after_contribution(&self, worker: Worker, run: &mut Run, held: Option<UserContribution>) {
-        let before = held.map_or(0, |contribution| contribution.applied);
+        let applied = held.map_or(0, |contribution| contribution.applied);
         match worker {
             Worker::Erasure if held.is_some_and(|contribution| contribution.erased) => {
                 self.next_generation(worker, run);
             }
-            Worker::Erasure if held.is_none() && !self.has(Safeguard::FenceAbsent) => {
+            Worker::Erasure if held.is_none() && !self.has(Safeguard::ErasureFences) => {
                 self.next_generation(worker, run);
             }
             Worker::Erasure => {
                 let target = ERASED;
                 run.step = Step::Commit { held, target };
             }
-            Worker::Aggregator if !self.has(Safeguard::WholeState) => {
+            Worker::Aggregator if !self.has(Safeguard::AllItems) => {
                 let item = self.requests[usize::from(run.record)];
                 let target = Target {
-                    applied: before + item.cast_signed(),
+                    applied: applied + item.cast_signed(),
                     erased: false,
                     fences: false,
                 };
@@ -165,26 +168,26 @@ impl Protocol {
         held: Option<UserContribution>,
         seen: Items,
     ) {
-        let found = seen & PERSONAL;
-        let erased = seen & TOMBSTONE != 0 && self.has(Safeguard::HeedsTombstone(worker));
-        if erased && found != 0 && self.has(Safeguard::DeletesForbidden) {
-            run.step = Step::DeleteForbidden { held, found };
+        let found = seen & USER_DATA;
+        let erased = seen & TOMBSTONE != 0 && self.has(Safeguard::ChecksTombstone(worker));
+        if erased && found != 0 && self.has(Safeguard::DeletesErasedItems) {
+            run.step = Step::DeleteErasedItems { held, found };
             return;
         }
-        let early = match run.head {
+        let end_in_head = match run.head {
             Some(head) if !self.has(Safeguard::DefinitionAfterContribution) => head.end(),
             _ => 0,
         };
-        // A pass finds nobody who has neither items nor a contribution.
-        let finds = worker == Worker::Pass && (found != 0 || held.is_some());
+        // A definition pass does not find users without items and without a contribution.
+        let finds_user = worker == Worker::DefinitionPass && (found != 0 || held.is_some());
         let target = Target {
             applied: if erased {
                 0
             } else {
-                contribution(seen | early)
+                contribution(seen | end_in_head)
             },
             erased,
-            fences: finds && self.has(Safeguard::PassFences),
+            fences: finds_user && self.has(Safeguard::DefinitionPassFences),
         };
         self.prepare(worker, run, held, target);
     }
@@ -210,10 +213,10 @@ impl Protocol {
         held: Option<UserContribution>,
         target: Target,
     ) {
-        let before = held.map_or((0, false), |contribution| {
+        let stored = held.map_or((0, false), |contribution| {
             (contribution.applied, contribution.erased)
         });
-        if before == (target.applied, target.erased) && !target.fences {
+        if stored == (target.applied, target.erased) && !target.fences {
             self.next_generation(worker, run);
         } else {
             run.step = Step::Commit { held, target };
@@ -232,7 +235,7 @@ impl Protocol {
             contribution.map_or(0, |contribution| contribution.revision)
         };
         let stored = &mut state.contributions[run.generation()];
-        if revision(*stored) != revision(held) && self.has(Safeguard::Condition) {
+        if revision(*stored) != revision(held) && self.has(Safeguard::ConditionalCommit) {
             return self.begin_generation(worker, run);
         }
         *stored = Some(UserContribution {
@@ -242,16 +245,16 @@ impl Protocol {
         });
         let difference = target.applied - held.map_or(0, |contribution| contribution.applied);
         if self.has(Safeguard::OneTransaction) {
-            state.aggregate_items[run.generation()] += difference;
+            state.aggregates[run.generation()] += difference;
             self.next_generation(worker, run);
         } else {
-            run.step = Step::AddToAggregateItems(difference);
+            run.step = Step::AddToAggregates(difference);
         }
     }
 
     fn next_generation(&self, worker: Worker, run: &mut Run) {
         run.todo &= run.todo - 1;
-        if run.todo == 0 && self.rereads {
+        if run.todo == 0 && self.rereads_head {
             run.step = Step::ReadHeadAgain;
         } else {
             self.begin_generation(worker, run);
@@ -262,16 +265,18 @@ impl Protocol {
         match (worker, run.head) {
             (Worker::Aggregator, _) => state.stream &= !(1 << run.record),
             (Worker::Erasure, _) => state.erasure = Erasure::Done,
-            (Worker::Pass, Some(head)) if self.has(Safeguard::PassNotesDefinition) => {
-                state.swept = state.swept.max(head.definition);
+            (Worker::DefinitionPass, Some(head))
+                if self.has(Safeguard::DefinitionPassKeepsDefinition) =>
+            {
+                state.passed_definition = state.passed_definition.max(head.definition);
             }
-            (Worker::Pass, _) => state.swept = state.head.definition,
+            (Worker::DefinitionPass, _) => state.passed_definition = state.head.definition,
             (Worker::Backfill, Some(head)) => {
                 let built = head.building.is_some() && head.building == state.head.building;
                 if built || !self.has(Safeguard::SwitchOnce) {
                     let old = state.head.current;
                     state.head.current = state.head.building.take().unwrap_or(old);
-                    state.backfill = Backfill::Cleaning(old);
+                    state.backfill = Backfill::DeletingOld(old);
                     return Some(Run::at(Step::DeleteContributions(old)));
                 }
             }
@@ -281,7 +286,7 @@ impl Protocol {
     }
 }
 
-/// Deletes one of the items, and says which are left.
+/// Deletes one of the items, and returns the items that remain.
 fn delete_first(raw: &mut Items, items: Items) -> Items {
     let left = items & items.wrapping_sub(1);
     *raw &= !(items & !left);

@@ -1,39 +1,40 @@
-//! What is stored, and what must be true of it.
+//! The stored data, and the properties that it must have.
 
 use crate::workers::{Run, Step};
 
-/// A set of the items of one user, one bit for each.
+/// A set of items of one user, one bit each.
 pub(crate) type Items = u8;
 
 pub(crate) const EVENT: Items = 1;
-/// An event after the end: it counts as long as no end is set.
+/// An event after the end. It counts while no end is set.
 pub(crate) const LATE_EVENT: Items = 2;
 pub(crate) const ASSIGNMENT: Items = 4;
 pub(crate) const TOMBSTONE: Items = 8;
-/// The definition, read as if it were an item: here while an end is set.
+/// The definition as an item, which is present while an end is set.
 pub(crate) const END: Items = 16;
-/// What an erasure removes.
-pub(crate) const PERSONAL: Items = EVENT | LATE_EVENT | ASSIGNMENT;
+/// The items that an erasure deletes.
+pub(crate) const USER_DATA: Items = EVENT | LATE_EVENT | ASSIGNMENT;
 
-/// Two backfills, the most in any configuration, make two new generations.
+/// Maximum number of generations: the first one, and two from the backfills of a configuration.
 pub(crate) const GENERATIONS: usize = 3;
 
-/// What a user with these items adds to the aggregate items: another number for each set of items that counts.
+/// The contribution of a user with these items to the aggregates: a different number for each set of
+/// items that count.
 pub(crate) fn contribution(items: Items) -> i8 {
     let counted = match items {
         _ if items & ASSIGNMENT == 0 => 0,
-        _ if items & END == 0 => items & PERSONAL,
+        _ if items & END == 0 => items & USER_DATA,
         _ => items & (EVENT | ASSIGNMENT),
     };
     counted.cast_signed()
 }
 
-/// The generations in use, and the definition.
+/// The generations in use and the definition.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Head {
     pub(crate) current: u8,
     pub(crate) building: Option<u8>,
-    /// How often the definition has been changed: the end is set, taken back, set again.
+    /// Number of changes of the definition. They alternately set and remove the end.
     pub(crate) definition: u8,
 }
 
@@ -44,7 +45,7 @@ impl Head {
     }
 }
 
-/// What the aggregate items of a generation hold of the user.
+/// What the aggregates of a generation contain of the user.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct UserContribution {
     pub(crate) revision: u8,
@@ -54,8 +55,8 @@ pub(crate) struct UserContribution {
 
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub(crate) enum Erasure {
-    NotAsked,
-    Due,
+    NotRequested,
+    Pending,
     Done,
 }
 
@@ -63,66 +64,67 @@ pub(crate) enum Erasure {
 pub(crate) enum Backfill {
     Idle,
     Building,
-    /// The new generation is current, and this old one is to be deleted.
-    Cleaning(u8),
+    /// The new generation is current, and this old generation must be deleted.
+    DeletingOld(u8),
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) raw: Items,
-    /// Requests that may still put their item, and records that nobody has acknowledged: a bit for each request.
+    /// The requests that can still put their item, one bit each.
     pub(crate) requests: u8,
+    /// The records that are not acknowledged, one bit per request.
     pub(crate) stream: u8,
     pub(crate) head: Head,
     pub(crate) contributions: [Option<UserContribution>; GENERATIONS],
-    pub(crate) aggregate_items: [i8; GENERATIONS],
-    /// The definition that the last pass was for.
-    pub(crate) swept: u8,
+    pub(crate) aggregates: [i8; GENERATIONS],
+    /// The definition of the last completed definition pass.
+    pub(crate) passed_definition: u8,
     pub(crate) erasure: Erasure,
     pub(crate) backfill: Backfill,
     pub(crate) backfills_left: u8,
-    /// Generations whose deletion has begun, a bit for each. Only the properties look at it.
-    pub(crate) cleaned: u8,
-    /// What each worker has in memory. A crash makes it `None`.
+    /// The generations whose deletion has started, one bit each. Only the properties use it.
+    pub(crate) deleted: u8,
+    /// The memory of each worker. A crash sets it to `None`.
     pub(crate) runs: [Option<Run>; 4],
 }
 
 impl State {
-    /// Nothing is under way and nothing is left to do. A request may still be: it has put nothing yet.
-    pub(crate) fn is_at_rest(&self, sweeps: bool) -> bool {
+    /// Whether no work is in progress or pending. Requests do not matter until they put their item.
+    pub(crate) fn is_idle(&self, has_definition_pass: bool) -> bool {
         self.stream == 0
             && self.runs.iter().all(Option::is_none)
-            && (self.swept == self.head.definition || !sweeps)
-            && self.erasure != Erasure::Due
+            && (self.passed_definition == self.head.definition || !has_definition_pass)
+            && self.erasure != Erasure::Pending
             && self.backfill == Backfill::Idle
     }
 
-    /// In every generation in use, the aggregate items hold what the contribution says.
-    pub(crate) fn adds_up(&self) -> bool {
-        (0..GENERATIONS).filter(|g| !self.is_cleaned(*g)).all(|g| {
+    /// Whether the aggregates of every generation in use equal the contribution.
+    pub(crate) fn aggregates_match_contributions(&self) -> bool {
+        (0..GENERATIONS).filter(|g| !self.is_deleted(*g)).all(|g| {
             let applied = self.contributions[g].map_or(0, |contribution| contribution.applied);
-            self.aggregate_items[g] == applied
+            self.aggregates[g] == applied
         })
     }
 
-    /// The aggregate items that are shown are those of the items that are there.
+    /// Whether the shown aggregates equal the contribution of the stored items.
     pub(crate) fn is_exact(&self) -> bool {
         self.shown() == contribution(self.raw | self.head.end())
     }
 
-    /// Neither items nor numbers are left of the user.
+    /// Whether neither items of the user nor a contribution to the shown aggregates remain.
     pub(crate) fn is_erased(&self) -> bool {
         self.raw == TOMBSTONE && self.shown() == 0
     }
 
-    /// Nothing has come back into a generation that was deleted.
-    pub(crate) fn is_clean(&self) -> bool {
+    /// Whether all deleted generations are empty.
+    pub(crate) fn deleted_generations_are_empty(&self) -> bool {
         (0..GENERATIONS)
-            .filter(|g| self.is_cleaned(*g))
-            .all(|g| self.contributions[g].is_none() && self.aggregate_items[g] == 0)
+            .filter(|g| self.is_deleted(*g))
+            .all(|g| self.contributions[g].is_none() && self.aggregates[g] == 0)
     }
 
-    /// Somebody is about to write what is computed from a contribution that has changed since.
+    /// Whether a worker is about to commit although the contribution has changed since it was read.
     pub(crate) fn has_late_commit(&self) -> bool {
         self.runs.iter().flatten().any(|run| match run.step {
             Step::Commit { held, .. } => held != self.contributions[run.generation()],
@@ -130,10 +132,9 @@ impl State {
         })
     }
 
-    /// Numbers the revisions anew, from one. Only whether two are the same matters, so that states
-    /// which differ in nothing else are one state.
+    /// Renumbers the revisions from one. Only their equality matters, so this merges equivalent states.
     pub(crate) fn renumber(&mut self) {
-        for g in (0..GENERATIONS).filter(|g| self.cleaned & 1 << g == 0) {
+        for g in (0..GENERATIONS).filter(|g| self.deleted & 1 << g == 0) {
             let runs = self.runs.iter_mut().flatten();
             let held = runs.filter(|run| run.generation() == g);
             let held = held.filter_map(Run::held_mut);
@@ -147,11 +148,12 @@ impl State {
         }
     }
 
-    fn is_cleaned(&self, generation: usize) -> bool {
-        self.cleaned & 1 << generation != 0
+    fn is_deleted(&self, generation: usize) -> bool {
+        self.deleted & 1 << generation != 0
     }
 
+    /// The aggregates of the current generation, which results use.
     fn shown(&self) -> i8 {
-        self.aggregate_items[usize::from(self.head.current)]
+        self.aggregates[usize::from(self.head.current)]
     }
 }

@@ -1,37 +1,37 @@
-//! Who works on the stores, and what they have in memory.
+//! The workers that read and write the stores, and their memory.
 
 use crate::stores::{Head, Items, UserContribution};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Worker {
-    /// Takes a record from the stream and brings its user up to date.
+    /// Takes a record from the stream and refreshes its user.
     Aggregator,
-    /// Brings the user up to date after a change of the definition.
-    Pass,
-    /// Fills a new generation, switches to it and deletes the old one.
+    /// Refreshes the user after a change of the definition.
+    DefinitionPass,
+    /// Builds a new generation, switches to it and deletes the old generation.
     Backfill,
-    /// Removes the user.
+    /// Erases the user.
     Erasure,
 }
 
-/// What a worker has in memory.
+/// The memory of a worker.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Run {
     pub(crate) step: Step,
     /// The record that an aggregator has taken.
     pub(crate) record: u8,
-    /// The head as it was read, where it is of use later.
+    /// The head that the worker read, if a later step needs it.
     pub(crate) head: Option<Head>,
-    /// The generations that are left to do, a bit for each.
+    /// The generations that the worker still has to refresh, one bit each.
     pub(crate) todo: u8,
 }
 
-/// The step that comes next.
+/// The next step of a worker. `held` is the contribution that the worker read.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     PutTombstone,
     ListItems,
-    /// Deletes what was listed, one item at a time.
+    /// Deletes the listed items, one per step.
     DeleteListed(Items),
     ReadHead,
     ReadContribution,
@@ -40,33 +40,34 @@ pub(crate) enum Step {
         unread: Items,
         seen: Items,
     },
-    /// Deletes what a tombstone forbids, one item at a time.
-    DeleteForbidden {
+    /// Deletes the items of an erased user, one per step.
+    DeleteErasedItems {
         held: Option<UserContribution>,
         found: Items,
     },
-    /// Without [`ContributionFirst`](crate::safeguards::Safeguard::ContributionFirst).
+    /// Occurs only without [`ContributionFirst`](crate::safeguards::Safeguard::ContributionFirst).
     ReadContributionLast(Target),
     Commit {
         held: Option<UserContribution>,
         target: Target,
     },
-    /// Without [`OneTransaction`](crate::safeguards::Safeguard::OneTransaction).
-    AddToAggregateItems(i8),
-    /// Only with [`rereads`](crate::model::Protocol::rereads).
+    /// Occurs only without [`OneTransaction`](crate::safeguards::Safeguard::OneTransaction).
+    AddToAggregates(i8),
+    /// Occurs only with [`rereads_head`](crate::model::Protocol::rereads_head).
     ReadHeadAgain,
-    /// Acknowledges the record, or notes that the work is done.
+    /// Acknowledges the record, or marks the work as done.
     Finish,
     DeleteContributions(u8),
-    DeleteAggregateItems(u8),
+    DeleteAggregates(u8),
 }
 
-/// What a contribution is to say.
+/// The contribution that a worker wants to write.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Target {
     pub(crate) applied: i8,
     pub(crate) erased: bool,
-    /// To be written even if the contribution says so already.
+    /// Whether to write it even if the stored contribution has the same values. The new revision
+    /// refuses the commits of workers that read the contribution before (a fence).
     pub(crate) fences: bool,
 }
 
@@ -87,21 +88,21 @@ impl Run {
         }
     }
 
-    /// The generation at hand: the lowest of those that are left.
+    /// The generation that the worker refreshes: the lowest of those that remain.
     pub(crate) fn generation(&self) -> usize {
         self.todo.trailing_zeros() as usize
     }
 
-    /// Whether the generation may be written to before the head is read again.
+    /// Whether the worker may write to this generation before it reads the head again.
     pub(crate) fn may_write(&self, generation: u8) -> bool {
         self.todo & 1 << generation != 0
     }
 
-    /// The contribution that was read, as long as it is needed.
+    /// The contribution that the worker read, while it needs it.
     pub(crate) fn held_mut(&mut self) -> Option<&mut UserContribution> {
         match &mut self.step {
             Step::ReadItems { held, .. }
-            | Step::DeleteForbidden { held, .. }
+            | Step::DeleteErasedItems { held, .. }
             | Step::Commit { held, .. } => held.as_mut(),
             _ => None,
         }

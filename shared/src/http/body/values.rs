@@ -30,12 +30,7 @@ pub fn prose(text: &str, most: usize) -> Result<String, Invalid> {
 
 /// Names in a sentence that lists what exists.
 pub fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
-    let names: Vec<_> = names.into_iter().collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
-    }
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// One of a list of names.

@@ -12,7 +12,7 @@ pub(super) fn variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants>
         .iter()
         .map(|element| variant(element, faults))
         .collect();
-    // Rules about all variants are checked on those that could be read, so that a wrong key does not hide a wrong sum.
+    // Rules about all variants are checked on the valid elements, so that an invalid key does not hide a wrong sum.
     let whole = read.iter().all(Option::is_some);
     let variants = Variants::new(read.into_iter().flatten().collect());
     match variants {

@@ -1,4 +1,4 @@
-//! Who `GET /experiments/{id}/assignment/{user_id}` asks for, and what the query says that the user is.
+//! The path and query of `GET /experiments/{id}/assignment/{user_id}`.
 
 use crate::http::params::{self, Query};
 use crate::http::{Problem, Request};
@@ -6,7 +6,7 @@ use domain::assignment::Attributes;
 use domain::experiment::Experiment;
 use domain::ids::{DimensionKey, DimensionLabel, UserId};
 
-/// Reads the user, and an attribute for each dimension that the query names.
+/// Reads the user, and an attribute for each dimension in the query.
 ///
 /// # Errors
 /// 400 with all faults of path and query.

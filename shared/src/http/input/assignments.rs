@@ -1,4 +1,4 @@
-//! The body of `POST /experiments/{id}/assignments`. Each row is accepted or refused by itself.
+//! The body of `POST /experiments/{id}/assignments`. Each row is accepted or rejected separately.
 
 use crate::http::body::{Faults, Node, listed};
 use crate::http::problem::{Fault, Problem};
@@ -8,13 +8,13 @@ use domain::ids::{DimensionKey, DimensionLabel, UserId, VariantKey};
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
-/// Rows in the order in which they were sent, each valid or with what is wrong with it.
+/// Rows in the order of the request, each valid or with its faults.
 pub type Read = Vec<Result<Assignment, Vec<Fault>>>;
 
 /// Reads the rows.
 ///
 /// # Errors
-/// 422 if the envelope is wrong. What is wrong with a row is in its place in the list.
+/// 422 if the envelope has faults. The faults of a row are at its index in the list.
 pub fn read(text: &str, experiment: &Experiment, now: Timestamp) -> Result<Read, Problem> {
     let mut faults = Faults::default();
     let rows = Node::root(text).object(&mut faults).and_then(|mut body| {
@@ -54,7 +54,7 @@ fn fields(
         node.text(faults, |text| {
             let time = Timestamp::parse(text)?;
             if time > now {
-                return Err(Invalid::new("in_the_future", "Must not lie in the future."));
+                return Err(Invalid::new("in_the_future", "Must not be in the future."));
             }
             Ok(time)
         })
@@ -74,7 +74,7 @@ fn fields(
     })
 }
 
-/// What is wrong with one attribute does not keep the others from being read; a row with a fault is not stored.
+/// A fault of one attribute does not stop the reading of the others. A row with a fault is not stored.
 fn attributes(
     node: &Node<'_>,
     dimensions: &[DimensionKey],
@@ -108,7 +108,7 @@ fn known(text: &str, experiment: &Experiment) -> Result<VariantKey, Invalid> {
     Err(Invalid::new(
         "unknown_variant",
         format!(
-            "There is no variant `{text}`; there are {}.",
+            "There is no variant `{text}`; the variants are {}.",
             keys.join(", ")
         ),
     ))

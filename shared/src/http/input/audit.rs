@@ -1,14 +1,14 @@
-//! The body of `POST /experiments/{id}/audit`, which may be left out.
+//! The optional body of `POST /experiments/{id}/audit`.
 
 use crate::http::Request;
 use crate::http::body::{self, Faults, Node};
 use crate::http::problem::Problem;
 use domain::Invalid;
 
-/// Whether the sums are to be made anew.
+/// Whether the aggregates are repaired by a backfill.
 ///
 /// # Errors
-/// 413, 415, 400 if it is no JSON, 422 with all faults.
+/// 413, 415, 400 for malformed JSON, 422 with all faults.
 pub fn repair(request: &Request) -> Result<bool, Problem> {
     let sent: &[u8] = request.body().as_ref();
     if sent.is_empty() {

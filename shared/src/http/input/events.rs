@@ -1,4 +1,4 @@
-//! The body of `POST /events`: one event, or a batch. Each event is accepted or refused by itself.
+//! The body of `POST /events`: one event or a batch. Each event is accepted or rejected separately.
 
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
@@ -8,16 +8,16 @@ use domain::ids::{EventId, EventType, UserId};
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
-/// What was sent.
+/// The events of a request.
 pub struct ReadEvents {
-    /// Events in the order in which they were sent, each valid or with what is wrong with it.
+    /// Events in the order of the request, each valid or with its faults.
     pub events: Vec<Result<Event, Vec<Fault>>>,
-    /// Whether they came in a list, even if there is only one.
+    /// Whether the request has a list, even with one event.
     batch: bool,
 }
 
 impl ReadEvents {
-    /// Where the body names the user of an event.
+    /// The JSON pointer of an event's user.
     pub fn user_pointer(&self, index: usize) -> String {
         if self.batch {
             format!("/events/{index}/user_id")
@@ -30,8 +30,7 @@ impl ReadEvents {
 /// Reads one event or a batch.
 ///
 /// # Errors
-/// 422 if the envelope, or an event sent by itself, is wrong. What is wrong with an event of a batch is in
-/// its place in the list.
+/// 422 if the envelope or a single event has faults. The faults of an event in a batch are at its index in the list.
 pub fn read(text: &str, received_at: Timestamp) -> Result<ReadEvents, Problem> {
     let mut faults = Faults::default();
     let root = Node::root(text);
@@ -121,8 +120,7 @@ fn event(
         Some(node) => node.text(faults, Timestamp::parse).map(Some),
         None if id.is_some() => Some(None),
         None => {
-            let detail =
-                "`timestamp` is required, unless an `event_id` tells the event from others.";
+            let detail = "`timestamp` is required, unless the event has an `event_id`.";
             faults.push(&time_pointer, Invalid::new("required", detail));
             None
         }
@@ -155,7 +153,7 @@ fn event(
     })
 }
 
-/// Properties as compact JSON: proven to be readable again, and bounded in size.
+/// Properties as compact JSON of bounded size, checked to be readable.
 fn properties(node: &Node<'_>, faults: &mut Faults) -> Option<String> {
     if node.raw().starts_with('{') {
         match serde_json::from_str::<serde_json::Value>(node.raw()) {
@@ -173,7 +171,7 @@ fn properties(node: &Node<'_>, faults: &mut Faults) -> Option<String> {
             }
             Err(_) => {
                 let detail =
-                    "Holds a number beyond 1e308 or a text with an impossible escape sequence.";
+                    "Contains a number beyond 1e308 or a text with an invalid escape sequence.";
                 faults.push(node.pointer(), Invalid::new("unreadable", detail));
             }
         }

@@ -127,7 +127,7 @@ pub(super) fn dimensions(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Dim
         if let Some(key) = key
             && read[..index].iter().flatten().any(|earlier| earlier == key)
         {
-            let detail = format!("The dimension `{key}` is named more than once; once is enough.");
+            let detail = format!("The dimension `{key}` is listed more than once.");
             faults.push(element.pointer(), Invalid::new("duplicate_key", detail));
         }
     }

@@ -1,4 +1,4 @@
-//! One metric of an experiment's body.
+//! A metric in the body of an experiment.
 
 use super::text::name;
 use crate::http::body::{Faults, Node, Object};
@@ -9,7 +9,7 @@ use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, Metric
 /// Fields of every metric.
 const COMMON: &str = "key, kind, event_type, name, role, direction, margin";
 
-/// A kind by name, before what belongs to it was read.
+/// A kind by name, before its own fields are read.
 #[derive(Clone, Copy)]
 enum Kind {
     Conversion,
@@ -27,7 +27,7 @@ const KINDS: [(&str, Kind); 5] = [
     ("quantile", Kind::Quantile),
 ];
 
-/// Reads a metric; what is wrong with it goes to the faults.
+/// Reads a metric and notes its faults.
 pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     let mut fields = node.object(faults)?;
     let key = fields
@@ -51,7 +51,7 @@ pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
         .as_ref()
         .map(|node| node.number(faults, |text| between(text, 0.0, 1.0)));
     let (kind, own) = kind(named, &mut fields, faults);
-    // Elsewhere it is an unknown field.
+    // For other kinds it is an unknown field.
     let cap = matches!(named, Some(Kind::Count | Kind::Sum))
         .then(|| fields.optional("cap_percentile"))
         .flatten()
@@ -77,7 +77,7 @@ pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     })
 }
 
-/// What belongs to the kind, and the names of those fields.
+/// The kind with its own fields, and their names.
 fn kind(
     named: Option<Kind>,
     fields: &mut Object<'_>,
@@ -85,7 +85,7 @@ fn kind(
 ) -> (Option<MetricKind>, &'static str) {
     match named {
         None => {
-            // Which of these there should be is not known, nor what is wrong with them.
+            // Without a kind, neither the required fields nor their faults are known.
             for name in ["measure", "denominator", "quantile", "cap_percentile"] {
                 fields.optional(name);
             }
@@ -119,7 +119,7 @@ fn kind(
     }
 }
 
-/// The sum of the values, unless another measure is named.
+/// The measure; the sum of the values by default.
 fn measure(fields: &mut Object<'_>, faults: &mut Faults) -> Option<Measure> {
     fields
         .optional("measure")

@@ -1,4 +1,4 @@
-//! The body of `POST /experiments/plan`, and the plan that an experiment keeps.
+//! The body of `POST /experiments/plan`, and the plan of an experiment.
 
 mod earlier;
 
@@ -14,21 +14,21 @@ use domain::plan::{self, Baseline, Design, Plan, PlanRequest, PlannedKind, Plann
 use earlier::EarlierMetric;
 use stats::MissingReason;
 
-/// Where the smallest change worth finding stands.
+/// The JSON pointer of the minimum detectable effect.
 const MINIMUM_DETECTABLE_EFFECT: &str = "/minimum_detectable_effect";
 const FIELDS: &str =
     "metric, minimum_detectable_effect, variants, traffic_percent, users_per_day, alpha, power";
 
-/// What is asked, as far as the body tells it.
+/// A plan request, as far as the body is enough for it.
 #[derive(Debug)]
 pub enum Asked {
-    /// With all numbers.
+    /// The body has all numbers.
     Given(PlanRequest),
-    /// About a metric whose numbers a earlier experiment has.
+    /// The baseline is a metric of an earlier experiment.
     Earlier(EarlierExperimentRequest),
 }
 
-/// Reads a plan_request.
+/// Reads a plan request.
 ///
 /// # Errors
 /// 422 with all faults.
@@ -97,7 +97,7 @@ pub(super) fn plan(node: &Node<'_>, faults: &mut Faults) -> Option<Plan> {
     })
 }
 
-/// What plan_request and plan have in common, as far as it could be read.
+/// The fields that plan requests and plans have in common.
 struct Aim {
     minimum_detectable_effect: Option<f64>,
     alpha: Option<f64>,
@@ -157,7 +157,7 @@ fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     };
     let (baseline, known) = match kind {
         None => {
-            // Which of these there should be is not known, nor what is wrong with them.
+            // Without a kind, neither the required fields nor their faults are known.
             for name in ["rate", "mean", "standard_deviation"] {
                 fields.optional(name);
             }
@@ -188,13 +188,13 @@ fn metric(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     }))
 }
 
-/// Variants that all get somebody: with nobody in it, a variant is never compared well enough.
+/// Variants with weights above 0: a variant without users is never compared.
 fn served_variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants> {
     let variants = variants(node, faults)?;
     let mut served = true;
     for (index, variant) in variants.as_slice().iter().enumerate() {
         if variant.percent == 0.0 {
-            let detail = "Must be above 0 in a plan: leave out a variant that nobody gets.";
+            let detail = "Must be above 0 in a plan: leave out variants without users.";
             let pointer = format!("{}/{index}/percent", node.pointer());
             faults.push(pointer, Invalid::new("out_of_range", detail));
             served = false;
@@ -203,7 +203,7 @@ fn served_variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants> {
     served.then_some(variants)
 }
 
-/// The variants of a plan_request that names none.
+/// The default variants of a plan request.
 fn two_equal() -> Option<Variants> {
     let variant = |key| {
         Some(Variant {
@@ -219,7 +219,7 @@ fn traffic(text: &str) -> Result<f64, Invalid> {
     match allocation::percent(text)? {
         0.0 => Err(Invalid::new(
             "out_of_range",
-            "Must be above 0: nobody takes part otherwise.",
+            "Must be above 0, otherwise no user takes part.",
         )),
         percent => Ok(percent),
     }

@@ -1,4 +1,4 @@
-//! Whom `/users/{user_id}` asks for, and from which event on.
+//! The path and query of `/users/{user_id}`.
 
 use crate::http::params::{self, Query};
 use crate::http::{Problem, Request};
@@ -9,12 +9,12 @@ use domain::ids::UserId;
 /// Reads the user.
 ///
 /// # Errors
-/// 400 with all faults of path and query; the query takes nothing.
+/// 400 with all faults of path and query. The query has no parameters.
 pub fn read(request: &Request) -> Result<UserId, Problem> {
     of_path(request, Query::read(request, &[]))
 }
 
-/// Reads the user, and the key of the event behind which to go on.
+/// Reads the user, and the key of the event after which the page starts.
 ///
 /// # Errors
 /// 400 with all faults of path and query.

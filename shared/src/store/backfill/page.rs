@@ -1,4 +1,4 @@
-//! One page of a piece of work: some hundred users, and then how far it has come.
+//! One page of a piece of work: some hundred users, then the new position.
 
 use super::work::{Place, Task, Work};
 use crate::store::item::Item;
@@ -16,14 +16,14 @@ const PAGE: i32 = 500;
 /// Items deleted at once.
 const DELETED_AT_ONCE: usize = 16;
 
-/// What became of a page.
+/// The outcome of a page.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Worked {
-    /// Users that were gone through.
+    /// Users that were refreshed.
     pub users: usize,
-    /// Transactions that it took.
+    /// Transactions that were sent.
     pub transactions: usize,
-    /// Whether nothing is left of the work.
+    /// Whether the work is finished.
     pub done: bool,
 }
 
@@ -34,10 +34,10 @@ pub(super) struct Users {
 }
 
 impl Store {
-    /// Does one page of work as a record of the stream shows it. Nothing, if another has come further.
+    /// Does the page that a stream record shows. Nothing, if another process is further.
     ///
     /// # Errors
-    /// If the database fails or a user could not be counted by the deadline; a repeat is safe.
+    /// If the database fails or a user cannot be refreshed by the deadline; a repeat is safe.
     pub async fn work_on(&self, work: &Work, deadline: Instant) -> Result<Worked, StoreError> {
         let over = work.expires_at.is_some();
         if over || self.work_now(work).await?.as_ref() != Some(work) {
@@ -71,7 +71,7 @@ impl Store {
         Ok(worked)
     }
 
-    /// Whether anybody waits for it. A generation may have been replaced meanwhile.
+    /// Whether the work is obsolete or still needed: its generation may have been replaced.
     async fn is_wanted(&self, work: &Work) -> Result<bool, StoreError> {
         Ok(match work.task {
             Task::Build => {
@@ -112,7 +112,7 @@ impl Store {
         let failures = counted.failures.len();
         match counted.failures.into_values().next() {
             Some(error) => {
-                tracing::error!(work.record, failures, %error, "users could not be counted");
+                tracing::error!(work.record, failures, %error, "users could not be refreshed");
                 Err(error)
             }
             None => Ok(Worked {
@@ -123,7 +123,7 @@ impl Store {
         }
     }
 
-    /// The users of so many records of an index.
+    /// The users of a page of index records.
     pub(super) async fn users_of(&self, work: &Work, records: i32) -> Result<Users, StoreError> {
         let (table, index, shard_name, at) = match work.task {
             Task::PassActive => (
@@ -170,7 +170,8 @@ impl Store {
             UserId::parse(user).ok()
         };
         let users = answer.items().iter().map(user).collect::<Option<_>>();
-        let users = users.ok_or_else(|| StoreError::Corrupt("an index lacks a user".to_owned()))?;
+        let users =
+            users.ok_or_else(|| StoreError::Corrupt("an index item has no user".to_owned()))?;
         Ok(Users { users, next })
     }
 
@@ -187,7 +188,7 @@ impl Store {
             .await
     }
 
-    /// Deletes some of the sums. False if there were none.
+    /// Deletes a part of the aggregates. False if there was none.
     async fn clean_sums(&self, work: &Work) -> Result<bool, StoreError> {
         let mut found = Vec::new();
         for kind in [key::AGGREGATE_ITEMS, key::HOURS, key::DIMENSIONS] {

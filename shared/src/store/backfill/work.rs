@@ -1,4 +1,4 @@
-//! A piece of work: what is to be done for the users of an index shard, and how far it is done.
+//! A piece of work: a task for the users of an index shard, and its position.
 
 use super::REMAINING;
 use crate::clock;
@@ -13,31 +13,32 @@ use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How far back the second look begins. Indexes follow their tables within moments; whoever was written just before
-/// the work was asked for may not have been in them.
+/// How far back the second pass begins. Indexes follow their tables within moments, so users written just before the
+/// work was requested may be missing in the first pass.
 const LOOK_AGAIN_MICROS: i64 = 600_000_000;
 
-/// How long work that is done stays: as long as its records may come, so that a late one does not begin it anew.
+/// How long finished work is kept: as long as its stream records may arrive, so that a late one does not start it
+/// again.
 const KEPT_SECONDS: i64 = 86_400;
 
-/// When an item goes that is done now, in epoch seconds.
+/// When an item expires that is finished at this instant, in epoch seconds.
 pub(super) fn kept_until() -> i64 {
     clock::now().epoch_seconds() + KEPT_SECONDS
 }
 
-/// What is done for each user.
+/// The task of each user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Task {
-    /// Counts the assigned users into a new generation.
+    /// Add the assigned users to a new generation.
     Build,
-    /// Counts the users again who did something from an instant on.
+    /// Refresh the users that were active from an instant on.
     PassActive,
-    /// Counts the users again who were assigned from an instant on.
+    /// Refresh the users that were assigned from an instant on.
     PassAssigned,
-    /// Deletes the users' parts in a generation.
+    /// Delete the users' contributions to a generation.
     CleanUsers,
-    /// Deletes the sums of a generation.
+    /// Delete the aggregates of a generation.
     CleanSums,
 }
 
@@ -52,46 +53,46 @@ impl Task {
         }
     }
 
-    /// Whether it brings sums up to date, and so must miss nobody.
+    /// Whether it updates aggregates, and so must miss no user.
     pub(super) fn counts(self) -> bool {
         matches!(self, Self::Build | Self::PassActive | Self::PassAssigned)
     }
 }
 
-/// A place in an index: the key attributes of the last record that was read.
+/// A position in an index: the key attributes of the last record that was read.
 pub(super) type Place = BTreeMap<String, String>;
 
-/// A piece of work as it is stored.
+/// A stored piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
-    /// Of which experiment.
+    /// The experiment.
     pub experiment_id: ExperimentId,
-    /// Its key beside the experiment.
+    /// Its sort key.
     pub record: String,
-    /// What is done.
+    /// The task.
     pub task: Task,
-    /// For which generation, or because of which version of the definition.
+    /// The generation, or the version of the definition that caused it.
     pub number: u64,
-    /// In which index shard.
+    /// The index shard.
     pub shard: u16,
     /// When it was begun.
     pub asked_at: Timestamp,
-    /// The users of this instant and later.
+    /// The earliest instant whose users it covers.
     pub from: Timestamp,
-    /// Whether all users have been gone through once.
+    /// Whether all users have been passed once.
     pub again: bool,
-    /// Pages that are done.
+    /// Finished pages.
     pub pages: u64,
-    /// Where the next page begins.
+    /// The start of the next page.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) place: Option<Place>,
-    /// When the item goes, in epoch seconds, once nothing is left to do.
+    /// When the item expires, in epoch seconds, once the work is finished.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<i64>,
 }
 
 impl Work {
-    /// Work that has not begun, for all users of a shard.
+    /// New work for all users of a shard.
     pub(super) fn new(id: &ExperimentId, task: Task, number: u64, shard: u16) -> Self {
         Self {
             experiment_id: id.clone(),
@@ -108,7 +109,7 @@ impl Work {
         }
     }
 
-    /// The work after a page that ended there.
+    /// The work after a page that ended at this position.
     pub(super) fn after(&self, place: Option<Place>) -> Self {
         if place.is_none() && (self.again || !self.task.counts()) {
             return self.done();
@@ -123,7 +124,7 @@ impl Work {
         next
     }
 
-    /// The work with nothing left to do.
+    /// The finished work.
     pub(super) fn done(&self) -> Self {
         Self {
             pages: self.pages + 1,
@@ -135,7 +136,7 @@ impl Work {
 }
 
 impl Store {
-    /// Stores a piece of work unless it is there.
+    /// Stores a piece of work unless it is stored already.
     pub(super) async fn begin(&self, work: &Work) -> Result<(), StoreError> {
         let put = self
             .client
@@ -147,7 +148,7 @@ impl Store {
         self.put(put).await.map(drop)
     }
 
-    /// The piece of work as it stands now. None: it was done long ago.
+    /// The piece of work as it is stored now. None if it was finished long ago.
     pub(super) async fn work_now(&self, work: &Work) -> Result<Option<Work>, StoreError> {
         let get = self
             .client
@@ -163,8 +164,8 @@ impl Store {
         Ok(item.map(serde_dynamo::from_item).transpose()?)
     }
 
-    /// Stores how far a piece of work has come; of a build that is done also that one shard less remains. Nothing, if
-    /// somebody else did this page first.
+    /// Stores the new position of a piece of work; for a finished build also that one shard less remains. Nothing, if
+    /// another process did this page first.
     pub(super) async fn advance(&self, work: &Work, next: &Work) -> Result<(), StoreError> {
         let put = Put::builder()
             .table_name(&self.tables.experiments)

@@ -50,7 +50,7 @@ pub(super) struct RefreshPlan {
     pub(super) diffs: Vec<ContributionDiff>,
     /// The range of the user's records. It is noted even without a diff: a process that wrote the same diff earlier
     /// may have crashed before it noted the range.
-    pub(super) data_ranges: Vec<(GenerationKey, DataRange)>,
+    pub(super) ranges: Vec<(GenerationKey, DataRange)>,
     /// Records to delete once the contributions are written.
     pub(super) deletions: UserRecordKeys,
 }

@@ -116,8 +116,7 @@ impl Store {
                 let computed = reader
                     .contribution(assignment, &of_experiment, &pre_exposure)
                     .map_err(too_large)?;
-                plan.data_ranges
-                    .push((generation.clone(), reader.data_range));
+                plan.ranges.push((generation.clone(), reader.data_range));
                 if computed != stored.contribution || dirty.fence {
                     plan.diffs.push(ContributionDiff {
                         user: user.clone(),

@@ -1,4 +1,4 @@
-//! Random draws from a fixed seed: the laws that the simulated experiments are made of.
+//! Random draws from a fixed seed, from the distributions that the simulated experiments use.
 
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::{Rng, SeedableRng};
@@ -17,12 +17,12 @@ impl Draw {
         }
     }
 
-    /// Uniform in (0, 1).
+    /// A uniform number in (0, 1).
     pub(crate) fn uniform(&mut self) -> f64 {
         ((self.source.next_u64() >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0
     }
 
-    /// Standard normal, by Marsaglia's polar method.
+    /// A standard normal number, by Marsaglia's polar method.
     pub(crate) fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
@@ -38,7 +38,7 @@ impl Draw {
         }
     }
 
-    /// Successes among `n`, by inversion in pieces of about twenty successes.
+    /// The number of successes among `n`, by inversion in parts of about twenty successes.
     pub(crate) fn binomial(&mut self, n: u64, p: f64) -> u64 {
         let piece = ((20.0 / p) as u64).max(1);
         let mut successes = 0;
@@ -64,7 +64,7 @@ impl Draw {
         k
     }
 
-    /// Poisson with a small mean, by inversion.
+    /// A Poisson number with a small mean, by inversion.
     pub(crate) fn poisson(&mut self, mean: f64) -> u64 {
         let mut chance = (-mean).exp();
         let mut rest = self.uniform();
@@ -77,12 +77,12 @@ impl Draw {
         u64::from(k)
     }
 
-    /// exp of a normal with mean 0 and this standard deviation.
+    /// A log-normal number: exp of a normal number with mean 0 and this standard deviation.
     pub(crate) fn log_normal(&mut self, sd: f64) -> f64 {
         (sd * self.normal()).exp()
     }
 
-    /// Chi-square, by Marsaglia and Tsang's gamma method (df of 2 or more).
+    /// A chi-square number with at least 2 degrees of freedom, by Marsaglia and Tsang's gamma method.
     fn chi_squared(&mut self, df: f64) -> f64 {
         let d = 0.5 * df - 1.0 / 3.0;
         let c = 1.0 / (9.0 * d).sqrt();
@@ -95,8 +95,9 @@ impl Draw {
         }
     }
 
-    /// Sums over `n` (4 or more) users of two standard normal values with this correlation: the sum
-    /// is normal, and what scatters around it follows Wishart's distribution (Bartlett's decomposition).
+    /// Sums over `n` users (at least 4) of two standard normal values with this correlation. The sums
+    /// are normal, and the sums of squared deviations follow Wishart's distribution (Bartlett's
+    /// decomposition).
     pub(crate) fn correlated_sums(&mut self, n: u64, correlation: f64) -> PairSums {
         let size = n as f64;
         let rest = (1.0 - correlation * correlation).sqrt();
@@ -121,7 +122,7 @@ impl Draw {
     }
 }
 
-/// Sums of two quantities over users, plain numbers.
+/// Sums and sums of products of two quantities over users, in f64.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct PairSums {
     pub(crate) n: u64,
@@ -130,7 +131,7 @@ pub(crate) struct PairSums {
 }
 
 impl PairSums {
-    pub(crate) fn user(&mut self, x: f64, y: f64) {
+    pub(crate) fn add_user(&mut self, x: f64, y: f64) {
         self.add(Self {
             n: 1,
             sums: [x, y],
@@ -155,17 +156,17 @@ impl PairSums {
     }
 }
 
-/// Sums of one quantity over users, plain numbers.
+/// Sum and sum of squares of one quantity over users, in f64.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Sums {
+pub(crate) struct ValueSums {
     pub(crate) n: u64,
     pub(crate) sum: f64,
     pub(crate) squares: f64,
 }
 
-impl Sums {
-    /// `n` more users, each a buyer with probability `p`, who spends a heavy-tailed amount.
-    pub(crate) fn revenue(&mut self, draw: &mut Draw, n: u64, p: f64, sd: f64) {
+impl ValueSums {
+    /// Adds `n` users. Each buys with probability `p` and spends a log-normal amount.
+    pub(crate) fn add_revenue(&mut self, draw: &mut Draw, n: u64, p: f64, sd: f64) {
         self.n += n;
         for _ in 0..draw.binomial(n, p) {
             let amount = draw.log_normal(sd);

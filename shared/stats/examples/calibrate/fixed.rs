@@ -1,50 +1,51 @@
-//! One look at a size fixed beforehand: 5 % of experiments without an effect reject.
+//! Fixed tests: with one look at a fixed sample size, 5% of experiments without an effect are
+//! significant.
 
 use std::io::{self, Write};
 
 use stats::{self, Alpha, Alternative, Effect, LogBuckets, LogHistogram, Proportion, Sample};
 
 use crate::EXPERIMENTS;
-use crate::draw::{Draw, PairSums, Sums};
+use crate::draw::{Draw, PairSums, ValueSums};
 use crate::table::Table;
 
-/// One experiment without an effect; its p-value, where there is one.
+/// Simulates one experiment without an effect, and returns its p-value unless it is missing.
 type Experiment = fn(&mut Draw) -> Option<f64>;
 
 pub(crate) fn false_positives<W: Write>(table: &mut Table<W>) -> io::Result<()> {
     let shapes: [(&str, Experiment); 12] = [
-        ("conversions of 5 %, 2,000 users an arm", |d| {
+        ("conversions of 5%, 2,000 users per arm", |d| {
             rates(d, 2_000, 2_000, 0.05)
         }),
-        ("rare conversions, about 20 an arm", |d| {
+        ("rare conversions, about 20 per arm", |d| {
             rates(d, 4_000, 4_000, 0.005)
         }),
-        ("conversions of 5 %, split 90 : 10", |d| {
+        ("conversions of 5%, split 90 : 10", |d| {
             rates(d, 18_000, 2_000, 0.05)
         }),
-        ("revenue with a log-normal tail, 250 buyers an arm", |d| {
+        ("revenue with a log-normal tail, 250 buyers per arm", |d| {
             revenue(d, 5_000, 5_000)
         }),
         ("revenue with a log-normal tail, split 70 : 30", |d| {
             revenue(d, 14_000, 6_000)
         }),
-        ("ratio (revenue per order), 500 users an arm", ratio),
-        ("adjusted by one covariate, correlation 0.7", |d| {
-            adjusted(d, 0.7)
+        ("ratio (revenue per order), 500 users per arm", ratio),
+        ("CUPED-adjusted by one covariate, correlation 0.7", |d| {
+            cuped_adjusted(d, 0.7)
         }),
-        ("adjusted by one covariate, correlation 0.95", |d| {
-            adjusted(d, 0.95)
+        ("CUPED-adjusted by one covariate, correlation 0.95", |d| {
+            cuped_adjusted(d, 0.95)
         }),
-        ("normal values, 10 users an arm", small),
-        ("median of skewed values, 2,000 users an arm", |d| {
+        ("normal values, 10 users per arm", small),
+        ("median of skewed values, 2,000 users per arm", |d| {
             median(d, |x| x)
         }),
         (
-            "median of whole numbers around 17, 2,000 users an arm",
+            "median of whole numbers around 17, 2,000 users per arm",
             |d| median(d, |x| (16.6 * x).floor()),
         ),
         (
-            "median of whole numbers around 3, 2,000 users an arm",
+            "median of whole numbers around 3, 2,000 users per arm",
             |d| median(d, |x| (3.02 * x).floor()),
         ),
     ];
@@ -53,14 +54,14 @@ pub(crate) fn false_positives<W: Write>(table: &mut Table<W>) -> io::Result<()> 
         let rejected =
             (0..EXPERIMENTS).filter(|_| experiment(&mut draw).is_some_and(|p| p <= 0.05));
         let percent = 100.0 * rejected.count() as f64 / f64::from(EXPERIMENTS);
-        // Where many users share a value, a quantile is surer than its smooth distribution says.
+        // If many users have the same value, the test of a quantile is conservative.
         let bound = if name.starts_with("median") {
             0.0..=5.5
         } else {
             4.5..=5.5
         };
         table.line(
-            "a fixed test rejects 5 % without an effect",
+            "a fixed test rejects 5% without an effect",
             name,
             percent,
             bound,
@@ -85,8 +86,8 @@ fn rates(draw: &mut Draw, n_c: u64, n_t: u64, rate: f64) -> Option<f64> {
 
 fn revenue(draw: &mut Draw, n_c: u64, n_t: u64) -> Option<f64> {
     let mut arm = |n| {
-        let mut sums = Sums::default();
-        sums.revenue(draw, n, 0.05, 1.0);
+        let mut sums = ValueSums::default();
+        sums.add_revenue(draw, n, 0.05, 1.0);
         Sample::from_sums(sums.n, sums.sum, sums.squares).ok()
     };
     p_of(stats::difference(&arm(n_c)?, &arm(n_t)?).ok()?)
@@ -99,14 +100,14 @@ fn ratio(draw: &mut Draw) -> Option<f64> {
             let orders = draw.poisson(1.5);
             let taste = draw.log_normal(0.5);
             let spent: f64 = (0..orders).map(|_| taste * draw.log_normal(0.5)).sum();
-            sums.user(spent, orders as f64);
+            sums.add_user(spent, orders as f64);
         }
         stats::ratio(&sums.joint()?).ok()
     };
     p_of(stats::difference(&arm()?, &arm()?).ok()?)
 }
 
-fn adjusted(draw: &mut Draw, correlation: f64) -> Option<f64> {
+fn cuped_adjusted(draw: &mut Draw, correlation: f64) -> Option<f64> {
     let c = draw.correlated_sums(400, correlation).joint()?;
     let t = draw.correlated_sums(400, correlation).joint()?;
     p_of(stats::cuped(&c, &t).ok()?.absolute)

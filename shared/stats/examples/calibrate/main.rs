@@ -1,8 +1,9 @@
-//! Does the engine keep its promises? Simulated experiments, with known truth, against each bound.
+//! Calibration of the statistics engine: simulated experiments with a known true effect check the
+//! error rates, the coverage and the power.
 //!
-//! Prints a markdown table and fails when a bound is broken. Seeds are fixed: the same numbers come
-//! out every time. Sums are drawn between looks, never single users where the distribution of the sum is
-//! known, so that it takes minutes on one core.
+//! The program prints a Markdown table, and fails if a measured value is outside its bounds. Seeds are
+//! fixed, so every run gives the same numbers. Where the distribution of a sum is known, the program
+//! draws the sum between two looks instead of single users. It takes minutes on one core.
 
 mod coverage;
 mod draw;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use table::Table;
 
-/// Experiments behind every line of the table.
+/// Number of simulated experiments per line of the table.
 const EXPERIMENTS: u32 = 20_000;
 
 fn main() -> io::Result<ExitCode> {
@@ -28,8 +29,8 @@ fn main() -> io::Result<ExitCode> {
     rare::false_positives(&mut table)?;
     rare::time_to_alarm(&mut table)?;
     split::false_alarms(&mut table)?;
-    coverage::of_intervals(&mut table)?;
-    power::of_plans(&mut table)?;
+    coverage::interval_coverage(&mut table)?;
+    power::planned_power(&mut table)?;
     Ok(if table.all_hold() {
         ExitCode::SUCCESS
     } else {

@@ -1,7 +1,7 @@
-//! Plans deliver: the power that was asked for, and what watching costs of it.
+//! Power: planned experiments reach the target power, and sequential methods lose some power.
 //!
-//! The sum behind z grows by independent normal steps over 28 daily looks. The reference values are
-//! those of 20,000 simulated experiments with other software; 3 points either way are allowed.
+//! The score behind z grows by independent normal steps over 28 daily looks. The reference values come
+//! from 20,000 simulated experiments with other software. The tolerance is 3 percentage points.
 
 use std::io::{self, Write};
 
@@ -19,10 +19,10 @@ const LOOKS: u32 = 28;
 const PLANNED: u64 = 28_000;
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
 
-/// Effects in standard errors of the planned end: those that one look finds in 80 % and 99 %.
-const EFFECTS: [(&str, f64); 2] = [("80 %", 2.801_585), ("99 %", 4.286_311)];
+/// Effects in standard errors at the planned end, for which a fixed test has 80% and 99% power.
+const EFFECTS: [(&str, f64); 2] = [("80%", 2.801_585), ("99%", 4.286_311)];
 
-/// Per cent in which each method finds such an effect by the planned end.
+/// Power in per cent of each method for these effects, up to the planned end.
 const METHODS: [(&str, [f64; 2]); 5] = [
     ("fixed test, one look", [80.0, 99.0]),
     ("confidence sequence", [50.0, 92.0]),
@@ -31,35 +31,35 @@ const METHODS: [(&str, [f64; 2]); 5] = [
     ("group sequential, alpha t²", [76.0, 99.0]),
 ];
 
-pub(crate) fn of_plans<W: Write>(table: &mut Table<W>) -> io::Result<()> {
+pub(crate) fn planned_power<W: Write>(table: &mut Table<W>) -> io::Result<()> {
     for (seed, (index, (size, shift))) in (500..).zip(EFFECTS.into_iter().enumerate()) {
         let found = found(seed, shift).map_err(io::Error::other)?;
         for ((method, reference), percent) in METHODS.into_iter().zip(found) {
-            let name = format!("{method}: an effect that one look finds in {size}");
+            let name = format!("{method}: an effect for which a fixed test has {size} power");
             let bound = reference[index] - 3.0..=f64::min(reference[index] + 3.0, 99.999);
-            table.line("28 looks find what was expected", &name, percent, bound)?;
+            table.line("28 looks have the expected power", &name, percent, bound)?;
         }
     }
     let fixed = planned_rates(510, false).map_err(io::Error::other)?;
-    let name = "rates of 5 % and 6 %, planned for 80 %";
+    let name = "rates of 5% and 6%, planned for 80% power";
     table.line(
-        "a planned size has the power asked for",
+        "a planned sample size has the target power",
         name,
         fixed,
         77.0..=83.0,
     )?;
     let sequential = planned_rates(511, true).map_err(io::Error::other)?;
-    let name = "the same, planned to be sequential (28 looks)";
+    let name = "the same, planned for a confidence sequence (28 looks)";
     table.line(
-        "a planned size has the power asked for",
+        "a planned sample size has the target power",
         name,
         sequential,
         80.0..=99.0,
     )
 }
 
-/// Per cent of experiments in which each of [`METHODS`] finds an effect of so many final standard
-/// errors.
+/// Per cent of experiments in which each of [`METHODS`] detects an effect of `shift` standard errors at
+/// the planned end.
 fn found(seed: u64, shift: f64) -> Result<[f64; 5], stats::MissingReason> {
     let fractions: Vec<f64> = (1..=LOOKS)
         .map(|k| f64::from(k) / f64::from(LOOKS))
@@ -74,7 +74,7 @@ fn found(seed: u64, shift: f64) -> Result<[f64; 5], stats::MissingReason> {
     let mut draw = Draw::new(seed);
     let mut found = [0_u32; 5];
     for _ in 0..EXPERIMENTS {
-        let mut called = [false; 5];
+        let mut detected = [false; 5];
         let mut score = 0.0;
         for (look, t) in fractions.iter().enumerate() {
             let step = 1.0 / f64::from(LOOKS);
@@ -94,21 +94,21 @@ fn found(seed: u64, shift: f64) -> Result<[f64; 5], stats::MissingReason> {
                     .and_then(|b| b.z)
                     .is_some_and(|bound| z.abs() >= bound)
             };
-            called[0] |= last && z.abs() > 1.959_964;
-            called[1] |= sequence.at(&effect)?.p_value.value() <= 0.05;
-            called[2] |= hybrid.at(&effect, phase)?.p_value.value() <= 0.05;
-            called[3] |= beyond(&o_brien);
-            called[4] |= beyond(&power);
+            detected[0] |= last && z.abs() > 1.959_964;
+            detected[1] |= sequence.at(&effect)?.p_value.value() <= 0.05;
+            detected[2] |= hybrid.at(&effect, phase)?.p_value.value() <= 0.05;
+            detected[3] |= beyond(&o_brien);
+            detected[4] |= beyond(&power);
         }
         found
             .iter_mut()
-            .zip(called)
+            .zip(detected)
             .for_each(|(count, yes)| *count += u32::from(yes));
     }
     Ok(found.map(|count| 100.0 * f64::from(count) / f64::from(EXPERIMENTS)))
 }
 
-/// Per cent of experiments of the planned size that find a difference of rates as planned.
+/// Per cent of experiments of the planned sample size that detect the planned difference of rates.
 fn planned_rates(seed: u64, sequential: bool) -> Result<f64, stats::MissingReason> {
     let rates = Rates::new(0.05, 0.06)?;
     let goal = Goal::usual(ALPHA);
@@ -125,7 +125,7 @@ fn planned_rates(seed: u64, sequential: bool) -> Result<f64, stats::MissingReaso
         if sequential {
             let step = size.control().div_ceil(u64::from(LOOKS));
             let (mut n, mut conversions) = (0, [0, 0]);
-            let called = (0..LOOKS).any(|_| {
+            let detected = (0..LOOKS).any(|_| {
                 n += step;
                 conversions[0] += draw.binomial(step, rates.control);
                 conversions[1] += draw.binomial(step, rates.treatment);
@@ -133,7 +133,7 @@ fn planned_rates(seed: u64, sequential: bool) -> Result<f64, stats::MissingReaso
                 c.and_then(|c| sequence.at(&stats::difference(&c, &t?)?))
                     .is_ok_and(|r| r.p_value.value() <= 0.05)
             });
-            found += u32::from(called);
+            found += u32::from(detected);
         } else {
             let c = Proportion::new(size.control(), draw.binomial(size.control(), rates.control))?;
             let t = Proportion::new(

@@ -1,5 +1,5 @@
-//! Rates from the first conversion on: the exact sequential test while an arm has few conversions, the confidence
-//! sequence from 25 on, as reports choose between them.
+//! Rates from the first conversion: the exact sequential test while an arm has fewer than 25
+//! conversions, and the confidence sequence from then on. Reports use the same rule.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use crate::draw::Draw;
 use crate::table::Table;
 
 const LOOKS: u64 = 500;
-/// Rate of both arms in percent, and users that arrive in control and treatment between two looks.
+/// Rate of both arms in per cent, and users assigned to control and treatment between two looks.
 const WITHOUT_EFFECT: [(f64, [u64; 2]); 8] = [
     (0.1, [40, 40]),
     (1.0, [40, 40]),
@@ -22,7 +22,7 @@ const WITHOUT_EFFECT: [(f64, [u64; 2]); 8] = [
     (50.0, [72, 8]),
 ];
 
-/// Counts of an experiment that grows from look to look.
+/// Counts of an experiment, which grow from look to look.
 #[derive(Default)]
 struct Counts {
     users: [u64; 2],
@@ -42,8 +42,8 @@ impl Counts {
         Some([arm(0)?, arm(1)?])
     }
 
-    /// Whether the report calls a difference at this look.
-    fn is_called(&self, sequence: &ConfidenceSequence) -> bool {
+    /// Whether the report shows a significant difference at this look.
+    fn is_significant(&self, sequence: &ConfidenceSequence) -> bool {
         let Some([control, treatment]) = self.arms() else {
             return false;
         };
@@ -55,8 +55,8 @@ impl Counts {
             .is_ok_and(|result| result.p_value.value() <= 0.05)
     }
 
-    /// Whether the confidence sequence alone calls it, with the minimum of 25 conversions in each arm.
-    fn is_called_with_minimum(&self, sequence: &ConfidenceSequence) -> bool {
+    /// Whether the confidence sequence alone is significant, with the minimum of 25 conversions per arm.
+    fn is_significant_with_minimum(&self, sequence: &ConfidenceSequence) -> bool {
         self.arms().is_some_and(|[control, treatment]| {
             stats::enough_conversions(&control, &treatment).is_ok()
                 && by_sequence(&control, &treatment, sequence)
@@ -79,36 +79,36 @@ pub(crate) fn false_positives<W: Write>(table: &mut Table<W>) -> io::Result<()> 
     let sequence = sequence()?;
     for (seed, (percent, users)) in (600..).zip(WITHOUT_EFFECT) {
         let mut draw = Draw::new(seed);
-        let mut called = 0_u32;
+        let mut significant = 0_u32;
         for _ in 0..EXPERIMENTS / 5 {
             let mut counts = Counts::default();
-            called += u32::from((0..LOOKS).any(|_| {
+            significant += u32::from((0..LOOKS).any(|_| {
                 counts.grow(&mut draw, users, [percent / 100.0; 2]);
-                counts.is_called(&sequence)
+                counts.is_significant(&sequence)
             }));
         }
         table.line(
-            "rates watched from the first user on are called in at most 5 %",
+            "sequential results of rates, from the first user, reject at most 5%",
             &format!(
-                "{percent} % in both arms, {} and {} users a look",
+                "{percent}% in both arms, {} and {} users per look",
                 users[0], users[1]
             ),
-            500.0 * f64::from(called) / f64::from(EXPERIMENTS),
+            500.0 * f64::from(significant) / f64::from(EXPERIMENTS),
             0.0..=5.0,
         )?;
     }
     Ok(())
 }
 
-/// Users an arm until 50 % and 95 % of experiments raise the alarm, looking every ten users an arm.
+/// Users per arm until 50% and 95% of experiments raise the alarm, with a look every ten users per arm.
 pub(crate) fn time_to_alarm<W: Write>(table: &mut Table<W>) -> io::Result<()> {
     let sequence = sequence()?;
     for (seed, (name, rates)) in (650..).zip([
-        ("a rate of 75 % drops to zero", [0.75, 0.0]),
-        ("a rate of 10 % drops to zero", [0.10, 0.0]),
-        ("a rate of 2 % drops to zero", [0.02, 0.0]),
-        ("an error of 2 % appears", [0.0, 0.02]),
-        ("an error of 10 % appears", [0.0, 0.10]),
+        ("a rate of 75% drops to zero", [0.75, 0.0]),
+        ("a rate of 10% drops to zero", [0.10, 0.0]),
+        ("a rate of 2% drops to zero", [0.02, 0.0]),
+        ("an error rate rises from zero to 2%", [0.0, 0.02]),
+        ("an error rate rises from zero to 10%", [0.0, 0.10]),
     ]) {
         let mut draw = Draw::new(seed);
         let mut users: [Vec<u64>; 2] = Default::default();
@@ -117,10 +117,10 @@ pub(crate) fn time_to_alarm<W: Write>(table: &mut Table<W>) -> io::Result<()> {
             let mut alarms = [None; 2];
             for look in 1..=400 {
                 counts.grow(&mut draw, [10, 10], rates);
-                if alarms[0].is_none() && counts.is_called(&sequence) {
+                if alarms[0].is_none() && counts.is_significant(&sequence) {
                     alarms[0] = Some(look * 10);
                 }
-                if alarms[1].is_none() && counts.is_called_with_minimum(&sequence) {
+                if alarms[1].is_none() && counts.is_significant_with_minimum(&sequence) {
                     alarms[1] = Some(look * 10);
                 }
             }
@@ -130,20 +130,20 @@ pub(crate) fn time_to_alarm<W: Write>(table: &mut Table<W>) -> io::Result<()> {
         }
         for (users, rule) in users
             .iter_mut()
-            .zip(["exact test", "minimum of 25 conversions an arm"])
+            .zip(["exact test", "minimum of 25 conversions per arm"])
         {
             users.sort_unstable();
-            for (what, share) in [("50 %", 2), ("95 %", 20)] {
+            for (what, share) in [("50%", 2), ("95%", 20)] {
                 let at = users[users.len() - users.len() / share - 1];
                 let name = format!("{name}: {what} of alarms, {rule}");
                 if at == u64::MAX {
                     table.remark(
-                        "(users an arm until the alarm: none in 4,000)",
+                        "(users per arm until the alarm: none in 4,000)",
                         &name,
                         f64::NAN,
                     )?;
                 } else {
-                    table.remark("(users an arm until the alarm)", &name, at as f64)?;
+                    table.remark("(users per arm until the alarm)", &name, at as f64)?;
                 }
             }
         }

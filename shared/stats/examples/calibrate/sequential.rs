@@ -1,22 +1,22 @@
-//! Five hundred looks: at most 5 % of experiments without an effect are ever called.
+//! Sequential methods: with 500 looks, at most 5% of experiments without an effect become significant.
 
 use std::io::{self, Write};
 
 use stats::{self, Alpha, ConfidenceSequence, Effect, Hybrid, Phase, Proportion, Sample};
 
 use crate::EXPERIMENTS;
-use crate::draw::{Draw, PairSums, Sums};
+use crate::draw::{Draw, PairSums, ValueSums};
 use crate::table::Table;
 
 const LOOKS: u64 = 500;
 
-/// An experiment that grows from look to look.
+/// An experiment whose aggregates grow from look to look.
 trait Growing {
     fn grow(&mut self, draw: &mut Draw);
     fn effect(&self) -> Option<Effect>;
 }
 
-/// Users that arrive in each arm between two looks.
+/// Users assigned to each arm between two looks.
 const USERS: u64 = 40;
 
 #[derive(Default)]
@@ -42,13 +42,13 @@ impl Growing for Rates {
 }
 
 #[derive(Default)]
-struct Revenue([Sums; 2]);
+struct Revenue([ValueSums; 2]);
 
 impl Growing for Revenue {
     fn grow(&mut self, draw: &mut Draw) {
         self.0
             .iter_mut()
-            .for_each(|arm| arm.revenue(draw, USERS, 0.05, 1.0));
+            .for_each(|arm| arm.add_revenue(draw, USERS, 0.05, 1.0));
     }
 
     fn effect(&self) -> Option<Effect> {
@@ -59,7 +59,7 @@ impl Growing for Revenue {
     }
 }
 
-/// Ten users an arm and look, with numerators that follow their denominators.
+/// Ten users per arm and look. The numerators correlate with the denominators.
 #[derive(Default)]
 struct Ratio([PairSums; 2]);
 
@@ -68,7 +68,7 @@ impl Growing for Ratio {
         for arm in &mut self.0 {
             for _ in 0..10 {
                 let orders = 1 + draw.poisson(1.0);
-                arm.user(orders as f64 * draw.log_normal(0.5), orders as f64);
+                arm.add_user(orders as f64 * draw.log_normal(0.5), orders as f64);
             }
         }
     }
@@ -100,12 +100,12 @@ pub(crate) fn false_positives<W: Write>(table: &mut Table<W>) -> io::Result<()> 
     shape::<Rates, W>(
         table,
         200,
-        "conversions of 1 %, from the first one on",
+        "conversions of 1%, from the first conversion",
         USERS,
     )?;
     shape::<Revenue, W>(table, 201, "revenue with a log-normal tail", USERS)?;
     shape::<Ratio, W>(table, 202, "ratio, relative effect", 10)?;
-    shape::<CupedAdjusted, W>(table, 203, "adjusted by one covariate", 20)
+    shape::<CupedAdjusted, W>(table, 203, "CUPED-adjusted by one covariate", 20)
 }
 
 fn shape<G: Growing + Default, W: Write>(
@@ -119,18 +119,18 @@ fn shape<G: Growing + Default, W: Write>(
         .and_then(|sequence| Ok((sequence, Hybrid::new(Alpha::FIVE_PERCENT, planned)?)));
     let (sequence, hybrid) = plans.map_err(io::Error::other)?;
     let mut draw = Draw::new(seed);
-    let (mut called, mut called_hybrid, mut peeked) = (0_u32, 0_u32, 0_u32);
+    let (mut in_sequence, mut in_hybrid, mut in_fixed) = (0_u32, 0_u32, 0_u32);
     for _ in 0..EXPERIMENTS {
         let mut experiment = G::default();
-        let (mut by_sequence, mut by_hybrid, mut by_peeking) = (false, false, false);
+        let (mut by_sequence, mut by_hybrid, mut by_fixed) = (false, false, false);
         for look in 1..=LOOKS {
             experiment.grow(&mut draw);
             let Some(effect) = experiment.effect() else {
                 continue;
             };
             let z = effect.value() / effect.standard_error();
-            by_peeking |= z.abs() > 1.959_964;
-            // No method calls an effect of less than this many standard errors.
+            by_fixed |= z.abs() > 1.959_964;
+            // An effect below this number of standard errors is significant in no method.
             if z.abs() < 1.9 {
                 continue;
             }
@@ -146,22 +146,22 @@ fn shape<G: Growing + Default, W: Write>(
                 .at(&effect, phase)
                 .is_ok_and(|r| r.p_value.value() <= 0.05);
         }
-        called += u32::from(by_sequence);
-        called_hybrid += u32::from(by_hybrid);
-        peeked += u32::from(by_peeking);
+        in_sequence += u32::from(by_sequence);
+        in_hybrid += u32::from(by_hybrid);
+        in_fixed += u32::from(by_fixed);
     }
     let percent = |count: u32| 100.0 * f64::from(count) / f64::from(EXPERIMENTS);
     table.line(
-        "a sequence sequential 500 times rejects at most 5 %",
+        "a confidence sequence with 500 looks rejects at most 5%",
         name,
-        percent(called),
+        percent(in_sequence),
         0.0..=5.0,
     )?;
     table.line(
-        "a hybrid sequential 500 times rejects at most 5 %",
+        "a hybrid test with 500 looks rejects at most 5%",
         name,
-        percent(called_hybrid),
+        percent(in_hybrid),
         0.0..=5.0,
     )?;
-    table.remark("(a fixed test sequential 500 times)", name, percent(peeked))
+    table.remark("(a fixed test with 500 looks)", name, percent(in_fixed))
 }

@@ -1,4 +1,5 @@
-//! The split of a healthy experiment, sequential all the time: at most 1 % of them raise an alarm.
+//! Sample ratio mismatch: with the sequential test, at most 1% of experiments with the correct split
+//! raise an alarm.
 
 use std::io::{self, Write};
 
@@ -8,14 +9,14 @@ use crate::EXPERIMENTS;
 use crate::draw::Draw;
 use crate::table::Table;
 
-/// p at which the alarm goes off.
+/// The p-value up to which the alarm is raised.
 const ALARM: f64 = 0.01;
 const LOOKS: u32 = 500;
-/// Units that arrive between two looks.
+/// Units assigned between two looks.
 const UNITS: u64 = 20;
 
 pub(crate) fn false_alarms<W: Write>(table: &mut Table<W>) -> io::Result<()> {
-    let name = "a healthy split is alarmed over in at most 1 %";
+    let name = "a correct split raises an alarm in at most 1%";
     for (seed, weights) in [(300, [0.5, 0.5]), (301, [0.9, 0.1])] {
         let experiment = format!(
             "{:.0} : {:.0}, 500 looks",
@@ -28,15 +29,15 @@ pub(crate) fn false_alarms<W: Write>(table: &mut Table<W>) -> io::Result<()> {
     }
     let (found, _) = alarms(302, [0.5, 0.5], 0.47)?;
     table.line(
-        "a split that is wrong is found",
-        "47 % instead of 50 %, 10,000 users",
+        "a wrong split is detected",
+        "47% instead of 50%, 10,000 users",
         found,
         95.0..=100.0,
     )
 }
 
-/// Per cent of experiments alarmed over by the sequential and by the chi-square test, when the
-/// second arm really gets the share `truth`.
+/// Per cent of experiments in which the sequential test and the chi-square test raise an alarm, if the
+/// second arm gets the share `truth`.
 fn alarms(seed: u64, weights: [f64; 2], truth: f64) -> io::Result<(f64, f64)> {
     let test = SequentialSplit::new(&weights, SequentialSplit::DEFAULT_CONCENTRATION)
         .map_err(io::Error::other)?;
@@ -52,7 +53,7 @@ fn alarms(seed: u64, weights: [f64; 2], truth: f64) -> io::Result<(f64, f64)> {
             by_sequence |= test
                 .evidence(&counts)
                 .is_ok_and(|e| e.p_value.value() <= ALARM);
-            // Pearson's statistic by hand is enough to know which looks need the test.
+            // The simple formula of Pearson's statistic selects the looks that need the whole test.
             let expected = n as f64 * weights[1];
             let z2 = (second as f64 - expected).powi(2) / (expected * weights[0]);
             by_chi_squared |= z2 > 6.0

@@ -1,4 +1,4 @@
-//! The markdown table, and whether every line holds.
+//! The Markdown table of results, and whether all bounds hold.
 
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
@@ -18,7 +18,7 @@ impl<W: Write> Table<W> {
         })
     }
 
-    /// One share in per cent, which must lie within the bound.
+    /// Writes one line: a value in per cent, which must be within the bound.
     pub(crate) fn line(
         &mut self,
         promise: &str,
@@ -29,18 +29,18 @@ impl<W: Write> Table<W> {
         let holds = bound.contains(&percent);
         self.all_hold &= holds;
         let text = match (*bound.start(), *bound.end()) {
-            (low, high) if low <= 0.0 => format!("at most {high:.1} %"),
-            (low, high) if high >= 100.0 => format!("at least {low:.1} %"),
-            (low, high) => format!("{low:.1} to {high:.1} %"),
+            (low, high) if low <= 0.0 => format!("at most {high:.1}%"),
+            (low, high) if high >= 100.0 => format!("at least {low:.1}%"),
+            (low, high) => format!("{low:.1} to {high:.1}%"),
         };
         let mark = if holds { "yes" } else { "**no**" };
         writeln!(
             self.out,
-            "| {promise} | {experiment} | {percent:.2} % | {text} | {mark} |"
+            "| {promise} | {experiment} | {percent:.2}% | {text} | {mark} |"
         )
     }
 
-    /// A share without a bound, for comparison.
+    /// Writes one line without a bound, for comparison.
     pub(crate) fn remark(
         &mut self,
         promise: &str,
@@ -49,7 +49,7 @@ impl<W: Write> Table<W> {
     ) -> io::Result<()> {
         writeln!(
             self.out,
-            "| {promise} | {experiment} | {percent:.2} % | - | |"
+            "| {promise} | {experiment} | {percent:.2}% | - | |"
         )
     }
 

@@ -1,5 +1,5 @@
-//! The beta distribution and, through it, the binomial: right at counts of millions, where the library's
-//! prefactor cancels and its inverse may not return.
+//! The beta and binomial distributions. They are accurate at counts of millions, where the beta
+//! distribution of `statrs` loses digits and its inverse may not return.
 
 use std::f64::consts::PI;
 
@@ -13,7 +13,7 @@ pub(super) fn incomplete_beta_fraction(a: f64, b: f64, x: f64) -> f64 {
     let mut c = 1.0;
     let mut d = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
     let mut value = d;
-    // It converges in some multiple of sqrt(max(a, b)) terms.
+    // The number of terms until convergence is proportional to sqrt(max(a, b)).
     let limit = 500 + (20.0 * a.max(b).sqrt()).min(1e6) as u32;
     for m in 1..limit {
         let m = f64::from(m);
@@ -33,7 +33,7 @@ pub(super) fn incomplete_beta_fraction(a: f64, b: f64, x: f64) -> f64 {
     value
 }
 
-/// ln of x^a (1-x)^b / B(a, b), by the saddle point where a and b are large (Loader 2000).
+/// ln of x^a (1-x)^b / B(a, b), by the saddle-point expansion if a and b are large (Loader 2000).
 fn ln_prefactor(a: f64, b: f64, x: f64) -> f64 {
     if a < 15.0 || b < 15.0 {
         return a * x.ln() + b * (-x).ln_1p() - ln_beta(a, b);
@@ -43,12 +43,12 @@ fn ln_prefactor(a: f64, b: f64, x: f64) -> f64 {
     0.5 * (a / n * b / (2.0 * PI)).ln() + stirling - deviance(a, n * x) - deviance(b, n * (1.0 - x))
 }
 
-/// ln of the density of Beta(a, b) at x in (0, 1).
+/// Natural logarithm of the density of Beta(a, b) at x in (0, 1), for a, b > 0.
 pub fn beta_ln_density(a: f64, b: f64, x: f64) -> f64 {
     ln_prefactor(a, b, x) - x.ln() - (-x).ln_1p()
 }
 
-/// P(X <= x) for X ~ Beta(a, b), a, b > 0.
+/// P(X <= x) for X ~ Beta(a, b), with a, b > 0.
 pub fn beta_cdf(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
@@ -68,14 +68,15 @@ fn lower_tail(a: f64, b: f64, x: f64) -> f64 {
     ln_prefactor(a, b, x).exp() * incomplete_beta_fraction(a, b, x) / a
 }
 
-/// The x that X ~ Beta(a, b) stays below with probability `p`, for 0 < p < 1; none outside.
+/// The x with P(X <= x) = `p` for X ~ Beta(a, b), with a, b > 0. Returns `None` unless 0 < p < 1.
 pub fn beta_quantile(p: f64, a: f64, b: f64) -> Option<f64> {
     let z = -normal_upper_quantile(p)?;
     if p > 0.5 {
         return beta_quantile(1.0 - p, b, a).map(|x| 1.0 - x);
     }
-    // Newton on ln P in the logit of x, where the curve is concave and nearly straight far out. The
-    // bracket narrows with every step, so that the search ends even where rounding stops Newton.
+    // Newton's method on ln P as a function of the logit of x, which is concave and nearly linear in
+    // the tails. The bracket narrows with every step, so the search ends even if rounding stops
+    // Newton's method.
     let (mut low, mut high) = (-745.0_f64, 745.0_f64);
     let mut u = logit_start(z, p, a, b);
     let settled = 1e-8 * (1.0 / a + 1.0 / b).sqrt().min(1.0);
@@ -93,7 +94,7 @@ pub fn beta_quantile(p: f64, a: f64, b: f64) -> Option<f64> {
         }
         let moved = (next - u).abs();
         u = next;
-        // The next step would be about the square of this one.
+        // Convergence is quadratic: the next step is about the square of this one.
         if moved <= settled {
             break;
         }
@@ -105,8 +106,8 @@ fn logistic(u: f64) -> f64 {
     1.0 / (1.0 + (-u).exp())
 }
 
-/// Near the quantile's logit: by the normal distribution for large counts, by the leading power of x for
-/// small ones.
+/// An approximate logit of the quantile: by the normal distribution for large counts, and by the
+/// leading power of x for small ones.
 fn logit_start(z: f64, p: f64, a: f64, b: f64) -> f64 {
     if a > 1.0 && b > 1.0 {
         (a / b).ln() + z * (1.0 / a + 1.0 / b).sqrt()
@@ -116,7 +117,7 @@ fn logit_start(z: f64, p: f64, a: f64, b: f64) -> f64 {
     .clamp(-700.0, 30.0)
 }
 
-/// P(K <= k) for K ~ Binomial(n, p).
+/// P(K <= k) for K ~ Binomial(n, p), with 0 <= p <= 1.
 pub fn binomial_cdf(k: u64, n: u64, p: f64) -> f64 {
     if k >= n {
         return 1.0;

@@ -1,5 +1,5 @@
-//! The chi-square distribution's upper tail, by the library where it is a number and by a continued
-//! fraction on the log scale where it underflows.
+//! The upper tail of the chi-square distribution. It uses `statrs`, and a continued fraction for the
+//! logarithm where the probability underflows.
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
@@ -10,7 +10,7 @@ pub fn chi_squared_upper_tail(x: f64, df: u32) -> f64 {
     if x <= 0.0 || df == 0 {
         return 1.0;
     }
-    // A positive number of degrees of freedom is the only condition the constructor checks.
+    // The constructor only checks that the degrees of freedom are positive, which holds here.
     ChiSquared::new(f64::from(df))
         .map_or(1.0, |distribution| distribution.sf(x))
         .clamp(0.0, 1.0)
@@ -26,8 +26,8 @@ pub fn chi_squared_ln_upper_tail(x: f64, df: u32) -> f64 {
     a * half.ln() - half - ln_gamma(a) + upper_gamma_fraction(a, half).ln()
 }
 
-/// Γ(a, x) e^x x^-a by the Legendre continued fraction, for x so far above a that the tail is all
-/// but gone.
+/// Γ(a, x) e^x x^-a by the Legendre continued fraction, for x so far above a that the tail probability
+/// nearly underflows.
 fn upper_gamma_fraction(a: f64, x: f64) -> f64 {
     let terms = 60 + (4.0 * a.sqrt()) as u32;
     let rest = (1..=terms).rev().fold(0.0, |rest, k| {

@@ -1,4 +1,5 @@
-//! Logarithms of the gamma and beta functions, and the corrections that keep their differences.
+//! Logarithms of the gamma and beta functions, and correction terms that keep their differences
+//! accurate.
 
 use std::f64::consts::PI;
 
@@ -7,14 +8,14 @@ pub fn ln_gamma(x: f64) -> f64 {
     libm::lgamma(x)
 }
 
-/// ln B(a, b) for a, b > 0, without the cancellation of three large ln Γ.
+/// ln B(a, b) for a, b > 0, computed without the cancellation of three large ln Γ.
 pub fn ln_beta(a: f64, b: f64) -> f64 {
     let (small, large) = if a < b { (a, b) } else { (b, a) };
     let sum = small + large;
     if large < 15.0 {
         return ln_gamma(small) + ln_gamma(large) - ln_gamma(sum);
     }
-    // With Stirling's formula for the large arguments the terms that cancel are dropped by hand:
+    // With Stirling's formula for the large arguments, the terms that cancel are removed:
     // ln Γ(large) - ln Γ(sum) = (large - 1/2) ln(large/sum) - small ln sum + small + corrections.
     let ratio_term = -(large - 0.5) * (small / large).ln_1p();
     let corrections = stirling_error(large) - stirling_error(sum);
@@ -54,8 +55,8 @@ pub(crate) fn ln_gamma_half_step(a: f64) -> f64 {
                     - y * (1.0 / 640.0 - y * (17.0 / 14_336.0 - y * 31.0 / 18_432.0))))
 }
 
-/// x ln(x / m) + m - x, the deviance that the binomial and beta densities are made of
-/// (Loader 2000), for x, m > 0.
+/// The deviance x ln(x / m) + m - x for x, m > 0, a term of the binomial and beta densities
+/// (Loader 2000).
 pub(crate) fn deviance(x: f64, m: f64) -> f64 {
     let d = x - m;
     if d.abs() < 0.1 * (x + m) {

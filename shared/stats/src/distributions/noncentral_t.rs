@@ -1,4 +1,4 @@
-//! The noncentral t distribution, which the power of a t test follows exactly.
+//! The noncentral t distribution, which gives the exact power of a t test.
 
 use std::f64::consts::{LN_2, PI};
 
@@ -8,13 +8,13 @@ use crate::quadrature::integrate;
 
 /// P(T > t) for T noncentral t with `df` (>= 1) degrees of freedom and noncentrality `delta`.
 ///
-/// The normal tail is averaged over the distribution of the estimated standard deviation
-/// (T > t exactly when Z + delta > t s).
+/// It is the normal tail probability averaged over the distribution of the estimated standard
+/// deviation s, because T > t exactly if Z + delta > t s.
 pub fn noncentral_t_upper_tail(t: f64, df: f64, delta: f64) -> f64 {
     if df > 1e12 {
         return normal_upper_tail(t - delta);
     }
-    // ln s has a smooth density with an exponential tail to the left and a shorter one to the right.
+    // The density of ln s is smooth, with an exponential left tail and a shorter right tail.
     let a = 0.5 * df;
     let ln_peak = LN_2 + 0.5 * (a / (2.0 * PI)).ln() - stirling_error(a);
     let ln_density = |u: f64| ln_peak - a * ((2.0 * u).exp_m1() - 2.0 * u);
@@ -24,7 +24,7 @@ pub fn noncentral_t_upper_tail(t: f64, df: f64, delta: f64) -> f64 {
     let panel = |from: f64, to: f64, steps: u32| {
         (0..steps).map(move |i| from + (to - from) * f64::from(i) / f64::from(steps))
     };
-    // Where the tail itself turns from 0 to 1 the panels must be fine, too.
+    // Where the normal tail probability changes from 0 to 1, the panels must be narrow too.
     let mut breakpoints: Vec<f64> = panel(-left, 0.0, 24).chain(panel(0.0, right, 12)).collect();
     breakpoints.push(right);
     if t * delta > 0.0 {

@@ -1,8 +1,8 @@
-//! Student's t distribution for any degrees of freedom from 1e-3 to infinity.
+//! Student's t distribution for degrees of freedom from 1e-3 to infinity.
 //!
-//! From 1e4 degrees of freedom on, a uniform expansion around the normal distribution; below, or far in the
-//! tail, the continued fraction of the incomplete beta function with a prefactor that does not
-//! cancel. The worst relative error over the reference grid is 1.2e-13.
+//! From 1e4 degrees of freedom it uses a uniform expansion around the normal distribution. Below, and
+//! far in the tail, it uses the continued fraction of the incomplete beta function with a prefactor
+//! that does not cancel. The largest relative error over the reference grid is 1.2e-13.
 
 use std::f64::consts::PI;
 
@@ -28,7 +28,7 @@ pub fn student_t_ln_upper_tail(t: f64, df: f64) -> f64 {
     ln_tail(t, df)
 }
 
-/// ln(1 + t²/df), right also where t² overflows.
+/// ln(1 + t²/df), also where t² overflows.
 fn ln_one_plus_square(t: f64, df: f64) -> f64 {
     let r = t / df.sqrt();
     if r > 1e100 {
@@ -62,7 +62,8 @@ const EXPANSION: [f64; 8] = [
 fn expansion(ln_growth: f64, df: f64) -> f64 {
     let w2 = df * ln_growth;
     let w = w2.sqrt();
-    // Tail moments of the normal distribution over its density: m(2k) = w^(2k-1) + (2k-1) m(2k-2).
+    // Tail moments of the normal distribution divided by its density:
+    // m(2k) = w^(2k-1) + (2k-1) m(2k-2).
     let mut moment = mills_ratio(w);
     let mut power = w;
     let mut scale = 1.0;
@@ -99,7 +100,8 @@ fn ln_density(t: f64, df: f64) -> f64 {
         - 0.5 * (df + 1.0) * ln_one_plus_square(t, df)
 }
 
-/// The t that is exceeded with probability `q`, for 0 < q < 1; none outside.
+/// The t with P(T > t) = `q`, with `df` degrees of freedom (> 0, may be infinite). Returns `None`
+/// unless 0 < q < 1.
 pub fn student_t_upper_quantile(q: f64, df: f64) -> Option<f64> {
     let z = normal_upper_quantile(q)?;
     if df.is_infinite() || z == 0.0 {
@@ -112,8 +114,8 @@ pub fn student_t_upper_quantile(q: f64, df: f64) -> Option<f64> {
     if df >= EXPANSION_FROM && q >= 1e-12 {
         return Some(start);
     }
-    // Newton in asinh t, where ln P is nearly straight both near zero and in the tail. The step cap
-    // only matters below three degrees of freedom, where the start may be far off.
+    // Newton's method on asinh t, in which ln P is nearly linear both near zero and in the tail. The
+    // limit on the step matters below three degrees of freedom, where the start may be inaccurate.
     let target = q.ln();
     let mut u = start.asinh().min(700.0);
     for _ in 0..60 {
@@ -129,7 +131,7 @@ pub fn student_t_upper_quantile(q: f64, df: f64) -> Option<f64> {
     Some(u.sinh())
 }
 
-/// Hill's expansion of the t quantile around the normal one (Fisher & Cornish 1960).
+/// Expansion of the t quantile around the normal quantile `z` (Fisher & Cornish 1960).
 fn cornish_fisher(z: f64, df: f64) -> f64 {
     let z2 = z * z;
     z + z

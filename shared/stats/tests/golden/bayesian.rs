@@ -1,4 +1,4 @@
-//! Posteriors: of effects, of conversion rates, and of being the best arm.
+//! Adapters of the Bayesian methods: posteriors of effects and of conversion rates, and the best arm.
 
 use serde_json::{Value, json};
 use stats::{self, ArmPosterior, BetaDistribution, MissingReason, Posterior, Prior};
@@ -45,14 +45,14 @@ pub(crate) fn beta_binomial(inputs: &Value) -> Result<Value, MissingReason> {
         distribution(&inputs["control"])?,
         distribution(&inputs["treatment"])?,
     );
-    let contest = c.compare(&t)?;
+    let comparison = c.compare(&t)?;
     let mut answer = json!({
         "posterior_mean_control": number(c.mean()),
         "posterior_mean_treatment": number(t.mean()),
-        "prob_treatment_better": number(contest.treatment_better),
-        "prob_control_better": number(contest.control_better),
-        "expected_loss_control": number(contest.loss_if_control_is_kept),
-        "expected_loss_treatment": number(contest.loss_if_treatment_ships),
+        "prob_treatment_better": number(comparison.treatment_better),
+        "prob_control_better": number(comparison.control_better),
+        "expected_loss_control": number(comparison.loss_if_control_is_kept),
+        "expected_loss_treatment": number(comparison.loss_if_treatment_ships),
     });
     for (name, distribution) in [("control", c), ("treatment", t)] {
         let mut block = Value::Null;

@@ -1,33 +1,33 @@
-//! How an answer is compared with a vector: recursively, with a tolerance by field name.
+//! Recursive comparison of a result with a vector, with a tolerance per field name.
 
 use serde_json::Value;
 use stats::MissingReason;
 
-/// From a case's `inputs` to an answer of the shape of its `expected`.
+/// Converts the `inputs` of a case to a result with the fields of its `expected`.
 pub(crate) type Method = fn(&Value) -> Result<Value, MissingReason>;
 
-/// Runs one case; the error lists every field that is off.
+/// Runs one case. The error lists every field that differs.
 pub(crate) fn check(method: Method, case: &Value) -> Result<(), String> {
     let expected = &case["expected"];
-    let missing = expected["status"] == "missing";
+    let missing = expected["status"] == "undefined";
     let answer = match method(&case["inputs"]) {
         Ok(answer) => answer,
         Err(_) if missing => return Ok(()),
         Err(reason) => return Err(format!("no result: {reason}")),
     };
-    if missing && answer["status"] != "missing" {
+    if missing && answer["status"] != "undefined" {
         return Err(format!(
             "expected no result ({}), got {answer}",
             expected["reason"]
         ));
     }
     let mut faults = Vec::new();
-    let mut walk = Walk {
+    let mut comparison = Comparison {
         tolerance: &case["tolerance"],
         lenient: missing,
         faults: &mut faults,
     };
-    walk.compare("", "default", expected, &answer);
+    comparison.compare("", "default", expected, &answer);
     if faults.is_empty() {
         Ok(())
     } else {
@@ -35,14 +35,14 @@ pub(crate) fn check(method: Method, case: &Value) -> Result<(), String> {
     }
 }
 
-struct Walk<'a> {
+struct Comparison<'a> {
     tolerance: &'a Value,
-    /// Beside "missing" only the fields that the engine gives are compared.
+    /// Compares only the fields that the result has. It is set if the expected status is "undefined".
     lenient: bool,
     faults: &'a mut Vec<String>,
 }
 
-impl Walk<'_> {
+impl Comparison<'_> {
     fn compare(&mut self, path: &str, leaf: &str, expected: &Value, got: &Value) {
         match expected {
             Value::Object(fields) => {
@@ -70,9 +70,9 @@ impl Walk<'_> {
                     self.compare(&format!("{path}.{index}"), leaf, item, &got[index]);
                 }
             }
-            // A null decision hangs on the last bit, and is not asserted.
+            // The decision depends on the last bit, so the vector does not assert it.
             Value::Null if leaf == "rejected" => {}
-            // Nor is the noncentral t where the vectors have none.
+            // The vector has no value of the noncentral t distribution.
             Value::Null if leaf == "t" => {}
             Value::Number(number) => self.number(path, leaf, number.as_f64(), got.as_f64()),
             _ if expected != got => self.faults.push(format!("{path}: {got}, not {expected}")),

@@ -1,4 +1,5 @@
-//! Tests at a fixed size: proportions, means, lifts, ratios, adjusted and stratified metrics.
+//! Adapters of the fixed tests: proportions, means, lifts, ratios, CUPED-adjusted and stratified
+//! metrics.
 
 use serde_json::{Value, json};
 use stats::{self, Alternative, Fieller, MissingReason, Moments, Sample};
@@ -35,7 +36,7 @@ pub(crate) fn two_proportion_z(inputs: &Value) -> Result<Value, MissingReason> {
             p_value(&mut block, test.p_value);
             put(&mut answer, "pooled", block);
         }
-        Err(_) => put(&mut answer, "status", json!("missing")),
+        Err(_) => put(&mut answer, "status", json!("undefined")),
     }
     if let Ok(test) = stats::wald(&c, &t, alpha, alternative) {
         let mut block = json!({"se": number(test.standard_error), "z": number(test.statistic)});
@@ -150,7 +151,7 @@ fn exact_arm(shards: &Value) -> Result<Sample, MissingReason> {
     total.sample()
 }
 
-/// A decimal string as an integer of its `decimals`-th decimal place.
+/// A decimal string as an integer number of units of its `decimals`-th decimal place.
 fn fixed_point(text: &Value, decimals: usize) -> i128 {
     let text = text.as_str().expect("a decimal string");
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));

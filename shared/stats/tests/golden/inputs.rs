@@ -1,4 +1,4 @@
-//! Reading the vectors' inputs into the engine's types, and its answers back into JSON.
+//! Conversion of the vectors' inputs to the engine's types, and of the engine's results to JSON.
 
 use serde_json::{Map, Value, json};
 use stats::{
@@ -55,7 +55,7 @@ pub(crate) fn mean_sample(arm: &Value) -> Result<Sample, MissingReason> {
     )
 }
 
-/// An arm of either metric type.
+/// An arm of a conversion metric or of a mean metric.
 pub(crate) fn sample(arm: &Value) -> Result<Sample, MissingReason> {
     if arm.get("conversions").is_some() {
         proportion(arm)?.sample()
@@ -92,9 +92,9 @@ pub(crate) fn covariate_arm(arm: &Value) -> Result<JointSample, MissingReason> {
     )
 }
 
-/// A number of the answer. The engine never gives NaN or infinity, and JSON would hide them.
+/// A number of the result. It must be finite, because JSON represents NaN and infinity as null.
 pub(crate) fn number(x: f64) -> Value {
-    assert!(x.is_finite(), "the engine gave {x}");
+    assert!(x.is_finite(), "the engine returned {x}");
     json!(x)
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn put(block: &mut Value, name: &str, value: Value) {
     block[name] = value;
 }
 
-/// The block of effect, standard error, interval and p that many methods share.
+/// The fields that many methods share: effect, standard error, interval and p-value.
 pub(crate) fn effect_block(effect: &Effect, alpha: Alpha) -> Result<Value, MissingReason> {
     let test = effect.test(0.0, alpha, Alternative::TwoSided)?;
     let mut block = json!({"effect": number(test.effect), "se": number(test.standard_error)});
@@ -124,7 +124,7 @@ pub(crate) fn effect_block(effect: &Effect, alpha: Alpha) -> Result<Value, Missi
     Ok(block)
 }
 
-/// p, interval and one-sided bound of a fixed test, to be laid into a block.
+/// Adds the p-value, the interval and the one-sided bound of a fixed test to a block.
 pub(crate) fn fixed_test(block: &mut Value, test: &FixedTest) {
     interval(block, test.interval);
     p_value(block, test.p_value);

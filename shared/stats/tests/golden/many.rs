@@ -1,4 +1,5 @@
-//! Distributions, the split, and everything over many metrics, subgroups or cohorts.
+//! Adapters of the distributions, the sample ratio tests, and the methods for several metrics,
+//! subgroups or cohorts.
 
 use serde_json::{Value, json};
 use stats::{self, Effect, MissingReason, PValue, distributions as distribution};
@@ -25,7 +26,7 @@ pub(crate) fn distributions(inputs: &Value) -> Result<Value, MissingReason> {
         "binomial_cdf" => distribution::binomial_cdf(whole(0), whole(1), x(2)),
         "ln_gamma" => distribution::ln_gamma(x(0)),
         "ln_beta" => distribution::ln_beta(x(0), x(1)),
-        other => panic!("nobody answers for {other}"),
+        other => panic!("unknown distribution function {other}"),
     };
     Ok(json!({"value": number(value)}))
 }
@@ -92,7 +93,8 @@ pub(crate) fn heterogeneity(inputs: &Value) -> Result<Value, MissingReason> {
         "q": number(result.q),
         "df": result.degrees_of_freedom,
         "i_squared": number(result.i_squared),
-        "subgroups": result.subgroups.iter().map(subgroup).collect::<Vec<_>>(),
+        // The vectors call the subgroups segments.
+        "segments": result.subgroups.iter().map(subgroup).collect::<Vec<_>>(),
     });
     p_value(&mut answer, result.p_value);
     Ok(answer)

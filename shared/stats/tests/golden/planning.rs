@@ -1,4 +1,4 @@
-//! Before and during an experiment: power, sample size, detectable effect, remaining time.
+//! Adapters of the planning methods: power, sample size, minimum detectable effect and power to date.
 
 use serde_json::{Value, json};
 use stats::{

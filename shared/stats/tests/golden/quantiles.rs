@@ -1,4 +1,5 @@
-//! Quantiles: order statistics, log-bucket histograms, and the difference between arms.
+//! Adapters of the quantile methods: order statistics, logarithmic histograms, and the difference
+//! between arms.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Tests that may be looked at all the time, and scheduled ones.
+//! Adapters of the sequential and the group sequential methods.
 
 use serde_json::{Value, json};
 use stats::{
@@ -29,7 +29,7 @@ pub(crate) fn sequential_srm(inputs: &Value) -> Result<Value, MissingReason> {
     Ok(json!({"looks": looks?}))
 }
 
-/// The effect of one look: a mean against zero, or treatment against control.
+/// The effect at one look: a mean relative to zero, or treatment relative to control.
 fn effect_of(look: &Value) -> Result<Effect, MissingReason> {
     if look.get("control").is_some() {
         let (c, t) = both_samples(look)?;
@@ -42,7 +42,7 @@ fn one_sample(arm: &Sample) -> Result<Effect, MissingReason> {
     Effect::new(arm.mean(), arm.mean_variance().sqrt(), None, arm.n())
 }
 
-/// The estimate alone, which a look has also where nothing varies.
+/// The estimate at one look, which exists also if no unit varies.
 fn estimate_of(look: &Value) -> Result<f64, MissingReason> {
     if look.get("control").is_some() {
         let (c, t) = both_samples(look)?;
@@ -51,10 +51,10 @@ fn estimate_of(look: &Value) -> Result<f64, MissingReason> {
     Ok(sample(look)?.mean())
 }
 
-/// The intersection of all intervals so far; it may turn out empty, as the vectors allow.
-struct Running(Option<(f64, f64)>);
+/// The intersection of all intervals so far. It may be empty, which the vectors allow.
+struct IntervalIntersection(Option<(f64, f64)>);
 
-impl Running {
+impl IntervalIntersection {
     fn add(&mut self, block: &mut Value, interval: Interval) {
         let (lower, upper) = self.0.unwrap_or((f64::MIN, f64::MAX));
         let both = (lower.max(interval.lower), upper.min(interval.upper));
@@ -70,7 +70,7 @@ pub(crate) fn asymptotic_confidence_sequence(inputs: &Value) -> Result<Value, Mi
         Some(t_star) => ConfidenceSequence::new(alpha, t_star)?,
         None => ConfidenceSequence::with_rho_squared(alpha, real(&inputs["rho_squared"]))?,
     };
-    let mut running = Running(None);
+    let mut intersection = IntervalIntersection(None);
     let looks: Vec<Value> = list(&inputs["looks"])
         .iter()
         .map(|look| {
@@ -83,7 +83,7 @@ pub(crate) fn asymptotic_confidence_sequence(inputs: &Value) -> Result<Value, Mi
                 put(&mut block, "one_sided_lower", number(bounds.lower));
                 put(&mut block, "one_sided_upper", number(bounds.upper));
                 interval(&mut block, result.interval);
-                running.add(&mut block, result.interval);
+                intersection.add(&mut block, result.interval);
                 p_value(&mut block, result.p_value);
             }
             block
@@ -123,7 +123,7 @@ pub(crate) fn gbstats_sequential(inputs: &Value) -> Result<Value, MissingReason>
 
 pub(crate) fn msprt(inputs: &Value) -> Result<Value, MissingReason> {
     let alpha = alpha(inputs)?;
-    let mut running = Running(None);
+    let mut intersection = IntervalIntersection(None);
     let mut smallest = PValue::ONE;
     let looks: Vec<Value> = list(&inputs["looks"])
         .iter()
@@ -144,7 +144,7 @@ pub(crate) fn msprt(inputs: &Value) -> Result<Value, MissingReason> {
                 put(&mut block, "log_lambda", number(test.ln_likelihood_ratio));
                 put(&mut block, "p_always_valid", number(smallest.value()));
                 interval(&mut block, test.interval);
-                running.add(&mut block, test.interval);
+                intersection.add(&mut block, test.interval);
                 p_value(&mut block, test.p_value);
             }
             block

@@ -1,8 +1,8 @@
-//! Inputs at the edges of what the types hold, and a look for NaN and infinity in any answer.
+//! Generators of inputs up to the limits of the types, and the check that results are finite.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "an input that cannot be made is a fault of the test"
+    reason = "a generator that creates an invalid input is a fault of the test"
 )]
 
 use std::fmt::Debug;
@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use stats::{Alpha, Effect, MissingReason, Moments, Proportion, Sample};
 
-/// So many cases for each property, times `ASSAY_PROPERTY_FACTOR` for a long search.
+/// The configuration with `count` cases per property, times `ASSAY_PROPERTY_FACTOR` if it is set.
 pub(crate) fn cases(count: u32) -> ProptestConfig {
     let factor = std::env::var("ASSAY_PROPERTY_FACTOR")
         .ok()
@@ -22,15 +22,15 @@ pub(crate) fn cases(count: u32) -> ProptestConfig {
     }
 }
 
-/// The answer itself, after making sure that no number in it is NaN or infinite.
-pub(crate) fn finite<T: Debug>(answer: Result<T, MissingReason>) -> Result<T, MissingReason> {
-    let text = format!("{answer:?}");
+/// Returns the result after it checks that no number in it is NaN or infinite.
+pub(crate) fn finite<T: Debug>(result: Result<T, MissingReason>) -> Result<T, MissingReason> {
+    let text = format!("{result:?}");
     let mut words = text.split(|c: char| !c.is_alphanumeric());
     assert!(!words.any(|word| word == "NaN" || word == "inf"), "{text}");
-    answer
+    result
 }
 
-/// Zero, ordinary numbers, and numbers of any size.
+/// Zero, ordinary numbers, and numbers of any magnitude.
 pub(crate) fn any_real() -> impl Strategy<Value = f64> {
     prop_oneof![
         Just(0.0),
@@ -72,23 +72,21 @@ pub(crate) fn proportion() -> impl Strategy<Value = Proportion> {
     })
 }
 
-/// Exact sums of a handful of users with aggregate items of any size that fits.
+/// Exact moments of fewer than 20 users with values up to the limits of the type.
 pub(crate) fn moments() -> impl Strategy<Value = Moments> {
-    let total = prop_oneof![
+    let value = prop_oneof![
         Just(0_i128),
         -1_000_000_i128..1_000_000,
         (-1_000_000_000_000_000_000_i128)..1_000_000_000_000_000_000,
     ];
-    prop::collection::vec(total, 0..20).prop_map(|aggregate_items| {
-        aggregate_items
-            .into_iter()
-            .fold(Moments::default(), |sum, total| {
-                sum.checked_add(Moments::of_user(total).unwrap()).unwrap()
-            })
+    prop::collection::vec(value, 0..20).prop_map(|values| {
+        values.into_iter().fold(Moments::default(), |sum, value| {
+            sum.checked_add(Moments::of_user(value).unwrap()).unwrap()
+        })
     })
 }
 
-/// Users with `k` values each, in millionths: ordinary, constant or copies of one another.
+/// Users with `k` values each, in millionths. The values of a user are independent or all equal.
 pub(crate) fn users(k: usize) -> impl Strategy<Value = Vec<Vec<i128>>> {
     let value = prop_oneof![Just(0_i128), Just(3_000_000), -50_000_000_i128..50_000_000];
     let user = prop_oneof![

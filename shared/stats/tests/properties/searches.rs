@@ -1,4 +1,4 @@
-//! The methods that search or integrate always end, with a number or a reason.
+//! Properties of the methods that search or integrate: they terminate with a number or a reason.
 
 use proptest::prelude::*;
 use stats::{self, Alpha, ArmPosterior, BetaDistribution, Goal, Progress, Rates, Spending};
@@ -10,7 +10,7 @@ proptest! {
     #![proptest_config(inputs::cases(30))]
 
     #[test]
-    fn planning_ends_with_a_number_or_a_reason(
+    fn planning_gives_finite_results_or_a_reason(
         control in 1e-9..1.0_f64, treatment in 1e-9..1.0_f64, power in 0.0..1.0_f64,
         ratio in 1e-6..1e6_f64, alpha in alpha(), effect in any_real(), sd in 1e-9..1e9_f64,
         error in 1e-12..1e12_f64,
@@ -43,7 +43,7 @@ proptest! {
     }
 
     #[test]
-    fn chances_of_being_best_add_up_to_one(
+    fn the_probabilities_of_being_best_sum_to_one(
         rates in prop::collection::vec((-6.9..34.0_f64, -6.9..34.0_f64), 2..5),
         means in prop::collection::vec((-10.0..10.0_f64, -8.0..3.0_f64), 2..5),
         alpha in alpha(),
@@ -60,16 +60,16 @@ proptest! {
             prop_assert!(floored.iter().all(|w| *w >= 0.01));
         }
         let distribution = |i: usize| BetaDistribution::new(rates[i].0.exp(), rates[i].1.exp()).unwrap();
-        let contest = finite(distribution(0).compare(&distribution(1))).unwrap();
-        let back = distribution(1).compare(&distribution(0)).unwrap();
-        prop_assert_eq!(contest.treatment_better, back.control_better);
-        prop_assert!((contest.treatment_better + contest.control_better - 1.0).abs() < 1e-6);
+        let comparison = finite(distribution(0).compare(&distribution(1))).unwrap();
+        let swapped = distribution(1).compare(&distribution(0)).unwrap();
+        prop_assert_eq!(comparison.treatment_better, swapped.control_better);
+        prop_assert!((comparison.treatment_better + comparison.control_better - 1.0).abs() < 1e-6);
         let interval = finite(distribution(0).interval(alpha)).unwrap();
         prop_assert!(interval.lower <= interval.upper);
     }
 
     #[test]
-    fn scheduled_boundaries_spend_what_was_promised(
+    fn group_sequential_boundaries_spend_the_whole_error_level(
         steps in prop::collection::vec(0.01..1.0_f64, 1..8), ln_alpha in -14.0..-0.7_f64,
     ) {
         let total: f64 = steps.iter().sum();

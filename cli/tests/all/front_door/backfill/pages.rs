@@ -1,31 +1,31 @@
-//! Work on more users than one page takes.
+//! Backfills and refreshes of more users than fit on one page.
 
 use super::super::support::{World, ago};
-use super::{metrics, more_metrics, sums_are_exact};
+use super::{aggregates_are_exact, metrics, more_metrics};
 use serde_json::{Value, json};
 
-/// In one shard. A page takes 500 records of an index.
+/// All in one shard. A page has 500 records of an index.
 const USERS: i64 = 1_100;
-/// So many come in the same instant, so that pages end between records that an index has at one place.
+/// This many users are assigned at the same instant, so that pages end between index records with the same time.
 const AT_ONCE: i64 = 400;
 
-/// Users, and an hour later what each of them buys.
+/// Users, and a purchase of each user an hour after the assignment.
 async fn crowd(world: &World) {
     let admin = world.admin();
     let fields = json!({"shards": 1, "metrics": metrics()});
     admin.experiment("e", fields).await;
-    let came = |i: i64| 3 * 86_400 - i / AT_ONCE * 7_200;
+    let seconds_ago = |i: i64| 3 * 86_400 - i / AT_ONCE * 7_200;
     let rows: Vec<Value> = (0..USERS)
         .map(|i| {
             let variant = if i % 2 == 0 { "control" } else { "green" };
             json!({"user_id": format!("u{i}"), "variant": variant,
-                   "assigned_at": ago(came(i)).to_string()})
+                   "assigned_at": ago(seconds_ago(i)).to_string()})
         })
         .collect();
     let events: Vec<Value> = (0..USERS)
         .map(|i| {
             json!({"user_id": format!("u{i}"), "type": "buy", "value": i % 7,
-                   "timestamp": ago(came(i) - 3_600).to_string()})
+                   "timestamp": ago(seconds_ago(i) - 3_600).to_string()})
         })
         .collect();
     for rows in rows.chunks(500) {
@@ -37,7 +37,7 @@ async fn crowd(world: &World) {
     world.platform.settle().await;
 }
 
-/// Pages of the work that begins so.
+/// The number of pages of the work whose record starts with `work`.
 async fn pages(world: &World, work: &str) -> u64 {
     let items = world.items("ExperimentsTable").await;
     let mut items = items
@@ -50,7 +50,8 @@ async fn pages(world: &World, work: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn work_goes_on_from_page_to_page_until_nobody_is_left() {
+#[ignore = "takes long: scripts/check soak"]
+async fn work_continues_page_by_page_until_all_users_are_processed() {
     let world = World::start().await;
     let admin = world.admin();
     crowd(&world).await;
@@ -58,22 +59,22 @@ async fn work_goes_on_from_page_to_page_until_nobody_is_left() {
     let more = json!({"metrics": more_metrics()});
     admin.change("e", &more).await.json(200);
     world.platform.settle().await;
-    let built = sums_are_exact(&admin, "e").await;
+    let backfilled = aggregates_are_exact(&admin, "e").await;
     let converted = |report: &Value| -> u64 {
         let variants = report["metrics"][0]["variants"].as_array().unwrap();
         let users = variants.iter().map(|one| one["converted"].as_u64());
         users.map(Option::unwrap).sum()
     };
-    assert_eq!(converted(&built), 1_100);
-    // Three of users, and a second look at those who came a moment ago.
+    assert_eq!(converted(&backfilled), 1_100);
+    // Three pages of users, and one page that repeats the most recent users.
     assert_eq!(pages(&world, "work#build#").await, 4);
 
-    // After the first 400 have bought, and before the others do.
+    // The end is after the purchases of the first 400 users and before all other purchases.
     let end = json!({"ends_at": ago(3 * 86_400 - 7_200).to_string()});
     admin.change("e", &end).await.json(200);
     world.platform.settle().await;
-    let swept = sums_are_exact(&admin, "e").await;
-    assert_eq!(converted(&swept), 400);
-    assert_eq!(pages(&world, "work#sweep-active#").await, 3);
+    let refreshed = aggregates_are_exact(&admin, "e").await;
+    assert_eq!(converted(&refreshed), 400);
+    assert_eq!(pages(&world, "work#pass-active#").await, 3);
     assert_eq!(world.platform.dead_letters().len(), 0);
 }

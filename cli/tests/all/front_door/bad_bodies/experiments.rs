@@ -1,9 +1,9 @@
-//! Everything that can be wrong with an experiment.
+//! All faults that an experiment can have.
 
 use super::{routes, world};
 use serde_json::{Value, json};
 
-/// What is wrong with an experiment, by replaced fields, and what is said about it.
+/// Fields that make a valid experiment invalid, each with the pointer and the code of the fault.
 fn bad_experiments() -> Vec<(Value, &'static str, &'static str)> {
     let variant = |key: &str, percent: Value| json!({"key": key, "percent": percent});
     let two = |a: Value, b: Value| json!({"variants": [variant("a", a), variant("b", b)]});
@@ -134,7 +134,7 @@ fn bad_experiments() -> Vec<(Value, &'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn every_fault_of_an_experiment_is_named_with_its_place() {
+async fn every_fault_of_an_experiment_is_reported_with_its_pointer() {
     let world = world().await;
     let before = world.contents().await;
     for (fields, pointer, code) in bad_experiments() {

@@ -5,7 +5,7 @@ use super::{ask, expected, faults, world};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn every_fault_of_declared_dimensions_is_named_with_its_place() {
+async fn every_fault_of_declared_dimensions_is_reported_with_its_pointer() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -55,7 +55,7 @@ async fn every_fault_of_declared_dimensions_is_named_with_its_place() {
 }
 
 #[tokio::test]
-async fn dimensions_of_a_draft_change_freely_and_later_ones_are_only_added() {
+async fn a_draft_can_change_its_dimensions_and_a_started_experiment_can_only_add_some() {
     let world = World::start().await;
     let admin = world.admin();
     let fields = json!({"status": "draft", "dimensions": ["country"]});
@@ -98,14 +98,14 @@ async fn dimensions_of_a_draft_change_freely_and_later_ones_are_only_added() {
             admin.change("e", &before).await.code(409),
             "dimensions_in_use"
         );
-        // What was added is taken from then on.
+        // The added dimension is accepted from then on.
         let answer = ask(&admin, "e", status, &[(status, "yes")]).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
     }
 }
 
 #[tokio::test]
-async fn nobody_comes_in_after_the_stop_so_dimensions_stay_as_they_are() {
+async fn dimensions_cannot_change_after_the_stop() {
     let world = world().await;
     let admin = world.admin();
     ask(&admin, "e", "u", &[("country", "DE")]).await.json(200);

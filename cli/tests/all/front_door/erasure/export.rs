@@ -1,11 +1,11 @@
-//! What is held about a user, as it is given out.
+//! The export of a user's data.
 
 use super::super::support::{Item, World, ago};
 use super::users::*;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn an_export_shows_what_is_stored_of_the_user_and_nothing_of_others() {
+async fn an_export_contains_all_records_of_the_user_and_none_of_other_users() {
     let (world, _) = world().await;
     let admin = world.admin();
     world.platform.settle().await;
@@ -45,16 +45,16 @@ async fn an_export_shows_what_is_stored_of_the_user_and_nothing_of_others() {
         assert_eq!(found["value"].to_string(), *item["value"].as_n().unwrap());
         assert_eq!(found["properties"], json!({"of": USER}));
     }
-    let sums = answer["sums"].as_array().unwrap();
-    assert_eq!(sums.len(), of("AggregatesTable").len());
-    assert_eq!(sums[0]["experiment_id"], "declared");
-    let enrolment = &sums[0]["enrolment"];
+    let contributions = answer["sums"].as_array().unwrap();
+    assert_eq!(contributions.len(), of("AggregatesTable").len());
+    assert_eq!(contributions[0]["experiment_id"], "declared");
+    let enrolment = &contributions[0]["enrolment"];
     assert_eq!(enrolment["attributes"], json!({"country": "DE"}));
     assert_eq!(
         enrolment["pre_exposure"],
         json!([{"type": "buy", "events": 1, "value": "3"}])
     );
-    let hours = sums[0]["hours"].as_array().unwrap();
+    let hours = contributions[0]["hours"].as_array().unwrap();
     let events: u64 = hours
         .iter()
         .map(|hour| hour["events"].as_u64().unwrap())
@@ -80,21 +80,24 @@ async fn an_export_shows_what_is_stored_of_the_user_and_nothing_of_others() {
         (&answer["assignments"], &answer["events"]),
         (&json!([]), &json!([]))
     );
-    for part in answer["sums"].as_array().unwrap() {
-        assert_eq!((&part["hours"], &part["until"]), (&json!([]), until));
-        assert_eq!(part.get("enrolment"), None);
+    for contribution in answer["sums"].as_array().unwrap() {
+        assert_eq!(
+            (&contribution["hours"], &contribution["until"]),
+            (&json!([]), until)
+        );
+        assert_eq!(contribution.get("enrolment"), None);
     }
-    let nobody = json!({"user_id": "nobody", "assignments": [], "events": [], "sums": []});
-    assert_eq!(export(&admin, "nobody").await, nobody);
+    let empty = json!({"user_id": "unknown", "assignments": [], "events": [], "sums": []});
+    assert_eq!(export(&admin, "unknown").await, empty);
 }
 
 #[tokio::test]
-async fn an_export_that_is_too_much_for_one_answer_goes_on_behind_a_cursor() {
+async fn an_export_that_is_too_large_for_one_answer_continues_with_a_cursor() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
     admin.assign("e", "u").await;
-    // Quotes and backslashes take twice their place in the answer of a function.
+    // Quotes and backslashes need twice their length in the answer of a function.
     let text = "\"\\".repeat(1000);
     let at = ago(0).to_string();
     let event = |number: usize| json!({"user_id": "u", "type": "t", "event_id": format!("{number:04}"), "timestamp": at, "properties": {"text": text}});
@@ -125,7 +128,7 @@ async fn an_export_that_is_too_much_for_one_answer_goes_on_behind_a_cursor() {
     assert!(pages >= 2, "{pages}");
     let expected: Vec<String> = (0..700).map(|number| format!("{number:04}")).collect();
     assert_eq!(seen, expected);
-    // Somebody else's cursor leads to the same place among one's own events.
+    // With the cursor of another user, the export continues at the same position among the user's own events.
     let other = next.replace("/u?", "/v?");
     assert_eq!(admin.get(&other).await.json(200)["events"], json!([]));
     let wrong = admin.get("/users/u?cursor=MTpu").await;

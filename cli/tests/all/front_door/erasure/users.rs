@@ -1,4 +1,4 @@
-//! Users with much about them, in experiments of every sort, and what is left of them.
+//! Users with records in all kinds of experiments, and a check of what an erasure leaves.
 
 use super::super::support::{Caller, Item, World, ago, encoded};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,9 +9,9 @@ use domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// With `/`, a `%` that looks like an encoding, `#`, and four bytes in one character.
+/// Contains `/`, a `%` that looks like an encoding, `#`, and a character of four bytes.
 pub(super) const USER: &str = "team/ann#1 100%25 😀";
-/// Ids that begin like it, that it begins with, and that look like keys of ours.
+/// Ids that begin with [`USER`], ids that [`USER`] begins with, and ids that look like keys of the tables.
 pub(super) const OTHERS: [&str; 6] = [
     "team/ann#1 100%25 😀2",
     "team/ann#1",
@@ -45,7 +45,7 @@ pub(super) async fn export(caller: &Caller, user: &str) -> Value {
     caller.get(&path(user)).await.json(200)
 }
 
-/// Three experiments: with metrics and dimensions, without, and one that is over.
+/// Creates three experiments: one with metrics and dimensions, one without, and one that has ended.
 pub(super) async fn experiments(admin: &Caller) {
     let metrics = json!([
         {"key": "buys", "kind": "conversion", "event_type": "buy"},
@@ -59,12 +59,13 @@ pub(super) async fn experiments(admin: &Caller) {
     admin.experiment("ended", end).await;
 }
 
-/// Brings users into all experiments, with events before and after their assignments, after the end, and for nothing.
-pub(super) async fn bring(admin: &Caller, users: &[&str], now: Timestamp) {
+/// Imports users into all experiments, with events before and after their assignments, after the end, and of types
+/// without a metric.
+pub(super) async fn import_users(admin: &Caller, users: &[&str], now: Timestamp) {
     let ago = |hours: i64| now.plus_micros(-hours * 3_600_000_000).to_string();
     for id in EXPERIMENTS {
-        let row = |(place, user): (usize, &&str)| {
-            let variant = ["control", "green"][place % 2];
+        let row = |(index, user): (usize, &&str)| {
+            let variant = ["control", "green"][index % 2];
             let mut row = json!({"user_id": user, "variant": variant, "assigned_at": ago(5 * 24)});
             if id == "declared" {
                 let country = ["FR", "DE"][usize::from(*user == USER)];
@@ -75,33 +76,33 @@ pub(super) async fn bring(admin: &Caller, users: &[&str], now: Timestamp) {
         let rows: Vec<Value> = users.iter().enumerate().map(row).collect();
         assert_eq!(admin.import(id, &rows).await["stored"], users.len());
     }
-    for (place, user) in users.iter().enumerate() {
+    for (index, user) in users.iter().enumerate() {
         let event = |kind: &str, value: usize, hours: i64| json!({"user_id": user, "type": kind, "value": value, "timestamp": ago(hours), "properties": {"of": user}});
         let mut events = vec![
             event("buy", 3, 6 * 24),
-            event("buy", place + 1, 4 * 24),
+            event("buy", index + 1, 4 * 24),
             event("buy", 7, 0),
             event("view", 1, 3 * 24),
         ];
         events.extend((30..60).map(|hours| event("tick", 1, hours)));
         if *user == USER {
-            events.push(event("nobody else does", 2, 50));
+            events.push(event("only this user", 2, 50));
         }
         let answer = admin.track(&events).await;
         assert_eq!(answer["stored"], events.len(), "{answer}");
     }
 }
 
-/// A world with all others in it, and what its results are then; now with the user too.
+/// A platform with all users, and its results before [`USER`] was imported.
 pub(super) async fn world() -> (World, Vec<Value>) {
     let world = World::start().await;
     let admin = world.admin();
     experiments(&admin).await;
-    // How far the records reach is told and never taken back, so everybody comes at the same times.
+    // An erasure does not shorten the reported range of the data, so all users have the same times.
     let now = ago(0);
-    bring(&admin, &OTHERS, now).await;
+    import_users(&admin, &OTHERS, now).await;
     let before = results(&admin).await;
-    bring(&admin, &[USER], now).await;
+    import_users(&admin, &[USER], now).await;
     (world, before)
 }
 
@@ -121,7 +122,7 @@ pub(super) fn text<'i>(item: &'i Item, name: &str) -> &'i str {
         .map_or("", String::as_str)
 }
 
-/// All that is stored of a user, by table.
+/// All items of a user, each with its table.
 pub(super) async fn items_of(world: &World, user: &str) -> Vec<(&'static str, Item)> {
     let mut found = Vec::new();
     for (table, key, of) in [
@@ -136,7 +137,7 @@ pub(super) async fn items_of(world: &World, user: &str) -> Vec<(&'static str, It
     found
 }
 
-/// What is stored besides one user and the sums.
+/// All items of the other users.
 pub(super) async fn others(world: &World) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for user in OTHERS {
@@ -160,9 +161,10 @@ pub(super) fn names(item: &Item) -> Vec<&str> {
         .collect()
 }
 
-/// Holds what is left of an erased user against what may be left. The empty parts.
-pub(super) async fn only_empty_parts(world: &World, user: &str) -> usize {
-    let mut parts = 0;
+/// Checks that only the tombstone and empty contributions remain of an erased user. Returns the number of empty
+/// contributions.
+pub(super) async fn only_empty_contributions(world: &World, user: &str) -> usize {
+    let mut contributions = 0;
     let mut tombstones = Vec::new();
     for (table, item) in items_of(world, user).await {
         if table == "AssignmentsTable" && text(&item, "experiment_id") == "#erased" {
@@ -172,16 +174,16 @@ pub(super) async fn only_empty_parts(world: &World, user: &str) -> usize {
         } else {
             assert_eq!(table, "AggregatesTable", "{item:?}");
             let expected = [
+                "contribution",
                 "expires_at",
                 "item",
                 "partition",
                 "revision",
-                "contribution",
             ];
             assert_eq!(names(&item), expected);
             assert_eq!(text(&item, "contribution"), "{}");
             tombstones.push(item["expires_at"].clone());
-            parts += 1;
+            contributions += 1;
         }
     }
     let ends: BTreeSet<&String> = tombstones.iter().map(|end| end.as_n().unwrap()).collect();
@@ -189,7 +191,7 @@ pub(super) async fn only_empty_parts(world: &World, user: &str) -> usize {
     let end: i64 = ends.first().unwrap().parse().unwrap();
     let expected = ago(-ERASED_DAYS * 86_400).epoch_seconds();
     assert!((expected - 120..=expected).contains(&end), "{end}");
-    parts
+    contributions
 }
 
 pub(super) fn an_event(id: &str, counted_at: Timestamp) -> Event {

@@ -1,4 +1,4 @@
-//! Batches and the events that carry them.
+//! Batches and the events that contain them.
 
 use super::{Seen, id, mapped, put_all, start};
 use crate::platform::support::table;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 #[tokio::test]
-async fn records_arrive_in_their_order_and_once() {
+async fn records_are_delivered_once_and_in_order() {
     let seen = Seen::default();
     let platform = start(mapped(""), seen.handler()).await;
     let ids: Vec<String> = (0..250).map(|number| format!("note-{number}")).collect();
@@ -27,7 +27,7 @@ async fn records_arrive_in_their_order_and_once() {
 }
 
 #[tokio::test]
-async fn a_function_gets_the_event_that_lambda_sends() {
+async fn a_function_receives_the_event_that_lambda_sends() {
     let got = Arc::new(Mutex::new(Vec::new()));
     let keep = got.clone();
     let function = event_function(move |event: LambdaEvent<Value>| {
@@ -85,7 +85,7 @@ async fn a_function_gets_the_event_that_lambda_sends() {
 }
 
 #[tokio::test]
-async fn no_batch_is_larger_than_the_mapping_says() {
+async fn no_batch_exceeds_the_batch_size() {
     let seen = Seen::default();
     let platform = start(mapped("BatchSize: 3"), seen.handler()).await;
     let ids: Vec<String> = (0..20).map(|number| number.to_string()).collect();
@@ -100,7 +100,7 @@ async fn no_batch_is_larger_than_the_mapping_says() {
 }
 
 #[tokio::test]
-async fn a_batch_waits_for_more_records_until_it_is_full_or_its_window_is_over() {
+async fn a_batch_is_delivered_when_it_is_full_or_its_window_has_passed() {
     let seen = Seen::default();
     let options = mapped("BatchSize: 3, MaximumBatchingWindowInSeconds: 3");
     let platform = start(options, seen.handler()).await;
@@ -119,10 +119,10 @@ async fn a_batch_waits_for_more_records_until_it_is_full_or_its_window_is_over()
 }
 
 #[tokio::test]
-async fn without_a_window_records_are_not_kept_waiting() {
+async fn without_a_window_records_are_delivered_immediately() {
     let seen = Seen::default();
     let platform = start(mapped(""), seen.handler()).await;
-    // Long enough for the reader to have become slow.
+    // Long enough for the pause between reads to reach its maximum.
     tokio::time::sleep(Duration::from_millis(600)).await;
     put_all(&platform, &["a"]).await;
     let waited = seen.wait_for(1).await;
@@ -130,7 +130,7 @@ async fn without_a_window_records_are_not_kept_waiting() {
 }
 
 #[tokio::test]
-async fn to_settle_means_to_wait_for_no_window_and_for_every_call() {
+async fn settle_skips_the_window_and_waits_for_every_call() {
     let seen = Seen::default();
     let done = Arc::new(Mutex::new(0));
     let count = done.clone();
@@ -151,7 +151,7 @@ async fn to_settle_means_to_wait_for_no_window_and_for_every_call() {
 }
 
 #[tokio::test]
-async fn to_settle_includes_what_the_function_writes_itself() {
+async fn settle_includes_records_that_the_function_writes() {
     let seen = Seen::default();
     let writer: Arc<Mutex<Option<(aws_sdk_dynamodb::Client, String)>>> = Arc::default();
     let use_writer = writer.clone();
@@ -173,7 +173,7 @@ async fn to_settle_includes_what_the_function_writes_itself() {
 }
 
 #[tokio::test]
-async fn a_call_that_runs_is_finished_before_the_platform_stops() {
+async fn a_running_call_is_finished_before_the_platform_stops() {
     let seen = Seen::default();
     let done = Arc::new(Mutex::new(false));
     let mark = done.clone();

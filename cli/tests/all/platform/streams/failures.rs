@@ -1,4 +1,4 @@
-//! Batches that fail: retries, halves, and records that are given up.
+//! Batches that fail: retries, splits, and discarded records.
 
 use super::{Seen, failed, id, mapped, put_all, sequence_number, start};
 use crate::platform::support::table;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Waits for the batch to be full, so that the records come in one call.
+/// A window that is long enough for a full batch, so that the function receives all records in one call.
 const FIVE_AT_ONCE: &str = "BatchSize: 5, MaximumBatchingWindowInSeconds: 300, \
      FunctionResponseTypes: [ReportBatchItemFailures]";
 
 #[tokio::test]
-async fn after_a_partial_failure_it_goes_on_from_the_record_that_failed() {
+async fn after_a_partial_failure_delivery_continues_at_the_failed_record() {
     let seen = Seen::default();
     let failures = Arc::new(AtomicUsize::new(0));
     let function = seen.function(move |records| {
@@ -38,7 +38,7 @@ async fn after_a_partial_failure_it_goes_on_from_the_record_that_failed() {
 }
 
 #[tokio::test]
-async fn an_answer_that_names_no_record_means_the_whole_batch_again() {
+async fn an_invalid_response_repeats_the_whole_batch() {
     for identifier in ["", "100000000000000000000000"] {
         let seen = Seen::default();
         let calls = Arc::new(AtomicUsize::new(0));
@@ -62,7 +62,7 @@ async fn an_answer_that_names_no_record_means_the_whole_batch_again() {
 }
 
 #[tokio::test]
-async fn failures_that_are_reported_count_for_nothing_unless_the_mapping_asks_for_them() {
+async fn reported_failures_are_ignored_unless_the_mapping_enables_them() {
     let seen = Seen::default();
     let function = seen.function(|_| async { Ok(failed("")) });
     let platform = start(mapped(""), function).await;
@@ -72,7 +72,7 @@ async fn failures_that_are_reported_count_for_nothing_unless_the_mapping_asks_fo
 }
 
 #[tokio::test]
-async fn a_batch_is_halved_until_the_record_that_fails_is_alone() {
+async fn a_batch_is_split_until_the_failing_record_is_alone() {
     let seen = Seen::default();
     let function = seen.function(|records| {
         let poison = records.iter().any(|record| id(record) == "poison");
@@ -89,7 +89,7 @@ async fn a_batch_is_halved_until_the_record_that_fails_is_alone() {
     let platform = start(mapped(properties), function).await;
     put_all(&platform, &["a", "b", "c", "d", "e", "poison", "f", "g"]).await;
     platform.settle().await;
-    // Whatever was halved how: each good record was handled once, in order, and the bad one tried three times alone.
+    // Each good record was handled once and in order. The bad record was attempted three times alone.
     let calls = seen.calls();
     let good = calls
         .iter()
@@ -137,7 +137,7 @@ async fn a_batch_is_halved_until_the_record_that_fails_is_alone() {
     assert_eq!(found(&platform, batch).await, "poison");
 }
 
-/// The id of the first item of a batch that was given up, looked up in the stream.
+/// Reads the first record of a discarded batch from the stream and returns its item id.
 async fn found(platform: &Platform, batch: &Value) -> String {
     let text = |name: &str| batch[name].as_str().unwrap();
     let described = platform
@@ -165,7 +165,7 @@ async fn found(platform: &Platform, batch: &Value) -> String {
 }
 
 #[tokio::test]
-async fn without_halving_a_failed_batch_is_given_up_as_a_whole_after_its_retries() {
+async fn without_splitting_a_failed_batch_is_discarded_as_a_whole_after_its_retries() {
     let seen = Seen::default();
     let function = seen.function(|records| {
         let poison = records.iter().any(|record| id(record) == "poison");
@@ -192,7 +192,7 @@ async fn without_halving_a_failed_batch_is_given_up_as_a_whole_after_its_retries
 }
 
 #[tokio::test]
-async fn the_timeout_of_the_function_and_a_panic_are_failures_like_others() {
+async fn a_timeout_and_a_panic_are_failures() {
     let seen = Seen::default();
     let function = seen.function(|records| async move {
         assert_ne!(id(&records[0]), "panic");
@@ -217,7 +217,7 @@ async fn the_timeout_of_the_function_and_a_panic_are_failures_like_others() {
 }
 
 #[tokio::test]
-async fn records_that_became_too_old_are_given_up() {
+async fn records_above_the_maximum_age_are_discarded() {
     let seen = Seen::default();
     let function = seen.function(|records| {
         let poison = id(&records[0]) == "poison";
@@ -229,7 +229,7 @@ async fn records_that_became_too_old_are_given_up() {
             }
         }
     });
-    // Other engines round the time of a record down to the minute.
+    // Some engines round the time of a record down to the minute.
     let options = PlatformOptions {
         database: Database::Embedded(Storage::Memory),
         ..mapped("BatchSize: 1, MaximumRecordAgeInSeconds: 2")
@@ -250,7 +250,7 @@ async fn records_that_became_too_old_are_given_up() {
 }
 
 #[tokio::test]
-async fn a_function_that_always_fails_does_not_keep_the_platform_from_stopping() {
+async fn a_function_that_always_fails_does_not_block_the_shutdown() {
     let seen = Seen::default();
     let function = seen.function(|_| async { Err("never") });
     let platform = start(mapped(""), function).await;

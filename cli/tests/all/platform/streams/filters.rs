@@ -1,4 +1,4 @@
-//! Which records a function gets, and mappings that are refused.
+//! Filters of records, and mappings that are refused.
 
 use super::{Seen, mapped, put_all, start};
 use crate::platform::support::table;
@@ -17,7 +17,7 @@ fn filtered(patterns: &[&str]) -> PlatformOptions {
 }
 
 #[tokio::test]
-async fn a_function_gets_the_records_that_one_of_its_filters_lets_pass() {
+async fn a_function_receives_the_records_that_match_one_of_its_filters() {
     let seen = Seen::default();
     let options = filtered(&[
         r#"{"eventName":["INSERT"],"dynamodb":{"Keys":{"id":{"S":[{"prefix":"event-"}]}}}}"#,
@@ -35,7 +35,7 @@ async fn a_function_gets_the_records_that_one_of_its_filters_lets_pass() {
 }
 
 #[tokio::test]
-async fn a_pattern_that_is_not_understood_is_refused_by_name_even_if_nothing_is_wired() {
+async fn an_unsupported_pattern_is_refused_even_if_the_function_is_missing() {
     let pattern = r#"{"dynamodb":{"SizeBytes":[{"numeric":[">",5]}]}}"#;
     let error = Platform::start(filtered(&[pattern])).await.err().unwrap();
     assert!(matches!(error, PlatformError::Streams(_)));
@@ -46,7 +46,7 @@ async fn a_pattern_that_is_not_understood_is_refused_by_name_even_if_nothing_is_
 }
 
 #[tokio::test]
-async fn a_starting_position_that_is_none_is_refused() {
+async fn an_unsupported_starting_position_is_refused() {
     let mut options = mapped("");
     let text = options.template.unwrap();
     options.template = Some(text.replace("TRIM_HORIZON", "AT_TIMESTAMP"));
@@ -54,6 +54,6 @@ async fn a_starting_position_that_is_none_is_refused() {
     let error = Platform::start(options).await.err().unwrap().to_string();
     assert_eq!(
         error,
-        "the stream of SlowFunction cannot be used: AT_TIMESTAMP is no StartingPosition"
+        "the stream of SlowFunction cannot be used: AT_TIMESTAMP is not a supported StartingPosition"
     );
 }

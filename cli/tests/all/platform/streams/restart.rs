@@ -1,4 +1,4 @@
-//! The same data file, opened again: what was handled stays handled, and nothing else is lost.
+//! A restart with the same data file: handled records are not delivered again, and no record is lost.
 
 use super::{Seen, mapped, put_all, start};
 use assay::serve::{Database, Platform, PlatformOptions};
@@ -14,7 +14,7 @@ fn on_disk(folder: &Path, properties: &str) -> PlatformOptions {
 }
 
 #[tokio::test]
-async fn a_platform_that_is_started_again_goes_on_where_it_stopped() {
+async fn a_restarted_platform_continues_at_its_position() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (Seen::default(), Seen::default());
     let platform = start(on_disk(folder.path(), ""), first.handler()).await;
@@ -22,7 +22,7 @@ async fn a_platform_that_is_started_again_goes_on_where_it_stopped() {
     platform.settle().await;
     platform.shutdown().await.unwrap();
 
-    // With nobody to hand them to, records wait.
+    // Without a function, records stay in the stream.
     let platform = Platform::start(on_disk(folder.path(), "")).await.unwrap();
     put_all(&platform, &["c"]).await;
     platform.settle().await;
@@ -67,7 +67,7 @@ async fn a_mapping_that_begins_with_the_latest_record_sees_no_earlier_one_and_mi
 }
 
 #[tokio::test]
-async fn in_memory_and_elsewhere_a_mapping_that_begins_with_the_latest_record_sees_what_comes() {
+async fn a_mapping_that_starts_at_the_latest_record_receives_new_records() {
     let mut options = mapped("");
     let text = options.template.unwrap();
     options.template = Some(text.replace("TRIM_HORIZON", "LATEST"));
@@ -79,7 +79,7 @@ async fn in_memory_and_elsewhere_a_mapping_that_begins_with_the_latest_record_se
 }
 
 #[tokio::test]
-async fn what_a_killed_platform_had_not_finished_is_delivered_again() {
+async fn unfinished_records_of_a_killed_platform_are_delivered_again() {
     let folder = tempfile::tempdir().unwrap();
     let seen = Seen::default();
     let function = seen.function(|records| async move {
@@ -95,7 +95,7 @@ async fn what_a_killed_platform_had_not_finished_is_delivered_again() {
     let platform = start(options, function).await;
     put_all(&platform, &["a", "b", "c"]).await;
     seen.wait_for(2).await;
-    // What the disk holds at this moment is what a killed process leaves.
+    // A copy of the files at this moment equals the files that a killed process leaves.
     let left = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let entry = entry.unwrap();
@@ -111,7 +111,7 @@ async fn what_a_killed_platform_had_not_finished_is_delivered_again() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_kept_beside_the_data_one_in_a_line() {
+async fn dead_letters_are_stored_beside_the_data_one_per_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("assay.dead-letters.jsonl");
     let seen = Seen::default();
@@ -140,12 +140,12 @@ async fn dead_letters_are_kept_beside_the_data_one_in_a_line() {
     assert_eq!(
         handled.all(),
         ["c"],
-        "what was given up is not delivered again"
+        "a discarded record is not delivered again"
     );
 }
 
 #[tokio::test]
-async fn two_platforms_on_one_engine_have_streams_of_their_own() {
+async fn two_platforms_on_one_engine_have_separate_streams() {
     let host = Platform::start(mapped("")).await.unwrap();
     let guest = |prefix: &str| {
         let mut options = mapped("");

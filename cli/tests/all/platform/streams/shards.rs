@@ -1,5 +1,5 @@
-//! Streams of several shards, and reads that fail: what the engines of the tests do only after hours, from a stream
-//! that is made up here.
+//! Streams with several shards, and failing reads. A fake stream produces them here, because real engines do so only after
+//! hours.
 
 use super::Seen;
 use crate::platform::support::TEMPLATE;
@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// A stream. Records are named by their ids, and numbered through all shards.
+/// A fake stream. Records have ids, and numbers that increase over all shards.
 #[derive(Clone, Default)]
 struct Fake(Arc<Mutex<FakeStream>>);
 
 #[derive(Default)]
 struct FakeStream {
     shards: Vec<FakeShard>,
-    /// The errors of the next calls of `GetRecords`.
+    /// Errors of the next calls of `GetRecords`.
     errors: Vec<&'static str>,
 }
 
@@ -29,9 +29,9 @@ struct FakeShard {
     id: &'static str,
     parent: Option<&'static str>,
     closed: bool,
-    /// With their numbers.
+    /// Records with their sequence numbers.
     records: Vec<(u64, &'static str)>,
-    /// How many of the records are gone.
+    /// Number of records that have been trimmed.
     trimmed: usize,
 }
 
@@ -80,7 +80,7 @@ impl Fake {
         self.0.lock().unwrap().errors = errors.to_vec();
     }
 
-    /// Serves it as DynamoDB does; returns the endpoint.
+    /// Serves the stream with DynamoDB's protocol. Returns the endpoint.
     async fn serve(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -124,7 +124,7 @@ impl FakeStream {
         }
     }
 
-    /// One shard in a page.
+    /// One shard per page.
     fn describe(&self, after: Option<&str>) -> Value {
         let last = after.and_then(|id| self.shards.iter().position(|shard| shard.id == id));
         let index = last.map_or(0, |last| last + 1);
@@ -177,7 +177,7 @@ impl FakeStream {
         let (id, index) = iterator.split_once(' ').unwrap();
         let index: usize = index.parse().unwrap();
         let shard = self.shards.iter().find(|shard| shard.id == id).unwrap();
-        // Two in a page.
+        // Two records per page.
         let page: Vec<_> = shard.records.iter().skip(index).take(2).collect();
         let records = page.iter().map(|(number, id)| {
             json!({
@@ -209,9 +209,9 @@ async fn start(position: &str, endpoint: &str, function: Function, data: Option<
 }
 
 #[tokio::test]
-async fn a_shard_is_begun_when_the_one_before_it_has_been_handled() {
+async fn a_shard_starts_after_its_parent_has_been_handled() {
     let (fake, seen) = (Fake::default(), Seen::default());
-    // Listed in the wrong order.
+    // The shards are listed in the wrong order.
     fake.shard("child", Some("parent"));
     fake.shard("parent", None);
     fake.0.lock().unwrap().shards[1].closed = true;
@@ -249,7 +249,7 @@ async fn a_shard_is_begun_when_the_one_before_it_has_been_handled() {
 }
 
 #[tokio::test]
-async fn from_the_latest_record_on_means_in_every_shard_that_is_there() {
+async fn latest_applies_to_every_existing_shard() {
     let (fake, seen) = (Fake::default(), Seen::default());
     fake.shard("parent", None);
     fake.write("parent", &["a", "b"]);
@@ -264,7 +264,7 @@ async fn from_the_latest_record_on_means_in_every_shard_that_is_there() {
 }
 
 #[tokio::test]
-async fn reads_that_fail_are_made_again_and_neither_lose_nor_repeat_a_record() {
+async fn failed_reads_are_retried_and_neither_lose_nor_repeat_a_record() {
     let (fake, seen) = (Fake::default(), Seen::default());
     fake.shard("shard", None);
     fake.write("shard", &["a"]);
@@ -274,7 +274,7 @@ async fn reads_that_fail_are_made_again_and_neither_lose_nor_repeat_a_record() {
     for errors in [
         vec!["ExpiredIteratorException"],
         vec!["TrimmedDataAccessException"],
-        // More than the SDK tries by itself.
+        // More errors than the SDK retries.
         vec![internal; 4],
     ] {
         fake.fail(&errors);
@@ -285,7 +285,7 @@ async fn reads_that_fail_are_made_again_and_neither_lose_nor_repeat_a_record() {
 }
 
 #[tokio::test]
-async fn when_the_records_at_the_position_are_gone_it_goes_on_with_the_first_that_is_left() {
+async fn after_a_trim_reading_continues_with_the_first_existing_record() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("assay.db");
     let (fake, first, second) = (Fake::default(), Seen::default(), Seen::default());

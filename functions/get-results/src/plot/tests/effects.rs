@@ -54,7 +54,7 @@ fn each_row_has_its_mark_where_the_axis_says_its_number_is() {
 
 #[test]
 fn a_long_name_is_shortened_and_still_there_in_full() {
-    let name = "checkout-with-a-very-long-name-that-somebody-pasted-from-a-ticket".repeat(3);
+    let name = "checkout-with-a-very-long-name-that-a-user-pasted-from-a-ticket".repeat(3);
     let mut plot = effects_of(&[bounds(0.1, 0.0, 0.2)]);
     plot.groups[0].rows[0].label.clone_from(&name);
     let svg = plot.to_svg().unwrap();
@@ -88,7 +88,7 @@ fn one_enormous_interval_leaves_the_others_their_room() {
     assert!(
         texts
             .iter()
-            .any(|text| text.contains("goes on beyond the axis"))
+            .any(|text| text.contains("continues beyond the axis"))
     );
     let span = |svg: &str| {
         let document = Document::parse(svg).unwrap();
@@ -135,8 +135,8 @@ fn the_better_side_is_said_in_words() {
         "→ better",
         "better ←",
         "→ worse",
-        "all of the interval is better",
-        "all of the interval is worse",
+        "the whole interval is better",
+        "the whole interval is worse",
     ] {
         assert!(
             texts.iter().any(|text| text == words),

@@ -1,4 +1,4 @@
-//! What holds for every picture, whatever goes in.
+//! Properties of every picture, for any input.
 
 use proptest::prelude::*;
 use roxmltree::{Document, Node};
@@ -59,11 +59,7 @@ fn without_data_the_picture_says_that_there_is_nothing_yet() {
         series(2, vec![no_recent_events]).to_svg(),
     ] {
         let texts = assert_sound(&svg.unwrap());
-        assert!(
-            texts
-                .iter()
-                .any(|text| text == "There is nothing to show yet.")
-        );
+        assert!(texts.iter().any(|text| text == "There are no data yet."));
     }
 }
 
@@ -84,7 +80,7 @@ fn who_listens_hears_the_figures() {
         children[1]
             .text()
             .unwrap()
-            .contains("conversion, v0: +10.0 % (+5.0 to +15.0)")
+            .contains("conversion, v0: +10.0% (+5.0 to +15.0)")
     );
     let svg = series(2, settling_lines(1, 2)).to_svg().unwrap();
     assert!(svg.contains("variant 0, 2025-12-31: "));
@@ -204,7 +200,7 @@ proptest! {
         prop_assert!(ticks.iter().all(|tick| axis.holds(tick.at)));
         prop_assert!(ticks.iter().any(|tick| tick.at == 0.0));
         prop_assert!(axis.lower < 0.0 && axis.upper > 0.0);
-        // At least half of the intervals are whole, unless they are beyond what anybody draws.
+        // At least half of the intervals are whole, unless they are beyond every axis.
         let whole = |effect: &&Bounds| [effect.lower, effect.estimate, effect.upper].into_iter().all(|value| axis.holds(value));
         let sensible = effects.iter().filter(|effect| [effect.lower, effect.estimate, effect.upper].iter().all(|value| value.abs() <= 20.0));
         if 2 * sensible.count() > effects.len() {

@@ -1,4 +1,4 @@
-//! Effects over time.
+//! Pictures of effects by day.
 
 use roxmltree::Document;
 
@@ -86,7 +86,7 @@ fn a_wide_beginning_leaves_the_later_days_their_room_and_is_marked_by_an_arrow()
     assert!(
         texts_there
             .iter()
-            .any(|text| text.contains("goes on beyond the axis"))
+            .any(|text| text.contains("continues beyond the axis"))
     );
     let step = |svg: &str| {
         let labels = percent_labels(&Document::parse(svg).unwrap());

@@ -1,4 +1,4 @@
-//! What an effect means in the metric's own unit, for everybody, for a month.
+//! The impact of an effect: in the metric's own unit, for all users, per month.
 
 use crate::aggregates::{ExperimentAggregates, day_of};
 use crate::experiment::Experiment;
@@ -12,23 +12,23 @@ use std::collections::BTreeMap;
 
 /// A month, on average.
 const DAYS_PER_MONTH: f64 = 30.4375;
-/// The latest days tell most about the next ones.
+/// Days that the traffic is estimated from: the latest ones.
 const LATEST_DAYS: usize = 28;
 
-/// What shipping a variant would bring.
+/// The expected effect of shipping a variant to all users.
 #[derive(Debug, Clone, Serialize)]
 pub struct Impact {
-    /// Of which metric.
+    /// The metric.
     pub metric: MetricKey,
-    /// What is counted.
+    /// The unit.
     pub unit: &'static str,
-    /// Users a month if all of them took part.
+    /// Users per month if all users took part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users_per_month: Option<f64>,
-    /// The difference a month if all of them got the variant.
+    /// The expected difference per month if all users got the variant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_month: Option<Bounds>,
-    /// Why there is none.
+    /// Why the difference is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<StatedReason>,
 }
@@ -68,7 +68,7 @@ impl Impact {
         let Some(users) = users_per_day(experiment, aggregates) else {
             impact.missing = Some(StatedReason {
                 reason: "traffic_unknown",
-                message: "Users were assigned on too few days to tell how many come in a month.",
+                message: "Users were assigned on too few days to estimate the monthly traffic.",
             });
             return impact;
         };
@@ -91,14 +91,14 @@ impl Impact {
         if impact.per_month.is_none() {
             impact.missing = Some(StatedReason {
                 reason: "no_difference",
-                message: "The deciding method gives no difference in the metric's unit yet.",
+                message: "The deciding method gives no absolute effect yet.",
             });
         }
         impact
     }
 }
 
-/// Users assigned on an average day of late, under the traffic of now. None before there are two days.
+/// Assigned users per day, over the latest days with the current traffic. None before there are two days.
 pub(super) fn users_per_day(
     experiment: &Experiment,
     aggregates: &ExperimentAggregates,
@@ -117,7 +117,7 @@ pub(super) fn users_per_day(
     let since = phase.map_or(i64::MIN, |phase| day_of(phase.since) + 1);
     let first = by_day.range(since..).next().map(|(day, _)| *day)?;
     let last = by_day.range(since..).next_back().map(|(day, _)| *day)?;
-    // The first and the last day are rarely whole.
+    // The first and the last day are rarely complete.
     let (first, last) = if last - first >= 3 {
         (first + 1, last - 1)
     } else {

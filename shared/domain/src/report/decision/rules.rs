@@ -3,17 +3,17 @@
 use super::facts::{Facts, PrimaryState};
 use serde::Serialize;
 
-/// What to do.
+/// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Give it to everybody.
+    /// Give the variant to all users.
     Ship,
-    /// It is too early to say.
+    /// The data are not sufficient yet.
     KeepRunning,
-    /// Keep what there was.
+    /// Keep the baseline.
     Stop,
-    /// The data are not sound: no number here means what it seems to.
+    /// The data are not sound, so no number can be trusted.
     DoNotTrust,
 }
 
@@ -33,53 +33,53 @@ impl Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// A variant with a share of the traffic has no users.
+    /// A variant with traffic has no users.
     VariantWithoutUsers,
-    /// The split is not chance.
+    /// The sample ratio differs from the weights by more than chance.
     SampleRatioMismatch,
-    /// The variants differed before the experiment.
+    /// The arms differed before exposure.
     PreExposureImbalance,
-    /// The shares changed while users were assigned.
+    /// The weights changed while users were assigned.
     WeightsChanged,
-    /// It runs, and nothing has arrived for a day.
+    /// The experiment is running, and no data arrived for a day.
     NoRecentEvents,
-    /// There is no metric, or nothing was measured.
+    /// There is no metric or no comparison.
     NoData,
     /// A guardrail got worse.
     GuardrailWorse,
     /// The deciding metric got worse.
     PrimaryWorse,
-    /// Not the users or conversions that a verdict needs.
+    /// The data are below the minimum that a finding needs.
     NotEnoughData,
-    /// Better, but by less than was called worth having.
+    /// Better, but by less than the minimum detectable effect.
     BelowMinimumEffect,
-    /// Better, but not every weekday has been seen.
+    /// Better, but the experiment has not run for a week.
     FirstWeek,
-    /// Better, but a guardrail is not proven to be unharmed.
+    /// Better, but a guardrail with a margin is not shown to be within it.
     GuardrailUndecided,
     /// Better.
     PrimaryBetter,
-    /// Neither a gain nor a loss worth speaking of.
+    /// The interval is within plus and minus the minimum detectable effect.
     Equivalent,
-    /// It has the planned power, or it is over, and nothing was found.
+    /// The planned power is reached, or the experiment has ended, and no effect was found.
     NoEffectFound,
-    /// Nothing can be told apart so far.
+    /// No difference is shown so far.
     Undecided,
 }
 
-/// What the rules say.
+/// The result of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ruling {
-    /// What to do.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Which rule said so.
+    /// The rule that decided.
     pub reason: Reason,
 }
 
-/// The first rule that applies decides: soundness of the data, then harm, then gain, then patience.
+/// The first rule that applies decides. The rules are checked in this order: data quality, guardrails, primary metrics.
 pub fn decide(facts: &Facts) -> Ruling {
     let ruling = |verdict, reason| Ruling { verdict, reason };
-    // What would be worth waiting for ends when the experiment is over.
+    // An experiment that has ended cannot keep running.
     let wait = |reason| {
         if facts.readiness.over {
             ruling(Verdict::Stop, reason)

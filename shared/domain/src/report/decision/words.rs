@@ -1,4 +1,4 @@
-//! The verdict in words that somebody acts on.
+//! The sentences of a decision.
 
 use super::rules::{Reason, Ruling, Verdict};
 use crate::ids::VariantKey;
@@ -10,25 +10,25 @@ use crate::report::methods::Bounds;
 use crate::report::metrics::{MetricReport, deciding, guardrails};
 use crate::report::request::DecidingMethod;
 
-/// What is said while there is nothing to compare.
+/// The headline while there is no comparison.
 pub(super) fn nothing() -> String {
     "Keep running: there is no variant to compare yet.".to_owned()
 }
 
-/// A part of one as a percentage with its sign, with as many decimals as make sense.
+/// A share as a signed percentage, with two decimals below 1%.
 pub(in crate::report) fn percent(part: f64) -> String {
     let percent = part * 100.0;
     if percent != 0.0 && percent.abs() < 1.0 {
-        format!("{percent:+.2} %")
+        format!("{percent:+.2}%")
     } else {
-        format!("{percent:+.1} %")
+        format!("{percent:+.1}%")
     }
 }
 
 /// A lift with its interval.
 pub(in crate::report) fn range(lift: &Bounds, level_percent: f64) -> String {
     format!(
-        "{} ({level_percent} % interval {} to {})",
+        "{} ({level_percent}% interval {} to {})",
         percent(lift.estimate),
         percent(lift.ci_lower),
         percent(lift.ci_upper)
@@ -40,7 +40,7 @@ fn comparison<'r>(metric: &'r MetricReport, variant: &VariantKey) -> Option<&'r 
     comparisons.find(|comparison| comparison.variant == *variant)
 }
 
-/// The lift of a metric in words.
+/// The lift of a metric with its interval, else its absolute effect.
 fn lift(analysis: &Analysis, metric: &MetricReport, variant: &VariantKey) -> String {
     let decisive = comparison(metric, variant).and_then(|comparison| comparison.decisive.as_ref());
     let level = analysis.settings.level_percent();
@@ -48,7 +48,7 @@ fn lift(analysis: &Analysis, metric: &MetricReport, variant: &VariantKey) -> Str
         Some(lift) => range(lift, level),
         None => match decisive.and_then(|decisive| decisive.absolute.as_ref()) {
             Some(difference) => format!(
-                "{:+} ({level} % interval {:+} to {:+})",
+                "{:+} ({level}% interval {:+} to {:+})",
                 difference.estimate, difference.ci_lower, difference.ci_upper
             ),
             None => "no estimate yet".to_owned(),
@@ -56,7 +56,7 @@ fn lift(analysis: &Analysis, metric: &MetricReport, variant: &VariantKey) -> Str
     }
 }
 
-/// Among the deciding metrics the first with this finding, else the first.
+/// The first deciding metric with this finding, else the first deciding metric.
 fn main<'r>(
     analysis: &'r Analysis,
     variant: &VariantKey,
@@ -97,12 +97,12 @@ pub(super) fn sentence(analysis: &Analysis, variant: &VariantKey, ruling: Ruling
                 .iter()
                 .map(|key| format!("`{key}`"))
                 .collect();
-            format!("nobody is in {}, which should have a part of the users", keys.join(", "))
+            format!("{} should have users and has none", keys.join(", "))
         }
         Reason::SampleRatioMismatch => split(&analysis.data_quality.sample_ratio),
-        Reason::PreExposureImbalance => format!("the users of `{variant}` were different before the experiment began"),
-        Reason::WeightsChanged => "the shares of the variants changed while users were assigned, so different kinds of users are compared; look at the breakdown by `phase`, or start anew".to_owned(),
-        Reason::NoRecentEvents => "it is running, and nothing has arrived for more than a day".to_owned(),
+        Reason::PreExposureImbalance => format!("the users of `{variant}` differed from the others before exposure"),
+        Reason::WeightsChanged => "the weights of the variants changed while users were assigned, so different kinds of users are compared; read the results by `phase`, or start a new experiment".to_owned(),
+        Reason::NoRecentEvents => "the experiment is running, and no event or assignment has arrived for more than a day".to_owned(),
         Reason::NoData => "nothing has been measured yet".to_owned(),
         Reason::NotEnoughData => format!("there is not enough data yet{}", needed(analysis, variant)),
         Reason::GuardrailWorse => guardrail(analysis, variant, "gets worse", |comparison| {
@@ -111,15 +111,15 @@ pub(super) fn sentence(analysis: &Analysis, variant: &VariantKey, ruling: Ruling
         Reason::GuardrailUndecided => format!(
             "better on {}, but {}",
             about(Finding::Better),
-            guardrail(analysis, variant, "is not yet proven to be unharmed", |comparison| {
+            guardrail(analysis, variant, "is not yet shown to be within its margin", |comparison| {
                 comparison.non_inferiority.as_ref().is_some_and(|margin| !margin.shown)
             })
         ),
         Reason::PrimaryWorse => format!("`{variant}` is worse on {}", about(Finding::Worse)),
-        Reason::BelowMinimumEffect => format!("better, but by less than was called worth having, on {}", about(Finding::Better)),
-        Reason::FirstWeek => format!("better so far on {}, but not every weekday has been seen yet", about(Finding::Better)),
+        Reason::BelowMinimumEffect => format!("better, but by less than the minimum detectable effect, on {}", about(Finding::Better)),
+        Reason::FirstWeek => format!("better so far on {}, but the experiment has not run for a week", about(Finding::Better)),
         Reason::PrimaryBetter => format!("better on {}", about(Finding::Better)),
-        Reason::Equivalent => format!("no difference worth speaking of on {}", about(Finding::Undecided)),
+        Reason::Equivalent => format!("no relevant difference on {}", about(Finding::Undecided)),
         Reason::NoEffectFound => format!("no clear difference was found on {}", about(Finding::Undecided)),
         Reason::Undecided => format!("no clear difference so far on {}", about(Finding::Undecided)),
     };
@@ -154,14 +154,14 @@ fn split(check: &SampleRatio) -> String {
         .collect();
     let chance = match check.p_value {
         Some(p) if p >= 1e-9 => format!(
-            ", which chance does in one of {} experiments",
+            ", which happens by chance in one of {} experiments",
             grouped(whole(1.0 / p))
         ),
-        Some(_) => ", which chance does not do".to_owned(),
+        Some(_) => ", which does not happen by chance".to_owned(),
         None => String::new(),
     };
     format!(
-        "the variants got {} users where {} were expected{chance}",
+        "the variants have {} users, and {} were expected{chance}",
         seen.join(" and "),
         expected.join(" and ")
     )
@@ -180,7 +180,7 @@ fn needed(analysis: &Analysis, variant: &VariantKey) -> String {
     let missing =
         main(analysis, variant, Finding::NotEnoughData).map(|metric| metric.metric.quoted());
     missing.map_or_else(String::new, |metric| {
-        format!(" on {metric} (a verdict takes 25 conversions, or 100 users, in each variant)")
+        format!(" on {metric} (a finding needs 25 conversions, or 100 users, per variant)")
     })
 }
 
@@ -204,7 +204,7 @@ fn guardrail(
     )
 }
 
-/// What else is worth knowing.
+/// Further observations.
 pub(super) fn notes(analysis: &Analysis) -> Vec<String> {
     let mut notes = Vec::new();
     let check = &analysis.data_quality.sample_ratio;
@@ -212,21 +212,21 @@ pub(super) fn notes(analysis: &Analysis) -> Vec<String> {
         && p < 0.05
     {
         notes.push(format!(
-            "The split ({}) is a little uneven (p = {p:.4}), which chance explains; the alarm is at {}.",
+            "The split ({}) is slightly uneven (p = {p:.4}), which is within chance; the alarm threshold is {}.",
             check.observed.iter().map(|users| grouped(*users)).collect::<Vec<_>>().join(" and "),
             check.threshold
         ));
     }
     if analysis.settings.deciding_method == DecidingMethod::Fixed {
         notes.push(
-            "These p-values and intervals hold for one look at a size that was fixed beforehand."
+            "These p-values and intervals are valid for one reading at a size that was fixed in advance."
                 .to_owned(),
         );
     }
     for metric in &analysis.metrics {
         for trend in metric.novelty.iter().filter(|trend| trend.novelty_effect) {
             notes.push(format!(
-                "The effect of `{}` on {} fades from one day's users to the next day's: it may be novelty.",
+                "The effect of `{}` on {} decays from one day's new users to the next day's: it may be a novelty effect.",
                 trend.variant,
                 metric.metric.quoted()
             ));
@@ -237,7 +237,7 @@ pub(super) fn notes(analysis: &Analysis) -> Vec<String> {
             .filter(|dimension| !dimension.different.is_empty())
         {
             notes.push(format!(
-                "`{}` acts differently on {} by {}: {}.",
+                "The effect of `{}` on {} differs by {}: {}.",
                 dimension.variant,
                 metric.metric.quoted(),
                 dimension.by,
@@ -252,7 +252,7 @@ pub(super) fn notes(analysis: &Analysis) -> Vec<String> {
         .sum();
     if outlier_users > 0 {
         notes.push(format!(
-            "{} users have more events than a user_data makes and are left out.",
+            "{} outlier users have implausibly many events and are left out.",
             grouped(outlier_users)
         ));
     }

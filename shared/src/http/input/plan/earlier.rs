@@ -1,4 +1,4 @@
-//! A plan_request whose metric is as the control of a earlier experiment has it.
+//! A plan request whose baseline is a metric of an earlier experiment.
 
 use super::MINIMUM_DETECTABLE_EFFECT;
 use crate::http::body::{Faults, Node, Object, listed};
@@ -14,38 +14,36 @@ const METRIC: &str = "/metric";
 const EXPERIMENT_ID: &str = "/metric/experiment_id";
 const METRIC_KEY: &str = "/metric/metric";
 
-/// A plan_request that can be answered once the earlier experiment was read.
+/// A plan request that needs the earlier experiment.
 #[derive(Debug)]
 pub struct EarlierExperimentRequest {
     pub(super) metric: EarlierMetric,
     pub(super) design: Design,
 }
 
-/// A metric of a earlier experiment.
+/// A metric of an earlier experiment.
 #[derive(Debug)]
 pub(super) struct EarlierMetric {
     experiment_id: ExperimentId,
     key: MetricKey,
 }
 
-/// Reads the reference to a earlier experiment; `experiment` was taken from the fields before.
+/// Reads the reference to an earlier experiment; `experiment` was taken from the fields before.
 pub(super) fn metric(
     experiment: Option<Node<'_>>,
     mut fields: Object<'_>,
     faults: &mut Faults,
 ) -> Option<EarlierMetric> {
     if experiment.is_none() {
-        let detail = "`experiment_id` is required: `metric` is one of a earlier experiment.";
+        let detail =
+            "`experiment_id` is required: `metric` names a metric of an earlier experiment.";
         faults.push(EXPERIMENT_ID, Invalid::new("required", detail));
     }
     let experiment_id = experiment.and_then(|node| node.text(faults, ExperimentId::parse));
     let key = fields
         .required("metric", faults)
         .and_then(|node| node.text(faults, MetricKey::parse));
-    fields.finish(
-        faults,
-        "experiment_id, metric: the earlier experiment says the rest",
-    );
+    fields.finish(faults, "experiment_id, metric");
     Some(EarlierMetric {
         experiment_id: experiment_id?,
         key: key?,
@@ -58,17 +56,15 @@ impl EarlierExperimentRequest {
         &self.metric.experiment_id
     }
 
-    /// The earlier experiment, if there is one that may have the metric: one that declares its metrics needs no reading to
-    /// tell.
+    /// The earlier experiment, if it exists and may have the metric. Declared metrics are checked without reading data.
     ///
     /// # Errors
     /// 422 if there is no such experiment, or if it declares other metrics.
     pub fn earlier(&self, found: Option<Experiment>) -> Result<Experiment, Problem> {
         let experiment = found.ok_or_else(|| {
             let id = self.experiment_id();
-            let detail = format!(
-                "There is no experiment `{id}`; `GET /experiments` lists those that there are."
-            );
+            let detail =
+                format!("There is no experiment `{id}`; `GET /experiments` lists all experiments.");
             refused(EXPERIMENT_ID, "unknown_experiment", detail)
         })?;
         if !experiment.analysis.metrics.is_empty() {
@@ -77,10 +73,10 @@ impl EarlierExperimentRequest {
         Ok(experiment)
     }
 
-    /// The plan_request with the metric as the control of the earlier experiment has it, all its users so far.
+    /// The plan request with the metric of the earlier experiment's control as baseline, over all its users so far.
     ///
     /// # Errors
-    /// 422 if the experiment has no such metric, or if there is nothing to plan by; 409 if a sum is too large.
+    /// 422 if the experiment has no such metric, or if it is no baseline; 409 if a sum is too large.
     pub fn plan_request(
         self,
         experiment: &Experiment,
@@ -92,9 +88,8 @@ impl EarlierExperimentRequest {
         let sums = control.metrics.get(&self.metric.key).cloned();
         let baseline = Baseline::observed(kind, control.users, &sums.unwrap_or_default());
         let baseline = baseline.map_err(|why| {
-            let detail = format!(
-                "{why} Name another metric or experiment, or give the numbers that you expect."
-            );
+            let detail =
+                format!("{why} Name another metric or experiment, or state the expected numbers.");
             refused(METRIC, why.code(), detail)
         })?;
         let lift = self.design.minimum_detectable_effect;
@@ -119,19 +114,19 @@ impl EarlierExperimentRequest {
         })
     }
 
-    /// What the metric among these is planned as.
+    /// The planned metric that follows from these metrics.
     fn planned(&self, metrics: &[Metric]) -> Result<PlannedKind, Problem> {
         let key = &self.metric.key;
         let metric = metrics.iter().find(|metric| metric.key == *key);
         let metric = metric.ok_or_else(|| {
             let there = listed(metrics.iter().map(|metric| metric.key.as_str()));
             let id = self.experiment_id();
-            let detail = format!("There is no metric `{key}` in `{id}`; there are {there}.");
+            let detail = format!("There is no metric `{key}` in `{id}`; the metrics are {there}.");
             refused(METRIC_KEY, "unknown_metric", detail)
         })?;
         PlannedKind::of(&metric.kind).ok_or_else(|| {
             let detail = format!(
-                "`{key}` is a quantile, and a plan goes by a rate, a mean or a ratio: name a metric of another kind."
+                "`{key}` is a quantile, and a plan needs a rate, a mean or a ratio: name a metric of another kind."
             );
             refused(METRIC_KEY, "not_planned", detail)
         })

@@ -1,13 +1,13 @@
-//! Lines, columns and colours.
+//! Lines, columns and colours of the output.
 
-/// Prose is broken before this column; tables take what they need.
+/// Maximum width of prose. Tables may be wider.
 const WIDTH: usize = 118;
-/// Names longer than this lose their middle: the beginning and the end tell them apart.
+/// Longer names are shortened in the middle, because names often differ at the beginning or at the end.
 const LONGEST_NAME: usize = 24;
 
-/// How something is written.
+/// Colour and weight of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(super) enum Style {
     Plain,
     Strong,
     Faint,
@@ -20,7 +20,7 @@ pub(super) enum Ink {
     Alarm,
 }
 
-impl Ink {
+impl Style {
     fn code(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -37,13 +37,13 @@ impl Ink {
     }
 }
 
-/// What is printed, line by line.
-pub(super) struct Paper {
+/// The text to print.
+pub(super) struct TerminalText {
     text: String,
     colours: bool,
 }
 
-impl Paper {
+impl TerminalText {
     pub(super) fn new(colours: bool) -> Self {
         Self {
             text: String::new(),
@@ -55,22 +55,22 @@ impl Paper {
         self.text
     }
 
-    /// An empty line, but never two of them.
+    /// Adds an empty line unless there already is one.
     pub(super) fn gap(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
     }
 
-    pub(super) fn line(&mut self, ink: Ink, text: &str) {
-        self.write(ink, text);
+    pub(super) fn line(&mut self, style: Style, text: &str) {
+        self.write(style, text);
         self.text.push('\n');
     }
 
-    pub(super) fn write(&mut self, ink: Ink, text: &str) {
-        // What others have named must not steer the terminal.
+    pub(super) fn write(&mut self, style: Style, text: &str) {
+        // Control characters are removed, because names come from other users and must not control the terminal.
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
-        let code = ink.code();
+        let code = style.code();
         if self.colours && !code.is_empty() && !text.trim().is_empty() {
             self.text
                 .push_str(&format!("\u{1b}[{code}m{text}\u{1b}[0m"));
@@ -79,39 +79,39 @@ impl Paper {
         }
     }
 
-    /// A word on a line of its own, with a margin where it stands on a ground of its own colour.
-    pub(super) fn badge(&mut self, ink: Ink, word: &str) {
+    /// Adds a word on a separate line. With colours it gets a margin, because its background is coloured.
+    pub(super) fn badge(&mut self, style: Style, word: &str) {
         if self.colours {
-            self.line(ink, &format!(" {word} "));
+            self.line(style, &format!(" {word} "));
         } else {
-            self.line(ink, word);
+            self.line(style, word);
         }
     }
 
-    /// A name and what is said of it: on one line, or below it where that is too long.
+    /// Adds a name and its description. A long description goes to the next line.
     pub(super) fn heading(&mut self, name: &str, text: &str) {
         if name.chars().count() + 2 + text.chars().count() <= WIDTH {
-            self.write(Ink::Strong, name);
-            self.line(Ink::Faint, &format!("  {text}"));
+            self.write(Style::Strong, name);
+            self.line(Style::Faint, &format!("  {text}"));
         } else {
-            self.line(Ink::Strong, name);
-            self.prose(Ink::Faint, "  ", text);
+            self.line(Style::Strong, name);
+            self.prose(Style::Faint, "  ", text);
         }
     }
 
-    /// A label and a sentence that is broken into lines, each below the beginning of the first.
-    pub(super) fn prose(&mut self, ink: Ink, label: &str, text: &str) {
+    /// Adds a label and a text. Further lines of the text are indented like the first.
+    pub(super) fn prose(&mut self, style: Style, label: &str, text: &str) {
         let indent = label.chars().count();
         let mut start = label.to_owned();
         for line in broken(text, WIDTH.saturating_sub(indent).max(20)) {
-            self.write(Ink::Plain, &start);
-            self.line(ink, &line);
+            self.write(Style::Plain, &start);
+            self.line(style, &line);
             start = " ".repeat(indent);
         }
     }
 }
 
-/// The words of a text in lines of at most this many characters, a word that is longer on a line of its own.
+/// Wraps a text at this number of characters. A longer word gets a separate line.
 fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -128,7 +128,7 @@ fn broken(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// A name short enough for a column.
+/// Shortens a name for a column.
 pub(super) fn short(name: &str) -> String {
     let characters: Vec<char> = name.chars().collect();
     if characters.len() <= LONGEST_NAME {
@@ -140,29 +140,29 @@ pub(super) fn short(name: &str) -> String {
     beginning.chain(['…'].iter()).chain(end).collect()
 }
 
-/// Rows of columns: as wide as they must be, and without those that are empty.
+/// A table. Its columns are as wide as their content, and empty columns are left out.
 pub(super) struct Table<const COLUMNS: usize> {
     heads: [String; COLUMNS],
-    /// Columns of words begin at the left; all others end at the right.
-    words: &'static [usize],
-    rows: Vec<([String; COLUMNS], Ink)>,
+    /// Columns that are aligned to the left. The others are aligned to the right.
+    left_aligned: &'static [usize],
+    rows: Vec<([String; COLUMNS], Style)>,
 }
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
-    pub(super) fn new(heads: [&str; COLUMNS], words: &'static [usize]) -> Self {
+    pub(super) fn new(heads: [&str; COLUMNS], left_aligned: &'static [usize]) -> Self {
         Self {
             heads: heads.map(str::to_owned),
-            words,
+            left_aligned,
             rows: Vec::new(),
         }
     }
 
-    pub(super) fn row(&mut self, cells: [String; COLUMNS], ink: Ink) {
-        self.rows.push((cells, ink));
+    pub(super) fn row(&mut self, cells: [String; COLUMNS], style: Style) {
+        self.rows.push((cells, style));
     }
 
-    /// Puts it on the paper.
-    pub(super) fn print(&self, paper: &mut Paper) {
+    /// Adds the table to the text.
+    pub(super) fn print(&self, terminal: &mut TerminalText) {
         if self.rows.is_empty() {
             return;
         }
@@ -179,19 +179,19 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         let widths: Vec<(usize, usize)> = (0..COLUMNS)
             .filter_map(|column| Some((column, width(column)?)))
             .collect();
-        let heads = std::iter::once((&self.heads, Ink::Faint));
-        for (cells, ink) in heads.chain(self.rows.iter().map(|(cells, ink)| (cells, *ink))) {
+        let heads = std::iter::once((&self.heads, Style::Faint));
+        for (cells, style) in heads.chain(self.rows.iter().map(|(cells, style)| (cells, *style))) {
             let mut line = String::new();
             for (column, width) in &widths {
                 let cell = cells.get(*column).map_or("", String::as_str);
                 line.push_str("  ");
-                if self.words.contains(column) {
+                if self.left_aligned.contains(column) {
                     line.push_str(&format!("{cell:<width$}"));
                 } else {
                     line.push_str(&format!("{cell:>width$}"));
                 }
             }
-            paper.line(ink, line.trim_end());
+            terminal.line(style, line.trim_end());
         }
     }
 }
@@ -201,10 +201,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_sentence_goes_on_below_its_beginning() {
-        let mut paper = Paper::new(false);
-        paper.prose(Ink::Plain, "- ", &"word ".repeat(40));
-        let text = paper.text();
+    fn a_long_sentence_is_wrapped_and_indented() {
+        let mut terminal = TerminalText::new(false);
+        terminal.prose(Style::Plain, "- ", &"word ".repeat(40));
+        let text = terminal.text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH));
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_at_the_end_still_differ_when_they_are_short() {
+    fn shortened_names_still_differ_at_the_end() {
         let (one, other) = (
             "checkout-button-with-a-very-long-name-1",
             "checkout-button-with-a-very-long-name-2",
@@ -223,18 +223,18 @@ mod tests {
     }
 
     #[test]
-    fn a_column_without_anything_in_it_is_left_out() {
+    fn an_empty_column_is_left_out() {
         let mut table = Table::new(["variant", "lift", "users"], &[0]);
-        table.row(["a", "", "1,000"].map(str::to_owned), Ink::Plain);
-        let mut paper = Paper::new(false);
-        table.print(&mut paper);
-        assert_eq!(paper.text(), "  variant  users\n  a        1,000\n");
+        table.row(["a", "", "1,000"].map(str::to_owned), Style::Plain);
+        let mut terminal = TerminalText::new(false);
+        table.print(&mut terminal);
+        assert_eq!(terminal.text(), "  variant  users\n  a        1,000\n");
     }
 
     #[test]
-    fn a_name_cannot_steer_the_terminal() {
-        let mut paper = Paper::new(true);
-        paper.line(Ink::Plain, "a\u{1b}[2Jb");
-        assert_eq!(paper.text(), "a[2Jb\n");
+    fn a_name_cannot_control_the_terminal() {
+        let mut terminal = TerminalText::new(true);
+        terminal.line(Style::Plain, "a\u{1b}[2Jb");
+        assert_eq!(terminal.text(), "a[2Jb\n");
     }
 }

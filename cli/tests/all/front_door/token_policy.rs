@@ -1,4 +1,4 @@
-//! The policy of a token, as IAM reads it: a function of the token alone.
+//! The policy of a token, evaluated as IAM evaluates it. It depends only on the token.
 
 use domain::access::{Grant, Scope};
 use domain::time::Timestamp;
@@ -11,7 +11,7 @@ const STAGE: &str = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/live"
 
 fn grant(bits: u8) -> Grant {
     let scopes = Scope::ALL.into_iter().enumerate();
-    let scopes = scopes.filter(|(place, _)| bits >> place & 1 == 1);
+    let scopes = scopes.filter(|(index, _)| bits >> index & 1 == 1);
     Grant {
         token_id: "t".to_owned(),
         name: "t".to_owned(),
@@ -21,8 +21,8 @@ fn grant(bits: u8) -> Grant {
     }
 }
 
-/// Whether a policy opens a method, read as IAM reads it: a matching deny wins over any allow.
-fn opens(policy: &serde_json::Value, arn: &str) -> bool {
+/// Whether a policy allows a method. As in IAM, a matching deny overrides any allow.
+fn allows(policy: &serde_json::Value, arn: &str) -> bool {
     let statements = policy["policyDocument"]["Statement"].as_array().unwrap();
     let applies = |statement: &&serde_json::Value| {
         let resources = statement["Resource"].as_array().unwrap();
@@ -38,7 +38,7 @@ fn opens(policy: &serde_json::Value, arn: &str) -> bool {
     !effects.is_empty() && !effects.contains(&"Deny")
 }
 
-/// IAM's wildcards, by the plainest recursion.
+/// Matches IAM's wildcards by simple recursion.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match pattern.split_first() {
         None => text.is_empty(),
@@ -48,7 +48,7 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-fn dimension() -> impl Strategy<Value = String> {
+fn path_segment() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("results".to_owned()),
         Just("assignment".to_owned()),
@@ -62,17 +62,17 @@ fn dimension() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn a_policy_opens_a_route_exactly_if_its_scope_is_held(bits in 0_u8..16, id in dimension(), user in dimension()) {
+    fn a_policy_allows_exactly_the_routes_of_its_scopes(bits in 0_u8..16, id in path_segment(), user in path_segment()) {
         let grant = grant(bits);
         let policy = serde_json::to_value(Authorization::new(&grant, &format!("{STAGE}/GET/health"))).unwrap();
         for route in ROUTES.iter().filter(|route| route.scope.is_some()) {
             let path = route.path.replace("{id}", &id).replace("{user_id}", &user);
             let arn = format!("{STAGE}/{}{path}", route.method);
             let held = route.scope.is_some_and(|scope| grant.scopes.contains(&scope));
-            prop_assert_eq!(opens(&policy, &arn), held, "{} with {:?}", arn, grant.scopes);
-            // Nor does it open any other stage or API.
+            prop_assert_eq!(allows(&policy, &arn), held, "{} with {:?}", arn, grant.scopes);
+            // The policy allows no other stage.
             let elsewhere = arn.replace("/live/", "/test/");
-            prop_assert!(!opens(&policy, &elsewhere));
+            prop_assert!(!allows(&policy, &elsewhere));
         }
     }
 
@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn context_values_are_texts_and_the_token_is_not_among_them(bits in 0_u8..16) {
+    fn context_values_are_strings_and_do_not_include_the_token(bits in 0_u8..16) {
         let policy = serde_json::to_value(Authorization::new(&grant(bits), STAGE)).unwrap();
         let context = policy["context"].as_object().unwrap();
         prop_assert!(context.values().all(serde_json::Value::is_string));

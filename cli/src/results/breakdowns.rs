@@ -1,25 +1,25 @@
-//! A metric by parts of the users, and day by day.
+//! Prints a metric by dimension and by day.
 
-use super::answer::{AnalysisSettings, DimensionValue, Metric, Part, Series};
 use super::number::{bare_p_value, brief, percent, plain, signed};
-use super::paper::{Ink, Paper, Table, short};
+use super::report::{AnalysisSettings, DimensionComparison, DimensionReport, Metric, Series};
+use super::terminal::{Style, Table, TerminalText, short};
 use crate::output::grouped;
 
-/// Days that are shown: the latest ones, as many as fit on a screen.
+/// Number of days that are shown, so that the table fits on a screen.
 const DAYS: usize = 31;
 
-/// The parts that differ in a line each, or all of them as a table.
-pub(super) fn parts(paper: &mut Paper, metric: &Metric, all: bool) {
+/// Prints a line per dimension, or a table of all its values if `full` is set.
+pub(super) fn dimensions(terminal: &mut TerminalText, metric: &Metric, full: bool) {
     let mut alike = Vec::new();
     for dimension in &metric.dimensions {
-        if all {
-            table(paper, metric, dimension);
+        if full {
+            table(terminal, metric, dimension);
         } else if dimension.different.is_empty() {
             if dimension.values.len() > 1 && !alike.contains(&dimension.by.as_str()) {
                 alike.push(&dimension.by);
             }
         } else {
-            differing(paper, dimension);
+            print_differing(terminal, dimension);
         }
     }
     alike.retain(|by| {
@@ -27,58 +27,60 @@ pub(super) fn parts(paper: &mut Paper, metric: &Metric, all: bool) {
         !others.any(|dimension| dimension.by == *by && !dimension.different.is_empty())
     });
     if !alike.is_empty() {
-        let text = format!(
-            "No part of the users acts differently by {}.",
-            alike.join(", ")
-        );
-        paper.prose(Ink::Faint, "  ", &text);
+        let text = format!("The effect does not differ by {}.", alike.join(", "));
+        terminal.prose(Style::Faint, "  ", &text);
     }
 }
 
-fn differing(paper: &mut Paper, dimension: &DimensionValue) {
-    let is_different = |part: &&Part| dimension.different.contains(&part.value);
-    let said = dimension.values.iter().filter(is_different).map(|part| {
-        let lift = part.relative.map_or_else(String::new, |lift| {
-            let (estimate, interval) = signed(lift, 100.0, " %");
-            format!(" {estimate} ({interval})")
+fn print_differing(terminal: &mut TerminalText, dimension: &DimensionReport) {
+    let is_different =
+        |subgroup: &&DimensionComparison| dimension.different.contains(&subgroup.value);
+    let differing = dimension
+        .values
+        .iter()
+        .filter(is_different)
+        .map(|subgroup| {
+            let lift = subgroup.relative.map_or_else(String::new, |lift| {
+                let (estimate, interval) = signed(lift, 100.0, "%");
+                format!(" {estimate} ({interval})")
+            });
+            let p = subgroup.different_p_value.map(bare_p_value);
+            let p = p.map_or_else(String::new, |p| format!(", p = {p}"));
+            format!("{}{lift}{p}", subgroup.value)
         });
-        let p = part.different_p_value.map(bare_p_value);
-        let p = p.map_or_else(String::new, |p| format!(", p = {p}"));
-        format!("{}{lift}{p}", part.value)
-    });
-    let said: Vec<String> = said.collect();
+    let differing: Vec<String> = differing.collect();
     let text = format!(
-        "acts differently by {}, for one look: {}.",
+        "the effect differs by {} (fixed test): {}.",
         dimension.by,
-        said.join("; ")
+        differing.join("; ")
     );
-    paper.prose(
-        Ink::Warning,
+    terminal.prose(
+        Style::Warning,
         &format!("  {}: ", short(&dimension.variant)),
         &text,
     );
 }
 
-fn table(paper: &mut Paper, metric: &Metric, dimension: &DimensionValue) {
+fn table(terminal: &mut TerminalText, metric: &Metric, dimension: &DimensionReport) {
     let written = |mean| match metric.kind.as_str() {
         "conversion" => percent(mean),
         _ => plain(mean),
     };
-    let together = dimension
+    let heterogeneity = dimension
         .heterogeneity
         .as_ref()
         .map_or_else(String::new, |test| {
             format!(
-                "; the parts are alike with p = {}",
+                "; test of equal effects: p = {}",
                 bare_p_value(test.p_value)
             )
         });
     let text = format!(
-        "{} by {}, for one look{together}",
+        "{} by {} (fixed tests){heterogeneity}",
         dimension.variant, dimension.by
     );
-    paper.gap();
-    paper.prose(Ink::Faint, "  ", &text);
+    terminal.gap();
+    terminal.prose(Style::Faint, "  ", &text);
     let heads = [
         dimension.by.as_str(),
         "baseline users",
@@ -91,46 +93,58 @@ fn table(paper: &mut Paper, metric: &Metric, dimension: &DimensionValue) {
         "",
     ];
     let mut rows = Table::new(heads, &[0, 8]);
-    for part in &dimension.values {
-        let different = dimension.different.contains(&part.value);
-        let lift = part.relative.map(|lift| signed(lift, 100.0, " %"));
+    for subgroup in &dimension.values {
+        let different = dimension.different.contains(&subgroup.value);
+        let lift = subgroup.relative.map(|lift| signed(lift, 100.0, "%"));
         let (estimate, interval) = lift.unwrap_or_default();
         let cells = [
-            short(&part.value),
-            grouped(part.users[0]),
-            grouped(part.users[1]),
-            part.means
+            short(&subgroup.value),
+            grouped(subgroup.users[0]),
+            grouped(subgroup.users[1]),
+            subgroup
+                .means
                 .map(|means| written(means[0]))
                 .unwrap_or_default(),
-            part.means
+            subgroup
+                .means
                 .map(|means| written(means[1]))
                 .unwrap_or_default(),
             estimate,
             interval,
-            part.adjusted_p_value.map(bare_p_value).unwrap_or_default(),
+            subgroup
+                .adjusted_p_value
+                .map(bare_p_value)
+                .unwrap_or_default(),
             if different { "different" } else { "" }.to_owned(),
         ];
-        rows.row(cells, if different { Ink::Warning } else { Ink::Plain });
+        rows.row(
+            cells,
+            if different {
+                Style::Warning
+            } else {
+                Style::Plain
+            },
+        );
     }
-    rows.print(paper);
+    rows.print(terminal);
 }
 
-/// The result as it stood at the end of each day.
-pub(super) fn days(paper: &mut Paper, metric: &Metric, settings: &AnalysisSettings) {
+/// Prints the cumulative result at the end of each day.
+pub(super) fn days(terminal: &mut TerminalText, metric: &Metric, settings: &AnalysisSettings) {
     let Some(series) = &metric.series else {
         return;
     };
     let interval = format!("{} interval", brief(1.0 - settings.alpha, false));
     for (index, comparison) in series.comparisons.iter().enumerate() {
-        paper.gap();
-        let heading = format!("{} by day, all users so far", comparison.variant);
-        paper.prose(Ink::Faint, "  ", &heading);
+        terminal.gap();
+        let heading = format!("{} by day, cumulative", comparison.variant);
+        terminal.prose(Style::Faint, "  ", &heading);
         let heads = ["day", "users", "lift", &interval, "p"];
         let mut rows = Table::new(heads, &[0]);
         for day in series.days.len().saturating_sub(DAYS)..series.days.len() {
-            rows.row(of_day(series, index, day), Ink::Plain);
+            rows.row(of_day(series, index, day), Style::Plain);
         }
-        rows.print(paper);
+        rows.print(terminal);
     }
 }
 
@@ -138,7 +152,7 @@ fn of_day(series: &Series, comparison: usize, day: usize) -> [String; 5] {
     let column = series.comparisons.get(comparison);
     let at = |values: &[Option<f64>]| values.get(day).copied().flatten();
     let lift = column.and_then(|column| {
-        Some(super::answer::Interval {
+        Some(super::report::Interval {
             estimate: at(&column.lift)?,
             ci_lower: at(&column.ci_lower)?,
             ci_upper: at(&column.ci_upper)?,
@@ -150,7 +164,7 @@ fn of_day(series: &Series, comparison: usize, day: usize) -> [String; 5] {
         .find(|variant| column.is_some_and(|column| column.variant == variant.key));
     let users = of_variant.and_then(|variant| variant.users.get(day));
     let (estimate, interval) = lift
-        .map(|lift| signed(lift, 100.0, " %"))
+        .map(|lift| signed(lift, 100.0, "%"))
         .unwrap_or_default();
     let p = column.and_then(|column| at(&column.p_value));
     [

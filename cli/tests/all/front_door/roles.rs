@@ -1,4 +1,4 @@
-//! What each function does to the tables is what its role in the template allows: no more, and no less.
+//! Each function uses exactly the permissions that its role in the template has.
 
 use super::proxy::{Access, Counter};
 use super::support::ago;
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Accesses = BTreeMap<String, BTreeSet<Access>>;
 
-/// By binary, what the statements of the template allow.
+/// The accesses that the template's statements allow, by binary.
 fn allowed() -> Accesses {
     let local = LocalNames::default();
     let template = Template::parse(BUILT_IN_TEMPLATE, &local).unwrap();
@@ -62,19 +62,19 @@ fn an_assignment(user: &str) -> Assignment {
 }
 
 #[tokio::test]
-async fn every_function_does_exactly_what_its_role_allows() {
+async fn every_function_uses_exactly_the_permissions_of_its_role() {
     let (world, counter) = Counter::start().await;
     let admin = world.admin();
     // The development token is stored by the platform, not by a function.
     counter.take();
     let mut seen = Accesses::new();
-    let mut note = |binary: &str| {
+    let mut record_calls = |binary: &str| {
         for access in counter.take().into_iter().flat_map(|call| call.accesses) {
-            // What the test itself wrote.
-            if binary == "nobody" {
+            // The test itself wrote these items.
+            if binary == "test" {
                 continue;
             }
-            // Only the authorizer knows that there are tokens.
+            // Only the authorizer reads tokens.
             let binary = if access.resource == "TokensTable" {
                 "authorizer"
             } else {
@@ -84,7 +84,7 @@ async fn every_function_does_exactly_what_its_role_allows() {
         }
     };
     admin.get("/health").await.json(200);
-    note("health");
+    record_calls("health");
     admin.experiment("e", json!({})).await;
     let buyers = json!([{"key": "buyers", "kind": "conversion", "event_type": "buy"}]);
     admin.experiment("f", json!({ "metrics": buyers })).await;
@@ -96,24 +96,24 @@ async fn every_function_does_exactly_what_its_role_allows() {
         )
         .await
         .code(409);
-    note("create-experiment");
+    record_calls("create-experiment");
     admin.get("/experiments").await.json(200);
     admin
         .get("/experiments?status=running&limit=1")
         .await
         .json(200);
-    note("list-experiments");
+    record_calls("list-experiments");
     admin.get("/experiments/e").await.json(200);
-    note("get-experiment");
+    record_calls("get-experiment");
     assert_eq!(
         admin.change("e", &json!({"name": "Other"})).await.status,
         200
     );
-    note("change-experiment");
+    record_calls("change-experiment");
     admin.assign("e", "u").await;
     admin.assign("e", "u").await;
-    note("assign");
-    // PreExposureBalance its user is assigned, then again after: it is looked up.
+    record_calls("assign");
+    // The event arrives before its user is assigned. It is sent again after that, and the function looks it up.
     let early = json!({"user_id": "v", "type": "buy", "event_id": "early"});
     admin
         .track(&[
@@ -121,17 +121,17 @@ async fn every_function_does_exactly_what_its_role_allows() {
             json!({"user_id": "u", "type": "buy", "event_id": "e"}),
         ])
         .await;
-    note("record-events");
+    record_calls("record-events");
     admin
         .import(
             "e",
             &[json!({"user_id": "v", "variant": "green", "assigned_at": ago(60).to_string()})],
         )
         .await;
-    note("import-assignments");
+    record_calls("import-assignments");
     admin.track(&[early]).await;
-    note("record-events");
-    // An event meets its assignment only when it is counted, and what was written late of somebody erased goes then.
+    record_calls("record-events");
+    // Two concurrent requests wrote the event and the assignment. The aggregator lets the event count.
     let early = an_event("w", "early");
     world
         .store()
@@ -144,13 +144,14 @@ async fn every_function_does_exactly_what_its_role_allows() {
         .await
         .unwrap();
     world.platform.settle().await;
-    note("nobody");
+    record_calls("test");
     admin.results("e", "cuped=true").await;
-    note("get-results");
+    record_calls("get-results");
     admin.get("/users/u").await.json(200);
-    note("export-user");
+    record_calls("export-user");
     admin.send("DELETE", "/users/u", &[], "").await.json(200);
-    note("erase-user");
+    record_calls("erase-user");
+    // Records of an erased user that are written late. The aggregator deletes them.
     let late = an_event("u", "late");
     world
         .store()
@@ -163,13 +164,13 @@ async fn every_function_does_exactly_what_its_role_allows() {
         .await
         .unwrap();
     world.platform.settle().await;
-    note("nobody");
-    // Whatever its users did, the pre exposure experiment was read.
-    let pre_exposure = json!({"experiment_id": "e", "metric": "buy.conversion"});
-    let question = json!({"metric": pre_exposure, "minimum_detectable_effect": 0.1});
-    admin.post("/experiments/plan", &question).await;
-    note("plan-experiment");
-    // Without sums the records are read.
+    record_calls("test");
+    // Planning reads the baseline experiment, even if it then refuses the baseline.
+    let baseline = json!({"experiment_id": "e", "metric": "buy.conversion"});
+    let request = json!({"metric": baseline, "minimum_detectable_effect": 0.1});
+    admin.post("/experiments/plan", &request).await;
+    record_calls("plan-experiment");
+    // Without aggregates, planning reads the raw records.
     let table = &world.platform.template.tables["ExperimentsTable"].name;
     let key = |text: &str| AttributeValue::S(text.to_owned());
     let delete = world.platform.dynamodb.delete_item().table_name(table);
@@ -177,49 +178,52 @@ async fn every_function_does_exactly_what_its_role_allows() {
         .key("experiment_id", key("f"))
         .key("record", key("generations"));
     delete.send().await.unwrap();
-    note("nobody");
-    let pre_exposure = json!({"experiment_id": "f", "metric": "buyers"});
-    let question = json!({"metric": pre_exposure, "minimum_detectable_effect": 0.1});
-    admin.post("/experiments/plan", &question).await;
-    note("plan-experiment");
+    record_calls("test");
+    let baseline = json!({"experiment_id": "f", "metric": "buyers"});
+    let request = json!({"metric": baseline, "minimum_detectable_effect": 0.1});
+    admin.post("/experiments/plan", &request).await;
+    record_calls("plan-experiment");
     let audit = admin
         .post("/experiments/e/audit", &json!({"repair": true}))
         .await;
     audit.json(200);
-    note("audit");
+    record_calls("audit");
     world.platform.settle().await;
     let functions = functions::wire(&world.platform.environments).await.unwrap();
     let mut context = Context::default();
     let now = shared::clock::now().micros() / 1_000;
     context.deadline = u64::try_from(now).unwrap() + 900_000;
     functions["audit-sample"](json!({}), context).await.unwrap();
-    note("audit-sample");
-    // Of other metrics there are no sums yet: their results come from the records.
+    record_calls("audit-sample");
+    // New metrics have no aggregates yet. Their results come from raw records.
     let metrics = json!([{"key": "buy.conversion", "kind": "conversion", "event_type": "buy"}]);
     let changed = admin.change("e", &json!({ "metrics": metrics })).await;
     assert_eq!(changed.status, 200);
-    note("change-experiment");
+    record_calls("change-experiment");
     admin.results("e", "source=raw&cuped=true").await;
-    note("get-results");
-    // Users whom another end or other shares concern are counted again.
-    let shares = json!([{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]);
+    record_calls("get-results");
+    // Another end or other weights cause a refresh of the affected users.
+    let weights = json!([{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]);
     for change in [
-        json!({"variants": shares}),
+        json!({"variants": weights}),
         json!({"ends_at": ago(30).to_string()}),
     ] {
         assert_eq!(admin.change("e", &change).await.status, 200);
     }
     world.platform.settle().await;
-    note("change-experiment");
+    record_calls("change-experiment");
     seen.entry("health".to_owned()).or_default();
-    for (fed, calls) in counter.take_of_fed() {
+    for (function, calls) in counter.take_stream_calls() {
         let accesses = calls.into_iter().flat_map(|call| call.accesses);
-        seen.entry(fed.to_owned()).or_default().extend(accesses);
+        seen.entry(function.to_owned())
+            .or_default()
+            .extend(accesses);
     }
     for (binary, mut allowed) in allowed() {
         let seen = &seen[&binary];
-        // An hour must pass before sums are deleted, somebody must come back or an event must meet its assignment while
-        // they are built, and only what seems to be a drift is looked into.
+        // These accesses are rare. A backfill deletes old aggregates an hour later. It deletes records of an erased
+        // user, or stores an event for an experiment, only if they arrive while it runs. An audit queries the
+        // experiments table only if numbers seem to differ.
         let rare = |access: &Access| match binary.as_str() {
             "backfill" => {
                 ["DeleteItem", "BatchWriteItem"].contains(&access.action.as_str())
@@ -231,10 +235,10 @@ async fn every_function_does_exactly_what_its_role_allows() {
             _ => false,
         };
         allowed.retain(|access| !rare(access) || seen.contains(access));
-        let missing: Vec<_> = seen.difference(&allowed).collect();
-        assert!(missing.is_empty(), "{binary} also does {missing:?}");
-        let idle: Vec<_> = allowed.difference(seen).collect();
-        assert!(idle.is_empty(), "{binary} never does {idle:?}");
+        let forbidden: Vec<_> = seen.difference(&allowed).collect();
+        assert!(forbidden.is_empty(), "{binary} also does {forbidden:?}");
+        let unused: Vec<_> = allowed.difference(seen).collect();
+        assert!(unused.is_empty(), "{binary} never does {unused:?}");
     }
     counter.shutdown(world).await;
 }

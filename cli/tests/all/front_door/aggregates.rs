@@ -1,6 +1,6 @@
-//! Running sums say what the records say, digit for digit, and say how new they are.
+//! Results from aggregates equal results from raw records, digit for digit, and state how recent they are.
 
-use super::support::{Caller, World, ago, fresh};
+use super::support::{Caller, World, ago, without_definition_cache};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const MEASURED: &str = r#"[
     {"key": "typical", "kind": "quantile", "event_type": "buy", "measure": "sum", "quantile": 0.5}
 ]"#;
 
-/// Forty users over five days, with a pre exposure, from four countries.
+/// Forty users, assigned within the last five days, from three countries or none, with pre-exposure events.
 async fn shop(admin: &Caller) {
     let metrics: Value = serde_json::from_str(MEASURED).unwrap();
     let fields = json!({"metrics": metrics, "dimensions": ["country"]});
@@ -45,14 +45,14 @@ async fn shop(admin: &Caller) {
     admin.track(&events).await;
 }
 
-/// Both answers to a question, without the place that each says it comes from.
-async fn both(admin: &Caller, question: &str) -> [Value; 2] {
+/// The results from aggregates and from raw records, without `source` and `freshness`.
+async fn both(admin: &Caller, query: &str) -> [Value; 2] {
     let mut answers = Vec::new();
     for source in ["aggregates", "raw"] {
         let mut answer = admin
-            .results("e", &format!("{question}&source={source}"))
+            .results("e", &format!("{query}&source={source}"))
             .await;
-        assert_eq!(answer["source"], source, "{question}");
+        assert_eq!(answer["source"], source, "{query}");
         let fields = answer.as_object_mut().unwrap();
         fields.remove("source");
         fields.remove("freshness");
@@ -62,12 +62,12 @@ async fn both(admin: &Caller, question: &str) -> [Value; 2] {
 }
 
 #[tokio::test]
-async fn sums_and_records_give_the_same_answer_to_every_question_that_both_can_answer() {
+async fn aggregates_and_raw_records_give_the_same_results() {
     let world = World::start().await;
     let admin = world.admin();
     shop(&admin).await;
     let midnight = &ago(2 * 86_400).to_string()[..10];
-    for question in [
+    for query in [
         "view=analysis".to_owned(),
         "view=analysis&cuped=true".to_owned(),
         "view=analysis&dimension=country".to_owned(),
@@ -77,49 +77,49 @@ async fn sums_and_records_give_the_same_answer_to_every_question_that_both_can_a
         "view=summary".to_owned(),
         "view=monitoring".to_owned(),
     ] {
-        let [sums, raw] = both(&admin, &question).await;
-        assert_eq!(sums, raw, "{question}");
-        assert!(sums.to_string().len() > 500, "{question}");
+        let [aggregates, raw] = both(&admin, &query).await;
+        assert_eq!(aggregates, raw, "{query}");
+        assert!(aggregates.to_string().len() > 500, "{query}");
     }
-    // The phases of the traffic are a breakdown, too.
-    let shares = json!([{"key": "control", "percent": 20}, {"key": "green", "percent": 80}]);
-    let changed = admin.change("e", &json!({"variants": shares})).await;
+    // Results by phase are equal, too.
+    let weights = json!([{"key": "control", "percent": 20}, {"key": "green", "percent": 80}]);
+    let changed = admin.change("e", &json!({"variants": weights})).await;
     assert_eq!(changed.status, 200);
     for user in 0..10 {
         admin.assign("e", &format!("late {user}")).await;
     }
-    let [sums, raw] = both(&admin, "dimension=phase").await;
-    assert_eq!(sums, raw);
-    assert_eq!(sums["metrics"][0]["dimensions"][0]["by"], "phase");
+    let [aggregates, raw] = both(&admin, "dimension=phase").await;
+    assert_eq!(aggregates, raw);
+    assert_eq!(aggregates["metrics"][0]["dimensions"][0]["by"], "phase");
 }
 
 #[tokio::test]
-async fn what_sums_cannot_tell_is_read_from_the_records_and_said_so() {
+async fn requests_that_aggregates_cannot_answer_read_raw_records_and_say_so() {
     let world = World::start().await;
     let admin = world.admin();
     shop(&admin).await;
     let noon = format!("{}T12:00:00Z", &ago(2 * 86_400).to_string()[..10]);
-    for (question, code) in [
-        (format!("from={noon}"), "from"),
+    for (query, code) in [
+        (format!("from={noon}"), "custom_start"),
         (format!("as_of={noon}"), "partial_day"),
         ("dimension=country:DE".to_owned(), "dimension_filter"),
     ] {
-        let answer = admin.results("e", &question).await;
-        assert_eq!(answer["source"], "raw", "{question}");
-        assert_eq!(answer["source_reason"]["code"], code, "{question}");
-        let path = format!("/experiments/e/results?source=aggregates&{question}");
+        let answer = admin.results("e", &query).await;
+        assert_eq!(answer["source"], "raw", "{query}");
+        assert_eq!(answer["source_reason"]["reason"], code, "{query}");
+        let path = format!("/experiments/e/results?source=aggregates&{query}");
         let refused = admin.get(&path).await.json(422);
-        assert_eq!(refused["errors"][0]["code"], code, "{question}");
+        assert_eq!(refused["errors"][0]["code"], code, "{query}");
     }
-    let asked = admin.results("e", "source=raw").await;
-    assert_eq!(asked["source_reason"], Value::Null);
+    let requested = admin.results("e", "source=raw").await;
+    assert_eq!(requested["source_reason"], Value::Null);
 }
 
 #[tokio::test]
-async fn an_answer_says_what_is_not_in_it_yet() {
-    // Nobody waits here, and records are gathered for a minute.
-    let mut options = fresh().with_parameter("CountingDelaySeconds", "60");
-    options.patience = Duration::ZERO;
+async fn results_state_the_number_of_pending_records() {
+    // Results do not wait for the aggregator here, and the aggregator collects records for a minute.
+    let mut options = without_definition_cache().with_parameter("CountingDelaySeconds", "60");
+    options.settle_timeout = Duration::ZERO;
     let world = World::with(options).await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -136,7 +136,7 @@ async fn an_answer_says_what_is_not_in_it_yet() {
 }
 
 #[tokio::test]
-async fn an_unchanged_answer_is_not_sent_again() {
+async fn unchanged_results_are_304_without_a_body() {
     let world = World::start().await;
     let admin = world.admin();
     shop(&admin).await;
@@ -151,12 +151,12 @@ async fn an_unchanged_answer_is_not_sent_again() {
             admin.send("GET", path, &headers, "").await
         }
     };
-    for seen in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {
-        let unchanged = again(seen.clone()).await;
+    for sent in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {
+        let unchanged = again(sent.clone()).await;
         assert_eq!(
             (unchanged.status, unchanged.text.as_str()),
             (304, ""),
-            "{seen}"
+            "{sent}"
         );
         assert_eq!(unchanged.header("etag"), tag);
     }
@@ -169,7 +169,7 @@ async fn an_unchanged_answer_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn an_event_that_came_in_the_same_moment_as_its_users_assignment_counts() {
+async fn an_event_that_is_stored_concurrently_with_its_assignment_counts() {
     use domain::event::Event;
     use domain::ids::{EventId, EventType, UserId};
     let world = World::start().await;
@@ -182,10 +182,10 @@ async fn an_event_that_came_in_the_same_moment_as_its_users_assignment_counts() 
         value: None,
         properties: None,
         timestamp: None,
-        // Far enough ahead that the assignment is earlier, however long the engine takes for it.
+        // In the future, so that the assignment is earlier on a slow engine too.
         counted_at: ago(-60),
     };
-    // Each was written by a request that did not see the other's: first the assignment, then the event.
+    // Neither request sees the record of the other. For `a`, the assignment is stored first, and for `b` the event.
     admin.assign("e", "a").await;
     world.platform.settle().await;
     let store = world.store();
@@ -199,7 +199,7 @@ async fn an_event_that_came_in_the_same_moment_as_its_users_assignment_counts() 
         .unwrap();
     world.platform.settle().await;
     admin.assign("e", "b").await;
-    let [sums, raw] = both(&admin, "view=analysis").await;
-    assert_eq!(sums, raw);
-    assert_eq!(sums["event_accounting"]["buy"]["counted"], 2);
+    let [aggregates, raw] = both(&admin, "view=analysis").await;
+    assert_eq!(aggregates, raw);
+    assert_eq!(aggregates["event_accounting"]["buy"]["counted"], 2);
 }

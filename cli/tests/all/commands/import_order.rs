@@ -1,4 +1,4 @@
-//! The order in which assignments and events come in makes no difference.
+//! Results do not depend on the order in which assignments and events are imported.
 
 use super::support::World;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ const USERS: [&str; 10] = [
 ];
 const CLICKS: [&str; 2] = ["--event", "click,time=timestamp,when=action=click"];
 
-/// Imports the rows as they stand and returns the results, today's date left out.
+/// Imports the rows in this order and returns the results up to each of three days.
 async fn results_of(rows: &[&str], passes: &[&[&str]]) -> Vec<Value> {
     let world = World::start().await;
     let metrics = json!([{"key": "click", "kind": "conversion", "event_type": "click"}]);
@@ -48,14 +48,14 @@ async fn results_of(rows: &[&str], passes: &[&[&str]]) -> Vec<Value> {
             .done(&[&["import", "actions.csv"], *pass].concat())
             .await;
     }
-    let mut seen = Vec::new();
+    let mut reports = Vec::new();
     for to in ["2016-09-25", "2016-09-26", "2016-09-27"] {
         let results = world
             .done_json(&["results", "homepage", "--json", "--to", to])
             .await;
-        seen.push(json!([results["metrics"], results["data_quality"]]));
+        reports.push(json!([results["metrics"], results["data_quality"]]));
     }
-    seen
+    reports
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn any_order_of_assignments_and_events_gives_the_same_results() {
         (converted(&expected[1], 0), converted(&expected[1], 1)),
         ((3, 1), (2, 1))
     );
-    // A click before the assignment, or at its very instant, does not count.
+    // A click before the assignment, or at the same instant, does not count.
     assert_eq!(
         (converted(&expected[2], 0), converted(&expected[2], 1)),
         ((4, 1), (2, 2))

@@ -1,15 +1,22 @@
-//! What can be asked of `assay results`, and what cannot be asked together.
+//! The options of `assay results`, and which of them cannot be combined.
 
 use super::support::World;
+use crate::shared_world;
+use std::sync::OnceLock;
 
-/// A simulation with something to find.
-async fn world() -> World {
-    let world = World::start().await;
-    let simulate = "simulate --users 1500 --rate 40 --lift 25 --seed 4";
-    world
-        .done(&simulate.split_whitespace().collect::<Vec<_>>())
-        .await;
-    world
+/// A simulation with an effect. All tests here only read it, so they share one.
+fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| {
+        shared_world::start(async {
+            let world = World::start().await;
+            let simulate = "simulate --users 1500 --rate 40 --lift 25 --seed 4";
+            world
+                .done(&simulate.split_whitespace().collect::<Vec<_>>())
+                .await;
+            world
+        })
+    })
 }
 
 async fn shown(world: &World, options: &str) -> String {
@@ -20,41 +27,40 @@ async fn shown(world: &World, options: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_method_that_is_asked_for_is_the_one_that_is_shown() {
-    let world = world().await;
-    let usual = shown(&world, "").await;
+async fn the_requested_method_is_shown() {
+    let world = world();
+    let usual = shown(world, "").await;
     assert!(
-        usual.contains("sequential decides, level 95 %, correction holm"),
+        usual.contains("deciding method sequential, level 95%, correction holm"),
         "{usual}"
     );
-    let fixed = shown(&world, "--method fixed --alpha 0.1 --correction none").await;
-    assert!(fixed.contains("90 % interval"), "{fixed}");
+    let fixed = shown(world, "--method fixed --alpha 0.1 --correction none").await;
+    assert!(fixed.contains("90% interval"), "{fixed}");
     assert!(
-        fixed.contains("fixed decides, level 90 %, correction none"),
+        fixed.contains("deciding method fixed, level 90%, correction none"),
         "{fixed}"
     );
     assert!(
-        !usual.contains("hold for one look") && fixed.contains("hold for one look"),
+        !usual.contains("valid for one reading") && fixed.contains("valid for one reading"),
         "{fixed}"
     );
-    let bayesian = shown(&world, "--method bayesian").await;
+    let bayesian = shown(world, "--method bayesian").await;
     assert!(
-        bayesian.contains("chance to win") && bayesian.contains("bayesian decides"),
+        bayesian.contains("chance to win") && bayesian.contains("deciding method bayesian"),
         "{bayesian}"
     );
-    let turned = shown(&world, "--baseline treatment").await;
-    let row = turned.lines().find(|line| line.starts_with("  treatment "));
-    assert!(row.unwrap().ends_with("  baseline"), "{turned}");
-    let adjusted = shown(&world, "--cuped").await;
+    let reversed = shown(world, "--baseline treatment").await;
+    let row = reversed
+        .lines()
+        .find(|line| line.starts_with("  treatment "));
+    assert!(row.unwrap().ends_with("  baseline"), "{reversed}");
+    let adjusted = shown(world, "--cuped").await;
     assert!(
-        adjusted.contains("by what users did before, which takes"),
+        adjusted.contains("with pre-exposure data, which reduces the variance by"),
         "{adjusted}"
     );
-    assert!(
-        adjusted.contains("adjusted by the pre_exposure"),
-        "{adjusted}"
-    );
-    let one = shown(&world, "--metrics support").await;
+    assert!(adjusted.contains(", CUPED-adjusted"), "{adjusted}");
+    let one = shown(world, "--metrics support").await;
     assert!(
         one.contains("Support requests") && !one.contains("Revenue per user"),
         "{one}"
@@ -62,40 +68,41 @@ async fn the_method_that_is_asked_for_is_the_one_that_is_shown() {
 }
 
 #[tokio::test]
-async fn parts_of_the_users_are_shown_one_by_one_or_alone() {
-    let world = world().await;
-    let parts = shown(&world, "--dimension platform --metrics purchase").await;
+async fn a_dimension_shows_all_its_values_or_one_selected_value() {
+    let world = world();
+    let all_values = shown(world, "--dimension platform --metrics purchase").await;
     for platform in ["ios", "android", "web"] {
-        let row = parts
+        let row = all_values
             .lines()
             .find(|line| line.trim_start().starts_with(platform));
-        assert!(row.is_some_and(|row| row.contains(" % to ")), "{parts}");
+        assert!(row.is_some_and(|row| row.contains("% to ")), "{all_values}");
     }
-    let alone = shown(&world, "--dimension platform:ios").await;
-    assert!(alone.contains("only users with platform = ios"), "{alone}");
-    let event_accounting = alone
+    let one_value = shown(world, "--dimension platform:ios").await;
+    assert!(
+        one_value.contains("only users with platform = ios"),
+        "{one_value}"
+    );
+    let other_users = one_value
         .lines()
-        .find(|line| line.contains("of users not asked for"));
-    assert!(event_accounting.is_some(), "{alone}");
-    assert!(!shown(&world, "--dimension none").await.contains("platform"));
+        .find(|line| line.contains("of other users"));
+    assert!(other_users.is_some(), "{one_value}");
+    assert!(!shown(world, "--dimension none").await.contains("platform"));
 }
 
 #[tokio::test]
-async fn the_days_are_shown_where_they_are_asked_for() {
-    let world = world().await;
-    assert!(!shown(&world, "").await.contains("by day"));
-    let days = shown(&world, "--series day --metrics purchase").await;
-    let (_, below) = days
-        .split_once("treatment by day, all users so far")
-        .unwrap();
+async fn the_daily_series_is_shown_if_requested() {
+    let world = world();
+    assert!(!shown(world, "").await.contains("by day"));
+    let days = shown(world, "--series day --metrics purchase").await;
+    let (_, below) = days.split_once("treatment by day, cumulative").unwrap();
     let rows = below.lines().filter(|line| line.starts_with("  20"));
     assert_eq!(rows.count(), 14, "{days}");
 }
 
 #[tokio::test]
-async fn the_picture_goes_where_it_is_told() {
-    let world = world().await;
-    let effects = shown(&world, "--svg").await;
+async fn the_chart_is_printed_or_written_to_the_given_file() {
+    let world = world();
+    let effects = shown(world, "--svg").await;
     assert!(effects.trim_end().ends_with("</svg>"), "{effects}");
     let ran = world
         .run(&[
@@ -114,7 +121,7 @@ async fn the_picture_goes_where_it_is_told() {
         ran.stderr
     );
     assert!(
-        ran.stderr.contains("The picture is in days.svg."),
+        ran.stderr.contains("The chart was written to days.svg."),
         "{}",
         ran.stderr
     );
@@ -131,7 +138,7 @@ async fn the_picture_goes_where_it_is_told() {
 }
 
 #[tokio::test]
-async fn options_that_do_not_go_together_are_refused_before_anything_is_asked() {
+async fn conflicting_options_are_refused_before_any_request() {
     let world = World::start().await;
     for (options, sentence) in [
         ("--json --csv", "'--json' cannot be used with '--csv'"),
@@ -147,7 +154,7 @@ async fn options_that_do_not_go_together_are_refused_before_anything_is_asked() 
         ),
         (
             "--view monitoring --svg",
-            "`--svg` draws effects, and `--view monitoring` has none",
+            "`--svg` draws effects, but `--view monitoring` has none",
         ),
         (
             "--view summary --series day",
@@ -155,7 +162,7 @@ async fn options_that_do_not_go_together_are_refused_before_anything_is_asked() 
         ),
         (
             "--view summary --dimension platform",
-            "or look at one part with `--dimension platform:VALUE`",
+            "or select one value with `--dimension platform:VALUE`",
         ),
         (
             "--view everything",
@@ -176,11 +183,11 @@ async fn options_that_do_not_go_together_are_refused_before_anything_is_asked() 
 }
 
 #[tokio::test]
-async fn what_the_api_refuses_is_passed_on() {
-    let world = world().await;
+async fn refusals_of_the_api_are_shown() {
+    let world = world();
     for (options, sentence) in [
         ("--alpha 2", "from 0.000001 to 0.5"),
-        ("--method hybrid", "end that was planned"),
+        ("--method hybrid", "needs a planned end"),
         ("--baseline blue", "There is no variant `blue`"),
         ("--dimension country", "There is no dimension `country`"),
         ("--as-of 2100-01-01", "in the future"),

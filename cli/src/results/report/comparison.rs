@@ -1,4 +1,4 @@
-//! One variant against the baseline, by all users, by parts of them and by day.
+//! Comparisons of a variant with the baseline: for all users, by dimension, and by day.
 
 use serde::Deserialize;
 
@@ -9,7 +9,7 @@ pub(crate) struct Comparison {
     #[serde(default)]
     pub(crate) decisive: Option<Decisive>,
     #[serde(default)]
-    pub(crate) absolute: Option<Tested>,
+    pub(crate) absolute: Option<Difference>,
     #[serde(default)]
     pub(crate) bayesian: Option<Bayesian>,
     #[serde(default)]
@@ -17,7 +17,7 @@ pub(crate) struct Comparison {
     #[serde(default)]
     pub(crate) capped: Option<Capped>,
     #[serde(default)]
-    pub(crate) non_inferiority: Option<Margin>,
+    pub(crate) non_inferiority: Option<NonInferiority>,
     #[serde(default)]
     pub(crate) power_to_date: Option<PowerToDate>,
     #[serde(default)]
@@ -31,7 +31,7 @@ pub(crate) struct Interval {
     pub(crate) ci_upper: f64,
 }
 
-/// What the deciding method says.
+/// The result of the deciding method.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Decisive {
     #[serde(default)]
@@ -44,7 +44,7 @@ pub(crate) struct Decisive {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Tested {
+pub(crate) struct Difference {
     #[serde(flatten)]
     pub(crate) interval: Interval,
     pub(crate) p_value: f64,
@@ -64,13 +64,13 @@ pub(crate) struct CupedAdjusted {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Capped {
     pub(crate) cap: f64,
-    pub(crate) absolute: Tested,
+    pub(crate) absolute: Difference,
     #[serde(default)]
     pub(crate) relative: Option<Interval>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Margin {
+pub(crate) struct NonInferiority {
     pub(crate) margin: f64,
     pub(crate) worst: f64,
     pub(crate) shown: bool,
@@ -91,16 +91,16 @@ pub(crate) struct Missing {
     pub(crate) message: String,
 }
 
-/// One breakdown of one comparison.
+/// A comparison by the values of a dimension.
 #[derive(Debug, Deserialize)]
-pub(crate) struct DimensionValue {
+pub(crate) struct DimensionReport {
     pub(crate) by: String,
     pub(crate) variant: String,
     #[serde(default)]
     pub(crate) heterogeneity: Option<Heterogeneity>,
     #[serde(default)]
     pub(crate) different: Vec<String>,
-    pub(crate) values: Vec<Part>,
+    pub(crate) values: Vec<DimensionComparison>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,7 +109,7 @@ pub(crate) struct Heterogeneity {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Part {
+pub(crate) struct DimensionComparison {
     pub(crate) value: String,
     pub(crate) users: [u64; 2],
     #[serde(default)]
@@ -122,7 +122,7 @@ pub(crate) struct Part {
     pub(crate) different_p_value: Option<f64>,
 }
 
-/// Columns with a place for each day.
+/// Results by day. Each list has one item per day.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Series {
     pub(crate) days: Vec<String>,

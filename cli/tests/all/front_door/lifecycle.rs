@@ -1,4 +1,4 @@
-//! The life of an experiment: what it may become, and what users see meanwhile.
+//! The lifecycle of an experiment: its transitions, its changes, and the assignments in each status.
 
 use super::support::{World, ago};
 use futures::future::join_all;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 const STATUSES: [&str; 5] = ["draft", "running", "paused", "stopped", "archived"];
 
 /// How a new experiment reaches a status.
-fn way_to(status: &str) -> (&'static str, &'static [&'static str]) {
+fn path_to(status: &str) -> (&'static str, &'static [&'static str]) {
     match status {
         "draft" => ("draft", &[]),
         "running" => ("running", &[]),
@@ -19,7 +19,7 @@ fn way_to(status: &str) -> (&'static str, &'static [&'static str]) {
 }
 
 async fn in_status(world: &World, id: &str, status: &str) {
-    let (first, then) = way_to(status);
+    let (first, then) = path_to(status);
     let admin = world.admin();
     admin.experiment(id, json!({"status": first})).await;
     for next in then {
@@ -29,7 +29,7 @@ async fn in_status(world: &World, id: &str, status: &str) {
 }
 
 #[tokio::test]
-async fn only_legal_transitions_are_made_and_an_illegal_one_says_what_is_possible() {
+async fn only_legal_transitions_are_made_and_an_illegal_one_is_409() {
     let legal = [
         "draft running",
         "draft archived",
@@ -64,7 +64,7 @@ async fn only_legal_transitions_are_made_and_an_illegal_one_says_what_is_possibl
 }
 
 #[tokio::test]
-async fn who_is_not_enrolled_gets_the_control_with_the_reason_and_nothing_is_stored() {
+async fn a_user_who_is_not_enrolled_gets_the_control_with_a_reason_and_nothing_is_stored() {
     let world = World::start().await;
     let admin = world.admin();
     for (status, reason) in [
@@ -82,19 +82,21 @@ async fn who_is_not_enrolled_gets_the_control_with_the_reason_and_nothing_is_sto
         assert_eq!(answer["variant"], "control");
         assert!(answer.get("assigned_at").is_none());
     }
-    let soon = ago(-3600).to_string();
-    let pre_exposure = ago(3600).to_string();
-    admin.experiment("later", json!({"starts_at": soon})).await;
+    let in_an_hour = ago(-3600).to_string();
+    let an_hour_ago = ago(3600).to_string();
     admin
-        .experiment("over", json!({"ends_at": pre_exposure}))
+        .experiment("later", json!({"starts_at": in_an_hour}))
         .await;
     admin
-        .experiment("nobody", json!({"traffic_percent": 0}))
+        .experiment("over", json!({"ends_at": an_hour_ago}))
+        .await;
+    admin
+        .experiment("no-traffic", json!({"traffic_percent": 0}))
         .await;
     for (id, reason) in [
         ("later", "not_started"),
         ("over", "ended"),
-        ("nobody", "traffic"),
+        ("no-traffic", "traffic"),
     ] {
         assert_eq!(admin.assign(id, "u").await["reason"], reason);
     }
@@ -102,7 +104,7 @@ async fn who_is_not_enrolled_gets_the_control_with_the_reason_and_nothing_is_sto
 }
 
 #[tokio::test]
-async fn what_has_begun_keeps_its_variants_and_what_is_over_keeps_everything() {
+async fn a_started_experiment_keeps_its_variants_and_a_stopped_one_also_its_traffic_and_end() {
     let world = World::start().await;
     let admin = world.admin();
     for status in STATUSES {
@@ -149,7 +151,7 @@ async fn what_has_begun_keeps_its_variants_and_what_is_over_keeps_everything() {
 }
 
 #[tokio::test]
-async fn a_draft_takes_no_assignments_from_elsewhere() {
+async fn a_draft_accepts_no_imported_assignments() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({"status": "draft"})).await;
@@ -162,7 +164,7 @@ async fn a_draft_takes_no_assignments_from_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_changes_at_once_to_the_same_version_exactly_one_is_made() {
+async fn of_concurrent_changes_to_the_same_version_exactly_one_is_made() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -197,7 +199,7 @@ async fn of_changes_at_once_to_the_same_version_exactly_one_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_creation_repeated_with_its_key_makes_one_experiment_and_gets_one_answer() {
+async fn a_creation_that_is_repeated_with_its_idempotency_key_creates_one_experiment() {
     let world = World::start().await;
     let admin = world.admin();
     let body = json!({"name": "N", "variants": [{"key": "a", "percent": 50}, {"key": "b", "percent": 50}]}).to_string();
@@ -224,13 +226,13 @@ async fn a_creation_repeated_with_its_key_makes_one_experiment_and_gets_one_answ
     assert_eq!(answers.len(), 1, "{answers:?}");
     let list = admin.get("/experiments").await.json(200);
     assert_eq!(list["experiments"].as_array().unwrap().len(), 1);
-    // The definition, its empty sums and one line of its audit trail.
+    // The definition, its generations and one entry of its audit trail.
     assert_eq!(world.items("ExperimentsTable").await.len(), 3);
     assert_eq!(
         send(body.replace('N', "M")).await.code(409),
         "idempotency_key_reused"
     );
-    // Another caller's key of the same text is another key.
+    // The same key from another caller is a different key.
     let other = world.caller(&[domain::access::Scope::Manage]).await;
     let made = other
         .send("POST", "/experiments", &[("idempotency-key", "k")], body)
@@ -240,7 +242,7 @@ async fn a_creation_repeated_with_its_key_makes_one_experiment_and_gets_one_answ
 }
 
 #[tokio::test]
-async fn an_id_that_is_taken_is_409_and_the_experiment_stays() {
+async fn a_taken_id_is_409_and_the_experiment_does_not_change() {
     let world = World::start().await;
     let admin = world.admin();
     let made = admin.experiment("e", json!({"name": "First"})).await;

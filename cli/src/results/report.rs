@@ -1,20 +1,20 @@
-//! The API's answers, as far as they are printed. Fields that a newer server adds are no fault.
+//! The printed parts of the API's responses. Other fields are ignored, so a newer server can add fields.
 
 mod comparison;
 mod data_quality;
-mod sequential;
+mod monitoring;
 
-pub(super) use comparison::{Comparison, DimensionValue, Interval, Part, Series};
+pub(super) use comparison::{Comparison, DimensionComparison, DimensionReport, Interval, Series};
 pub(super) use data_quality::{DataQuality, EventCounts, Freshness, SampleRatio, VariantUsers};
-pub(super) use sequential::{Alarm, Sequential};
+pub(super) use monitoring::{Alarm, Monitoring};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// All of it.
+/// The response of `view=analysis`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Analysis {
-    pub(super) experiment: About,
+    pub(super) experiment: ExperimentHeader,
     pub(super) as_of: String,
     #[serde(default)]
     pub(super) from: Option<String>,
@@ -23,9 +23,9 @@ pub(super) struct Analysis {
     #[serde(default)]
     pub(super) dimension: Option<BTreeMap<String, String>>,
     pub(super) decision: Decision,
-    /// Why the numbers come from the records and not from running sums.
+    /// Why the numbers are computed from the raw records instead of the aggregates.
     #[serde(default)]
-    pub(super) source_reason: Option<Reason>,
+    pub(super) source_reason: Option<StatedReason>,
     pub(super) freshness: Freshness,
     pub(super) variants: Vec<VariantUsers>,
     pub(super) data_quality: DataQuality,
@@ -36,16 +36,16 @@ pub(super) struct Analysis {
     pub(super) digest: String,
 }
 
-/// A sentence that goes with a code.
+/// The message of a reason.
 #[derive(Debug, Deserialize)]
-pub(super) struct Reason {
+pub(super) struct StatedReason {
     pub(super) message: String,
 }
 
-/// What to do.
+/// The response of `view=summary`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Summary {
-    pub(super) experiment: About,
+    pub(super) experiment: ExperimentHeader,
     pub(super) as_of: String,
     pub(super) users: u64,
     #[serde(default)]
@@ -55,7 +55,7 @@ pub(super) struct Summary {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct About {
+pub(super) struct ExperimentHeader {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) status: String,
@@ -82,7 +82,7 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// Whether the numbers mean what they seem to.
+    /// Whether the data quality is good enough to use the results.
     pub(super) fn trusted(&self) -> bool {
         self.verdict != "do_not_trust"
     }
@@ -122,10 +122,10 @@ pub(super) struct Metric {
     pub(super) direction: String,
     #[serde(default)]
     pub(super) margin: Option<f64>,
-    pub(super) variants: Vec<Value>,
+    pub(super) variants: Vec<VariantValue>,
     pub(super) comparisons: Vec<Comparison>,
     #[serde(default)]
-    pub(super) dimensions: Vec<DimensionValue>,
+    pub(super) dimensions: Vec<DimensionReport>,
     #[serde(default)]
     pub(super) series: Option<Series>,
 }
@@ -137,7 +137,7 @@ pub(super) struct Denominator {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Value {
+pub(super) struct VariantValue {
     pub(super) key: String,
     pub(super) users: u64,
     pub(super) converted: u64,

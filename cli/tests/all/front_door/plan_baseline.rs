@@ -1,4 +1,4 @@
-//! Planning from what the control of a earlier experiment showed.
+//! Planning with a baseline: the control of an earlier experiment.
 
 use super::plan::{number, plan};
 use super::plan_bodies::faults;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// Users of each variant of the earlier experiment.
 const USERS: usize = 40;
-/// Those of them, the first ones, who buy.
+/// The first of these users buy.
 const BUYERS: usize = 10;
 
 fn metrics() -> Value {
@@ -21,8 +21,8 @@ fn metrics() -> Value {
     ])
 }
 
-/// The values of what a user of the control buys.
-fn bought(user: usize) -> Vec<f64> {
+/// The values of a control user's orders.
+fn order_values(user: usize) -> Vec<f64> {
     let orders = if user < BUYERS { 1 + user % 3 } else { 0 };
     (0..orders)
         .map(|order| 2.5 + user as f64 + order as f64 / 4.0)
@@ -49,14 +49,19 @@ async fn buy(admin: &Caller, user: &str, values: &[f64]) {
     admin.track(&events).await;
 }
 
-/// An experiment that is over. What the green users do is no part of any baseline.
+/// Creates a stopped experiment. The events of the green users are not part of any baseline.
 async fn earlier(admin: &Caller, fields: Value) {
     admin.experiment("earlier", fields).await;
     for variant in ["control", "green"] {
         assigned(admin, "earlier", variant, USERS).await;
     }
     for user in 0..BUYERS {
-        buy(admin, &format!("earlier control {user}"), &bought(user)).await;
+        buy(
+            admin,
+            &format!("earlier control {user}"),
+            &order_values(user),
+        )
+        .await;
     }
     for user in 0..USERS {
         buy(admin, &format!("earlier green {user}"), &[1_000.0]).await;
@@ -65,7 +70,7 @@ async fn earlier(admin: &Caller, fields: Value) {
     admin.change("earlier", &stop).await.json(200);
 }
 
-fn question(experiment: &str, metric: &str) -> Value {
+fn plan_request(experiment: &str, metric: &str) -> Value {
     let metric = json!({"experiment_id": experiment, "metric": metric});
     json!({"metric": metric, "minimum_detectable_effect": 0.1, "users_per_day": 500, "traffic_percent": 50})
 }
@@ -78,10 +83,10 @@ fn moments(numbers: &[f64]) -> (f64, f64) {
     (mean, (squares / (n - 1.0)).sqrt())
 }
 
-/// What the users of the control show, computed user by user.
+/// Mean and standard deviation of a metric in the control, computed per user.
 fn expected(metric: &str) -> (f64, f64) {
-    let revenue = |user| bought(user).iter().sum::<f64>();
-    let orders = |user| bought(user).len() as f64;
+    let revenue = |user| order_values(user).iter().sum::<f64>();
+    let orders = |user| order_values(user).len() as f64;
     let over = |of: &dyn Fn(usize) -> f64| moments(&(0..USERS).map(of).collect::<Vec<_>>());
     match metric {
         "orders" => over(&orders),
@@ -95,7 +100,7 @@ fn expected(metric: &str) -> (f64, f64) {
 }
 
 #[tokio::test]
-async fn a_earlier_experiment_plans_as_its_numbers_given_by_hand_do() {
+async fn a_plan_from_an_earlier_experiment_equals_one_from_the_same_given_numbers() {
     let world = World::start().await;
     let admin = world.admin();
     earlier(&admin, json!({"metrics": metrics()})).await;
@@ -105,8 +110,8 @@ async fn a_earlier_experiment_plans_as_its_numbers_given_by_hand_do() {
         ("revenue", "sum"),
         ("per-order", "ratio"),
     ] {
-        let asked = question("earlier", metric);
-        let mut answer = plan(&admin, asked.clone()).await;
+        let from_experiment = plan_request("earlier", metric);
+        let mut answer = plan(&admin, from_experiment.clone()).await;
         let source = answer.as_object_mut().unwrap().remove("baseline").unwrap();
         assert_eq!(
             (
@@ -129,43 +134,43 @@ async fn a_earlier_experiment_plans_as_its_numbers_given_by_hand_do() {
                 given[name] = source[name].clone();
             }
         }
-        let mut by_hand = asked;
-        by_hand["metric"] = given.clone();
-        let by_hand = plan(&admin, by_hand).await;
-        assert!(by_hand.get("baseline").is_none());
-        assert_eq!(answer, by_hand);
+        let mut from_numbers = from_experiment;
+        from_numbers["metric"] = given.clone();
+        let from_numbers = plan(&admin, from_numbers).await;
+        assert!(from_numbers.get("baseline").is_none());
+        assert_eq!(answer, from_numbers);
         assert_eq!(answer["settings"]["metric"], given);
     }
-    // What results show of the control is what is planned by.
+    // The baseline equals the control in the results.
     let report = admin.results("earlier", "metrics=per-order").await;
     let control = &report["metrics"][0]["variants"][0];
-    let planned = plan(&admin, question("earlier", "per-order")).await;
+    let planned = plan(&admin, plan_request("earlier", "per-order")).await;
     assert_eq!(planned["baseline"]["mean"], control["mean"]);
     let sentence = planned["sentence"].as_str().unwrap();
-    assert!(sentence.contains("of a ratio of"), "{sentence}");
+    assert!(sentence.contains("from a ratio of"), "{sentence}");
 }
 
 #[tokio::test]
-async fn the_metrics_of_an_experiment_that_declares_none_are_those_it_has_seen() {
+async fn an_experiment_without_declared_metrics_has_those_of_its_event_types() {
     let world = World::start().await;
     let admin = world.admin();
     earlier(&admin, json!({})).await;
-    let answer = plan(&admin, question("earlier", "buy.conversion")).await;
+    let answer = plan(&admin, plan_request("earlier", "buy.conversion")).await;
     assert_eq!(answer["baseline"]["rate"], 0.25);
     let refused = admin
-        .post("/experiments/plan", &question("earlier", "buy"))
+        .post("/experiments/plan", &plan_request("earlier", "buy"))
         .await;
     assert_eq!(refused.code(422), "invalid");
     let problem = refused.problem().unwrap();
     assert_eq!(faults(&problem), [("/metric/metric", "unknown_metric")]);
     assert_eq!(
         problem["errors"][0]["detail"],
-        "There is no metric `buy` in `earlier`; there are buy.conversion, buy.count."
+        "There is no metric `buy` in `earlier`; the metrics are buy.conversion, buy.count."
     );
 }
 
 #[tokio::test]
-async fn a_earlier_experiment_that_says_nothing_to_plan_by_is_refused_with_the_reason() {
+async fn an_earlier_experiment_without_a_usable_baseline_is_refused_with_the_reason() {
     let world = World::start().await;
     let admin = world.admin();
     for (id, users, buys) in [
@@ -178,7 +183,7 @@ async fn a_earlier_experiment_that_says_nothing_to_plan_by_is_refused_with_the_r
         if users > 0 {
             assigned(&admin, id, "control", users).await;
         }
-        // Somebody else's doings don't help.
+        // Events of the other variant do not help.
         assigned(&admin, id, "green", 5).await;
         buy(&admin, &format!("{id} green 0"), &[7.0, 2.0]).await;
         for user in 0..buys {
@@ -191,49 +196,49 @@ async fn a_earlier_experiment_that_says_nothing_to_plan_by_is_refused_with_the_r
             "buys",
             "/metric/experiment_id",
             "unknown_experiment",
-            "There is no experiment `nowhere`; `GET /experiments` lists those that there are.",
+            "There is no experiment `nowhere`; `GET /experiments` lists all experiments.",
         ),
         (
             "idle",
             "sells",
             "/metric/metric",
             "unknown_metric",
-            "There is no metric `sells` in `idle`; there are buys, orders, revenue, per-order, median.",
+            "There is no metric `sells` in `idle`; the metrics are buys, orders, revenue, per-order, median.",
         ),
         (
             "idle",
             "median",
             "/metric/metric",
             "not_planned",
-            "`median` is a quantile, and a plan goes by a rate, a mean or a ratio: name a metric of another kind.",
+            "`median` is a quantile, and a plan needs a rate, a mean or a ratio: name a metric of another kind.",
         ),
         (
             "empty",
             "buys",
             "/metric",
             "no_units",
-            "Nobody has been counted yet. ",
+            "No user has been counted yet. ",
         ),
         (
             "empty",
             "revenue",
             "/metric",
             "no_units",
-            "Nobody has been counted yet. ",
+            "No user has been counted yet. ",
         ),
         (
             "empty",
             "per-order",
             "/metric",
             "no_units",
-            "Nobody has been counted yet. ",
+            "No user has been counted yet. ",
         ),
         (
             "idle",
             "buys",
             "/metric",
             "no_conversions",
-            "Nobody has converted yet. ",
+            "No user has converted yet. ",
         ),
         (
             "idle",
@@ -254,7 +259,7 @@ async fn a_earlier_experiment_that_says_nothing_to_plan_by_is_refused_with_the_r
             "buys",
             "/metric",
             "all_users_converted",
-            "Everybody has converted. ",
+            "All users have converted. ",
         ),
         (
             "same",
@@ -278,17 +283,19 @@ async fn a_earlier_experiment_that_says_nothing_to_plan_by_is_refused_with_the_r
             "Too few users: 1 seen, 2 needed. ",
         ),
     ] {
-        let refused = admin.post("/experiments/plan", &question(id, metric)).await;
+        let refused = admin
+            .post("/experiments/plan", &plan_request(id, metric))
+            .await;
         assert_eq!(refused.code(422), "invalid", "{id} {metric}");
         let problem = refused.problem().unwrap();
         assert_eq!(faults(&problem), [(pointer, code)], "{id} {metric}");
-        let said = problem["errors"][0]["detail"].as_str().unwrap();
-        assert!(said.starts_with(detail), "{id} {metric}: {said}");
+        let stated = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(stated.starts_with(detail), "{id} {metric}: {stated}");
     }
 }
 
 #[tokio::test]
-async fn a_rate_that_was_seen_cannot_rise_beyond_what_a_given_one_can() {
+async fn an_observed_rate_has_the_same_limit_as_a_given_one() {
     let world = World::start().await;
     let admin = world.admin();
     earlier(&admin, json!({"metrics": metrics()})).await;
@@ -296,19 +303,19 @@ async fn a_rate_that_was_seen_cannot_rise_beyond_what_a_given_one_can() {
     let seen = json!({"experiment_id": "earlier", "metric": "buys"});
     let mut refusals = Vec::new();
     for metric in [given, seen] {
-        let question = json!({"metric": metric, "minimum_detectable_effect": 3});
-        let refused = admin.post("/experiments/plan", &question).await;
+        let request = json!({"metric": metric, "minimum_detectable_effect": 3});
+        let refused = admin.post("/experiments/plan", &request).await;
         assert_eq!(refused.code(422), "invalid");
         refusals.push(refused.problem().unwrap()["errors"].clone());
-        let question = json!({"metric": metric, "minimum_detectable_effect": 2.99});
-        plan(&admin, question).await;
+        let request = json!({"metric": metric, "minimum_detectable_effect": 2.99});
+        plan(&admin, request).await;
     }
     assert_eq!(refusals[0][0]["pointer"], "/minimum_detectable_effect");
     assert_eq!(refusals[0], refusals[1]);
 }
 
 #[tokio::test]
-async fn a_earlier_metric_with_numbers_of_its_own_is_refused_with_all_faults() {
+async fn a_baseline_metric_with_given_numbers_is_refused_with_all_faults() {
     let world = World::start().await;
     for (metric, expected) in [
         (
@@ -350,8 +357,8 @@ async fn a_earlier_metric_with_numbers_of_its_own_is_refused_with_all_faults() {
             ],
         ),
     ] {
-        let question = json!({"metric": metric, "minimum_detectable_effect": 0.1, "alpha": 1});
-        let refused = world.admin().post("/experiments/plan", &question).await;
+        let request = json!({"metric": metric, "minimum_detectable_effect": 0.1, "alpha": 1});
+        let refused = world.admin().post("/experiments/plan", &request).await;
         assert_eq!(refused.code(422), "invalid");
         let problem = refused.problem().unwrap();
         let mut found = faults(&problem);

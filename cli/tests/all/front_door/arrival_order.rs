@@ -1,4 +1,4 @@
-//! What counts, and that it does not depend on the order in which it arrives.
+//! Which events count. Results do not depend on the order in which records arrive.
 
 use super::support::{World, ago};
 use domain::time::Timestamp;
@@ -7,15 +7,15 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
 
-/// A piece of history: a row of an import, or an event.
+/// A record of the history: a row of an import, or an event.
 #[derive(Clone)]
 enum Fact {
     Assigned(Value),
     Happened(Value),
 }
 
-/// Twelve users of whom most are assigned, with events around their assignment: before it, at its very
-/// microsecond, right after it, and later.
+/// Twelve users. Most of them are assigned, with events before the assignment, at its microsecond, right after it, and
+/// later.
 fn history(random: &mut Pcg64) -> Vec<Fact> {
     let start = ago(86_400);
     let mut facts = Vec::new();
@@ -61,7 +61,7 @@ fn metrics() -> Value {
     ]})
 }
 
-/// The results after these facts came in this order, in requests of random sizes.
+/// The results after these facts arrived in this order, in requests of random sizes.
 async fn results_of(facts: &[Fact], random: &mut Pcg64) -> Value {
     let world = World::start().await;
     let admin = world.admin();
@@ -70,7 +70,7 @@ async fn results_of(facts: &[Fact], random: &mut Pcg64) -> Value {
     while !rest.is_empty() {
         let (now, later) = rest.split_at(random.random_range(1..=rest.len().min(8)));
         rest = later;
-        // Within a piece, what stands together goes together.
+        // Adjacent facts of one kind go into one request.
         for chunk in
             now.chunk_by(|a, b| matches!(a, Fact::Assigned(_)) == matches!(b, Fact::Assigned(_)))
         {
@@ -87,7 +87,7 @@ async fn results_of(facts: &[Fact], random: &mut Pcg64) -> Value {
         }
     }
     let mut results = admin.results("e", "").await;
-    // Each world has an experiment of its own age.
+    // Each platform creates its experiment at another time.
     results["experiment"]["started_at"].take();
     results
 }
@@ -157,7 +157,7 @@ async fn only_an_event_strictly_after_the_assignment_counts() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_minutes_wrong_is_corrected_by_the_time_of_sending() {
+async fn a_wrong_client_clock_is_corrected_by_the_sending_time() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -165,7 +165,7 @@ async fn a_clock_that_is_minutes_wrong_is_corrected_by_the_time_of_sending() {
         let assigned = admin.assign("e", user).await;
         let assigned_at = Timestamp::parse(assigned["assigned_at"].as_str().unwrap()).unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(30)).await;
-        // By the client's clock the event happened 5 ms ago, right now it sends.
+        // By the client's clock, the event happened 5 ms before it is sent.
         let client_now = ago(-skew_seconds);
         let event = json!({"user_id": user, "type": "buy", "timestamp": client_now.plus_micros(-5_000).to_string()});
         let body = json!({"sent_at": client_now.to_string(), "events": [event]});
@@ -184,7 +184,7 @@ async fn a_clock_that_is_minutes_wrong_is_corrected_by_the_time_of_sending() {
 }
 
 #[tokio::test]
-async fn an_event_far_in_the_future_is_refused_and_a_little_ahead_counts_when_it_came() {
+async fn an_event_far_in_the_future_is_refused_and_one_slightly_ahead_counts_at_its_arrival() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
@@ -211,7 +211,7 @@ async fn an_event_far_in_the_future_is_refused_and_a_little_ahead_counts_when_it
 }
 
 #[tokio::test]
-async fn events_after_the_end_do_not_count_and_late_ones_from_before_it_do() {
+async fn events_after_the_end_do_not_count_and_late_events_from_before_it_do() {
     let world = World::start().await;
     let admin = world.admin();
     let end = ago(3600);
@@ -240,7 +240,7 @@ async fn events_after_the_end_do_not_count_and_late_ones_from_before_it_do() {
 }
 
 #[tokio::test]
-async fn what_happened_after_a_stop_does_not_count_and_what_happened_before_still_may_arrive() {
+async fn events_after_a_stop_do_not_count_and_late_events_from_before_it_do() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;

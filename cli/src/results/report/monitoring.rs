@@ -1,12 +1,12 @@
-//! What there is to watch while an experiment runs.
+//! The response of `view=monitoring`.
 
-use super::{About, DataQuality, EventCounts, Freshness, VariantUsers};
+use super::{DataQuality, EventCounts, ExperimentHeader, Freshness, VariantUsers};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Sequential {
-    pub(crate) experiment: About,
+pub(crate) struct Monitoring {
+    pub(crate) experiment: ExperimentHeader,
     pub(crate) as_of: String,
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) freshness: Freshness,
@@ -14,7 +14,7 @@ pub(crate) struct Sequential {
     pub(crate) data_quality: DataQuality,
     pub(crate) traffic: Traffic,
     #[serde(default)]
-    pub(crate) rates: Vec<Rate>,
+    pub(crate) rates: Vec<EventRate>,
     #[serde(default)]
     pub(crate) event_accounting: BTreeMap<String, EventCounts>,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Alarm {
     pub(crate) message: String,
 }
 
-/// Columns with a place for each hour.
+/// Traffic by hour. Each list has one item per hour.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Traffic {
     pub(crate) hours: Vec<String>,
@@ -39,7 +39,7 @@ pub(crate) struct VariantTraffic {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Rate {
+pub(crate) struct EventRate {
     pub(crate) event_type: String,
     pub(crate) per_user: BTreeMap<String, f64>,
 }

@@ -1,20 +1,20 @@
-//! The environment variables that each function would find in Lambda.
+//! The environment variables that each function has in Lambda.
 
 use crate::engine::LOCAL_ACCESS_KEY;
 use crate::template::{LambdaFunction, LocalNames, Template};
 use std::collections::BTreeMap;
 
-/// The variables of one function.
+/// Environment variables of one function.
 pub type Environment = BTreeMap<String, String>;
 
-/// The variables of all functions.
+/// Environment variables of all functions.
 #[derive(Debug, Clone)]
 pub struct Environments {
     by_binary: BTreeMap<String, Environment>,
 }
 
 impl Environments {
-    /// What the template says, and what Lambda and this machine add.
+    /// Combines the variables in the template with those that Lambda sets and those of the local engine.
     pub fn new(template: &Template, local: &LocalNames, dynamodb_endpoint: &str) -> Self {
         let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let common = Environment::from([
@@ -37,7 +37,7 @@ impl Environments {
         Self { by_binary }
     }
 
-    /// The variables of the function that runs this binary; none when the template has no such function.
+    /// The variables of the function that runs this binary, or `None` if the template has no such function.
     pub fn of(&self, binary: &str) -> Option<&Environment> {
         self.by_binary.get(binary)
     }

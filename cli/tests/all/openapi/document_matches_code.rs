@@ -1,4 +1,4 @@
-//! The document as it stands, without a server.
+//! openapi.yaml agrees with the constants and types of the code. No server is needed.
 
 use super::document::Document;
 use domain::access::Scope;
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
 #[test]
-fn it_has_the_routes_and_scopes_of_the_code_and_no_others() {
+fn routes_and_scopes_are_exactly_those_of_the_code() {
     let document = Document::load();
     let mut described = BTreeSet::new();
     for (path, item) in document.at("/paths").as_object().unwrap() {
@@ -48,11 +48,11 @@ fn it_has_the_routes_and_scopes_of_the_code_and_no_others() {
 }
 
 #[test]
-fn its_limits_are_those_of_the_code() {
+fn limits_are_those_of_the_code() {
     let document = Document::load();
     let schema = |path: &str| format!("/components/schemas/{path}");
     let limit = |limit: usize| i128::try_from(limit).unwrap();
-    for (place, expected) in [
+    for (pointer, expected) in [
         (schema("Variants/maxItems"), limit(limits::MAX_VARIANTS)),
         (schema("NewMetrics/maxItems"), limit(limits::MAX_METRICS)),
         (schema("Dimensions/maxItems"), limit(limits::MAX_DIMENSIONS)),
@@ -73,7 +73,7 @@ fn its_limits_are_those_of_the_code() {
             limit(limits::MAX_EVENTS_PER_REQUEST),
         ),
         (
-            schema("NewAssignments/properties/assignments/maxItems"),
+            schema("ImportAssignmentsRequest/properties/assignments/maxItems"),
             limit(limits::MAX_ASSIGNMENTS_PER_REQUEST),
         ),
         (schema("UserId/maxLength"), limit(limits::MAX_USER_ID_BYTES)),
@@ -89,7 +89,7 @@ fn its_limits_are_those_of_the_code() {
         (schema("EventType/maxLength"), limit(limits::MAX_KEY_CHARS)),
         (schema("Name/maxLength"), limit(limits::MAX_NAME_CHARS)),
         (
-            schema("NewExperiment/properties/hash_seed/maxLength"),
+            schema("CreateExperimentRequest/properties/hash_seed/maxLength"),
             limit(limits::MAX_NAME_CHARS),
         ),
         (
@@ -105,11 +105,11 @@ fn its_limits_are_those_of_the_code() {
             limit(limits::MAX_CURSOR_CHARS),
         ),
         (
-            schema("NewExperiment/properties/shards/maximum"),
+            schema("CreateExperimentRequest/properties/shards/maximum"),
             limits::MAX_SHARDS.into(),
         ),
         (
-            schema("NewExperiment/properties/shards/default"),
+            schema("CreateExperimentRequest/properties/shards/default"),
             limits::DEFAULT_SHARDS.into(),
         ),
         (
@@ -121,7 +121,7 @@ fn its_limits_are_those_of_the_code() {
             limits::MAX_PLANNED_USERS.into(),
         ),
         (
-            schema("PlanQuestion/properties/users_per_day/maximum"),
+            schema("PlanRequest/properties/users_per_day/maximum"),
             limits::MAX_PLANNED_USERS.into(),
         ),
         (
@@ -133,10 +133,10 @@ fn its_limits_are_those_of_the_code() {
             -limits::MAX_VALUE_UNITS,
         ),
     ] {
-        let described = i128::from(document.at(&place).as_i64().unwrap());
-        assert_eq!(described, expected, "{place}");
+        let described = i128::from(document.at(&pointer).as_i64().unwrap());
+        assert_eq!(described, expected, "{pointer}");
     }
-    for (place, expected) in [
+    for (pointer, expected) in [
         (
             "Event/properties/properties/description",
             limits::MAX_PROPERTIES_BYTES.to_string(),
@@ -150,13 +150,16 @@ fn its_limits_are_those_of_the_code() {
             limits::MAX_EVENTS_PER_USER.to_string(),
         ),
     ] {
-        let text = document.at(&schema(place)).as_str().unwrap();
-        assert!(text.contains(&expected), "{place} does not say {expected}");
+        let text = document.at(&schema(pointer)).as_str().unwrap();
+        assert!(
+            text.contains(&expected),
+            "{pointer} does not say {expected}"
+        );
     }
 }
 
 #[test]
-fn its_names_are_those_of_the_code() {
+fn enumerations_are_those_of_the_code() {
     let document = Document::load();
     let named = |schema: &str, names: Vec<&str>| {
         let described = document.at(&format!("/components/schemas/{schema}/enum"));
@@ -177,7 +180,7 @@ fn its_names_are_those_of_the_code() {
 }
 
 #[test]
-fn what_it_says_of_the_parameters_of_results_is_so() {
+fn descriptions_of_the_parameters_of_results_state_the_values_of_the_code() {
     let document = Document::load();
     let parameters = document.at("/paths/~1experiments~1{id}~1results/get/parameters");
     let parameter = |name: &str| {
@@ -199,7 +202,7 @@ fn what_it_says_of_the_parameters_of_results_is_so() {
 }
 
 #[test]
-fn its_schemas_are_sound_and_its_examples_fit_them() {
+fn schemas_are_valid_and_examples_conform_to_them() {
     let document = Document::load();
     for name in document
         .at("/components/schemas")
@@ -213,19 +216,19 @@ fn its_schemas_are_sound_and_its_examples_fit_them() {
         );
     }
     let mut examples = 0;
-    document.each("", &mut |place, value| {
+    document.each("", &mut |pointer, value| {
         let Some(schema) = value.get("schema") else {
             return;
         };
         let named = value.get("examples").and_then(Value::as_object);
         let named = named.into_iter().flat_map(|examples| examples.values());
         let named = named.map(|example| {
-            let place = example["$ref"].as_str().unwrap().trim_start_matches('#');
-            document.at(&format!("{place}/value")).clone()
+            let reference = example["$ref"].as_str().unwrap().trim_start_matches('#');
+            document.at(&format!("{reference}/value")).clone()
         });
         for example in value.get("example").cloned().into_iter().chain(named) {
             let wrong = document.faults(schema, &example);
-            assert!(wrong.is_empty(), "the example at {place}: {wrong:#?}");
+            assert!(wrong.is_empty(), "the example at {pointer}: {wrong:#?}");
             examples += 1;
         }
     });

@@ -1,7 +1,7 @@
-//! What a call may cost, counted in front of the engine.
+//! The cost of API calls: database calls and capacity units, counted by a proxy in front of the engine.
 
 use super::proxy::{Cost, Counter};
-use super::support::{World, fresh};
+use super::support::{World, without_definition_cache};
 use assay::serve::PlatformOptions;
 use serde_json::json;
 
@@ -13,15 +13,15 @@ fn cost(calls: usize, read_units: f64, write_units: f64) -> Cost {
     }
 }
 
-/// A platform that remembers definitions, with the policy of the token remembered too.
+/// A platform that has cached the definitions and the policy of the token.
 async fn warm(experiments: &[&str]) -> (World, Counter) {
     let (world, counter) = Counter::in_front_of(PlatformOptions::for_tests()).await;
     let admin = world.admin();
     for id in experiments {
         admin.experiment(id, json!({})).await;
-        admin.assign(id, "somebody else").await;
+        admin.assign(id, "another user").await;
     }
-    let event = json!({"user_id": "somebody else", "type": "warm", "event_id": "w"});
+    let event = json!({"user_id": "another user", "type": "warm", "event_id": "w"});
     admin.track(&[event]).await;
     counter.take();
     (world, counter)
@@ -43,21 +43,21 @@ async fn a_new_user_costs_three_calls_one_read_unit_and_two_write_units() {
     let longest = "ü".repeat(128);
     for user in ["u", &longest] {
         assert_eq!(world.admin().assign("e", user).await["reason"], "new");
-        // Whether there is an assignment, whether a tombstone; one for the item, one for its index entry.
+        // It reads the assignment and the tombstone, and writes the item and its index entry.
         assert_eq!(counter.cost(), cost(3, 1.0, 2.0), "{user}");
     }
     counter.shutdown(world).await;
 }
 
 #[tokio::test]
-async fn what_a_user_is_costs_nothing_more() {
+async fn attributes_do_not_change_the_cost_of_an_assignment() {
     let (world, counter) = warm(&[]).await;
     let admin = world.admin();
     let fields = json!({"dimensions": ["country", "platform", "plan", "channel", "language"]});
     admin.experiment("e", fields).await;
-    admin.assign("e", "somebody else").await;
-    let said = "country=DE&platform=ios&plan=premium&channel=newsletter&language=de-CH";
-    let path = format!("/experiments/e/assignment/ann@example.com?{said}");
+    admin.assign("e", "another user").await;
+    let attributes = "country=DE&platform=ios&plan=premium&channel=newsletter&language=de-CH";
+    let path = format!("/experiments/e/assignment/ann@example.com?{attributes}");
     for expected in [cost(3, 1.0, 2.0), cost(1, 0.5, 0.0)] {
         counter.take();
         let answer = admin.get(&path).await.json(200);
@@ -69,7 +69,7 @@ async fn what_a_user_is_costs_nothing_more() {
 
 #[tokio::test]
 async fn a_user_who_is_not_enrolled_costs_no_write() {
-    let (world, counter) = Counter::in_front_of(fresh()).await;
+    let (world, counter) = Counter::in_front_of(without_definition_cache()).await;
     world
         .admin()
         .experiment("e", json!({"traffic_percent": 0}))
@@ -90,7 +90,7 @@ async fn an_event_costs_one_query_and_one_put_for_each_experiment_it_counts_for(
         for id in &experiments[..k] {
             admin.assign(id, &user).await;
         }
-        // Its time is a client's, and the client's clock is right.
+        // The timestamp comes from a client with a correct clock.
         let timestamp = super::support::ago(0).to_string();
         counter.take();
         let event = json!({"user_id": user, "type": "buy", "timestamp": timestamp});
@@ -115,7 +115,7 @@ async fn an_event_costs_one_query_and_one_put_for_each_experiment_it_counts_for(
             .filter(|call| !call.is_read())
             .map(|call| call.units)
             .sum();
-        // The item and its index entry; an event that counts for nothing is in no index.
+        // The item and its index entry. An event that counts for no experiment has no index entry.
         let expected = [1.0, 2.0, 4.0, 6.0][k];
         assert_eq!(writes, expected, "{k} experiments");
     }
@@ -123,7 +123,7 @@ async fn an_event_costs_one_query_and_one_put_for_each_experiment_it_counts_for(
 }
 
 #[tokio::test]
-async fn a_batch_asks_once_for_each_user() {
+async fn a_batch_costs_one_query_for_each_user() {
     let (world, counter) = warm(&["e"]).await;
     let admin = world.admin();
     admin.assign("e", "u").await;
@@ -153,7 +153,7 @@ async fn the_definition_and_the_policy_are_read_once() {
         };
         first.iter().filter(on).count()
     };
-    // Starting reads the tokens too; the authorizer reads ours once for both calls.
+    // Reads of tokens are not compared: the platform reads tokens at its start, too.
     assert_eq!(reads("ExperimentsTable"), 1, "{first:?}");
     for user in 0..5 {
         admin.assign("e", &format!("user-{user}")).await;
@@ -169,8 +169,7 @@ async fn the_definition_and_the_policy_are_read_once() {
 }
 
 #[tokio::test]
-async fn making_an_experiment_writes_its_definition_its_empty_sums_and_one_line_of_the_audit_trail()
-{
+async fn creating_an_experiment_writes_its_definition_its_generations_and_one_audit_trail_entry() {
     let (world, counter) = Counter::start().await;
     let admin = world.admin();
     admin.get("/experiments").await.json(200);
@@ -192,7 +191,7 @@ async fn making_an_experiment_writes_its_definition_its_empty_sums_and_one_line_
 }
 
 #[tokio::test]
-async fn results_from_raw_read_nothing_but_the_definition_and_the_two_indexes() {
+async fn results_from_raw_records_read_only_the_definition_and_the_two_indexes() {
     let (world, counter) = warm(&["e"]).await;
     counter.take();
     world.admin().results("e", "source=raw").await;
@@ -208,7 +207,7 @@ async fn results_from_raw_read_nothing_but_the_definition_and_the_two_indexes() 
 }
 
 #[tokio::test]
-async fn results_take_the_same_calls_and_read_units_however_much_has_happened() {
+async fn the_cost_of_results_does_not_depend_on_the_number_of_records() {
     let (world, counter) = warm(&["e"]).await;
     let admin = world.admin();
     let mut costs = Vec::new();
@@ -227,9 +226,9 @@ async fn results_take_the_same_calls_and_read_units_however_much_has_happened() 
             let on = |call: &&super::proxy::Call| call.accesses[0].resource.starts_with(table);
             calls.iter().filter(on).count()
         };
-        // The definition, and which sums there are; the sums; what is not in them yet, by shard.
-        let parts = ["ExperimentsTable", "AggregatesTable", "EventsTable", ""].map(on);
-        assert_eq!(parts, [2, 1, 8, 11], "{calls:?}");
+        // The definition and the generations; the aggregates; the pending records of each shard.
+        let counts = ["ExperimentsTable", "AggregatesTable", "EventsTable", ""].map(on);
+        assert_eq!(counts, [2, 1, 8, 11], "{calls:?}");
         let read: f64 = calls.iter().map(|call| call.units).sum();
         costs.push(read);
     }
@@ -238,31 +237,31 @@ async fn results_take_the_same_calls_and_read_units_however_much_has_happened() 
 }
 
 #[tokio::test]
-async fn the_pre_exposure_takes_a_query_of_each_user_and_only_where_it_is_asked_for() {
+async fn pre_exposure_data_cost_one_query_for_each_user_and_only_if_requested() {
     let (world, counter) = warm(&["e"]).await;
     for user in ["u", "v"] {
         world.admin().assign("e", user).await;
     }
-    let questions = [
+    let requests = [
         ("", 0),
         ("cuped=true", 0),
         ("source=raw", 0),
         ("source=raw&cuped=true", 3),
     ];
-    for (query, pre_exposures) in questions {
+    for (query, user_queries) in requests {
         counter.take();
         world.admin().results("e", query).await;
         let calls = counter.take();
         let of_users = calls
             .iter()
             .filter(|call| call.accesses[0].resource == "EventsTable");
-        assert_eq!(of_users.count(), pre_exposures, "{query}");
+        assert_eq!(of_users.count(), user_queries, "{query}");
     }
     counter.shutdown(world).await;
 }
 
 #[tokio::test]
-async fn a_plan_reads_what_results_read_of_a_pre_exposure_experiment_and_nothing_otherwise() {
+async fn a_plan_costs_as_much_as_the_results_of_its_baseline_experiment_and_otherwise_nothing() {
     let (world, counter) = warm(&["e"]).await;
     let admin = world.admin();
     counter.take();
@@ -272,26 +271,20 @@ async fn a_plan_reads_what_results_read_of_a_pre_exposure_experiment_and_nothing
     assert_eq!(counter.cost(), cost(0, 0.0, 0.0));
     admin.results("e", "view=summary").await;
     let results = counter.cost();
-    let pre_exposure = json!({"experiment_id": "e", "metric": "warm.count"});
-    let pre_exposure = json!({"metric": pre_exposure, "minimum_detectable_effect": 0.1});
-    // There is one user, of whom nobody knows the variant: too few either way.
-    assert_eq!(
-        admin.post("/experiments/plan", &pre_exposure).await.status,
-        422
-    );
+    let baseline = json!({"experiment_id": "e", "metric": "warm.count"});
+    let baseline = json!({"metric": baseline, "minimum_detectable_effect": 0.1});
+    // The experiment has one user, in either variant: too few for a baseline.
+    assert_eq!(admin.post("/experiments/plan", &baseline).await.status, 422);
     assert_eq!(counter.cost(), results);
-    // A metric that a definition does not have is refused by the definition alone.
+    // An undeclared metric is refused after one read, of the definition.
     let metrics = json!([{"key": "buys", "kind": "conversion", "event_type": "buy"}]);
     admin
         .experiment("declared", json!({"metrics": metrics}))
         .await;
     counter.take();
-    let pre_exposure = json!({"experiment_id": "declared", "metric": "warm.count"});
-    let pre_exposure = json!({"metric": pre_exposure, "minimum_detectable_effect": 0.1});
-    assert_eq!(
-        admin.post("/experiments/plan", &pre_exposure).await.status,
-        422
-    );
+    let baseline = json!({"experiment_id": "declared", "metric": "warm.count"});
+    let baseline = json!({"metric": baseline, "minimum_detectable_effect": 0.1});
+    assert_eq!(admin.post("/experiments/plan", &baseline).await.status, 422);
     assert_eq!(counter.cost().calls, 1);
     counter.shutdown(world).await;
 }

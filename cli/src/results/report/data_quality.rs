@@ -1,4 +1,4 @@
-//! Whether the numbers can be trusted, and how new they are.
+//! Data-quality checks, freshness and event accounting.
 
 use serde::Deserialize;
 
@@ -37,7 +37,7 @@ pub(crate) struct SampleRatio {
     pub(crate) p_value: Option<f64>,
     pub(crate) threshold: f64,
     #[serde(default)]
-    pub(crate) sequential: Option<SequentialSampleRatio>,
+    pub(crate) sequential_test: Option<SequentialSampleRatio>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,7 +60,7 @@ pub(crate) struct Freshness {
     pub(crate) pending_records: Option<u64>,
 }
 
-/// Where the events of a type went.
+/// Event accounting of one event type: the number of events by disposition.
 #[derive(Debug, Deserialize)]
 pub(crate) struct EventCounts {
     #[serde(default)]
