@@ -62,6 +62,10 @@ struct AuditResponse {
     differing_numbers: u64,
     #[serde(default)]
     drift: Vec<Drift>,
+    #[serde(default)]
+    quarantined_users: u64,
+    #[serde(default)]
+    quarantined: Vec<Quarantined>,
     not_compared: Option<Message>,
     left_out: Option<Message>,
     backfill_started: Option<u64>,
@@ -73,6 +77,12 @@ struct Drift {
     number: String,
     stored: String,
     recomputed: String,
+}
+
+#[derive(Deserialize)]
+struct Quarantined {
+    user_id: String,
+    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +134,16 @@ fn show(response: &AuditResponse) {
     let more = response.differing_numbers.saturating_sub(shown);
     if more > 0 {
         print(format_args!("and {} more", counted(more, "number")));
+    }
+    if response.quarantined_users > 0 {
+        print(format_args!(
+            "{} cannot be counted:",
+            counted(response.quarantined_users, "user")
+        ));
+    }
+    for user in &response.quarantined {
+        let (user, reason) = (printable(&user.user_id), printable(&user.reason));
+        print(format_args!("{user}: {reason}"));
     }
     if response.not_compared.is_none() && response.differing_numbers == 0 {
         print("The aggregates equal the records.");

@@ -18,6 +18,7 @@ mod item;
 pub mod keys;
 pub mod raw;
 pub mod refresh;
+pub mod registry;
 pub mod sourced_aggregates;
 pub mod tokens;
 mod transaction;

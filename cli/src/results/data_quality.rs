@@ -138,6 +138,16 @@ pub(super) fn pending_records(terminal: &mut TerminalText, freshness: &Freshness
         };
         terminal.prose(Style::Warning, &label("pending"), &text);
     }
+    if freshness.quarantined_users > 0 {
+        let text = match freshness.quarantined_users {
+            1 => "1 user cannot be counted; `assay audit` says why.".to_owned(),
+            users => format!(
+                "{} users cannot be counted; `assay audit` says why.",
+                grouped(users)
+            ),
+        };
+        terminal.prose(Style::Warning, &label("quarantine"), &text);
+    }
 }
 
 /// Prints why the numbers are computed from the raw records, if they are.

@@ -5,10 +5,12 @@
 //! refreshes. [`ExperimentAggregates`] has the same content in the form that reports are computed from.
 
 mod item;
+mod layout;
 mod metrics;
 mod read;
 
 pub use item::AggregateItemKey;
+pub use layout::AggregateLayout;
 pub use read::DamagedAggregates;
 
 use super::aggregates::{AggregateCell, Days, DimensionValue, ExperimentAggregates};
@@ -58,16 +60,16 @@ impl AggregateItems {
     /// If a sum grows beyond 38 digits.
     pub fn of(
         contribution: &UserContribution,
-        spec: &AggregateSpec,
+        layout: &AggregateLayout,
         variants: usize,
     ) -> Result<Self, Overflow> {
         let mut aggregates = ExperimentAggregates::empty(variants);
-        AggregateBuilder::new(&spec.metrics, true).add(contribution, &mut aggregates)?;
-        Ok(Self::from_aggregates(&aggregates, spec))
+        AggregateBuilder::new(&layout.spec().metrics, true).add(contribution, &mut aggregates)?;
+        Ok(Self::from_aggregates(&aggregates, layout))
     }
 
     /// Aggregates as numbers.
-    pub fn from_aggregates(aggregates: &ExperimentAggregates, spec: &AggregateSpec) -> Self {
+    pub fn from_aggregates(aggregates: &ExperimentAggregates, layout: &AggregateLayout) -> Self {
         let mut aggregate_items = Self::default();
         for (index, variant) in aggregates.variants.iter().enumerate() {
             aggregate_items.set(
@@ -75,9 +77,9 @@ impl AggregateItems {
                 format!("v{index}"),
                 variant.outlier_users,
             );
-            aggregate_items.days(index, &variant.days, None, spec);
+            aggregate_items.days(index, &variant.days, None, layout);
             for (dimension, days) in &variant.dimensions {
-                aggregate_items.days(index, days, Some(dimension), spec);
+                aggregate_items.days(index, days, Some(dimension), layout);
             }
             for ((day, offset), cell) in &variant.cohorts {
                 let item = |page| AggregateItemKey::Cohort {
@@ -87,11 +89,12 @@ impl AggregateItems {
                     page,
                 };
                 aggregate_items.set(item(0), "u".to_owned(), cell.users);
-                aggregate_items.metrics(cell, spec, |page, _| item(page));
+                aggregate_items.metrics(cell, layout, |page, _| item(page));
             }
         }
         for (day, types) in &aggregates.event_accounting {
             for (event_type, event_counts) in types {
+                let event_type = layout.code_of(event_type);
                 let mut set = |disposition: char, events: u64| {
                     aggregate_items.set(
                         AggregateItemKey::EventAccounting(*day),
@@ -110,6 +113,7 @@ impl AggregateItems {
                 aggregate_items.set(AggregateItemKey::Hour(*hour), format!("a{variant}"), *users);
             }
             for (event_type, counts) in &traffic.events {
+                let event_type = layout.code_of(event_type);
                 for (variant, events) in counts.iter().enumerate() {
                     aggregate_items.set(
                         AggregateItemKey::Hour(*hour),
@@ -127,7 +131,7 @@ impl AggregateItems {
         variant: usize,
         days: &Days,
         dimension: Option<&DimensionValue>,
-        spec: &AggregateSpec,
+        layout: &AggregateLayout,
     ) {
         for ((day, phase), cell) in days {
             let item = |page, buckets| AggregateItemKey::Days {
@@ -139,18 +143,18 @@ impl AggregateItems {
                 dimension: dimension.cloned(),
             };
             self.set(item(0, false), "u".to_owned(), cell.users);
-            self.metrics(cell, spec, item);
+            self.metrics(cell, layout, item);
         }
     }
 
     fn metrics(
         &mut self,
         cell: &AggregateCell,
-        spec: &AggregateSpec,
+        layout: &AggregateLayout,
         item: impl Fn(usize, bool) -> AggregateItemKey,
     ) {
         for (key, sums) in &cell.metrics {
-            metrics::numbers(spec, key, sums, |page, buckets, name, number| {
+            metrics::numbers(layout, key, sums, |page, buckets, name, number| {
                 self.add(item(page, buckets), name, number);
             });
         }

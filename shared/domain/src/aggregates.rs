@@ -35,6 +35,9 @@ pub fn start_of(day: Day) -> Timestamp {
     Timestamp::from_micros(day * 86_400_000_000)
 }
 
+/// Event types whose metrics are shown in a report of an experiment without declared metrics.
+pub const MAX_TYPES_SHOWN: usize = 20;
+
 /// A group of users of one variant, or a change in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AggregateCell {
@@ -248,7 +251,7 @@ fn span(
 }
 
 impl ExperimentAggregates {
-    /// The declared metrics, or those of every event type with counted events.
+    /// The declared metrics, or those of every event type with counted events and aggregates of its own, by name.
     pub fn metrics(&self, experiment: &Experiment) -> Vec<Metric> {
         if !experiment.analysis.metrics.is_empty() {
             return experiment.analysis.metrics.clone();
@@ -256,9 +259,31 @@ impl ExperimentAggregates {
         let event_accounting = self.event_accounting_by_type();
         let seen = event_accounting
             .iter()
-            .filter(|(_, event_counts)| event_counts.counted > 0);
+            .filter(|(seen, counts)| counts.counted > 0 && seen.as_str() != EventType::OTHERS);
         seen.flat_map(|(seen, _)| Metric::of_seen_type(seen))
             .collect()
+    }
+
+    /// The metrics of an experiment that a report shows without being asked for single ones, and how many event types
+    /// it leaves out: without declared metrics it shows those of the [`MAX_TYPES_SHOWN`] types with the most counted
+    /// events.
+    pub fn metrics_shown(&self, experiment: &Experiment) -> (Vec<Metric>, usize) {
+        let metrics = self.metrics(experiment);
+        let event_accounting = self.event_accounting_by_type();
+        let counted = |event_type: &EventType| {
+            let counts = event_accounting.get(event_type);
+            counts.map_or(0, |counts| counts.counted)
+        };
+        let mut types: Vec<&EventType> = metrics.iter().map(|metric| &metric.event_type).collect();
+        types.dedup();
+        types.sort_by_key(|event_type| std::cmp::Reverse(counted(event_type)));
+        let left_out = types.len().saturating_sub(MAX_TYPES_SHOWN);
+        if !experiment.analysis.metrics.is_empty() || left_out == 0 {
+            return (metrics, 0);
+        }
+        types.truncate(MAX_TYPES_SHOWN);
+        let is_shown = |metric: &&Metric| types.contains(&&metric.event_type);
+        (metrics.iter().filter(is_shown).cloned().collect(), left_out)
     }
 
     /// Empty aggregates with this number of variants.

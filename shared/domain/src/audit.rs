@@ -30,6 +30,11 @@ pub struct Audit {
     /// The first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<Drift>,
+    /// Users that cannot be counted. Their records are in the recomputed numbers only.
+    pub quarantined_users: usize,
+    /// The first of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<QuarantinedUser>,
     /// Why nothing was compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_compared: Option<StatedReason>,
@@ -54,6 +59,17 @@ pub struct Drift {
     pub recomputed: String,
 }
 
+/// A user whose records cannot be counted in the aggregates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QuarantinedUser {
+    /// The user.
+    pub user_id: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: String,
+}
+
 impl Audit {
     /// An audit without a comparison.
     pub fn new(id: &ExperimentId, generation: Option<u64>) -> Self {
@@ -66,10 +82,19 @@ impl Audit {
             comparisons: 0,
             differing_numbers: 0,
             drift: Vec::new(),
+            quarantined_users: 0,
+            quarantined: Vec::new(),
             not_compared: None,
             left_out: None,
             backfill_started: None,
         }
+    }
+
+    /// Notes the users that cannot be counted.
+    pub fn set_aside(&mut self, mut users: Vec<QuarantinedUser>) {
+        self.quarantined_users = users.len();
+        users.truncate(SHOWN);
+        self.quarantined = users;
     }
 
     /// Notes the differing numbers.

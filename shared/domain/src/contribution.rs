@@ -8,15 +8,18 @@ mod path;
 mod stored;
 
 pub use builder::AggregateBuilder;
-pub use path::{common, path};
+pub use path::{Path, common};
 
 use super::aggregates::{DimensionValue, Hour, hour_of};
 use super::assignment::Attributes;
-use super::event::Event;
+use super::event::EventSummary;
 use super::experiment::Experiment;
 use super::filter::TimeWindow;
-use super::ids::{DimensionKey, DimensionLabel, EventId, EventType};
-use super::limits;
+use super::ids::{DimensionKey, EventId, EventType};
+use super::limits::{
+    MAX_ENTRIES_PER_USER, MAX_EVENTS_PER_USER, MAX_PRE_EXPOSURE_EVENTS, MAX_USER_TOTAL_MILLIONTHS,
+};
+use super::registry::Labels;
 use super::sums::Overflow;
 use super::time::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -71,9 +74,9 @@ pub struct ContributionEntry {
 pub struct PreExposure {
     /// The event type.
     pub event_type: Arc<EventType>,
-    /// The number of events.
+    /// The number of events, at most [`MAX_PRE_EXPOSURE_EVENTS`].
     pub events: u32,
-    /// Σ of their values, in millionths.
+    /// Σ of their values, in millionths, limited to ±[`MAX_USER_TOTAL_MILLIONTHS`].
     pub value: i128,
 }
 
@@ -104,20 +107,18 @@ pub struct UserContribution {
 }
 
 impl Enrolment {
-    /// The enrolment of an assignment, with the values of these dimensions.
+    /// The enrolment of an assignment, with the labels of the values of these dimensions.
     pub fn new(
         experiment: &Experiment,
         dimensions: &[DimensionKey],
+        labels: &Labels,
         variant: usize,
         assigned_at: Timestamp,
         attributes: &Attributes,
     ) -> Self {
         let dimension = |by: &DimensionKey| DimensionValue {
             by: by.to_string(),
-            value: attributes
-                .get(by)
-                .map_or(DimensionLabel::NONE, DimensionLabel::as_str)
-                .to_owned(),
+            value: labels.dimension_value(by, attributes.get(by)),
         };
         Self {
             variant,
@@ -132,47 +133,37 @@ impl Enrolment {
     ///
     /// An event is stored once for each experiment that it counts for, and is one event here. If records with the same
     /// id have different times, only those before the assignment are compared, so that a later record makes no
-    /// difference.
-    ///
-    /// # Errors
-    /// If a sum grows beyond 38 digits.
+    /// difference. Of more than [`MAX_PRE_EXPOSURE_EVENTS`] records the first ones are taken.
     pub fn pre_exposure_events<'e>(
         &mut self,
-        names: &mut Names,
-        events: impl IntoIterator<Item = &'e Event>,
-    ) -> Result<(), Overflow> {
+        labels: &Labels,
+        events: impl IntoIterator<Item = &'e EventSummary>,
+    ) {
         let before = events
             .into_iter()
             .filter(|event| is_pre_exposure(self.assigned_at, event.counted_at));
-        let each: HashMap<&EventId, &Event> = before.map(|event| (&event.id, event)).collect();
+        let each: HashMap<&EventId, &EventSummary> = before
+            .take(MAX_PRE_EXPOSURE_EVENTS)
+            .map(|event| (&event.id, event))
+            .collect();
+        let mut types = HashMap::<Arc<EventType>, PreExposure>::new();
         for event in each.into_values() {
-            let value = event.value.unwrap_or_default().millionths();
-            self.pre_exposure_event(names.of(&event.event_type), value)?;
-        }
-        Ok(())
-    }
-
-    fn pre_exposure_event(
-        &mut self,
-        event_type: Arc<EventType>,
-        value: i128,
-    ) -> Result<(), Overflow> {
-        match self
-            .pre_exposure
-            .iter_mut()
-            .find(|pre_exposure| pre_exposure.event_type == event_type)
-        {
-            Some(pre_exposure) => {
-                pre_exposure.events = pre_exposure.events.saturating_add(1);
-                pre_exposure.value = pre_exposure.value.checked_add(value).ok_or(Overflow)?;
-            }
-            None => self.pre_exposure.push(PreExposure {
+            let event_type = labels.event_type(&event.event_type);
+            let known = types.entry(event_type.clone());
+            let known = known.or_insert(PreExposure {
                 event_type,
-                events: 1,
-                value,
-            }),
+                events: 0,
+                value: 0,
+            });
+            known.events += 1;
+            known.value += event.value.unwrap_or_default().millionths();
         }
-        Ok(())
+        let limited = |mut one: PreExposure| {
+            let most = MAX_USER_TOTAL_MILLIONTHS;
+            one.value = one.value.clamp(-most, most);
+            one
+        };
+        self.pre_exposure = types.into_values().map(limited).collect();
     }
 }
 
@@ -246,26 +237,49 @@ impl UserContribution {
     }
 
     /// Sorts everything, so that equal contributions compare equal, and removes the events of an outlier user.
+    ///
+    /// An outlier user has more events than [`MAX_EVENTS_PER_USER`], or more entries than [`MAX_ENTRIES_PER_USER`], or at
+    /// some time a larger sum of a metric's values than [`MAX_USER_TOTAL_MILLIONTHS`].
     #[must_use]
-    pub fn sealed(mut self) -> Self {
+    pub fn sealed(mut self, labels: &Labels) -> Self {
+        self.entries.sort_by(|a, b| {
+            (a.hour, &a.event_type, a.disposition).cmp(&(b.hour, &b.event_type, b.disposition))
+        });
         let events: u64 = self
             .entries
             .iter()
             .map(|entry| u64::from(entry.events))
             .sum();
-        if events > u64::from(limits::MAX_EVENTS_PER_USER) {
+        if events > u64::from(MAX_EVENTS_PER_USER)
+            || self.entries.len() > MAX_ENTRIES_PER_USER
+            || self.has_extreme_total(labels)
+        {
             self.outlier = true;
             self.entries = Vec::new();
         }
-        self.entries.sort_by(|a, b| {
-            (a.hour, &a.event_type, a.disposition).cmp(&(b.hour, &b.event_type, b.disposition))
-        });
         if let Some(enrolment) = &mut self.enrolment {
             enrolment
                 .pre_exposure
                 .sort_by(|a, b| a.event_type.cmp(&b.event_type));
         }
         self
+    }
+
+    /// Whether a sum of values that a metric uses ever was too large. The aggregates contain the sum after each entry,
+    /// so the last one is not enough.
+    fn has_extreme_total(&self, labels: &Labels) -> bool {
+        let mut totals = HashMap::<&EventType, i128>::new();
+        let counted = self.entries.iter().filter(|one| {
+            one.disposition.is_counted() && one.value != 0 && labels.is_summed(&one.event_type)
+        });
+        for entry in counted {
+            let total = totals.entry(&*entry.event_type).or_default();
+            *total = total.saturating_add(entry.value);
+            if total.abs() > MAX_USER_TOTAL_MILLIONTHS {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -294,25 +308,23 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::UserId;
+    use crate::aggregate_items::AggregateSpec;
+    use crate::registry::Registry;
 
     /// A year after the earliest instant, so that earlier instants exist.
     const ASSIGNED_AT: i64 = 365 * 24 * HOUR_MICROS;
     const SINCE: i64 = ASSIGNED_AT - PRE_EXPOSURE_DAYS * 24 * HOUR_MICROS;
 
-    fn event(id: &str, at: i64) -> Event {
-        Event {
+    fn event(id: &str, at: i64) -> EventSummary {
+        EventSummary {
             id: EventId::parse(id).unwrap(),
-            user_id: UserId::parse("u").unwrap(),
             event_type: EventType::parse("view").unwrap(),
             value: None,
-            properties: None,
-            timestamp: None,
             counted_at: Timestamp::from_micros(at),
         }
     }
 
-    fn pre_exposure_of(events: &[Event]) -> u32 {
+    fn pre_exposure_of(events: &[EventSummary]) -> u32 {
         let mut enrolment = Enrolment {
             variant: 0,
             phase: 0,
@@ -320,9 +332,8 @@ mod tests {
             dimensions: Vec::new(),
             pre_exposure: Vec::new(),
         };
-        enrolment
-            .pre_exposure_events(&mut Names::default(), events)
-            .unwrap();
+        let labels = Labels::new(&AggregateSpec::default(), Registry::default());
+        enrolment.pre_exposure_events(&labels, events);
         enrolment
             .pre_exposure
             .iter()

@@ -41,6 +41,8 @@ pub struct Provenance {
     pub generation: Option<u64>,
     /// Stored events that were received after the last event in the aggregates.
     pub pending_records: Option<u64>,
+    /// Users that cannot be counted in the aggregates.
+    pub quarantined_users: u64,
 }
 
 /// Why the aggregates cannot answer a request.

@@ -25,6 +25,19 @@ pub struct Event {
     pub counted_at: Timestamp,
 }
 
+/// What counting needs of a stored event: an event without its user and without properties, which may be large.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventSummary {
+    /// Identifies the event.
+    pub id: EventId,
+    /// The event type.
+    pub event_type: EventType,
+    /// Its value, if it has one.
+    pub value: Option<Decimal>,
+    /// When it happened, with the sender's clock corrected.
+    pub counted_at: Timestamp,
+}
+
 /// How far apart the corrected times of one event may be when it is sent twice: the time that a request may take, with
 /// a margin.
 const CORRECTION_SPREAD_MICROS: i64 = 120_000_000;

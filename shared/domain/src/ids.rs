@@ -77,7 +77,7 @@ text_id!(
 text_id!(
     /// A dimension value of a user, e.g. `DE`: 1 to 64 characters without control characters.
     ///
-    /// It is never `(none)`, which results use for users without a value.
+    /// It is never `(none)` or `(other values)`, which results use for users without a value and for rare values.
     DimensionLabel,
     dimension_value
 );
@@ -146,6 +146,10 @@ fn dimension_value(text: &str) -> Result<(), Invalid> {
             "`(none)` means users without this attribute. Leave the attribute out instead.";
         return Err(Invalid::new("reserved", detail));
     }
+    if text == DimensionLabel::OTHERS {
+        let detail = "`(other values)` is the name that results use for all rare values together. Send another value.";
+        return Err(Invalid::new("reserved", detail));
+    }
     // This number of characters never has more bytes.
     free_text(text, most * 4)
 }
@@ -158,6 +162,30 @@ impl DimensionKey {
 impl DimensionLabel {
     /// The value in results for users without the attribute; no user has this value.
     pub const NONE: &'static str = "(none)";
+    /// The value in results for all values without aggregates of their own; no user has this value.
+    pub const OTHERS: &'static str = "(other values)";
+}
+
+impl EventType {
+    /// The type in results for all types without aggregates of their own; no event has this type.
+    pub const OTHERS: &'static str = "(other types)";
+
+    /// Parses the type of a new event or metric.
+    ///
+    /// # Errors
+    /// If it is no valid type, or [`EventType::OTHERS`].
+    pub fn parse_new(text: &str) -> Result<Self, Invalid> {
+        if text == Self::OTHERS {
+            let detail = "`(other types)` is the name that results use for all rare types together. Send another type.";
+            return Err(Invalid::new("reserved", detail));
+        }
+        Self::parse(text)
+    }
+
+    /// [`EventType::OTHERS`] as a type.
+    pub(super) fn others() -> Self {
+        Self(Self::OTHERS.to_owned())
+    }
 }
 
 fn free_text(text: &str, max_bytes: usize) -> Result<(), Invalid> {

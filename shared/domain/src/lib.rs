@@ -25,6 +25,7 @@ pub mod plan;
 pub mod prose;
 pub mod reason;
 pub mod record_aggregator;
+pub mod registry;
 pub mod report;
 pub mod schedule;
 pub mod sums;

@@ -46,13 +46,24 @@ pub const DEFAULT_SHARDS: u16 = 8;
 /// How far in the future an event may be after its clock was corrected, in minutes. Clocks drift by seconds. A
 /// difference of minutes is a wrong clock, and such an event would be counted at a wrong time.
 pub const MAX_FUTURE_MINUTES: i64 = 5;
-/// An event's value, in units. Sums of squares of 100 million users still have at most 38 digits.
+/// An event's value, in units.
 pub const MAX_VALUE_UNITS: i128 = 1_000_000_000;
+/// The sum of a user's values of one event type, in millionths: one less than a billion units. Users with larger sums
+/// are outlier users. The sum of squares of 100 million users, each with the largest sum, then has 38 digits, and
+/// DynamoDB stores numbers of 38 digits exactly: 10^8 · (10^15 − 1)² < 10^38.
+pub const MAX_USER_TOTAL_MILLIONTHS: i128 = 1_000_000_000 * 1_000_000 - 1;
 /// Users of a planned experiment, all variants together: 100 times the world's population.
 pub const MAX_PLANNED_USERS: u64 = 1_000_000_000_000;
 /// Events of one user in one experiment. Users with more are outlier users: results leave them out and report their
 /// number. The limit also bounds what a refresh of one user reads.
 pub const MAX_EVENTS_PER_USER: u32 = 10_000;
+/// Combinations of an hour, an event type and a disposition in which one user has events in one experiment. Users with
+/// more are outlier users. A user's contribution then has at most 250 KB, and an item of DynamoDB 400 KB.
+pub const MAX_ENTRIES_PER_USER: usize = 4_000;
+/// Pre-exposure events of one user that are looked at, in the order of their keys.
+pub const MAX_PRE_EXPOSURE_EVENTS: usize = 10_000;
+/// Phases of one experiment: how often its traffic and weights can be set. A definition stays below DynamoDB's 400 KB.
+pub const MAX_PHASES: usize = 200;
 /// Records that one request for results reads if the aggregates cannot answer it: about as many as are read in 25
 /// seconds.
 pub const MAX_RECORDS_READ: usize = 2_000_000;

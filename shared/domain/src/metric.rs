@@ -4,7 +4,7 @@ use super::ids::{EventType, MetricKey};
 use serde::{Deserialize, Serialize};
 
 /// How the events of one type become a number per user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// 1 for a user with at least one such event, else 0.

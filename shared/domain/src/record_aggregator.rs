@@ -5,13 +5,14 @@
 
 use super::aggregates::{DimensionValue, ExperimentAggregates, day_of};
 use super::assignment::Attributes;
-use super::contribution::{AggregateBuilder, Enrolment, Names, UserContribution};
+use super::contribution::{AggregateBuilder, Enrolment, UserContribution};
 use super::decimal::Decimal;
-use super::event::Event;
+use super::event::EventSummary;
 use super::experiment::Experiment;
 use super::filter::RecordFilter;
 use super::ids::{DimensionKey, EventType, UserId, VariantKey};
 use super::metric::MetricSpec;
+use super::registry::Labels;
 use super::sums::Overflow;
 use super::time::Timestamp;
 use std::collections::HashMap;
@@ -21,19 +22,19 @@ use std::collections::HashMap;
 pub struct RecordAggregator<'e> {
     experiment: &'e Experiment,
     filter: &'e RecordFilter,
+    labels: &'e Labels,
     users: HashMap<UserId, UserContribution>,
-    names: Names,
     aggregates: ExperimentAggregates,
 }
 
 impl<'e> RecordAggregator<'e> {
     /// An empty aggregator over an experiment.
-    pub fn new(experiment: &'e Experiment, filter: &'e RecordFilter) -> Self {
+    pub fn new(experiment: &'e Experiment, filter: &'e RecordFilter, labels: &'e Labels) -> Self {
         Self {
             experiment,
             filter,
+            labels,
             users: HashMap::new(),
-            names: Names::default(),
             aggregates: ExperimentAggregates::empty(
                 experiment.allocation.variants.as_slice().len(),
             ),
@@ -58,6 +59,7 @@ impl<'e> RecordAggregator<'e> {
         let enrolment = Enrolment::new(
             self.experiment,
             dimensions,
+            self.labels,
             variant,
             assigned_at,
             attributes,
@@ -66,7 +68,7 @@ impl<'e> RecordAggregator<'e> {
             .filter
             .only
             .as_ref()
-            .is_some_and(|only| !is_in(&enrolment, only))
+            .is_some_and(|only| !is_in(&enrolment, attributes, only))
         {
             return;
         }
@@ -75,26 +77,25 @@ impl<'e> RecordAggregator<'e> {
             .insert(user, UserContribution::new(Some(enrolment)));
     }
 
-    /// The users whose assignments were taken.
-    pub fn users(&self) -> impl Iterator<Item = &UserId> {
-        self.users.keys()
+    /// The users whose assignments were taken, with the times of their assignments.
+    pub fn users(&self) -> impl Iterator<Item = (&UserId, Timestamp)> {
+        self.users.iter().filter_map(|(user, contribution)| {
+            let enrolment = contribution.enrolment.as_ref()?;
+            Some((user, enrolment.assigned_at))
+        })
     }
 
-    /// Takes a user's pre-exposure events as covariates, from all stored events of the user in the order of their keys.
+    /// Takes a user's pre-exposure events as covariates, from stored events of the user in the order of their keys.
     /// Pre-exposure is the time from `contribution::PRE_EXPOSURE_DAYS` before the assignment to the assignment itself.
-    ///
-    /// # Errors
-    /// If the user's sum grows beyond 38 digits.
     pub fn pre_exposure_events<'p>(
         &mut self,
         user: &UserId,
-        events: impl IntoIterator<Item = &'p Event>,
-    ) -> Result<(), Overflow> {
+        events: impl IntoIterator<Item = &'p EventSummary>,
+    ) {
         let user = self.users.get_mut(user);
-        let Some(enrolment) = user.and_then(|user| user.enrolment.as_mut()) else {
-            return Ok(());
-        };
-        enrolment.pre_exposure_events(&mut self.names, events)
+        if let Some(enrolment) = user.and_then(|user| user.enrolment.as_mut()) {
+            enrolment.pre_exposure_events(self.labels, events);
+        }
     }
 
     /// Takes an event. It is counted if its user was assigned strictly before it and the experiment had not ended.
@@ -110,18 +111,25 @@ impl<'e> RecordAggregator<'e> {
         received_at: Option<Timestamp>,
     ) -> Result<(), Overflow> {
         self.aggregates.data_range.event(counted_at, received_at);
+        let event_type = self.labels.event_type(event_type);
         let Some(contribution) = self.users.get_mut(user) else {
             let day = self
                 .aggregates
                 .event_accounting
                 .entry(day_of(counted_at))
                 .or_default();
-            day.entry(event_type.clone()).or_default().other_users += 1;
+            let event_type = EventType::clone(&event_type);
+            day.entry(event_type).or_default().other_users += 1;
             return Ok(());
         };
         let value = value.unwrap_or_default().millionths();
-        let name = self.names.of(event_type);
-        contribution.event(self.experiment, self.filter.window, name, value, counted_at)
+        contribution.event(
+            self.experiment,
+            self.filter.window,
+            event_type,
+            value,
+            counted_at,
+        )
     }
 
     /// The aggregates of all users that were taken. An experiment without declared metrics has those of every event type.
@@ -134,13 +142,19 @@ impl<'e> RecordAggregator<'e> {
         let mut builder = AggregateBuilder::new(metrics, self.filter.pre_exposure);
         let mut aggregates = self.aggregates;
         for contribution in self.users.into_values() {
-            builder.add(&contribution.sealed(), &mut aggregates)?;
+            builder.add(&contribution.sealed(self.labels), &mut aggregates)?;
         }
         Ok(aggregates)
     }
 }
 
-fn is_in(enrolment: &Enrolment, only: &DimensionValue) -> bool {
+/// Whether the user has this dimension value or this label. The user's own value counts, also without aggregates of its
+/// own.
+fn is_in(enrolment: &Enrolment, attributes: &Attributes, only: &DimensionValue) -> bool {
     let phase = || (enrolment.phase + 1).to_string();
-    enrolment.dimensions.contains(only) || only.by == DimensionKey::PHASE && only.value == phase()
+    let own = DimensionKey::parse(&only.by).ok();
+    let own = own.and_then(|by| attributes.get(&by));
+    enrolment.dimensions.contains(only)
+        || own.is_some_and(|own| own.as_str() == only.value)
+        || only.by == DimensionKey::PHASE && only.value == phase()
 }

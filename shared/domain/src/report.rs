@@ -102,6 +102,9 @@ pub struct Report {
     pub data_quality: DataQuality,
     /// The metrics.
     pub metrics: Vec<MetricReport>,
+    /// Event types whose metrics are not shown, in an experiment without declared metrics; absent if all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_types_left_out: Option<usize>,
     /// How many stored events were counted or left out, by event type.
     pub event_accounting: BTreeMap<EventType, EventCounts>,
     /// The same by day, if the request asks for series.
@@ -158,6 +161,7 @@ impl Report {
             variants: analysis.variants,
             data_quality: analysis.data_quality,
             metrics: analysis.metrics,
+            event_types_left_out: Some(analysis.event_types_left_out).filter(|types| *types > 0),
             event_accounting: aggregates.event_accounting_by_type(),
             event_accounting_by_day: request
                 .series

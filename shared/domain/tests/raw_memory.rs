@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use domain::aggregate_items::AggregateSpec;
 use domain::allocation::{Allocation, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::Attributes;
@@ -10,6 +11,7 @@ use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::filter::RecordFilter;
 use domain::ids::{EventType, ExperimentId, UserId, VariantKey};
 use domain::record_aggregator::RecordAggregator;
+use domain::registry::{Labels, Registry};
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 
@@ -52,7 +54,8 @@ fn most_held(users: usize, events_each: usize) -> usize {
         .map(|user| UserId::parse(&format!("user-{user}")).unwrap())
         .collect();
     let _profiler = dhat::Profiler::builder().testing().build();
-    let mut aggregator = RecordAggregator::new(&experiment, &filter);
+    let labels = Labels::new(&AggregateSpec::of(&experiment), Registry::default());
+    let mut aggregator = RecordAggregator::new(&experiment, &filter, &labels);
     for user in &ids {
         let at = Timestamp::from_micros(START + HOUR);
         aggregator.assignment(user.clone(), &control, at, &Attributes::default());

@@ -246,7 +246,9 @@ impl From<StoreError> for Problem {
                     ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
                 }
             }
-            StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error.to_string()),
+            StoreError::Refused(_) | StoreError::Unstorable(_) | StoreError::Corrupt(_) => {
+                Self::internal(error.to_string())
+            }
         }
     }
 }

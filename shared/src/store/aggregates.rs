@@ -5,12 +5,15 @@
 
 use super::item::Item;
 use super::keys::aggregates as key;
+use super::registry::StoredRegistry;
 use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::aggregate_items::{self, AggregateItems};
 use domain::aggregates::DataRange;
+use domain::audit::QuarantinedUser;
 use domain::contribution::UserContribution;
 use domain::ids::{ExperimentId, UserId};
+use domain::registry::Registry;
 use futures::TryStreamExt;
 use std::collections::HashMap;
 use std::pin::pin;
@@ -29,6 +32,8 @@ pub struct StoredContribution {
     pub contribution: UserContribution,
     /// When the item expires, in epoch seconds; only for erased users.
     pub expires_at: Option<i64>,
+    /// Whether a newer contribution could not be stored.
+    pub quarantined: bool,
 }
 
 /// A user's contributions to all generations.
@@ -50,6 +55,10 @@ pub struct StoredAggregateItems {
     pub aggregate_items: AggregateItems,
     /// The range of the records in them.
     pub data_range: DataRange,
+    /// The names with aggregates of their own.
+    pub registry: Registry,
+    /// Users that cannot be counted.
+    pub quarantined: Vec<QuarantinedUser>,
 }
 
 impl Store {
@@ -186,6 +195,13 @@ impl Store {
 }
 
 fn stored_contribution(item: &Item) -> Result<StoredContribution, StoreError> {
+    let quarantined = item.contains_key(key::QUARANTINED);
+    if quarantined && !item.contains_key(key::REVISION) {
+        return Ok(StoredContribution {
+            quarantined,
+            ..StoredContribution::default()
+        });
+    }
     let revision = number(item, key::REVISION)?;
     let contribution =
         UserContribution::from_text(text(item, key::CONTRIBUTION)?).map_err(StoreError::Corrupt)?;
@@ -196,10 +212,11 @@ fn stored_contribution(item: &Item) -> Result<StoredContribution, StoreError> {
         revision,
         contribution,
         expires_at: expires_at.transpose()?,
+        quarantined,
     })
 }
 
-fn number<N: FromStr>(item: &Item, name: &str) -> Result<N, StoreError> {
+pub(super) fn number<N: FromStr>(item: &Item, name: &str) -> Result<N, StoreError> {
     item.get(name)
         .and_then(|number| number.as_n().ok())
         .and_then(|number| number.parse().ok())
@@ -214,6 +231,18 @@ fn take(stored: &mut StoredAggregateItems, item: Item) -> Result<(), StoreError>
     let name = text(&item, key::ITEM)?;
     if name == key::DATA_RANGE {
         stored.data_range = read_data_range(text(&item, key::DATA_RANGE)?)?;
+        return Ok(());
+    }
+    if name == key::REGISTRY {
+        stored.registry = StoredRegistry::of(&item)?.registry;
+        return Ok(());
+    }
+    if let Some(user) = name.strip_prefix("quarantined#") {
+        stored.quarantined.push(QuarantinedUser {
+            user_id: user.to_owned(),
+            reason: text(&item, key::QUARANTINED)?.to_owned(),
+            since: text(&item, key::SINCE)?.to_owned(),
+        });
         return Ok(());
     }
     let place = name
@@ -232,13 +261,13 @@ fn take(stored: &mut StoredAggregateItems, item: Item) -> Result<(), StoreError>
         .map_err(|overflow| StoreError::Corrupt(overflow.to_string()))
 }
 
-fn text<'i>(item: &'i Item, name: &str) -> Result<&'i str, StoreError> {
+pub(super) fn text<'i>(item: &'i Item, name: &str) -> Result<&'i str, StoreError> {
     item.get(name)
         .and_then(|value| value.as_s().ok())
         .map(String::as_str)
         .ok_or_else(|| damaged(name))
 }
 
-fn damaged(name: &str) -> StoreError {
+pub(super) fn damaged(name: &str) -> StoreError {
     StoreError::Corrupt(format!("an item of the aggregates table has no {name}"))
 }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
     Select,
 };
-use domain::aggregate_items::{AggregateItems, AggregateSpec, DamagedAggregates};
+use domain::aggregate_items::{AggregateItems, AggregateLayout, AggregateSpec, DamagedAggregates};
 use domain::aggregates::{ExperimentAggregates, VariantAggregates};
 use domain::audit::{Audit, Differences};
 use domain::coverage::CoverageGap;
@@ -112,12 +112,14 @@ impl Store {
                 }
                 Err(error) => return Err(error),
             };
-            let sums = AggregateItems::from_aggregates(&found.aggregates, &current.spec);
+            audit.set_aside(stored.quarantined);
+            let layout = AggregateLayout::new(&current.spec, &stored.registry);
+            let sums = AggregateItems::from_aggregates(&found.aggregates, &layout);
             let (differences, numbers) = if found.pre_exposure {
                 Differences::between(&stored.aggregate_items, &sums)
             } else {
                 audit.left_out = Some(PRE_EXPOSURE_LEFT_OUT);
-                between_without_pre_exposure(&stored.aggregate_items, &sums, experiment, &current)
+                between_without_pre_exposure(&stored.aggregate_items, &sums, experiment, &layout)
             };
             let differences = match &steady {
                 None => differences,
@@ -247,11 +249,11 @@ fn between_without_pre_exposure(
     stored: &AggregateItems,
     recomputed: &AggregateItems,
     experiment: &Experiment,
-    generation: &Generation,
+    layout: &AggregateLayout,
 ) -> (Differences, usize) {
-    match stored.aggregates(experiment, &generation.spec, None, false) {
+    match stored.aggregates(experiment, layout, None, false) {
         Ok(aggregates) => Differences::between(
-            &AggregateItems::from_aggregates(&aggregates, &generation.spec),
+            &AggregateItems::from_aggregates(&aggregates, layout),
             recomputed,
         ),
         Err(DamagedAggregates { item, name, number }) => {

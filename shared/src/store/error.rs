@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The request was refused: a missing table, a missing permission, a wrong key. An operator must act.
     #[error("DynamoDB refused the request: {0}")]
     Refused(String),
+    /// An item or a change is beyond a limit of DynamoDB, whoever sends it. Nothing else is affected.
+    #[error("DynamoDB cannot store this: {0}")]
+    Unstorable(String),
     /// A stored item cannot be read. An operator must act.
     #[error("a stored item is damaged: {0}")]
     Corrupt(String),
@@ -27,8 +30,13 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Throttled(_) | Self::Unavailable(_) | Self::Contended(_) => true,
-            Self::Refused(_) | Self::Corrupt(_) => false,
+            Self::Refused(_) | Self::Unstorable(_) | Self::Corrupt(_) => false,
         }
+    }
+
+    /// Whether the failure is that of one item and not of the table or of all requests.
+    pub fn concerns_one_item(&self) -> bool {
+        matches!(self, Self::Unstorable(_) | Self::Corrupt(_))
     }
 
     /// The same failure for another caller.
@@ -39,6 +47,7 @@ impl StoreError {
             Self::Unavailable(text) => Self::Unavailable(text.clone()),
             Self::Contended(text) => Self::Contended(text.clone()),
             Self::Refused(text) => Self::Refused(text.clone()),
+            Self::Unstorable(text) => Self::Unstorable(text.clone()),
             Self::Corrupt(text) => Self::Corrupt(text.clone()),
         }
     }
@@ -64,6 +73,9 @@ where
             Some(code) if THROTTLES.contains(&code) => Self::Throttled(text),
             Some("TransactionConflictException" | "TransactionInProgressException") => {
                 Self::Contended(text)
+            }
+            Some("ValidationException" | "ItemCollectionSizeLimitExceededException") => {
+                Self::Unstorable(text)
             }
             _ if service.raw().status().is_server_error() => Self::Unavailable(text),
             _ => Self::Refused(text),

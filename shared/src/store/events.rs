@@ -3,9 +3,11 @@
 use super::item::Item;
 use super::keys::{self, events as key};
 use super::{FirstWrite, Store, StoreError};
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::decimal::Decimal;
-use domain::event::Event;
+use domain::event::{Event, EventSummary};
 use domain::ids::{EventId, EventType, ExperimentId, UserId};
 use domain::limits;
 use domain::time::Timestamp;
@@ -46,6 +48,17 @@ impl UserEvent {
     pub fn key(&self) -> String {
         keys::experiment_event(self.experiment.as_ref(), &self.event.id)
     }
+}
+
+/// An event as it is stored for one experiment or for none, without its properties.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserEventSummary {
+    /// The experiment.
+    pub experiment: Option<ExperimentId>,
+    /// The event.
+    pub event: EventSummary,
+    /// When the request that stored it was received.
+    pub received_at: Timestamp,
 }
 
 /// The experiment that an event is stored for, with its number of index shards; none if it counts for no experiment.
@@ -93,17 +106,7 @@ impl Store {
         user: &UserId,
         event: &EventId,
     ) -> Result<Option<EarlierEvent>, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.tables.events)
-            .key(key::USER_ID, AttributeValue::S(user.to_string()))
-            .key(
-                key::EXPERIMENT_EVENT,
-                AttributeValue::S(keys::experiment_event(None, event)),
-            )
-            .consistent_read(true);
-        let item = self.read(get).await?;
+        let item = self.read(self.get_unattributed(user, event)).await?;
         item.as_ref().map(earlier_event_of).transpose()
     }
 
@@ -123,28 +126,82 @@ impl Store {
         Ok(all.into_values().collect())
     }
 
-    /// A user's stored events, for every experiment or for one, ordered by key, read consistently. For one experiment
-    /// reading stops when there are enough to know an outlier user.
+    /// A user's events stored for one experiment, ordered by key, read consistently, without properties. Reading stops
+    /// when there are enough to know an outlier user.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn stored_events_of(
+    pub async fn event_summaries_of(
         &self,
         user: &UserId,
-        experiment: Option<&ExperimentId>,
-    ) -> Result<Vec<UserEvent>, StoreError> {
+        experiment: &ExperimentId,
+    ) -> Result<Vec<UserEventSummary>, StoreError> {
         let most = usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap_or(usize::MAX);
+        let query = self
+            .query_of(&self.tables.events, key::USER_ID, user)
+            .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
+            .expression_attribute_values(
+                ":experiment",
+                AttributeValue::S(format!("{experiment}#")),
+            );
         let mut all = Vec::new();
-        let mut pages = pin!(self.event_items_of(user, experiment));
-        while let Some(items) = pages.try_next().await? {
-            for item in &items {
-                all.push(user_event_of(item)?);
-            }
-            if experiment.is_some() && all.len() > most {
+        let mut pages = pin!(self.summary_pages(query));
+        while let Some(page) = pages.try_next().await? {
+            all.extend(page);
+            if all.len() > most {
                 break;
             }
         }
         Ok(all)
+    }
+
+    /// All events of a user, for every experiment and for none, ordered by key, read consistently, without properties,
+    /// page by page.
+    pub fn all_event_summaries_of(
+        &self,
+        user: &UserId,
+    ) -> impl Stream<Item = Result<Vec<UserEventSummary>, StoreError>> + use<'_> {
+        let query = self
+            .query_of(&self.tables.events, key::USER_ID, user)
+            .key_condition_expression("#user = :user");
+        self.summary_pages(query)
+    }
+
+    fn summary_pages(
+        &self,
+        query: QueryFluentBuilder,
+    ) -> impl Stream<Item = Result<Vec<UserEventSummary>, StoreError>> + use<'_> {
+        let query = query
+            .projection_expression("#event, event_id, event_type, #value, counted_at, received_at")
+            .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
+            .expression_attribute_names("#value", "value");
+        self.pages(query)
+            .map(|page| page?.iter().map(summary_of).collect())
+    }
+
+    /// A user's event that is stored for no experiment, with when it was received.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub(super) async fn unattributed_event(
+        &self,
+        user: &UserId,
+        event: &EventId,
+    ) -> Result<Option<UserEvent>, StoreError> {
+        let item = self.read(self.get_unattributed(user, event)).await?;
+        item.as_ref().map(user_event_of).transpose()
+    }
+
+    fn get_unattributed(&self, user: &UserId, event: &EventId) -> GetItemFluentBuilder {
+        self.client
+            .get_item()
+            .table_name(&self.tables.events)
+            .key(key::USER_ID, AttributeValue::S(user.to_string()))
+            .key(
+                key::EXPERIMENT_EVENT,
+                AttributeValue::S(keys::experiment_event(None, event)),
+            )
+            .consistent_read(true)
     }
 
     /// A user's stored events ordered by key, after a key if one is given, page by page.
@@ -181,24 +238,6 @@ impl Store {
             _ => Err(missing(key::EXPERIMENT_EVENT)),
         };
         items.into_iter().map(key).collect()
-    }
-
-    fn event_items_of(
-        &self,
-        user: &UserId,
-        experiment: Option<&ExperimentId>,
-    ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
-        let query = self.query_of(&self.tables.events, key::USER_ID, user);
-        self.pages(match experiment {
-            None => query.key_condition_expression("#user = :user"),
-            Some(experiment) => query
-                .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
-                .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
-                .expression_attribute_values(
-                    ":experiment",
-                    AttributeValue::S(format!("{experiment}#")),
-                ),
-        })
     }
 
     /// Events of one index shard ordered by the time at which they are counted, within a range of time, page by page.
@@ -288,16 +327,32 @@ fn event_of(item: &Item) -> Result<Event, StoreError> {
 }
 
 fn user_event_of(item: &Item) -> Result<UserEvent, StoreError> {
-    let experiment = item
-        .get(key::EXPERIMENT_EVENT)
-        .and_then(|name| name.as_s().ok())
-        .and_then(|name| keys::experiment_of(name))
-        .ok_or_else(|| missing(key::EXPERIMENT_EVENT))?;
     Ok(UserEvent {
-        experiment,
+        experiment: experiment_of(item)?,
         event: event_of(item)?,
         received_at: parsed(item, "received_at", Timestamp::parse)?,
     })
+}
+
+fn summary_of(item: &Item) -> Result<UserEventSummary, StoreError> {
+    Ok(UserEventSummary {
+        experiment: experiment_of(item)?,
+        event: EventSummary {
+            id: parsed(item, "event_id", EventId::parse)?,
+            event_type: parsed(item, "event_type", EventType::parse)?,
+            value: value_of(item)?,
+            counted_at: parsed(item, "counted_at", Timestamp::parse)?,
+        },
+        received_at: parsed(item, "received_at", Timestamp::parse)?,
+    })
+}
+
+/// The experiment that an event is stored for; none if it is stored for none.
+fn experiment_of(item: &Item) -> Result<Option<ExperimentId>, StoreError> {
+    item.get(key::EXPERIMENT_EVENT)
+        .and_then(|name| name.as_s().ok())
+        .and_then(|name| keys::experiment_of(name))
+        .ok_or_else(|| missing(key::EXPERIMENT_EVENT))
 }
 
 fn indexed_event_of(item: &Item) -> Result<IndexedEvent, StoreError> {

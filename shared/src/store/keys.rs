@@ -105,17 +105,30 @@ pub mod aggregates {
     pub const CONTRIBUTION: &str = "contribution";
     /// The range of the records in the aggregates: name of the item and of its attribute.
     pub const DATA_RANGE: &str = "data_range";
+    /// The names with aggregates of their own: name of the item and of its attribute.
+    pub const REGISTRY: &str = "registry";
+    /// Why a user cannot be counted: attribute of the user's contribution, and of the item that lists the user beside
+    /// the aggregates.
+    pub const QUARANTINED: &str = "quarantined";
+    /// Since when a user is quarantined.
+    pub const SINCE: &str = "since";
     /// Time to live, in epoch seconds; only contributions of erased users have one.
     pub const EXPIRES_AT: &str = "expires_at";
     /// Every attribute that is not a number of an aggregate.
-    pub const ALL: [&str; 6] = [
+    pub const ALL: [&str; 7] = [
         PARTITION,
         ITEM,
         REVISION,
         CONTRIBUTION,
         DATA_RANGE,
+        REGISTRY,
         EXPIRES_AT,
     ];
+
+    /// Sort key of the item that lists a quarantined user.
+    pub fn quarantined(user: &UserId) -> String {
+        format!("{QUARANTINED}#{user}")
+    }
 
     /// Partitions with sums of days.
     pub const AGGREGATE_ITEMS: &str = "aggregate_items";

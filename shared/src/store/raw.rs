@@ -1,15 +1,20 @@
 //! Aggregates of an experiment computed from its raw records, by index shard: all records of a user are in one shard.
 
-use super::events::UserEvent;
+use super::registry::StoredRegistry;
 use super::{Store, StoreError};
+use domain::aggregate_items::AggregateSpec;
 use domain::aggregates::ExperimentAggregates;
+use domain::contribution::is_pre_exposure;
 use domain::coverage::CoverageGap;
+use domain::event::EventSummary;
 use domain::experiment::Experiment;
 use domain::filter::RecordFilter;
 use domain::ids::UserId;
-use domain::limits::{MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE};
+use domain::limits::{MAX_PRE_EXPOSURE_EVENTS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE};
 use domain::record_aggregator::RecordAggregator;
+use domain::registry::Labels;
 use domain::sums::Overflow;
+use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -85,9 +90,16 @@ impl Store {
         experiment: &Experiment,
         filter: &RecordFilter,
     ) -> Result<(ExperimentAggregates, usize), RawError> {
+        // Types and values that were registered for the aggregates have the same place here.
+        let registry = match self.generations(&experiment.id).await?.current {
+            Some(current) => self.registry(&experiment.id, current.number).await?,
+            None => StoredRegistry::default(),
+        };
+        let labels = Labels::new(&AggregateSpec::of(experiment), registry.registry);
         let task = ShardTask::default();
         let shards = 0..experiment.shards;
-        let shards = shards.map(|shard| self.shard_aggregates(experiment, filter, shard, &task));
+        let shards =
+            shards.map(|shard| self.shard_aggregates(experiment, filter, &labels, shard, &task));
         let aggregates_list: Vec<ExperimentAggregates> = stream::iter(shards)
             .buffer_unordered(AT_ONCE)
             .try_collect()
@@ -105,11 +117,12 @@ impl Store {
         &self,
         experiment: &Experiment,
         filter: &RecordFilter,
+        labels: &Labels,
         shard: u16,
         task: &ShardTask,
     ) -> Result<ExperimentAggregates, RawError> {
         let (id, window) = (&experiment.id, filter.window);
-        let mut aggregator = RecordAggregator::new(experiment, filter);
+        let mut aggregator = RecordAggregator::new(experiment, filter, labels);
         let mut pages = pin!(self.assignments_in_shard(id, shard, window.to));
         while let Some(page) = pages.try_next().await? {
             task.records(page.len())?;
@@ -147,11 +160,12 @@ impl Store {
         aggregator: &mut RecordAggregator<'_>,
         task: &ShardTask,
     ) -> Result<(), RawError> {
-        let users: Vec<UserId> = aggregator.users().cloned().collect();
+        let users = aggregator.users();
+        let users: Vec<_> = users.map(|(user, at)| (user.clone(), at)).collect();
         task.pre_exposures(users.len())?;
-        let one = async |user: UserId| -> Result<(UserId, Vec<UserEvent>), StoreError> {
-            let events = self.stored_events_of(&user, None).await?;
-            Ok((user, events))
+        let one = async |(user, assigned_at): (UserId, Timestamp)| {
+            let events = self.pre_exposure_of(&user, assigned_at).await?;
+            Ok::<_, StoreError>((user, events))
         };
         let mut read = pin!(
             stream::iter(users)
@@ -159,8 +173,26 @@ impl Store {
                 .buffer_unordered(PRE_EXPOSURES_AT_ONCE)
         );
         while let Some((user, events)) = read.try_next().await? {
-            aggregator.pre_exposure_events(&user, events.iter().map(|stored| &stored.event))?;
+            aggregator.pre_exposure_events(&user, &events);
         }
         Ok(())
+    }
+
+    /// The events of a user's pre-exposure period, as many as are looked at.
+    async fn pre_exposure_of(
+        &self,
+        user: &UserId,
+        assigned_at: Timestamp,
+    ) -> Result<Vec<EventSummary>, StoreError> {
+        let mut found = Vec::new();
+        let mut pages = pin!(self.all_event_summaries_of(user));
+        while let Some(page) = pages.try_next().await? {
+            let events = page.into_iter().map(|stored| stored.event);
+            found.extend(events.filter(|event| is_pre_exposure(assigned_at, event.counted_at)));
+            if found.len() >= MAX_PRE_EXPOSURE_EVENTS {
+                break;
+            }
+        }
+        Ok(found)
     }
 }

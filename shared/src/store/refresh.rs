@@ -6,6 +6,10 @@
 //! transaction, on the condition that the contributions are still those that were read. Refreshes that are repeated,
 //! late, in any order, concurrent, or cut off by a crash all end in the same aggregates.
 //!
+//! Contributions and aggregates have bounded sizes, whatever events are sent: see `domain::registry` and
+//! `domain::aggregate_items`. A user whose contribution DynamoDB refuses nevertheless is quarantined, and all others are
+//! counted.
+//!
 //! The order of the reads matters. Contributions that were read after the records or after the definition could be
 //! newer than these, and would be replaced by older ones. The model in `shared/protocol` searches all interleavings.
 //!
@@ -16,7 +20,10 @@
 //! | `contribution` | a contribution from records |
 //! | `definitions` | definitions, each read once |
 //! | `diff` | what is passed from planning to writing |
+//! | `user_events` | what all events of a user contain |
 //! | `chunk` | diffs that fit one transaction |
+//! | `steps` | the transactions of a diff that does not fit one |
+//! | `quarantine` | users that cannot be counted |
 //! | `write` | the transaction |
 
 mod chunk;
@@ -25,12 +32,15 @@ mod definitions;
 mod diff;
 mod erased;
 mod plan;
+mod quarantine;
+mod steps;
+mod user_events;
 mod write;
 
 use super::aggregates::UserContributions;
 use super::item::Backoff;
 use super::{Store, StoreError};
-use chunk::{Chunk, ContributionKey, chunks};
+use chunk::{Chunk, ContributionKey, grouped};
 use definitions::Definitions;
 use diff::{ContributionDiff, GenerationKey, RefreshPlan};
 use domain::aggregates::DataRange;
@@ -39,6 +49,7 @@ use domain::time::Timestamp;
 use futures::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
+use steps::Steps;
 use write::Written;
 
 /// Users whose records are read at once.
@@ -99,8 +110,8 @@ impl Store {
         outcome
     }
 
-    /// One try for these users: plan, store unattributed events, write contributions, note record ranges, delete
-    /// records of erased users. Returns the users that failed.
+    /// One try for these users: plan, register names, write contributions, note record ranges, delete records of erased
+    /// users. Returns the users that failed.
     async fn try_refresh<'t>(
         &self,
         users: &BTreeSet<&'t UserId>,
@@ -110,12 +121,15 @@ impl Store {
     ) -> BTreeMap<&'t UserId, StoreError> {
         let mut failures = BTreeMap::<&UserId, StoreError>::new();
         let (mut diffs, mut deletions, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
-        for (user, plan) in self.plan_all(users, dirty).await {
-            let attributed = match &plan {
-                Ok(plan) => self.attribute_events(&plan.unattributed).await,
-                Err(_) => Ok(()),
-            };
-            match attributed.and(plan) {
+        let definitions = Definitions::new(self);
+        let plans = self.plan_all(users, dirty, &definitions).await;
+        let unregistered = definitions.store_registries().await;
+        for (user, plan) in plans {
+            let plan = plan.and_then(|plan| match plan.blocked_by(&unregistered) {
+                Some(error) => Err(error.copy()),
+                None => Ok(plan),
+            });
+            match plan {
                 Ok(plan) => {
                     diffs.extend(plan.diffs);
                     deletions.push((user, plan.deletions));
@@ -156,6 +170,7 @@ impl Store {
         &self,
         users: &BTreeSet<&'t UserId>,
         dirty: &BTreeMap<UserId, DirtyUser>,
+        definitions: &Definitions<'_>,
     ) -> Vec<(&'t UserId, Result<RefreshPlan, StoreError>)> {
         let mut reads = Vec::new();
         for user in users {
@@ -165,11 +180,10 @@ impl Store {
             .buffer_unordered(USERS_AT_ONCE)
             .collect()
             .await;
-        let definitions = Definitions::new(self);
         let mut plans = Vec::new();
         for (user, contributions) in contributions {
             if let Some(dirty) = dirty.get(user) {
-                plans.push(self.plan_of(user, dirty, contributions, &definitions));
+                plans.push(self.plan_of(user, dirty, contributions, definitions));
             }
         }
         stream::iter(plans)
@@ -189,69 +203,137 @@ impl Store {
         contributions: ContributionsRead,
         definitions: &Definitions<'_>,
     ) -> (&'t UserId, Result<RefreshPlan, StoreError>) {
-        let plan = match contributions {
-            Ok(contributions) => {
-                self.plan_refresh(user, dirty, &contributions, definitions)
-                    .await
-            }
-            Err(error) => Err(error),
+        let plan = async {
+            let contributions = contributions?;
+            let plan = self
+                .plan_refresh(user, dirty, &contributions, definitions)
+                .await?;
+            self.attribute_events(user, &plan.unattributed).await?;
+            Ok::<_, StoreError>(plan)
         };
-        (user, plan)
+        match plan.await {
+            Err(error) if error.concerns_one_item() => {
+                let set_aside = self.set_aside(user, dirty, &error, definitions).await;
+                (user, set_aside.map(|()| RefreshPlan::default()))
+            }
+            plan => (user, plan),
+        }
+    }
+
+    /// Quarantines a user whose records cannot be read, in every experiment where the user is dirty.
+    async fn set_aside(
+        &self,
+        user: &UserId,
+        dirty: &DirtyUser,
+        why: &StoreError,
+        definitions: &Definitions<'_>,
+    ) -> Result<(), StoreError> {
+        let mut experiments = &dirty.assignments | &dirty.again;
+        experiments.extend(dirty.events.iter().filter_map(|(of, _, _)| of.clone()));
+        if experiments.is_empty() {
+            return Err(why.copy());
+        }
+        for id in experiments {
+            for generation in definitions
+                .of(&id)
+                .await?
+                .iter()
+                .flat_map(|one| &one.generations)
+            {
+                let key = (user.clone(), (id.clone(), generation.number));
+                self.quarantine(&key, why).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn write_all(&self, diffs: Vec<ContributionDiff>, deadline: Instant) -> WriteOutcome {
         let mut all = WriteOutcome::default();
-        let (chunks, too_large) = chunks(diffs);
-        for user in too_large {
-            let text = "a sum grew beyond 38 digits".to_owned();
-            all.failures.insert(user, StoreError::Corrupt(text));
+        let grouped = grouped(diffs);
+        for (key, error) in grouped.failed {
+            self.fail(key, error, &mut all).await;
         }
-        // Contributions with a step that was not written. Their later steps are not written either: a concurrent refresh
-        // may have left the same revision with another state.
-        let mut stopped = BTreeSet::new();
-        for mut chunk in chunks {
-            chunk.leave_out(&stopped);
-            let keys = chunk.keys();
-            let written = self
-                .write_chunk(chunk, deadline, &mut all.transactions)
-                .await;
-            let (unwritten, why) = match written {
-                Ok(refused) => {
-                    let text =
-                        "another refresh of the user was written at the same moment".to_owned();
-                    (refused, StoreError::Contended(text))
+        for chunk in grouped.chunks {
+            self.write_chunk(chunk, deadline, &mut all).await;
+        }
+        for diff in &grouped.long {
+            let key = (diff.user.clone(), diff.generation.clone());
+            let mut steps = Steps::new(diff);
+            // After a step that was not written, a concurrent refresh may have left the same revision with another
+            // state, so the later steps are not written either.
+            while !all.stopped.contains(&key) {
+                match steps.next_write() {
+                    Ok(None) => break,
+                    Ok(Some(write)) => {
+                        self.write_chunk(Chunk::of(write), deadline, &mut all).await;
+                    }
+                    Err(error) => self.fail(key.clone(), error, &mut all).await,
                 }
-                Err(error) => (keys, error),
-            };
-            for (user, generation) in unwritten {
-                all.failures.insert(user.clone(), why.copy());
-                stopped.insert((user, generation));
             }
         }
         all
     }
 
-    /// Writes a chunk without the contributions that a concurrent refresh has written, and returns the keys of these.
-    async fn write_chunk(
+    /// Writes a chunk without the contributions that a concurrent refresh has written. If DynamoDB cannot store it, the
+    /// user whose contribution is the reason is found by halving the chunk, and quarantined.
+    async fn write_chunk(&self, chunk: Chunk, deadline: Instant, all: &mut WriteOutcome) {
+        let mut open = vec![chunk];
+        while let Some(mut chunk) = open.pop() {
+            let Err(error) = self.write_once(&mut chunk, deadline, all).await else {
+                continue;
+            };
+            if !error.concerns_one_item() {
+                for key in chunk.keys() {
+                    all.fail(key, error.copy());
+                }
+                continue;
+            }
+            match chunk.halves() {
+                Ok(halves) => open.extend(halves),
+                Err(single) => {
+                    for key in single.keys() {
+                        self.fail(key, error.copy(), all).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn write_once(
         &self,
-        mut chunk: Chunk,
+        chunk: &mut Chunk,
         deadline: Instant,
-        transactions: &mut usize,
-    ) -> Result<BTreeSet<ContributionKey>, StoreError> {
-        let mut refused = BTreeSet::new();
+        all: &mut WriteOutcome,
+    ) -> Result<(), StoreError> {
         let mut backoff = Backoff::new();
         while !chunk.is_empty() {
-            *transactions += 1;
-            match self.write(&chunk).await {
+            all.transactions += 1;
+            match self.write(chunk).await {
                 Ok(Written::Done) => break,
-                Ok(Written::Refused(indices)) => refused.extend(chunk.without(&indices)),
+                Ok(Written::Refused(indices)) => {
+                    for key in chunk.without(&indices) {
+                        let text = "another refresh of the user was written at the same moment";
+                        all.fail(key, StoreError::Contended(text.to_owned()));
+                    }
+                }
                 Err(error) if error.is_passing() && backoff.fits(deadline) => {
                     backoff.pause().await;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(refused)
+        Ok(())
+    }
+
+    /// Quarantines the user of a contribution that cannot be stored; any other failure is one of the user.
+    async fn fail(&self, key: ContributionKey, error: StoreError, all: &mut WriteOutcome) {
+        if !error.concerns_one_item() {
+            return all.fail(key, error);
+        }
+        match self.quarantine(&key, &error).await {
+            Ok(()) => drop(all.stopped.insert(key)),
+            Err(error) => all.fail(key, error),
+        }
     }
 }
 
@@ -260,7 +342,16 @@ type ContributionsRead = Result<UserContributions, StoreError>;
 #[derive(Default)]
 struct WriteOutcome {
     transactions: usize,
+    /// Contributions with a step that was not written.
+    stopped: BTreeSet<ContributionKey>,
     failures: HashMap<UserId, StoreError>,
+}
+
+impl WriteOutcome {
+    fn fail(&mut self, key: ContributionKey, error: StoreError) {
+        self.failures.insert(key.0.clone(), error);
+        self.stopped.insert(key);
+    }
 }
 
 /// The joint range of all users' records, for each generation. Erased users have none.
@@ -275,3 +366,6 @@ fn joined(
     all.retain(|_, data_range| *data_range != DataRange::default());
     all
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use super::raw::RawError;
 use super::{Store, StoreError};
 use crate::store::generations::Generation;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use domain::aggregate_items::AggregateLayout;
 use domain::aggregates::ExperimentAggregates;
 use domain::coverage::{CoverageGap, DataSource, Provenance, days_asked};
 use domain::experiment::Experiment;
@@ -77,22 +78,22 @@ impl Store {
             return Ok(Err(CoverageGap::NoAggregates));
         };
         let mut attempt = 1;
-        let aggregates = loop {
+        let (aggregates, quarantined) = loop {
             let stored = self
                 .aggregate_items(&experiment.id, generation.number, sections)
                 .await?;
-            let aggregates = stored.aggregate_items.aggregates(
-                experiment,
-                &generation.spec,
-                before,
-                filter.pre_exposure,
-            );
+            let layout = AggregateLayout::new(&generation.spec, &stored.registry);
+            let aggregates =
+                stored
+                    .aggregate_items
+                    .aggregates(experiment, &layout, before, filter.pre_exposure);
             match aggregates {
                 Ok(aggregates) => {
-                    break ExperimentAggregates {
+                    let aggregates = ExperimentAggregates {
                         data_range: stored.data_range,
                         ..aggregates
                     };
+                    break (aggregates, stored.quarantined.len());
                 }
                 Err(damaged) if attempt == ATTEMPTS => {
                     return Err(StoreError::Corrupt(damaged.to_string()));
@@ -100,8 +101,13 @@ impl Store {
                 Err(_) => attempt += 1,
             }
         };
-        self.with_provenance(experiment, generation, aggregates, filter)
-            .await
+        let sourced = self
+            .with_provenance(experiment, generation, aggregates, filter)
+            .await?;
+        Ok(sourced.map(|mut sourced| {
+            sourced.provenance.quarantined_users = u64::try_from(quarantined).unwrap_or(u64::MAX);
+            sourced
+        }))
     }
 
     async fn with_provenance(
@@ -127,6 +133,7 @@ impl Store {
                 because: None,
                 generation: Some(generation.number),
                 pending_records: Some(pending),
+                quarantined_users: 0,
             },
         }))
     }

@@ -127,7 +127,14 @@ pub(super) fn cancelled(reasons: &[CancellationReason]) -> StoreError {
         StoreError::Throttled(text)
     } else if any("TransactionConflict") {
         StoreError::Contended(text)
+    } else if any("ValidationError") || any("ItemCollectionSizeLimitExceeded") {
+        StoreError::Unstorable(with_messages(text, reasons))
     } else {
         StoreError::Refused(text)
     }
+}
+
+fn with_messages(text: String, reasons: &[CancellationReason]) -> String {
+    let messages = reasons.iter().filter_map(|reason| reason.message());
+    messages.fold(text, |text, message| format!("{text}; {message}"))
 }

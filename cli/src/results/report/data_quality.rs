@@ -58,6 +58,8 @@ pub(crate) struct Freshness {
     pub(crate) seconds_since_last_event: Option<i64>,
     #[serde(default)]
     pub(crate) pending_records: Option<u64>,
+    #[serde(default)]
+    pub(crate) quarantined_users: u64,
 }
 
 /// Event accounting of one event type: the number of events by disposition.

@@ -2,7 +2,7 @@
 
 use super::history::{DAY, History};
 use super::play::Play;
-use domain::aggregate_items::{AggregateItems, AggregateSpec};
+use domain::aggregate_items::{AggregateItems, AggregateLayout, AggregateSpec};
 use domain::aggregates::{day_of, start_of};
 use domain::contribution::UserContribution;
 use domain::coverage::DataSource;
@@ -10,6 +10,8 @@ use domain::experiment::Experiment;
 use domain::filter::{RecordFilter, TimeWindow};
 use domain::ids::UserId;
 use domain::record_aggregator::RecordAggregator;
+use domain::registry::Labels;
+use futures::TryStreamExt;
 use shared::store::aggregates::{AggregateSections, UserContributions};
 use shared::store::generations::Generation;
 use shared::store::raw::RawError;
@@ -31,9 +33,10 @@ pub(crate) async fn aggregates_equal_the_contributions(play: &Play<'_>) -> Resul
     for place in 0..play.writer.experiments.len() {
         let experiment = play.writer.experiment(place);
         for generation in generations(play, experiment).await {
+            let layout = layout(play, experiment, &generation).await;
             let mut expected = AggregateItems::default();
             for (_, contributions) in &contributions {
-                let items = contribution_items(experiment, &generation, contributions);
+                let items = contribution_items(experiment, &generation, &layout, contributions);
                 expected.plus(&items).unwrap();
             }
             let found = aggregate_items(play, experiment, &generation).await;
@@ -55,11 +58,12 @@ pub(crate) async fn aggregates_equal_the_records(play: &Play<'_>) -> Result<(), 
             let stored =
                 store.aggregate_items(&experiment.id, generation.number, AggregateSections::ALL);
             let stored = stored.await.unwrap();
+            let layout = AggregateLayout::new(&generation.spec, &stored.registry);
             let aggregates = store
                 .aggregates_from_records(&experiment, &WITH_PRE_EXPOSURE)
                 .await
                 .unwrap();
-            let expected = AggregateItems::from_aggregates(&aggregates, &generation.spec);
+            let expected = AggregateItems::from_aggregates(&aggregates, &layout);
             same("the records", &expected, &stored.aggregate_items)?;
             // An erasure does not reduce the data range.
             if stored.data_range != aggregates.data_range && !play.writer.erased {
@@ -69,8 +73,8 @@ pub(crate) async fn aggregates_equal_the_records(play: &Play<'_>) -> Result<(), 
                 ));
             }
             for (user, contributions) in &contributions {
-                let expected = aggregated(play, &experiment, &generation.spec, user).await;
-                let found = contribution_items(&experiment, &generation, contributions);
+                let expected = aggregated(play, &experiment, &layout, user).await;
+                let found = contribution_items(&experiment, &generation, &layout, contributions);
                 same(&format!("the records of {user}"), &expected, &found)?;
             }
         }
@@ -123,7 +127,15 @@ pub(crate) async fn retired_generations_are_deleted(play: &Play<'_>) -> Result<(
 /// Both data sources of results are equal: for the current time or the start of a day, with and without pre-exposure data.
 async fn both_sources_are_equal(play: &Play<'_>, experiment: &Experiment) -> Result<(), String> {
     let store = &play.world.store;
-    let spec = AggregateSpec::of(experiment);
+    let generations = store.generations(&experiment.id).await.unwrap();
+    let Some(current) = &generations.current else {
+        return Ok(());
+    };
+    let registry = store
+        .registry(&experiment.id, current.number)
+        .await
+        .unwrap();
+    let layout = AggregateLayout::new(&AggregateSpec::of(experiment), &registry.registry);
     let History { seed, .. } = play.history;
     let day = i64::try_from(seed % 9).unwrap();
     let midnight = start_of(day_of(experiment.created_at)).plus_micros(day * DAY);
@@ -142,7 +154,7 @@ async fn both_sources_are_equal(play: &Play<'_>, experiment: &Experiment) -> Res
         Some(DataSource::Aggregates),
     );
     let aggregates = match aggregates.await {
-        Ok(sourced) => AggregateItems::from_aggregates(&sourced.aggregates, &spec),
+        Ok(sourced) => AggregateItems::from_aggregates(&sourced.aggregates, &layout),
         Err(RawError::CoverageGap(_)) => return Ok(()),
         Err(error) => return Err(error.to_string()),
     };
@@ -152,7 +164,7 @@ async fn both_sources_are_equal(play: &Play<'_>, experiment: &Experiment) -> Res
         AggregateSections::ALL,
         Some(DataSource::Raw),
     );
-    let raw = AggregateItems::from_aggregates(&raw.await.unwrap().aggregates, &spec);
+    let raw = AggregateItems::from_aggregates(&raw.await.unwrap().aggregates, &layout);
     same(
         &format!("the raw records for {filter:?}"),
         &raw,
@@ -186,10 +198,20 @@ async fn aggregate_items(
     aggregate_items.await.unwrap().aggregate_items
 }
 
+async fn layout(
+    play: &Play<'_>,
+    experiment: &Experiment,
+    generation: &Generation,
+) -> AggregateLayout {
+    let registry = play.world.store.registry(&experiment.id, generation.number);
+    AggregateLayout::new(&generation.spec, &registry.await.unwrap().registry)
+}
+
 /// What a user has added to the aggregates of a generation.
 fn contribution_items(
     experiment: &Experiment,
     generation: &Generation,
+    layout: &AggregateLayout,
     contributions: &UserContributions,
 ) -> AggregateItems {
     let key = (experiment.id.clone(), generation.number);
@@ -198,7 +220,7 @@ fn contribution_items(
         .get(&key)
         .map_or(&none, |stored| &stored.contribution);
     let variants = experiment.allocation.variants.as_slice().len();
-    AggregateItems::of(contribution, &generation.spec, variants).unwrap()
+    AggregateItems::of(contribution, layout, variants).unwrap()
 }
 
 /// The newest definition with the metrics and dimensions of a generation.
@@ -216,21 +238,25 @@ fn definition_of(play: &Play<'_>, place: usize, generation: &Generation) -> Expe
 async fn aggregated(
     play: &Play<'_>,
     experiment: &Experiment,
-    spec: &AggregateSpec,
+    layout: &AggregateLayout,
     user: &UserId,
 ) -> AggregateItems {
     let store = &play.world.store;
-    let mut aggregator = RecordAggregator::new(experiment, &WITH_PRE_EXPOSURE);
+    let generations = store.generations(&experiment.id).await.unwrap();
+    let current = generations.current.unwrap().number;
+    let registry = store.registry(&experiment.id, current).await.unwrap();
+    let labels = Labels::new(layout.spec(), registry.registry);
+    let mut aggregator = RecordAggregator::new(experiment, &WITH_PRE_EXPOSURE, &labels);
     for assignment in store.user_data(user).await.unwrap().assignments {
         if assignment.experiment_id == experiment.id {
             let (variant, at) = (&assignment.variant, assignment.assigned_at);
             aggregator.assignment(user.clone(), variant, at, &assignment.attributes);
         }
     }
-    let all = store.stored_events_of(user, None).await.unwrap();
-    let pre_exposure = aggregator.pre_exposure_events(user, all.iter().map(|stored| &stored.event));
-    pre_exposure.unwrap();
-    let events = store.stored_events_of(user, Some(&experiment.id));
+    let all = store.all_event_summaries_of(user).try_concat().await;
+    let all = all.unwrap();
+    aggregator.pre_exposure_events(user, all.iter().map(|stored| &stored.event));
+    let events = store.event_summaries_of(user, &experiment.id);
     for event in events.await.unwrap() {
         let (event, received) = (event.event, Some(event.received_at));
         let counted = aggregator.event(
@@ -242,7 +268,7 @@ async fn aggregated(
         );
         counted.unwrap();
     }
-    AggregateItems::from_aggregates(&aggregator.finish().unwrap(), spec)
+    AggregateItems::from_aggregates(&aggregator.finish().unwrap(), layout)
 }
 
 /// Compares two sets of aggregates number by number.

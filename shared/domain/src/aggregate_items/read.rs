@@ -1,9 +1,9 @@
 //! From numbers back to the aggregates that a report is computed from.
 
-use super::{AggregateItemKey, AggregateItems, AggregateSpec, ItemNumbers, metrics};
+use super::{AggregateItemKey, AggregateItems, AggregateLayout, ItemNumbers, metrics};
 use crate::aggregates::{AggregateCell, Day, ExperimentAggregates, VariantAggregates};
 use crate::experiment::Experiment;
-use crate::ids::{EventType, MetricKey};
+use crate::ids::MetricKey;
 use crate::sums::MetricSums;
 
 /// A number that is impossible or in the wrong item. The aggregates must be computed again by a backfill.
@@ -27,7 +27,7 @@ impl AggregateItems {
     pub fn aggregates(
         &self,
         experiment: &Experiment,
-        spec: &AggregateSpec,
+        layout: &AggregateLayout,
         before: Option<Day>,
         pre_exposure: bool,
     ) -> Result<ExperimentAggregates, DamagedAggregates> {
@@ -38,7 +38,7 @@ impl AggregateItems {
                 continue;
             }
             for (name, number) in numbers {
-                put(&mut aggregates, spec, item, name, *number).ok_or_else(|| {
+                put(&mut aggregates, layout, item, name, *number).ok_or_else(|| {
                     DamagedAggregates {
                         item: Box::new(item.clone()),
                         name: name.clone(),
@@ -49,7 +49,7 @@ impl AggregateItems {
         }
         if !pre_exposure {
             for variant in &mut aggregates.variants {
-                forget_pre_exposure(variant, spec);
+                forget_pre_exposure(variant, layout);
             }
         }
         Ok(aggregates)
@@ -63,7 +63,7 @@ impl AggregateItems {
 
 fn put(
     aggregates: &mut ExperimentAggregates,
-    spec: &AggregateSpec,
+    layout: &AggregateLayout,
     item: &AggregateItemKey,
     name: &str,
     number: i128,
@@ -82,7 +82,12 @@ fn put(
                 None => &mut variant.days,
                 Some(dimension) => variant.dimensions.entry(dimension.clone()).or_default(),
             };
-            put_in_cell(days.entry((*day, *phase)).or_default(), spec, name, number)
+            put_in_cell(
+                days.entry((*day, *phase)).or_default(),
+                layout,
+                name,
+                number,
+            )
         }
         AggregateItemKey::Cohort {
             day,
@@ -92,7 +97,7 @@ fn put(
         } => {
             let variant = aggregates.variants.get_mut(*variant)?;
             let cell = variant.cohorts.entry((*day, *offset)).or_default();
-            put_in_cell(cell, spec, name, number)
+            put_in_cell(cell, layout, name, number)
         }
         AggregateItemKey::Hour(hour) => {
             let variants = aggregates.variants.len();
@@ -102,7 +107,7 @@ fn put(
                 "a" => (&mut hour.assigned, rest),
                 "e" => {
                     let (variant, event_type) = rest.split_once('.')?;
-                    let event_type = EventType::parse(event_type).ok()?;
+                    let event_type = layout.event_type(event_type)?;
                     (hour.events.entry(event_type).or_default(), variant)
                 }
                 _ => return None,
@@ -113,7 +118,7 @@ fn put(
         }
         AggregateItemKey::EventAccounting(day) => {
             let (kind, event_type) = name.split_once('.')?;
-            let event_type = EventType::parse(event_type).ok()?;
+            let event_type = layout.event_type(event_type)?;
             let types = aggregates.event_accounting.entry(*day).or_default();
             let event_counts = types.entry(event_type).or_default();
             let disposition = match kind {
@@ -136,7 +141,7 @@ fn put(
 
 fn put_in_cell(
     cell: &mut AggregateCell,
-    spec: &AggregateSpec,
+    layout: &AggregateLayout,
     name: &str,
     number: i128,
 ) -> Option<()> {
@@ -144,15 +149,24 @@ fn put_in_cell(
         cell.users += u64::try_from(number).ok()?;
         return Some(());
     }
-    // A key may hold dots; what follows the last one may not.
-    let (key, name) = name.rsplit_once('.')?;
-    let key = metrics::key_of(spec, key)?;
-    metrics::put(cell.metrics.entry(key).or_default(), name, number)
+    let (metric, name) = name.split_once('.')?;
+    let keys = match name.starts_with(['+', '-']) {
+        true => layout.sharing_buckets(metric)?,
+        false => vec![layout.key_of(metric)?],
+    };
+    for key in keys {
+        metrics::put(cell.metrics.entry(key.clone()).or_default(), name, number)?;
+    }
+    Some(())
 }
 
-fn forget_pre_exposure(variant: &mut VariantAggregates, spec: &AggregateSpec) {
+fn forget_pre_exposure(variant: &mut VariantAggregates, layout: &AggregateLayout) {
     let own = |key: &MetricKey| {
-        let metric = spec.metrics.iter().find(|metric| metric.key == *key);
+        let metric = layout
+            .spec()
+            .metrics
+            .iter()
+            .find(|metric| metric.key == *key);
         1 + usize::from(metric.is_some_and(|metric| metric.denominator.is_some()))
     };
     let dimensions = variant.dimensions.values_mut().flatten();

@@ -86,7 +86,8 @@ impl<'m> AggregateBuilder<'m> {
             .iter()
             .filter(|entry| entry.disposition.is_counted());
         for event_type in pre_exposure.chain(counted.map(|entry| &entry.event_type)) {
-            if !self.seen.contains_key(event_type) {
+            // Types without aggregates of their own have no metrics: their sum means nothing.
+            if event_type.as_str() != EventType::OTHERS && !self.seen.contains_key(event_type) {
                 let metrics = Metric::of_seen_type(event_type);
                 let metrics = metrics.iter().map(MetricSpec::from).collect();
                 self.seen.insert(event_type.clone(), metrics);

@@ -3,7 +3,7 @@
 //! A transaction has at most 100 actions, and a user with a year of events changes more items. Each step is a
 //! contribution that the user could have, so aggregates are exact after each of them.
 
-use super::{Enrolment, UserContribution};
+use super::UserContribution;
 
 /// How many of the first entries are equal; none if the enrolments differ.
 pub fn common(from: &UserContribution, to: &UserContribution) -> usize {
@@ -14,37 +14,78 @@ pub fn common(from: &UserContribution, to: &UserContribution) -> usize {
     pairs.take_while(|(a, b)| a == b).count()
 }
 
-/// The steps from one contribution to another, including the last. Entries are removed from the end until the rest is
-/// common; then entries are added at the end. A change of the latest events does not touch earlier days.
-pub fn path(from: &UserContribution, to: &UserContribution) -> Vec<UserContribution> {
-    let keep = common(from, to);
-    let state = |contribution: &UserContribution, enrolment: &Option<Enrolment>, entries: usize| {
-        UserContribution {
-            enrolment: enrolment.clone(),
-            outlier: contribution.outlier,
-            entries: contribution.entries.iter().take(entries).cloned().collect(),
+/// The way from one contribution to another. Entries are removed from the end until the rest is common; then entries
+/// are added at the end. A change of the latest events does not touch earlier days.
+///
+/// States are made when they are needed: a user with thousands of entries has as many states, each with thousands of
+/// entries.
+#[derive(Debug)]
+pub struct Path<'c> {
+    from: &'c UserContribution,
+    to: &'c UserContribution,
+    /// First entries that both have in common.
+    keep: usize,
+    /// Whether both have the same enrolment. If not, the way leads over an empty contribution.
+    alike: bool,
+}
+
+impl<'c> Path<'c> {
+    /// The way between two contributions.
+    pub fn new(from: &'c UserContribution, to: &'c UserContribution) -> Self {
+        Self {
+            from,
+            to,
+            keep: common(from, to),
+            alike: from.enrolment == to.enrolment && from.outlier == to.outlier,
         }
-    };
-    let mut states: Vec<UserContribution> = (keep..from.entries.len())
-        .rev()
-        .map(|entries| state(from, &from.enrolment, entries))
-        .collect();
-    let alike = from.enrolment == to.enrolment && from.outlier == to.outlier;
-    if !alike {
-        states.push(UserContribution::default());
-        states.push(state(to, &to.enrolment, 0));
     }
-    states.extend((keep + 1..=to.entries.len()).map(|entries| state(to, &to.enrolment, entries)));
-    if states.last() != Some(to) {
-        states.push(to.clone());
+
+    /// Steps that remove an entry.
+    fn removals(&self) -> usize {
+        self.from.entries.len() - self.keep
     }
-    states
+
+    /// Steps between the removals and the additions.
+    fn turns(&self) -> usize {
+        if self.alike { 0 } else { 2 }
+    }
+
+    /// The number of steps: at least one, also between equal contributions.
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        let additions = self.to.entries.len() - self.keep;
+        (self.removals() + self.turns() + additions).max(1)
+    }
+
+    /// The contribution after this number of steps, from 1 to [`Path::len`].
+    pub fn state(&self, steps: usize) -> UserContribution {
+        if steps >= self.len() {
+            return self.to.clone();
+        }
+        let (removals, turns) = (self.removals(), self.turns());
+        if steps <= removals {
+            first(self.from, self.from.entries.len() - steps)
+        } else if steps == removals + 1 && !self.alike {
+            UserContribution::default()
+        } else {
+            first(self.to, self.keep + steps - removals - turns)
+        }
+    }
+}
+
+/// A contribution with the first of its entries only.
+fn first(contribution: &UserContribution, entries: usize) -> UserContribution {
+    UserContribution {
+        enrolment: contribution.enrolment.clone(),
+        outlier: contribution.outlier,
+        entries: contribution.entries.iter().take(entries).cloned().collect(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contribution::{ContributionEntry, Disposition};
+    use crate::contribution::{ContributionEntry, Disposition, Enrolment};
     use crate::ids::EventType;
     use crate::time::Timestamp;
     use std::sync::Arc;
@@ -71,29 +112,33 @@ mod tests {
         }
     }
 
+    fn states(from: &UserContribution, to: &UserContribution) -> Vec<UserContribution> {
+        let path = Path::new(from, to);
+        (1..=path.len()).map(|steps| path.state(steps)).collect()
+    }
+
     #[test]
     fn a_path_goes_back_to_what_is_common_and_on_from_there() {
         let from = contribution(1, &[1, 2, 5]);
         let to = contribution(1, &[1, 3, 5]);
-        let lengths: Vec<usize> = path(&from, &to)
-            .iter()
-            .map(|state| state.entries.len())
-            .collect();
+        let states = states(&from, &to);
+        let lengths: Vec<usize> = states.iter().map(|state| state.entries.len()).collect();
         assert_eq!(lengths, [2, 1, 2, 3]);
-        assert_eq!(path(&from, &to).last(), Some(&to));
+        assert_eq!(states.last(), Some(&to));
     }
 
     #[test]
     fn another_enrolment_begins_from_nothing() {
         let from = contribution(1, &[1]);
         let to = contribution(2, &[1]);
-        let states = path(&from, &to);
-        assert_eq!(states.len(), 4);
-        assert_eq!(states[1], UserContribution::default());
-        assert_eq!(states.last(), Some(&to));
-        assert_eq!(
-            path(&from, &UserContribution::default()).last(),
-            Some(&UserContribution::default())
-        );
+        let over_nothing = states(&from, &to);
+        assert_eq!(over_nothing.len(), 4);
+        assert_eq!(over_nothing[0], contribution(1, &[]));
+        assert_eq!(over_nothing[1], UserContribution::default());
+        assert_eq!(over_nothing[2], contribution(2, &[]));
+        assert_eq!(over_nothing[3], to);
+        let nothing = UserContribution::default();
+        assert_eq!(states(&from, &nothing).last(), Some(&nothing));
+        assert_eq!(states(&from, &from), [from.clone()], "equal");
     }
 }

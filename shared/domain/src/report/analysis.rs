@@ -13,6 +13,8 @@ pub(super) struct Analysis {
     pub(super) variants: Vec<VariantUsers>,
     pub(super) metrics: Vec<MetricReport>,
     pub(super) data_quality: DataQuality,
+    /// Event types whose metrics are not shown. Only an experiment without declared metrics has such types.
+    pub(super) event_types_left_out: usize,
 }
 
 impl Analysis {
@@ -21,12 +23,13 @@ impl Analysis {
     /// # Errors
     /// If a sum grows beyond 38 digits.
     pub(super) fn new(inputs: &AnalysisInputs<'_>) -> Result<Self, Overflow> {
-        let metrics = metric_reports(inputs)?;
+        let (metrics, event_types_left_out) = metric_reports(inputs)?;
         Ok(Self {
             settings: inputs.settings.clone(),
             variants: VariantUsers::all(inputs.experiment, inputs.aggregates),
             data_quality: DataQuality::check(inputs.experiment, inputs.aggregates, &metrics),
             metrics,
+            event_types_left_out,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::aggregates::{
     AggregateCell, DimensionValue, ExperimentAggregates, VariantAggregates, sum_of,
 };
 use crate::experiment::Experiment;
-use crate::ids::{DimensionKey, VariantKey};
+use crate::ids::{DimensionKey, DimensionLabel, VariantKey};
 use crate::metric::Metric;
 use crate::sums::Overflow;
 use serde::Serialize;
@@ -19,10 +19,9 @@ use stats::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Values of a dimension that are shown. Users with other values form one group.
+/// Values of a dimension that are shown, the largest groups. Users with other values form one group,
+/// [`DimensionLabel::OTHERS`], which also has the values without aggregates of their own.
 const MAX_VALUES: usize = 50;
-/// The name of that group.
-const OTHERS: &str = "(others)";
 
 /// The results of one comparison by one dimension.
 #[derive(Debug, Clone, Serialize)]
@@ -154,10 +153,12 @@ fn largest(
     values: BTreeMap<String, Vec<AggregateCell>>,
 ) -> Result<Vec<(String, Vec<AggregateCell>)>, Overflow> {
     let users = |cells: &Vec<AggregateCell>| cells.iter().map(|cell| cell.users).sum::<u64>();
-    let mut values: Vec<_> = values.into_iter().collect();
+    let (mut rest, mut values): (Vec<_>, Vec<_>) = values
+        .into_iter()
+        .partition(|(value, _)| value == DimensionLabel::OTHERS);
     values.sort_by(|a, b| users(&b.1).cmp(&users(&a.1)).then_with(|| a.0.cmp(&b.0)));
-    if values.len() > MAX_VALUES {
-        let rest = values.split_off(MAX_VALUES - 1);
+    rest.extend(values.split_off(values.len().min(MAX_VALUES)));
+    if !rest.is_empty() {
         let mut others: Vec<AggregateCell> = Vec::new();
         for (_, cells) in rest {
             others.resize_with(cells.len().max(others.len()), AggregateCell::default);
@@ -165,7 +166,7 @@ fn largest(
                 sum.add(cell)?;
             }
         }
-        values.push((OTHERS.to_owned(), others));
+        values.push((DimensionLabel::OTHERS.to_owned(), others));
     }
     Ok(values)
 }

@@ -52,6 +52,9 @@ pub struct Freshness {
     /// per index shard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_records: Option<u64>,
+    /// Users that are in no number, because the database refuses what they add; absent if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub quarantined_users: u64,
     /// Generation of the aggregates: when it was requested, in microseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -101,9 +104,18 @@ impl Freshness {
             last_event_received_at: aggregates.data_range.received_last,
             seconds_since_last_event: aggregates.data_range.received_last.map(seconds),
             pending_records: provenance.pending_records,
+            quarantined_users: provenance.quarantined_users,
             generation: provenance.generation,
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl VariantUsers {

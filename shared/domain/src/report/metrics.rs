@@ -35,16 +35,22 @@ pub struct MetricReport {
     pub series: Option<Series>,
 }
 
-/// The results of the requested metrics.
+/// The results of the requested metrics, and the number of event types whose metrics are left out because the request
+/// names none.
 ///
 /// # Errors
 /// If a sum grows beyond 38 digits.
-pub(super) fn metric_reports(inputs: &AnalysisInputs<'_>) -> Result<Vec<MetricReport>, Overflow> {
+pub(super) fn metric_reports(
+    inputs: &AnalysisInputs<'_>,
+) -> Result<(Vec<MetricReport>, usize), Overflow> {
     let request = inputs.request;
-    let requested =
-        |metric: &Metric| request.metrics.is_empty() || request.metrics.contains(&metric.key);
-    let metrics = inputs.aggregates.metrics(inputs.experiment);
-    let metrics: Vec<Metric> = metrics.into_iter().filter(requested).collect();
+    let (metrics, left_out) = if request.metrics.is_empty() {
+        inputs.aggregates.metrics_shown(inputs.experiment)
+    } else {
+        let mut metrics = inputs.aggregates.metrics(inputs.experiment);
+        metrics.retain(|metric| request.metrics.contains(&metric.key));
+        (metrics, 0)
+    };
     let planned = planned_metric(inputs.experiment, &metrics);
     let breakdowns =
         dimensions::breakdowns(inputs.experiment, inputs.aggregates, &request.breakdown)?;
@@ -56,9 +62,9 @@ pub(super) fn metric_reports(inputs: &AnalysisInputs<'_>) -> Result<Vec<MetricRe
     let measured = measured?;
     let adjusted = corrected(&measured, inputs.settings.correction);
     let reports = measured.into_iter().zip(adjusted);
-    Ok(reports
-        .map(|(measured, adjusted)| measured.report(adjusted, inputs, &breakdowns))
-        .collect())
+    let reports =
+        reports.map(|(measured, adjusted)| measured.report(adjusted, inputs, &breakdowns));
+    Ok((reports.collect(), left_out))
 }
 
 /// The deciding metrics: those declared primary, else the first one.

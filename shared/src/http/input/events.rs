@@ -101,7 +101,7 @@ fn event(
         .and_then(|node| node.text(faults, UserId::parse));
     let event_type = fields
         .required("type", faults)
-        .and_then(|node| node.text(faults, EventType::parse));
+        .and_then(|node| node.text(faults, EventType::parse_new));
     let value = fields
         .optional("value")
         .map(|node| node.number(faults, Decimal::parse));

@@ -38,7 +38,7 @@ pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
         .and_then(|node| node.choice(faults, &KINDS));
     let event_type = fields
         .required("event_type", faults)
-        .and_then(|node| node.text(faults, EventType::parse));
+        .and_then(|node| node.text(faults, EventType::parse_new));
     let name = fields.optional("name").and_then(|node| name(&node, faults));
     let role = fields
         .optional("role")
@@ -132,7 +132,7 @@ fn denominator(node: &Node<'_>, faults: &mut Faults) -> Option<Denominator> {
     let mut fields = node.object(faults)?;
     let event_type = fields
         .required("event_type", faults)
-        .and_then(|node| node.text(faults, EventType::parse));
+        .and_then(|node| node.text(faults, EventType::parse_new));
     let measure = fields
         .optional("measure")
         .map_or(Some(Measure::Count), |node| {

@@ -1,17 +1,20 @@
 //! Contributions that one transaction writes together.
 
 use super::diff::{ContributionDiff, GenerationKey};
-use crate::store::aggregates::StoredContribution;
+use super::steps::Steps;
+use crate::store::StoreError;
 use domain::aggregate_items::{AggregateItemKey, AggregateItems};
-use domain::contribution::{UserContribution, path};
 use domain::ids::UserId;
-use domain::sums::Overflow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Actions of one transaction: DynamoDB's limit.
 const MAX_ACTIONS: usize = 100;
 /// Numbers changed in one item. DynamoDB allows 300 operands and 4 KB in an update expression.
 const MAX_NUMBERS: usize = 295;
+/// What a transaction writes, as estimated here. DynamoDB allows 4 MB in all.
+const MAX_BYTES: usize = 2_000_000;
+/// The names and the number of one changed number, and its part of the expression, in bytes.
+const BYTES_PER_NUMBER: usize = 100;
 
 /// A user's contribution to one generation.
 pub(super) type ContributionKey = (UserId, GenerationKey);
@@ -23,16 +26,28 @@ pub(super) struct Write {
     pub(super) generation: GenerationKey,
     /// The revision that the stored contribution must still have; 0 if none is stored.
     pub(super) revision: u64,
-    pub(super) contribution: UserContribution,
-    /// See [`StoredContribution::expires_at`].
+    /// The contribution as text.
+    pub(super) text: String,
+    /// See [`crate::store::aggregates::StoredContribution::expires_at`].
     pub(super) expires_at: Option<i64>,
+    /// Whether the user was quarantined, and is released by this write.
+    pub(super) release: bool,
     /// What changes in the aggregates.
-    difference: AggregateItems,
+    pub(super) difference: AggregateItems,
 }
 
 impl Write {
-    fn key(&self) -> ContributionKey {
+    pub(super) fn key(&self) -> ContributionKey {
         (self.user.clone(), self.generation.clone())
+    }
+
+    /// Whether a transaction has room for it alone.
+    pub(super) fn fits(&self) -> bool {
+        Fill::default().has_room(self)
+    }
+
+    fn own_actions(&self) -> usize {
+        1 + usize::from(self.release)
     }
 }
 
@@ -43,6 +58,12 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
+    pub(super) fn of(write: Write) -> Self {
+        Self {
+            writes: vec![write],
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }
@@ -52,9 +73,13 @@ impl Chunk {
         self.writes.iter().map(Write::key).collect()
     }
 
-    /// Removes these contributions.
-    pub(super) fn leave_out(&mut self, keys: &BTreeSet<ContributionKey>) {
-        self.writes.retain(|write| !keys.contains(&write.key()));
+    /// The chunk in two halves; none if it has one write only.
+    pub(super) fn halves(mut self) -> Result<[Self; 2], Self> {
+        if self.writes.len() < 2 {
+            return Err(self);
+        }
+        let second = self.writes.split_off(self.writes.len() / 2);
+        Ok([self, Self { writes: second }])
     }
 
     /// What changes in the aggregates of each generation. None if a sum grows beyond 38 digits.
@@ -83,10 +108,11 @@ impl Chunk {
     }
 }
 
-/// How full a transaction is: its actions, and the numbers of each item that it changes.
+/// How full a transaction is: its actions and bytes, and the numbers of each item that it changes.
 #[derive(Default)]
 struct Fill {
     actions: usize,
+    bytes: usize,
     items: BTreeMap<GenerationKey, BTreeMap<AggregateItemKey, BTreeSet<String>>>,
 }
 
@@ -94,125 +120,82 @@ impl Fill {
     /// Whether one more write fits.
     fn has_room(&self, write: &Write) -> bool {
         let items = self.items.get(&write.generation);
-        let mut actions = self.actions + 1;
+        let mut actions = self.actions + write.own_actions();
+        let mut bytes = self.bytes + write.text.len();
         for (item, numbers) in &write.difference.0 {
             let known = items.and_then(|items| items.get(item));
-            let more = match known {
+            let new = match known {
                 None => numbers.len(),
                 Some(known) => {
                     let new = numbers.keys().filter(|name| !known.contains(*name));
-                    known.len() + new.count()
+                    new.count()
                 }
             };
-            if more > MAX_NUMBERS {
+            if known.map_or(0, BTreeSet::len) + new > MAX_NUMBERS {
                 return false;
             }
             actions += usize::from(known.is_none());
+            bytes += new * BYTES_PER_NUMBER;
         }
-        actions <= MAX_ACTIONS
+        actions <= MAX_ACTIONS && bytes <= MAX_BYTES
     }
 
     fn take(&mut self, write: &Write) {
         let items = self.items.entry(write.generation.clone()).or_default();
-        self.actions += 1;
+        self.actions += write.own_actions();
+        self.bytes += write.text.len();
         for (item, numbers) in &write.difference.0 {
             self.actions += usize::from(!items.contains_key(item));
             let known = items.entry(item.clone()).or_default();
             let new = numbers.keys().filter(|name| !known.contains(*name));
             let new: Vec<String> = new.cloned().collect();
+            self.bytes += new.len() * BYTES_PER_NUMBER;
             known.extend(new);
         }
     }
 }
 
-/// Groups the diffs into chunks, and returns the users with a sum beyond 38 digits. A diff that does not fit one
-/// transaction is written in steps, one chunk each.
-pub(super) fn chunks(mut diffs: Vec<ContributionDiff>) -> (Vec<Chunk>, Vec<UserId>) {
+/// Diffs by how they are written.
+#[derive(Default)]
+pub(super) struct Grouped {
+    /// Diffs that fit one transaction, several in each.
+    pub(super) chunks: Vec<Chunk>,
+    /// Diffs that are written in steps, one transaction each.
+    pub(super) long: Vec<ContributionDiff>,
+    /// Contributions that cannot be written.
+    pub(super) failed: Vec<(ContributionKey, StoreError)>,
+}
+
+/// Groups the diffs.
+pub(super) fn grouped(mut diffs: Vec<ContributionDiff>) -> Grouped {
     // Users of one variant change the same items.
     let variant = |diff: &ContributionDiff| diff.computed.enrolment.as_ref().map(|one| one.variant);
     diffs.sort_by(|a, b| (&a.generation, variant(a)).cmp(&(&b.generation, variant(b))));
-    let mut chunks = Vec::new();
-    let mut too_large = Vec::new();
+    let mut grouped = Grouped::default();
     let mut open = Chunk::default();
     let mut fill = Fill::default();
     for diff in diffs {
-        let Ok(mut steps) = steps(&diff) else {
-            too_large.push(diff.user);
-            continue;
-        };
-        if steps.len() > 1 {
-            chunks.extend(steps.drain(..).map(|write| Chunk {
-                writes: vec![write],
-            }));
-            continue;
-        }
-        for write in steps {
-            if !fill.has_room(&write) {
-                chunks.push(std::mem::take(&mut open));
-                fill = Fill::default();
+        let write = match Steps::whole(&diff) {
+            Ok(write) => write,
+            Err(error) => {
+                let key = (diff.user, diff.generation);
+                grouped.failed.push((key, error));
+                continue;
             }
-            fill.take(&write);
-            open.writes.push(write);
+        };
+        if !write.fits() {
+            grouped.long.push(diff);
+            continue;
         }
+        if !fill.has_room(&write) {
+            grouped.chunks.push(std::mem::take(&mut open));
+            fill = Fill::default();
+        }
+        fill.take(&write);
+        open.writes.push(write);
     }
     if !open.is_empty() {
-        chunks.push(open);
+        grouped.chunks.push(open);
     }
-    (chunks, too_large)
-}
-
-fn write(
-    diff: &ContributionDiff,
-    from: &StoredContribution,
-    to: &UserContribution,
-) -> Result<Write, Overflow> {
-    let of = |contribution: &UserContribution| match &diff.spec {
-        Some(spec) => AggregateItems::of(contribution, spec, diff.variants),
-        None => Ok(AggregateItems::default()),
-    };
-    let mut difference = of(to)?;
-    difference.minus(&of(&from.contribution)?)?;
-    Ok(Write {
-        user: diff.user.clone(),
-        generation: diff.generation.clone(),
-        revision: from.revision,
-        contribution: to.clone(),
-        expires_at: diff.expires_at,
-        difference,
-    })
-}
-
-/// The writes that lead from the stored contribution to the computed one; in most cases one.
-fn steps(diff: &ContributionDiff) -> Result<Vec<Write>, Overflow> {
-    let fits = |write: &Write| Fill::default().has_room(write);
-    let whole = write(diff, &diff.stored, &diff.computed)?;
-    if fits(&whole) {
-        return Ok(vec![whole]);
-    }
-    let states = path(&diff.stored.contribution, &diff.computed);
-    let mut writes = Vec::new();
-    let mut from = diff.stored.clone();
-    let mut at = 0;
-    while at < states.len() {
-        // The furthest state that one transaction reaches: halve the distance until it fits.
-        let mut distance = states.len() - at;
-        let next = loop {
-            let Some(state) = states.get(at + distance - 1) else {
-                return Ok(writes);
-            };
-            let next = write(diff, &from, state)?;
-            if fits(&next) || distance == 1 {
-                break next;
-            }
-            distance = distance.div_ceil(2);
-        };
-        at += distance;
-        from = StoredContribution {
-            revision: from.revision + 1,
-            contribution: next.contribution.clone(),
-            expires_at: next.expires_at,
-        };
-        writes.push(next);
-    }
-    Ok(writes)
+    grouped
 }

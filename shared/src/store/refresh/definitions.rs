@@ -1,19 +1,56 @@
 //! The definitions that one refresh needs.
 
+use super::diff::GenerationKey;
 use crate::store::aggregates::GenerationNumber;
-use crate::store::generations::Generation;
+use crate::store::registry::StoredRegistry;
 use crate::store::{Store, StoreError};
-use domain::aggregate_items::AggregateSpec;
+use domain::aggregate_items::{AggregateLayout, AggregateSpec};
 use domain::experiment::Experiment;
 use domain::ids::ExperimentId;
+use domain::registry::Labels;
 use futures::lock::Mutex;
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
 
 /// An experiment with the generations of its aggregates.
 pub(super) struct ExperimentGenerations {
     pub(super) experiment: Experiment,
-    pub(super) specs: Vec<(GenerationNumber, Arc<AggregateSpec>)>,
+    pub(super) generations: Vec<Arc<OpenGeneration>>,
+}
+
+/// A generation that refreshes update.
+#[derive(Debug)]
+pub(super) struct OpenGeneration {
+    pub(super) number: GenerationNumber,
+    pub(super) spec: AggregateSpec,
+    /// The labels of all users that are refreshed together. They may register names, until
+    /// [`Definitions::store_registries`].
+    pub(super) labels: Labels,
+    registry: StoredRegistry,
+    layout: OnceLock<AggregateLayout>,
+}
+
+impl OpenGeneration {
+    pub(super) fn new(
+        number: GenerationNumber,
+        spec: AggregateSpec,
+        registry: StoredRegistry,
+    ) -> Self {
+        Self {
+            number,
+            labels: Labels::new(&spec, registry.registry.clone()),
+            spec,
+            registry,
+            layout: OnceLock::new(),
+        }
+    }
+
+    /// How its items name things. Only for use after [`Definitions::store_registries`]: the layout contains the names
+    /// that are registered when it is first used.
+    pub(super) fn layout(&self) -> &AggregateLayout {
+        let layout = || AggregateLayout::new(&self.spec, &self.labels.registry());
+        self.layout.get_or_init(layout)
+    }
 }
 
 /// Definitions, each read once, when it is first needed.
@@ -42,6 +79,29 @@ impl<'s> Definitions<'s> {
         read.insert(id.clone(), generations.clone());
         Ok(generations)
     }
+
+    /// Stores the names that were registered by planning. Returns the generations where that failed: nothing may be
+    /// written under their new labels.
+    pub(super) async fn store_registries(&self) -> BTreeMap<GenerationKey, StoreError> {
+        let mut failures = BTreeMap::new();
+        let read = self.read.lock().await;
+        for (id, definition) in read.iter() {
+            for generation in definition.iter().flat_map(|one| &one.generations) {
+                let registry = generation.labels.registry();
+                if registry == generation.registry.registry {
+                    continue;
+                }
+                let of = (id, generation.number);
+                let stored = self
+                    .store
+                    .store_registry(of, &generation.registry, &registry);
+                if let Err(error) = stored.await {
+                    failures.insert((id.clone(), generation.number), error);
+                }
+            }
+        }
+        failures
+    }
 }
 
 async fn load(
@@ -51,10 +111,14 @@ async fn load(
     let Some(experiment) = store.experiment(id, true).await? else {
         return Ok(None);
     };
-    let generations = store.generations(id).await?;
-    let spec = |one: &Generation| (one.number, Arc::new(one.spec.clone()));
+    let mut generations = Vec::new();
+    for one in store.generations(id).await?.all() {
+        let registry = store.registry(id, one.number).await?;
+        let open = OpenGeneration::new(one.number, one.spec.clone(), registry);
+        generations.push(Arc::new(open));
+    }
     Ok(Some(ExperimentGenerations {
-        specs: generations.all().map(spec).collect(),
+        generations,
         experiment,
     }))
 }

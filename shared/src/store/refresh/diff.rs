@@ -1,13 +1,13 @@
 //! What a refresh changes.
 
+use super::definitions::OpenGeneration;
+use crate::store::StoreError;
 use crate::store::aggregates::{GenerationNumber, StoredContribution};
 use crate::store::user_records::UserRecordKeys;
-use domain::aggregate_items::AggregateSpec;
 use domain::aggregates::DataRange;
 use domain::contribution::UserContribution;
-use domain::event::Event;
-use domain::ids::{ExperimentId, UserId};
-use domain::time::Timestamp;
+use domain::ids::{EventId, ExperimentId, UserId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A generation of an experiment's aggregates.
@@ -18,9 +18,8 @@ pub(super) type GenerationKey = (ExperimentId, GenerationNumber);
 pub(super) struct ContributionDiff {
     pub(super) user: UserId,
     pub(super) generation: GenerationKey,
-    /// The definition of the aggregates; none for a generation that is no longer read, where only the contribution
-    /// changes.
-    pub(super) spec: Option<Arc<AggregateSpec>>,
+    /// The generation of the aggregates; none for one that is no longer read, where only the contribution changes.
+    pub(super) open: Option<Arc<OpenGeneration>>,
     pub(super) variants: usize,
     pub(super) stored: StoredContribution,
     pub(super) computed: UserContribution,
@@ -34,11 +33,10 @@ pub(super) struct ContributionDiff {
 /// then stored for no experiment.
 #[derive(Debug, Clone)]
 pub(super) struct UnattributedEvent {
-    pub(super) event: Event,
+    pub(super) event: EventId,
     pub(super) experiment: ExperimentId,
     /// Shards of the experiment's index.
     pub(super) shards: u16,
-    pub(super) received_at: Timestamp,
 }
 
 /// What a refresh of one user has to do.
@@ -53,4 +51,15 @@ pub(super) struct RefreshPlan {
     pub(super) ranges: Vec<(GenerationKey, DataRange)>,
     /// Records to delete once the contributions are written.
     pub(super) deletions: UserRecordKeys,
+}
+
+impl RefreshPlan {
+    /// The failure of a generation that the plan changes.
+    pub(super) fn blocked_by<'f>(
+        &self,
+        failures: &'f BTreeMap<GenerationKey, StoreError>,
+    ) -> Option<&'f StoreError> {
+        let mut generations = self.diffs.iter().map(|diff| &diff.generation);
+        generations.find_map(|generation| failures.get(generation))
+    }
 }

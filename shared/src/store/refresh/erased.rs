@@ -26,7 +26,9 @@ pub(super) async fn plan_erased_refresh(
 ) -> Result<RefreshPlan, StoreError> {
     let expires_at = Some(tombstone.until.epoch_seconds());
     let is_empty = |stored: &StoredContribution| {
-        stored.contribution == UserContribution::default() && stored.expires_at == expires_at
+        stored.contribution == UserContribution::default()
+            && stored.expires_at == expires_at
+            && !stored.quarantined
     };
     let mut diffs = Vec::new();
     for id in experiments_of(dirty, contributions, &records) {
@@ -35,22 +37,22 @@ pub(super) async fn plan_erased_refresh(
             .iter()
             .map(|definition| definition.experiment.allocation.variants.as_slice().len())
             .sum();
-        let current = definition.iter().flat_map(|definition| &definition.specs);
-        let mut specs: BTreeMap<_, _> = current
-            .map(|(number, spec)| (*number, Some(spec.clone())))
+        let current = definition.iter().flat_map(|one| &one.generations);
+        let mut generations: BTreeMap<_, _> = current
+            .map(|generation| (generation.number, Some(generation.clone())))
             .collect();
         // No result is read from a replaced generation, but the user's contribution to it is data of the user.
         for (_, number) in contributions.keys().filter(|(of, _)| *of == id) {
-            specs.entry(*number).or_insert(None);
+            generations.entry(*number).or_insert(None);
         }
-        for (number, spec) in specs {
+        for (number, open) in generations {
             let generation = (id.clone(), number);
             let stored = contributions.get(&generation).cloned().unwrap_or_default();
             if !is_empty(&stored) {
                 diffs.push(ContributionDiff {
                     user: user.clone(),
                     generation,
-                    spec,
+                    open,
                     variants,
                     stored,
                     computed: UserContribution::default(),

@@ -2,47 +2,43 @@
 
 use super::DirtyUser;
 use super::contribution::{ContributionReader, PreExposureSource};
-use super::definitions::Definitions;
+use super::definitions::{Definitions, ExperimentGenerations, OpenGeneration};
 use super::diff::{ContributionDiff, RefreshPlan, UnattributedEvent};
 use super::erased::plan_erased_refresh;
-use crate::store::aggregates::{GenerationNumber, UserContributions};
-use crate::store::events::UserEvent;
+use super::user_events::FoundEvents;
+use crate::store::aggregates::UserContributions;
+use crate::store::events::UserEventSummary;
 use crate::store::{Store, StoreError};
-use domain::aggregate_items::AggregateSpec;
 use domain::aggregates::DataRange;
 use domain::assignment::Assignment;
-use domain::contribution::{Names, is_pre_exposure};
+use domain::contribution::is_pre_exposure;
 use domain::experiment::Experiment;
 use domain::ids::{EventId, ExperimentId, UserId};
+use domain::limits::MAX_EVENTS_PER_USER;
 use domain::sums::Overflow;
+use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A user's events, read when they are first needed.
-struct UserEvents<'s> {
-    store: &'s Store,
-    user: &'s UserId,
-    /// The events of all experiments, once they are read.
-    all: Option<Vec<UserEvent>>,
+/// Events that are stored for an experiment at once.
+const ATTRIBUTED_AT_ONCE: usize = 16;
+
+/// An experiment in which the user must be refreshed.
+struct DirtyExperiment<'u> {
+    definition: Arc<ExperimentGenerations>,
+    assignment: Option<&'u Assignment>,
+    /// Whether all events of the user are read: for pre-exposure data, and for events that are stored for no experiment.
+    read_all: bool,
 }
 
-impl UserEvents<'_> {
-    async fn all(&mut self) -> Result<&[UserEvent], StoreError> {
-        let read = match self.all.take() {
-            Some(read) => read,
-            None => self.store.stored_events_of(self.user, None).await?,
-        };
-        Ok(self.all.insert(read))
+impl DirtyExperiment<'_> {
+    fn id(&self) -> &ExperimentId {
+        &self.definition.experiment.id
     }
 
-    async fn of(&mut self, experiment: &ExperimentId) -> Result<Vec<UserEvent>, StoreError> {
-        if let Some(all) = &self.all {
-            let of_experiment = |event: &&UserEvent| event.experiment.as_ref() == Some(experiment);
-            return Ok(all.iter().filter(of_experiment).cloned().collect());
-        }
-        self.store
-            .stored_events_of(self.user, Some(experiment))
-            .await
+    fn variants(&self) -> usize {
+        let variants = &self.definition.experiment.allocation.variants;
+        variants.as_slice().len()
     }
 }
 
@@ -73,56 +69,58 @@ impl Store {
             .into_iter()
             .map(|assignment| (assignment.experiment_id.clone(), assignment))
             .collect();
-        let mut events = UserEvents {
-            store: self,
-            user,
-            all: None,
-        };
-        let mut plan = RefreshPlan::default();
+        let mut experiments = Vec::new();
         for (id, pre_exposure_changed) in dirty_experiments(dirty, &assignments) {
             let Some(definition) = definitions.of(&id).await? else {
                 continue;
             };
-            let assignment = assignments.get(&id);
-            let is_known = |(number, _): &(GenerationNumber, Arc<AggregateSpec>)| {
-                let contribution = contributions.get(&(id.clone(), *number));
+            let is_known = |generation: &Arc<OpenGeneration>| {
+                let contribution = contributions.get(&(id.clone(), generation.number));
                 contribution.is_some_and(|stored| stored.contribution.enrolment.is_some())
             };
-            let read_all = pre_exposure_changed || !definition.specs.iter().all(is_known);
-            if read_all {
-                events.all().await?;
+            let read_all = pre_exposure_changed || !definition.generations.iter().all(is_known);
+            experiments.push(DirtyExperiment {
+                assignment: assignments.get(&id),
+                definition,
+                read_all,
+            });
+        }
+        let to_read = experiments.iter().filter(|one| one.read_all);
+        let to_read: Vec<(&Experiment, &Assignment)> = to_read
+            .filter_map(|one| Some((&one.definition.experiment, one.assignment?)))
+            .collect();
+        let mut found = self.found_events(user, &to_read).await?;
+        let mut plan = RefreshPlan::default();
+        for experiment in &experiments {
+            let events = self.event_summaries_of(user, experiment.id()).await?;
+            let found = found.remove(experiment.id()).unwrap_or_default();
+            if let Some(assignment) = experiment.assignment {
+                let unattributed = unattributed(experiment, assignment, dirty, &found, &events);
+                plan.unattributed.extend(unattributed);
             }
-            if let Some(assignment) = assignment {
-                let found =
-                    unattributed_events(assignment, &definition.experiment, dirty, &mut events);
-                plan.unattributed.extend(found.await?);
-            }
-            let of_experiment = events.of(&id).await?;
-            let all = events.all.as_deref().filter(|_| read_all);
-            for (number, spec) in &definition.specs {
-                let generation = (id.clone(), *number);
-                let stored = contributions.get(&generation).cloned().unwrap_or_default();
-                let pre_exposure = match (all, &stored.contribution.enrolment) {
-                    (Some(all), _) => PreExposureSource::Records(all),
-                    (None, Some(enrolment)) => PreExposureSource::Stored(enrolment),
-                    (None, None) => PreExposureSource::Records(&[]),
+            for generation in &experiment.definition.generations {
+                let key = (experiment.id().clone(), generation.number);
+                let stored = contributions.get(&key).cloned().unwrap_or_default();
+                let pre_exposure = match &stored.contribution.enrolment {
+                    Some(enrolment) if !experiment.read_all => PreExposureSource::Stored(enrolment),
+                    _ => PreExposureSource::Records(&found.pre_exposure),
                 };
                 let mut reader = ContributionReader {
-                    experiment: &definition.experiment,
-                    spec,
-                    names: Names::default(),
+                    experiment: &experiment.definition.experiment,
+                    generation,
                     data_range: DataRange::default(),
                 };
                 let computed = reader
-                    .contribution(assignment, &of_experiment, &pre_exposure)
+                    .contribution(experiment.assignment, &events, &pre_exposure)
                     .map_err(too_large)?;
-                plan.ranges.push((generation.clone(), reader.data_range));
-                if computed != stored.contribution || dirty.fence {
+                plan.ranges.push((key.clone(), reader.data_range));
+                let changed = computed != stored.contribution || stored.quarantined;
+                if changed || dirty.fence {
                     plan.diffs.push(ContributionDiff {
                         user: user.clone(),
-                        generation,
-                        spec: Some(spec.clone()),
-                        variants: definition.experiment.allocation.variants.as_slice().len(),
+                        generation: key,
+                        open: Some(generation.clone()),
+                        variants: experiment.variants(),
                         stored,
                         computed,
                         expires_at: None,
@@ -133,66 +131,62 @@ impl Store {
         Ok(plan)
     }
 
-    /// Stores events for the experiments that they count for.
+    /// Stores a user's events for the experiments that they count for.
     ///
     /// # Errors
     /// If the database fails; a repeat is safe.
     pub(super) async fn attribute_events(
         &self,
+        user: &UserId,
         events: &[UnattributedEvent],
     ) -> Result<(), StoreError> {
-        for unattributed in events {
+        let attribute = async |unattributed: &UnattributedEvent| -> Result<(), StoreError> {
+            // None: an erasure has deleted it meanwhile.
+            let Some(stored) = self.unattributed_event(user, &unattributed.event).await? else {
+                return Ok(());
+            };
             let destination = Some((&unattributed.experiment, unattributed.shards));
-            self.record_first(&unattributed.event, destination, unattributed.received_at)
+            self.record_first(&stored.event, destination, stored.received_at)
                 .await?;
-        }
-        Ok(())
+            Ok(())
+        };
+        stream::iter(events.iter().map(attribute))
+            .buffer_unordered(ATTRIBUTED_AT_ONCE)
+            .try_collect()
+            .await
     }
 }
 
-/// The user's events that count for an experiment and are stored for none.
-async fn unattributed_events(
+/// The user's events that count for an experiment and are stored for none. Not those of an outlier user, who stays one.
+fn unattributed(
+    experiment: &DirtyExperiment<'_>,
     assignment: &Assignment,
-    experiment: &Experiment,
     dirty: &DirtyUser,
-    events: &mut UserEvents<'_>,
-) -> Result<Vec<UnattributedEvent>, StoreError> {
-    let counts = |counted_at| experiment.counts(assignment.assigned_at, counted_at);
-    let candidates: BTreeSet<EventId> = match &events.all {
-        Some(all) => all
-            .iter()
-            .filter(|event| event.experiment.is_none() && counts(event.event.counted_at))
-            .map(|event| event.event.id.clone())
-            .collect(),
-        None => dirty
-            .events
-            .iter()
-            .filter(|(of, _, counted_at)| of.is_none() && counts(*counted_at))
-            .map(|(_, id, _)| id.clone())
-            .collect(),
+    found: &FoundEvents,
+    of_experiment: &[UserEventSummary],
+) -> Vec<UnattributedEvent> {
+    let definition = &experiment.definition.experiment;
+    let counts = |counted_at| definition.counts(assignment.assigned_at, counted_at);
+    let named = dirty
+        .events
+        .iter()
+        .filter(|(of, _, counted_at)| of.is_none() && counts(*counted_at));
+    let candidates: BTreeSet<&EventId> = match experiment.read_all {
+        true => found.unattributed.iter().collect(),
+        false => named.map(|(_, id, _)| id).collect(),
     };
-    if candidates.is_empty() {
-        return Ok(Vec::new());
+    let outlier = of_experiment.len() > usize::try_from(MAX_EVENTS_PER_USER).unwrap_or(usize::MAX);
+    if candidates.is_empty() || outlier {
+        return Vec::new();
     }
-    let attributed: BTreeSet<EventId> = events
-        .of(&assignment.experiment_id)
-        .await?
-        .into_iter()
-        .map(|event| event.event.id)
-        .collect();
-    let all = events.all().await?.iter();
-    let unattributed = all.filter(|event| {
-        let id = &event.event.id;
-        event.experiment.is_none() && candidates.contains(id) && !attributed.contains(id)
+    let attributed: BTreeSet<&EventId> = of_experiment.iter().map(|one| &one.event.id).collect();
+    let missing = candidates.difference(&attributed);
+    let unattributed = missing.map(|event| UnattributedEvent {
+        event: EventId::clone(event),
+        experiment: definition.id.clone(),
+        shards: definition.shards,
     });
-    Ok(unattributed
-        .map(|event| UnattributedEvent {
-            event: event.event.clone(),
-            experiment: experiment.id.clone(),
-            shards: experiment.shards,
-            received_at: event.received_at,
-        })
-        .collect())
+    unattributed.collect()
 }
 
 fn too_large(overflow: Overflow) -> StoreError {

@@ -25,10 +25,13 @@ impl Store {
     /// Writes a chunk in a random write shard.
     pub(super) async fn write(&self, chunk: &Chunk) -> Result<Written, StoreError> {
         let write_shard = crate::clock::random_bits::<1>().map_or(0, |[byte]| byte % WRITE_SHARDS);
-        let too_large = || StoreError::Corrupt("a sum grew beyond 38 digits".to_owned());
+        let too_large = || StoreError::Unstorable("a sum grew beyond 38 digits".to_owned());
         let mut actions = Vec::new();
         for write in &chunk.writes {
             actions.push(self.contribution_put(write)?);
+        }
+        for write in chunk.writes.iter().filter(|write| write.release) {
+            actions.push(self.release(&write.key())?);
         }
         for (generation, difference) in chunk.differences().ok_or_else(too_large)? {
             for (item, numbers) in &difference.0 {
@@ -52,10 +55,6 @@ impl Store {
     }
 
     fn contribution_put(&self, write: &Write) -> Result<TransactWriteItem, StoreError> {
-        let text = write
-            .contribution
-            .to_text()
-            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let (experiment, generation) = &write.generation;
         let revision = AttributeValue::N((write.revision + 1).to_string());
         let put = Put::builder()
@@ -66,7 +65,7 @@ impl Store {
                 AttributeValue::S(key::generation(experiment, *generation)),
             )
             .item(key::REVISION, revision)
-            .item(key::CONTRIBUTION, AttributeValue::S(text))
+            .item(key::CONTRIBUTION, AttributeValue::S(write.text.clone()))
             .expression_attribute_names("#revision", key::REVISION);
         let put = match write.expires_at {
             None => put,

@@ -1,6 +1,7 @@
 //! The sentences of a decision.
 
 use super::rules::{Reason, Ruling, Verdict};
+use crate::aggregates::MAX_TYPES_SHOWN;
 use crate::ids::VariantKey;
 use crate::prose::grouped;
 use crate::report::analysis::Analysis;
@@ -250,9 +251,15 @@ pub(super) fn notes(analysis: &Analysis) -> Vec<String> {
         .iter()
         .map(|variant| variant.outlier_users)
         .sum();
+    if analysis.event_types_left_out > 0 {
+        notes.push(format!(
+            "Metrics are shown for the {MAX_TYPES_SHOWN} most frequent event types, and not for {} others: declare metrics for the types that matter.",
+            analysis.event_types_left_out
+        ));
+    }
     if outlier_users > 0 {
         notes.push(format!(
-            "{} outlier users have implausibly many events and are left out.",
+            "{} outlier users have implausibly many events or values and are left out.",
             grouped(outlier_users)
         ));
     }
