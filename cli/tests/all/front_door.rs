@@ -15,6 +15,7 @@ mod dimensions;
 mod erasure;
 mod first_wins;
 mod lifecycle;
+mod limits;
 mod listing;
 mod metrics;
 mod model;

@@ -34,6 +34,8 @@ pub struct StoredContribution {
     pub expires_at: Option<i64>,
     /// Whether a newer contribution could not be stored.
     pub quarantined: bool,
+    /// Whether the stored contribution cannot be read. What it has added to the aggregates is then unknown.
+    pub damaged: bool,
 }
 
 /// A user's contributions to all generations.
@@ -203,14 +205,14 @@ fn stored_contribution(item: &Item) -> Result<StoredContribution, StoreError> {
         });
     }
     let revision = number(item, key::REVISION)?;
-    let contribution =
-        UserContribution::from_text(text(item, key::CONTRIBUTION)?).map_err(StoreError::Corrupt)?;
+    let contribution = UserContribution::from_text(text(item, key::CONTRIBUTION)?);
     let expires_at = item
         .contains_key(key::EXPIRES_AT)
         .then(|| number(item, key::EXPIRES_AT));
     Ok(StoredContribution {
         revision,
-        contribution,
+        damaged: contribution.is_err(),
+        contribution: contribution.unwrap_or_default(),
         expires_at: expires_at.transpose()?,
         quarantined,
     })

@@ -48,6 +48,12 @@ const COUNTED_AGAIN: StatedReason = StatedReason {
     message: "The definition or the aggregates changed a moment ago, and users are being refreshed. Repeat the audit once that is done.",
 };
 
+const UNREADABLE: StatedReason = StatedReason {
+    reason: "unreadable",
+    message: "A stored item cannot be read, or a sum has more than 38 digits; the log of the function names it. \
+              A repair builds new aggregates without what cannot be read.",
+};
+
 /// How long differing numbers are compared again.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
@@ -76,7 +82,13 @@ impl Store {
         experiment: &Experiment,
         patience: Patience,
     ) -> Result<Audit, RawError> {
-        let audit = self.compare(experiment, patience).await?;
+        let audit = match self.compare(experiment, patience).await {
+            Err(RawError::Store(error)) if error.concerns_one_item() => {
+                unreadable(experiment, &error)
+            }
+            Err(RawError::Overflow(error)) => unreadable(experiment, &error),
+            compared => compared?,
+        };
         log(&audit);
         Ok(audit)
     }
@@ -260,6 +272,15 @@ fn between_without_pre_exposure(
             let one = Differences::of_one(&item, &name, number, recomputed);
             (one, 1)
         }
+    }
+}
+
+/// An audit that failed because of what is stored. The caller can still request a repair.
+fn unreadable(experiment: &Experiment, error: &dyn std::error::Error) -> Audit {
+    tracing::error!(experiment_id = %experiment.id, %error, "the aggregates could not be compared");
+    Audit {
+        not_compared: Some(UNREADABLE),
+        ..Audit::new(&experiment.id, None)
     }
 }
 

@@ -57,6 +57,10 @@ impl Store {
         if let Some(error) = refreshed.failures.remove(user) {
             return Err(error);
         }
+        if refreshed.quarantined.contains(user) {
+            let text = "the user's contributions could not be removed from the aggregates";
+            return Err(StoreError::Unstorable(text.to_owned()));
+        }
         Ok(Erased {
             tombstone,
             records,

@@ -76,6 +76,8 @@ pub struct RefreshOutcome {
     pub users: usize,
     /// Transactions sent.
     pub transactions: usize,
+    /// Users that were quarantined: the database refuses what they add. Their records stay as they are.
+    pub quarantined: BTreeSet<UserId>,
     /// Users that could not be refreshed, with the reason.
     pub failures: BTreeMap<UserId, StoreError>,
 }
@@ -92,9 +94,7 @@ impl Store {
         let mut open: BTreeSet<&UserId> = dirty.keys().collect();
         let mut backoff = Backoff::new();
         while !open.is_empty() {
-            let failures = self
-                .try_refresh(&open, dirty, deadline, &mut outcome.transactions)
-                .await;
+            let failures = self.try_refresh(&open, dirty, deadline, &mut outcome).await;
             outcome.users += open.len() - failures.len();
             let in_time = backoff.fits(deadline);
             let (repeat, lost): (BTreeMap<_, _>, BTreeMap<_, _>) = failures
@@ -117,7 +117,7 @@ impl Store {
         users: &BTreeSet<&'t UserId>,
         dirty: &'t BTreeMap<UserId, DirtyUser>,
         deadline: Instant,
-        transactions: &mut usize,
+        outcome: &mut RefreshOutcome,
     ) -> BTreeMap<&'t UserId, StoreError> {
         let mut failures = BTreeMap::<&UserId, StoreError>::new();
         let (mut diffs, mut deletions, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
@@ -139,7 +139,8 @@ impl Store {
             }
         }
         let written = self.write_all(diffs, deadline).await;
-        *transactions += written.transactions;
+        outcome.transactions += written.transactions;
+        outcome.quarantined.extend(written.quarantined);
         for (user, error) in written.failures {
             if let Some((user, _)) = dirty.get_key_value(&user) {
                 failures.insert(user, error);
@@ -155,7 +156,10 @@ impl Store {
             }
         }
         // Only for users with empty contributions: until then the records name the experiments to refresh.
-        deletions.retain(|(user, records)| !records.is_empty() && !failures.contains_key(user));
+        deletions.retain(|(user, records)| {
+            let counted = !failures.contains_key(user) && !outcome.quarantined.contains(*user);
+            counted && !records.is_empty()
+        });
         for (user, records) in deletions {
             if let Err(error) = self.delete_records(user, &records, deadline).await {
                 failures.insert(user, error);
@@ -209,6 +213,11 @@ impl Store {
                 .plan_refresh(user, dirty, &contributions, definitions)
                 .await?;
             self.attribute_events(user, &plan.unattributed).await?;
+            for generation in &plan.damaged {
+                let why = StoreError::Corrupt("the stored contribution of the user".to_owned());
+                self.quarantine(&(user.clone(), generation.clone()), &why)
+                    .await?;
+            }
             Ok::<_, StoreError>(plan)
         };
         match plan.await {
@@ -331,7 +340,10 @@ impl Store {
             return all.fail(key, error);
         }
         match self.quarantine(&key, &error).await {
-            Ok(()) => drop(all.stopped.insert(key)),
+            Ok(()) => {
+                all.quarantined.insert(key.0.clone());
+                all.stopped.insert(key);
+            }
             Err(error) => all.fail(key, error),
         }
     }
@@ -344,6 +356,7 @@ struct WriteOutcome {
     transactions: usize,
     /// Contributions with a step that was not written.
     stopped: BTreeSet<ContributionKey>,
+    quarantined: BTreeSet<UserId>,
     failures: HashMap<UserId, StoreError>,
 }
 

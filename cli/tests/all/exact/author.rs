@@ -48,11 +48,13 @@ impl History {
         }
         author.erasures(users, &mut steps);
         author.deliveries(&mut steps, small);
+        let refused = (!small && author.draw.chance(15)).then(|| author.draw.below(users));
         Self {
             seed,
             users,
             experiments,
             steps,
+            refused,
         }
     }
 
@@ -171,12 +173,19 @@ impl Author<'_> {
         let busy = !small && self.draw.chance(20);
         let events = match (small, busy) {
             (true, _) => self.draw.within(1..=3),
-            (_, true) => self.draw.within(20..=45),
+            (_, true) => self.draw.within(20..=60),
             _ => self.draw.within(0..=9),
         };
         let first_id = self.ids;
+        // Event types with an id in them: soon there is no room for more types with aggregates of their own.
+        let careless = busy && self.draw.chance(50);
         for _ in 0..events {
-            steps.push(Step::Track(self.track(user, first_id, busy)));
+            let mut track = self.track(user, first_id, busy);
+            if careless {
+                let event_type = format!("{:x>128}", track.id);
+                track.event_type = EventType::parse(&event_type).unwrap();
+            }
+            steps.push(Step::Track(track));
         }
         steps
     }

@@ -84,6 +84,47 @@ pub(crate) async fn aggregates_equal_the_records(play: &Play<'_>) -> Result<(), 
     Ok(())
 }
 
+/// The contributions of all users but one equal those of their records, and no backfill is held up by that one.
+pub(crate) async fn the_other_users_are_counted(
+    play: &Play<'_>,
+    refused: usize,
+) -> Result<(), String> {
+    let contributions = contributions(play).await;
+    for place in 0..play.writer.experiments.len() {
+        let experiment = play.writer.experiment(place);
+        for generation in generations(play, experiment).await {
+            let experiment = definition_of(play, place, &generation);
+            let layout = layout(play, &experiment, &generation).await;
+            for (user, contributions) in &contributions {
+                if **user != play.writer.users[refused] {
+                    let expected = aggregated(play, &experiment, &layout, user).await;
+                    let found =
+                        contribution_items(&experiment, &generation, &layout, contributions);
+                    same(&format!("the records of {user}"), &expected, &found)?;
+                }
+            }
+        }
+    }
+    the_newest_generation_is_read(play).await
+}
+
+/// Every user is counted.
+pub(crate) async fn no_user_is_quarantined(play: &Play<'_>) -> Result<(), String> {
+    for place in 0..play.writer.experiments.len() {
+        let experiment = play.writer.experiment(place);
+        for generation in generations(play, experiment).await {
+            let id = &experiment.id;
+            let store = &play.world.store;
+            let stored = store.aggregate_items(id, generation.number, AggregateSections::ALL);
+            let quarantined = stored.await.unwrap().quarantined;
+            if !quarantined.is_empty() {
+                return Err(format!("{quarantined:?} in {id}"));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The current generation belongs to the newest definition, and no backfill is running.
 pub(crate) async fn the_newest_generation_is_read(play: &Play<'_>) -> Result<(), String> {
     for place in 0..play.writer.experiments.len() {

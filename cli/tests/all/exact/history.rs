@@ -28,6 +28,8 @@ pub(crate) struct History {
     /// One or two experiments with the same users.
     pub(crate) experiments: Vec<Definition>,
     pub(crate) steps: Vec<Step>,
+    /// A user whose contributions the database refuses to store, until all steps are done.
+    pub(crate) refused: Option<usize>,
 }
 
 /// The first definition of an experiment.

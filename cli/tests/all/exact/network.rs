@@ -12,9 +12,11 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use domain::ids::UserId;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::{Value, json};
+use shared::store::keys::aggregates as key;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, watch};
@@ -50,6 +52,8 @@ struct Inner {
     run: watch::Sender<Run>,
     /// A permit for each transaction that may be sent.
     gate: Semaphore,
+    /// The partition of a user whose contributions the database refuses to store.
+    refused: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +85,7 @@ impl Network {
             random: Mutex::new(Pcg64::seed_from_u64(seed)),
             run: watch::Sender::new(Run::default()),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            refused: Mutex::default(),
         }))
     }
 
@@ -104,6 +109,39 @@ impl Network {
     pub(crate) fn outlived(&self) -> bool {
         let run = self.0.run.borrow();
         run.crash.is_some() && !run.crashed
+    }
+
+    /// Refuses all contributions of a user from this moment on, as DynamoDB refuses an item that is too large; or of no
+    /// user any more.
+    pub(crate) fn refuse(&self, user: Option<&UserId>) {
+        *self.0.refused.lock().unwrap() = user.map(key::of_user);
+    }
+
+    /// The refusal of a transaction with a contribution of the refused user.
+    fn too_large(&self, request: &HttpRequest) -> Option<HttpResponse> {
+        let refused = self.0.refused.lock().unwrap().clone()?;
+        if !is_transaction(request) {
+            return None;
+        }
+        let body: Value = serde_json::from_slice(request.body().bytes()?).ok()?;
+        let is_refused = |action: &Value| {
+            let item = &action["Put"]["Item"];
+            item[key::PARTITION]["S"] == refused && !item[key::CONTRIBUTION].is_null()
+        };
+        let actions = body["TransactItems"].as_array()?;
+        let reason = |action: &Value| match is_refused(action) {
+            true => {
+                json!({"Code": "ValidationError", "Message": "Item size has exceeded the maximum"})
+            }
+            false => json!({"Code": "None"}),
+        };
+        let reasons: Vec<Value> = actions.iter().map(reason).collect();
+        actions.iter().any(is_refused).then(|| {
+            answer(
+                "TransactionCanceledException",
+                json!({ "CancellationReasons": reasons }),
+            )
+        })
     }
 
     /// Holds all transactions from this moment on.
@@ -224,7 +262,8 @@ impl HttpConnector for Network {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let network = self.clone();
         HttpConnectorFuture::new(async move {
-            if let Some(refusal) = network.refusal(&request) {
+            let refusal = network.refusal(&request);
+            if let Some(refusal) = refusal.or_else(|| network.too_large(&request)) {
                 return Ok(refusal);
             }
             network.gate(&request).await;

@@ -2,7 +2,7 @@
 
 use super::check;
 use super::draw::Draw;
-use super::history::{Deliver, History, Step};
+use super::history::{Change, Deliver, Edit, History, Step};
 use super::network::{Crash, Pressure};
 use super::queue::Queue;
 use super::records::Records;
@@ -100,6 +100,7 @@ impl<'w> Play<'w> {
             queue: Queue::new(world, history.seed),
             crashes,
         };
+        play.refuse(history.refused);
         if let Crashes::At(target, crash) = crashes {
             let process = match target {
                 CrashTarget::Aggregator => &play.aggregators[0],
@@ -108,6 +109,33 @@ impl<'w> Play<'w> {
             process.network.restart(Some(crash));
         }
         play
+    }
+
+    /// Lets the database refuse the contributions of a user, or of none any more.
+    fn refuse(&self, user: Option<usize>) {
+        let user = user.map(|user| &self.writer.users[user]);
+        let processes = self.aggregators.iter().chain(self.queue.processes());
+        for process in processes {
+            process.network.refuse(user);
+        }
+    }
+
+    /// All users but the refused one are counted. When the reason for the refusal is gone, a repair counts that one too.
+    async fn end_the_refusal(&mut self, draw: &mut Draw) -> Result<(), String> {
+        let Some(refused) = self.history.refused else {
+            return Ok(());
+        };
+        check::the_other_users_are_counted(self, refused).await?;
+        self.refuse(None);
+        for experiment in 0..self.writer.experiments.len() {
+            let repair = Change {
+                experiment,
+                at: self.writer.experiment(experiment).updated_at,
+                edit: Edit::Repair,
+            };
+            self.write(&Step::Change(repair)).await;
+        }
+        self.settle(draw).await
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
@@ -334,7 +362,9 @@ impl<'w> Play<'w> {
     pub(crate) async fn finish(&mut self) -> Result<(), String> {
         let mut draw = Draw::new(self.history.seed);
         self.settle(&mut draw).await?;
+        self.end_the_refusal(&mut draw).await?;
         check::aggregates_equal_the_records(self).await?;
+        check::no_user_is_quarantined(self).await?;
         check::the_newest_generation_is_read(self).await?;
 
         self.queue.expire(self.world).await;

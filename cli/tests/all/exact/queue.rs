@@ -47,6 +47,10 @@ impl Queue {
         &self.processes[0]
     }
 
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.processes.iter()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.unhandled.is_empty()
     }

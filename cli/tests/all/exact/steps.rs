@@ -41,6 +41,7 @@ pub(crate) fn history(days: usize) -> History {
         users: 1,
         experiments: vec![definition],
         steps,
+        refused: None,
     }
 }
 

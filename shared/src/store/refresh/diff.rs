@@ -46,6 +46,8 @@ pub(super) struct RefreshPlan {
     pub(super) unattributed: Vec<UnattributedEvent>,
     /// Contributions to write.
     pub(super) diffs: Vec<ContributionDiff>,
+    /// Generations where the stored contribution cannot be read, so that nothing can be subtracted.
+    pub(super) damaged: Vec<GenerationKey>,
     /// The range of the user's records. It is noted even without a diff: a process that wrote the same diff earlier
     /// may have crashed before it noted the range.
     pub(super) ranges: Vec<(GenerationKey, DataRange)>,

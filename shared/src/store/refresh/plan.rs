@@ -101,6 +101,10 @@ impl Store {
             for generation in &experiment.definition.generations {
                 let key = (experiment.id().clone(), generation.number);
                 let stored = contributions.get(&key).cloned().unwrap_or_default();
+                if stored.damaged {
+                    plan.damaged.extend((!stored.quarantined).then_some(key));
+                    continue;
+                }
                 let pre_exposure = match &stored.contribution.enrolment {
                     Some(enrolment) if !experiment.read_all => PreExposureSource::Stored(enrolment),
                     _ => PreExposureSource::Records(&found.pre_exposure),

@@ -58,6 +58,7 @@ impl<'d> Steps<'d> {
                     contribution: state,
                     expires_at: self.diff.expires_at,
                     quarantined: false,
+                    damaged: false,
                 };
                 return Ok(Some(next));
             }
