@@ -4,6 +4,7 @@ use super::Invalid;
 use super::allocation::Variants;
 use super::experiment::{Experiment, Status};
 use super::ids::DimensionKey;
+use super::limits::MAX_PHASES;
 use super::metric::Metric;
 use super::plan::Plan;
 use super::time::Timestamp;
@@ -121,6 +122,10 @@ impl Change {
         if !misfits.is_empty() {
             return Err(misfits);
         }
+        let changed_allocation = match self.allocation.variants {
+            Some(_) => "variants",
+            None => "traffic_percent",
+        };
         let mut after = before.clone();
         after.version += 1;
         after.updated_at = now;
@@ -139,6 +144,9 @@ impl Change {
             (Some(Status::Stopped), _) => after.schedule.stop(now),
             (_, Status::Running) => after.run(now),
             _ => {}
+        }
+        if after.allocation.phases.len() > MAX_PHASES {
+            return Err(vec![too_many_phases(changed_allocation)]);
         }
         Ok(after)
     }
@@ -265,6 +273,13 @@ fn replace<T>(slot: &mut T, value: Option<T>) {
     }
 }
 
+fn too_many_phases(field: &'static str) -> Misfit {
+    let detail = format!(
+        "An experiment keeps all its allocations, at most {MAX_PHASES}. Create another experiment for further changes."
+    );
+    Misfit::new(field, "too_many_phases", detail)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,5 +364,31 @@ mod tests {
                 .phases,
             changed.allocation.phases
         );
+    }
+
+    #[test]
+    fn an_experiment_has_at_most_as_many_phases_as_its_item_can_hold() {
+        let mut current = experiment(Status::Running);
+        let change = |number: usize| Change {
+            allocation: AllocationChange {
+                traffic_percent: Some(if number % 2 == 0 { 40.0 } else { 60.0 }),
+                ..AllocationChange::default()
+            },
+            ..Change::default()
+        };
+        let now = Timestamp::from_micros;
+        for number in 0..MAX_PHASES {
+            let at = now(i64::try_from(number).unwrap() + 1);
+            current = change(number).apply(&current, at).unwrap();
+        }
+        assert_eq!(current.allocation.phases.len(), MAX_PHASES);
+        let refused = change(MAX_PHASES).apply(&current, now(1_000)).unwrap_err();
+        assert_eq!(refused[0].why.code, "too_many_phases");
+        assert_eq!(refused[0].field, "traffic_percent");
+        let renamed = Change {
+            name: Some("still possible".to_owned()),
+            ..Change::default()
+        };
+        assert!(renamed.apply(&current, now(1_001)).is_ok());
     }
 }

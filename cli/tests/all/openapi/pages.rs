@@ -1,7 +1,7 @@
 //! README.md and the docs agree with openapi.yaml and with the limits in the code.
 
 use super::document::Document;
-use domain::limits;
+use domain::{limits, registry};
 use serde_json::{Value, json};
 
 #[test]
@@ -93,6 +93,30 @@ fn the_guide_lists_every_limit() {
             "| events of a user in an experiment | {} |",
             grouped(usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap())
         ),
+        format!(
+            "| combinations of hour and event type of a user in an experiment | {} |",
+            grouped(limits::MAX_ENTRIES_PER_USER)
+        ),
+        format!(
+            "| sum of a user's values of one event type that a metric sums | ±{}.{} |",
+            grouped(usize::try_from(limits::MAX_USER_TOTAL_MILLIONTHS / 1_000_000).unwrap()),
+            limits::MAX_USER_TOTAL_MILLIONTHS % 1_000_000
+        ),
+        format!(
+            "| event types without a metric, with counts of their own | {} of {} bytes together |",
+            registry::MAX_REGISTERED_TYPES,
+            grouped(registry::MAX_REGISTERED_BYTES)
+        ),
+        format!(
+            "| values of a dimension with results of their own | {} of {} bytes together |",
+            registry::MAX_REGISTERED_VALUES,
+            grouped(registry::MAX_REGISTERED_BYTES)
+        ),
+        format!(
+            "| pre-exposure events of a user | {} |",
+            grouped(limits::MAX_PRE_EXPOSURE_EVENTS)
+        ),
+        format!("| phases of an experiment | {} |", limits::MAX_PHASES),
     ] {
         assert!(listed.contains(&expected), "docs/api.md lacks: {expected}");
     }
