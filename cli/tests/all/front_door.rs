@@ -17,6 +17,7 @@ mod first_wins;
 mod lifecycle;
 mod limits;
 mod listing;
+mod memory;
 mod metrics;
 mod model;
 mod mutations;

@@ -16,9 +16,9 @@ const BATCH: usize = 50;
 /// Each user has one assignment and four events: 10,000 writes in all.
 const USERS: usize = 2_000;
 
-struct Process {
-    child: Child,
-    caller: Caller,
+pub(super) struct Process {
+    pub(super) child: Child,
+    pub(super) caller: Caller,
 }
 
 impl Drop for Process {
@@ -29,7 +29,7 @@ impl Drop for Process {
 }
 
 /// Starts `assay serve` on this data and waits until it listens.
-fn serve(data: &Path) -> Process {
+pub(super) fn serve(data: &Path) -> Process {
     let mut child = Command::new(env!("CARGO_BIN_EXE_assay"))
         .args(["serve", "--port", "0", "--token", TOKEN, "--data"])
         .arg(data)
