@@ -15,6 +15,7 @@
 //! | `records` | builds stream records |
 //! | `fence` | aggregation with a definition that changes at the same time |
 //! | `steps` | a user whose refresh needs several transactions |
+//! | `extremes` | users at every limit at once |
 //! | `world` | engine, tables and processes |
 //! | `pressure` | throttling, conflicts and crashes at the same time |
 //! | `write_units`, `results_cost` | measurements with the users of `crowd` |
@@ -25,6 +26,7 @@ mod author;
 mod check;
 mod crowd;
 mod draw;
+mod extremes;
 mod fence;
 mod figures;
 mod history;

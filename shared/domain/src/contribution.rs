@@ -308,7 +308,6 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate_items::AggregateSpec;
     use crate::registry::Registry;
 
     /// A year after the earliest instant, so that earlier instants exist.
@@ -332,7 +331,7 @@ mod tests {
             dimensions: Vec::new(),
             pre_exposure: Vec::new(),
         };
-        let labels = Labels::new(&AggregateSpec::default(), Registry::default());
+        let labels = Labels::new(&[], Registry::default());
         enrolment.pre_exposure_events(&labels, events);
         enrolment
             .pre_exposure

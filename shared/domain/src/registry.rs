@@ -7,9 +7,8 @@
 //! A registry only grows, and a name that found no room never gets a place later. So the label of a record is decided
 //! once, before anything is counted under it. Both data sources use the same registry, and so the same labels.
 
-use super::aggregate_items::AggregateSpec;
 use super::ids::{DimensionKey, DimensionLabel, EventType};
-use super::metric::Measure;
+use super::metric::{Measure, MetricSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,9 +107,9 @@ struct Registered {
 }
 
 impl Labels {
-    /// Labels of one generation.
-    pub fn new(spec: &AggregateSpec, registry: Registry) -> Self {
-        let quantities = || spec.metrics.iter().flat_map(|metric| metric.quantities());
+    /// Labels of a generation with these declared metrics.
+    pub fn new(metrics: &[MetricSpec], registry: Registry) -> Self {
+        let quantities = || metrics.iter().flat_map(MetricSpec::quantities);
         let names = |wanted: fn(Measure) -> bool| {
             let wanted = quantities().filter(|(_, measure)| wanted(*measure));
             wanted
@@ -183,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_first_types_have_a_place_and_all_later_ones_share_a_label() {
-        let labels = Labels::new(&AggregateSpec::default(), Registry::default());
+        let labels = Labels::new(&[], Registry::default());
         let label = |index: usize| labels.event_type(&event_type(&format!("t{index}")));
         for index in 0..1_000 {
             let own = *label(index) == event_type(&format!("t{index}"));
@@ -196,7 +195,7 @@ mod tests {
 
     #[test]
     fn long_names_use_up_the_room_and_a_shorter_one_may_still_fit() {
-        let labels = Labels::new(&AggregateSpec::default(), Registry::default());
+        let labels = Labels::new(&[], Registry::default());
         let long = |index: usize| format!("{index:x>128}");
         for index in 0..31 {
             labels.event_type(&event_type(&long(index)));
@@ -219,7 +218,7 @@ mod tests {
 
     #[test]
     fn values_of_each_dimension_have_room_of_their_own() {
-        let labels = Labels::new(&AggregateSpec::default(), Registry::default());
+        let labels = Labels::new(&[], Registry::default());
         let by = |text: &str| DimensionKey::parse(text).unwrap();
         for index in 0..100 {
             let value = DimensionLabel::parse(&format!("v{index}")).unwrap();
@@ -240,11 +239,11 @@ mod tests {
 
     #[test]
     fn a_registry_that_was_stored_gives_the_same_labels() {
-        let labels = Labels::new(&AggregateSpec::default(), Registry::default());
+        let labels = Labels::new(&[], Registry::default());
         for index in 0..100 {
             labels.event_type(&event_type(&format!("t{index}")));
         }
-        let again = Labels::new(&AggregateSpec::default(), labels.registry());
+        let again = Labels::new(&[], labels.registry());
         for index in (0..100).rev() {
             let name = event_type(&format!("t{index}"));
             assert_eq!(again.event_type(&name), labels.event_type(&name));

@@ -83,7 +83,7 @@ fn times(mut one: ExperimentAggregates, users: u64) -> ExperimentAggregates {
 #[test]
 fn a_hundred_million_users_with_the_largest_total_do_not_overflow() {
     let spec = spec();
-    let labels = Labels::new(&spec, Registry::default());
+    let labels = Labels::new(&spec.metrics, Registry::default());
     let layout = AggregateLayout::new(&spec, &labels.registry());
     let largest = |aggregates: &ExperimentAggregates| {
         let items = AggregateItems::from_aggregates(aggregates, &layout);
@@ -120,7 +120,7 @@ fn a_hundred_million_users_with_the_largest_total_do_not_overflow() {
 #[test]
 fn a_user_with_more_is_an_outlier_user() {
     let spec = spec();
-    let labels = Labels::new(&spec, Registry::default());
+    let labels = Labels::new(&spec.metrics, Registry::default());
     let mut user = contribution(1, &labels);
     user.entries[0].value += 1;
     assert!(user.sealed(&labels).outlier);

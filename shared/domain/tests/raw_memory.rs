@@ -54,7 +54,7 @@ fn most_held(users: usize, events_each: usize) -> usize {
         .map(|user| UserId::parse(&format!("user-{user}")).unwrap())
         .collect();
     let _profiler = dhat::Profiler::builder().testing().build();
-    let labels = Labels::new(&AggregateSpec::of(&experiment), Registry::default());
+    let labels = Labels::new(&AggregateSpec::of(&experiment).metrics, Registry::default());
     let mut aggregator = RecordAggregator::new(&experiment, &filter, &labels);
     for user in &ids {
         let at = Timestamp::from_micros(START + HOUR);

@@ -95,7 +95,7 @@ impl Store {
             Some(current) => self.registry(&experiment.id, current.number).await?,
             None => StoredRegistry::default(),
         };
-        let labels = Labels::new(&AggregateSpec::of(experiment), registry.registry);
+        let labels = Labels::new(&AggregateSpec::of(experiment).metrics, registry.registry);
         let task = ShardTask::default();
         let shards = 0..experiment.shards;
         let shards =

@@ -122,7 +122,7 @@ impl Store {
         let mut failures = BTreeMap::<&UserId, StoreError>::new();
         let (mut diffs, mut deletions, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         let definitions = Definitions::new(self);
-        let plans = self.plan_all(users, dirty, &definitions).await;
+        let plans = self.plan_all(users, dirty, &definitions, deadline).await;
         let unregistered = definitions.store_registries().await;
         for (user, plan) in plans {
             let plan = plan.and_then(|plan| match plan.blocked_by(&unregistered) {
@@ -175,6 +175,7 @@ impl Store {
         users: &BTreeSet<&'t UserId>,
         dirty: &BTreeMap<UserId, DirtyUser>,
         definitions: &Definitions<'_>,
+        deadline: Instant,
     ) -> Vec<(&'t UserId, Result<RefreshPlan, StoreError>)> {
         let mut reads = Vec::new();
         for user in users {
@@ -187,7 +188,8 @@ impl Store {
         let mut plans = Vec::new();
         for (user, contributions) in contributions {
             if let Some(dirty) = dirty.get(user) {
-                plans.push(self.plan_of(user, dirty, contributions, definitions));
+                let plan = self.plan_of(user, dirty, contributions, definitions);
+                plans.push(in_time(user, plan, deadline));
             }
         }
         stream::iter(plans)
@@ -365,6 +367,19 @@ impl WriteOutcome {
         self.failures.insert(key.0.clone(), error);
         self.stopped.insert(key);
     }
+}
+
+/// A plan, or a failure at the deadline: a user may have more records than one call can read.
+async fn in_time<'t>(
+    user: &'t UserId,
+    plan: impl Future<Output = (&'t UserId, Result<RefreshPlan, StoreError>)>,
+    deadline: Instant,
+) -> (&'t UserId, Result<RefreshPlan, StoreError>) {
+    let planned = tokio::time::timeout_at(deadline.into(), plan).await;
+    planned.unwrap_or_else(|_| {
+        let text = "there was no time to read the user's records".to_owned();
+        (user, Err(StoreError::Unavailable(text)))
+    })
 }
 
 /// The joint range of all users' records, for each generation. Erased users have none.

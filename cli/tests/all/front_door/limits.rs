@@ -123,7 +123,8 @@ async fn rare_dimension_values_share_a_group_that_no_real_value_joins() {
     let values = values.as_array().unwrap();
     assert_eq!(values.len(), 51, "50 values and the rest");
     let rest = values.iter().find(|one| one["value"] == "(other values)");
-    assert_eq!(rest.unwrap()["users"], json!([15, 15]));
+    let users = rest.unwrap()["users"].as_array().unwrap().iter();
+    assert_eq!(users.map(|n| n.as_u64().unwrap()).sum::<u64>(), 30);
     // A user is found by the user's own value, also without a group of its own.
     let found: Vec<Value> = {
         let mut found = Vec::new();

@@ -38,7 +38,7 @@ impl OpenGeneration {
     ) -> Self {
         Self {
             number,
-            labels: Labels::new(&spec, registry.registry.clone()),
+            labels: Labels::new(&spec.metrics, registry.registry.clone()),
             spec,
             registry,
             layout: OnceLock::new(),
