@@ -93,7 +93,7 @@ impl Room {
 #[derive(Debug)]
 pub struct Labels {
     declared: HashSet<Arc<EventType>>,
-    /// Event types of which a declared metric sums values.
+    /// Event types whose values a declared metric sums.
     summed: HashSet<Arc<EventType>>,
     others: Arc<EventType>,
     registered: Mutex<Registered>,

@@ -17,7 +17,7 @@ pub enum StoreError {
     /// The request was refused: a missing table, a missing permission, a wrong key. An operator must act.
     #[error("DynamoDB refused the request: {0}")]
     Refused(String),
-    /// An item or a change is beyond a limit of DynamoDB, whoever sends it. Nothing else is affected.
+    /// An item or a change is beyond a limit of DynamoDB. Nothing else is affected.
     #[error("DynamoDB cannot store this: {0}")]
     Unstorable(String),
     /// A stored item cannot be read. An operator must act.

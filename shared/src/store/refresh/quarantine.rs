@@ -1,4 +1,4 @@
-//! Users that cannot be counted, set aside so that they hold up nobody else.
+//! Users that cannot be counted, set aside so that all other users are counted.
 //!
 //! A user is quarantined in one generation, where the contribution stays as it was last written and so do the
 //! aggregates. Every later refresh of the user tries again, and the write that succeeds releases the user.
