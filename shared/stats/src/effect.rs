@@ -70,7 +70,7 @@ impl Effect {
     /// valid while all units of one arm have the same value.
     pub(crate) fn require_normal(&self) -> Result<(), MissingReason> {
         if self.one_arm_constant {
-            Err(MissingReason::ZeroVariance)
+            Err(MissingReason::OneArmConstant)
         } else {
             Ok(())
         }

@@ -87,7 +87,7 @@ impl Posterior {
     /// [`Prior::scaled`]).
     ///
     /// # Errors
-    /// [`MissingReason::ZeroVariance`] if one arm does not vary; [`MissingReason::OutOfRange`] if the
+    /// [`MissingReason::OneArmConstant`] if one arm does not vary; [`MissingReason::OutOfRange`] if the
     /// prior is; [`MissingReason::Overflow`] if a result is not finite.
     pub fn new(effect: &Effect, prior: Prior) -> Result<Self, MissingReason> {
         effect.require_normal()?;

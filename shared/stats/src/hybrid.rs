@@ -56,6 +56,21 @@ impl Hybrid {
     pub fn new(alpha: Alpha, planned_units: f64) -> Result<Self, MissingReason> {
         let half_alpha = alpha.divided_by(2);
         let sequence = ConfidenceSequence::new(half_alpha, planned_units)?;
+        Self::with_sequence(half_alpha, planned_units, sequence)
+    }
+
+    /// The test whose results come from this confidence sequence at `half_alpha` until the planned end.
+    ///
+    /// # Errors
+    /// [`MissingReason::OutOfRange`] if the sequence has another level.
+    pub fn with_sequence(
+        half_alpha: Alpha,
+        planned_units: f64,
+        sequence: ConfidenceSequence,
+    ) -> Result<Self, MissingReason> {
+        if sequence.alpha() != half_alpha {
+            return Err(MissingReason::OutOfRange("sequence"));
+        }
         Ok(Self {
             half_alpha,
             planned_units,
@@ -78,7 +93,7 @@ impl Hybrid {
     /// The result of a look in this phase.
     ///
     /// # Errors
-    /// [`MissingReason::ZeroVariance`] if one arm does not vary; [`MissingReason::Overflow`] if a
+    /// [`MissingReason::OneArmConstant`] if one arm does not vary; [`MissingReason::Overflow`] if a
     /// result is not finite.
     pub fn at(&self, effect: &Effect, phase: Phase) -> Result<HybridResult, MissingReason> {
         let running = self.sequence.at(effect)?;

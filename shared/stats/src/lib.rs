@@ -31,6 +31,7 @@ mod cuped;
 mod detectable;
 mod double_double;
 mod effect;
+mod exact_rates;
 mod gaussian_posterior;
 mod group_sequential;
 mod heterogeneity;
@@ -39,6 +40,8 @@ mod hybrid;
 mod joint;
 mod level;
 mod lift;
+mod lift_likelihood;
+mod lift_posterior;
 mod means;
 mod missing;
 mod moments;
@@ -77,6 +80,7 @@ pub use detectable::{
     detectable_rates, rates_at_arcsine,
 };
 pub use effect::{Effect, FixedTest, Interval};
+pub use exact_rates::{ExactRates, exact_rates, sequential_rate};
 pub use gaussian_posterior::{Decision, Posterior, Prior};
 pub use group_sequential::{Boundary, Spending, group_sequential_boundaries};
 pub use heterogeneity::{HETEROGENEITY_LEVEL, Heterogeneity, SubgroupDeviation, heterogeneity};
@@ -84,7 +88,11 @@ pub use histogram::{LogBuckets, LogHistogram, QuantileEstimate};
 pub use hybrid::{Hybrid, HybridResult, Phase};
 pub use joint::{CrossMoments, JointSample};
 pub use level::{Alpha, Alternative};
-pub use lift::{Fieller, LogRatio, fieller, fieller_g, log_ratio, relative_difference};
+pub use lift::{
+    Fieller, LogRatio, fieller, fieller_at, fieller_g, log_ratio, log_ratio_at, relative_difference,
+};
+pub use lift_likelihood::LiftLikelihood;
+pub use lift_posterior::LiftPosterior;
 pub use means::{NonInferiority, difference, non_inferiority, welch};
 pub use missing::{Missing, MissingReason};
 pub use moments::Moments;
@@ -101,8 +109,10 @@ pub use proportions::{
 };
 pub use quantile_summary::QuantileSummary;
 pub use ranks::{ExactRanks, QuantileKind, exact_ranks, normal_ranks, sorted_quantile};
-pub use rare_events::{RareEventResult, SequentialRateTest, fisher_exact};
-pub use ratio::{ratio, ratio_with_pre_exposure};
+pub use rare_events::{
+    MIN_EXPECTED_FOR_Z, RareEventResult, SequentialRateTest, enough_for_z, fisher_exact,
+};
+pub use ratio::{ratio, ratio_estimate, ratio_of_sums, ratio_with_pre_exposure};
 pub use remaining::{Progress, Remaining};
 pub use sample::Sample;
 pub use sample_size::{

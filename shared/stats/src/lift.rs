@@ -63,6 +63,19 @@ pub fn log_ratio(
     treatment: &Sample,
     alpha: Alpha,
 ) -> Result<LogRatio, MissingReason> {
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
+    log_ratio_at(control, treatment, z)
+}
+
+/// The lift with an interval of `critical` standard errors of ln(treatment / control) on each side.
+///
+/// # Errors
+/// The same as for [`log_ratio`].
+pub fn log_ratio_at(
+    control: &Sample,
+    treatment: &Sample,
+    critical: f64,
+) -> Result<LogRatio, MissingReason> {
     if control.mean() == 0.0 {
         return Err(MissingReason::ZeroBaseline);
     }
@@ -74,7 +87,6 @@ pub fn log_ratio(
     if log_standard_error <= 0.0 {
         return Err(MissingReason::ZeroVariance);
     }
-    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
     let lift = treatment.mean_minus(control) / control.mean();
     let ratio = treatment.mean() / control.mean();
     let end = |width: f64| {
@@ -85,7 +97,7 @@ pub fn log_ratio(
             ratio * width.exp() - 1.0
         }
     };
-    let half = z * log_standard_error;
+    let half = critical * log_standard_error;
     Ok(LogRatio {
         lift: finite(lift)?,
         log_standard_error,
@@ -137,9 +149,22 @@ pub fn fieller(
     alpha: Alpha,
 ) -> Result<Fieller, MissingReason> {
     let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
+    fieller_at(control, treatment, z)
+}
+
+/// Fieller's set for a test with this critical number of standard errors. It excludes a lift of zero
+/// exactly if the absolute effect is more than `critical` standard errors from zero.
+///
+/// # Errors
+/// The same as for [`fieller`].
+pub fn fieller_at(
+    control: &Sample,
+    treatment: &Sample,
+    critical: f64,
+) -> Result<Fieller, MissingReason> {
     let (e_c, e_t) = (
-        z * control.mean_variance().sqrt(),
-        z * treatment.mean_variance().sqrt(),
+        critical * control.mean_variance().sqrt(),
+        critical * treatment.mean_variance().sqrt(),
     );
     if e_c + e_t <= 0.0 {
         return Err(MissingReason::ZeroVariance);

@@ -43,6 +43,8 @@ pub enum MissingReason {
     NoUnits,
     /// Every unit has the same value, so the variance cannot be estimated.
     ZeroVariance,
+    /// Every unit of one arm has the same value, so the variance of this arm cannot be estimated.
+    OneArmConstant,
     /// No user converted in any arm.
     NoConversions,
     /// All users converted in all arms.
@@ -59,7 +61,8 @@ pub enum MissingReason {
     CovariateIsTheMetric,
     /// The metric is a quantile, which CUPED cannot adjust.
     NotAdjustable,
-    /// Both ends of the interval are in one histogram bucket.
+    /// Both ends of a quantile's interval are in one histogram bucket, because many users have the same
+    /// value.
     NoResolution,
     /// No sample size in range reaches the target.
     Unreachable,
@@ -81,6 +84,7 @@ impl MissingReason {
             Self::TooFewPeriods { .. } => "too_few_periods",
             Self::NoUnits => "no_units",
             Self::ZeroVariance => "zero_variance",
+            Self::OneArmConstant => "one_arm_constant",
             Self::NoConversions => "no_conversions",
             Self::AllUsersConverted => "all_users_converted",
             Self::ZeroBaseline => "zero_baseline",
@@ -128,6 +132,9 @@ impl fmt::Display for MissingReason {
             Self::ZeroVariance => {
                 f.write_str("Every user has the same value, so the noise cannot be measured.")
             }
+            Self::OneArmConstant => f.write_str(
+                "Every user of one variant has the same value, so the noise of its mean cannot be measured.",
+            ),
             Self::NoConversions => f.write_str("No user has converted yet."),
             Self::AllUsersConverted => f.write_str("All users have converted."),
             Self::ZeroBaseline => {
@@ -142,9 +149,9 @@ impl fmt::Display for MissingReason {
                 "The covariate explains the metric entirely, so it is probably the metric itself.",
             ),
             Self::NotAdjustable => f.write_str("CUPED cannot adjust a quantile metric."),
-            Self::NoResolution => {
-                f.write_str("The histogram's buckets are too coarse for an interval.")
-            }
+            Self::NoResolution => f.write_str(
+                "So many users have the same value that the interval of the quantile is inside one histogram bucket, which is 2% wide.",
+            ),
             Self::Unreachable => f.write_str("No sample size in range reaches the target."),
             Self::Inconsistent => f.write_str("The aggregates contradict each other."),
             Self::Overflow => f.write_str("A sum or a result is too large to represent."),

@@ -17,8 +17,11 @@ use super::missing::{MissingReason, finite};
 use super::p_value::PValue;
 use super::proportion::Proportion;
 
-/// Halvings of a bracket in a bisection, more than an `f64` has bits.
-const HALVINGS: u32 = 200;
+/// Halvings of a bracket in a bisection: the ends are exact to 1e-30.
+const HALVINGS: u32 = 100;
+/// Minimum number of conversions, and of users without a conversion, that each arm is expected to have
+/// at the pooled rate. With fewer, the z test is not accurate, and [`fisher_exact`] is used.
+pub const MIN_EXPECTED_FOR_Z: f64 = 10.0;
 /// Maximum number of tables in Fisher's test. With more, the normal approximation is accurate.
 const MAX_OUTCOMES: u64 = 200_000;
 
@@ -29,6 +32,8 @@ pub struct SequentialRateTest {
     control: f64,
     treatment: f64,
     share: f64,
+    /// Natural logarithm of the mixture likelihood of the counts.
+    ln_mixture: f64,
     /// Whether the counts are of users without a conversion.
     of_misses: bool,
 }
@@ -68,10 +73,14 @@ impl SequentialRateTest {
                 arm.conversions() as f64
             }
         };
+        let (of_control, of_treatment) = (count(control), count(treatment));
+        let share = treatment.n() as f64 / users;
         let test = Self {
-            control: count(control),
-            treatment: count(treatment),
-            share: treatment.n() as f64 / users,
+            control: of_control,
+            treatment: of_treatment,
+            share,
+            ln_mixture: ln_beta(share + of_treatment, 1.0 - share + of_control)
+                - ln_beta(share, 1.0 - share),
             of_misses,
         };
         if test.control + test.treatment > 0.0 {
@@ -110,10 +119,8 @@ impl SequentialRateTest {
     /// Natural logarithm of the mixture likelihood divided by the likelihood of `share`, the
     /// treatment's share of the counts.
     fn ln_evidence_against(&self, share: f64) -> f64 {
-        let (a, b) = (self.share, 1.0 - self.share);
-        let mixture = ln_beta(a + self.treatment, b + self.control) - ln_beta(a, b);
         let term = |count: f64, p: f64| if count > 0.0 { count * p.ln() } else { 0.0 };
-        mixture - term(self.treatment, share) - term(self.control, 1.0 - share)
+        self.ln_mixture - term(self.treatment, share) - term(self.control, 1.0 - share)
     }
 
     /// The share between the estimate and the end of the range at which the evidence reaches the bound.
@@ -133,6 +140,15 @@ impl SequentialRateTest {
         }
         outside
     }
+}
+
+/// Whether both arms are expected to have [`MIN_EXPECTED_FOR_Z`] conversions, and as many users without
+/// a conversion, at the pooled rate.
+pub fn enough_for_z(control: &Proportion, treatment: &Proportion) -> bool {
+    let conversions = control.conversions() as f64 + treatment.conversions() as f64;
+    let misses = control.misses() as f64 + treatment.misses() as f64;
+    let smaller_arm = control.n().min(treatment.n()) as f64;
+    smaller_arm * conversions.min(misses) / (conversions + misses) >= MIN_EXPECTED_FOR_Z
 }
 
 /// Fisher's exact test of equal rates, two-sided.

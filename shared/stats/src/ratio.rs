@@ -5,7 +5,7 @@
 
 use super::double_double::DoubleDouble;
 use super::joint::JointSample;
-use super::missing::MissingReason;
+use super::missing::{MissingReason, finite};
 use super::sample::Sample;
 
 /// A linearised variance below this share of its terms is a rounding error and counts as 0.
@@ -21,12 +21,33 @@ const ROUNDING: f64 = 1e-12;
 /// [`MissingReason::ZeroVariance`] if every user has the same ratio, because the delta method then
 /// cannot measure the variance.
 pub fn ratio(arm: &JointSample) -> Result<Sample, MissingReason> {
-    let ratio = LinearisedRatio::of(arm, 0, 1).ok_or(MissingReason::ZeroDenominator)?;
-    let variance = ratio.variance(arm);
-    if variance == 0.0 {
+    let sample = ratio_estimate(arm)?;
+    if sample.variance() == 0.0 {
         return Err(MissingReason::ZeroVariance);
     }
-    Sample::from_parts(arm.n(), ratio.ratio, variance)
+    Ok(sample)
+}
+
+/// The same as [`ratio`], with the variance 0 if every user has the same ratio.
+///
+/// # Errors
+/// [`MissingReason::ZeroDenominator`] if the sum of the denominators is zero.
+pub fn ratio_estimate(arm: &JointSample) -> Result<Sample, MissingReason> {
+    let ratio = LinearisedRatio::of(arm, 0, 1).ok_or(MissingReason::ZeroDenominator)?;
+    Sample::from_parts(arm.n(), ratio.ratio, ratio.variance(arm))
+}
+
+/// The value of a ratio metric from the exact sums of numerator and denominator, in the same unit. It
+/// needs no variance, so a single user is enough.
+///
+/// # Errors
+/// [`MissingReason::ZeroDenominator`] if the denominator is zero.
+pub fn ratio_of_sums(numerator: i128, denominator: i128) -> Result<f64, MissingReason> {
+    if denominator == 0 {
+        return Err(MissingReason::ZeroDenominator);
+    }
+    let quotient = DoubleDouble::from(numerator).over(DoubleDouble::from(denominator));
+    finite(quotient.to_f64())
 }
 
 /// A ratio metric with its pre-exposure ratio as covariate, as the input of [`super::cuped()`].

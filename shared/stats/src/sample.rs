@@ -83,6 +83,19 @@ impl Sample {
         self.variance
     }
 
+    /// The sample with another variance per unit, such as that of both arms together.
+    ///
+    /// # Errors
+    /// [`MissingReason::Overflow`] if the variance is not finite; [`MissingReason::OutOfRange`] if it is
+    /// negative.
+    pub fn with_variance(&self, variance: f64) -> Result<Self, MissingReason> {
+        let mean = DoubleDouble {
+            high: self.mean,
+            low: self.mean_rest,
+        };
+        Self::from_parts(self.n, mean, variance)
+    }
+
     /// Variance of the mean: variance / n.
     pub fn mean_variance(&self) -> f64 {
         self.variance / self.n as f64
