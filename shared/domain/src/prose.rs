@@ -12,3 +12,85 @@ pub fn grouped(number: u64) -> String {
     }
     text
 }
+
+/// A number with a sign and four significant digits, without trailing zeros: 0.123456 as +0.1235.
+pub fn signed(number: f64) -> String {
+    let size = number.abs();
+    if size != 0.0 && !(1e-6..1e15).contains(&size) {
+        return format!("{number:+.3e}");
+    }
+    let text = format!("{number:+.*}", decimals(size, 4));
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// A number without a sign and with four significant digits.
+pub fn plain(number: f64) -> String {
+    let text = signed(number);
+    text.strip_prefix('+').map_or(text.clone(), str::to_owned)
+}
+
+/// A share as a signed percentage: one decimal from 1% on, else at least two decimals and two significant digits, so
+/// that a number other than zero is never shown as zero.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let size = percent.abs();
+    if size == 0.0 || size >= 1.0 {
+        format!("{percent:+.1}%")
+    } else if size < 1e-6 {
+        format!("{percent:+.1e}%")
+    } else {
+        format!("{percent:+.*}%", decimals(size, 2).max(2))
+    }
+}
+
+/// Decimals of a number of this size that show `digits` significant digits.
+fn decimals(size: f64, digits: i32) -> usize {
+    if size == 0.0 {
+        return 0;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an exponent of a finite number"
+    )]
+    let exponent = size.log10().floor() as i32;
+    usize::try_from(digits - 1 - exponent).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_other_than_zero_is_never_shown_as_zero() {
+        for (share, text) in [
+            (0.0, "+0.0%"),
+            (0.123_4, "+12.3%"),
+            (-0.004_2, "-0.42%"),
+            (0.000_05, "+0.0050%"),
+            (-0.000_000_012, "-0.0000012%"),
+            (1e-12, "+1.0e-10%"),
+        ] {
+            assert_eq!(percent(share), text);
+        }
+    }
+
+    #[test]
+    fn numbers_in_sentences_have_four_significant_digits() {
+        for (number, text) in [
+            (0.030_034_443_684_015_644, "+0.03003"),
+            (-12.0, "-12"),
+            (0.0, "+0"),
+            (123_456.7, "+123457"),
+            (0.5, "+0.5"),
+            (1e-9, "+1.000e-9"),
+        ] {
+            assert_eq!(signed(number), text);
+        }
+        assert_eq!(plain(0.301), "0.301");
+        assert_eq!(plain(-3.0), "-3");
+    }
+}

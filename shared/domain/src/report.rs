@@ -20,6 +20,7 @@ mod csv;
 mod data_quality;
 mod decision;
 mod dimensions;
+mod effects;
 mod estimate;
 mod event_accounting;
 mod extras;
@@ -29,6 +30,7 @@ mod inputs;
 mod methods;
 mod metrics;
 mod monitoring;
+mod pair;
 mod request;
 mod series;
 mod summary;
@@ -44,11 +46,12 @@ pub use decision::{
     decide,
 };
 pub use dimensions::{DimensionComparison, DimensionReport, HeterogeneityReport};
+pub use effects::Bounds;
 pub use event_accounting::{DailyEventCounts, EventAccountingByDay};
 pub use extras::{Capped, CupedAdjusted, Margin, PowerToDate, PreExposureBalance};
 pub use fixed::{Difference, RelativeDifference};
 pub use header::{About, Freshness, VariantUsers};
-pub use methods::{Bayesian, Bounds, HybridView, Sequential};
+pub use methods::{Bayesian, HybridView, Sequential};
 pub use metrics::MetricReport;
 pub use monitoring::Monitoring;
 pub use request::{

@@ -166,36 +166,33 @@ impl MetricSums {
     /// Users by bucket of the first quantity, for capping.
     ///
     /// # Errors
-    /// If the buckets contradict the number of users.
+    /// If the buckets contradict the number of users or the sums.
     pub fn bucket_moments(&self, users: u64) -> Result<(BucketMoments, LogBuckets), MissingReason> {
-        let mut not_positive = self.moments(0, users);
-        let mut positive = BTreeMap::new();
-        let mut negative_users = 0;
+        let mut moments = BucketMoments {
+            zeros: users,
+            ..BucketMoments::default()
+        };
         for ((is_positive, key), bucket) in &self.buckets {
             let n = u64::try_from(bucket.users).map_err(|_| MissingReason::Inconsistent)?;
-            if !is_positive {
-                negative_users += n;
-                continue;
-            }
-            let moments = Moments {
+            moments.zeros = moments
+                .zeros
+                .checked_sub(n)
+                .ok_or(MissingReason::Inconsistent)?;
+            let side = if *is_positive {
+                &mut moments.positive
+            } else {
+                &mut moments.negative
+            };
+            let of_bucket = Moments {
                 n,
                 sum_micros: bucket.sum,
                 sum_squares_picos: bucket.sum_squares,
             };
-            not_positive = not_positive
-                .checked_sub(moments)
-                .ok_or(MissingReason::Inconsistent)?;
-            positive.insert(*key, moments);
+            side.insert(*key, of_bucket);
         }
-        let zeros = not_positive
-            .n
-            .checked_sub(negative_users)
-            .ok_or(MissingReason::Inconsistent)?;
-        let moments = BucketMoments {
-            not_positive,
-            zeros,
-            positive,
-        };
+        if moments.total() != Some(self.moments(0, users)) {
+            return Err(MissingReason::Inconsistent);
+        }
         Ok((moments, buckets()?))
     }
 

@@ -6,7 +6,7 @@ use crate::sums::MetricSums;
 use serde::Serialize;
 use stats::{
     Alpha, ArmPosterior, BestArm, JointSample, MissingReason, Moments, Proportion,
-    QuantileEstimate, Sample, best_arm, ratio,
+    QuantileEstimate, Sample, best_arm, ratio_estimate, ratio_of_sums,
 };
 
 /// The estimate of a metric in one variant.
@@ -14,8 +14,10 @@ use stats::{
 pub(super) enum Observed {
     Rate(Proportion),
     Mean(Moments),
-    Ratio(Sample),
-    Quantile(QuantileEstimate),
+    /// A ratio has a value from one user on, and noise from two users on.
+    Ratio(f64, Result<Sample, MissingReason>),
+    /// A quantile has a value from one user on. Its noise is unknown if many users have the same value.
+    Quantile(f64, Result<QuantileEstimate, MissingReason>),
 }
 
 /// The users of one variant with their sums for one metric.
@@ -69,7 +71,7 @@ impl<'t> Arm<'t> {
 }
 
 impl Observed {
-    fn of(
+    pub(super) fn of(
         metric: &Metric,
         users: u64,
         sums: &MetricSums,
@@ -83,13 +85,20 @@ impl Observed {
             }
             MetricKind::Count | MetricKind::Sum => Ok(Self::Mean(sums.moments(0, users))),
             MetricKind::Ratio { .. } => {
-                let joint = sums.cross_moments(&[0, 1], users).joint_sample()?;
-                ratio(&joint).map(Self::Ratio)
+                if users == 0 {
+                    return Err(MissingReason::NoUnits);
+                }
+                let value = ratio_of_sums(sums.sums[0], sums.sums[1])?;
+                let joint = sums.cross_moments(&[0, 1], users).joint_sample();
+                let sample = joint.and_then(|joint| ratio_estimate(&joint));
+                Ok(Self::Ratio(value, sample))
             }
-            MetricKind::Quantile { quantile, .. } => sums
-                .histogram(users)?
-                .quantile_estimate(*quantile, alpha)
-                .map(Self::Quantile),
+            MetricKind::Quantile { quantile, .. } => {
+                let histogram = sums.histogram(users)?;
+                let value = histogram.quantile(*quantile)?;
+                let estimate = histogram.quantile_estimate(*quantile, alpha);
+                Ok(Self::Quantile(value, estimate))
+            }
         }
     }
 
@@ -97,18 +106,17 @@ impl Observed {
         match self {
             Self::Rate(rate) => rate.sample(),
             Self::Mean(moments) => moments.sample(),
-            Self::Ratio(sample) => Ok(*sample),
-            Self::Quantile(estimate) => estimate.sample(),
+            Self::Ratio(_, sample) => *sample,
+            Self::Quantile(_, estimate) => (*estimate)?.sample(),
         }
     }
 
     /// The value that is shown.
-    fn value(&self) -> Result<f64, MissingReason> {
+    pub(super) fn value(&self) -> Result<f64, MissingReason> {
         match self {
             Self::Rate(rate) => Ok(rate.rate()),
             Self::Mean(moments) => moments.mean(),
-            Self::Ratio(sample) => Ok(sample.mean()),
-            Self::Quantile(estimate) => Ok(estimate.estimate),
+            Self::Ratio(value, _) | Self::Quantile(value, _) => Ok(*value),
         }
     }
 
@@ -116,7 +124,7 @@ impl Observed {
         match self {
             Self::Rate(rate) => Ok(rate.variance()),
             Self::Mean(moments) => moments.variance(),
-            Self::Ratio(_) | Self::Quantile(_) => self.sample().map(|sample| sample.variance()),
+            Self::Ratio(..) | Self::Quantile(..) => self.sample().map(|sample| sample.variance()),
         }
     }
 }

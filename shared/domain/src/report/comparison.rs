@@ -1,12 +1,13 @@
 //! One variant against the baseline: the results of every method, and the finding of the deciding one.
 
+use super::effects::Bounds;
 use super::extras::{Capped, CupedAdjusted, Margin, PowerToDate};
 use super::fixed::{Difference, RelativeDifference};
-use super::methods::{Bayesian, Bounds, HybridView, Sequential};
+use super::methods::{Bayesian, HybridView, Sequential};
 use crate::ids::VariantKey;
 use crate::metric::Direction;
 use serde::Serialize;
-use stats::Missing;
+use stats::{Missing, MissingReason};
 
 /// A variant compared with the baseline, treatment minus control.
 #[derive(Debug, Clone, Serialize)]
@@ -64,6 +65,8 @@ pub enum Finding {
     Undecided,
     /// The data are below the minimum that a finding needs.
     NotEnoughData,
+    /// There is enough data, and the result is missing for another reason.
+    NotMeasurable,
 }
 
 impl Finding {
@@ -74,6 +77,7 @@ impl Finding {
             Self::Worse => "worse",
             Self::Undecided => "undecided",
             Self::NotEnoughData => "not_enough_data",
+            Self::NotMeasurable => "not_measurable",
         }
     }
 }
@@ -81,7 +85,7 @@ impl Finding {
 /// The numbers of the deciding method.
 #[derive(Debug, Clone, Serialize)]
 pub struct Decisive {
-    /// In the unit of the metric; the Bayesian method has none.
+    /// In the unit of the metric; the Bayesian method has none, and an exact test of the users with an event has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absolute: Option<Bounds>,
     /// The lift.
@@ -93,20 +97,37 @@ pub struct Decisive {
     pub log10_p_value: f64,
     /// The p-value after the correction for the other comparisons of the same role.
     pub adjusted_p_value: f64,
+    /// Treatment minus control, from which the direction of a finding follows.
+    #[serde(skip)]
+    pub(super) difference: f64,
 }
 
 impl Decisive {
     /// The finding at this error level, by the corrected p-value.
     pub(super) fn finding(&self, alpha: f64, direction: Direction) -> Finding {
-        match self.absolute.or(self.relative) {
-            Some(bounds) if self.adjusted_p_value <= alpha => {
-                if bounds.estimate * direction.sign() > 0.0 {
-                    Finding::Better
-                } else {
-                    Finding::Worse
-                }
-            }
-            _ => Finding::Undecided,
+        let gain = self.difference * direction.sign();
+        if self.adjusted_p_value > alpha {
+            Finding::Undecided
+        } else if gain > 0.0 {
+            Finding::Better
+        } else if gain < 0.0 {
+            Finding::Worse
+        } else {
+            Finding::Undecided
         }
     }
+}
+
+/// Whether more data is what a missing result needs.
+pub(super) fn needs_data(why: &MissingReason) -> bool {
+    matches!(
+        why,
+        MissingReason::NoUnits
+            | MissingReason::TooFewUnits { .. }
+            | MissingReason::TooFewConversions { .. }
+            | MissingReason::NoConversions
+            | MissingReason::AllUsersConverted
+            | MissingReason::OneArmConstant
+            | MissingReason::ZeroDenominator
+    )
 }

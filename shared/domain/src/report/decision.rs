@@ -3,17 +3,16 @@
 mod facts;
 mod impact;
 mod rules;
-mod words;
+pub(super) mod words;
 
 pub use facts::{Facts, PrimaryState, Readiness};
 pub use impact::Impact;
 pub use rules::{Reason, Ruling, Verdict, decide};
 
 use super::analysis::Analysis;
-use super::comparison::{Comparison, Finding};
+use super::comparison::Finding;
 use super::inputs::AnalysisInputs;
 use super::metrics::{MetricReport, deciding};
-use super::request::AnalysisSettings;
 use crate::experiment::Experiment;
 use crate::ids::VariantKey;
 use serde::Serialize;
@@ -54,16 +53,6 @@ pub struct VariantDecision {
     pub reason: Reason,
     /// The verdict and its reason in one sentence.
     pub sentence: String,
-}
-
-/// The lift of a comparison in words.
-pub(super) fn lift_in_words(comparison: &Comparison, settings: &AnalysisSettings) -> String {
-    let decisive = comparison.decisive.as_ref();
-    let lift = decisive.and_then(|decisive| decisive.relative);
-    lift.map_or_else(
-        || "no estimate".to_owned(),
-        |lift| words::range(&lift, settings.level_percent()),
-    )
 }
 
 impl Decision {
@@ -135,8 +124,11 @@ fn strongest(metrics: &[MetricReport], variants: &[VariantDecision]) -> Option<u
         Some(relative.estimate * metric.metric.direction.sign())
     };
     let strength = |decision: &VariantDecision| {
-        let open =
-            decision.verdict == Verdict::KeepRunning && decision.reason == Reason::NotEnoughData;
+        let open = decision.verdict == Verdict::KeepRunning
+            && matches!(
+                decision.reason,
+                Reason::NotEnoughData | Reason::NotMeasurable
+            );
         (
             rank(decision),
             !open,

@@ -1,9 +1,10 @@
 //! Results by dimension: whether the effect differs between groups of users.
 
 use super::arm::Arm;
+use super::effects::{Bounds, Effects};
 use super::fixed::{self, RelativeDifference};
 use super::inputs::AnalysisInputs;
-use super::methods::{Bounds, Effects};
+use super::pair::Pair;
 use super::request::Breakdown;
 use crate::aggregates::{
     AggregateCell, DimensionValue, ExperimentAggregates, VariantAggregates, sum_of,
@@ -14,8 +15,7 @@ use crate::metric::Metric;
 use crate::sums::Overflow;
 use serde::Serialize;
 use stats::{
-    Alternative, Effect, MissingReason, Moments, PValue, heterogeneity, holm, post_stratify,
-    usable_strata,
+    Effect, MissingReason, Moments, PValue, heterogeneity, holm, post_stratify, usable_strata,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -186,7 +186,7 @@ fn report(
         let arms = inputs.arms(metric, |index| cells.get(index));
         let (control, treatment) = (arms.get(inputs.baseline)?, arms.get(variant)?);
         keys = Some((treatment.key.clone(), control.key.clone()));
-        let (comparison, effect) = compare(inputs, value, control, treatment);
+        let (comparison, effect) = compare(inputs, metric, value, control, treatment);
         effects.extend(effect.map(|effect| (compared.len(), effect)));
         compared.push(comparison);
         strata.push((moments(control), moments(treatment)));
@@ -246,40 +246,41 @@ fn stratified(
 
 fn compare(
     inputs: &AnalysisInputs<'_>,
+    metric: &Metric,
     value: &str,
     control: &Arm<'_>,
     treatment: &Arm<'_>,
 ) -> (DimensionComparison, Option<Effect>) {
     let alpha = inputs.settings.alpha;
-    let samples = control.sample().and_then(|c| Ok((c, treatment.sample()?)));
+    let pair = Pair {
+        metric,
+        control,
+        treatment,
+        alpha,
+    };
     let mut part = DimensionComparison {
         value: value.to_owned(),
         users: [control.users, treatment.users],
-        means: None,
+        means: pair.values().ok(),
         relative: None,
         p_value: None,
         adjusted_p_value: None,
         different_p_value: None,
         missing: None,
     };
-    let (control, treatment) = match samples {
-        Ok(samples) => samples,
+    let effects = match Effects::of(&pair) {
+        Ok(effects) => effects,
         Err(why) => {
             part.missing = Some(why);
             return (part, None);
         }
     };
-    part.means = Some([control.mean(), treatment.mean()]);
-    let effects = Effects::of(&control, &treatment, &inputs.settings);
-    match fixed::lift(&control, &treatment, alpha) {
+    match fixed::lift(&pair, alpha) {
         Ok(relative) => part.relative = Some(relative),
         Err(why) => part.missing = Some(why),
     }
-    let test = effects
-        .absolute
-        .and_then(|effect| effect.test(0.0, alpha, Alternative::TwoSided));
-    match test {
-        Ok(test) => part.p_value = Some(test.p_value.value()),
+    match fixed::absolute(&pair, alpha) {
+        Ok(test) => part.p_value = Some(test.p_value),
         Err(why) => part.missing = Some(why),
     }
     (part, effects.relative.ok())

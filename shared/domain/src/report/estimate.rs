@@ -4,17 +4,17 @@
 //! `Comparison`.
 
 use super::arm::{Arm, Observed};
-use super::comparison::{Comparison, Decisive, Finding};
-use super::extras::{
-    Capped, CupedAdjusted, Margin, PercentileCap, PowerToDate, cuped_adjust, enough_data,
-};
+use super::comparison::{Comparison, Decisive, Finding, needs_data};
+use super::effects::{Bounds, Effects};
+use super::extras::{Capped, CupedAdjusted, Margin, PercentileCap, PowerToDate, cuped_adjust};
 use super::fixed::{self, Difference, RelativeDifference};
-use super::methods::{Bayesian, Bounds, Effects, HybridView, Sequential};
+use super::methods::{Bayesian, HybridView, Reasoned, Sequential};
+use super::pair::{FewEvents, Pair};
 use super::request::{AnalysisSettings, DecidingMethod};
 use crate::ids::VariantKey;
 use crate::metric::{Direction, Metric};
 use crate::plan::Plan;
-use stats::{Alternative, Missing, MissingReason, PValue};
+use stats::{Alternative, Missing, MissingReason, PValue, Phase};
 
 /// What a comparison is computed from.
 pub(super) struct ComparisonInputs<'c> {
@@ -33,7 +33,9 @@ pub(super) struct Estimate {
     variant: VariantKey,
     baseline: VariantKey,
     /// Whether the data reach the minimum that a finding needs.
-    enough_data: bool,
+    enough_data: Result<(), MissingReason>,
+    /// Whether the deciding test needs no minimum to find an effect.
+    exact: bool,
     decisive: Option<Decisive>,
     effects: Option<EffectEstimates>,
     capped: Option<Capped>,
@@ -56,23 +58,28 @@ struct EffectEstimates {
 impl ComparisonInputs<'_> {
     /// The results of a variant against the baseline; both are indices of variants.
     pub(super) fn estimate(&self, baseline: usize, variant: usize) -> Option<Estimate> {
-        let pair = (self.arms.get(baseline)?, self.arms.get(variant)?);
+        let pair = Pair {
+            metric: self.metric,
+            control: self.arms.get(baseline)?,
+            treatment: self.arms.get(variant)?,
+            alpha: self.settings.alpha,
+        };
         let mut missing = Vec::new();
-        let observed = both(&pair.0.observed, &pair.1.observed);
-        let effects = observed.and_then(|observed| {
-            let (cuped_adjusted, effects) = self.effects(pair, &mut missing)?;
-            Ok((observed, cuped_adjusted, effects))
-        });
-        let (enough_data, effects) = match effects {
+        let few = pair.few_events();
+        let (enough_data, effects) = match self.effects(&pair, few.is_some(), &mut missing) {
             Err(why) => {
                 missing.extend(["absolute", "relative"].map(|what| Missing { what, why }));
-                (false, None)
+                (Err(why), None)
             }
-            Ok((observed, cuped_adjusted, effects)) => {
-                let estimates =
-                    self.effect_estimates(pair, observed, cuped_adjusted, &effects, &mut missing);
-                let enough = keep("finding", enough_data(observed.0, observed.1), &mut missing);
-                (enough.is_some(), Some(estimates))
+            Ok((cuped_adjusted, effects)) => {
+                let estimates = self.effect_estimates(
+                    &pair,
+                    few.as_ref(),
+                    cuped_adjusted,
+                    &effects,
+                    &mut missing,
+                );
+                (pair.enough_data(), Some(estimates))
             }
         };
         let capped = self.cap.and_then(|cap| {
@@ -80,13 +87,18 @@ impl ComparisonInputs<'_> {
             let capped = cap.and_then(|cap| cap.compare(baseline, variant, self.settings));
             keep("capped", capped, &mut missing)
         });
-        let decisive = effects
-            .as_ref()
-            .and_then(|effects| Decisive::of(effects, self.settings.deciding_method));
+        let difference = pair
+            .values()
+            .map(|[control, treatment]| treatment - control);
+        let decisive = effects.as_ref().and_then(|effects| {
+            let difference = difference.unwrap_or_default();
+            Decisive::of(effects, self.settings.deciding_method, difference)
+        });
         Some(Estimate {
-            variant: pair.1.key.clone(),
-            baseline: pair.0.key.clone(),
+            variant: pair.treatment.key.clone(),
+            baseline: pair.control.key.clone(),
             enough_data,
+            exact: few.is_some(),
             decisive,
             effects,
             capped,
@@ -97,61 +109,82 @@ impl ComparisonInputs<'_> {
     /// The effects of two arms, CUPED-adjusted if the request asks for it and the data allow it.
     fn effects(
         &self,
-        (control, treatment): (&Arm<'_>, &Arm<'_>),
+        pair: &Pair<'_>,
+        few_events: bool,
         missing: &mut Vec<Missing>,
     ) -> Result<(Option<CupedAdjusted>, Effects), MissingReason> {
+        let adjust = || {
+            if few_events {
+                pair.enough_data()?;
+                return Err(MissingReason::OneArmConstant);
+            }
+            cuped_adjust(pair)
+        };
         let adjusted = self
             .settings
             .cuped
-            .then(|| cuped_adjust(self.metric, control, treatment))
+            .then(adjust)
             .and_then(|adjusted| keep("cuped_adjusted", adjusted, missing));
         if let Some((adjusted, effects)) = adjusted {
             return Ok((Some(adjusted), effects));
         }
-        let effects = Effects::of(&control.sample()?, &treatment.sample()?, self.settings);
-        Ok((None, effects))
+        Ok((None, Effects::of(pair)?))
     }
 
     fn effect_estimates(
         &self,
-        (control, treatment): (&Arm<'_>, &Arm<'_>),
-        observed: (&Observed, &Observed),
+        pair: &Pair<'_>,
+        few: Option<&FewEvents>,
         cuped_adjusted: Option<CupedAdjusted>,
         effects: &Effects,
         missing: &mut Vec<Missing>,
     ) -> EffectEstimates {
+        let alpha = self.settings.alpha;
         let (absolute, relative) = match cuped_adjusted {
             Some(_) => self.adjusted_tests(effects),
-            None => {
-                let samples = control.sample().and_then(|c| Ok((c, treatment.sample()?)));
-                let alpha = self.settings.alpha;
-                let relative = samples.and_then(|(c, t)| fixed::lift(&c, &t, alpha));
-                (fixed::absolute(observed.0, observed.1, alpha), relative)
-            }
+            None => (fixed::absolute(pair, alpha), fixed::lift(pair, alpha)),
         };
-        let rates = match observed {
-            (Observed::Rate(control), Observed::Rate(treatment)) => Some((control, treatment)),
+        let rates = match pair.observed() {
+            Ok((Observed::Rate(control), Observed::Rate(treatment))) => Some((control, treatment)),
             _ => None,
         };
-        let higher_is_better = self.metric.direction == Direction::Increase;
-        let bayesian = Bayesian::new(effects, rates, higher_is_better, self.settings);
+        let increase = self.metric.direction == Direction::Increase;
+        let bayesian = Bayesian::new(effects, few, rates, increase, self.settings);
         let absolute = keep("absolute", absolute, missing);
         let relative = keep("relative", relative, missing);
         let bayesian = keep("bayesian", bayesian, missing);
-        let share = control.share + treatment.share;
+        let share = pair.control.share + pair.treatment.share;
         let tuned_to_users = self.settings.planned_for(share);
         let sequence = self.settings.sequence(share);
-        let sequential = sequence.as_ref().and_then(|sequence| {
-            let sequential = Sequential::new(effects, sequence, tuned_to_users);
-            keep("sequential", sequential, missing)
+        let sequential = match few {
+            Some(few) => Some(Sequential::exact(few, alpha)),
+            None => sequence
+                .as_ref()
+                .map(|sequence| Sequential::new(effects, sequence, tuned_to_users)),
+        };
+        let sequential = sequential.and_then(|sequential| {
+            let names = ["sequential", "sequential.absolute", "sequential.relative"];
+            keep_reasoned(names, sequential, missing)
         });
         let hybrid = self.settings.planned_end_passed().and_then(|ended| {
-            let hybrid = HybridView::new(effects, ended, self.settings, tuned_to_users);
-            keep("hybrid", hybrid, missing)
+            let phase = if ended {
+                Phase::PlannedEnd
+            } else {
+                Phase::Running
+            };
+            let hybrid = match few {
+                Some(few) => HybridView::exact(pair, few, phase, self.settings),
+                None => HybridView::new(effects, phase, self.settings, tuned_to_users),
+            };
+            let names = ["hybrid", "hybrid.absolute", "hybrid.relative"];
+            keep_reasoned(names, hybrid, missing)
         });
         let non_inferiority = self.metric.margin.and_then(|margin| {
             let direction = self.metric.direction;
-            let margin = Margin::new(margin, direction, effects, self.settings, tuned_to_users);
+            let margin = match few {
+                Some(few) => Margin::exact(margin, direction, few, self.settings),
+                None => Margin::new(margin, direction, effects, self.settings, tuned_to_users),
+            };
             keep("non_inferiority", margin, missing)
         });
         let power_to_date = self.plan.zip(sequence).and_then(|(plan, sequence)| {
@@ -178,29 +211,30 @@ impl ComparisonInputs<'_> {
         Result<Difference, MissingReason>,
         Result<RelativeDifference, MissingReason>,
     ) {
-        let test = |effect: &Result<stats::Effect, MissingReason>| {
-            effect.and_then(|effect| effect.test(0.0, self.settings.alpha, Alternative::TwoSided))
-        };
-        let relative = test(&effects.relative).map(|test| RelativeDifference {
-            estimate: test.effect,
-            ci_lower: test.interval.lower,
-            ci_upper: test.interval.upper,
-            method: "delta",
-        });
-        let absolute = test(&effects.absolute).map(|test| Difference::of(&test, "welch_t"));
-        (absolute, relative)
+        let alpha = self.settings.alpha;
+        let absolute = effects.absolute.as_ref().map_err(|why| *why);
+        let absolute = absolute
+            .and_then(|effect| effect.test(0.0, alpha, Alternative::TwoSided))
+            .map(|test| Difference::of(&test, "welch_t"));
+        (absolute, fixed::lift_of_means(effects, alpha))
     }
 }
 
 impl Decisive {
     /// The numbers of the deciding method, before the correction.
-    fn of(estimates: &EffectEstimates, method: DecidingMethod) -> Option<Self> {
+    fn of(estimates: &EffectEstimates, method: DecidingMethod, difference: f64) -> Option<Self> {
         let decisive = |absolute, relative, p_value: f64, log10_p_value: f64| Self {
             absolute,
             relative,
             p_value,
             log10_p_value,
             adjusted_p_value: p_value,
+            difference,
+        };
+        let method = match method {
+            // The baseline is zero or near zero, so that the posterior of the lift does not exist.
+            DecidingMethod::Bayesian if estimates.bayesian.is_none() => DecidingMethod::Sequential,
+            method => method,
         };
         match (method, &estimates.hybrid) {
             (DecidingMethod::Fixed, _) => {
@@ -219,7 +253,7 @@ impl Decisive {
                 Some(decisive(Some(absolute), relative, p_value, log10))
             }
             (DecidingMethod::Hybrid, Some(view)) => Some(decisive(
-                Some(view.absolute),
+                view.absolute,
                 view.relative,
                 view.p_value,
                 view.log10_p_value,
@@ -227,13 +261,13 @@ impl Decisive {
             (DecidingMethod::Sequential | DecidingMethod::Hybrid, _) => {
                 let view = estimates.sequential.as_ref()?;
                 let (p_value, log10) = (view.p_value, view.log10_p_value);
-                Some(decisive(Some(view.absolute), view.relative, p_value, log10))
+                Some(decisive(view.absolute, view.relative, p_value, log10))
             }
             (DecidingMethod::Bayesian, _) => {
                 let view = estimates.bayesian.as_ref()?;
                 let p_value = 2.0 * view.chance_to_win.min(view.chance_to_lose);
                 let log10 = p_value.log10().max(-308.0);
-                Some(decisive(None, Some(view.relative), p_value, log10))
+                Some(decisive(None, view.relative, p_value, log10))
             }
         }
     }
@@ -264,10 +298,15 @@ impl Estimate {
                 .map_or(decisive.adjusted_p_value, |adjusted| adjusted.value()),
             ..decisive
         });
-        let finding = match &decisive {
-            Some(decisive) if self.enough_data => decisive.finding(settings.alpha.get(), direction),
-            _ => Finding::NotEnoughData,
-        };
+        let found = decisive
+            .as_ref()
+            .map(|decisive| decisive.finding(settings.alpha.get(), direction));
+        let (finding, why) = finding(found, self.exact, self.enough_data, &self.missing);
+        let mut missing = self.missing;
+        missing.extend(why.map(|why| Missing {
+            what: "finding",
+            why,
+        }));
         let effects = self.effects.unwrap_or_default();
         Comparison {
             variant: self.variant,
@@ -283,17 +322,40 @@ impl Estimate {
             capped: self.capped,
             non_inferiority: effects.non_inferiority,
             power_to_date: effects.power_to_date,
-            missing: self.missing,
+            missing,
         }
     }
 }
 
-fn both<'a>(
-    control: &'a Result<Observed, MissingReason>,
-    treatment: &'a Result<Observed, MissingReason>,
-) -> Result<(&'a Observed, &'a Observed), MissingReason> {
-    let control = control.as_ref().map_err(|why| *why)?;
-    Ok((control, treatment.as_ref().map_err(|why| *why)?))
+/// The finding, and why there is none.
+fn finding(
+    found: Option<Finding>,
+    exact: bool,
+    enough_data: Result<(), MissingReason>,
+    missing: &[Missing],
+) -> (Finding, Option<MissingReason>) {
+    match (found, enough_data) {
+        (Some(found @ (Finding::Better | Finding::Worse)), _) if exact => (found, None),
+        (Some(found), Ok(())) => (found, None),
+        (_, Err(why)) if needs_data(&why) => (Finding::NotEnoughData, Some(why)),
+        (_, Err(why)) => (Finding::NotMeasurable, Some(why)),
+        (None, Ok(())) => {
+            let why = missing.first().map(|missing| missing.why);
+            (Finding::NotMeasurable, why)
+        }
+    }
+}
+
+/// Keeps a result, and records why it or one of its intervals is missing.
+fn keep_reasoned<T>(
+    [result, absolute, relative]: [&'static str; 3],
+    reasoned: Result<Reasoned<T>, MissingReason>,
+    missing: &mut Vec<Missing>,
+) -> Option<T> {
+    let reasoned = keep(result, reasoned, missing)?;
+    keep(absolute, reasoned.absolute, missing);
+    keep(relative, reasoned.relative, missing);
+    Some(reasoned.result)
 }
 
 fn keep<T>(

@@ -1,15 +1,16 @@
 //! Results that only some metrics have: CUPED adjustment, capped values, the margin of a guardrail, and power to date.
 
-use super::arm::{Arm, Observed};
+use super::arm::Arm;
+use super::effects::Effects;
 use super::fixed::{self, Difference, RelativeDifference};
-use super::methods::Effects;
+use super::pair::{FewEvents, Pair};
 use super::request::{AnalysisSettings, DecidingMethod};
-use crate::metric::{Direction, Metric};
+use crate::metric::Direction;
 use crate::plan::Plan;
 use serde::Serialize;
 use stats::{
-    Adjustment, BucketMoments, ConfidenceSequence, MissingReason, Progress, Threshold, cuped,
-    non_inferiority, pre_experiment_bias,
+    Adjustment, Alpha, BucketMoments, ConfidenceSequence, LiftLikelihood, MissingReason, Progress,
+    Threshold, cuped, exact_rates, non_inferiority, pre_experiment_bias,
 };
 
 /// How CUPED adjusted the effect, by the users' pre-exposure data.
@@ -34,14 +35,11 @@ pub struct PreExposureBalance {
 }
 
 /// The CUPED-adjusted effects of two arms.
-pub(super) fn cuped_adjust(
-    metric: &Metric,
-    control: &Arm<'_>,
-    treatment: &Arm<'_>,
-) -> Result<(CupedAdjusted, Effects), MissingReason> {
+pub(super) fn cuped_adjust(pair: &Pair<'_>) -> Result<(CupedAdjusted, Effects), MissingReason> {
+    let plain = pair.control.sample()?;
     let (control, treatment) = (
-        control.with_pre_exposure(metric)?,
-        treatment.with_pre_exposure(metric)?,
+        pair.control.with_pre_exposure(pair.metric)?,
+        pair.treatment.with_pre_exposure(pair.metric)?,
     );
     let pre_exposure = pre_experiment_bias(&control, &treatment)
         .into_iter()
@@ -63,19 +61,19 @@ pub(super) fn cuped_adjust(
         variance_reduction,
         pre_exposure,
     };
-    let effects = Effects {
-        absolute: Ok(absolute),
-        relative,
-        log_ratio: None,
-    };
+    let effects = Effects::adjusted(plain, absolute, relative, pair.can_be_negative());
     Ok((adjusted, effects))
 }
 
 /// The effect on capped values: another quantity than the plain effect, and less noisy.
 #[derive(Debug, Clone, Serialize)]
 pub struct Capped {
-    /// The cap: larger values per user count as this value.
+    /// The upper cap: larger values per user count as this value. At least 0. It is at most 2.02% above the largest
+    /// value that is kept.
     pub cap: f64,
+    /// The lower cap: smaller values per user count as this value. At most 0; missing if no value is negative.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lower_cap: Option<f64>,
     /// In the unit of the metric.
     pub absolute: Difference,
     /// The lift.
@@ -120,11 +118,13 @@ impl PercentileCap {
         };
         let (control, treatment) = (capped(control)?, capped(treatment)?);
         #[expect(clippy::cast_precision_loss, reason = "only shown")]
-        let cap = self.threshold.cap_micros() as f64 / 1e6;
+        let shown = |micros: i128| micros as f64 / 1e6;
+        let effects = Effects::of_samples(control, treatment, true);
         Ok(Capped {
-            cap,
+            cap: shown(self.threshold.cap_micros()),
+            lower_cap: self.threshold.lower_cap_micros().map(shown),
             absolute: fixed::means(&control, &treatment, settings.alpha)?,
-            relative: fixed::lift(&control, &treatment, settings.alpha).ok(),
+            relative: fixed::lift_of_means(&effects, settings.alpha).ok(),
         })
     }
 }
@@ -155,7 +155,8 @@ impl Margin {
             let bound = test.test.one_sided_bound.ok_or(MissingReason::Overflow)?;
             bound * direction.sign()
         } else {
-            let sequence = ConfidenceSequence::one_sided(settings.alpha, planned_users)?;
+            let sequence =
+                ConfidenceSequence::one_sided(settings.alpha, planned_users)?.with_early_part();
             let bounds = sequence.one_sided_bounds(effect)?;
             if increase {
                 bounds.lower
@@ -163,11 +164,40 @@ impl Margin {
                 -bounds.upper
             }
         };
-        Ok(Self {
+        Ok(Self::shown_by(margin, worst))
+    }
+
+    /// The test for a rate with few conversions: by the likelihood ratio for the fixed method, else by the exact
+    /// interval that is valid at all readings. A one-sided bound at alpha is the end of an interval at 2 alpha.
+    pub(super) fn exact(
+        margin: f64,
+        direction: Direction,
+        few: &FewEvents,
+        settings: &AnalysisSettings,
+    ) -> Result<Self, MissingReason> {
+        if !few.is_metric {
+            return Err(MissingReason::OneArmConstant);
+        }
+        let alpha = Alpha::new((2.0 * settings.alpha.get()).min(0.999_999))?;
+        let lift = if settings.deciding_method == DecidingMethod::Fixed {
+            let likelihood = LiftLikelihood::new(&few.control, &few.treatment)?;
+            likelihood.interval(fixed::normal_quantile(alpha)?)?
+        } else {
+            exact_rates(&few.control, &few.treatment, alpha)?.lift?
+        };
+        let worst = match direction {
+            Direction::Increase => lift.lower,
+            Direction::Decrease => -lift.upper,
+        };
+        Ok(Self::shown_by(margin, worst))
+    }
+
+    fn shown_by(margin: f64, worst: f64) -> Self {
+        Self {
             margin,
             worst,
             shown: worst > -margin,
-        })
+        }
     }
 }
 
@@ -216,15 +246,5 @@ impl PowerToDate {
                 .ok()
                 .map(|remaining| missing(remaining.units)),
         })
-    }
-}
-
-/// Whether both arms have the minimum that a finding needs.
-pub(super) fn enough_data(control: &Observed, treatment: &Observed) -> Result<(), MissingReason> {
-    match (control, treatment) {
-        (Observed::Rate(control), Observed::Rate(treatment)) => {
-            stats::enough_conversions(control, treatment)
-        }
-        _ => stats::enough_units(&control.sample()?, &treatment.sample()?),
     }
 }

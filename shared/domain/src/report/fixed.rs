@@ -1,10 +1,12 @@
 //! The fixed method: tests that are valid for one reading at a size that was fixed in advance.
 
 use super::arm::Observed;
+use super::effects::{Bounds, Effects, Lift};
+use super::pair::{FewEvents, Pair};
 use serde::Serialize;
 use stats::{
-    Alpha, Alternative, Fieller, FixedTest, Interval, MissingReason, Proportion, Sample, fieller,
-    log_ratio, newcombe, two_proportion_z, welch,
+    Alpha, Alternative, Effect, FixedTest, LiftLikelihood, MissingReason, Proportion, Sample,
+    distributions, enough_for_z, fisher_exact, newcombe, two_proportion_z, welch,
 };
 
 /// An absolute effect with its test.
@@ -16,10 +18,11 @@ pub struct Difference {
     pub ci_lower: f64,
     /// Interval at 1 − alpha.
     pub ci_upper: f64,
-    /// Standard error under the test.
+    /// Standard error without an effect.
     pub standard_error: f64,
-    /// The z or t statistic.
-    pub statistic: f64,
+    /// The z or t statistic. An exact test has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistic: Option<f64>,
     /// Degrees of freedom of a t test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub degrees_of_freedom: Option<f64>,
@@ -44,18 +47,31 @@ pub struct RelativeDifference {
     pub method: &'static str,
 }
 
-/// The absolute effect of two arms of one metric.
-pub(super) fn absolute(
-    control: &Observed,
-    treatment: &Observed,
-    alpha: Alpha,
-) -> Result<Difference, MissingReason> {
-    match (control, treatment) {
-        (Observed::Rate(control), Observed::Rate(treatment)) => rates(control, treatment, alpha),
-        _ => means(&control.sample()?, &treatment.sample()?, alpha),
+impl From<Lift> for RelativeDifference {
+    fn from(lift: Lift) -> Self {
+        Self {
+            estimate: lift.bounds.estimate,
+            ci_lower: lift.bounds.ci_lower,
+            ci_upper: lift.bounds.ci_upper,
+            method: lift.method,
+        }
     }
 }
 
+/// The absolute effect of two arms of one metric.
+pub(super) fn absolute(pair: &Pair<'_>, alpha: Alpha) -> Result<Difference, MissingReason> {
+    if let (Observed::Rate(control), Observed::Rate(treatment)) = pair.observed()? {
+        return rates(control, treatment, alpha);
+    }
+    let (control, treatment) = pair.samples()?;
+    let difference = means(&control, &treatment, alpha)?;
+    match pair.few_events() {
+        Some(few) if !enough_for_z(&few.control, &few.treatment) => difference.exact(&few),
+        _ => Ok(difference),
+    }
+}
+
+/// The pooled z test, or Fisher's test where the normal distribution is not accurate.
 fn rates(
     control: &Proportion,
     treatment: &Proportion,
@@ -63,16 +79,24 @@ fn rates(
 ) -> Result<Difference, MissingReason> {
     let test = two_proportion_z(control, treatment, alpha, Alternative::TwoSided)?;
     let interval = newcombe(control, treatment, alpha)?;
-    Ok(Difference {
+    let difference = Difference {
         estimate: test.difference,
         ci_lower: interval.lower,
         ci_upper: interval.upper,
         standard_error: test.pooled_standard_error,
-        statistic: test.z,
+        statistic: Some(test.z),
         degrees_of_freedom: None,
         p_value: test.p_value.value(),
         log10_p_value: test.p_value.log10(),
         test: "two_proportion_z",
+    };
+    if enough_for_z(control, treatment) {
+        return Ok(difference);
+    }
+    difference.exact(&FewEvents {
+        control: *control,
+        treatment: *treatment,
+        is_metric: true,
     })
 }
 
@@ -93,34 +117,67 @@ impl Difference {
             ci_lower: test.interval.lower,
             ci_upper: test.interval.upper,
             standard_error: test.standard_error,
-            statistic: test.statistic,
+            statistic: Some(test.statistic),
             degrees_of_freedom: test.degrees_of_freedom,
             p_value: test.p_value.value(),
             log10_p_value: test.p_value.log10(),
             test: name,
         }
     }
+
+    /// The same effect with the p-value of Fisher's test of these rates.
+    fn exact(self, few: &FewEvents) -> Result<Self, MissingReason> {
+        let p_value = fisher_exact(&few.control, &few.treatment)?;
+        Ok(Self {
+            statistic: None,
+            degrees_of_freedom: None,
+            p_value: p_value.value(),
+            log10_p_value: p_value.log10(),
+            test: "fisher_exact",
+            ..self
+        })
+    }
 }
 
-/// The interval of the log ratio keeps its coverage with few conversions, where the delta method does not. If a mean is
-/// not positive, Fieller's interval is the exact inversion of the test.
-pub(super) fn lift(
-    control: &Sample,
-    treatment: &Sample,
+/// The lift, with an interval under the same distribution as the absolute effect: t for means, normal for rates.
+pub(super) fn lift(pair: &Pair<'_>, alpha: Alpha) -> Result<RelativeDifference, MissingReason> {
+    let effects = Effects::of(pair)?;
+    let (Observed::Rate(control), Observed::Rate(treatment)) = pair.observed()? else {
+        return lift_of_means(&effects, alpha);
+    };
+    let z = normal_quantile(alpha)?;
+    let rarest = |rate: &Proportion| rate.conversions().min(rate.misses());
+    if rarest(control).min(rarest(treatment)) > 0 {
+        return effects.lift(z).map(RelativeDifference::from);
+    }
+    let interval = LiftLikelihood::new(control, treatment)?.interval(z)?;
+    let estimate = effects.relative.map(|relative| relative.value())?;
+    let bounds = Bounds::new(estimate, interval);
+    let method = "likelihood_ratio";
+    Ok(RelativeDifference::from(Lift { bounds, method }))
+}
+
+/// The lift of two means, by the quantile of t.
+pub(super) fn lift_of_means(
+    effects: &Effects,
     alpha: Alpha,
 ) -> Result<RelativeDifference, MissingReason> {
-    let relative = |interval: Interval, method| RelativeDifference {
-        estimate: (treatment.mean() - control.mean()) / control.mean().abs(),
-        ci_lower: interval.lower,
-        ci_upper: interval.upper,
-        method,
-    };
-    match log_ratio(control, treatment, alpha) {
-        Ok(ratio) => Ok(relative(ratio.interval, "log_ratio")),
-        Err(MissingReason::MeanNotPositive) => match fieller(control, treatment, alpha)? {
-            Fieller::Bounded { lift, .. } => Ok(relative(lift, "fieller")),
-            _ => Err(MissingReason::BaselineNotDistinguishable),
-        },
-        Err(missing) => Err(missing),
+    let absolute = effects.absolute.as_ref().map_err(|why| *why)?;
+    let lift = effects.lift(critical(absolute, alpha)?)?;
+    Ok(RelativeDifference::from(lift))
+}
+
+/// The number of standard errors to each end of the two-sided interval of an effect.
+pub(super) fn critical(effect: &Effect, alpha: Alpha) -> Result<f64, MissingReason> {
+    match effect.degrees_of_freedom() {
+        Some(df) => distributions::student_t_upper_quantile(0.5 * alpha.get(), df),
+        None => distributions::normal_upper_quantile(0.5 * alpha.get()),
     }
+    .ok_or(MissingReason::OutOfRange("alpha"))
+}
+
+/// The number of standard errors to each end of a two-sided interval under the normal distribution.
+pub(super) fn normal_quantile(alpha: Alpha) -> Result<f64, MissingReason> {
+    let quantile = distributions::normal_upper_quantile(0.5 * alpha.get());
+    quantile.ok_or(MissingReason::OutOfRange("alpha"))
 }

@@ -3,7 +3,7 @@
 use super::Report;
 use super::comparison::Finding;
 use super::data_quality::{DataQuality, SampleRatioVerdict};
-use super::decision::{Reason, lift_in_words};
+use super::decision::{Reason, words};
 use super::header::{About, Freshness, VariantUsers};
 use crate::aggregates::{EventCounts, ExperimentAggregates, Hour, hour_of};
 use crate::ids::{EventType, MetricKey, VariantKey};
@@ -156,7 +156,7 @@ fn alarms(report: &Report) -> Vec<Alarm> {
                     "The guardrail {} gets worse in `{}`: {}.",
                     guardrail.metric.quoted(),
                     comparison.variant,
-                    lift_in_words(comparison, &report.analysis_settings)
+                    words::effect(guardrail, &comparison.variant, &report.analysis_settings)
                 );
                 alarm(
                     "guardrail_worse",

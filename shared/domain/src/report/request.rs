@@ -132,7 +132,8 @@ pub struct AnalysisSettings {
     pub mean: &'static str,
     /// Interval of a relative difference.
     pub relative: &'static str,
-    /// Prior on the relative difference, for the chance to win.
+    /// Prior on ln(treatment / control), for the chance to win. If a mean is not positive, it is the prior on the
+    /// relative difference.
     pub prior: stats::Prior,
 }
 
@@ -164,7 +165,7 @@ impl AnalysisSettings {
             planned_users: plan.map(|plan| plan.users),
             planned_end,
             ended_as_planned: planned_end.is_some_and(|end| end <= request.as_of),
-            conversion: "two-proportion z, pooled; interval: Newcombe",
+            conversion: "two-proportion z, pooled; Fisher below 10 expected conversions; interval: Newcombe",
             mean: "Welch t",
             relative: "log ratio where both means are positive, else Fieller",
             prior: stats::Prior::default(),
@@ -192,6 +193,8 @@ impl AnalysisSettings {
     }
 
     pub(super) fn sequence(&self, share_of_traffic: f64) -> Option<ConfidenceSequence> {
-        ConfidenceSequence::new(self.alpha, self.planned_for(share_of_traffic)).ok()
+        ConfidenceSequence::new(self.alpha, self.planned_for(share_of_traffic))
+            .map(ConfidenceSequence::with_early_part)
+            .ok()
     }
 }

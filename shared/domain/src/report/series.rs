@@ -1,8 +1,9 @@
 //! Cumulative results by day, and the novelty effect.
 
+use super::effects::Effects;
 use super::estimate::ComparisonInputs;
 use super::inputs::AnalysisInputs;
-use super::methods::Effects;
+use super::pair::Pair;
 use crate::aggregates::{AggregateCell, Day, VariantAggregates, start_of, sum_of};
 use crate::contribution::COHORT_HOURS;
 use crate::ids::VariantKey;
@@ -199,11 +200,13 @@ pub(super) fn novelty(
                 variants.iter().map(cohort).collect::<Result<_, _>>().ok()?;
             let arms = inputs.arms(metric, |index| cells.get(index));
             let (control, treatment) = (arms.get(inputs.baseline)?, arms.get(variant)?);
-            let effects = Effects::of(
-                &control.sample().ok()?,
-                &treatment.sample().ok()?,
-                &inputs.settings,
-            );
+            let pair = Pair {
+                metric,
+                control,
+                treatment,
+                alpha: inputs.settings.alpha,
+            };
+            let effects = Effects::of(&pair).ok()?;
             #[expect(clippy::cast_precision_loss, reason = "a number of days")]
             let period = *day as f64;
             Some((period, effects.relative.ok()?))

@@ -21,6 +21,8 @@ pub enum PrimaryState {
     Nothing,
     /// The data are below the minimum that a finding needs.
     NotEnoughData,
+    /// There is enough data, and no comparison is possible for another reason.
+    NotMeasurable,
     /// At least one is better and none is worse.
     Better,
     /// At least one is worse.
@@ -140,8 +142,10 @@ fn state(primaries: &[(f64, Comparison)]) -> PrimaryState {
         PrimaryState::Better
     } else if any(Finding::Undecided) {
         PrimaryState::Undecided
-    } else {
+    } else if any(Finding::NotEnoughData) {
         PrimaryState::NotEnoughData
+    } else {
+        PrimaryState::NotMeasurable
     }
 }
 

@@ -5,7 +5,7 @@ use crate::experiment::Experiment;
 use crate::ids::{MetricKey, VariantKey};
 use crate::metric::MetricKind;
 use crate::reason::StatedReason;
-use crate::report::methods::Bounds;
+use crate::report::effects::Bounds;
 use crate::report::metrics::MetricReport;
 use serde::Serialize;
 use std::collections::BTreeMap;

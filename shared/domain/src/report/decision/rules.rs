@@ -51,6 +51,8 @@ pub enum Reason {
     PrimaryWorse,
     /// The data are below the minimum that a finding needs.
     NotEnoughData,
+    /// There is enough data, and the comparison is missing for another reason.
+    NotMeasurable,
     /// Better, but by less than the minimum detectable effect.
     BelowMinimumEffect,
     /// Better, but the experiment has not run for a week.
@@ -103,6 +105,7 @@ pub fn decide(facts: &Facts) -> Ruling {
         match facts.primary {
             PrimaryState::Nothing => wait(Reason::NoData),
             PrimaryState::NotEnoughData => wait(Reason::NotEnoughData),
+            PrimaryState::NotMeasurable => wait(Reason::NotMeasurable),
             PrimaryState::Worse => ruling(Verdict::Stop, Reason::PrimaryWorse),
             PrimaryState::Better if facts.below_minimum_effect => {
                 ruling(Verdict::Stop, Reason::BelowMinimumEffect)

@@ -3,27 +3,17 @@
 use super::rules::{Reason, Ruling, Verdict};
 use crate::aggregates::MAX_TYPES_SHOWN;
 use crate::ids::VariantKey;
-use crate::prose::grouped;
+use crate::prose::{grouped, percent, plain, signed};
 use crate::report::analysis::Analysis;
 use crate::report::comparison::{Comparison, Finding};
 use crate::report::data_quality::{SampleRatio, SampleRatioVerdict};
-use crate::report::methods::Bounds;
+use crate::report::effects::Bounds;
 use crate::report::metrics::{MetricReport, deciding, guardrails};
-use crate::report::request::DecidingMethod;
+use crate::report::request::{AnalysisSettings, DecidingMethod};
 
 /// The headline while there is no comparison.
 pub(super) fn nothing() -> String {
     "Keep running: there is no variant to compare yet.".to_owned()
-}
-
-/// A share as a signed percentage, with two decimals below 1%.
-pub(in crate::report) fn percent(part: f64) -> String {
-    let percent = part * 100.0;
-    if percent != 0.0 && percent.abs() < 1.0 {
-        format!("{percent:+.2}%")
-    } else {
-        format!("{percent:+.1}%")
-    }
 }
 
 /// A lift with its interval.
@@ -41,19 +31,35 @@ fn comparison<'r>(metric: &'r MetricReport, variant: &VariantKey) -> Option<&'r 
     comparisons.find(|comparison| comparison.variant == *variant)
 }
 
-/// The lift of a metric with its interval, else its absolute effect.
-fn lift(analysis: &Analysis, metric: &MetricReport, variant: &VariantKey) -> String {
-    let decisive = comparison(metric, variant).and_then(|comparison| comparison.decisive.as_ref());
-    let level = analysis.settings.level_percent();
-    match decisive.and_then(|decisive| decisive.relative.as_ref()) {
-        Some(lift) => range(lift, level),
-        None => match decisive.and_then(|decisive| decisive.absolute.as_ref()) {
-            Some(difference) => format!(
-                "{:+} ({level}% interval {:+} to {:+})",
-                difference.estimate, difference.ci_lower, difference.ci_upper
-            ),
-            None => "no estimate yet".to_owned(),
-        },
+/// The lift of a metric with its interval, else its absolute effect, else the values of both variants.
+pub(in crate::report) fn effect(
+    metric: &MetricReport,
+    variant: &VariantKey,
+    settings: &AnalysisSettings,
+) -> String {
+    let Some(comparison) = comparison(metric, variant) else {
+        return "no estimate yet".to_owned();
+    };
+    let decisive = comparison.decisive.as_ref();
+    let level = settings.level_percent();
+    if let Some(lift) = decisive.and_then(|decisive| decisive.relative.as_ref()) {
+        return range(lift, level);
+    }
+    if let Some(difference) = decisive.and_then(|decisive| decisive.absolute.as_ref()) {
+        return format!(
+            "{} ({level}% interval {} to {})",
+            signed(difference.estimate),
+            signed(difference.ci_lower),
+            signed(difference.ci_upper)
+        );
+    }
+    let mean = |key: &VariantKey| {
+        let mut values = metric.variants.iter();
+        values.find(|value| value.key == *key)?.mean
+    };
+    match (mean(variant), mean(&comparison.baseline)) {
+        (Some(own), Some(baseline)) => format!("{} instead of {}", plain(own), plain(baseline)),
+        _ => "no estimate yet".to_owned(),
     }
 }
 
@@ -79,7 +85,7 @@ pub(super) fn sentence(analysis: &Analysis, variant: &VariantKey, ruling: Ruling
                 format!(
                     "{}: {}",
                     metric.metric.quoted(),
-                    lift(analysis, metric, variant)
+                    effect(metric, variant, &analysis.settings)
                 )
             },
         )
@@ -105,7 +111,8 @@ pub(super) fn sentence(analysis: &Analysis, variant: &VariantKey, ruling: Ruling
         Reason::WeightsChanged => "the weights of the variants changed while users were assigned, so different kinds of users are compared; read the results by `phase`, or start a new experiment".to_owned(),
         Reason::NoRecentEvents => "the experiment is running, and no event or assignment has arrived for more than a day".to_owned(),
         Reason::NoData => "nothing has been measured yet".to_owned(),
-        Reason::NotEnoughData => format!("there is not enough data yet{}", needed(analysis, variant)),
+        Reason::NotEnoughData => format!("there is not enough data yet{}", missing(analysis, variant, Finding::NotEnoughData)),
+        Reason::NotMeasurable => format!("no comparison is possible{}", missing(analysis, variant, Finding::NotMeasurable)),
         Reason::GuardrailWorse => guardrail(analysis, variant, "gets worse", |comparison| {
             comparison.finding == Finding::Worse
         }),
@@ -177,12 +184,27 @@ fn whole(number: f64) -> u64 {
     number.round() as u64
 }
 
-fn needed(analysis: &Analysis, variant: &VariantKey) -> String {
-    let missing =
-        main(analysis, variant, Finding::NotEnoughData).map(|metric| metric.metric.quoted());
-    missing.map_or_else(String::new, |metric| {
-        format!(" on {metric} (a finding needs 25 conversions, or 100 users, per variant)")
-    })
+/// The metric without a finding, and why it has none.
+fn missing(analysis: &Analysis, variant: &VariantKey, finding: Finding) -> String {
+    let Some(metric) = main(analysis, variant, finding) else {
+        return String::new();
+    };
+    let missing = comparison(metric, variant).map(|comparison| comparison.missing.as_slice());
+    let mut missing = missing.unwrap_or_default().iter();
+    let why = missing.find(|missing| missing.what == "finding");
+    let why = why.map(|missing| missing.why.to_string());
+    why.map_or_else(
+        || format!(" on {}", metric.metric.quoted()),
+        |why| format!(" on {}: {}", metric.metric.quoted(), continued(&why)),
+    )
+}
+
+/// A sentence as a part of another one: in lower case, and without its full stop.
+fn continued(sentence: &str) -> String {
+    let sentence = sentence.trim_end_matches('.');
+    let mut rest = sentence.chars();
+    let first = rest.next().map(|first| first.to_lowercase().to_string());
+    first.unwrap_or_default() + rest.as_str()
 }
 
 fn guardrail(
@@ -199,7 +221,7 @@ fn guardrail(
             format!(
                 "the guardrail {} {what}: {}",
                 metric.metric.quoted(),
-                lift(analysis, metric, variant)
+                effect(metric, variant, &analysis.settings)
             )
         },
     )

@@ -5,7 +5,7 @@ use super::*;
 
 /// A case for each rule, in their order: the least that makes it apply.
 fn cases() -> Vec<(Facts, Verdict, Reason)> {
-    use PrimaryState::{Better, NotEnoughData, Nothing, Undecided, Worse};
+    use PrimaryState::{Better, NotEnoughData, NotMeasurable, Nothing, Undecided, Worse};
     use Verdict::{DoNotTrust, KeepRunning, Ship, Stop};
     let none = Facts::default();
     let a_week = Readiness {
@@ -48,6 +48,7 @@ fn cases() -> Vec<(Facts, Verdict, Reason)> {
         },
         with(Nothing),
         with(NotEnoughData),
+        with(NotMeasurable),
         with(Worse),
         Facts {
             below_minimum_effect: true,
@@ -78,6 +79,7 @@ fn cases() -> Vec<(Facts, Verdict, Reason)> {
         (Stop, Reason::GuardrailWorse),
         (KeepRunning, Reason::NoData),
         (KeepRunning, Reason::NotEnoughData),
+        (KeepRunning, Reason::NotMeasurable),
         (Stop, Reason::PrimaryWorse),
         (Stop, Reason::BelowMinimumEffect),
         (KeepRunning, Reason::GuardrailUndecided),
