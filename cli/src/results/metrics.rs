@@ -193,6 +193,7 @@ fn finding(comparison: &Comparison) -> (&str, Style) {
         ("undecided", Some(false)) => ("harm possible", Style::Plain),
         ("undecided", None) => ("undecided", Style::Plain),
         ("not_enough_data", _) => ("not enough data", Style::Faint),
+        ("not_measurable", _) => ("not measurable", Style::Faint),
         (other, _) => (other, Style::Plain),
     }
 }

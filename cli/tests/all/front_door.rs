@@ -12,6 +12,7 @@ mod bad_requests;
 mod costs;
 mod crash;
 mod dimensions;
+mod edges;
 mod erasure;
 mod first_wins;
 mod lifecycle;

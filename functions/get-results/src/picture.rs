@@ -6,6 +6,7 @@ use crate::plot::{
 use crate::query::View;
 use domain::Invalid;
 use domain::metric::Direction;
+use domain::prose::percent;
 use domain::report::{AnalysisRequest, Comparison, ComparisonSeries, MetricReport, Report};
 use shared::http::{Fault, Problem};
 
@@ -77,18 +78,14 @@ fn row(comparison: &Comparison) -> EffectRow {
         .decisive
         .as_ref()
         .and_then(|decisive| decisive.relative);
-    // A bound close to 0 must not be shown as 0, because the verdict depends on its sign.
-    let percent = |part: f64| {
-        let percent = part * 100.0;
-        let decimals = if percent.abs() < 1.0 { 2 } else { 1 };
-        format!("{percent:+.decimals$}")
-    };
+    // A bound close to 0 is not shown as 0, because the verdict depends on its sign.
     let text = lift.map_or_else(String::new, |lift| {
+        let [lower, upper] = [lift.ci_lower, lift.ci_upper].map(percent);
         format!(
-            "{}% ({} to {})",
+            "{} ({} to {})",
             percent(lift.estimate),
-            percent(lift.ci_lower),
-            percent(lift.ci_upper)
+            lower.trim_end_matches('%'),
+            upper.trim_end_matches('%')
         )
     });
     let why = || {

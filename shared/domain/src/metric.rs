@@ -160,8 +160,9 @@ pub struct Metric {
     /// The direction that is better.
     #[serde(default)]
     pub direction: Direction,
-    /// Percentile capping, such as 0.999: values above this quantile of all values other than 0 count as the quantile.
-    /// Results show the capped effect beside the plain one. For counts and sums.
+    /// Percentile capping, such as 0.999: values above this quantile of all values other than 0 count as the quantile,
+    /// and negative values below the opposite quantile likewise. Results show the capped effect beside the plain one.
+    /// For counts and sums.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cap_percentile: Option<f64>,
     /// The largest acceptable loss of a guardrail, relative to the mean of the baseline. A variant ships only if a

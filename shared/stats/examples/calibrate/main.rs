@@ -27,6 +27,7 @@ fn main() -> io::Result<ExitCode> {
     fixed::false_positives(&mut table)?;
     sequential::false_positives(&mut table)?;
     rare::false_positives(&mut table)?;
+    rare::false_positives_of_means(&mut table)?;
     rare::time_to_alarm(&mut table)?;
     split::false_alarms(&mut table)?;
     coverage::interval_coverage(&mut table)?;

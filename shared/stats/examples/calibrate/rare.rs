@@ -1,12 +1,15 @@
-//! Rates from the first conversion: the exact sequential test while an arm has fewer than 25
-//! conversions, and the confidence sequence from then on. Reports use the same rule.
+//! Sequential results from the first event on, by the rules of the reports:
+//!
+//! - Rates: the exact test while an arm has fewer than 25 conversions, else the confidence sequence.
+//! - Means: the exact test of the users with an event while an arm has no event, else the confidence
+//!   sequence from 100 users per arm on.
 
 use std::io::{self, Write};
 
-use stats::{self, Alpha, ConfidenceSequence, Proportion, SequentialRateTest};
+use stats::{self, Alpha, ConfidenceSequence, Proportion, Sample};
 
 use crate::EXPERIMENTS;
-use crate::draw::Draw;
+use crate::draw::{Draw, ValueSums};
 use crate::table::Table;
 
 const LOOKS: u64 = 500;
@@ -50,8 +53,7 @@ impl Counts {
         if stats::enough_conversions(&control, &treatment).is_ok() {
             return by_sequence(&control, &treatment, sequence);
         }
-        SequentialRateTest::new(&control, &treatment)
-            .and_then(|test| test.at(Alpha::FIVE_PERCENT))
+        stats::exact_rates(&control, &treatment, Alpha::FIVE_PERCENT)
             .is_ok_and(|result| result.p_value.value() <= 0.05)
     }
 
@@ -96,6 +98,103 @@ pub(crate) fn false_positives<W: Write>(table: &mut Table<W>) -> io::Result<()> 
             500.0 * f64::from(significant) / f64::from(EXPERIMENTS),
             0.0..=5.0,
         )?;
+    }
+    Ok(())
+}
+
+/// Share of buyers in per cent, standard deviation of the logarithm of their spending, and users assigned
+/// to control and treatment between two looks.
+const REVENUE: [(f64, f64, [u64; 2]); 8] = [
+    (0.1, 1.0, [40, 40]),
+    (1.0, 1.0, [40, 40]),
+    (5.0, 2.0, [40, 40]),
+    (50.0, 1.0, [40, 40]),
+    (0.1, 1.0, [72, 8]),
+    (1.0, 1.0, [72, 8]),
+    (5.0, 1.0, [72, 8]),
+    (50.0, 1.0, [72, 8]),
+];
+
+/// Users, buyers and revenue of both arms.
+#[derive(Default)]
+struct Spending {
+    counts: Counts,
+    sums: [ValueSums; 2],
+}
+
+impl Spending {
+    fn grow(&mut self, draw: &mut Draw, users: [u64; 2], rate: f64, sd: f64) {
+        for arm in 0..2 {
+            let buyers = draw.binomial(users[arm], rate);
+            self.counts.users[arm] += users[arm];
+            self.counts.conversions[arm] += buyers;
+            self.sums[arm].n += users[arm];
+            for _ in 0..buyers {
+                let amount = draw.log_normal(sd);
+                self.sums[arm].sum += amount;
+                self.sums[arm].squares += amount * amount;
+            }
+        }
+    }
+
+    fn is_significant(&self, sequence: &ConfidenceSequence) -> bool {
+        let Some([control, treatment]) = self.counts.arms() else {
+            return false;
+        };
+        if self.counts.conversions.contains(&0) {
+            return stats::exact_rates(&control, &treatment, Alpha::FIVE_PERCENT)
+                .is_ok_and(|result| result.p_value.value() <= 0.05);
+        }
+        let sample = |arm: ValueSums| Sample::from_sums(arm.n, arm.sum, arm.squares);
+        let [c, t] = self.sums.map(sample);
+        let effect = c.and_then(|c| {
+            let t = t?;
+            stats::enough_units(&c, &t)?;
+            stats::difference(&c, &t)
+        });
+        effect
+            .and_then(|effect| sequence.at(&effect))
+            .is_ok_and(|result| result.p_value.value() <= 0.05)
+    }
+}
+
+pub(crate) fn false_positives_of_means<W: Write>(table: &mut Table<W>) -> io::Result<()> {
+    let plans = [
+        ("tuned to 20,000 users", sequence()?),
+        (
+            "tuned to 1,000,000 users, with an early part",
+            ConfidenceSequence::new(Alpha::FIVE_PERCENT, 1e6)
+                .map_err(io::Error::other)?
+                .with_early_part(),
+        ),
+    ];
+    for (seed, (percent, sd, users)) in (620..).zip(REVENUE) {
+        let mut draw = Draw::new(seed);
+        let mut significant = [0_u32; 2];
+        for _ in 0..EXPERIMENTS / 5 {
+            let mut spending = Spending::default();
+            let mut found = [false; 2];
+            for _ in 0..LOOKS {
+                spending.grow(&mut draw, users, percent / 100.0, sd);
+                for (found, (_, sequence)) in found.iter_mut().zip(&plans) {
+                    *found = *found || spending.is_significant(sequence);
+                }
+            }
+            for (significant, found) in significant.iter_mut().zip(found) {
+                *significant += u32::from(found);
+            }
+        }
+        for (significant, (plan, _)) in significant.into_iter().zip(&plans) {
+            table.line(
+                "sequential results of means, from the first event, reject at most 5%",
+                &format!(
+                    "{percent}% buyers, log-normal spending (sd {sd}), {} and {} users per look, {plan}",
+                    users[0], users[1]
+                ),
+                500.0 * f64::from(significant) / f64::from(EXPERIMENTS),
+                0.0..=5.0,
+            )?;
+        }
     }
     Ok(())
 }
