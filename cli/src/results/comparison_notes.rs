@@ -57,9 +57,12 @@ fn capped(comparison: &Comparison, level: &str) -> Option<String> {
         Some(lift) => ("lift", signed(lift, 100.0, "%")),
         None => ("difference", signed(test.interval, 1.0, "")),
     };
+    let caps = capped.lower_cap.map_or_else(
+        || plain(capped.cap),
+        |lower| format!("{} and {}", plain(lower), plain(capped.cap)),
+    );
     Some(format!(
-        "with values capped at {}: {what} {estimate}, {level} interval {interval}, p = {} (fixed test).",
-        plain(capped.cap),
+        "with values capped at {caps}: {what} {estimate}, {level} interval {interval}, p = {} (fixed test).",
         p_value(test.p_value, test.log10_p_value)
     ))
 }

@@ -14,8 +14,9 @@ use std::path::PathBuf;
 
 use stats::{
     self, Alpha, Alternative, ArmPosterior, BetaDistribution, BucketMoments, Capacity,
-    ConfidenceSequence, CrossMoments, Goal, Hybrid, LogBuckets, LogHistogram, MissingReason,
-    Moments, Phase, Posterior, Prior, Proportion, RateFormula, Rates, SequentialSplit, Threshold,
+    ConfidenceSequence, CrossMoments, Goal, Hybrid, LiftPosterior, LogBuckets, LogHistogram,
+    MissingReason, Moments, Phase, Prior, Proportion, RateFormula, Rates, SequentialSplit,
+    Threshold,
 };
 
 const ALPHA: Alpha = Alpha::FIVE_PERCENT;
@@ -132,7 +133,14 @@ fn rate(
     );
     let planned = absolute.units() as f64;
     let hybrid = Hybrid::new(ALPHA, planned)?;
-    let posterior = Posterior::new(&relative, Prior::default())?;
+    let log_ratio = stats::log_ratio(&cs, &ts, ALPHA)?;
+    let log_ratio = stats::Effect::new(
+        log_ratio.lift.ln_1p(),
+        log_ratio.log_standard_error,
+        None,
+        absolute.units(),
+    )?;
+    let posterior = LiftPosterior::of_effect(&log_ratio, Prior::default(), ALPHA)?;
     let distribution = BetaDistribution::default();
     let normal = |sample: &stats::Sample| ArmPosterior::Normal {
         mean: sample.mean(),
@@ -197,11 +205,7 @@ fn rate(
         )?;
         let margin = stats::non_inferiority(&relative, 0.05, true, ALPHA);
         writeln!(out, "non-inferiority, margin 5% {margin:?}")?;
-        writeln!(
-            out,
-            "posterior {posterior:?} {:?}",
-            posterior.interval(ALPHA)
-        )?;
+        writeln!(out, "posterior {posterior:?}")?;
         writeln!(out, "decision {:?}", posterior.decision(true))?;
         writeln!(
             out,

@@ -96,6 +96,15 @@ impl Effect {
         self.units
     }
 
+    /// The effect with its standard error multiplied by `factor`, at least 1.
+    #[must_use]
+    pub fn widened(&self, factor: f64) -> Self {
+        Self {
+            standard_error: self.standard_error * factor.max(1.0),
+            ..*self
+        }
+    }
+
     /// The effect with the opposite sign, for metrics where lower is better.
     pub fn negated(&self) -> Self {
         Self {

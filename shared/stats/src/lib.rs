@@ -93,7 +93,7 @@ pub use lift::{
 };
 pub use lift_likelihood::LiftLikelihood;
 pub use lift_posterior::LiftPosterior;
-pub use means::{NonInferiority, difference, non_inferiority, welch};
+pub use means::{NonInferiority, difference, non_inferiority, pooled_error_factor, welch};
 pub use missing::{Missing, MissingReason};
 pub use moments::Moments;
 pub use msprt::{MixtureTest, mixture_test};

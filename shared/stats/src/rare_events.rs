@@ -95,12 +95,17 @@ impl SequentialRateTest {
         self.of_misses
     }
 
+    /// Natural logarithm of the e-value against equal rates at this look.
+    pub fn ln_e_value(&self) -> f64 {
+        self.ln_evidence_against(self.share)
+    }
+
     /// The result at this look.
     ///
     /// # Errors
     /// [`MissingReason::Overflow`] if the e-value is not finite.
     pub fn at(&self, alpha: Alpha) -> Result<RareEventResult, MissingReason> {
-        let ln_e_value = finite(self.ln_evidence_against(self.share))?;
+        let ln_e_value = finite(self.ln_e_value())?;
         let bound = -alpha.get().ln();
         let estimate = self.treatment / (self.treatment + self.control);
         let lower = self.end_of_shares(estimate, 0.0, bound);

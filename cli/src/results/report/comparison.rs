@@ -64,6 +64,8 @@ pub(crate) struct CupedAdjusted {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Capped {
     pub(crate) cap: f64,
+    #[serde(default)]
+    pub(crate) lower_cap: Option<f64>,
     pub(crate) absolute: Difference,
     #[serde(default)]
     pub(crate) relative: Option<Interval>,

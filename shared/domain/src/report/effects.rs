@@ -40,6 +40,8 @@ pub(super) struct Effects {
     /// The treatment, if the effect is not CUPED-adjusted.
     treatment: Option<Sample>,
     can_be_negative: bool,
+    /// By how much the standard errors are larger in results that are valid at every reading.
+    error_factor: f64,
 }
 
 /// A lift with its interval, and the method of the interval.
@@ -52,7 +54,10 @@ impl Effects {
     /// The effects of two arms.
     pub(super) fn of(pair: &Pair<'_>) -> Result<Self, MissingReason> {
         let (control, treatment) = pair.samples()?;
-        Ok(Self::of_samples(control, treatment, pair.can_be_negative()))
+        Ok(Self {
+            error_factor: pair.error_factor(),
+            ..Self::of_samples(control, treatment, pair.can_be_negative())
+        })
     }
 
     /// The effects of two samples.
@@ -63,22 +68,46 @@ impl Effects {
             control,
             treatment: Some(treatment),
             can_be_negative,
+            error_factor: 1.0,
         }
     }
 
     /// CUPED-adjusted effects.
     pub(super) fn adjusted(
-        control: Sample,
+        pair: &Pair<'_>,
         absolute: Effect,
         relative: Result<Effect, MissingReason>,
-        can_be_negative: bool,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, MissingReason> {
+        Ok(Self {
             absolute: Ok(absolute),
             relative,
-            control,
+            control: pair.control.sample()?,
             treatment: None,
-            can_be_negative,
+            can_be_negative: pair.can_be_negative(),
+            error_factor: pair.error_factor(),
+        })
+    }
+
+    /// The same effects with the standard errors of results that are valid at every reading.
+    pub(super) fn at_every_reading(&self) -> Self {
+        let factor = self.error_factor;
+        let effect = |effect: &Result<Effect, MissingReason>| {
+            effect
+                .as_ref()
+                .map(|effect| effect.widened(factor))
+                .map_err(|why| *why)
+        };
+        let sample = |sample: &Sample| {
+            let variance = sample.variance() * factor * factor;
+            sample.with_variance(variance).unwrap_or(*sample)
+        };
+        Self {
+            absolute: effect(&self.absolute),
+            relative: effect(&self.relative),
+            control: sample(&self.control),
+            treatment: self.treatment.as_ref().map(sample),
+            can_be_negative: self.can_be_negative,
+            error_factor: 1.0,
         }
     }
 

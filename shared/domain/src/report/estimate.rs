@@ -153,6 +153,7 @@ impl ComparisonInputs<'_> {
         let absolute = keep("absolute", absolute, missing);
         let relative = keep("relative", relative, missing);
         let bayesian = keep("bayesian", bayesian, missing);
+        let always_valid = effects.at_every_reading();
         let share = pair.control.share + pair.treatment.share;
         let tuned_to_users = self.settings.planned_for(share);
         let sequence = self.settings.sequence(share);
@@ -160,7 +161,7 @@ impl ComparisonInputs<'_> {
             Some(few) => Some(Sequential::exact(few, alpha)),
             None => sequence
                 .as_ref()
-                .map(|sequence| Sequential::new(effects, sequence, tuned_to_users)),
+                .map(|sequence| Sequential::new(&always_valid, sequence, tuned_to_users)),
         };
         let sequential = sequential.and_then(|sequential| {
             let names = ["sequential", "sequential.absolute", "sequential.relative"];
@@ -174,21 +175,25 @@ impl ComparisonInputs<'_> {
             };
             let hybrid = match few {
                 Some(few) => HybridView::exact(pair, few, phase, self.settings),
-                None => HybridView::new(effects, phase, self.settings, tuned_to_users),
+                None => HybridView::new(&always_valid, phase, self.settings, tuned_to_users),
             };
             let names = ["hybrid", "hybrid.absolute", "hybrid.relative"];
             keep_reasoned(names, hybrid, missing)
         });
+        let by_method = match self.settings.deciding_method {
+            DecidingMethod::Fixed => effects,
+            _ => &always_valid,
+        };
         let non_inferiority = self.metric.margin.and_then(|margin| {
             let direction = self.metric.direction;
             let margin = match few {
                 Some(few) => Margin::exact(margin, direction, few, self.settings),
-                None => Margin::new(margin, direction, effects, self.settings, tuned_to_users),
+                None => Margin::new(margin, direction, by_method, self.settings, tuned_to_users),
             };
             keep("non_inferiority", margin, missing)
         });
         let power_to_date = self.plan.zip(sequence).and_then(|(plan, sequence)| {
-            let power_to_date = PowerToDate::new(plan, effects, self.settings, sequence);
+            let power_to_date = PowerToDate::new(plan, by_method, self.settings, sequence);
             keep("power_to_date", power_to_date, missing)
         });
         EffectEstimates {

@@ -36,7 +36,6 @@ pub struct PreExposureBalance {
 
 /// The CUPED-adjusted effects of two arms.
 pub(super) fn cuped_adjust(pair: &Pair<'_>) -> Result<(CupedAdjusted, Effects), MissingReason> {
-    let plain = pair.control.sample()?;
     let (control, treatment) = (
         pair.control.with_pre_exposure(pair.metric)?,
         pair.treatment.with_pre_exposure(pair.metric)?,
@@ -61,7 +60,7 @@ pub(super) fn cuped_adjust(pair: &Pair<'_>) -> Result<(CupedAdjusted, Effects), 
         variance_reduction,
         pre_exposure,
     };
-    let effects = Effects::adjusted(plain, absolute, relative, pair.can_be_negative());
+    let effects = Effects::adjusted(pair, absolute, relative)?;
     Ok((adjusted, effects))
 }
 

@@ -2,7 +2,9 @@
 
 use super::arm::{Arm, Observed};
 use crate::metric::{Metric, MetricKind};
-use stats::{Alpha, MissingReason, Proportion, Sample, enough_conversions, enough_units};
+use stats::{
+    Alpha, MissingReason, Proportion, Sample, enough_conversions, enough_units, pooled_error_factor,
+};
 
 /// Two arms of one metric.
 #[derive(Clone, Copy)]
@@ -63,6 +65,15 @@ impl Pair<'_> {
             }
             (Observed::Rate(_), _) => Err(MissingReason::AllUsersConverted),
             _ => Err(MissingReason::ZeroVariance),
+        }
+    }
+
+    /// By how much the standard error of the difference is larger in results that are valid at every reading. The
+    /// exact test covers rates with few conversions, so rates need no factor.
+    pub(super) fn error_factor(&self) -> f64 {
+        match (self.observed(), self.samples()) {
+            (Ok((Observed::Rate(_), _)), _) | (_, Err(_)) => 1.0,
+            (_, Ok((control, treatment))) => pooled_error_factor(&control, &treatment),
         }
     }
 

@@ -2,11 +2,11 @@
 //!
 //! - Rates: the exact test while an arm has fewer than 25 conversions, else the confidence sequence.
 //! - Means: the exact test of the users with an event while an arm has no event, else the confidence
-//!   sequence from 100 users per arm on.
+//!   sequence from 100 users per arm on, with the larger of Welch's and the pooled standard error.
 
 use std::io::{self, Write};
 
-use stats::{self, Alpha, ConfidenceSequence, Proportion, Sample};
+use stats::{self, Alpha, ConfidenceSequence, Proportion, Sample, SequentialRateTest};
 
 use crate::EXPERIMENTS;
 use crate::draw::{Draw, ValueSums};
@@ -53,8 +53,7 @@ impl Counts {
         if stats::enough_conversions(&control, &treatment).is_ok() {
             return by_sequence(&control, &treatment, sequence);
         }
-        stats::exact_rates(&control, &treatment, Alpha::FIVE_PERCENT)
-            .is_ok_and(|result| result.p_value.value() <= 0.05)
+        by_exact_rates(&control, &treatment)
     }
 
     /// Whether the confidence sequence alone is significant, with the minimum of 25 conversions per arm.
@@ -71,6 +70,15 @@ fn by_sequence(c: &Proportion, t: &Proportion, sequence: &ConfidenceSequence) ->
     effect
         .and_then(|effect| sequence.at(&effect))
         .is_ok_and(|result| result.p_value.value() <= 0.05)
+}
+
+fn by_exact_rates(control: &Proportion, treatment: &Proportion) -> bool {
+    // Intervals take longer than the e-value, and most looks are far from significant.
+    let promising = SequentialRateTest::new(control, treatment)
+        .is_ok_and(|test| test.ln_e_value() >= 20.0_f64.ln());
+    promising
+        && stats::exact_rates(control, treatment, Alpha::FIVE_PERCENT)
+            .is_ok_and(|result| result.p_value.value() <= 0.05)
 }
 
 fn sequence() -> io::Result<ConfidenceSequence> {
@@ -142,15 +150,15 @@ impl Spending {
             return false;
         };
         if self.counts.conversions.contains(&0) {
-            return stats::exact_rates(&control, &treatment, Alpha::FIVE_PERCENT)
-                .is_ok_and(|result| result.p_value.value() <= 0.05);
+            return by_exact_rates(&control, &treatment);
         }
         let sample = |arm: ValueSums| Sample::from_sums(arm.n, arm.sum, arm.squares);
         let [c, t] = self.sums.map(sample);
         let effect = c.and_then(|c| {
             let t = t?;
             stats::enough_units(&c, &t)?;
-            stats::difference(&c, &t)
+            let factor = stats::pooled_error_factor(&c, &t);
+            Ok(stats::difference(&c, &t)?.widened(factor))
         });
         effect
             .and_then(|effect| sequence.at(&effect))
@@ -229,21 +237,14 @@ pub(crate) fn time_to_alarm<W: Write>(table: &mut Table<W>) -> io::Result<()> {
         }
         for (users, rule) in users
             .iter_mut()
-            .zip(["exact test", "minimum of 25 conversions per arm"])
+            .zip(["exact test", "only with 25 conversions per arm"])
         {
             users.sort_unstable();
             for (what, share) in [("50%", 2), ("95%", 20)] {
                 let at = users[users.len() - users.len() / share - 1];
-                let name = format!("{name}: {what} of alarms, {rule}");
-                if at == u64::MAX {
-                    table.remark(
-                        "(users per arm until the alarm: none in 4,000)",
-                        &name,
-                        f64::NAN,
-                    )?;
-                } else {
-                    table.remark("(users per arm until the alarm)", &name, at as f64)?;
-                }
+                let name = format!("{name}: {what} of experiments, {rule}");
+                let users = (at != u64::MAX).then_some(at);
+                table.users("(users per arm until the alarm)", &name, users)?;
             }
         }
     }

@@ -53,6 +53,17 @@ impl<W: Write> Table<W> {
         )
     }
 
+    /// Writes one line with a number of users, for comparison. None if it is above the largest one that is simulated.
+    pub(crate) fn users(
+        &mut self,
+        promise: &str,
+        experiment: &str,
+        users: Option<u64>,
+    ) -> io::Result<()> {
+        let text = users.map_or_else(|| "more than 4,000".to_owned(), |users| users.to_string());
+        writeln!(self.out, "| {promise} | {experiment} | {text} | - | |")
+    }
+
     pub(crate) fn all_hold(&self) -> bool {
         self.all_hold
     }
