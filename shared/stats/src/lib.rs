@@ -105,7 +105,8 @@ pub use p_value::PValue;
 pub use power::{RateFormula, Rates, power, power_of_means, power_of_means_t, power_of_rates};
 pub use proportion::Proportion;
 pub use proportions::{
-    ProportionTest, agresti_caffo, newcombe, rate_difference, two_proportion_z, wald, wilson,
+    ProportionTest, agresti_caffo, newcombe, newcombe_lift, rate_difference, two_proportion_z,
+    wald, wilson,
 };
 pub use quantile_summary::QuantileSummary;
 pub use ranks::{ExactRanks, QuantileKind, exact_ranks, normal_ranks, sorted_quantile};

@@ -3,14 +3,8 @@
 //! The rate of the control is a nuisance parameter. It is replaced by its maximum-likelihood estimate
 //! for the given lift, which has a closed form (Koopman 1984; Miettinen & Nurminen 1985).
 
-use super::effect::Interval;
 use super::missing::MissingReason;
 use super::proportion::Proportion;
-
-/// Largest absolute logarithm of the ratio of the rates that is searched.
-const MAX_LN_RATIO: f64 = 60.0;
-/// Halvings of a bracket in a bisection.
-const HALVINGS: u32 = 80;
 
 /// The profile likelihood of ln(treatment rate / control rate).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,43 +55,6 @@ impl LiftLikelihood {
             + term(hits_t, rate.ln() + ln_ratio)
             + term(misses_t, (-ratio * rate).ln_1p())
     }
-
-    /// The interval of the lift by the likelihood ratio test: all lifts whose likelihood is at least
-    /// e^(-critical² / 2) times the largest one. `critical` is a quantile of the normal distribution.
-    ///
-    /// # Errors
-    /// [`MissingReason::ZeroBaseline`] if no user of the control converted.
-    pub fn interval(&self, critical: f64) -> Result<Interval, MissingReason> {
-        let ([hits_c, hits_t], [misses_c, misses_t]) = (self.hits, self.misses);
-        if hits_c == 0.0 {
-            return Err(MissingReason::ZeroBaseline);
-        }
-        let rate_c = hits_c / (hits_c + misses_c);
-        let rate_t = hits_t / (hits_t + misses_t);
-        let estimate = (rate_t / rate_c).ln().max(-MAX_LN_RATIO);
-        let lowest = self.ln_at(estimate) - 0.5 * critical * critical;
-        let end = |end: f64| {
-            if self.ln_at(end) >= lowest {
-                return end;
-            }
-            let (mut inside, mut outside) = (estimate, end);
-            for _ in 0..HALVINGS {
-                let middle = 0.5 * (inside + outside);
-                if self.ln_at(middle) >= lowest {
-                    inside = middle;
-                } else {
-                    outside = middle;
-                }
-            }
-            outside
-        };
-        let lower = if hits_t == 0.0 {
-            -1.0
-        } else {
-            end(-MAX_LN_RATIO).exp_m1()
-        };
-        Interval::between(lower, end(MAX_LN_RATIO).exp_m1())
-    }
 }
 
 #[cfg(test)]
@@ -142,24 +99,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn the_interval_of_many_conversions_is_that_of_the_log_ratio() {
-        let (c, t) = ((44_700, 8_502), (45_489, 8_279));
-        let interval = of(c, t).interval(1.959_963_984_540_054).unwrap();
-        assert!((interval.lower + 0.068_89).abs() < 1e-4, "{interval:?}");
-        assert!((interval.upper + 0.016_63).abs() < 1e-4, "{interval:?}");
-    }
-
-    #[test]
-    fn a_treatment_without_conversions_has_a_one_sided_interval() {
-        let interval = of((400, 300), (400, 0)).interval(1.96).unwrap();
-        assert!(
-            interval.lower == -1.0 && interval.upper < -0.98,
-            "{interval:?}"
-        );
-        let none = of((400, 0), (400, 5)).interval(1.96);
-        assert_eq!(none, Err(MissingReason::ZeroBaseline));
     }
 }

@@ -117,6 +117,33 @@ pub fn newcombe(
     )
 }
 
+/// The interval of the lift of two rates from the Wilson bounds of both arms (Donner & Zou 2012), which also
+/// holds if an arm has no conversion or only conversions. It excludes zero exactly if [`newcombe`] does.
+///
+/// # Errors
+/// [`MissingReason::ZeroBaseline`] if no user of the control converted.
+pub fn newcombe_lift(
+    control: &Proportion,
+    treatment: &Proportion,
+    alpha: Alpha,
+) -> Result<Interval, MissingReason> {
+    if control.conversions() == 0 {
+        return Err(MissingReason::ZeroBaseline);
+    }
+    let z = normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
+    let ((below_c, above_c), (below_t, above_t)) =
+        (wilson_distances(control, z), wilson_distances(treatment, z));
+    let (c, t) = (control.rate(), treatment.rate());
+    // Products of a bound and its mirror image at the rate: p² - distance².
+    let (low_c, high_c) = ((c - below_c) * (c + below_c), (c - above_c) * (c + above_c));
+    let (low_t, high_t) = ((t - below_t) * (t + below_t), (t - above_t) * (t + above_t));
+    let root = |of_t: f64, of_c: f64| ((c * t).powi(2) - of_t * of_c).max(0.0).sqrt();
+    let spread = c * t + root(low_t, high_c);
+    let lower = if spread > 0.0 { low_t / spread } else { 0.0 };
+    let upper = (c * t + root(high_t, low_c)) / low_c;
+    Interval::between(lower - 1.0, upper - 1.0)
+}
+
 /// Wilson's interval of one conversion rate at 1 - alpha (1927), inside [0, 1].
 ///
 /// # Errors
@@ -164,4 +191,48 @@ pub fn agresti_caffo(
     };
     let ((p_c, v_c), (p_t, v_t)) = (added(control), added(treatment));
     Interval::around(p_t - p_c, z * (v_c + v_t).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_of_the_lift_excludes_zero_exactly_if_that_of_the_difference_does() {
+        for (n, m) in [(6, 6), (40, 25), (90, 10)] {
+            for c in 1..=n {
+                for t in 0..=m {
+                    let (control, treatment) = (
+                        Proportion::new(n, c).unwrap(),
+                        Proportion::new(m, t).unwrap(),
+                    );
+                    let difference = newcombe(&control, &treatment, Alpha::FIVE_PERCENT).unwrap();
+                    let lift = newcombe_lift(&control, &treatment, Alpha::FIVE_PERCENT).unwrap();
+                    assert_eq!(
+                        difference.excludes_zero(),
+                        lift.excludes_zero(),
+                        "{c} of {n}, {t} of {m}: {difference:?} {lift:?}"
+                    );
+                    let estimate = treatment.rate() / control.rate() - 1.0;
+                    assert!(lift.lower <= estimate + 1e-12 && estimate <= lift.upper + 1e-12);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_treatment_without_conversions_has_a_lift_near_minus_100_percent() {
+        let arm = |n, conversions| Proportion::new(n, conversions).unwrap();
+        let lift = newcombe_lift(&arm(400, 300), &arm(400, 0), Alpha::FIVE_PERCENT).unwrap();
+        assert!(lift.lower == -1.0 && lift.upper < -0.98, "{lift:?}");
+        let many = newcombe_lift(
+            &arm(44_700, 8_502),
+            &arm(45_489, 8_279),
+            Alpha::FIVE_PERCENT,
+        );
+        let many = many.unwrap();
+        assert!((many.lower + 0.068_89).abs() < 1e-4 && (many.upper + 0.016_63).abs() < 1e-4);
+        let none = newcombe_lift(&arm(400, 0), &arm(400, 5), Alpha::FIVE_PERCENT);
+        assert_eq!(none, Err(MissingReason::ZeroBaseline));
+    }
 }

@@ -308,6 +308,8 @@ impl Estimate {
             .map(|decisive| decisive.finding(settings.alpha.get(), direction));
         let (finding, why) = finding(found, self.exact, self.enough_data, &self.missing);
         let mut missing = self.missing;
+        // Without any effect, the reason of the effect is enough.
+        let why = why.filter(|_| self.effects.is_some());
         missing.extend(why.map(|why| Missing {
             what: "finding",
             why,

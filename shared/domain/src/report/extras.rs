@@ -9,8 +9,8 @@ use crate::metric::Direction;
 use crate::plan::Plan;
 use serde::Serialize;
 use stats::{
-    Adjustment, Alpha, BucketMoments, ConfidenceSequence, LiftLikelihood, MissingReason, Progress,
-    Threshold, cuped, exact_rates, non_inferiority, pre_experiment_bias,
+    Adjustment, Alpha, BucketMoments, ConfidenceSequence, MissingReason, Progress, Threshold,
+    cuped, exact_rates, newcombe_lift, non_inferiority, pre_experiment_bias,
 };
 
 /// How CUPED adjusted the effect, by the users' pre-exposure data.
@@ -166,7 +166,7 @@ impl Margin {
         Ok(Self::shown_by(margin, worst))
     }
 
-    /// The test for a rate with few conversions: by the likelihood ratio for the fixed method, else by the exact
+    /// The test for a rate with few conversions: by the Wilson bounds for the fixed method, else by the exact
     /// interval that is valid at all readings. A one-sided bound at alpha is the end of an interval at 2 alpha.
     pub(super) fn exact(
         margin: f64,
@@ -179,8 +179,7 @@ impl Margin {
         }
         let alpha = Alpha::new((2.0 * settings.alpha.get()).min(0.999_999))?;
         let lift = if settings.deciding_method == DecidingMethod::Fixed {
-            let likelihood = LiftLikelihood::new(&few.control, &few.treatment)?;
-            likelihood.interval(fixed::normal_quantile(alpha)?)?
+            newcombe_lift(&few.control, &few.treatment, alpha)?
         } else {
             exact_rates(&few.control, &few.treatment, alpha)?.lift?
         };

@@ -5,8 +5,8 @@ use super::effects::{Bounds, Effects, Lift};
 use super::pair::{FewEvents, Pair};
 use serde::Serialize;
 use stats::{
-    Alpha, Alternative, Effect, FixedTest, LiftLikelihood, MissingReason, Proportion, Sample,
-    distributions, enough_for_z, fisher_exact, newcombe, two_proportion_z, welch,
+    Alpha, Alternative, Effect, FixedTest, MissingReason, Proportion, Sample, distributions,
+    enough_for_z, fisher_exact, newcombe, newcombe_lift, two_proportion_z, welch,
 };
 
 /// An absolute effect with its test.
@@ -145,15 +145,16 @@ pub(super) fn lift(pair: &Pair<'_>, alpha: Alpha) -> Result<RelativeDifference, 
     let (Observed::Rate(control), Observed::Rate(treatment)) = pair.observed()? else {
         return lift_of_means(&effects, alpha);
     };
-    let z = normal_quantile(alpha)?;
     let rarest = |rate: &Proportion| rate.conversions().min(rate.misses());
-    if rarest(control).min(rarest(treatment)) > 0 {
-        return effects.lift(z).map(RelativeDifference::from);
+    if enough_for_z(control, treatment) && rarest(control).min(rarest(treatment)) > 0 {
+        return effects
+            .lift(normal_quantile(alpha)?)
+            .map(RelativeDifference::from);
     }
-    let interval = LiftLikelihood::new(control, treatment)?.interval(z)?;
+    let interval = newcombe_lift(control, treatment, alpha)?;
     let estimate = effects.relative.map(|relative| relative.value())?;
     let bounds = Bounds::new(estimate, interval);
-    let method = "likelihood_ratio";
+    let method = "newcombe";
     Ok(RelativeDifference::from(Lift { bounds, method }))
 }
 

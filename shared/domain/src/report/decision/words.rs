@@ -190,8 +190,10 @@ fn missing(analysis: &Analysis, variant: &VariantKey, finding: Finding) -> Strin
         return String::new();
     };
     let missing = comparison(metric, variant).map(|comparison| comparison.missing.as_slice());
-    let mut missing = missing.unwrap_or_default().iter();
-    let why = missing.find(|missing| missing.what == "finding");
+    let missing = missing.unwrap_or_default();
+    let why = missing.iter().find(|missing| missing.what == "finding");
+    // Without any effect, the reason of the effect says why there is no finding.
+    let why = why.or(missing.first());
     let why = why.map(|missing| missing.why.to_string());
     why.map_or_else(
         || format!(" on {}", metric.metric.quoted()),
