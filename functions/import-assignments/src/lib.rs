@@ -3,7 +3,7 @@
 use domain::access::Scope;
 use domain::assignment::{Assignment, AssignmentSource};
 use domain::experiment::{Experiment, Status};
-use domain::ids::VariantKey;
+use domain::ids::{UserId, VariantKey};
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use lambda_http::http::StatusCode;
@@ -13,9 +13,13 @@ use shared::http::{
     Fault, Problem, Request, Response, body, caller::Caller, input, params, response,
 };
 use shared::store::{FirstWrite, StoreError};
+use std::collections::HashMap;
 
-/// Rows written at once: enough to hide the latency, few enough for one process.
+/// Users whose rows are written at once: enough to hide the latency, few enough for one process.
 const AT_ONCE: usize = 32;
+
+/// A row of the request, or its faults.
+type ReadRow = Result<Assignment, Vec<Fault>>;
 
 #[derive(Serialize)]
 struct ImportAssignmentsResponse {
@@ -70,7 +74,8 @@ impl ImportAssignmentsResponse {
     }
 }
 
-/// Stores assignments and returns the outcome of each row. A user's first assignment is permanent.
+/// Stores assignments and returns the outcome of each row. A user's first assignment is permanent. Of several rows of a
+/// user, the first in the request is stored.
 ///
 /// # Errors
 /// 404, 409 for a draft, 422 if the envelope is wrong.
@@ -87,18 +92,50 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let received_at = app.now();
     let rows = input::assignments::read(text, &experiment, received_at)?;
 
-    let outcomes = rows
+    let users = by_user(rows)
         .into_iter()
-        .enumerate()
-        .map(|(index, row)| one(&app, &experiment, received_at, index, row));
-    let mut outcomes: Vec<RowOutcome> = stream::iter(outcomes)
+        .map(|rows| in_order(&app, &experiment, received_at, rows));
+    let outcomes: Vec<Vec<RowOutcome>> = stream::iter(users)
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
+    let mut outcomes: Vec<RowOutcome> = outcomes.into_iter().flatten().collect();
     outcomes.sort_by_key(|outcome| outcome.index);
 
     let body = ImportAssignmentsResponse::new(outcomes);
     Ok(response::json(StatusCode::OK, &body))
+}
+
+/// Groups the rows by user. The rows of a user stay in the order of the request. A row with faults is a group of its own.
+fn by_user(rows: Vec<ReadRow>) -> Vec<Vec<(usize, ReadRow)>> {
+    let mut groups: Vec<Vec<(usize, ReadRow)>> = Vec::new();
+    let mut group_of: HashMap<UserId, usize> = HashMap::new();
+    for (index, row) in rows.into_iter().enumerate() {
+        let next = groups.len();
+        let group = match &row {
+            Ok(row) => *group_of.entry(row.user_id.clone()).or_insert(next),
+            Err(_) => next,
+        };
+        match groups.get_mut(group) {
+            Some(rows) => rows.push((index, row)),
+            None => groups.push(vec![(index, row)]),
+        }
+    }
+    groups
+}
+
+/// Stores the rows of one user one after another, so that the first of them wins.
+async fn in_order(
+    app: &App,
+    experiment: &Experiment,
+    received_at: Timestamp,
+    rows: Vec<(usize, ReadRow)>,
+) -> Result<Vec<RowOutcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(rows.len());
+    for (index, row) in rows {
+        outcomes.push(one(app, experiment, received_at, index, row).await?);
+    }
+    Ok(outcomes)
 }
 
 async fn one(
@@ -106,7 +143,7 @@ async fn one(
     experiment: &Experiment,
     received_at: Timestamp,
     index: usize,
-    row: Result<Assignment, Vec<Fault>>,
+    row: ReadRow,
 ) -> Result<RowOutcome, StoreError> {
     let row = match row {
         Err(errors) => return Ok(rejected(index, errors)),
