@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
-pub(crate) use domain::prose::grouped;
+pub(crate) use domain::prose::{counted, grouped};
 
 /// Prints a line of the result. A closed pipe (`assay results | head`) is not an error.
 pub(crate) fn print(text: impl Display) {
@@ -24,23 +24,4 @@ pub(crate) fn note(text: impl Display) {
 pub(crate) fn colours() -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     std::io::stdout().is_terminal() && !unwanted
-}
-
-/// Formats a count with its noun: `1 row`, `2 rows`.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(number))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_thousands_separators() {
-        let written = [0, 999, 1000, 90189, 1234567].map(grouped);
-        assert_eq!(written, ["0", "999", "1,000", "90,189", "1,234,567"]);
-        assert_eq!(counted(1, "row"), "1 row");
-        assert_eq!(counted(0, "row"), "0 rows");
-    }
 }

@@ -59,12 +59,17 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Resolves the column names of a mapping with the header of a file.
+    /// Resolves the column names of a mapping with the header of a file, whose cells `delimiter` separates.
     pub(super) fn resolve(
         mapping: &ImportMapping,
         header: &csv::StringRecord,
+        delimiter: u8,
     ) -> Result<Self, MappingError> {
-        let header = Header(header);
+        let header = Header {
+            names: header,
+            delimiter,
+        };
+        header.check_unique()?;
         let assignment = match (&mapping.variant, &mapping.assigned_at) {
             (Some(variant), Some(at)) => Some(AssignmentColumns {
                 variant: header.column(variant)?,
@@ -83,12 +88,67 @@ impl Columns {
             events: events.collect::<Result<_, _>>()?,
         })
     }
+
+    /// The user id in a row.
+    pub(super) fn user_id<'r>(&self, row: &'r csv::StringRecord) -> &'r str {
+        row.get(self.user).unwrap_or_default()
+    }
 }
 
 /// The header of a file.
-struct Header<'h>(&'h csv::StringRecord);
+struct Header<'h> {
+    names: &'h csv::StringRecord,
+    delimiter: u8,
+}
+
+/// Separators of cells that spreadsheets and databases write.
+const DELIMITERS: [u8; 4] = *b",;\t|";
 
 impl Header<'_> {
+    /// With two columns of one name, the mapping would be a guess. Spreadsheets write columns without a name at the end.
+    fn check_unique(&self) -> Result<(), MappingError> {
+        for (second, name) in self.names.iter().enumerate() {
+            let first = self.position(name).unwrap_or(second);
+            if first < second && !name.is_empty() {
+                return Err(MappingError::ColumnTwice {
+                    column: name.to_owned(),
+                    first: first + 1,
+                    second: second + 1,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for a delimiter if another one gives a column of this name.
+    fn other_delimiter(&self, column: &str) -> String {
+        let mut line = String::new();
+        for (index, name) in self.names.iter().enumerate() {
+            if index > 0 {
+                line.push(char::from(self.delimiter));
+            }
+            line.push_str(name);
+        }
+        let fits = |delimiter: &u8| {
+            *delimiter != self.delimiter
+                && line
+                    .split(char::from(*delimiter))
+                    .any(|cell| cell.trim_matches('"') == column)
+        };
+        match DELIMITERS.iter().find(|delimiter| fits(delimiter)) {
+            Some(b'\t') => {
+                ". Are the cells separated by tabs? Then add --delimiter '\\t'".to_owned()
+            }
+            Some(delimiter) => {
+                let delimiter = char::from(*delimiter);
+                format!(
+                    ". Are the cells separated by `{delimiter}`? Then add --delimiter '{delimiter}'"
+                )
+            }
+            None => String::new(),
+        }
+    }
+
     fn event(
         &self,
         event: &EventMapping,
@@ -118,18 +178,19 @@ impl Header<'_> {
     }
 
     fn position(&self, column: &str) -> Option<usize> {
-        self.0.iter().position(|name| name == column)
+        self.names.iter().position(|name| name == column)
     }
 
     fn names(&self) -> String {
-        let names: Vec<String> = self.0.iter().map(|name| format!("`{name}`")).collect();
-        names.join(", ")
+        let names = self.names.iter().map(|name| format!("`{name}`"));
+        names.collect::<Vec<String>>().join(", ")
     }
 
     fn column(&self, column: &str) -> Result<usize, MappingError> {
         self.position(column).ok_or_else(|| MappingError::NoColumn {
             column: column.to_owned(),
             columns: self.names(),
+            question: self.other_delimiter(column),
         })
     }
 
@@ -146,6 +207,7 @@ impl Header<'_> {
             .ok_or_else(|| MappingError::NoTime {
                 text: text.to_owned(),
                 columns: self.names(),
+                question: self.other_delimiter(text),
             })
     }
 
@@ -182,8 +244,7 @@ impl Header<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_error_about_a_missing_column_lists_the_existing_columns() {
+    fn resolve(header: &[&str], delimiter: u8) -> Result<Columns, MappingError> {
         let mapping = ImportMapping {
             user: "user".to_owned(),
             variant: None,
@@ -193,18 +254,46 @@ mod tests {
             events: vec!["click".parse().unwrap()],
             event_at: Some("then".to_owned()),
         };
-        let resolve = |header: &[&str]| {
-            let header = csv::StringRecord::from(header.to_vec());
-            Columns::resolve(&mapping, &header)
-        };
+        Columns::resolve(
+            &mapping,
+            &csv::StringRecord::from(header.to_vec()),
+            delimiter,
+        )
+    }
+
+    #[test]
+    fn an_error_about_a_missing_column_lists_the_existing_columns() {
         assert_eq!(
-            resolve(&["id", "then"]).unwrap_err().to_string(),
+            resolve(&["id", "then"], b',').unwrap_err().to_string(),
             "there is no column `user`; there are `id`, `then`"
         );
         assert!(matches!(
-            resolve(&["user"]),
+            resolve(&["user"], b','),
             Err(MappingError::NoTime { .. })
         ));
-        assert!(resolve(&["user", "then"]).is_ok());
+        assert!(resolve(&["user", "then"], b',').is_ok());
+    }
+
+    #[test]
+    fn another_delimiter_is_asked_about_if_it_gives_the_column() {
+        let question =
+            |header: &[&str], delimiter| resolve(header, delimiter).unwrap_err().to_string();
+        assert!(question(&["user;then;amount"], b',').ends_with("add --delimiter ';'"));
+        assert!(question(&["user;\"then\"", " net"], b',').ends_with("add --delimiter ';'"));
+        assert!(question(&["user\tthen"], b',').ends_with("add --delimiter '\\t'"));
+        assert!(question(&["user,then"], b';').ends_with("add --delimiter ','"));
+        assert!(!question(&["id;then"], b',').contains("--delimiter"));
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_refused_even_if_they_are_not_needed() {
+        assert_eq!(
+            resolve(&["user", "a", "then", "a"], b',')
+                .unwrap_err()
+                .to_string(),
+            "the columns 2 and 4 have the same name, `a`. Rename one of them"
+        );
+        assert!(resolve(&["user", "then", "user"], b',').is_err());
+        assert!(resolve(&["user", "then", "", ""], b',').is_ok());
     }
 }

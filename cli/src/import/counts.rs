@@ -1,8 +1,9 @@
 //! Counts the outcomes of the rows.
 
 use super::queues::{Batch, BatchKind};
+use super::rejections::{Rejection, Rejections, RowParts, SentRow};
+use super::rows::LeftOut;
 use crate::client::InputError;
-use crate::output::{counted, grouped};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -40,15 +41,6 @@ struct EventOutcome {
     errors: Vec<InputError>,
 }
 
-/// A row that was not imported, and the reason.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rejection {
-    /// Line of the row in the file.
-    pub line: u64,
-    /// Reason.
-    pub reason: String,
-}
-
 /// Counts of assignments by outcome.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct AssignmentImportCounts {
@@ -61,6 +53,12 @@ pub struct AssignmentImportCounts {
     pub existing_in_another_variant: u64,
     /// Rejected by the API.
     pub rejected: u64,
+    /// Not sent, because the file has an earlier row of the user.
+    pub later_rows: u64,
+    /// Users whose rows have more than one variant.
+    pub users_with_multiple_variants: u64,
+    /// Rows of these users that were not sent, because they are excluded.
+    pub excluded_rows: u64,
 }
 
 /// Counts of events by outcome.
@@ -78,6 +76,10 @@ pub struct EventImportCounts {
     pub not_counted: BTreeMap<String, u64>,
     /// Events that were stored before the assignment of their user and count since that assignment was stored.
     pub counted_with_their_assignment: u64,
+    /// Not sent, because they have the very time of their user's assignment, and the caller has not said which was first.
+    pub same_instant: u64,
+    /// Sent with a time of one microsecond after the assignment.
+    pub moved: u64,
 }
 
 /// Counts of all outcomes of an import.
@@ -91,18 +93,26 @@ pub struct ImportCounts {
     pub assignments: AssignmentImportCounts,
     /// Counts of events.
     pub events: EventImportCounts,
-    /// The first rows that were not imported.
+    /// The first rows that were not imported, or not completely.
     pub rejections: Vec<Rejection>,
+    #[serde(skip)]
+    pub(super) rejected_parts: Rejections,
 }
 
-/// Maximum number of rejections that each sender keeps, because every row of a file may be wrong.
-const KEPT: usize = 1000;
-
 impl ImportCounts {
-    /// Counts a row that could not be converted.
-    pub(super) fn unreadable(&mut self, line: u64, reasons: &[String]) {
+    /// Counts a row with a part that could not be converted. The other parts of the row are sent.
+    pub(super) fn unreadable(&mut self, row: SentRow, reasons: &[String]) {
         self.unreadable += 1;
-        self.reject(line, reasons.join("; "));
+        let rejected = RowParts::default();
+        self.rejected_parts.add(row, rejected, reasons.join("; "));
+    }
+
+    /// Counts the valid parts of a row that are not sent.
+    pub(super) fn left_out(&mut self, left_out: LeftOut) {
+        self.assignments.later_rows += left_out.later_assignments;
+        self.assignments.excluded_rows += left_out.multiple_variants;
+        self.events.same_instant += left_out.same_instant;
+        self.events.moved += left_out.moved;
     }
 
     /// Counts the outcomes in the response to a batch of assignments.
@@ -145,10 +155,19 @@ impl ImportCounts {
     }
 
     fn reject_outcome(&mut self, batch: &Batch, index: usize, errors: &[InputError]) {
-        let line = batch.lines.get(index).copied().unwrap_or_default();
+        let Some(row) = batch.rows.get(index) else {
+            return;
+        };
+        let mut rejected = RowParts::default();
         let what = match batch.kind {
-            BatchKind::Assignments => "assignment",
-            BatchKind::Events => "event",
+            BatchKind::Assignments => {
+                rejected.assignments = 1;
+                "assignment"
+            }
+            BatchKind::Events => {
+                rejected.events = 1;
+                "event"
+            }
         };
         // The pointer refers to the batch, which the user does not see. Its last part is the field.
         let reason = |error: &InputError| {
@@ -156,13 +175,8 @@ impl ImportCounts {
             format!("{field}: {}", error.detail)
         };
         let reasons: Vec<String> = errors.iter().map(reason).collect();
-        self.reject(line, format!("{what}: {}", reasons.join("; ")));
-    }
-
-    fn reject(&mut self, line: u64, reason: String) {
-        if self.rejections.len() < KEPT {
-            self.rejections.push(Rejection { line, reason });
-        }
+        let reason = format!("{what}: {}", reasons.join("; "));
+        self.rejected_parts.add(*row, rejected, reason);
     }
 
     /// Adds the counts of another sender.
@@ -182,74 +196,16 @@ impl ImportCounts {
         for (reason, count) in other.events.not_counted {
             *self.events.not_counted.entry(reason).or_default() += count;
         }
-        self.rejections.extend(other.rejections);
-        self.rejections.sort();
+        self.rejected_parts.merge(other.rejected_parts);
+    }
+
+    /// Lists the rejections by row, after the counts of all senders were added.
+    pub(super) fn finish(&mut self) {
+        self.rejections = std::mem::take(&mut self.rejected_parts).by_row();
     }
 
     /// Number of rows, assignments and events that were not imported.
     pub fn not_imported(&self) -> u64 {
         self.unreadable + self.assignments.rejected + self.events.rejected
-    }
-
-    /// A summary in text form with at most `listed` rejections.
-    pub(super) fn summary(&self, listed: usize, seconds: f64) -> String {
-        let (a, e) = (&self.assignments, &self.events);
-        let mut lines = vec![format!(
-            "{} read in {seconds:.1} s",
-            counted(self.rows, "row")
-        )];
-        if a.stored + a.existing + a.rejected > 0 {
-            let mut line = format!(
-                "assignments  {} stored, {} existing",
-                grouped(a.stored),
-                grouped(a.existing)
-            );
-            if a.existing_in_another_variant > 0 {
-                let other = grouped(a.existing_in_another_variant);
-                line += &format!(
-                    " ({other} in another variant than in the file; the stored variant is kept)"
-                );
-            }
-            lines.push(format!("{line}, {} rejected", grouped(a.rejected)));
-        }
-        if e.stored + e.duplicates + e.rejected > 0 {
-            lines.push(format!(
-                "events       {} stored, {} duplicates, {} rejected",
-                grouped(e.stored),
-                grouped(e.duplicates),
-                grouped(e.rejected)
-            ));
-            let uncounted: u64 = e.not_counted.values().sum();
-            let mut line = format!(
-                "             {} counted, {} not counted",
-                grouped(e.counted),
-                grouped(uncounted)
-            );
-            if uncounted > 0 {
-                let reason = |(reason, count): (&String, &u64)| {
-                    format!("{} {}", grouped(*count), reason.replace('_', " "))
-                };
-                let reasons: Vec<String> = e.not_counted.iter().map(reason).collect();
-                line += &format!(": {}", reasons.join(", "));
-            }
-            lines.push(line);
-        }
-        if e.counted_with_their_assignment > 0 {
-            let earlier = counted(e.counted_with_their_assignment, "earlier event");
-            lines.push(format!(
-                "             {earlier} counted when the assignment was stored"
-            ));
-        }
-        if self.unreadable > 0 {
-            lines.push(format!("unreadable   {}", counted(self.unreadable, "row")));
-        }
-        for rejection in self.rejections.iter().take(listed) {
-            lines.push(format!("  line {}: {}", rejection.line, rejection.reason));
-        }
-        let further = self.not_imported().saturating_sub(listed as u64);
-        if further > 0 && listed > 0 {
-            lines.push(format!("  and {} more", grouped(further)));
-        }
-        lines.join("\n")
     }
 }

@@ -7,22 +7,36 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MappingError {
     /// The file has no column with this name.
-    #[error("there is no column `{column}`; there are {columns}")]
+    #[error("there is no column `{column}`; there are {columns}{question}")]
     NoColumn {
         /// Name in the mapping.
         column: String,
         /// Columns of the file.
         columns: String,
+        /// A question about another delimiter, or nothing.
+        question: String,
+    },
+    /// The file has two columns with one name.
+    #[error("the columns {first} and {second} have the same name, `{column}`. Rename one of them")]
+    ColumnTwice {
+        /// Name in the header.
+        column: String,
+        /// Number of the first column with this name, from 1.
+        first: usize,
+        /// Number of the second one.
+        second: usize,
     },
     /// A text is neither a column nor a time.
     #[error(
-        "`{text}` is neither a column nor a time such as 2026-01-31T09:30:00Z; columns are {columns}"
+        "`{text}` is neither a column nor a time such as 2026-01-31T09:30:00Z; columns are {columns}{question}"
     )]
     NoTime {
         /// Text in the mapping.
         text: String,
         /// Columns of the file.
         columns: String,
+        /// A question about another delimiter, or nothing.
+        question: String,
     },
     /// A dimension has several columns.
     #[error("the dimension `{0}` is given more than once")]
@@ -126,6 +140,11 @@ impl FromStr for EventMapping {
                 "time" => &mut mapping.time,
                 "id" => &mut mapping.id,
                 "property" => {
+                    if mapping.properties.iter().any(|name| name == argument) {
+                        return Err(format!(
+                            "`{text}` contains `property={argument}` more than once"
+                        ));
+                    }
                     mapping.properties.push(argument.to_owned());
                     continue;
                 }
@@ -194,7 +213,14 @@ mod tests {
 
     #[test]
     fn invalid_event_mappings_are_refused() {
-        for text in ["", "value=x", "a,when=b", "a,when==b", "a,value=b,value=c"] {
+        for text in [
+            "",
+            "value=x",
+            "a,when=b",
+            "a,when==b",
+            "a,value=b,value=c",
+            "a,property=b,property=b",
+        ] {
             assert!(text.parse::<EventMapping>().is_err(), "{text}");
         }
     }

@@ -55,7 +55,8 @@ impl Progress {
         let total = self.answered.fetch_add(items as u64, Ordering::Relaxed) + items as u64;
         let elapsed = self.started.elapsed();
         let rate = total as f64 / elapsed.as_secs_f64().max(0.001);
-        let text = || format!("{} sent, {rate:.0} per second", grouped(total));
+        let rate = grouped(rate.round() as u64);
+        let text = || format!("{} sent, {rate} per second", grouped(total));
         if self.plain {
             let due = self.next_line.load(Ordering::Relaxed);
             let next = millis(elapsed + LINE_EVERY);

@@ -3,7 +3,8 @@
 //! All rows of a user go through the same queue. A queue sends one request at a time, and it sends assignments before the
 //! events of the same rows. So a user's event and assignment are never sent at the same time.
 
-use super::rows::{AssignmentRow, EventRow};
+use super::cells::{AssignmentRow, EventRow};
+use super::rejections::SentRow;
 use domain::limits;
 use serde::Serialize;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,8 +28,8 @@ pub(super) struct Batch {
     pub(super) kind: BatchKind,
     /// The request body.
     pub(super) body: Vec<u8>,
-    /// The line in the file of each row.
-    pub(super) lines: Vec<u64>,
+    /// The row in the file of each element.
+    pub(super) rows: Vec<SentRow>,
     /// The variant in the file of each assignment.
     pub(super) variants: Vec<String>,
 }
@@ -38,20 +39,20 @@ impl Batch {
         Self {
             kind,
             body: Vec::new(),
-            lines: Vec::new(),
+            rows: Vec::new(),
             variants: Vec::new(),
         }
     }
 
-    fn push(&mut self, row: &impl Serialize, line: u64) -> Result<(), serde_json::Error> {
+    fn push(&mut self, element: &impl Serialize, row: SentRow) -> Result<(), serde_json::Error> {
         let start = match self.kind {
             BatchKind::Assignments => &br#"{"assignments":["#[..],
             BatchKind::Events => &br#"{"events":["#[..],
         };
         self.body
-            .extend(if self.lines.is_empty() { start } else { b"," });
-        serde_json::to_writer(&mut self.body, row)?;
-        self.lines.push(line);
+            .extend(if self.rows.is_empty() { start } else { b"," });
+        serde_json::to_writer(&mut self.body, element)?;
+        self.rows.push(row);
         Ok(())
     }
 
@@ -60,7 +61,7 @@ impl Batch {
             BatchKind::Assignments => limits::MAX_ASSIGNMENTS_PER_REQUEST,
             BatchKind::Events => limits::MAX_EVENTS_PER_REQUEST,
         };
-        self.lines.len() >= rows || self.body.len() >= MAX_BODY_BYTES
+        self.rows.len() >= rows || self.body.len() >= MAX_BODY_BYTES
     }
 }
 
@@ -97,22 +98,22 @@ impl Queue {
         }
     }
 
-    fn assignment(&mut self, row: &AssignmentRow<'_>, line: u64) -> Result<(), Closed> {
-        self.assignments.push(row, line)?;
-        self.assignments.variants.push(row.variant.to_owned());
+    fn assignment(&mut self, element: &AssignmentRow<'_>, row: SentRow) -> Result<(), Closed> {
+        self.assignments.push(element, row)?;
+        self.assignments.variants.push(element.variant.to_owned());
         if self.assignments.is_full() {
             self.send_full()?;
         }
         Ok(())
     }
 
-    fn event(&mut self, row: &EventRow<'_>, line: u64) -> Result<(), Closed> {
+    fn event(&mut self, element: &EventRow<'_>, row: SentRow) -> Result<(), Closed> {
         if let Some(last) = self.events.last_mut() {
-            last.push(row, line)?;
+            last.push(element, row)?;
             if last.is_full() {
                 self.events.push(Batch::new(BatchKind::Events));
                 let waiting = self.events.len() * limits::MAX_EVENTS_PER_REQUEST;
-                if self.assignments.lines.is_empty() || waiting > MAX_WAITING_EVENTS {
+                if self.assignments.rows.is_empty() || waiting > MAX_WAITING_EVENTS {
                     self.send_full()?;
                 }
             }
@@ -142,7 +143,7 @@ impl Queue {
     }
 
     fn send(&self, mut batch: Batch) -> Result<(), Closed> {
-        if !batch.lines.is_empty() {
+        if !batch.rows.is_empty() {
             batch.body.extend(b"]}");
             self.sender.blocking_send(batch)?;
         }
@@ -162,7 +163,7 @@ impl Queues {
     pub(super) fn push(
         &mut self,
         user: &str,
-        line: u64,
+        row: SentRow,
         assignment: Option<&AssignmentRow<'_>>,
         events: &[EventRow<'_>],
     ) -> Result<(), Closed> {
@@ -174,10 +175,10 @@ impl Queues {
             return Err(Closed);
         };
         if let Some(assignment) = assignment {
-            queue.assignment(assignment, line)?;
+            queue.assignment(assignment, row)?;
         }
         for event in events {
-            queue.event(event, line)?;
+            queue.event(event, row)?;
         }
         Ok(())
     }

@@ -1,37 +1,17 @@
-//! Converts a row of the file to an assignment, to events, or to an error.
+//! Converts the rows of a file to assignments and events, and decides which of them are sent.
 
-use super::columns::{AssignmentColumns, Columns, EventColumns, EventTypeSource, TimeSource};
-use crate::time;
-use domain::decimal::Decimal;
-use domain::time::Timestamp;
-use serde::Serialize;
-use serde_json::value::RawValue;
+use super::cells::{self, AssignmentRow, CellFormats, EventRow};
+use super::columns::Columns;
+use super::survey::{SameInstant, Survey, UserRows};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// An assignment in the form of the API.
-#[derive(Debug, Serialize)]
-pub(super) struct AssignmentRow<'r> {
-    user_id: &'r str,
-    pub(super) variant: &'r str,
-    assigned_at: Timestamp,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    attributes: BTreeMap<&'r str, &'r str>,
-}
-
-/// An event in the form of the API.
-#[derive(Debug, Serialize)]
-pub(super) struct EventRow<'r> {
-    user_id: &'r str,
-    r#type: &'r str,
-    timestamp: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    properties: BTreeMap<&'r str, &'r str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<String>,
+/// What to do with the rows of a user who has several, and with events at the instant of the assignment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RowRules {
+    pub(super) same_instant: Option<SameInstant>,
+    pub(super) exclude_multiple_variants: bool,
 }
 
 /// Result of the conversion of a row.
@@ -41,124 +21,111 @@ pub(super) struct RowOutcome<'r> {
     pub(super) events: Vec<EventRow<'r>>,
     /// Errors in the row. The other parts of the row are still imported.
     pub(super) errors: Vec<String>,
+    /// Parts of the row that are not sent, although they are valid.
+    pub(super) left_out: LeftOut,
+}
+
+/// Numbers of valid parts that are changed or not sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    /// Assignments of a user with an earlier one in the file.
+    pub(super) later_assignments: u64,
+    /// Assignments of users with several variants.
+    pub(super) multiple_variants: u64,
+    /// Events at the instant of the assignment that are not sent.
+    pub(super) same_instant: u64,
+    /// Events at the instant of the assignment that are sent with a later time.
+    pub(super) moved: u64,
 }
 
 /// Converts the rows of one file.
-pub(super) struct Rows {
-    columns: Columns,
+pub(super) struct Rows<'s> {
+    columns: &'s Columns,
+    formats: CellFormats,
+    rules: RowRules,
+    /// The assignments of the whole file, unless the file can be read only once.
+    survey: Option<&'s Survey>,
     /// Number of occurrences of each event, by a hash of its content.
     seen: HashMap<u64, u32>,
 }
 
-impl Rows {
-    pub(super) fn new(columns: Columns) -> Self {
+impl<'s> Rows<'s> {
+    pub(super) fn new(
+        columns: &'s Columns,
+        formats: CellFormats,
+        rules: RowRules,
+        survey: Option<&'s Survey>,
+    ) -> Self {
         Self {
             columns,
+            formats,
+            rules,
+            survey,
             seen: HashMap::new(),
         }
     }
 
-    /// The user id in a row.
-    pub(super) fn user<'r>(&self, row: &'r csv::StringRecord) -> &'r str {
-        row.get(self.columns.user).unwrap_or_default()
-    }
-
-    /// Converts a row.
-    pub(super) fn read<'r>(&'r mut self, row: &'r csv::StringRecord) -> RowOutcome<'r> {
-        let user_id = self.user(row);
+    /// Converts the row that starts in this line.
+    pub(super) fn read<'r>(&mut self, row: &'r csv::StringRecord, line: u64) -> RowOutcome<'r>
+    where
+        's: 'r,
+    {
+        let user_id = self.columns.user_id(row);
         let mut outcome = RowOutcome::default();
         if user_id.is_empty() {
             outcome.errors.push("the user's id is empty".to_owned());
             return outcome;
         }
-        if let Some(columns) = &self.columns.assignment {
-            match assignment(columns, user_id, row) {
+        let user = self.survey.and_then(|survey| survey.user(user_id));
+        let excluded = self.rules.exclude_multiple_variants
+            && user.is_some_and(|user| user.has_several_variants());
+        let columns = self.columns;
+        if let Some(columns) = &columns.assignment {
+            match cells::assignment(columns, user_id, row, self.formats.time) {
+                Ok(Some(_)) if excluded => outcome.left_out.multiple_variants += 1,
+                Ok(Some(_)) if user.is_some_and(|user| !user.is_first(line)) => {
+                    outcome.left_out.later_assignments += 1;
+                }
                 Ok(assignment) => outcome.assignment = assignment,
                 Err(error) => outcome.errors.push(error),
             }
         }
-        for columns in &self.columns.events {
-            match event(columns, user_id, row, &mut self.seen) {
-                Ok(event) => outcome.events.extend(event),
+        let assigned = user.filter(|_| !excluded);
+        for columns in &columns.events {
+            match cells::event(columns, user_id, row, self.formats) {
+                Ok(Some(event)) => self.add(event, assigned, &mut outcome),
+                Ok(None) => {}
                 Err(error) => outcome.errors.push(error),
             }
         }
         outcome
     }
-}
 
-fn assignment<'r>(
-    columns: &'r AssignmentColumns,
-    user_id: &'r str,
-    row: &'r csv::StringRecord,
-) -> Result<Option<AssignmentRow<'r>>, String> {
-    let variant = row.get(columns.variant).unwrap_or_default();
-    if variant.is_empty() || !columns.tests.iter().all(|test| test.holds(row)) {
-        return Ok(None);
+    /// Adds an event to the outcome, unless it is at the instant of the assignment and the rules do not say what to do.
+    fn add<'r>(
+        &mut self,
+        mut event: EventRow<'r>,
+        user: Option<&UserRows>,
+        outcome: &mut RowOutcome<'r>,
+    ) {
+        if user.is_some_and(|user| user.assigned_at() == event.timestamp) {
+            match self.rules.same_instant {
+                Some(SameInstant::Before) => {}
+                Some(SameInstant::Counts) => {
+                    event.timestamp = event.timestamp.plus_micros(1);
+                    outcome.left_out.moved += 1;
+                }
+                None => {
+                    outcome.left_out.same_instant += 1;
+                    return;
+                }
+            }
+        }
+        if event.event_id.is_none() {
+            event.event_id = id_of_repeat(&event, &mut self.seen);
+        }
+        outcome.events.push(event);
     }
-    let at = instant(&columns.at, row)?;
-    Ok(at.map(|assigned_at| AssignmentRow {
-        user_id,
-        variant,
-        assigned_at,
-        attributes: filled(&columns.attributes, row),
-    }))
-}
-
-/// The non-empty cells of these columns, by name.
-fn filled<'r>(
-    columns: &'r [(String, usize)],
-    row: &'r csv::StringRecord,
-) -> BTreeMap<&'r str, &'r str> {
-    let cell = |(name, column): &'r (String, usize)| {
-        let text = row.get(*column).filter(|text| !text.is_empty())?;
-        Some((name.as_str(), text))
-    };
-    columns.iter().filter_map(cell).collect()
-}
-
-fn event<'r>(
-    columns: &'r EventColumns,
-    user_id: &'r str,
-    row: &'r csv::StringRecord,
-    seen: &mut HashMap<u64, u32>,
-) -> Result<Option<EventRow<'r>>, String> {
-    if !columns.tests.iter().all(|test| test.holds(row)) {
-        return Ok(None);
-    }
-    let r#type = match &columns.kind {
-        EventTypeSource::Fixed(kind) => kind.as_str(),
-        EventTypeSource::Column(column) => row.get(*column).unwrap_or_default(),
-    };
-    let value = match columns
-        .value
-        .map(|column| row.get(column).unwrap_or_default().trim())
-    {
-        Some("") => return Ok(None),
-        Some(text) => Some(number(text)?),
-        None => None,
-    };
-    let Some(timestamp) = instant(&columns.time, row)? else {
-        return Ok(None);
-    };
-    if r#type.is_empty() {
-        return Ok(None);
-    }
-    let mut event = EventRow {
-        user_id,
-        r#type,
-        timestamp,
-        value,
-        properties: filled(&columns.properties, row),
-        event_id: None,
-    };
-    let given = columns.id.and_then(|column| row.get(column));
-    event.event_id = match given {
-        Some("") => return Err("the event's id is empty".to_owned()),
-        Some(id) => Some(id.to_owned()),
-        None => id_of_repeat(&event, seen),
-    };
-    Ok(Some(event))
 }
 
 /// Returns an id for an event if an earlier row of the file has the same content. The first occurrence gets no id.
@@ -194,33 +161,14 @@ fn id_of_repeat(event: &EventRow<'_>, seen: &mut HashMap<u64, u32>) -> Option<St
     Some(format!("row-{digest}-{occurrence}"))
 }
 
-/// The time of a row, or `None` if the cell is empty.
-fn instant(columns: &TimeSource, row: &csv::StringRecord) -> Result<Option<Timestamp>, String> {
-    let text = match columns {
-        TimeSource::Fixed(time) => return Ok(Some(*time)),
-        TimeSource::Column(column) => row.get(*column).unwrap_or_default(),
-    };
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let wrong =
-        || format!("`{text}` is not a time such as 2026-01-31 09:30:00 or 2026-01-31T09:30:00Z");
-    time::read(text).map(Some).ok_or_else(wrong)
-}
-
-/// A number as JSON, exactly as the platform stores it.
-fn number(text: &str) -> Result<Box<RawValue>, String> {
-    let wrong = |why: &str| format!("`{text}` is not a valid value: {why}");
-    let decimal = Decimal::parse(text).map_err(|invalid| wrong(&invalid.detail))?;
-    RawValue::from_string(decimal.to_string()).map_err(|error| wrong(&error.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::mapping::ImportMapping;
     use super::*;
 
-    fn rows(events: &[&str]) -> Rows {
+    const HEADER: [&str; 4] = ["user", "group", "amount", "won"];
+
+    fn columns(events: &[&str]) -> Columns {
         let mapping = ImportMapping {
             user: "user".to_owned(),
             variant: Some("group".to_owned()),
@@ -230,46 +178,52 @@ mod tests {
             events: events.iter().map(|text| text.parse().unwrap()).collect(),
             event_at: Some("2026-01-02".to_owned()),
         };
-        let header = csv::StringRecord::from(vec!["user", "group", "amount", "won"]);
-        Rows::new(Columns::resolve(&mapping, &header).unwrap())
+        let header = csv::StringRecord::from(HEADER.to_vec());
+        Columns::resolve(&mapping, &header, b',').unwrap()
     }
 
-    fn sent(rows: &mut Rows, cells: [&str; 4]) -> Vec<serde_json::Value> {
-        let row = csv::StringRecord::from(cells.to_vec());
-        let outcome = rows.read(&row);
-        assert_eq!(outcome.errors, Vec::<String>::new());
-        let events = outcome.events.iter();
-        events
-            .map(|event| serde_json::to_value(event).unwrap())
-            .collect()
+    /// The events of rows with these cells, in order, with the default rules.
+    fn sent(events: &[&str], rows: &[[&str; 4]]) -> Vec<serde_json::Value> {
+        let columns = columns(events);
+        let mut reader = Rows::new(&columns, CellFormats::default(), RowRules::default(), None);
+        let mut sent = Vec::new();
+        for (line, cells) in rows.iter().enumerate() {
+            let row = csv::StringRecord::from(cells.to_vec());
+            let outcome = reader.read(&row, line as u64 + 2);
+            assert_eq!(outcome.errors, Vec::<String>::new());
+            let events = outcome.events.iter();
+            sent.extend(events.map(|event| serde_json::to_value(event).unwrap()));
+        }
+        sent
     }
 
     #[test]
     fn a_row_with_an_empty_value_is_no_event_but_a_zero_is_a_value() {
-        let mut rows = rows(&["paid,value=amount"]);
-        assert!(sent(&mut rows, ["u", "a", "", ""]).is_empty());
-        assert_eq!(sent(&mut rows, ["u", "a", "0", ""])[0]["value"], 0);
-        let mut without_zeros = super::tests::rows(&["paid,value=amount,when=amount!=0"]);
-        assert!(sent(&mut without_zeros, ["u", "a", "0", ""]).is_empty());
+        let paid = |amount| sent(&["paid,value=amount"], &[["u", "a", amount, ""]]);
+        assert!(paid("").is_empty());
+        assert_eq!(paid("0")[0]["value"], 0);
+        let without_zeros = ["paid,value=amount,when=amount!=0"];
+        assert!(sent(&without_zeros, &[["u", "a", "0", ""]]).is_empty());
     }
 
     #[test]
     fn equal_rows_are_different_events_with_stable_ids() {
-        let ids = |mut rows: Rows| {
-            let mut id = || sent(&mut rows, ["u", "a", "1.50", ""])[0]["event_id"].clone();
-            [id(), id(), id()]
+        let ids = || {
+            let events = sent(&["paid,value=amount"], &[["u", "a", "1.50", ""]; 3]);
+            events.into_iter().map(|mut event| event["event_id"].take())
         };
-        let first = ids(rows(&["paid,value=amount"]));
+        let first: Vec<_> = ids().collect();
         assert!(first[0].is_null());
         assert_ne!(first[1], first[2]);
-        assert_eq!(first, ids(rows(&["paid,value=amount"])));
+        assert_eq!(first, ids().collect::<Vec<_>>());
     }
 
     #[test]
     fn an_invalid_cell_affects_only_its_event() {
-        let mut rows = rows(&["paid,value=amount", "won,when=won=TRUE"]);
+        let columns = columns(&["paid,value=amount", "won,when=won=TRUE"]);
+        let mut rows = Rows::new(&columns, CellFormats::default(), RowRules::default(), None);
         let row = csv::StringRecord::from(vec!["u", "a", "much", "TRUE"]);
-        let outcome = rows.read(&row);
+        let outcome = rows.read(&row, 2);
         assert!(outcome.assignment.is_some());
         assert_eq!(outcome.events.len(), 1);
         assert!(outcome.errors[0].contains("`much`"), "{:?}", outcome.errors);

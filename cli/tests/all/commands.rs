@@ -3,7 +3,9 @@
 mod audit;
 mod example;
 mod import;
+mod import_files;
 mod import_order;
+mod import_users;
 mod result_options;
 mod results;
 mod retries;

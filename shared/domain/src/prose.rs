@@ -60,6 +60,17 @@ fn decimals(size: f64, digits: i32) -> usize {
     usize::try_from(digits - 1 - exponent).unwrap_or(0)
 }
 
+/// A size or number of elements with separators.
+pub fn grouped_size(number: usize) -> String {
+    grouped(u64::try_from(number).unwrap_or(u64::MAX))
+}
+
+/// A whole number with its noun: `1 row`, `2 rows`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +103,14 @@ mod tests {
         }
         assert_eq!(plain(0.301), "0.301");
         assert_eq!(plain(-3.0), "-3");
+    }
+
+    #[test]
+    fn numbers_have_thousands_separators_and_nouns_have_a_plural() {
+        let written = [0, 999, 1000, 90189, 1234567].map(grouped);
+        assert_eq!(written, ["0", "999", "1,000", "90,189", "1,234,567"]);
+        assert_eq!(counted(1, "row"), "1 row");
+        assert_eq!(counted(0, "row"), "0 rows");
+        assert_eq!(counted(1000, "row"), "1,000 rows");
     }
 }

@@ -109,4 +109,11 @@ impl World {
             .bearer_auth(&self.platform.token);
         request.send().await.unwrap().json().await.unwrap()
     }
+
+    /// Number of stored assignments.
+    pub(crate) async fn assignments(&self) -> i32 {
+        let table = &self.platform.template.tables["AssignmentsTable"].name;
+        let scan = self.platform.dynamodb.scan().table_name(table);
+        scan.send().await.unwrap().count()
+    }
 }
