@@ -7,6 +7,7 @@
 
 mod access_log;
 mod authorizer;
+mod content_encoding;
 mod event;
 mod function;
 mod invoke;
@@ -242,9 +243,11 @@ impl RestApi {
         log_entry: &mut AccessLogEntry,
     ) -> Result<Response<Body>, RefusalKind> {
         let body = request::read_body(&request.headers, body).await;
+        let body = body.and_then(|body| content_encoding::decoded(&request.headers, body));
         let body = body.map_err(|error| match error {
             BodyError::TooLarge => RefusalKind::RequestTooLarge,
             BodyError::Broken(_) => RefusalKind::BadRequest,
+            BodyError::NotGzip(_) => RefusalKind::BadRequestBody,
         })?;
         let found = self.router.find(request.method.as_str(), &request.path);
         let found = found.ok_or(RefusalKind::MissingAuthenticationToken)?;

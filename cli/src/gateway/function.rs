@@ -8,6 +8,7 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use shared::http::run::with_all_headers;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ impl From<Diagnostic> for FunctionError {
     }
 }
 
-/// Turns an HTTP handler into a function, with the same adapter that `lambda_http::run` uses in Lambda:
+/// Turns an HTTP handler into a function, with the same adapter that [`shared::http::run`] uses in Lambda:
 /// `http_function(service_fn(move |request| handle(app.clone(), request)))`.
 pub fn http_function<S, R, E>(service: S) -> Function
 where
@@ -59,7 +60,7 @@ where
         let adapter = adapter.clone();
         Box::pin(async move {
             let request: LambdaRequest = serde_json::from_value(event).map_err(unreadable_event)?;
-            let call = LambdaEvent::new(request, context);
+            let call = LambdaEvent::new(with_all_headers(request), context);
             let response = adapter.oneshot(call).await.map_err(reported)?;
             serde_json::to_value(response).map_err(unwritable_response)
         })

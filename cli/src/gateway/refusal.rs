@@ -22,6 +22,8 @@ pub(super) enum RefusalKind {
     UriTooLong,
     /// The request could not be read. It uses a default response type.
     BadRequest,
+    /// The body is not gzip, although its `Content-Encoding` says so.
+    BadRequestBody,
     /// The template names a function that this process does not have.
     ApiConfigurationError,
     IntegrationTimeout,
@@ -72,6 +74,12 @@ impl RefusalKind {
                 "BadRequestException",
             ),
             Self::BadRequest => ("DEFAULT_4XX", 400, "Bad Request", "BadRequestException"),
+            Self::BadRequestBody => (
+                "BAD_REQUEST_BODY",
+                400,
+                "Invalid request body",
+                "BadRequestException",
+            ),
             Self::ApiConfigurationError => (
                 "API_CONFIGURATION_ERROR",
                 500,

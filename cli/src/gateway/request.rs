@@ -62,6 +62,8 @@ pub(super) enum BodyError {
     TooLarge,
     #[error("the body is incomplete: {0}")]
     Broken(#[from] axum::Error),
+    #[error("the body is not gzip: {0}")]
+    NotGzip(std::io::Error),
 }
 
 /// Reads the whole body.

@@ -15,6 +15,7 @@ mod dimensions;
 mod edges;
 mod erasure;
 mod first_wins;
+mod http_edges;
 mod lifecycle;
 mod limits;
 mod listing;

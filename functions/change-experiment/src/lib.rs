@@ -25,6 +25,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     if version.is_some_and(|version| version != before.version) {
         return Err(Problem::stale(before.version));
     }
+    input::change::check_not_empty(&change)?;
     let after = change.apply(&before, app.now()).map_err(misfits)?;
     if !app
         .store()
@@ -42,10 +43,12 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
 /// The version in `If-Match`; `None` for `*`, which allows any version.
 fn expected_version(request: &Request) -> Result<Option<u64>, Problem> {
-    let header = request
-        .headers()
-        .get(IF_MATCH)
-        .ok_or_else(Problem::precondition_required)?;
+    let mut headers = request.headers().get_all(IF_MATCH).iter();
+    let header = headers.next().ok_or_else(Problem::precondition_required)?;
+    if headers.next().is_some() {
+        let detail = "The request has more than one `If-Match`. Send one of them.";
+        return Err(Problem::malformed("bad_if_match", detail));
+    }
     let text = header.to_str().unwrap_or_default().trim();
     if text == "*" {
         return Ok(None);

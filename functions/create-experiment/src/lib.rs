@@ -11,10 +11,12 @@ use shared::http::input::experiment::{self, Drawn};
 use shared::http::{Problem, Request, Response, body, caller::Caller, response};
 use shared::store::experiments::Creation;
 
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// Creates an experiment.
 ///
 /// # Errors
-/// 409 if the id is taken, 422 with all faults of the body.
+/// 400 for a malformed or repeated `Idempotency-Key`, 409 if the id is taken, 422 with all faults of the body.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let text = body::json(&request)?;
@@ -51,7 +53,7 @@ fn created_answer(experiment: &Experiment) -> Response {
 fn idempotency_key(request: &Request) -> Option<&[u8]> {
     request
         .headers()
-        .get("idempotency-key")
+        .get(IDEMPOTENCY_KEY)
         .map(|key| key.as_bytes())
 }
 
@@ -62,6 +64,10 @@ fn is_repeat(request: &Request, stored: &str, sent: &str) -> bool {
 /// The id follows from the idempotency key, so a repeat finds the first experiment under the same id. No second record
 /// is needed, which could be lost or expire.
 fn drawn_id(request: &Request, caller: &Caller) -> Result<ExperimentId, Problem> {
+    if request.headers().get_all(IDEMPOTENCY_KEY).iter().count() > 1 {
+        let detail = "The request has more than one `Idempotency-Key`. Send one of them.";
+        return Err(Problem::malformed("bad_idempotency_key", detail));
+    }
     let Some(key) = idempotency_key(request) else {
         return Ok(ExperimentId::from_bits(clock::random_bits()?));
     };

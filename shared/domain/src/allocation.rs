@@ -60,8 +60,10 @@ impl Variants {
         }
         let sum: f64 = variants.iter().map(|variant| variant.percent).sum();
         if (sum - 100.0).abs() > SUM_TOLERANCE {
-            let detail =
-                format!("The percentages add up to {sum}; they must add up to 100 (to 0.01).");
+            let detail = format!(
+                "The percentages add up to {}; they must add up to 100 (to 0.01).",
+                decimal_sum(&variants)
+            );
             faults.push((None, Invalid::new("wrong_sum", detail)));
         }
         if faults.is_empty() {
@@ -104,6 +106,19 @@ impl Variants {
         let value = bucketing::bucket_value(seed, user.as_str(), HashVersion::V2);
         bucketing::choose(value, &ranges).and_then(|index| self.0.get(index))
     }
+}
+
+/// The sum of the percentages as decimals, without the errors of binary fractions. Digits beyond the twelfth after the
+/// point are left out.
+fn decimal_sum(variants: &[Variant]) -> String {
+    const SCALE: i128 = 1_000_000_000_000;
+    let scaled = |percent: f64| -> i128 {
+        let text = format!("{percent:.12}").replace('.', "");
+        text.parse().unwrap_or_default()
+    };
+    let sum: i128 = variants.iter().map(|variant| scaled(variant.percent)).sum();
+    let text = format!("{}.{:012}", sum / SCALE, sum % SCALE);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 impl TryFrom<Vec<Variant>> for Variants {
@@ -223,6 +238,28 @@ mod tests {
             name: None,
         };
         Variants::new(percents.iter().enumerate().map(variant).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_wrong_sum_is_written_as_decimals() {
+        for (percents, expected) in [
+            (&[33.1, 33.1, 33.1][..], "add up to 99.3;"),
+            (&[0.1, 0.2], "add up to 0.3;"),
+            (&[50.0, 60.0], "add up to 110;"),
+            (&[33.333333, 33.333333, 33.3], "add up to 99.966666;"),
+            (&[0.0, 0.0], "add up to 0;"),
+            (&[100.0, 0.010_000_01], "add up to 100.01000001;"),
+        ] {
+            let variant = |(index, percent): (usize, &f64)| Variant {
+                key: VariantKey::parse(&format!("v{index}")).unwrap(),
+                percent: *percent,
+                name: None,
+            };
+            let faults =
+                Variants::new(percents.iter().enumerate().map(variant).collect()).unwrap_err();
+            let detail = &faults[0].1.detail;
+            assert!(detail.contains(expected), "{detail}");
+        }
     }
 
     #[test]

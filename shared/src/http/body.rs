@@ -3,14 +3,15 @@
 //! A derived deserialiser stops at the first fault, reads numbers through `f64` and lets the last of two equal keys win.
 //! Here each value keeps its text until it is read as a type, and each fault is noted with its JSON pointer.
 
+mod envelope;
 mod values;
 
+pub use envelope::json;
 pub use values::{choice, listed, prose};
 
-use super::Request;
 use super::problem::{Fault, Problem};
-use domain::{Invalid, limits};
-use lambda_http::http::header::CONTENT_TYPE;
+use domain::Invalid;
+use domain::prose::{counted, grouped_size};
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -53,80 +54,6 @@ impl Faults {
             _ => Err(Problem::invalid(self.0)),
         }
     }
-}
-
-/// The body of a request: well-formed JSON within the limits of size and depth.
-///
-/// # Errors
-/// 413, 415, or 400 with the position where the JSON is malformed.
-pub fn json(request: &Request) -> Result<&str, Problem> {
-    if let Some(content_type) = request.headers().get(CONTENT_TYPE) {
-        let text = content_type.to_str().unwrap_or("unreadable");
-        let essence = text
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        if essence != "application/json"
-            && !(essence.starts_with("application/") && essence.ends_with("+json"))
-        {
-            return Err(Problem::unsupported_media_type(text));
-        }
-    }
-    let bytes: &[u8] = request.body().as_ref();
-    if bytes.len() > limits::MAX_BODY_BYTES {
-        return Err(Problem::too_large(limits::MAX_BODY_BYTES));
-    }
-    if bytes.is_empty() {
-        return Err(Problem::malformed(
-            "body_missing",
-            "A JSON body is required.",
-        ));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        Problem::malformed(
-            "not_utf8",
-            format!(
-                "The body is not UTF-8 from byte {} on.",
-                error.valid_up_to()
-            ),
-        )
-    })?;
-    // Depth first: it bounds every recursion that follows.
-    if depth(text) > limits::MAX_JSON_DEPTH {
-        let detail = format!(
-            "The body is nested deeper than {} levels.",
-            limits::MAX_JSON_DEPTH
-        );
-        return Err(Problem::malformed("too_deep", detail));
-    }
-    serde_json::from_str::<&RawValue>(text).map_err(|error| {
-        Problem::malformed(
-            "malformed_json",
-            format!("The body is malformed JSON: {error}."),
-        )
-    })?;
-    Ok(text)
-}
-
-/// The deepest nesting of arrays and objects outside strings.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// A JSON value as text, with its JSON pointer.
@@ -230,8 +157,9 @@ impl<'a> Node<'a> {
         };
         if elements.len() > most {
             let detail = format!(
-                "May have at most {most} elements; this has {}.",
-                elements.len()
+                "May have at most {}; this has {}.",
+                counted(most.try_into().unwrap_or(u64::MAX), "element"),
+                grouped_size(elements.len())
             );
             faults.push(&self.pointer, Invalid::new("too_many", detail));
             return None;
@@ -313,6 +241,12 @@ impl<'a> Object<'a> {
     pub fn nullable(&mut self, name: &str) -> Option<Node<'a>> {
         let at = self.fields.iter().position(|(known, _)| known == name)?;
         Some(self.fields.swap_remove(at).1)
+    }
+
+    /// The JSON pointer of a field that is `null`.
+    pub fn pointer_of_null(&self, name: &str) -> Option<&str> {
+        let (_, node) = self.fields.iter().find(|(known, _)| known == name)?;
+        node.is_null().then(|| node.pointer())
     }
 
     /// Takes a required field.

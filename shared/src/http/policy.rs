@@ -50,9 +50,16 @@ impl Authorization {
             .take(2)
             .collect::<Vec<_>>()
             .join("/");
+        // API Gateway ignores a slash at the end of a path, but compares the whole path with the policy. The functions
+        // refuse such a path with the same answer for every route.
+        let with_slash = |pattern: &String| match pattern.ends_with('*') {
+            true => vec![pattern.clone()],
+            false => vec![pattern.clone(), format!("{pattern}/")],
+        };
         let arns = |patterns: Vec<String>| {
             patterns
-                .into_iter()
+                .iter()
+                .flat_map(with_slash)
                 .map(|pattern| format!("{stage}/{pattern}"))
                 .collect()
         };

@@ -5,6 +5,7 @@ use crate::store::StoreError;
 use crate::store::raw::RawError;
 use domain::coverage::CoverageGap;
 use domain::limits::{ERASED_DAYS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE};
+use domain::prose::grouped_size;
 use domain::{Invalid, sums};
 use lambda_http::{Body, http::StatusCode, http::header};
 use serde::Serialize;
@@ -82,7 +83,10 @@ impl Problem {
     pub fn invalid(errors: Vec<Fault>) -> Self {
         let detail = match errors.as_slice() {
             [only] => format!("One value is invalid. {}", only.detail),
-            many => format!("{} values are invalid; see `errors`.", many.len()),
+            many => format!(
+                "{} values are invalid; see `errors`.",
+                grouped_size(many.len())
+            ),
         };
         Self {
             errors,
@@ -150,7 +154,10 @@ impl Problem {
 
     /// 413.
     pub fn too_large(limit: usize) -> Self {
-        let detail = format!("The body may have at most {limit} bytes; send less at a time.");
+        let detail = format!(
+            "The body may have at most {} bytes, after it is decompressed; send less at a time.",
+            grouped_size(limit)
+        );
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     }
 
@@ -164,6 +171,25 @@ impl Problem {
             "unsupported_media_type",
             detail,
         )
+    }
+
+    /// 415 for a `Content-Encoding`.
+    pub fn unsupported_content_encoding(sent: &str) -> Self {
+        let detail = format!(
+            "The `Content-Encoding` of the body must be `gzip`, or be left out; this is `{sent}`."
+        );
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_content_encoding",
+            detail,
+        )
+    }
+
+    /// 404 for a path with a slash at its end.
+    pub fn slash_at_the_end() -> Self {
+        let detail =
+            "There is no path with a slash at its end. Send the request without this slash.";
+        Self::not_found("route_not_found", detail)
     }
 
     /// 422: the answer needs more reading than one request may do.
@@ -259,14 +285,16 @@ impl From<RawError> for Problem {
             RawError::Store(error) => error.into(),
             RawError::Overflow(error) => error.into(),
             RawError::TooManyRecords => Self::too_much_work(format!(
-                "The aggregates cannot answer this request, and there are more than {MAX_RECORDS_READ} records to \
+                "The aggregates cannot answer this request, and there are more than {} records to \
                  read. Ask for the whole time (without `from`, with an `as_of` at midnight UTC), without `dimension=…:…` and \
-                 without `source=raw`."
+                 without `source=raw`.",
+                grouped_size(MAX_RECORDS_READ)
             )),
             RawError::CoverageGap(why) => Self::coverage_gap(why),
             RawError::TooManyPreExposures => Self::too_much_work(format!(
-                "`cuped=true` reads every user's earlier events, and does so for at most {MAX_USERS_WITH_PRE_EXPOSURE} users; this \
-                 experiment has more. Look at a part of them with `dimension` or `to`, or leave `cuped` out."
+                "`cuped=true` reads every user's earlier events, and does so for at most {} users; this \
+                 experiment has more. Look at a part of them with `dimension` or `to`, or leave `cuped` out.",
+                grouped_size(MAX_USERS_WITH_PRE_EXPOSURE)
             )),
         }
     }

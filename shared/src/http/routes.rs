@@ -30,8 +30,9 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 13] = [
+pub const ROUTES: [Route; 14] = [
     route("health", "GET", "/health", None),
+    route("health", "HEAD", "/health", None),
     route(
         "create-experiment",
         "POST",

@@ -4,7 +4,9 @@
 use super::problem::Problem;
 use super::{Request, Response};
 use crate::app::App;
-use lambda_http::{Context, RequestExt};
+use lambda_http::request::LambdaRequest;
+use lambda_http::tower::ServiceExt;
+use lambda_http::{Adapter, Context, LambdaEvent, RequestExt};
 use std::convert::Infallible;
 use std::future::Future;
 use std::time::Instant;
@@ -22,7 +24,22 @@ where
     let app = App::from_environment()?;
     let service =
         lambda_http::service_fn(move |request| answer(app.clone(), handler.clone(), request));
-    lambda_http::run(service).await
+    let service = Adapter::from(service).map_request(|event: LambdaEvent<LambdaRequest>| {
+        LambdaEvent::new(with_all_headers(event.payload), event.context)
+    });
+    lambda_http::lambda_runtime::run(service).await
+}
+
+/// Keeps all values of a repeated header. An event of API Gateway has all values in one map and the last value in another,
+/// and the conversion to a request would replace all values by the last one.
+pub fn with_all_headers(event: LambdaRequest) -> LambdaRequest {
+    match event {
+        LambdaRequest::ApiGatewayV1(mut event) if !event.multi_value_headers.is_empty() => {
+            event.headers.clear();
+            LambdaRequest::ApiGatewayV1(event)
+        }
+        other => other,
+    }
 }
 
 /// Serves one request. A handler's error becomes a response: an error of the invocation would be a bare 502.
@@ -38,7 +55,12 @@ where
     let before = app.store().usage().reading();
     let request_id = request_id(&request);
     let method = request.method().clone();
-    let response = match handler(app.clone(), request).await {
+    let outcome = if has_slash_at_the_end(&request) {
+        Err(Problem::slash_at_the_end())
+    } else {
+        handler(app.clone(), request).await
+    };
+    let response = match outcome {
         Ok(response) => response,
         Err(problem) => {
             if let Some(cause) = problem.cause() {
@@ -60,6 +82,13 @@ where
         "request served"
     );
     Ok(response)
+}
+
+/// API Gateway ignores one slash at the end of a path when it chooses the resource, and leaves the slash in the path that
+/// the function gets. Such a path is refused, so that it has one meaning everywhere.
+fn has_slash_at_the_end(request: &Request) -> bool {
+    let path = request.raw_http_path();
+    path.len() > 1 && path.ends_with('/')
 }
 
 /// The gateway's id of the request, which it also returns to the caller; without a gateway Lambda's id.

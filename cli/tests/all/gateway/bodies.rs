@@ -2,6 +2,7 @@
 
 use super::support::{Setup, answers};
 use serde_json::json;
+use std::io::Write;
 
 #[tokio::test]
 async fn a_utf8_body_arrives_as_text_with_any_content_type() {
@@ -114,4 +115,34 @@ async fn a_body_above_the_limit_of_the_gateway_or_lambda_is_a_413() {
         .request("POST", "/open")
         .body("a".repeat(5 * 1024 * 1024));
     assert_eq!(nearly.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_gzip_body_arrives_decompressed_with_its_header() {
+    let api = Setup::new().start().await;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(b"{\"a\": 1}").unwrap();
+    let request = api
+        .request("POST", "/open")
+        .header("content-encoding", "gzip")
+        .body(encoder.finish().unwrap());
+    let event = api.event(request).await;
+    assert_eq!(event["body"], "{\"a\": 1}");
+    assert_eq!(event["isBase64Encoded"], false);
+    assert_eq!(event["headers"]["content-encoding"], "gzip");
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_gzip_as_its_header_says_is_refused() {
+    let api = Setup::new().start().await;
+    let request = api
+        .request("POST", "/open")
+        .header("content-encoding", "gzip")
+        .body("{}");
+    assert_eq!(request.send().await.unwrap().status(), 400);
+    let other = api
+        .request("POST", "/open")
+        .header("content-encoding", "br")
+        .body("{}");
+    assert_eq!(api.event(other).await["body"], "{}");
 }

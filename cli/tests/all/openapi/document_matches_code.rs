@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shared::http::routes::ROUTES;
 use std::collections::BTreeSet;
 
-const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
+const METHODS: [&str; 6] = ["get", "head", "put", "post", "patch", "delete"];
 
 #[test]
 fn routes_and_scopes_are_exactly_those_of_the_code() {

@@ -18,6 +18,7 @@ async fn refusals_conform_to_the_document_and_their_codes_are_in_the_guide() {
         (400, "malformed_json", "{".to_owned()),
         (400, "body_missing", String::new()),
         (400, "too_deep", "[".repeat(40)),
+        (400, "malformed_json", format!("\u{feff}{}", experiment("m"))),
         (413, "body_too_large", " ".repeat(1024 * 1024 + 1)),
         (409, "id_taken", experiment("e").to_string()),
         (422, "invalid", json!({"name": "", "id": "-", "variants": [{"key": "a b", "percent": 101}], "metrics": [{"kind": "mean"}], "dimensions": ["phase", "phase", "A"], "shards": 0, "starts_at": "soon", "ends_at": "1901-01-01T00:00:00Z", "colour": 1}).to_string()),
@@ -72,6 +73,13 @@ async fn refusals_conform_to_the_document_and_their_codes_are_in_the_guide() {
             "variants_in_use",
         ),
         (Some("*"), json!({"plan": null}), 409, "already_started"),
+        (Some("*"), json!({}), 422, "invalid"),
+        (
+            Some("*"),
+            json!({"name": null, "metrics": null}),
+            422,
+            "invalid",
+        ),
         (
             Some("*"),
             json!({"dimensions": ["platform"]}),
@@ -152,6 +160,10 @@ async fn refusals_conform_to_the_document_and_their_codes_are_in_the_guide() {
         .send("post", "/events", &[("content-type", "text/plain")], None)
         .await;
     refused(&typed, 415, "unsupported_media_type");
+    let encoding = [("content-encoding", "br")];
+    let body = Some("{}".to_owned());
+    let encoded = api.send("post", "/events", &encoding, body).await;
+    refused(&encoded, 415, "unsupported_content_encoding");
 
     api.use_only_scope("track").await;
     refused(&api.get(e).await, 403, "forbidden");

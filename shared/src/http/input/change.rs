@@ -2,12 +2,23 @@
 
 use super::{allocation, experiment, plan, text};
 use crate::http::body::{Faults, Node, Object};
-use crate::http::problem::Problem;
+use crate::http::problem::{Fault, Problem};
+use domain::Invalid;
 use domain::change::{AllocationChange, AnalysisChange, Change, ScheduleChange};
 use domain::experiment::Status;
 use domain::time::Timestamp;
 
 const FIELDS: &str = "name, description, status, variants, traffic_percent, dimensions, metrics, plan, starts_at, ends_at";
+
+/// Fields with a value that cannot be removed.
+const NOT_REMOVABLE: [&str; 6] = [
+    "name",
+    "status",
+    "variants",
+    "traffic_percent",
+    "dimensions",
+    "metrics",
+];
 
 /// Reads a change.
 ///
@@ -19,8 +30,29 @@ pub fn read(text: &str) -> Result<Change, Problem> {
     faults.check(change)
 }
 
+/// Checks that a change has at least one field. A change of nothing would make a version that is equal to the last one.
+///
+/// # Errors
+/// 422.
+pub fn check_not_empty(change: &Change) -> Result<(), Problem> {
+    if *change != Change::default() {
+        return Ok(());
+    }
+    let detail = format!("The change is empty. Send at least one of the fields {FIELDS}.");
+    let invalid = Invalid::new("empty_change", detail);
+    Err(Problem::invalid(vec![Fault::at("", invalid)]))
+}
+
 fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
     let mut body = body.object(faults)?;
+    for name in NOT_REMOVABLE {
+        if let Some(pointer) = body.pointer_of_null(name) {
+            let detail = format!(
+                "`{name}` cannot be removed. Send a value, or leave the field out to keep the current one."
+            );
+            faults.push(pointer, Invalid::new("not_removable", detail));
+        }
+    }
     let change = Change {
         name: body
             .optional("name")
