@@ -1,6 +1,6 @@
 //! Prints the data-quality checks, the freshness, the event accounting and the analysis settings.
 
-use super::number::{bare_p_value, brief, duration, minute};
+use super::number::{bare_p_value, brief, duration, minute, one_decimal};
 use super::report::{Analysis, DataQuality, EventCounts, Freshness, SampleRatio, VariantUsers};
 use super::terminal::{Style, TerminalText, short};
 use crate::output::{counted, grouped};
@@ -62,7 +62,7 @@ fn sample_ratio(terminal: &mut TerminalText, check: &SampleRatio) {
     let expected: Vec<String> = check
         .expected
         .iter()
-        .map(|users| format!("{users:.1}"))
+        .map(|users| one_decimal(*users))
         .collect();
     let expected = expected.join(" : ");
     let fixed = check.p_value.map(|p| {

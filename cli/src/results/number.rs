@@ -31,6 +31,14 @@ pub(super) fn plain(number: f64) -> String {
     )
 }
 
+/// Formats a number that is not negative with one decimal.
+pub(super) fn one_decimal(number: f64) -> String {
+    let text = format!("{number:.1}");
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, "0"));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+    format!("{whole}.{fraction}")
+}
+
 /// Formats an estimate and its interval, multiplied by `scale`. The width of the interval decides the number of decimals.
 pub(super) fn signed(interval: Interval, scale: f64, unit: &str) -> (String, String) {
     let half = (interval.ci_upper - interval.ci_lower).abs() * scale / 2.0;
@@ -130,6 +138,7 @@ mod tests {
         assert_eq!(percent(0.00031), "0.0310%");
         assert_eq!(plain(52.45626), "52.46");
         assert_eq!(plain(1_234_567.0), "1,234,567.00");
+        assert_eq!(one_decimal(4965.5), "4,965.5");
         assert_eq!(plain(-0.5), "-0.5000");
         assert_eq!(plain(0.0), "0.00");
         assert_eq!(plain(0.0331), "0.0331");

@@ -3,7 +3,7 @@
 use super::number::{minute, signed_whole};
 use super::report::{Analysis, Decision, ExperimentHeader, Impact};
 use super::terminal::{Style, TerminalText, short};
-use crate::output::{counted, grouped};
+use crate::output::counted;
 
 /// Prints the name and status of the experiment and its number of users.
 pub(super) fn title(terminal: &mut TerminalText, about: &ExperimentHeader, users: u64) {
@@ -110,7 +110,7 @@ fn impact_per_month(terminal: &mut TerminalText, impact: &Impact, variant: &str)
             reason = "a count of users, and `as` stops at the largest"
         )]
         let users = users.round() as u64;
-        format!(", with {} users per month", grouped(users))
+        format!(", with {} per month", counted(users, "user"))
     });
     let text = format!(
         "With `{variant}` for all users: {} {unit} per month ({} to {}){among}.",

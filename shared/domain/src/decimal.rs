@@ -3,6 +3,7 @@
 //! Binary floating point cannot add 0.1 ten times and subtract it again. These sums can be undone exactly, which is
 //! what makes an aggregate equal to a recomputation.
 
+use super::prose::grouped;
 use super::{Invalid, limits};
 
 /// An exact number of millionths.
@@ -50,7 +51,10 @@ impl Decimal {
         let magnitude = scale_and_round(&digits, point).ok_or_else(|| {
             Invalid::new(
                 "too_large",
-                format!("Must be between -{0} and {0}.", limits::MAX_VALUE_UNITS),
+                format!(
+                    "Must be between -{0} and {0}.",
+                    grouped(limits::MAX_VALUE_UNITS.try_into().unwrap_or(u64::MAX))
+                ),
             )
         })?;
         Ok(Self(if negative { -magnitude } else { magnitude }))

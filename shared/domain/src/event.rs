@@ -2,6 +2,7 @@
 
 use super::decimal::Decimal;
 use super::ids::{EventId, EventType, UserId};
+use super::prose::grouped;
 use super::time::Timestamp;
 use super::{Invalid, limits};
 use sha2::{Digest, Sha256};
@@ -79,9 +80,9 @@ pub fn counted_at(
         return Err(Invalid::new(
             "in_the_future",
             format!(
-                "Lies {} seconds in the future; at most {} minutes are accepted. If the sender's clock is wrong, \
+                "Is {} seconds in the future; at most {} minutes are accepted. If the sender's clock is wrong, \
                  say in `sent_at` when the request was sent, by the same clock.",
-                ahead / 1_000_000,
+                grouped((ahead / 1_000_000).unsigned_abs()),
                 limits::MAX_FUTURE_MINUTES
             ),
         ));

@@ -1,5 +1,6 @@
 //! Identifiers. Each type has one validation, so a value of the type is always valid.
 
+use super::prose::grouped_size;
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -138,7 +139,10 @@ fn dimension_value(text: &str) -> Result<(), Invalid> {
     let most = limits::MAX_DIMENSION_VALUE_CHARS;
     let length = text.chars().count();
     if length > most {
-        let detail = format!("Must have at most {most} characters; this has {length}.");
+        let detail = format!(
+            "Must have at most {most} characters; this has {}.",
+            grouped_size(length)
+        );
         return Err(Invalid::new("too_long", detail));
     }
     if text == DimensionLabel::NONE {
@@ -197,7 +201,7 @@ fn free_text(text: &str, max_bytes: usize) -> Result<(), Invalid> {
             "too_long",
             format!(
                 "Must have at most {max_bytes} bytes of UTF-8; this has {}.",
-                text.len()
+                grouped_size(text.len())
             ),
         ));
     }

@@ -15,6 +15,7 @@ pub use result::{Detectable, PlanResult, PlanSettings, PowerAt, Size, VariantSiz
 use super::allocation::Variants;
 use super::ids::MetricKey;
 use super::metric::Metric;
+use super::prose::grouped;
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
 
@@ -192,7 +193,7 @@ pub fn users(text: &str, least: u64) -> Result<u64, Invalid> {
         .ok()
         .filter(|users| range.contains(users))
         .ok_or_else(|| {
-            let most = limits::MAX_PLANNED_USERS;
+            let most = grouped(limits::MAX_PLANNED_USERS);
             let detail = format!("Must be a whole number from {least} to {most}.");
             Invalid::new("out_of_range", detail)
         })

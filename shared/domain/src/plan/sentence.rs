@@ -1,26 +1,24 @@
 //! The result of a plan in one sentence.
 
 use super::{Baseline, PlanRequest, PlannedKind, Size};
-use crate::prose::grouped;
+use crate::prose::{counted, grouped};
 
 /// The sentence.
 pub(super) fn of(plan_request: &PlanRequest, fixed: &Size, sequential: &Size) -> String {
     let aim = format!("{} with {}", change(plan_request), chance(plan_request));
     let equal = shared_equally(plan_request);
-    let each = if equal {
-        "users per variant"
-    } else {
-        "users in all"
-    };
+    let each = if equal { "per variant" } else { "in all" };
     match (users(fixed, equal), users(sequential, equal)) {
         (Some(once), Some(many)) => {
             let time = time(plan_request, fixed, sequential);
+            let (once, many) = (counted(once, "user"), grouped(many));
             format!(
                 "Detecting {aim} needs {once} {each} with the fixed method and {many} with the sequential method{time}."
             )
         }
         (Some(once), None) => format!(
-            "Detecting {aim} needs {once} {each} with the fixed method; with the sequential method no allowed number of users is enough."
+            "Detecting {aim} needs {} {each} with the fixed method; with the sequential method no allowed number of users is enough.",
+            counted(once, "user")
         ),
         _ => format!("No allowed number of users is enough to detect {aim}."),
     }
@@ -62,13 +60,12 @@ fn shared_equally(plan_request: &PlanRequest) -> bool {
 }
 
 /// Users per variant if all get the same number, else users of all variants.
-fn users(size: &Size, equal: bool) -> Option<String> {
-    let users = if equal {
-        size.variants.first()?.users
+fn users(size: &Size, equal: bool) -> Option<u64> {
+    if equal {
+        Some(size.variants.first()?.users)
     } else {
-        size.users?
-    };
-    Some(grouped(users))
+        size.users
+    }
 }
 
 fn time(plan_request: &PlanRequest, fixed: &Size, sequential: &Size) -> String {
@@ -81,12 +78,16 @@ fn time(plan_request: &PlanRequest, fixed: &Size, sequential: &Size) -> String {
     } else {
         String::new()
     };
-    let per_day = format!("at {} users per day{part}", grouped(per_day));
+    let per_day = format!("at {} per day{part}", counted(per_day, "user"));
     match (fixed.days, sequential.days) {
+        // A number of days is read with the noun after the second one, which is never smaller.
         (Some(once), Some(many)) => {
-            format!(": {} and {} days {per_day}", grouped(once), grouped(many))
+            format!(": {} and {} {per_day}", grouped(once), counted(many, "day"))
         }
-        (Some(once), None) => format!(": {} days and more than a century {per_day}", grouped(once)),
+        (Some(once), None) => {
+            let once = counted(once, "day");
+            format!(": {once} and more than a century {per_day}")
+        }
         _ => format!(": more than a century {per_day}"),
     }
 }
@@ -95,10 +96,42 @@ fn percent(part: f64) -> String {
     format!("{}%", rounded(part * 100.0))
 }
 
-/// Rounds to four significant digits: 19.0201 to 19.02, 2.0000000000000004 to 2.
+/// Rounds to four significant digits: 19.0201 to 19.02, 2.0000000000000004 to 2, 1234567 to 1,235,000.
 fn rounded(number: f64) -> String {
     let digits = format!("{number:.3e}");
-    digits
-        .parse()
-        .map_or(digits, |number: f64| number.to_string())
+    let Ok(rounded) = digits.parse::<f64>() else {
+        return digits;
+    };
+    let size = rounded.abs();
+    // Beyond these sizes the zeros are harder to read than an exponent.
+    if size >= 1e15 || (size > 0.0 && size < 1e-6) {
+        return format!("{rounded:e}");
+    }
+    let text = size.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+    let sign = if rounded < 0.0 { "-" } else { "" };
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{point}{fraction}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_significant_digits_and_separators() {
+        for (number, expected) in [
+            (19.0201, "19.02"),
+            (2.000_000_000_000_000_4, "2"),
+            (1_234_567.0, "1,235,000"),
+            (-1_234.56, "-1,235"),
+            (0.1 + 0.2, "0.3"),
+            (0.0, "0"),
+            (1.234_56e-9, "1.235e-9"),
+            (9.99e17, "9.99e17"),
+        ] {
+            assert_eq!(rounded(number), expected);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Values that many fields share: text of a bounded length, and one of a list of names.
 
 use domain::Invalid;
+use domain::prose::grouped_size;
 
 /// Text with a bounded number of characters, not blank.
 ///
@@ -13,7 +14,7 @@ pub fn prose(text: &str, most: usize) -> Result<String, Invalid> {
     if text.chars().count() > most {
         return Err(Invalid::new(
             "too_long",
-            format!("Must have at most {most} characters."),
+            format!("Must have at most {} characters.", grouped_size(most)),
         ));
     }
     if text

@@ -5,6 +5,7 @@ use crate::http::problem::{Fault, Problem};
 use domain::decimal::Decimal;
 use domain::event::{self, Event};
 use domain::ids::{EventId, EventType, UserId};
+use domain::prose::grouped_size;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
@@ -164,8 +165,8 @@ fn properties(node: &Node<'_>, faults: &mut Faults) -> Option<String> {
                 }
                 let detail = format!(
                     "May have at most {} bytes; these have {}.",
-                    limits::MAX_PROPERTIES_BYTES,
-                    compact.len()
+                    grouped_size(limits::MAX_PROPERTIES_BYTES),
+                    grouped_size(compact.len())
                 );
                 faults.push(node.pointer(), Invalid::new("too_large", detail));
             }
