@@ -107,6 +107,9 @@ impl<R: Read> CsvFile<R> {
             row: csv::StringRecord::new(),
             line: 1,
         };
+        // With an open quote in the header, the whole file is one cell of the header.
+        let quotes = file.reader.get_ref().check_end();
+        quotes.map_err(|fault| ImportError::file(args, fault))?;
         if file.header.iter().all(str::is_empty) {
             return Err(ImportError::file(args, FileFault::Empty));
         }

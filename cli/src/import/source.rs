@@ -107,6 +107,7 @@ pub(super) struct QuoteWatch<R> {
     delimiter: u8,
     state: QuoteState,
     line: u64,
+    ended: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -132,13 +133,14 @@ impl<R: Read> QuoteWatch<R> {
             delimiter,
             state: QuoteState::CellStart,
             line: 1,
+            ended: false,
         }
     }
 
-    /// Checks that no quote is open at the end of the file.
+    /// If the file has been read to its end, checks that no quote is open there.
     pub(super) fn check_end(&self) -> Result<(), FileFault> {
         match self.state {
-            QuoteState::Quoted { line, .. } => Err(FileFault::UnclosedQuote {
+            QuoteState::Quoted { line, .. } if self.ended => Err(FileFault::UnclosedQuote {
                 line,
                 within: "before the end of the file",
             }),
@@ -175,6 +177,7 @@ impl<R: Read> QuoteWatch<R> {
 impl<R: Read> Read for QuoteWatch<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
+        self.ended = read == 0 && !buffer.is_empty();
         for &byte in &buffer[..read] {
             self.state = self.after(byte);
             self.line += u64::from(byte == b'\n');

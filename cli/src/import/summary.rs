@@ -15,6 +15,9 @@ pub(super) fn of(
 ) -> String {
     let rows = counted(counts.rows, "row");
     let mut lines = vec![format!("{rows} read in {seconds:.1} s")];
+    if counts.rows == 0 {
+        lines.push("the file has a header, but no rows".to_owned());
+    }
     assignments(&counts.assignments, &mut lines);
     events(&counts.events, with_assignments, &mut lines);
     if counts.unreadable > 0 {

@@ -134,7 +134,12 @@ async fn an_unclear_file_is_refused_with_its_name_before_anything_is_sent() {
             "the quote at the start of a cell in line 3 is not closed",
         ),
     ];
-    for (bytes, expected) in cases {
+    let open_header = file(format!("\"{header}\n{row}\n"));
+    let in_header = (
+        open_header,
+        "the quote at the start of a cell in line 1 is not closed",
+    );
+    for (bytes, expected) in cases.into_iter().chain([in_header]) {
         let ran = import(&world, &bytes, &paid).await;
         assert!(!ran.ok, "{expected}");
         assert!(ran.stderr.contains(expected), "{expected}\n{}", ran.stderr);
