@@ -46,7 +46,7 @@ impl From<Diagnostic> for FunctionError {
     }
 }
 
-/// Turns an HTTP handler into a function, with the same adapter that [`shared::http::run`] uses in Lambda:
+/// Turns an HTTP handler into a function, with the same adapter that `shared::http::run` uses in Lambda:
 /// `http_function(service_fn(move |request| handle(app.clone(), request)))`.
 pub fn http_function<S, R, E>(service: S) -> Function
 where
