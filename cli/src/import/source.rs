@@ -108,6 +108,8 @@ pub(super) struct QuoteWatch<R> {
     state: QuoteState,
     line: u64,
     ended: bool,
+    /// The line of a quote that another quote in a later line seems to close.
+    misplaced: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -134,6 +136,7 @@ impl<R: Read> QuoteWatch<R> {
             state: QuoteState::CellStart,
             line: 1,
             ended: false,
+            misplaced: None,
         }
     }
 
@@ -179,8 +182,21 @@ impl<R: Read> Read for QuoteWatch<R> {
         let read = self.reader.read(buffer)?;
         self.ended = read == 0 && !buffer.is_empty();
         for &byte in &buffer[..read] {
-            self.state = self.after(byte);
+            let after = self.after(byte);
+            if let (QuoteState::QuoteInQuoted { line, .. }, QuoteState::Unquoted) =
+                (self.state, after)
+                && line < self.line
+                && byte != b' '
+            {
+                self.misplaced.get_or_insert(line);
+            }
+            self.state = after;
             self.line += u64::from(byte == b'\n');
+        }
+        // Text after a closing quote is the start of another cell whose first quote closed this one.
+        if let Some(line) = self.misplaced {
+            let within = "before the next quote, in a later line";
+            return Err(io::Error::other(FileFault::UnclosedQuote { line, within }));
         }
         match self.state {
             // No cell of this size fits into a request.
@@ -259,6 +275,20 @@ mod tests {
         ] {
             assert_eq!(open_quote(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_quote_that_is_closed_by_the_next_quote_in_a_later_line_is_found() {
+        let read = |text: &str| {
+            let mut all = Vec::new();
+            let mut watch = QuoteWatch::new(text.as_bytes(), b',');
+            watch
+                .read_to_end(&mut all)
+                .map_err(|error| error.to_string())
+        };
+        let error = read("a,b\n1,\"x\n2,\"y\"\n").unwrap_err();
+        assert!(error.contains("line 2"), "{error}");
+        assert!(read("a,b\n1,\"5\" screen\"\n2,\"y\nz\"\n").is_ok());
     }
 
     #[test]

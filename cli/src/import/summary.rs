@@ -52,7 +52,7 @@ fn assignments(counts: &AssignmentImportCounts, lines: &mut Vec<String>) {
     if counts.later_rows > 0 {
         let rows = counted(counts.later_rows, "later row");
         lines.push(format!(
-            "{CONTINUED}{rows} of the same users not sent; the earliest row of each user is"
+            "{CONTINUED}{rows} not sent: each user's earliest row is imported"
         ));
     }
     let several = counts.users_with_multiple_variants;

@@ -131,7 +131,13 @@ async fn an_unclear_file_is_refused_with_its_name_before_anything_is_sent() {
             file(format!(
                 "{header}\n{row}\nb,\"old,2026-11-02,2,2026-11-03\nc,new,2026-11-02,3,2026-11-03\n"
             )),
-            "the quote at the start of a cell in line 3 is not closed",
+            "the quote at the start of a cell in line 3 is not closed before the end",
+        ),
+        (
+            file(format!(
+                "{header}\n{row}\nb,\"old,2026-11-02,2,2026-11-03\nc,\"new\",2026-11-02,3,2026-11-03\n"
+            )),
+            "the quote at the start of a cell in line 3 is not closed before the next quote",
         ),
     ];
     let open_header = file(format!("\"{header}\n{row}\n"));

@@ -117,7 +117,7 @@ async fn users_with_several_variants_are_reported_and_can_be_left_out() {
     assert!(ran.ok, "{}", ran.stderr);
     for expected in [
         "assignments  2 stored, 0 existing, 0 rejected",
-        "2 later rows of the same users not sent",
+        "2 later rows not sent: each user's earliest row is imported",
         "1 user has rows with more than one variant",
         "--exclude-multiple-variants",
     ] {
