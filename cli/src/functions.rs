@@ -82,6 +82,8 @@ pub async fn store_development_token(
         scopes: Scope::ALL.into_iter().map(|(_, scope)| scope).collect(),
         created_at: clock::now(),
         expires_at: None,
+        events_per_second: None,
+        hides_assignments: false,
     };
     let replace = async {
         // An earlier run may have stored another development token in the same data.

@@ -41,6 +41,13 @@ enum Action {
         /// Lifetime, such as 12h or 90d. By default the token does not expire.
         #[arg(long, value_name = "TIME", value_parser = lifetime)]
         expires: Option<i64>,
+        /// Events that the token may send per second, on average over ten seconds. By default 5000.
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+        events_per_second: Option<u32>,
+        /// Responses to events contain no experiments, no variants and no reasons, so the token learns nothing about users.
+        /// For callers that you trust less. Needs the scope track and no other.
+        #[arg(long)]
+        hide_assignments: bool,
     },
     /// List the names and scopes of all tokens. The tokens themselves are not stored.
     List,
@@ -103,6 +110,11 @@ pub enum TokenError {
     /// The database refused a request or could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A token that must learn nothing about users has a scope that reads about users.
+    #[error(
+        "--hide-assignments needs the scope track and no other: each other scope reads or changes data of users"
+    )]
+    HiddenWithOtherScopes,
     /// There is no token with this id.
     #[error("there is no token with the id `{0}`; `assay token list` shows all tokens")]
     Unknown(String),
@@ -131,7 +143,24 @@ async fn act(store: &Store, action: Action) -> Result<(), TokenError> {
             name,
             scopes,
             expires,
-        } => create(store, name, scopes.0, expires).await,
+            events_per_second,
+            hide_assignments,
+        } => {
+            if hide_assignments && scopes.0 != BTreeSet::from([Scope::Track]) {
+                return Err(TokenError::HiddenWithOtherScopes);
+            }
+            let (created_at, id) = (clock::now(), clock::random_bits::<5>()?);
+            let grant = Grant {
+                token_id: data_encoding::BASE32_NOPAD.encode(&id).to_lowercase(),
+                name,
+                scopes: scopes.0,
+                created_at,
+                expires_at: expires.map(|micros| created_at.plus_micros(micros)),
+                events_per_second,
+                hides_assignments: hide_assignments,
+            };
+            create(store, &grant).await
+        }
         Action::List => list(store).await,
         Action::Revoke { id } => {
             let revoked = store.revoke_token(&id).await?;
@@ -145,29 +174,16 @@ async fn act(store: &Store, action: Action) -> Result<(), TokenError> {
     }
 }
 
-async fn create(
-    store: &Store,
-    name: String,
-    scopes: BTreeSet<Scope>,
-    lifetime: Option<i64>,
-) -> Result<(), TokenError> {
+async fn create(store: &Store, grant: &Grant) -> Result<(), TokenError> {
     let token = Token::from_bits(clock::random_bits()?);
-    let created_at = clock::now();
-    let id = data_encoding::BASE32_NOPAD.encode(&clock::random_bits::<5>()?);
-    let grant = Grant {
-        token_id: id.to_lowercase(),
-        name,
-        scopes,
-        created_at,
-        expires_at: lifetime.map(|micros| created_at.plus_micros(micros)),
-    };
-    store.store_token(&token.sha256(), &grant).await?;
+    store.store_token(&token.sha256(), grant).await?;
     note(format_args!(
-        "{} ({}): {}, {}. The token is shown only once:",
+        "{} ({}): {}, {} events per second, {}. The token is shown only once:",
         grant.token_id,
         grant.name,
-        scope_names(&grant),
-        end(&grant)
+        scope_names(grant),
+        grant.events_per_second(),
+        end(grant)
     ));
     // Only the token goes to stdout, so that a script can read it.
     print(token.reveal());

@@ -1,7 +1,9 @@
-//! What a function keeps between invocations: the store, and a cache of experiment definitions.
+//! What a function keeps between invocations: the store, a cache of experiment definitions, and shares of the budgets of
+//! tokens.
 
 use crate::clock;
 use crate::config::{self, BadSetting, Config};
+use crate::event_budget::{EventBudgets, Spent};
 use crate::store::{Store, StoreError};
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
@@ -24,6 +26,7 @@ pub struct App {
     /// Entries expire after the configured time, so that every process sees a change within it. Unknown ids are not
     /// cached: an experiment can be used as soon as it exists.
     definitions: Cache<ExperimentId, Arc<Experiment>>,
+    event_budgets: Arc<EventBudgets>,
 }
 
 impl App {
@@ -46,7 +49,11 @@ impl App {
                 usual: config.definition_cache,
             })
             .build();
-        Self { store, definitions }
+        Self {
+            store,
+            definitions,
+            event_budgets: Arc::default(),
+        }
     }
 
     /// The storage.
@@ -57,6 +64,23 @@ impl App {
     /// The current instant.
     pub fn now(&self) -> Timestamp {
         clock::now()
+    }
+
+    /// Spends events of a token's budget, which allows a number of events per second.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn spend_events(
+        &self,
+        token_id: &str,
+        events_per_second: u32,
+        events: usize,
+        now: Timestamp,
+    ) -> Result<Spent, StoreError> {
+        let events = u64::try_from(events).unwrap_or(u64::MAX);
+        self.event_budgets
+            .spend(&self.store, token_id, events_per_second, events, now)
+            .await
     }
 
     /// An experiment's definition, at most some seconds old; none if there is no such experiment. Concurrent calls

@@ -2,6 +2,7 @@
 //!
 //! - [`store`] reads and writes DynamoDB
 //! - [`app`] keeps the store and a cache of definitions between invocations
+//! - [`event_budget`] limits the events of a token
 //! - [`http`] is the edge to API Gateway: caller, input, output, problems
 //! - [`clock`], [`config`] and [`telemetry`] hold time and randomness, settings, and logs
 //!
@@ -12,6 +13,7 @@
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod event_budget;
 pub mod http;
 pub mod store;
 pub mod telemetry;

@@ -7,10 +7,12 @@ pub mod aggregates;
 pub mod assignments;
 pub mod audit;
 pub mod backfill;
+mod budgets;
 pub mod client;
 pub mod cursor;
 pub mod erasure;
 pub mod error;
+mod event_counts;
 pub mod events;
 pub mod experiments;
 pub mod generations;
@@ -26,6 +28,7 @@ pub mod usage;
 pub mod user_data;
 pub mod user_records;
 
+pub(crate) use budgets::Budget;
 pub use client::{Store, Tables};
 pub use error::StoreError;
 

@@ -7,6 +7,7 @@ mod records;
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use domain::ids::UserId;
+use futures::{StreamExt, stream};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Read;
 use shared::app::App;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 pub use aws_lambda_events::dynamodb::Event as Batch;
 
+/// Tombstones read at once.
+const AT_ONCE: usize = 16;
 /// Time reserved for the response: a transaction that is under way at the deadline takes at most this long.
 const RESERVE: Duration = Duration::from_secs(8);
 
@@ -31,9 +34,20 @@ pub async fn handle(
 ) -> Result<DynamoDbEventResponse, FirstFailed> {
     let deadline = clock::ahead_of(event.context.deadline(), RESERVE);
     let before = app.store().usage().reading();
-    let read = records::read(&event.payload);
+    let mut read = records::read(&event.payload);
+    for user in erased_meanwhile(&app, &read).await {
+        read.dirty.entry(user).or_default();
+    }
 
-    let counted = app.store().refresh_users(&read.dirty, deadline).await;
+    let mut counted = app.store().refresh_users(&read.dirty, deadline).await;
+    // A refresh deletes the first records of an erased user. An erasure whose caller gave up continues here.
+    for user in &read.erased {
+        if !counted.failures.contains_key(user)
+            && let Err(error) = app.store().delete_remaining_records(user, deadline).await
+        {
+            counted.failures.insert(user.clone(), error);
+        }
+    }
 
     for (user, error) in &counted.failures {
         // The user id is personal data; the record leads to it.
@@ -58,6 +72,28 @@ pub async fn handle(
         "batch counted"
     );
     answer(&read, counted.failures.keys())
+}
+
+/// Users who were erased while a request stored their first event. The request added the number of stored events after the
+/// erasure had deleted everything, and a refresh deletes this number.
+async fn erased_meanwhile(app: &App, read: &Read) -> Vec<UserId> {
+    let mut tombstones = Vec::new();
+    for user in &read.event_counts {
+        if !read.dirty.contains_key(user) {
+            tombstones.push(has_tombstone(app, user));
+        }
+    }
+    stream::iter(tombstones)
+        .buffer_unordered(AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
+}
+
+/// The user, if there is a tombstone, or if that is unknown: then the refresh decides.
+async fn has_tombstone(app: &App, user: &UserId) -> Option<UserId> {
+    let found = app.store().tombstone(user).await;
+    (!matches!(found, Ok(None))).then(|| user.clone())
 }
 
 /// The first of several records could not be processed.

@@ -6,11 +6,15 @@ use domain::time::Timestamp;
 use serde_dynamo::{AttributeValue, Item};
 use shared::store::keys;
 use shared::store::refresh::DirtyUser;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The records of a batch.
 pub(crate) struct Read {
     pub(crate) dirty: BTreeMap<UserId, DirtyUser>,
+    /// Users with a new tombstone.
+    pub(crate) erased: BTreeSet<UserId>,
+    /// Users whose number of stored events is new. Only an erased user must be refreshed because of it.
+    pub(crate) event_counts: BTreeSet<UserId>,
     /// The sequence number of each record.
     numbers: Vec<Option<String>>,
     /// The index of each user's first record.
@@ -36,6 +40,8 @@ impl Read {
 pub(crate) fn read(event: &Event) -> Read {
     let mut read = Read {
         dirty: BTreeMap::new(),
+        erased: BTreeSet::new(),
+        event_counts: BTreeSet::new(),
         numbers: Vec::new(),
         first: HashMap::new(),
         unreadable: Vec::new(),
@@ -50,6 +56,13 @@ pub(crate) fn read(event: &Event) -> Read {
             Err(why) => read.unreadable.push((place, why)),
             Ok((user, inserted)) => {
                 read.first.entry(user.clone()).or_insert(place);
+                if let Inserted::EventCount = inserted {
+                    read.event_counts.insert(user);
+                    continue;
+                }
+                if let Inserted::Tombstone = inserted {
+                    read.erased.insert(user.clone());
+                }
                 let dirty = read.dirty.entry(user).or_default();
                 match inserted {
                     Inserted::Assignment(experiment) => {
@@ -59,7 +72,7 @@ pub(crate) fn read(event: &Event) -> Read {
                         dirty.events.insert((experiment, id, counted_at));
                     }
                     // An erased user is refreshed in every experiment, so that the erasure is completed.
-                    Inserted::Tombstone => {}
+                    Inserted::Tombstone | Inserted::EventCount => {}
                 }
             }
         }
@@ -71,6 +84,7 @@ enum Inserted {
     Assignment(ExperimentId),
     Event(Option<ExperimentId>, EventId, Timestamp),
     Tombstone,
+    EventCount,
 }
 
 /// The record of an assignment or of an event. Their keys distinguish the two tables.
@@ -81,6 +95,9 @@ fn inserted(record: &EventRecord) -> Result<(UserId, Inserted), String> {
     if let Ok(experiment) = text(keys, keys::assignments::EXPERIMENT_ID) {
         if experiment == keys::assignments::ERASED {
             return Ok((user, Inserted::Tombstone));
+        }
+        if experiment == keys::assignments::EVENT_COUNT {
+            return Ok((user, Inserted::EventCount));
         }
         let experiment = ExperimentId::parse(experiment).map_err(|error| error.detail)?;
         return Ok((user, Inserted::Assignment(experiment)));

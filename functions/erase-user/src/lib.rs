@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// After this time no new step starts. A running step ends within the function's 25 seconds, and a repeat continues.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The user's data at the time of the request.
+/// The data that this request found. An earlier request or the aggregator may have deleted other records.
 #[derive(Serialize)]
 struct Answer {
     user_id: UserId,
@@ -29,18 +29,22 @@ struct Answer {
 /// Erases a user, also one without data. A repeat finishes what is left.
 ///
 /// # Errors
-/// 400 for an invalid user id; 429 and 503 if the database does not keep up.
+/// 400 for an invalid user id; 429 and 503 if the database does not keep up; 503 if there was no time to delete all
+/// records. A repeat continues.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Manage)?;
     let user = input::user::read(&request)?;
 
     let deadline = Instant::now() + PATIENCE;
     let erased = app.store().erase(&user, app.now(), deadline).await?;
+    if !erased.is_complete {
+        return Err(Problem::erasure_unfinished(erased.events));
+    }
 
     let answer = Answer {
         user_id: user,
-        events: erased.records.events.len(),
-        assignments: erased.records.assignments.len(),
+        events: erased.events,
+        assignments: erased.assignments,
         experiments: erased.experiments,
         erased_at: erased.tombstone.erased_at,
         tombstone_until: erased.tombstone.until,

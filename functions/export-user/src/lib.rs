@@ -12,7 +12,7 @@ use page::Page;
 use serde::Serialize;
 use shared::app::App;
 use shared::http::{Problem, Request, Response, caller::Caller, input, response};
-use view::{Erased, Part, parts};
+use view::{Erased, EventCountShown, Part, parts};
 
 /// The data without events.
 #[derive(Serialize)]
@@ -20,6 +20,8 @@ struct Head {
     user_id: UserId,
     assignments: Vec<Assignment>,
     sums: Vec<Part>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_count: Option<EventCountShown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     erased: Option<Erased>,
 }
@@ -45,10 +47,12 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         user_id: user,
         assignments: Vec::new(),
         sums: Vec::new(),
+        event_count: None,
         erased: user_data.tombstone.map(Erased::from),
     };
     if cursor.is_none() {
         head.assignments = user_data.assignments;
+        head.event_count = user_data.event_count.map(EventCountShown::from);
         head.sums = parts(app.store().contributions_of(&head.user_id).await?);
     }
     let room = MAX_ANSWER_BYTES.saturating_sub(page::size(&page::text(&head)?));

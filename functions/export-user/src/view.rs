@@ -2,6 +2,7 @@
 
 use domain::contribution::{ContributionEntry, Disposition, Enrolment, PreExposure};
 use domain::decimal::Decimal;
+use domain::event_count::EventCount;
 use domain::ids::{EventId, EventType, ExperimentId};
 use domain::time::Timestamp;
 use serde::Serialize;
@@ -26,6 +27,26 @@ impl From<Tombstone> for Erased {
         Self {
             erased_at: tombstone.erased_at,
             until: tombstone.until,
+        }
+    }
+}
+
+/// The number of stored events, which limits how many more are stored.
+#[derive(Serialize)]
+pub(crate) struct EventCountShown {
+    total: u64,
+    /// A date in UTC, such as 2026-11-23.
+    day: String,
+    on_day: u64,
+}
+
+impl From<EventCount> for EventCountShown {
+    fn from(count: EventCount) -> Self {
+        let midnight = Timestamp::from_micros(count.day.saturating_mul(24 * HOUR_MICROS));
+        Self {
+            total: count.total,
+            day: midnight.to_string().chars().take(10).collect(),
+            on_day: count.on_day,
         }
     }
 }

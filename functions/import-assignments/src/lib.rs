@@ -14,6 +14,7 @@ use shared::http::{
 };
 use shared::store::{FirstWrite, StoreError};
 use std::collections::HashMap;
+use std::pin::pin;
 
 /// Users whose rows are written at once: enough to hide the latency, few enough for one process.
 const AT_ONCE: usize = 32;
@@ -191,15 +192,20 @@ async fn count_earlier_events(
     received_at: Timestamp,
 ) -> Result<usize, StoreError> {
     let mut counted = 0;
-    for event in app.store().events_of(&assignment.user_id).await? {
-        if experiment.counts(assignment.assigned_at, event.counted_at) {
-            let destination = Some((&experiment.id, experiment.shards));
-            if app
-                .store()
-                .record_first(&event, destination, received_at)
-                .await?
-                == FirstWrite::Stored
+    let destination = Some((&experiment.id, experiment.shards));
+    // A page at a time, because a user may have 200,000 events with properties. An event that is stored for several
+    // experiments is on several pages; only its first write counts.
+    let mut pages = pin!(app.store().stored_events_after(&assignment.user_id, None));
+    while let Some(events) = pages.try_next().await? {
+        for stored in events {
+            let event = &stored.event;
+            if stored.experiment.as_ref() == Some(&experiment.id)
+                || !experiment.counts(assignment.assigned_at, event.counted_at)
             {
+                continue;
+            }
+            let write = app.store().record_first(event, destination, received_at);
+            if write.await? == FirstWrite::Stored {
                 counted += 1;
             }
         }

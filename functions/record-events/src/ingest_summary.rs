@@ -8,9 +8,10 @@ pub(crate) struct IngestSummary {
     pub(crate) received: usize,
     pub(crate) stored: usize,
     pub(crate) duplicates: usize,
-    /// With faults, or of an erased user.
+    /// With faults, of an erased user, or of a user with too many events.
     pub(crate) rejected: usize,
     erased: usize,
+    too_many_events: usize,
     no_assignment: usize,
     before_assignment: usize,
     experiment_ended: usize,
@@ -30,6 +31,10 @@ impl IngestSummary {
                 EventResult::Erased { .. } => {
                     summary.rejected += 1;
                     summary.erased += 1;
+                }
+                EventResult::TooMany { .. } => {
+                    summary.rejected += 1;
+                    summary.too_many_events += 1;
                 }
             }
         }
@@ -59,6 +64,7 @@ impl IngestSummary {
             duplicates,
             rejected,
             erased,
+            too_many_events,
             no_assignment,
             before_assignment,
             experiment_ended,
@@ -70,6 +76,7 @@ impl IngestSummary {
                 duplicates,
                 rejected,
                 erased,
+                too_many_events,
                 no_assignment,
                 before_assignment,
                 experiment_ended,

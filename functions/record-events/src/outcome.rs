@@ -26,6 +26,9 @@ pub(crate) enum EventResult {
     /// Its user was erased.
     #[serde(rename = "rejected")]
     Erased { errors: [Fault; 1] },
+    /// Its user has reached a limit of stored events.
+    #[serde(rename = "rejected")]
+    TooMany { errors: [Fault; 1] },
 }
 
 /// An event as it is stored.
@@ -56,4 +59,37 @@ pub(crate) enum NotCounted {
     BeforeAssignment,
     /// Every experiment that the user was assigned in before the event had ended.
     ExperimentEnded,
+}
+
+/// The outcome of the event with this index in the request, for a token that may learn nothing about users.
+#[derive(Debug, Serialize)]
+pub(crate) struct HiddenOutcome {
+    pub(crate) index: usize,
+    #[serde(flatten)]
+    pub(crate) result: HiddenResult,
+}
+
+/// What such a token learns about an event.
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub(crate) enum HiddenResult {
+    /// It has no faults. Whether it is stored depends on the user.
+    Accepted,
+    /// It has faults.
+    Rejected { errors: Vec<Fault> },
+}
+
+impl From<EventOutcome> for HiddenOutcome {
+    fn from(outcome: EventOutcome) -> Self {
+        Self {
+            index: outcome.index,
+            result: match outcome.result {
+                EventResult::Rejected { errors } => HiddenResult::Rejected { errors },
+                EventResult::Stored(_)
+                | EventResult::Duplicate(_)
+                | EventResult::Erased { .. }
+                | EventResult::TooMany { .. } => HiddenResult::Accepted,
+            },
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Records the events of a request.
 
 use crate::outcome::{AcceptedEvent, CountsFor, EventOutcome, EventResult, NotCounted};
+use crate::user::{self, AT_ONCE, User};
 use domain::assignment::Assignment;
 use domain::event::Event;
+use domain::event_count::ReachedLimit;
 use domain::experiment::Experiment;
 use domain::ids::UserId;
 use domain::time::Timestamp;
@@ -11,17 +13,11 @@ use shared::app::App;
 use shared::http::input::events::ReadEvents;
 use shared::http::{Fault, Problem};
 use shared::store::{FirstWrite, StoreError};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Reads or writes under way at once: enough to hide the latency, few enough for one process.
-const AT_ONCE: usize = 32;
-
-/// A user's assignments, each with the definition of its experiment.
-type Assigned = Arc<Vec<(Assignment, Arc<Experiment>)>>;
-
-/// The users of a request. None: the user was erased.
-type Users = HashMap<UserId, Option<Assigned>>;
+/// An assignment of the user, with the definition of its experiment.
+type Destination = (Assignment, Arc<Experiment>);
 
 /// Records events; the outcomes are in the order of the events.
 pub(crate) async fn all(
@@ -29,17 +25,13 @@ pub(crate) async fn all(
     read: ReadEvents,
     received_at: Timestamp,
 ) -> Result<Vec<EventOutcome>, Problem> {
-    let users: HashSet<UserId> = read
+    let ids: HashSet<UserId> = read
         .events
         .iter()
         .flatten()
         .map(|event| event.user_id.clone())
         .collect();
-    let users: Users = stream::iter(users)
-        .map(|user| assignments_of(app, user))
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
+    let users = user::read(app, ids, received_at).await?;
 
     // Duplicates within a request must not race for the first write.
     let mut seen = HashSet::new();
@@ -57,86 +49,104 @@ pub(crate) async fn all(
             .and_then(|event| users.get(&event.user_id))
             .cloned();
         async move {
-            match (event, user) {
-                (Err(errors), _) => Ok(EventOutcome {
-                    index,
-                    result: EventResult::Rejected { errors },
-                }),
-                (Ok(_), Some(None)) => Ok(EventOutcome {
-                    index,
-                    result: EventResult::Erased {
-                        errors: [Fault::erased(pointer)],
-                    },
-                }),
+            let result = match (event, user) {
+                (Err(errors), _) => EventResult::Rejected { errors },
+                (Ok(_), Some(None)) => EventResult::Erased {
+                    errors: [Fault::erased(pointer)],
+                },
                 (Ok(event), user) => {
-                    let assigned = user.flatten().unwrap_or_default();
-                    one(app, index, event, in_batch_duplicate, assigned, received_at).await
+                    let user = user.flatten().unwrap_or_default();
+                    match user.reached {
+                        Some(reached) => beyond(app, event, &user, reached, pointer).await?,
+                        None => one(app, event, in_batch_duplicate, &user, received_at).await?,
+                    }
                 }
-            }
+            };
+            Ok(EventOutcome { index, result })
         }
     });
     let outcomes: Vec<_> = outcomes.collect();
-    let mut outcomes: Vec<EventOutcome> = stream::iter(outcomes)
+    let outcomes: Result<Vec<EventOutcome>, Problem> = stream::iter(outcomes)
         .buffer_unordered(AT_ONCE)
         .try_collect()
-        .await?;
+        .await;
+    // Also after a failure: a repeat of the request finds the events that were stored, and does not count them.
+    user::count_stored(app, &users, received_at).await?;
+    let mut outcomes = outcomes?;
     outcomes.sort_by_key(|outcome| outcome.index);
     Ok(outcomes)
 }
 
-async fn assignments_of(app: &App, user: UserId) -> Result<(UserId, Option<Assigned>), Problem> {
-    let user_data = app.store().user_data(&user).await?;
-    if user_data.tombstone.is_some() {
-        return Ok((user, None));
-    }
-    let assignments = user_data.assignments;
-    let definitions = assignments
-        .iter()
-        .map(|assignment| app.experiment(&assignment.experiment_id));
-    let definitions = futures::future::try_join_all(definitions).await?;
-    let assigned = assignments
-        .into_iter()
-        .zip(definitions)
-        .filter_map(|(assignment, experiment)| Some((assignment, experiment?)))
-        .collect();
-    Ok((user, Some(Arc::new(assigned))))
-}
-
 async fn one(
     app: &App,
-    index: usize,
     mut event: Event,
     in_batch_duplicate: bool,
-    assigned: Assigned,
+    user: &User,
     received_at: Timestamp,
-) -> Result<EventOutcome, Problem> {
+) -> Result<EventResult, Problem> {
     let mut stored = false;
-    let mut destinations = counting(&assigned, event.counted_at);
+    let mut destinations = counting(user, event.counted_at);
     if !destinations.is_empty()
-        && assigned
+        && user
+            .assigned
             .iter()
             .any(|(assignment, _)| event.may_have_counted_before(assignment.assigned_at))
         && let Some(earlier) = app
             .store()
-            .event_without_experiment(&event.user_id, &event.id)
+            .earlier_event(&event.user_id, &event.id, None)
             .await?
     {
         // An earlier request stored it for no experiment. Its time is kept. At that time it may count for an assignment
         // that was imported meanwhile, and then it is stored for that experiment.
         event.counted_at = earlier.counted_at;
-        destinations = counting(&assigned, event.counted_at);
+        destinations = counting(user, event.counted_at);
         if !destinations.is_empty() {
-            let writes = write(app, &event, &destinations, received_at).await?;
+            let writes = write(app, &event, user, &destinations, received_at).await?;
             stored = writes.contains(&None);
         }
     } else if !in_batch_duplicate {
-        for earlier in write(app, &event, &destinations, received_at).await? {
+        for earlier in write(app, &event, user, &destinations, received_at).await? {
             match earlier {
                 None => stored = true,
                 Some(counted_at) => event.counted_at = counted_at,
             }
         }
     }
+    let accepted = accepted(event, user, &destinations);
+    Ok(if stored {
+        EventResult::Stored(accepted)
+    } else {
+        EventResult::Duplicate(accepted)
+    })
+}
+
+/// An event of a user who has reached a limit of stored events: a duplicate if it is stored already, else rejected.
+async fn beyond(
+    app: &App,
+    mut event: Event,
+    user: &User,
+    reached: ReachedLimit,
+    pointer: String,
+) -> Result<EventResult, Problem> {
+    // The time of an event without a timestamp differs from one request to the next, so it may be stored for any
+    // experiment of the user.
+    let experiments = user.assigned.iter().map(|(_, experiment)| &experiment.id);
+    for experiment in experiments.map(Some).chain([None]) {
+        let found = app
+            .store()
+            .earlier_event(&event.user_id, &event.id, experiment);
+        if let Some(earlier) = found.await? {
+            event.counted_at = earlier.counted_at;
+            let destinations = counting(user, event.counted_at);
+            return Ok(EventResult::Duplicate(accepted(event, user, &destinations)));
+        }
+    }
+    Ok(EventResult::TooMany {
+        errors: [Fault::at(pointer, reached.invalid())],
+    })
+}
+
+fn accepted(event: Event, user: &User, destinations: &[&Destination]) -> AcceptedEvent {
     let counts_for: Vec<CountsFor> = destinations
         .iter()
         .map(|(assignment, _)| CountsFor {
@@ -144,29 +154,21 @@ async fn one(
             variant: assignment.variant.clone(),
         })
         .collect();
-    let accepted = AcceptedEvent {
+    AcceptedEvent {
         reason: counts_for
             .is_empty()
-            .then(|| not_counted(&assigned, event.counted_at)),
+            .then(|| not_counted(user, event.counted_at)),
         event_id: event.id,
         counted_at: event.counted_at,
         counts_for,
-    };
-    Ok(EventOutcome {
-        index,
-        result: if stored {
-            EventResult::Stored(accepted)
-        } else {
-            EventResult::Duplicate(accepted)
-        },
-    })
+    }
 }
 
-fn counting(assigned: &Assigned, counted_at: Timestamp) -> Vec<&(Assignment, Arc<Experiment>)> {
-    let counts = |(assignment, experiment): &&(Assignment, Arc<Experiment>)| {
+fn counting(user: &User, counted_at: Timestamp) -> Vec<&Destination> {
+    let counts = |(assignment, experiment): &&Destination| {
         experiment.counts(assignment.assigned_at, counted_at)
     };
-    assigned.iter().filter(counts).collect()
+    user.assigned.iter().filter(counts).collect()
 }
 
 /// Writes an event for each of its experiments, or once for none. Returns for each write the time of the event that was
@@ -174,7 +176,8 @@ fn counting(assigned: &Assigned, counted_at: Timestamp) -> Vec<&(Assignment, Arc
 async fn write(
     app: &App,
     event: &Event,
-    destinations: &[&(Assignment, Arc<Experiment>)],
+    user: &User,
+    destinations: &[&Destination],
     received_at: Timestamp,
 ) -> Result<Vec<Option<Timestamp>>, StoreError> {
     let mut writes = Vec::new();
@@ -185,27 +188,30 @@ async fn write(
         writes.push(None);
     }
     let writes = writes.into_iter().map(|destination| async move {
-        Ok(
-            match app
-                .store()
-                .record_first(event, destination, received_at)
-                .await?
-            {
-                FirstWrite::Stored => None,
-                // The SDK repeats a write whose response was lost. The repeat finds the event of the same request.
-                FirstWrite::Existing(earlier) if earlier.received_at == received_at => None,
-                FirstWrite::Existing(earlier) => Some(earlier.counted_at),
-            },
-        )
+        let first = app
+            .store()
+            .record_first(event, destination, received_at)
+            .await?;
+        Ok(match first {
+            // The SDK repeats a write whose response was lost. The repeat finds the event of the same request.
+            FirstWrite::Existing(earlier) if earlier.received_at != received_at => {
+                Some(earlier.counted_at)
+            }
+            FirstWrite::Stored | FirstWrite::Existing(_) => {
+                user.has_stored();
+                None
+            }
+        })
     });
     futures::future::try_join_all(writes).await
 }
 
 /// Why an event counts for no experiment: the reason of the assignment that is closest to counting it.
-fn not_counted(assigned: &Assigned, counted_at: Timestamp) -> NotCounted {
-    if assigned.is_empty() {
+fn not_counted(user: &User, counted_at: Timestamp) -> NotCounted {
+    if user.assigned.is_empty() {
         NotCounted::NoAssignment
-    } else if assigned
+    } else if user
+        .assigned
         .iter()
         .any(|(assignment, _)| assignment.assigned_at < counted_at)
     {

@@ -1,6 +1,7 @@
 //! Access: tokens and their scopes.
 
 use super::Invalid;
+use super::limits::DEFAULT_EVENTS_PER_SECOND;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -75,9 +76,21 @@ pub struct Grant {
     /// When it expires.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<Timestamp>,
+    /// Events that it may send per second; none for [`DEFAULT_EVENTS_PER_SECOND`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub events_per_second: Option<u32>,
+    /// Whether the outcomes of its events say nothing about users: no experiments, no variants and no reasons. For tokens
+    /// of callers that only send events and are trusted less, such as the service of a partner.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub hides_assignments: bool,
 }
 
 impl Grant {
+    /// Events that the token may send per second.
+    pub fn events_per_second(&self) -> u32 {
+        self.events_per_second.unwrap_or(DEFAULT_EVENTS_PER_SECOND)
+    }
+
     /// Whether it is valid at this instant.
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)

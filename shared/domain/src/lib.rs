@@ -16,6 +16,7 @@ pub mod coverage;
 pub mod decimal;
 pub mod evaluation;
 pub mod event;
+pub mod event_count;
 pub mod experiment;
 pub mod filter;
 pub mod ids;

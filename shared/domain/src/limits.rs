@@ -64,6 +64,14 @@ pub const MAX_ENTRIES_PER_USER: usize = 4_000;
 pub const MAX_PRE_EXPOSURE_EVENTS: usize = 10_000;
 /// Phases of one experiment: how often its traffic and weights can be set. A definition stays below DynamoDB's 400 KB.
 pub const MAX_PHASES: usize = 200;
+/// Stored events of one user on one UTC day. An event counts once for each experiment that it is stored for. It is twice
+/// the number of events that makes an outlier user, so no user in the results reaches it in one experiment.
+pub const MAX_STORED_EVENTS_PER_USER_DAY: u64 = 20_000;
+/// Stored events of one user in all, counted in the same way. An erasure deletes about 1,000 a second, because all of
+/// them are in one partition.
+pub const MAX_STORED_EVENTS_PER_USER: u64 = 200_000;
+/// Events per second that a token may send, unless it has a budget of its own: 432 million a day.
+pub const DEFAULT_EVENTS_PER_SECOND: u32 = 5_000;
 /// Records that one request for results reads if the aggregates cannot answer it: about as many as are read in 25
 /// seconds.
 pub const MAX_RECORDS_READ: usize = 2_000_000;

@@ -1,9 +1,12 @@
 //! The caller of a request, from the authorizer's context.
 
 use super::Request;
-use super::policy::SCOPES;
+use super::policy::{EVENTS_PER_SECOND, EXPIRES_AT, HIDES_ASSIGNMENTS, SCOPES};
 use super::problem::Problem;
+use crate::clock;
 use domain::access::Scope;
+use domain::limits::DEFAULT_EVENTS_PER_SECOND;
+use domain::time::Timestamp;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use std::collections::BTreeSet;
@@ -13,6 +16,10 @@ use std::collections::BTreeSet;
 pub struct Caller {
     /// Identifies the token in logs and audit records.
     pub token_id: String,
+    /// Events that the token may send per second.
+    pub events_per_second: u32,
+    /// Whether the outcomes of its events say nothing about users.
+    pub hides_assignments: bool,
     scopes: BTreeSet<Scope>,
 }
 
@@ -22,8 +29,10 @@ impl Caller {
     /// The gateway checks the same by the policy. It is checked again here, because a policy can be cached, misread by
     /// an emulator, or missing for a new route.
     ///
+    /// The expiry is checked here as well: a cached policy outlives the token.
+    ///
     /// # Errors
-    /// 403 without the scope.
+    /// 401 if the token has expired, 403 without the scope.
     pub fn with_scope(request: &Request, scope: Scope) -> Result<Self, Problem> {
         let fields = match request.request_context_ref() {
             Some(RequestContext::ApiGatewayV1(context)) => &context.authorizer.fields,
@@ -39,8 +48,15 @@ impl Caller {
                 .and_then(|value| value.as_str())
                 .unwrap_or_default()
         };
+        let expires_at = Timestamp::parse(text(EXPIRES_AT)).ok();
+        if expires_at.is_some_and(|end| end <= clock::now()) {
+            return Err(Problem::expired_token());
+        }
+        let events_per_second = text(EVENTS_PER_SECOND).parse();
         let caller = Self {
             token_id: text("principalId").to_owned(),
+            events_per_second: events_per_second.unwrap_or(DEFAULT_EVENTS_PER_SECOND),
+            hides_assignments: fields.contains_key(HIDES_ASSIGNMENTS),
             scopes: Scope::parse_set(text(SCOPES)).unwrap_or_default(),
         };
         if caller.scopes.contains(&scope) {

@@ -40,6 +40,12 @@ struct Statement {
 pub const SCOPES: &str = "scopes";
 /// Name of the context value that holds the token's name.
 pub const TOKEN_NAME: &str = "token_name";
+/// Name of the context value that holds the expiry of the token; missing if it does not expire.
+pub const EXPIRES_AT: &str = "expires_at";
+/// Name of the context value that holds the events per second that the token may send; missing for the default.
+pub const EVENTS_PER_SECOND: &str = "events_per_second";
+/// Name of the context value that exists if outcomes of events say nothing about users.
+pub const HIDES_ASSIGNMENTS: &str = "hides_assignments";
 
 impl Authorization {
     /// The policy of a grant in the stage of a method ARN (`arn:aws:execute-api:region:account:api/stage/METHOD/path`).
@@ -83,13 +89,24 @@ impl Authorization {
             statements.push(statement("Deny", denied));
         }
         let scopes: Vec<_> = grant.scopes.iter().map(|scope| scope.name()).collect();
+        let mut context =
+            BTreeMap::from([(SCOPES, scopes.join(" ")), (TOKEN_NAME, grant.name.clone())]);
+        if let Some(expires_at) = grant.expires_at {
+            context.insert(EXPIRES_AT, expires_at.to_string());
+        }
+        if let Some(events) = grant.events_per_second {
+            context.insert(EVENTS_PER_SECOND, events.to_string());
+        }
+        if grant.hides_assignments {
+            context.insert(HIDES_ASSIGNMENTS, true.to_string());
+        }
         Self {
             principal_id: grant.token_id.clone(),
             policy_document: PolicyDocument {
                 version: "2012-10-17",
                 statement: statements,
             },
-            context: BTreeMap::from([(SCOPES, scopes.join(" ")), (TOKEN_NAME, grant.name.clone())]),
+            context,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Problem {
     errors: Vec<Fault>,
     /// Details for the log only.
     cause: Option<String>,
+    /// Seconds to wait before a repeat; sent with 429 and 503.
+    retry_after: u32,
 }
 
 /// One fault of the input: its position, what is wrong, and how to fix it.
@@ -71,6 +73,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             cause: None,
+            retry_after: 1,
         }
     }
 
@@ -104,6 +107,12 @@ impl Problem {
                 "A parameter is invalid; see `errors`.",
             )
         }
+    }
+
+    /// 401: the token has expired while its policy was cached. API Gateway lets no function send `WWW-Authenticate`.
+    pub fn expired_token() -> Self {
+        let detail = "The token has expired. Send a valid token as: Authorization: Bearer TOKEN.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 
     /// 403: the token lacks the scope.
@@ -197,6 +206,35 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_much_work", detail)
     }
 
+    /// 429: the token has sent as many events as it may until the next window of its budget.
+    pub fn event_budget_exceeded(events_per_second: u32, seconds: u32) -> Self {
+        let detail = format!(
+            "The token may send {events_per_second} events per second, on average over 10 seconds. Repeat the request \
+             in {seconds} seconds; no event of it is stored."
+        );
+        Self {
+            retry_after: seconds,
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "event_budget_exceeded",
+                detail,
+            )
+        }
+    }
+
+    /// 503: an erasure has removed the user from the aggregates, and there was no time to delete all records.
+    pub fn erasure_unfinished(events: usize) -> Self {
+        let detail = format!(
+            "The user no longer counts in any result. This request found {events} stored events, and there was no time \
+             to find and delete all of them. Repeat the request: it continues with the remaining records."
+        );
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "erasure_unfinished",
+            detail,
+        )
+    }
+
     /// 500, with the cause for the log.
     pub fn internal(cause: impl Into<String>) -> Self {
         let detail = "The service failed. The request id identifies the log entry.";
@@ -248,7 +286,7 @@ impl Problem {
             self.status,
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
         ) {
-            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, self.retry_after.into());
         }
         response
     }

@@ -2,12 +2,16 @@
 //!
 //! The steps, in this order:
 //!
-//! 1. Put a tombstone. It keeps new records of the user out.
+//! 1. Put a tombstone. It keeps new records of the user out, and from then on no refresh counts the user.
 //! 2. Remove the user's contributions from all aggregates, by [`Store::refresh_users`].
-//! 3. Delete the user's records. They come last, because they name the experiments of step 2: a call that fails before
-//!    its end leaves what a repeat needs.
+//! 3. Delete the user's records in steps of bounded size: first the events, then the assignments.
 //!
-//! The stream record of the tombstone triggers the aggregator, which does steps 2 and 3 as well.
+//! The order of 2 and 3 is a constraint: the assignments name the experiments of step 2. If they were deleted first, a
+//! call that fails between the two would leave contributions that no repeat finds. An event is stored for an experiment
+//! only if the user is assigned in it, so the assignments name all experiments, however many events are not listed yet.
+//!
+//! A call that runs out of time leaves a state that a repeat continues. The stream record of the tombstone triggers the
+//! aggregator, which does steps 2 and 3 as well.
 
 use super::refresh::DirtyUser;
 use super::user_data::Tombstone;
@@ -19,39 +23,44 @@ use domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-/// What an erasure found of the user.
+/// What a call of an erasure found of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erased {
     /// The tombstone that stays.
     pub tombstone: Tombstone,
-    /// The records that existed.
-    pub records: UserRecordKeys,
+    /// Assignments that were found.
+    pub assignments: usize,
+    /// Stored events that were found, one for each experiment that an event is stored for.
+    pub events: usize,
     /// The experiments that the user had a record or a contribution in.
     pub experiments: BTreeSet<ExperimentId>,
+    /// Whether all records are deleted. If not, there was no time to list and delete further events.
+    pub is_complete: bool,
 }
 
 impl Store {
-    /// Erases a user, or finishes what an earlier call has left.
+    /// Erases a user, or continues what an earlier call has left. No new step begins after the deadline.
     ///
     /// # Errors
-    /// If the database fails or the time is over; a repeat goes on from there.
+    /// If the database fails, or the time is over before the first records are deleted; a repeat continues.
     pub async fn erase(
         &self,
         user: &UserId,
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Erased, StoreError> {
-        // Records are listed before the tombstone exists, because from then on the aggregator deletes them too.
-        let user_data = self.user_data(user).await?;
-        let records = self.record_keys_of(user, user_data).await?;
+        let tombstone = self.put_tombstone(user, now).await?;
+        let mut records = self.next_records_of(user).await?;
         let mut experiments = records.experiments();
         let contributions = self.contributions_of(user).await?.into_iter();
         let counted =
             contributions.filter(|(_, stored)| stored.contribution != UserContribution::default());
         experiments.extend(counted.map(|((experiment, _), _)| experiment));
+        let assignments = records.assignments.len();
+        let mut events = records.events.len();
 
-        let tombstone = self.put_tombstone(user, now).await?;
-        // A user with a tombstone is refreshed in every experiment that has a record or a contribution of the user.
+        // A user with a tombstone is refreshed in every experiment that has a record or a contribution of the user. The
+        // refresh deletes the records of the first step.
         let dirty = BTreeMap::from([(user.clone(), DirtyUser::default())]);
         let mut refreshed = self.refresh_users(&dirty, deadline).await;
         if let Some(error) = refreshed.failures.remove(user) {
@@ -61,10 +70,45 @@ impl Store {
             let text = "the user's contributions could not be removed from the aggregates";
             return Err(StoreError::Unstorable(text.to_owned()));
         }
+        while records.more && Instant::now() < deadline {
+            records = self.next_records_of(user).await?;
+            events += records.events.len();
+            experiments.extend(records.experiments());
+            match self.delete_records(user, &records, deadline).await {
+                // A repeat lists the records of this step again.
+                Err(StoreError::Throttled(_)) => records.more = true,
+                outcome => outcome?,
+            }
+        }
         Ok(Erased {
             tombstone,
-            records,
+            assignments,
+            events,
             experiments,
+            is_complete: !records.more,
         })
+    }
+
+    /// Deletes the remaining records of an erased user, whose contributions have been removed.
+    ///
+    /// # Errors
+    /// If the database fails or the time is over; a repeat continues.
+    pub async fn delete_remaining_records(
+        &self,
+        user: &UserId,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        loop {
+            let records = self.next_records_of(user).await?;
+            self.delete_records(user, &records, deadline).await?;
+            if !records.more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn next_records_of(&self, user: &UserId) -> Result<UserRecordKeys, StoreError> {
+        let user_data = self.user_data(user).await?;
+        self.record_keys_of(user, user_data).await
     }
 }

@@ -12,7 +12,6 @@ use domain::ids::{EventId, EventType, ExperimentId, UserId};
 use domain::limits;
 use domain::time::Timestamp;
 use futures::{Stream, StreamExt, TryStreamExt};
-use std::collections::HashMap;
 use std::pin::pin;
 
 /// An event in the index of its experiment.
@@ -97,33 +96,18 @@ impl Store {
         })
     }
 
-    /// The event as it was stored for no experiment, if it was.
+    /// The event as it is stored for an experiment, or for none, if it is.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
-    pub async fn event_without_experiment(
+    pub async fn earlier_event(
         &self,
         user: &UserId,
         event: &EventId,
+        experiment: Option<&ExperimentId>,
     ) -> Result<Option<EarlierEvent>, StoreError> {
-        let item = self.read(self.get_unattributed(user, event)).await?;
+        let item = self.read(self.get_event(user, experiment, event)).await?;
         item.as_ref().map(earlier_event_of).transpose()
-    }
-
-    /// All events of a user, each once, for all experiments, read consistently.
-    ///
-    /// # Errors
-    /// If the database fails or an item is damaged.
-    pub async fn events_of(&self, user: &UserId) -> Result<Vec<Event>, StoreError> {
-        let mut all = HashMap::new();
-        let mut pages = pin!(self.items_of(&self.tables.events, key::USER_ID, user));
-        while let Some(items) = pages.try_next().await? {
-            for item in &items {
-                let event = event_of(item)?;
-                all.insert(event.id.clone(), event);
-            }
-        }
-        Ok(all.into_values().collect())
     }
 
     /// A user's events stored for one experiment, ordered by key, read consistently, without properties. Reading stops
@@ -188,18 +172,23 @@ impl Store {
         user: &UserId,
         event: &EventId,
     ) -> Result<Option<UserEvent>, StoreError> {
-        let item = self.read(self.get_unattributed(user, event)).await?;
+        let item = self.read(self.get_event(user, None, event)).await?;
         item.as_ref().map(user_event_of).transpose()
     }
 
-    fn get_unattributed(&self, user: &UserId, event: &EventId) -> GetItemFluentBuilder {
+    fn get_event(
+        &self,
+        user: &UserId,
+        experiment: Option<&ExperimentId>,
+        event: &EventId,
+    ) -> GetItemFluentBuilder {
         self.client
             .get_item()
             .table_name(&self.tables.events)
             .key(key::USER_ID, AttributeValue::S(user.to_string()))
             .key(
                 key::EXPERIMENT_EVENT,
-                AttributeValue::S(keys::experiment_event(None, event)),
+                AttributeValue::S(keys::experiment_event(experiment, event)),
             )
             .consistent_read(true)
     }
@@ -222,22 +211,35 @@ impl Store {
             .map(|page| page?.iter().map(user_event_of).collect())
     }
 
-    /// The sort keys of all events of a user, read consistently.
+    /// The first sort keys of a user's events, read consistently and without the other attributes, and whether there may
+    /// be more. Reading stops after the page that has at least `enough` keys.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub(super) async fn event_keys_of(&self, user: &UserId) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn first_event_keys_of(
+        &self,
+        user: &UserId,
+        enough: usize,
+    ) -> Result<(Vec<String>, bool), StoreError> {
         let query = self
             .query_of(&self.tables.events, key::USER_ID, user)
             .key_condition_expression("#user = :user")
             .projection_expression("#event")
             .expression_attribute_names("#event", key::EXPERIMENT_EVENT);
-        let items = self.pages(query).try_concat().await?;
-        let key = |mut item: Item| match item.remove(key::EXPERIMENT_EVENT) {
-            Some(AttributeValue::S(key)) => Ok(key),
-            _ => Err(missing(key::EXPERIMENT_EVENT)),
-        };
-        items.into_iter().map(key).collect()
+        let mut keys = Vec::new();
+        let mut pages = pin!(self.pages(query));
+        while let Some(items) = pages.try_next().await? {
+            for mut item in items {
+                match item.remove(key::EXPERIMENT_EVENT) {
+                    Some(AttributeValue::S(key)) => keys.push(key),
+                    _ => return Err(missing(key::EXPERIMENT_EVENT)),
+                }
+            }
+            if keys.len() >= enough {
+                return Ok((keys, true));
+            }
+        }
+        Ok((keys, false))
     }
 
     /// Events of one index shard ordered by the time at which they are counted, within a range of time, page by page.

@@ -49,10 +49,18 @@ pub mod experiments {
 pub mod assignments {
     /// Partition key.
     pub const USER_ID: &str = "user_id";
-    /// Sort key: an experiment's id, or [`ERASED`].
+    /// Sort key: an experiment's id, [`ERASED`], or [`EVENT_COUNT`].
     pub const EXPERIMENT_ID: &str = "experiment_id";
     /// Sort key of a user's tombstone. No experiment has such an id, and no index contains it.
     pub const ERASED: &str = "#erased";
+    /// Sort key of the number of a user's stored events. No experiment has such an id, and no index contains it.
+    pub const EVENT_COUNT: &str = "#events";
+    /// The number of events that were ever stored.
+    pub const TOTAL: &str = "total";
+    /// The UTC day of the last stored event, in days since 1970.
+    pub const DAY: &str = "day";
+    /// The number of events that were stored on this day.
+    pub const ON_DAY: &str = "on_day";
     /// When the user of a tombstone was erased.
     pub const ERASED_AT: &str = "erased_at";
     /// Time to live, in epoch seconds; only a tombstone has one.
@@ -83,12 +91,21 @@ pub mod events {
 
 /// Key attribute of the tokens table.
 pub mod tokens {
-    /// Partition key: the hash of a token, or [`REGISTRY`].
+    /// Partition key: the hash of a token, [`REGISTRY`], or [`budget`].
     pub const TOKEN_SHA256: &str = "token_sha256";
     /// The item that lists all tokens, so that listing needs no scan. No hash has its name.
     pub const REGISTRY: &str = "registry";
     /// Time to live, in epoch seconds.
     pub const EXPIRES_AT: &str = "expires_at";
+    /// The prefix of [`budget`]. The role of the function that counts budgets names it.
+    pub const BUDGET: &str = "budget#";
+    /// The number of events that are taken from a budget.
+    pub const TAKEN: &str = "taken";
+
+    /// The item of a token's budget of events in one window of time.
+    pub fn budget(token_id: &str, window: i64) -> String {
+        format!("{BUDGET}{token_id}#{window}")
+    }
 }
 
 /// Key attributes of the aggregates table.

@@ -1,10 +1,13 @@
-//! A user's items in the assignments table: assignments, or the tombstone of an erased user.
+//! A user's items in the assignments table: assignments with the number of stored events, or the tombstone of an erased
+//! user.
 
+use super::event_counts::{event_count_of, is_event_count};
 use super::item::Item;
 use super::keys::assignments as key;
 use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::assignment::Assignment;
+use domain::event_count::EventCount;
 use domain::ids::UserId;
 use domain::limits::ERASED_DAYS;
 use domain::time::Timestamp;
@@ -39,6 +42,8 @@ pub struct UserData {
     pub assignments: Vec<Assignment>,
     /// The tombstone, if the user was erased.
     pub tombstone: Option<Tombstone>,
+    /// The number of stored events; none if no event was stored since the user became known.
+    pub event_count: Option<EventCount>,
 }
 
 impl Store {
@@ -52,6 +57,8 @@ impl Store {
         for item in pages.try_concat().await? {
             if is_tombstone(&item) {
                 user_data.tombstone = Some(tombstone_of(&item)?);
+            } else if is_event_count(&item) {
+                user_data.event_count = Some(event_count_of(&item)?);
             } else {
                 user_data.assignments.push(serde_dynamo::from_item(item)?);
             }

@@ -1,4 +1,7 @@
 //! The keys of a user's records in the assignments and events tables, and deleting those records.
+//!
+//! Records are listed and deleted in steps of bounded size, so that the memory does not depend on the user. The
+//! assignments are deleted in the last step, because they name the experiments of the user.
 
 use super::item::{Backoff, Item};
 use super::keys::{self, assignments, events};
@@ -16,23 +19,30 @@ use std::time::Instant;
 const BATCH: usize = 25;
 /// Batches under way at once. All items of a user are in one partition, which takes 1,000 writes a second.
 const AT_ONCE: usize = 4;
+/// Events of a step. One page of a query may go beyond it: a page has at most 4,000 keys of at most 1 KB.
+const EVENTS_PER_STEP: usize = 2_000;
 
-/// The keys of a user's records, without the tombstone.
+/// The keys of a user's records, without the tombstone: all assignments, and the events of one step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserRecordKeys {
     /// Experiments that the user is assigned in.
     pub assignments: BTreeSet<ExperimentId>,
-    /// Sort keys of the events.
+    /// Whether the number of the user's stored events is stored.
+    pub event_count: bool,
+    /// Sort keys of the events of this step.
     pub events: Vec<String>,
+    /// Whether there may be more events after this step.
+    pub more: bool,
 }
 
 impl UserRecordKeys {
     /// Whether the user has no records.
     pub fn is_empty(&self) -> bool {
-        self.assignments.is_empty() && self.events.is_empty()
+        self.assignments.is_empty() && !self.event_count && self.events.is_empty()
     }
 
-    /// The experiments that the user is assigned in or has events of.
+    /// The experiments that the user is assigned in or has events of in this step. An event is stored for an experiment
+    /// only if the user is assigned in it, so these are all experiments of the user.
     pub fn experiments(&self) -> BTreeSet<ExperimentId> {
         let events = self.events.iter();
         let mut all: BTreeSet<_> = events
@@ -44,7 +54,7 @@ impl UserRecordKeys {
 }
 
 impl Store {
-    /// The keys of the records of a user whose assignments have been read.
+    /// The keys of the records that one step deletes, of a user whose assignments have been read.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
@@ -54,13 +64,17 @@ impl Store {
         user_data: UserData,
     ) -> Result<UserRecordKeys, StoreError> {
         let assignments = user_data.assignments.into_iter();
+        let (events, more) = self.first_event_keys_of(user, EVENTS_PER_STEP).await?;
         Ok(UserRecordKeys {
             assignments: assignments.map(|one| one.experiment_id).collect(),
-            events: self.event_keys_of(user).await?,
+            event_count: user_data.event_count.is_some(),
+            events,
+            more,
         })
     }
 
-    /// Deletes records of a user until the deadline. A record that does not exist is no error.
+    /// Deletes the records of a step until the deadline: its events, and after the last events the assignments. A record
+    /// that does not exist is no error.
     ///
     /// # Errors
     /// If the database fails or the time is over.
@@ -70,30 +84,46 @@ impl Store {
         records: &UserRecordKeys,
         deadline: Instant,
     ) -> Result<(), StoreError> {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        let assignment = |id: &ExperimentId| {
-            let user = (assignments::USER_ID.to_owned(), text(user.as_str()));
-            let experiment = (assignments::EXPERIMENT_ID.to_owned(), text(id.as_str()));
-            delete(Item::from([user, experiment]))
-        };
-        let event = |key: &String| {
-            let user = (events::USER_ID.to_owned(), text(user.as_str()));
-            let event = (events::EXPERIMENT_EVENT.to_owned(), text(key));
-            delete(Item::from([user, event]))
-        };
-        let assignments: Vec<_> = records.assignments.iter().map(assignment).collect();
-        let events: Vec<_> = records.events.iter().map(event).collect();
-        let of = |table: &String, deletions: Vec<Result<WriteRequest, StoreError>>| {
-            let deletions = deletions.into_iter().collect::<Result<Vec<_>, _>>()?;
-            let batch = |batch: &[WriteRequest]| HashMap::from([(table.clone(), batch.to_vec())]);
-            Ok::<Vec<_>, StoreError>(deletions.chunks(BATCH).map(batch).collect())
-        };
-        let mut batches = of(&self.tables.assignments, assignments)?;
-        batches.extend(of(&self.tables.events, events)?);
-        let batches = batches
-            .into_iter()
-            .map(|batch| self.write_batch(batch, deadline));
-        stream::iter(batches)
+        let of_user = |name: &str| (name.to_owned(), AttributeValue::S(user.to_string()));
+        let named = |name: &str, key: &str| (name.to_owned(), AttributeValue::S(key.to_owned()));
+        let events = records.events.iter().map(|key| {
+            Item::from([
+                of_user(events::USER_ID),
+                named(events::EXPERIMENT_EVENT, key),
+            ])
+        });
+        self.delete_items(&self.tables.events, events.collect(), deadline)
+            .await?;
+        if records.more {
+            return Ok(());
+        }
+        let experiments = records.assignments.iter().map(ExperimentId::as_str);
+        let count = records.event_count.then_some(assignments::EVENT_COUNT);
+        let assignments = experiments.chain(count).map(|key| {
+            Item::from([
+                of_user(assignments::USER_ID),
+                named(assignments::EXPERIMENT_ID, key),
+            ])
+        });
+        self.delete_items(&self.tables.assignments, assignments.collect(), deadline)
+            .await
+    }
+
+    /// Deletes the items with these keys.
+    async fn delete_items(
+        &self,
+        table: &str,
+        keys: Vec<Item>,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let deletions = keys.into_iter().map(delete);
+        let deletions = deletions.collect::<Result<Vec<_>, _>>()?;
+        let mut writes = Vec::new();
+        for batch in deletions.chunks(BATCH) {
+            let batch = HashMap::from([(table.to_owned(), batch.to_vec())]);
+            writes.push(self.write_batch(batch, deadline));
+        }
+        stream::iter(writes)
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await

@@ -94,7 +94,7 @@ async fn a_token_allows_its_scopes_until_it_is_revoked() {
 #[tokio::test]
 async fn invalid_arguments_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["list"], "there is no data"),
         (
             &["create", "--name", "x", "--scopes", "write"],
@@ -116,9 +116,75 @@ async fn invalid_arguments_are_refused() {
             ],
             "such as 90d",
         ),
+        (
+            &[
+                "create",
+                "--name",
+                "x",
+                "--scopes",
+                "track",
+                "--events-per-second",
+                "0",
+            ],
+            "0 is not in 1..",
+        ),
+        (
+            &[
+                "create",
+                "--name",
+                "x",
+                "--scopes",
+                "assign,track",
+                "--hide-assignments",
+                "--dynamodb-endpoint",
+                "http://127.0.0.1:1",
+            ],
+            "needs the scope track and no other",
+        ),
     ];
     for (arguments, expected) in cases {
         let ran = token(folder.path(), arguments).await;
         assert!(!ran.ok && ran.stderr.contains(expected), "{}", ran.stderr);
     }
+}
+
+#[tokio::test]
+async fn a_token_gets_a_budget_of_events_and_hides_assignments() {
+    let platform = Platform::start(PlatformOptions::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "create",
+        "--name",
+        "App",
+        "--scopes",
+        "track",
+        "--events-per-second",
+        "1",
+        "--hide-assignments",
+        "--dynamodb-endpoint",
+        &platform.dynamodb_endpoint,
+    ];
+    let made = token(folder.path(), &arguments).await;
+    assert!(made.ok, "{}", made.stderr);
+    assert!(
+        made.stderr.contains("1 events per second"),
+        "{}",
+        made.stderr
+    );
+    let send = async |number: usize| {
+        let event = |index: usize| serde_json::json!({"user_id": "u", "type": "view", "event_id": format!("{number}-{index}")});
+        let events: Vec<_> = (0..10).map(event).collect();
+        let request = http_client().post(format!("{}/events", platform.url()));
+        let request = request.bearer_auth(made.stdout.trim());
+        let body = serde_json::json!({ "events": events });
+        request.json(&body).send().await.unwrap()
+    };
+    let first: serde_json::Value = send(0).await.json().await.unwrap();
+    assert_eq!(first["accepted"], 10);
+    // A new window of the budget may begin between two requests.
+    let mut statuses = Vec::new();
+    for number in 1..4 {
+        statuses.push(send(number).await.status().as_u16());
+    }
+    assert!(statuses.contains(&429), "{statuses:?}");
 }

@@ -43,6 +43,8 @@ async fn prepared() -> Platform {
             expires_at: token["expires_at"]
                 .as_str()
                 .map(|at| Timestamp::parse(at).unwrap()),
+            events_per_second: None,
+            hides_assignments: false,
         };
         let secret = Token::parse(text("token")).unwrap();
         store.store_token(&secret.sha256(), &grant).await.unwrap();

@@ -1,6 +1,7 @@
 //! An erased user has no records and no part in the aggregates, and later records of the user are refused.
 
 mod export;
+mod steps;
 mod users;
 
 use super::support::{Item, World, ago};
@@ -156,6 +157,9 @@ async fn records_that_are_stored_during_an_erasure_are_deleted_by_the_aggregator
         .assign_first(&assignment("declared"), 8)
         .await
         .unwrap();
+    // The request that stored them adds their number at its end.
+    let user = UserId::parse(USER).unwrap();
+    store.add_to_event_count(&user, None, 1, 3).await.unwrap();
     assert_eq!(world.contents().await, contents);
     assert_eq!(results(&admin).await, reported);
     // Also in an experiment without the user. It gets one more empty contribution.

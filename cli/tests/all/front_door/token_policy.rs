@@ -18,6 +18,8 @@ fn grant(bits: u8) -> Grant {
         scopes: scopes.map(|(_, (_, scope))| scope).collect::<BTreeSet<_>>(),
         created_at: Timestamp::MIN,
         expires_at: None,
+        events_per_second: None,
+        hides_assignments: false,
     }
 }
 

@@ -149,6 +149,14 @@ fn limits_are_those_of_the_code() {
             "VariantUsers/properties/outlier_users/description",
             limits::MAX_EVENTS_PER_USER.to_string(),
         ),
+        (
+            "EventOutcome/properties/errors/description",
+            limits::MAX_STORED_EVENTS_PER_USER_DAY.to_string(),
+        ),
+        (
+            "EventOutcome/properties/errors/description",
+            limits::MAX_STORED_EVENTS_PER_USER.to_string(),
+        ),
     ] {
         let text = document.at(&schema(pointer)).as_str().unwrap();
         assert!(

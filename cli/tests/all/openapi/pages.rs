@@ -34,6 +34,15 @@ fn the_guide_lists_every_limit() {
         format!("| body | {} bytes |", grouped(limits::MAX_BODY_BYTES)),
         format!("| depth of a body | {} |", limits::MAX_JSON_DEPTH),
         format!(
+            "| stored events of a user | {} on a UTC day, {} in all |",
+            grouped(usize::try_from(limits::MAX_STORED_EVENTS_PER_USER_DAY).unwrap()),
+            grouped(usize::try_from(limits::MAX_STORED_EVENTS_PER_USER).unwrap())
+        ),
+        format!(
+            "| events per second of a token | {} by default",
+            grouped(usize::try_from(limits::DEFAULT_EVENTS_PER_SECOND).unwrap())
+        ),
+        format!(
             "| properties of an event | {} bytes",
             grouped(limits::MAX_PROPERTIES_BYTES)
         ),
@@ -183,6 +192,7 @@ fn kind(answer: &Value) -> &'static str {
         ("/tombstone_until", "EraseUserResponse"),
         ("/sums", "UserExport"),
         ("/duplicates", "RecordEventsResponse"),
+        ("/accepted", "HiddenEventsResponse"),
         ("/existing", "ImportAssignmentsResponse"),
         ("/enrolled", "AssignmentResponse"),
         ("/request_id", "Problem"),
