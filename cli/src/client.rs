@@ -1,4 +1,4 @@
-//! The API client that `import`, `results`, `audit` and `simulate` share.
+//! The API client that `import`, `results`, `audit`, `repair` and `simulate` share.
 
 use crate::serve::DEFAULT_DATA_FILE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

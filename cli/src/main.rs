@@ -17,6 +17,7 @@ enum Command {
     Import(assay::import::ImportArgs),
     Results(assay::results::ResultsArgs),
     Audit(assay::audit::AuditArgs),
+    Repair(assay::repair::RepairArgs),
     Simulate(assay::simulate::SimulateArgs),
     Token(assay::token::TokenArgs),
 }
@@ -38,6 +39,7 @@ async fn main() -> ExitCode {
         Some(Command::Import(args)) => assay::import::run(args).await.map_err(|e| e.to_string()),
         Some(Command::Results(args)) => assay::results::run(args).await.map_err(|e| e.to_string()),
         Some(Command::Audit(args)) => assay::audit::run(args).await.map_err(|e| e.to_string()),
+        Some(Command::Repair(args)) => assay::repair::run(args).await.map_err(|e| e.to_string()),
         Some(Command::Simulate(args)) => {
             assay::simulate::run(args).await.map_err(|e| e.to_string())
         }
