@@ -2,5 +2,6 @@
 
 mod deployment;
 mod events;
+mod guards;
 mod intrinsics;
 mod refused;

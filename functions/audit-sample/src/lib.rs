@@ -1,14 +1,17 @@
 //! Audits some running experiments a day, different ones each day, so that differing numbers are noticed without a
 //! request.
 
-use domain::aggregates::day_of;
+use domain::aggregates::{VariantAggregates, day_of};
+use domain::coverage::DataSource;
 use domain::experiment::{Experiment, Status};
+use domain::filter::RecordFilter;
 use domain::limits::MAX_PAGE;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
 use shared::app::App;
 use shared::clock;
 use shared::store::StoreError;
+use shared::store::aggregates::AggregateSections;
 use shared::store::audit::Patience;
 use std::time::Duration;
 
@@ -58,6 +61,7 @@ pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed
                 tracing::error!(experiment_id = %experiment.id, %error, "an audit failed");
             }
         }
+        note_outlier_users(&app, &experiment).await;
     }
     tracing::info!(
         experiments = sample.experiments,
@@ -71,6 +75,25 @@ pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed
         )));
     }
     Ok(sample)
+}
+
+/// Logs the share of outlier users, which results leave out. Nothing is logged if the aggregates cannot be read: the audit
+/// has logged the reason.
+async fn note_outlier_users(app: &App, experiment: &Experiment) {
+    let (filter, sections) = (RecordFilter::default(), AggregateSections::default());
+    let source = Some(DataSource::Aggregates);
+    let sourced = app
+        .store()
+        .sourced_aggregates(experiment, &filter, sections, source);
+    let Ok(sourced) = sourced.await else {
+        return;
+    };
+    let variants = &sourced.aggregates.variants;
+    let outlier_users: u64 = variants.iter().map(|variant| variant.outlier_users).sum();
+    let users: u64 = variants.iter().map(VariantAggregates::users).sum();
+    // The metric filters of the template use these fields.
+    let outlier_percent = 100 * outlier_users / (users + outlier_users).max(1);
+    tracing::info!(experiment_id = %experiment.id, users, outlier_users, outlier_percent, "outlier users counted");
 }
 
 /// Some audits failed.
