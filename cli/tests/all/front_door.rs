@@ -17,6 +17,7 @@ mod erasure;
 mod event_limits;
 mod first_wins;
 mod http_edges;
+mod late_events;
 mod lifecycle;
 mod limits;
 mod listing;

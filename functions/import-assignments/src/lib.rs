@@ -201,6 +201,7 @@ async fn count_earlier_events(
             let event = &stored.event;
             if stored.experiment.as_ref() == Some(&experiment.id)
                 || !experiment.counts(assignment.assigned_at, event.counted_at)
+                || !experiment.accepts(stored.received_at)
             {
                 continue;
             }

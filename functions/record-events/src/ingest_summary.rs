@@ -15,6 +15,7 @@ pub(crate) struct IngestSummary {
     no_assignment: usize,
     before_assignment: usize,
     experiment_ended: usize,
+    too_late: usize,
 }
 
 impl IngestSummary {
@@ -47,12 +48,15 @@ impl IngestSummary {
             Some(NotCounted::NoAssignment) => self.no_assignment += 1,
             Some(NotCounted::BeforeAssignment) => self.before_assignment += 1,
             Some(NotCounted::ExperimentEnded) => self.experiment_ended += 1,
+            Some(NotCounted::TooLate) => self.too_late += 1,
             None => {}
         }
     }
 
     fn counted(&self) -> usize {
-        self.stored - self.no_assignment - self.before_assignment - self.experiment_ended
+        let not_counted =
+            self.no_assignment + self.before_assignment + self.experiment_ended + self.too_late;
+        self.stored - not_counted
     }
 
     /// Logs a line if not every event counts. Rejected events are stored nowhere, so this line is the only trace of
@@ -68,6 +72,7 @@ impl IngestSummary {
             no_assignment,
             before_assignment,
             experiment_ended,
+            too_late,
         } = self;
         if *rejected > 0 {
             tracing::warn!(
@@ -80,6 +85,7 @@ impl IngestSummary {
                 no_assignment,
                 before_assignment,
                 experiment_ended,
+                too_late,
                 "events were rejected"
             );
         } else if self.counted() < *received {
@@ -90,6 +96,7 @@ impl IngestSummary {
                 no_assignment,
                 before_assignment,
                 experiment_ended,
+                too_late,
                 "events count for no experiment"
             );
         }

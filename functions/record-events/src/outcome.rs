@@ -59,6 +59,8 @@ pub(crate) enum NotCounted {
     BeforeAssignment,
     /// Every experiment that the user was assigned in before the event had ended.
     ExperimentEnded,
+    /// The event was received too long after the end of each experiment that would count it.
+    TooLate,
 }
 
 /// The outcome of the event with this index in the request, for a token that may learn nothing about users.

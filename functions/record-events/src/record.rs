@@ -85,7 +85,8 @@ async fn one(
     received_at: Timestamp,
 ) -> Result<EventResult, Problem> {
     let mut stored = false;
-    let mut destinations = counting(user, event.counted_at);
+    let mut destinations = counting(user, event.counted_at, received_at);
+    destinations.extend(stored_in_time(app, &event, user, received_at).await?);
     if !destinations.is_empty()
         && user
             .assigned
@@ -99,7 +100,7 @@ async fn one(
         // An earlier request stored it for no experiment. Its time is kept. At that time it may count for an assignment
         // that was imported meanwhile, and then it is stored for that experiment.
         event.counted_at = earlier.counted_at;
-        destinations = counting(user, event.counted_at);
+        destinations = counting(user, event.counted_at, received_at);
         if !destinations.is_empty() {
             let writes = write(app, &event, user, &destinations, received_at).await?;
             stored = writes.contains(&None);
@@ -137,7 +138,7 @@ async fn beyond(
             .earlier_event(&event.user_id, &event.id, experiment);
         if let Some(earlier) = found.await? {
             event.counted_at = earlier.counted_at;
-            let destinations = counting(user, event.counted_at);
+            let destinations = counting(user, event.counted_at, earlier.received_at);
             return Ok(EventResult::Duplicate(accepted(event, user, &destinations)));
         }
     }
@@ -164,11 +165,33 @@ fn accepted(event: Event, user: &User, destinations: &[&Destination]) -> Accepte
     }
 }
 
-fn counting(user: &User, counted_at: Timestamp) -> Vec<&Destination> {
+fn counting(user: &User, counted_at: Timestamp, received_at: Timestamp) -> Vec<&Destination> {
     let counts = |(assignment, experiment): &&Destination| {
-        experiment.counts(assignment.assigned_at, counted_at)
+        experiment.counts(assignment.assigned_at, counted_at) && experiment.accepts(received_at)
     };
     user.assigned.iter().filter(counts).collect()
+}
+
+/// Experiments that accept no events anymore, and that the event was stored for while they did. For such an event this
+/// request is a repeat.
+async fn stored_in_time<'u>(
+    app: &App,
+    event: &Event,
+    user: &'u User,
+    received_at: Timestamp,
+) -> Result<Vec<&'u Destination>, StoreError> {
+    let mut stored = Vec::new();
+    for destination in &user.assigned {
+        let (assignment, experiment) = destination;
+        if experiment.counts(assignment.assigned_at, event.counted_at)
+            && !experiment.accepts(received_at)
+        {
+            let id = Some(&experiment.id);
+            let found = app.store().earlier_event(&event.user_id, &event.id, id);
+            stored.extend(found.await?.map(|_| destination));
+        }
+    }
+    Ok(stored)
 }
 
 /// Writes an event for each of its experiments, or once for none. Returns for each write the time of the event that was
@@ -210,6 +233,12 @@ async fn write(
 fn not_counted(user: &User, counted_at: Timestamp) -> NotCounted {
     if user.assigned.is_empty() {
         NotCounted::NoAssignment
+    } else if user
+        .assigned
+        .iter()
+        .any(|(assignment, experiment)| experiment.counts(assignment.assigned_at, counted_at))
+    {
+        NotCounted::TooLate
     } else if user
         .assigned
         .iter()

@@ -3,9 +3,12 @@
 use super::allocation::Allocation;
 use super::analysis_definition::AnalysisDefinition;
 use super::ids::ExperimentId;
+use super::limits::LATE_EVENT_DAYS;
 use super::schedule::Schedule;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
 /// The status of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,6 +101,16 @@ impl Experiment {
         assigned_at < counted_at && self.end().is_none_or(|end| counted_at < end)
     }
 
+    /// Whether an event that is received at an instant can still count: for [`LATE_EVENT_DAYS`] days after the end, or after
+    /// the creation if that is later, because an experiment may be imported after its end.
+    pub fn accepts(&self, received_at: Timestamp) -> bool {
+        let closes = |end: Timestamp| {
+            let from = end.max(self.created_at);
+            from.plus_micros(LATE_EVENT_DAYS * DAY_MICROS)
+        };
+        self.end().is_none_or(|end| received_at < closes(end))
+    }
+
     /// Starts the experiment, unless it was started before, and notes the current allocation as a phase.
     pub(crate) fn run(&mut self, now: Timestamp) {
         self.schedule.start(now);
@@ -146,5 +159,50 @@ impl NewExperiment {
             experiment.run(now);
         }
         experiment
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocation::{Variant, Variants};
+    use crate::ids::VariantKey;
+
+    fn day(day: i64) -> Timestamp {
+        Timestamp::from_micros(day * DAY_MICROS)
+    }
+
+    /// An experiment that is created and ends on these days.
+    fn experiment(created: i64, end: Option<i64>) -> Experiment {
+        let variant = |key| Variant {
+            key: VariantKey::parse(key).unwrap(),
+            percent: 50.0,
+            name: None,
+        };
+        let variants = Variants::new(vec![variant("control"), variant("green")]).unwrap();
+        let new = NewExperiment {
+            id: ExperimentId::parse("e").unwrap(),
+            name: "E".to_owned(),
+            description: None,
+            status: Status::Running,
+            allocation: Allocation::new(variants, 100.0, "seed".to_owned()),
+            schedule: Schedule::new(None, end.map(day)),
+            analysis: AnalysisDefinition::default(),
+            shards: 1,
+        };
+        new.create(day(created))
+    }
+
+    #[test]
+    fn late_events_are_accepted_for_a_time_after_the_end_or_the_creation() {
+        for (created, end, closes) in [
+            (10, 100, 100 + LATE_EVENT_DAYS),
+            (200, 100, 200 + LATE_EVENT_DAYS),
+        ] {
+            let experiment = experiment(created, Some(end));
+            assert!(experiment.accepts(day(closes).plus_micros(-1)), "{created}");
+            assert!(!experiment.accepts(day(closes)), "{created}");
+        }
+        assert!(experiment(10, None).accepts(day(100_000)));
     }
 }

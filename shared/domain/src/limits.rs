@@ -72,6 +72,8 @@ pub const MAX_STORED_EVENTS_PER_USER_DAY: u64 = 20_000;
 pub const MAX_STORED_EVENTS_PER_USER: u64 = 200_000;
 /// Events per second that a token may send, unless it has a budget of its own: 432 million a day.
 pub const DEFAULT_EVENTS_PER_SECOND: u32 = 5_000;
+/// Days after the end of an experiment in which late events still count. After that, its numbers no longer change.
+pub const LATE_EVENT_DAYS: i64 = 30;
 /// Records that one request for results reads if the aggregates cannot answer it: about as many as are read in 25
 /// seconds.
 pub const MAX_RECORDS_READ: usize = 2_000_000;

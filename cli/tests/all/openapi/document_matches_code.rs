@@ -154,6 +154,10 @@ fn limits_are_those_of_the_code() {
             limits::MAX_STORED_EVENTS_PER_USER_DAY.to_string(),
         ),
         (
+            "EventOutcome/properties/reason/description",
+            format!("{} days", limits::LATE_EVENT_DAYS),
+        ),
+        (
             "EventOutcome/properties/errors/description",
             limits::MAX_STORED_EVENTS_PER_USER.to_string(),
         ),

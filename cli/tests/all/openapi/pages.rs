@@ -39,6 +39,10 @@ fn the_guide_lists_every_limit() {
             grouped(usize::try_from(limits::MAX_STORED_EVENTS_PER_USER).unwrap())
         ),
         format!(
+            "| events after the end of an experiment | {} days |",
+            limits::LATE_EVENT_DAYS
+        ),
+        format!(
             "| events per second of a token | {} by default",
             grouped(usize::try_from(limits::DEFAULT_EVENTS_PER_SECOND).unwrap())
         ),

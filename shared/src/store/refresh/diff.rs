@@ -1,6 +1,6 @@
 //! What a refresh changes.
 
-use super::definitions::OpenGeneration;
+use super::definitions::{ExperimentGenerations, OpenGeneration};
 use crate::store::StoreError;
 use crate::store::aggregates::{GenerationNumber, StoredContribution};
 use crate::store::user_records::UserRecordKeys;
@@ -31,16 +31,14 @@ pub(super) struct ContributionDiff {
 ///
 /// An event and its user's assignment may arrive at the same moment, each before the other is visible. The event is
 /// then stored for no experiment.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct UnattributedEvent {
     pub(super) event: EventId,
-    pub(super) experiment: ExperimentId,
-    /// Shards of the experiment's index.
-    pub(super) shards: u16,
+    pub(super) definition: Arc<ExperimentGenerations>,
 }
 
 /// What a refresh of one user has to do.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct RefreshPlan {
     /// Events to store for another experiment. The stream record of each triggers a refresh that counts it.
     pub(super) unattributed: Vec<UnattributedEvent>,

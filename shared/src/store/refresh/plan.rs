@@ -149,7 +149,11 @@ impl Store {
             let Some(stored) = self.unattributed_event(user, &unattributed.event).await? else {
                 return Ok(());
             };
-            let destination = Some((&unattributed.experiment, unattributed.shards));
+            let experiment = &unattributed.definition.experiment;
+            if !experiment.accepts(stored.received_at) {
+                return Ok(());
+            }
+            let destination = Some((&experiment.id, experiment.shards));
             self.record_first(&stored.event, destination, stored.received_at)
                 .await?;
             Ok(())
@@ -187,8 +191,7 @@ fn unattributed(
     let missing = candidates.difference(&attributed);
     let unattributed = missing.map(|event| UnattributedEvent {
         event: EventId::clone(event),
-        experiment: definition.id.clone(),
-        shards: definition.shards,
+        definition: experiment.definition.clone(),
     });
     unattributed.collect()
 }

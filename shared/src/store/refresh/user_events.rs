@@ -33,6 +33,7 @@ impl FoundEvents {
         let enough = usize::try_from(MAX_EVENTS_PER_USER).unwrap_or(usize::MAX);
         if event.experiment.is_none()
             && experiment.counts(assigned_at, counted_at)
+            && experiment.accepts(event.received_at)
             && self.unattributed.len() <= enough
         {
             self.unattributed.push(event.event.id.clone());
