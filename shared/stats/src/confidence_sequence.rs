@@ -138,8 +138,8 @@ impl ConfidenceSequence {
         })
     }
 
-    /// The sequence with a second part that is tightest early, if the first part alone is blind early: if
-    /// a difference of 9.5 standard errors is not significant at 100 units per arm.
+    /// The sequence with a second part that is tightest early, if the first part alone finds no large
+    /// effect early: if a difference of 9.5 standard errors is not significant at 100 units per arm.
     ///
     /// A sequence that is tuned to a million units needs more than 50 standard errors at 200 units. The
     /// early part has 2% of alpha, which widens the interval at the planned number of units by less
@@ -147,19 +147,12 @@ impl ConfidenceSequence {
     /// intersection of both intervals, at 98% and 2% of alpha. By the union bound it is valid.
     #[must_use]
     pub fn with_early_part(self) -> Self {
-        let blind = self
+        let needs_more = self
             .half_width(1.0, FIRST_UNITS)
             .is_ok_and(|bound| bound > EARLY_STANDARD_ERRORS);
-        if blind {
-            self.with_forced_early_part()
-        } else {
-            self
+        if !needs_more {
+            return self;
         }
-    }
-
-    /// The sequence with the early part of [`ConfidenceSequence::with_early_part`] in any case.
-    #[must_use]
-    pub fn with_forced_early_part(self) -> Self {
         let l = -2.0 * (EARLY_WEIGHT * self.alpha.get()).ln();
         Self {
             early_rho_squared: Some((l + l.ln_1p()) / EARLY_UNITS),

@@ -212,7 +212,7 @@ async fn check_large_differences(admin: &Caller, seed: u64) -> usize {
 }
 
 #[tokio::test]
-async fn a_difference_of_ten_standard_errors_is_never_missing_and_its_harm_never_kept_running() {
+async fn a_difference_of_ten_standard_errors_is_never_missing_and_harm_stops_the_experiment() {
     let world = World::start().await;
     let admin = world.admin();
     let mut large = 0;
