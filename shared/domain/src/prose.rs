@@ -33,17 +33,19 @@ pub fn plain(number: f64) -> String {
     text.strip_prefix('+').map_or(text.clone(), str::to_owned)
 }
 
-/// A share as a signed percentage: one decimal from 1% on, else at least two decimals and two significant digits, so
-/// that a number other than zero is never shown as zero.
+/// A share as a signed percentage: one decimal from 1% on, two decimals from 0.01% on, and two significant digits below,
+/// so that a number other than zero is never shown as zero.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let size = percent.abs();
     if size == 0.0 || size >= 1.0 {
         format!("{percent:+.1}%")
+    } else if size >= 0.01 {
+        format!("{percent:+.2}%")
     } else if size < 1e-6 {
         format!("{percent:+.1e}%")
     } else {
-        format!("{percent:+.*}%", decimals(size, 2).max(2))
+        format!("{percent:+.*}%", decimals(size, 2))
     }
 }
 
@@ -81,6 +83,7 @@ mod tests {
             (0.0, "+0.0%"),
             (0.123_4, "+12.3%"),
             (-0.004_2, "-0.42%"),
+            (-0.000_323_7, "-0.03%"),
             (0.000_05, "+0.0050%"),
             (-0.000_000_012, "-0.0000012%"),
             (1e-12, "+1.0e-10%"),

@@ -132,15 +132,15 @@ struct Spending {
 
 impl Spending {
     fn grow(&mut self, draw: &mut Draw, users: [u64; 2], rate: f64, sd: f64) {
-        for arm in 0..2 {
-            let buyers = draw.binomial(users[arm], rate);
-            self.counts.users[arm] += users[arm];
+        for (arm, (sums, users)) in self.sums.iter_mut().zip(users).enumerate() {
+            let buyers = draw.binomial(users, rate);
+            self.counts.users[arm] += users;
             self.counts.conversions[arm] += buyers;
-            self.sums[arm].n += users[arm];
+            sums.n += users;
             for _ in 0..buyers {
                 let amount = draw.log_normal(sd);
-                self.sums[arm].sum += amount;
-                self.sums[arm].squares += amount * amount;
+                sums.sum += amount;
+                sums.squares += amount * amount;
             }
         }
     }
