@@ -25,6 +25,8 @@ pub(super) struct ComparisonInputs<'c> {
     pub(super) cap: Option<&'c Result<PercentileCap, MissingReason>>,
     /// The plan, if it is about this metric.
     pub(super) plan: Option<&'c Plan>,
+    /// Whether only the deciding method is wanted, such as for each day of a series.
+    pub(super) only_deciding: bool,
     pub(super) settings: &'c AnalysisSettings,
 }
 
@@ -149,10 +151,12 @@ impl ComparisonInputs<'_> {
             _ => None,
         };
         let increase = self.metric.direction == Direction::Increase;
-        let bayesian = Bayesian::new(effects, few, rates, increase, self.settings);
+        let bayesian = self
+            .wants_posterior()
+            .then(|| Bayesian::new(effects, few, rates, increase, self.settings));
         let absolute = keep("absolute", absolute, missing);
         let relative = keep("relative", relative, missing);
-        let bayesian = keep("bayesian", bayesian, missing);
+        let bayesian = bayesian.and_then(|bayesian| keep("bayesian", bayesian, missing));
         let always_valid = effects.at_every_reading();
         let share = pair.control.share + pair.treatment.share;
         let tuned_to_users = self.settings.planned_for(share);
@@ -206,6 +210,11 @@ impl ComparisonInputs<'_> {
             non_inferiority,
             power_to_date,
         }
+    }
+
+    /// The posterior takes longest to compute.
+    fn wants_posterior(&self) -> bool {
+        !self.only_deciding || self.settings.deciding_method == DecidingMethod::Bayesian
     }
 
     /// The tests of the fixed method on CUPED-adjusted effects.

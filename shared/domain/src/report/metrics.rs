@@ -114,6 +114,7 @@ impl MeasuredMetric {
             arms: &arms,
             cap: cap.as_ref(),
             plan: inputs.experiment.analysis.plan.as_ref().filter(|_| planned),
+            only_deciding: false,
             settings: &inputs.settings,
         };
         let estimates = inputs

@@ -133,6 +133,7 @@ fn push(
         arms: &arms,
         cap: None,
         plan: None,
+        only_deciding: true,
         settings: &inputs.settings,
     };
     for (column, variant) in series.comparisons.iter_mut().zip(inputs.others()) {

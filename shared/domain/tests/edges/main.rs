@@ -258,3 +258,28 @@ fn caps_are_exact_for_equal_values_and_refunds_have_a_lower_cap() {
     let report = Edge::new(sum, refunds).json();
     assert_eq!(comparison(&report)["capped"]["lower_cap"], -20.0);
 }
+
+#[test]
+fn a_small_arm_with_few_events_has_the_noise_of_both_arms_in_sequential_results() {
+    let control: Vec<User> = (0..900)
+        .map(|i| (i % 10 == 0).then(|| (1.0 + f64::from(i % 7), 1.0)))
+        .collect();
+    let arms = [control, users(100, 1, 0.1)];
+    let report = Edge::new(metric("sum", &json!({})), arms).json();
+    let number = |value: &Value| value.as_f64().unwrap();
+    let compared = comparison(&report);
+    let welch = number(&compared["absolute"]["standard_error"]);
+    // Welch's error hardly contains the noise of the small arm.
+    assert!(
+        number(&compared["absolute"]["p_value"]) < 1e-6,
+        "{compared}"
+    );
+    let sequence = stats::ConfidenceSequence::new(stats::Alpha::FIVE_PERCENT, 20_000.0).unwrap();
+    let sequential = &compared["sequential"]["absolute"];
+    let half = 0.5 * (number(&sequential["ci_upper"]) - number(&sequential["ci_lower"]));
+    let error = half / sequence.half_width(1.0, 1_000.0).unwrap();
+    // The variance of the small arm is 0.0001, and that of all users is 0.9 times that of the control.
+    let pooled = welch * (0.9 * (1.0 + 900.0 / 100.0_f64)).sqrt();
+    assert!((error / pooled - 1.0).abs() < 0.01, "{error} {pooled}");
+    assert_eq!(compared["finding"], "undecided");
+}
