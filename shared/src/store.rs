@@ -13,6 +13,7 @@ pub mod cursor;
 pub mod erasure;
 pub mod error;
 mod event_counts;
+pub mod event_summaries;
 pub mod events;
 pub mod experiments;
 pub mod generations;

@@ -4,12 +4,10 @@ use super::item::Item;
 use super::keys::{self, events as key};
 use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::decimal::Decimal;
-use domain::event::{Event, EventSummary};
+use domain::event::Event;
 use domain::ids::{EventId, EventType, ExperimentId, UserId};
-use domain::limits;
 use domain::time::Timestamp;
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::pin::pin;
@@ -47,17 +45,6 @@ impl UserEvent {
     pub fn key(&self) -> String {
         keys::experiment_event(self.experiment.as_ref(), &self.event.id)
     }
-}
-
-/// An event as it is stored for one experiment or for none, without its properties.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UserEventSummary {
-    /// The experiment.
-    pub experiment: Option<ExperimentId>,
-    /// The event.
-    pub event: EventSummary,
-    /// When the request that stored it was received.
-    pub received_at: Timestamp,
 }
 
 /// The experiment that an event is stored for, with its number of index shards; none if it counts for no experiment.
@@ -108,59 +95,6 @@ impl Store {
     ) -> Result<Option<EarlierEvent>, StoreError> {
         let item = self.read(self.get_event(user, experiment, event)).await?;
         item.as_ref().map(earlier_event_of).transpose()
-    }
-
-    /// A user's events stored for one experiment, ordered by key, read consistently, without properties. Reading stops
-    /// when there are enough to know an outlier user.
-    ///
-    /// # Errors
-    /// If the database fails or an item is damaged.
-    pub async fn event_summaries_of(
-        &self,
-        user: &UserId,
-        experiment: &ExperimentId,
-    ) -> Result<Vec<UserEventSummary>, StoreError> {
-        let most = usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap_or(usize::MAX);
-        let query = self
-            .query_of(&self.tables.events, key::USER_ID, user)
-            .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
-            .expression_attribute_values(
-                ":experiment",
-                AttributeValue::S(format!("{experiment}#")),
-            );
-        let mut all = Vec::new();
-        let mut pages = pin!(self.summary_pages(query));
-        while let Some(page) = pages.try_next().await? {
-            all.extend(page);
-            if all.len() > most {
-                break;
-            }
-        }
-        Ok(all)
-    }
-
-    /// All events of a user, for every experiment and for none, ordered by key, read consistently, without properties,
-    /// page by page.
-    pub fn all_event_summaries_of(
-        &self,
-        user: &UserId,
-    ) -> impl Stream<Item = Result<Vec<UserEventSummary>, StoreError>> + use<'_> {
-        let query = self
-            .query_of(&self.tables.events, key::USER_ID, user)
-            .key_condition_expression("#user = :user");
-        self.summary_pages(query)
-    }
-
-    fn summary_pages(
-        &self,
-        query: QueryFluentBuilder,
-    ) -> impl Stream<Item = Result<Vec<UserEventSummary>, StoreError>> + use<'_> {
-        let query = query
-            .projection_expression("#event, event_id, event_type, #value, counted_at, received_at")
-            .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
-            .expression_attribute_names("#value", "value");
-        self.pages(query)
-            .map(|page| page?.iter().map(summary_of).collect())
     }
 
     /// A user's event that is stored for no experiment, with when it was received.
@@ -336,21 +270,8 @@ fn user_event_of(item: &Item) -> Result<UserEvent, StoreError> {
     })
 }
 
-fn summary_of(item: &Item) -> Result<UserEventSummary, StoreError> {
-    Ok(UserEventSummary {
-        experiment: experiment_of(item)?,
-        event: EventSummary {
-            id: parsed(item, "event_id", EventId::parse)?,
-            event_type: parsed(item, "event_type", EventType::parse)?,
-            value: value_of(item)?,
-            counted_at: parsed(item, "counted_at", Timestamp::parse)?,
-        },
-        received_at: parsed(item, "received_at", Timestamp::parse)?,
-    })
-}
-
 /// The experiment that an event is stored for; none if it is stored for none.
-fn experiment_of(item: &Item) -> Result<Option<ExperimentId>, StoreError> {
+pub(super) fn experiment_of(item: &Item) -> Result<Option<ExperimentId>, StoreError> {
     item.get(key::EXPERIMENT_EVENT)
         .and_then(|name| name.as_s().ok())
         .and_then(|name| keys::experiment_of(name))
@@ -379,7 +300,7 @@ fn indexed_event_of(item: &Item) -> Result<IndexedEvent, StoreError> {
     })
 }
 
-fn value_of(item: &Item) -> Result<Option<Decimal>, StoreError> {
+pub(super) fn value_of(item: &Item) -> Result<Option<Decimal>, StoreError> {
     let Some(value) = item.get("value") else {
         return Ok(None);
     };
@@ -389,7 +310,7 @@ fn value_of(item: &Item) -> Result<Option<Decimal>, StoreError> {
         .map_err(|error| StoreError::Corrupt(error.detail))
 }
 
-fn parsed<T>(
+pub(super) fn parsed<T>(
     item: &Item,
     name: &str,
     parse: impl Fn(&str) -> Result<T, domain::Invalid>,

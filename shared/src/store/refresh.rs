@@ -21,7 +21,8 @@
 //! | `definitions` | definitions, each read once |
 //! | `diff` | what is passed from planning to writing |
 //! | `user_events` | what all events of a user contain |
-//! | `chunk` | diffs that fit one transaction |
+//! | `grouping` | which diffs are written together |
+//! | `chunk` | contributions that one transaction writes |
 //! | `steps` | the transactions of a diff that does not fit one |
 //! | `quarantine` | users that cannot be counted |
 //! | `write` | the transaction |
@@ -31,6 +32,7 @@ mod contribution;
 mod definitions;
 mod diff;
 mod erased;
+mod grouping;
 mod plan;
 mod quarantine;
 mod steps;
@@ -40,13 +42,14 @@ mod write;
 use super::aggregates::UserContributions;
 use super::item::Backoff;
 use super::{Store, StoreError};
-use chunk::{Chunk, ContributionKey, grouped};
-use definitions::Definitions;
-use diff::{ContributionDiff, GenerationKey, RefreshPlan};
+use chunk::{Chunk, ContributionKey};
+use definitions::{Definitions, GenerationKey};
+use diff::{ContributionDiff, RefreshPlan};
 use domain::aggregates::DataRange;
 use domain::ids::{EventId, ExperimentId, UserId};
 use domain::time::Timestamp;
 use futures::{StreamExt, stream};
+use grouping::grouped;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 use steps::Steps;

@@ -1,8 +1,6 @@
 //! Contributions that one transaction writes together.
 
-use super::diff::{ContributionDiff, GenerationKey};
-use super::steps::Steps;
-use crate::store::StoreError;
+use super::definitions::GenerationKey;
 use domain::aggregate_items::{AggregateItemKey, AggregateItems};
 use domain::ids::UserId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +108,7 @@ impl Chunk {
 
 /// How full a transaction is: its actions and bytes, and the numbers of each item that it changes.
 #[derive(Default)]
-struct Fill {
+pub(super) struct Fill {
     actions: usize,
     bytes: usize,
     items: BTreeMap<GenerationKey, BTreeMap<AggregateItemKey, BTreeSet<String>>>,
@@ -118,7 +116,7 @@ struct Fill {
 
 impl Fill {
     /// Whether one more write fits.
-    fn has_room(&self, write: &Write) -> bool {
+    pub(super) fn has_room(&self, write: &Write) -> bool {
         let items = self.items.get(&write.generation);
         let mut actions = self.actions + write.own_actions();
         let mut bytes = self.bytes + write.text.len();
@@ -140,7 +138,8 @@ impl Fill {
         actions <= MAX_ACTIONS && bytes <= MAX_BYTES
     }
 
-    fn take(&mut self, write: &Write) {
+    /// Adds a write.
+    pub(super) fn take(&mut self, write: &Write) {
         let items = self.items.entry(write.generation.clone()).or_default();
         self.actions += write.own_actions();
         self.bytes += write.text.len();
@@ -153,49 +152,4 @@ impl Fill {
             known.extend(new);
         }
     }
-}
-
-/// Diffs by how they are written.
-#[derive(Default)]
-pub(super) struct Grouped {
-    /// Diffs that fit one transaction, several in each.
-    pub(super) chunks: Vec<Chunk>,
-    /// Diffs that are written in steps, one transaction each.
-    pub(super) long: Vec<ContributionDiff>,
-    /// Contributions that cannot be written.
-    pub(super) failed: Vec<(ContributionKey, StoreError)>,
-}
-
-/// Groups the diffs.
-pub(super) fn grouped(mut diffs: Vec<ContributionDiff>) -> Grouped {
-    // Users of one variant change the same items.
-    let variant = |diff: &ContributionDiff| diff.computed.enrolment.as_ref().map(|one| one.variant);
-    diffs.sort_by(|a, b| (&a.generation, variant(a)).cmp(&(&b.generation, variant(b))));
-    let mut grouped = Grouped::default();
-    let mut open = Chunk::default();
-    let mut fill = Fill::default();
-    for diff in diffs {
-        let write = match Steps::whole(&diff) {
-            Ok(write) => write,
-            Err(error) => {
-                let key = (diff.user, diff.generation);
-                grouped.failed.push((key, error));
-                continue;
-            }
-        };
-        if !write.fits() {
-            grouped.long.push(diff);
-            continue;
-        }
-        if !fill.has_room(&write) {
-            grouped.chunks.push(std::mem::take(&mut open));
-            fill = Fill::default();
-        }
-        fill.take(&write);
-        open.writes.push(write);
-    }
-    if !open.is_empty() {
-        grouped.chunks.push(open);
-    }
-    grouped
 }

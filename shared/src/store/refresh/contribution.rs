@@ -1,7 +1,7 @@
 //! A user's contribution, computed from the user's stored records.
 
 use super::definitions::OpenGeneration;
-use crate::store::events::UserEventSummary;
+use crate::store::event_summaries::UserEventSummary;
 use domain::aggregates::DataRange;
 use domain::assignment::Assignment;
 use domain::contribution::{Enrolment, UserContribution};

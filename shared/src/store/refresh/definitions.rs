@@ -1,6 +1,5 @@
 //! The definitions that one refresh needs.
 
-use super::diff::GenerationKey;
 use crate::store::aggregates::GenerationNumber;
 use crate::store::registry::StoredRegistry;
 use crate::store::{Store, StoreError};
@@ -11,6 +10,9 @@ use domain::registry::Labels;
 use futures::lock::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
+
+/// A generation of an experiment's aggregates.
+pub(super) type GenerationKey = (ExperimentId, GenerationNumber);
 
 /// An experiment with the generations of its aggregates.
 pub(super) struct ExperimentGenerations {

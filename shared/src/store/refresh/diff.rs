@@ -1,17 +1,14 @@
 //! What a refresh changes.
 
-use super::definitions::{ExperimentGenerations, OpenGeneration};
+use super::definitions::{ExperimentGenerations, GenerationKey, OpenGeneration};
 use crate::store::StoreError;
-use crate::store::aggregates::{GenerationNumber, StoredContribution};
+use crate::store::aggregates::StoredContribution;
 use crate::store::user_records::UserRecordKeys;
 use domain::aggregates::DataRange;
 use domain::contribution::UserContribution;
-use domain::ids::{EventId, ExperimentId, UserId};
+use domain::ids::{EventId, UserId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A generation of an experiment's aggregates.
-pub(super) type GenerationKey = (ExperimentId, GenerationNumber);
 
 /// A user's contribution to one generation, as it is stored and as it should be.
 #[derive(Debug, Clone)]

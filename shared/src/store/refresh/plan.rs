@@ -7,7 +7,7 @@ use super::diff::{ContributionDiff, RefreshPlan, UnattributedEvent};
 use super::erased::plan_erased_refresh;
 use super::user_events::FoundEvents;
 use crate::store::aggregates::UserContributions;
-use crate::store::events::UserEventSummary;
+use crate::store::event_summaries::UserEventSummary;
 use crate::store::{Store, StoreError};
 use domain::aggregates::DataRange;
 use domain::assignment::Assignment;

@@ -2,9 +2,10 @@
 //!
 //! `ASSAY_LIMIT_CASES` is the number of inputs; `scripts/exactness` tries 10,000.
 
-use super::chunk::{Chunk, grouped};
+use super::chunk::Chunk;
 use super::definitions::OpenGeneration;
 use super::diff::ContributionDiff;
+use super::grouping::grouped;
 use super::steps::Steps;
 use crate::store::aggregates::StoredContribution;
 use crate::store::registry::StoredRegistry;

@@ -1,6 +1,6 @@
 //! A user's events, as far as a refresh needs them.
 
-use crate::store::events::UserEventSummary;
+use crate::store::event_summaries::UserEventSummary;
 use crate::store::{Store, StoreError};
 use domain::assignment::Assignment;
 use domain::contribution::is_pre_exposure;
