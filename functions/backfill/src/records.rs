@@ -6,8 +6,8 @@ use domain::ids::ExperimentId;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_dynamo::{AttributeValue, Item};
-use shared::store::aggregates::GenerationNumber;
 use shared::store::backfill::Work;
+use shared::store::generations::GenerationNumber;
 use shared::store::generations::Generations;
 use shared::store::keys::experiments as key;
 

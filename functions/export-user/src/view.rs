@@ -8,8 +8,9 @@ use domain::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::http::Problem;
-use shared::store::aggregates::{GenerationNumber, StoredContribution, UserContributions};
+use shared::store::aggregates::{StoredContribution, UserContributions};
 use shared::store::events::UserEvent;
+use shared::store::generations::GenerationNumber;
 use shared::store::user_data::Tombstone;
 use std::collections::BTreeMap;
 

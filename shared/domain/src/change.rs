@@ -371,7 +371,7 @@ mod tests {
         let mut current = experiment(Status::Running);
         let change = |number: usize| Change {
             allocation: AllocationChange {
-                traffic_percent: Some(if number % 2 == 0 { 40.0 } else { 60.0 }),
+                traffic_percent: Some(if number.is_multiple_of(2) { 40.0 } else { 60.0 }),
                 ..AllocationChange::default()
             },
             ..Change::default()

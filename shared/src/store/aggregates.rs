@@ -3,7 +3,8 @@
 //! A *contribution* item holds what a user has added to the aggregates, with a revision. An *aggregate* item holds
 //! numbers of many users. Both change in one transaction; [`super::refresh`] is the only writer.
 
-use super::item::Item;
+use super::generations::GenerationNumber;
+use super::item::{Item, damaged, number, text};
 use super::keys::aggregates as key;
 use super::registry::StoredRegistry;
 use super::{FirstWrite, Store, StoreError};
@@ -17,11 +18,6 @@ use domain::registry::Registry;
 use futures::TryStreamExt;
 use std::collections::HashMap;
 use std::pin::pin;
-use std::str::FromStr;
-
-/// The number of a generation: the instant at which it was requested, in microseconds since 1970. No number is used
-/// twice.
-pub type GenerationNumber = u64;
 
 /// A user's contribution to one generation, as it is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -218,13 +214,6 @@ fn stored_contribution(item: &Item) -> Result<StoredContribution, StoreError> {
     })
 }
 
-pub(super) fn number<N: FromStr>(item: &Item, name: &str) -> Result<N, StoreError> {
-    item.get(name)
-        .and_then(|number| number.as_n().ok())
-        .and_then(|number| number.parse().ok())
-        .ok_or_else(|| damaged(name))
-}
-
 fn read_data_range(text: &str) -> Result<DataRange, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
@@ -261,15 +250,4 @@ fn take(stored: &mut StoredAggregateItems, item: Item) -> Result<(), StoreError>
         .aggregate_items
         .plus(&write_shard)
         .map_err(|overflow| StoreError::Corrupt(overflow.to_string()))
-}
-
-pub(super) fn text<'i>(item: &'i Item, name: &str) -> Result<&'i str, StoreError> {
-    item.get(name)
-        .and_then(|value| value.as_s().ok())
-        .map(String::as_str)
-        .ok_or_else(|| damaged(name))
-}
-
-pub(super) fn damaged(name: &str) -> StoreError {
-    StoreError::Corrupt(format!("an item of the aggregates table has no {name}"))
 }

@@ -1,7 +1,7 @@
 //! Compares an experiment's aggregates with its records, and requests repairs.
 
-use super::aggregates::{AggregateSections, GenerationNumber};
-use super::generations::Generation;
+use super::aggregates::AggregateSections;
+use super::generations::{Generation, GenerationNumber};
 use super::keys::experiments as key;
 use super::raw::RawError;
 use super::transaction::{self, Transaction};

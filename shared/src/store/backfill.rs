@@ -26,7 +26,7 @@ mod work;
 pub use page::Worked;
 pub use work::{Task, Work};
 
-use super::aggregates::GenerationNumber;
+use super::generations::GenerationNumber;
 use super::generations::Generations;
 use super::keys::experiments as key;
 use super::transaction::{self, Transaction};

@@ -1,6 +1,5 @@
 //! The generations of an experiment's aggregates: the current one, and one that a backfill builds.
 
-use super::aggregates::GenerationNumber;
 use super::keys::experiments as key;
 use super::transaction;
 use super::{Store, StoreError};
@@ -11,6 +10,10 @@ use domain::ids::ExperimentId;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+
+/// The number of a generation: the instant at which it was requested, in microseconds since 1970. No number is used
+/// twice.
+pub type GenerationNumber = u64;
 
 /// A generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 use std::collections::HashMap;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// An item, or the key of one.
@@ -71,4 +72,25 @@ impl Backoff {
         tokio::time::sleep(self.0 / 2 + self.0 * u32::from(byte) / 512).await;
         self.0 = (self.0 * 2).min(Self::LONGEST);
     }
+}
+
+/// A text in an item.
+pub(super) fn text<'i>(item: &'i Item, name: &str) -> Result<&'i str, StoreError> {
+    item.get(name)
+        .and_then(|value| value.as_s().ok())
+        .map(String::as_str)
+        .ok_or_else(|| damaged(name))
+}
+
+/// A number in an item.
+pub(super) fn number<N: FromStr>(item: &Item, name: &str) -> Result<N, StoreError> {
+    item.get(name)
+        .and_then(|number| number.as_n().ok())
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| damaged(name))
+}
+
+/// The failure to read an attribute.
+pub(super) fn damaged(name: &str) -> StoreError {
+    StoreError::Corrupt(format!("an item has no readable {name}"))
 }

@@ -1,7 +1,7 @@
 //! The registry of a generation: which event types and dimension values have aggregates of their own.
 
-use super::aggregates::{GenerationNumber, damaged, number, text};
-use super::item::Item;
+use super::generations::GenerationNumber;
+use super::item::{Item, damaged, number, text};
 use super::keys::aggregates as key;
 use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::types::AttributeValue;

@@ -64,6 +64,14 @@ async fn prepared() -> Platform {
     platform
 }
 
+/// A context with a deadline, as Lambda gives one.
+fn context() -> Context {
+    let mut context = Context::default();
+    let now = shared::clock::now().micros() / 1_000;
+    context.deadline = u64::try_from(now).unwrap() + 60_000;
+    context
+}
+
 /// Every case of a function, in the order of their names.
 fn cases(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap();
@@ -83,7 +91,7 @@ async fn every_recorded_event_gets_the_expected_answer() {
     for binary in &folders {
         for path in cases(&events().join(binary)) {
             let expected = read(&path.with_extension("expected.json"));
-            let answer = match wired[binary](read(&path), Context::default()).await {
+            let answer = match wired[binary](read(&path), context()).await {
                 Ok(answer) => answer,
                 Err(error) => json!({"errorType": error.error_type, "errorMessage": error.message}),
             };

@@ -13,7 +13,7 @@ use domain::time::Timestamp;
 
 const START: i64 = 20_370 * DAY;
 /// Events of each user.
-const EVENTS: usize = 80;
+const EVENTS: usize = 40;
 const USERS: usize = 3;
 
 /// A text of this many bytes that ends with a number. Quotation marks double in JSON.
@@ -104,7 +104,7 @@ fn track(user: usize, number: usize) -> Step {
         2 => event_type(100 + id),
         declared => event_type(declared),
     };
-    let sign = if number % 2 == 0 { 1 } else { -1 };
+    let sign = if number.is_multiple_of(2) { 1 } else { -1 };
     let value =
         sign * (limits::MAX_USER_TOTAL_MILLIONTHS / 2 + 1_000 * i128::try_from(number).unwrap());
     Step::Track(Track {

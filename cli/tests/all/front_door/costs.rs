@@ -4,6 +4,7 @@ use super::proxy::{Call, Cost, Counter};
 use super::support::{World, without_definition_cache};
 use assay::serve::PlatformOptions;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 fn cost(calls: usize, read_units: f64, write_units: f64) -> Cost {
     Cost {
@@ -201,18 +202,27 @@ async fn creating_an_experiment_writes_its_definition_its_generations_and_one_au
 }
 
 #[tokio::test]
-async fn results_from_raw_records_read_only_the_definition_and_the_two_indexes() {
+async fn results_from_raw_records_read_only_definition_registry_and_the_two_indexes() {
     let (world, counter) = warm(&["e"]).await;
     counter.take();
     world.admin().results("e", "source=raw").await;
+    let mut reads = BTreeMap::<String, usize>::new();
     for call in counter.take() {
         let resource = &call.accesses[0].resource;
         match call.operation.as_str() {
-            "GetItem" => assert_eq!(resource, "ExperimentsTable"),
+            "GetItem" => *reads.entry(resource.clone()).or_default() += 1,
             "Query" => assert!(resource.ends_with("/index/by-experiment"), "{resource}"),
             other => panic!("{other} on {resource}"),
         }
     }
+    // The definition and the generations; the registry.
+    let expected = [("ExperimentsTable", 2), ("AggregatesTable", 1)];
+    assert_eq!(
+        reads,
+        expected
+            .map(|(table, reads)| (table.to_owned(), reads))
+            .into()
+    );
     counter.shutdown(world).await;
 }
 

@@ -8,6 +8,7 @@ use rand_pcg::Pcg64;
 use serde_json::{Value, json};
 
 #[tokio::test]
+#[ignore = "takes long: scripts/check soak"]
 async fn ratios_quantiles_and_capped_sums_equal_values_computed_per_user() {
     let world = World::start().await;
     let admin = world.admin();
@@ -125,6 +126,7 @@ async fn a_dimension_value_with_another_effect_is_found_and_equal_ones_are_not()
 }
 
 #[tokio::test]
+#[ignore = "takes long: scripts/check soak"]
 async fn cuped_reduces_the_variance_and_a_pre_exposure_imbalance_is_reported() {
     let world = World::start().await;
     let admin = world.admin();

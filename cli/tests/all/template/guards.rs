@@ -141,6 +141,7 @@ fn limits() -> BTreeMap<(String, String), (f64, f64)> {
 fn every_route_except_those_of_visitors_and_lists_has_a_limit_of_its_own() {
     let without = [
         ("GET", "/health"),
+        ("HEAD", "/health"),
         ("GET", "/experiments"),
         ("GET", "/experiments/{id}"),
         ("GET", "/experiments/{id}/assignment/{user_id}"),

@@ -2,7 +2,7 @@
 
 use super::REMAINING;
 use crate::clock;
-use crate::store::aggregates::GenerationNumber;
+use crate::store::generations::GenerationNumber;
 use crate::store::keys::experiments as key;
 use crate::store::transaction::{self, Transaction};
 use crate::store::{Store, StoreError};

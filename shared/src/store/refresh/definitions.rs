@@ -1,6 +1,6 @@
 //! The definitions that one refresh needs.
 
-use crate::store::aggregates::GenerationNumber;
+use crate::store::generations::GenerationNumber;
 use crate::store::registry::StoredRegistry;
 use crate::store::{Store, StoreError};
 use domain::aggregate_items::{AggregateLayout, AggregateSpec};

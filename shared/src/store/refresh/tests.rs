@@ -337,7 +337,7 @@ fn one_input(seed: u64) {
 
 fn cases() -> u32 {
     let cases = std::env::var("ASSAY_LIMIT_CASES").ok();
-    cases.and_then(|cases| cases.parse().ok()).unwrap_or(12)
+    cases.and_then(|cases| cases.parse().ok()).unwrap_or(4)
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! One transaction: users' contributions, and what they change in the aggregates.
 
 use super::chunk::{Chunk, Write};
-use crate::store::aggregates::GenerationNumber;
+use crate::store::generations::GenerationNumber;
 use crate::store::keys::aggregates as key;
 use crate::store::transaction::{self, cancelled, is_refused};
 use crate::store::{Store, StoreError};
