@@ -15,6 +15,7 @@
 //! | `records` | builds stream records |
 //! | `fence` | aggregation with a definition that changes at the same time |
 //! | `steps` | a user whose refresh needs several transactions |
+//! | `refusal` | a user whose contributions the database refuses |
 //! | `extremes` | users at every limit at once |
 //! | `world` | engine, tables and processes |
 //! | `pressure` | throttling, conflicts and crashes at the same time |
@@ -35,6 +36,7 @@ mod play;
 mod pressure;
 mod queue;
 mod records;
+mod refusal;
 mod results_cost;
 mod steps;
 mod world;

@@ -40,9 +40,10 @@ pub async fn handle(
     }
 
     let mut counted = app.store().refresh_users(&read.dirty, deadline).await;
-    // A refresh deletes the first records of an erased user. An erasure whose caller gave up continues here.
+    // A refresh deletes the first records of an erased user. An erasure whose caller gave up continues here. Until the
+    // contributions are removed, the records name the experiments.
     for user in &read.erased {
-        if !counted.failures.contains_key(user)
+        if counted.is_up_to_date(user)
             && let Err(error) = app.store().delete_remaining_records(user, deadline).await
         {
             counted.failures.insert(user.clone(), error);

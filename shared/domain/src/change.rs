@@ -122,9 +122,16 @@ impl Change {
         if !misfits.is_empty() {
             return Err(misfits);
         }
-        let changed_allocation = match self.allocation.variants {
-            Some(_) => "variants",
-            None => "traffic_percent",
+        let changed_allocation = match &self.allocation {
+            AllocationChange {
+                variants: Some(_), ..
+            } => "variants",
+            AllocationChange {
+                traffic_percent: Some(_),
+                ..
+            } => "traffic_percent",
+            // The allocation was changed during a pause.
+            _ => "status",
         };
         let mut after = before.clone();
         after.version += 1;

@@ -82,33 +82,36 @@ impl Store {
         experiment: &Experiment,
         patience: Patience,
     ) -> Result<Audit, RawError> {
-        let audit = match self.compare(experiment, patience).await {
+        let mut audit = Audit::new(&experiment.id, None);
+        match self.compare(experiment, patience, &mut audit).await {
             Err(RawError::Store(error)) if error.concerns_one_item() => {
-                unreadable(experiment, &error)
+                unreadable(&mut audit, &error);
             }
-            Err(RawError::Overflow(error)) => unreadable(experiment, &error),
+            Err(RawError::Overflow(error)) => unreadable(&mut audit, &error),
             compared => compared?,
-        };
+        }
         log(&audit);
         Ok(audit)
     }
 
+    /// Fills the audit in. After an error it has what was found before.
     async fn compare(
         &self,
         experiment: &Experiment,
         patience: Patience,
-    ) -> Result<Audit, RawError> {
+        audit: &mut Audit,
+    ) -> Result<(), RawError> {
         let begun = Instant::now();
         let id = &experiment.id;
         let current = self.generations(id).await?.current;
-        let mut audit = Audit::new(id, current.as_ref().map(|current| current.number));
+        audit.generation = current.as_ref().map(|current| current.number);
         let Some(current) = current else {
             audit.not_compared = Some(CoverageGap::NoAggregates.reason());
-            return Ok(audit);
+            return Ok(());
         };
         if current.spec != AggregateSpec::of(experiment) {
             audit.not_compared = Some(CoverageGap::BackfillRunning.reason());
-            return Ok(audit);
+            return Ok(());
         }
         let mut steady: Option<Differences> = None;
         loop {
@@ -116,15 +119,15 @@ impl Store {
             let stored = self
                 .aggregate_items(id, current.number, AggregateSections::ALL)
                 .await?;
+            audit.set_aside(stored.quarantined);
             let found = match self.recomputed(experiment).await {
                 Ok(found) => found,
                 Err(RawError::TooManyRecords) => {
                     audit.not_compared = Some(TOO_MANY_RECORDS);
-                    return Ok(audit);
+                    return Ok(());
                 }
                 Err(error) => return Err(error),
             };
-            audit.set_aside(stored.quarantined);
             let layout = AggregateLayout::new(&current.spec, &stored.registry);
             let sums = AggregateItems::from_aggregates(&found.aggregates, &layout);
             let (differences, numbers) = if found.pre_exposure {
@@ -164,7 +167,7 @@ impl Store {
             audit.drifted(&Differences::default());
             audit.not_compared = Some(COUNTED_AGAIN);
         }
-        Ok(audit)
+        Ok(())
     }
 
     /// With pre-exposure data, unless there are too many users.
@@ -275,13 +278,10 @@ fn between_without_pre_exposure(
     }
 }
 
-/// An audit that failed because of what is stored. The caller can still request a repair.
-fn unreadable(experiment: &Experiment, error: &dyn std::error::Error) -> Audit {
-    tracing::error!(experiment_id = %experiment.id, %error, "the aggregates could not be compared");
-    Audit {
-        not_compared: Some(UNREADABLE),
-        ..Audit::new(&experiment.id, None)
-    }
+/// Notes that the comparison failed because of what is stored. The caller can still request a repair.
+fn unreadable(audit: &mut Audit, error: &dyn std::error::Error) {
+    tracing::error!(experiment_id = %audit.experiment_id, %error, "the aggregates could not be compared");
+    audit.not_compared = Some(UNREADABLE);
 }
 
 fn log(audit: &Audit) {

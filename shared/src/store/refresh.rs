@@ -75,7 +75,7 @@ pub struct DirtyUser {
 /// The outcome of a refresh.
 #[derive(Debug, Default)]
 pub struct RefreshOutcome {
-    /// Users whose contributions are up to date.
+    /// Users that need no repeat: their contributions are up to date, or they are quarantined.
     pub users: usize,
     /// Transactions sent.
     pub transactions: usize,
@@ -83,6 +83,13 @@ pub struct RefreshOutcome {
     pub quarantined: BTreeSet<UserId>,
     /// Users that could not be refreshed, with the reason.
     pub failures: BTreeMap<UserId, StoreError>,
+}
+
+impl RefreshOutcome {
+    /// Whether the contributions of a user are up to date.
+    pub fn is_up_to_date(&self, user: &UserId) -> bool {
+        !self.failures.contains_key(user) && !self.quarantined.contains(user)
+    }
 }
 
 impl Store {
@@ -134,6 +141,9 @@ impl Store {
             });
             match plan {
                 Ok(plan) => {
+                    outcome
+                        .quarantined
+                        .extend(plan.quarantined.then(|| user.clone()));
                     diffs.extend(plan.diffs);
                     deletions.push((user, plan.deletions));
                     ranges.push((user, plan.ranges));
@@ -228,7 +238,11 @@ impl Store {
         match plan.await {
             Err(error) if error.concerns_one_item() => {
                 let set_aside = self.set_aside(user, dirty, &error, definitions).await;
-                (user, set_aside.map(|()| RefreshPlan::default()))
+                let nothing = RefreshPlan {
+                    quarantined: true,
+                    ..RefreshPlan::default()
+                };
+                (user, set_aside.map(|()| nothing))
             }
             plan => (user, plan),
         }

@@ -112,7 +112,7 @@ impl<'w> Play<'w> {
     }
 
     /// Lets the database refuse the contributions of a user, or of none any more.
-    fn refuse(&self, user: Option<usize>) {
+    pub(crate) fn refuse(&self, user: Option<usize>) {
         let user = user.map(|user| &self.writer.users[user]);
         let processes = self.aggregators.iter().chain(self.queue.processes());
         for process in processes {
@@ -327,6 +327,18 @@ impl<'w> Play<'w> {
                 return Ok(());
             }
         }
+    }
+
+    /// Delivers all records, in an order of its own.
+    pub(crate) async fn settle_all(&mut self) -> Result<(), String> {
+        self.settle(&mut Draw::new(self.history.seed)).await
+    }
+
+    /// Delivers all records again, also those that were handled.
+    pub(crate) async fn deliver_everything_again(&mut self) -> Result<(), String> {
+        let mut draw = Draw::new(self.history.seed);
+        self.everything_again(&mut draw).await?;
+        self.settle(&mut draw).await
     }
 
     pub(crate) fn aggregator(&self, place: usize) -> &Process {

@@ -234,6 +234,15 @@ async fn a_repair_can_be_requested_when_the_comparison_fails() {
         .map(|one| one["users"].as_u64().unwrap())
         .sum();
     assert_eq!(users, 1, "the other user is counted");
+    let audit = admin
+        .post("/experiments/e/audit", &json!({}))
+        .await
+        .json(200);
+    assert_eq!(audit["not_compared"]["reason"], "unreadable", "{audit}");
+    assert_eq!(
+        audit["quarantined_users"], 1,
+        "known, although not compared"
+    );
 }
 
 /// Replaces the text of a user's contribution by one that cannot be read.

@@ -41,6 +41,8 @@ pub(super) struct RefreshPlan {
     pub(super) unattributed: Vec<UnattributedEvent>,
     /// Contributions to write.
     pub(super) diffs: Vec<ContributionDiff>,
+    /// Whether the user was quarantined, because the records cannot be read.
+    pub(super) quarantined: bool,
     /// Generations where the stored contribution cannot be read, so that nothing can be subtracted.
     pub(super) damaged: Vec<GenerationKey>,
     /// The range of the user's records. It is noted even without a diff: a process that wrote the same diff earlier

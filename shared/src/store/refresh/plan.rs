@@ -76,7 +76,10 @@ impl Store {
             };
             let is_known = |generation: &Arc<OpenGeneration>| {
                 let contribution = contributions.get(&(id.clone(), generation.number));
-                contribution.is_some_and(|stored| stored.contribution.enrolment.is_some())
+                // A refused write of a quarantined user may have had other pre-exposure data than what is stored.
+                contribution.is_some_and(|stored| {
+                    !stored.quarantined && stored.contribution.enrolment.is_some()
+                })
             };
             let read_all = pre_exposure_changed || !definition.generations.iter().all(is_known);
             experiments.push(DirtyExperiment {

@@ -7,7 +7,7 @@ use super::chunk::ContributionKey;
 use crate::clock;
 use crate::store::keys::aggregates as key;
 use crate::store::{Store, StoreError, transaction};
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update};
 
 /// The reason as it is stored, in characters.
 const MAX_REASON_CHARS: usize = 500;
@@ -22,12 +22,16 @@ impl Store {
     ) -> Result<(), StoreError> {
         let reason: String = why.to_string().chars().take(MAX_REASON_CHARS).collect();
         let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, *generation);
-        let listed = Put::builder()
+        // A later refusal changes the reason, and not when the quarantine began.
+        let listed = Update::builder()
             .table_name(&self.tables.aggregates)
-            .item(key::PARTITION, AttributeValue::S(partition))
-            .item(key::ITEM, AttributeValue::S(key::quarantined(user)))
-            .item(key::QUARANTINED, AttributeValue::S(reason.clone()))
-            .item(key::SINCE, AttributeValue::S(clock::now().to_string()));
+            .key(key::PARTITION, AttributeValue::S(partition))
+            .key(key::ITEM, AttributeValue::S(key::quarantined(user)))
+            .update_expression("SET #quarantined = :reason, #since = if_not_exists(#since, :now)")
+            .expression_attribute_names("#quarantined", key::QUARANTINED)
+            .expression_attribute_names("#since", key::SINCE)
+            .expression_attribute_values(":reason", AttributeValue::S(reason.clone()))
+            .expression_attribute_values(":now", AttributeValue::S(clock::now().to_string()));
         let marked = Update::builder()
             .table_name(&self.tables.aggregates)
             .key(key::PARTITION, AttributeValue::S(key::of_user(user)))
@@ -38,7 +42,7 @@ impl Store {
             .update_expression("SET #quarantined = :reason")
             .expression_attribute_names("#quarantined", key::QUARANTINED)
             .expression_attribute_values(":reason", AttributeValue::S(reason.clone()));
-        let actions = [transaction::put(listed)?, transaction::update(marked)?];
+        let actions = [transaction::update(listed)?, transaction::update(marked)?];
         self.transact(&actions).await?;
         // A metric filter of the template counts these lines. The line has no user: an audit lists the users.
         tracing::error!(experiment_id = %experiment, generation, reason, quarantined_user = 1, "a user cannot be counted");
