@@ -36,54 +36,34 @@ pub struct Registry {
 impl Registry {
     /// Whether the event type has a place, or gets one now.
     fn has_event_type(&mut self, event_type: &EventType) -> bool {
-        let room = Room::of(
-            self.event_types.iter().map(EventType::as_str),
-            MAX_REGISTERED_TYPES,
-        );
-        let fits = room.fits(event_type.as_str());
-        if fits {
-            self.event_types.push(event_type.clone());
-        }
-        fits
+        let most = MAX_REGISTERED_TYPES;
+        has_place(&mut self.event_types, event_type, most, EventType::as_str)
     }
 
     /// Whether the value has a place, or gets one now.
     fn has_value(&mut self, by: &DimensionKey, value: &DimensionLabel) -> bool {
-        let values = self.dimensions.get(by).into_iter().flatten();
-        if values.clone().any(|known| known == value) {
-            return true;
-        }
-        let room = Room::of(values.map(DimensionLabel::as_str), MAX_REGISTERED_VALUES);
-        let fits = room.fits(value.as_str());
-        if fits {
-            let values = self.dimensions.entry(by.clone()).or_default();
-            values.push(value.clone());
-        }
-        fits
+        let values = self.dimensions.entry(by.clone()).or_default();
+        let most = MAX_REGISTERED_VALUES;
+        has_place(values, value, most, DimensionLabel::as_str)
     }
 }
 
-/// How many names a list may still get, and of how many bytes.
-struct Room {
-    names: usize,
-    bytes: usize,
-}
-
-impl Room {
-    fn of<'n>(names: impl Iterator<Item = &'n str>, most: usize) -> Self {
-        let room = Self {
-            names: most,
-            bytes: MAX_REGISTERED_BYTES,
-        };
-        names.fold(room, |room, name| Self {
-            names: room.names.saturating_sub(1),
-            bytes: room.bytes.saturating_sub(name.len()),
-        })
+/// Whether a name has a place in a list of at most `most` names, or gets one now.
+fn has_place<N: Clone + PartialEq>(
+    known: &mut Vec<N>,
+    name: &N,
+    most: usize,
+    text: fn(&N) -> &str,
+) -> bool {
+    if known.contains(name) {
+        return true;
     }
-
-    fn fits(&self, name: &str) -> bool {
-        self.names > 0 && name.len() <= self.bytes
+    let bytes: usize = known.iter().map(|known| text(known).len()).sum();
+    let fits = known.len() < most && bytes + text(name).len() <= MAX_REGISTERED_BYTES;
+    if fits {
+        known.push(name.clone());
     }
+    fits
 }
 
 /// Labels of records: names with a place of their own, and the common label of all others.

@@ -228,7 +228,7 @@ fn take(stored: &mut StoredAggregateItems, item: Item) -> Result<(), StoreError>
         stored.registry = StoredRegistry::of(&item)?.registry;
         return Ok(());
     }
-    if let Some(user) = name.strip_prefix("quarantined#") {
+    if let Some(user) = key::read_quarantined(name) {
         stored.quarantined.push(QuarantinedUser {
             user_id: user.to_owned(),
             reason: text(&item, key::QUARANTINED)?.to_owned(),

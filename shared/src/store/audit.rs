@@ -19,6 +19,7 @@ use domain::experiment::Experiment;
 use domain::filter::RecordFilter;
 use domain::ids::ExperimentId;
 use domain::reason::StatedReason;
+use domain::registry::Registry;
 use std::time::{Duration, Instant};
 
 /// The least number of comparisons before numbers count as different.
@@ -120,7 +121,7 @@ impl Store {
                 .aggregate_items(id, current.number, AggregateSections::ALL)
                 .await?;
             audit.set_aside(stored.quarantined);
-            let found = match self.recomputed(experiment).await {
+            let found = match self.recomputed(experiment, &stored.registry).await {
                 Ok(found) => found,
                 Err(RawError::TooManyRecords) => {
                     audit.not_compared = Some(TOO_MANY_RECORDS);
@@ -171,14 +172,19 @@ impl Store {
     }
 
     /// With pre-exposure data, unless there are too many users.
-    async fn recomputed(&self, experiment: &Experiment) -> Result<Recomputed, RawError> {
+    async fn recomputed(
+        &self,
+        experiment: &Experiment,
+        registry: &Registry,
+    ) -> Result<Recomputed, RawError> {
         let mut pre_exposure = true;
         loop {
             let filter = RecordFilter {
                 pre_exposure,
                 ..RecordFilter::default()
             };
-            match self.aggregates_of_records(experiment, &filter).await {
+            let recomputed = self.aggregates_of_records(experiment, &filter, registry.clone());
+            match recomputed.await {
                 Err(RawError::TooManyPreExposures) if pre_exposure => pre_exposure = false,
                 Err(error) => return Err(error),
                 Ok((aggregates, records)) => {

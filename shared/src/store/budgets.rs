@@ -2,8 +2,7 @@
 
 use super::keys::tokens as key;
 use super::{Store, StoreError};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 /// The budget of a token in one window.
 pub(crate) struct Budget<'t> {
@@ -30,7 +29,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let number = |number: &dyn ToString| AttributeValue::N(number.to_string());
         let item = key::budget(budget.token_id, budget.window);
-        let answer = self
+        let update = self
             .client
             .update_item()
             .table_name(&self.tables.tokens)
@@ -41,19 +40,7 @@ impl Store {
             .expression_attribute_names("#taken", key::TAKEN)
             .expression_attribute_values(":end", number(&budget.expires_at))
             .expression_attribute_values(":events", number(&events))
-            .expression_attribute_values(":budget", number(&budget.events))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                self.usage.wrote(answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(error.into()),
-            },
-        }
+            .expression_attribute_values(":budget", number(&budget.events));
+        self.update(update).await
     }
 }

@@ -4,14 +4,12 @@
 //! stored, one update per user adds their number. The number is therefore exact, except for a request that crashes
 //! between the two. Concurrent requests that begin below a limit are all stored.
 
-use super::item::Item;
+use super::item::{Item, number};
 use super::keys::assignments as key;
 use super::{Store, StoreError};
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::event_count::EventCount;
 use domain::ids::UserId;
-use std::str::FromStr;
 
 /// What an update assumes about the stored day.
 #[derive(Clone, Copy)]
@@ -59,7 +57,7 @@ impl Store {
         day: i64,
         events: u64,
     ) -> Result<bool, StoreError> {
-        let (update, condition) = match assumed {
+        let (expression, condition) = match assumed {
             // A request from before midnight adds to the next day rather than going back.
             StoredDay::Same => ("ADD #total :events, #on_day :events", "#day >= :day"),
             StoredDay::Earlier => (
@@ -67,7 +65,7 @@ impl Store {
                 "attribute_not_exists(#day) OR #day < :day",
             ),
         };
-        let answer = self
+        let update = self
             .client
             .update_item()
             .table_name(&self.tables.assignments)
@@ -76,26 +74,14 @@ impl Store {
                 key::EXPERIMENT_ID,
                 AttributeValue::S(key::EVENT_COUNT.to_owned()),
             )
-            .update_expression(update)
+            .update_expression(expression)
             .condition_expression(condition)
             .expression_attribute_names("#total", key::TOTAL)
             .expression_attribute_names("#day", key::DAY)
             .expression_attribute_names("#on_day", key::ON_DAY)
             .expression_attribute_values(":day", AttributeValue::N(day.to_string()))
-            .expression_attribute_values(":events", AttributeValue::N(events.to_string()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                self.usage.wrote(answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(error.into()),
-            },
-        }
+            .expression_attribute_values(":events", AttributeValue::N(events.to_string()));
+        self.update(update).await
     }
 }
 
@@ -113,11 +99,4 @@ pub(super) fn event_count_of(item: &Item) -> Result<EventCount, StoreError> {
         day: number(item, key::DAY)?,
         on_day: number(item, key::ON_DAY)?,
     })
-}
-
-fn number<N: FromStr>(item: &Item, name: &str) -> Result<N, StoreError> {
-    item.get(name)
-        .and_then(|number| number.as_n().ok())
-        .and_then(|number| number.parse().ok())
-        .ok_or_else(|| StoreError::Corrupt(format!("the number of stored events has no {name}")))
 }

@@ -13,6 +13,9 @@ use domain::time::Timestamp;
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::pin::pin;
 
+/// Events of a user in one experiment. A user with more is an outlier user, however many more there are.
+pub(super) const MOST_EVENTS: usize = limits::MAX_EVENTS_PER_USER as usize;
+
 /// An event as it is stored for one experiment or for none, without its properties.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserEventSummary {
@@ -35,7 +38,6 @@ impl Store {
         user: &UserId,
         experiment: &ExperimentId,
     ) -> Result<Vec<UserEventSummary>, StoreError> {
-        let most = usize::try_from(limits::MAX_EVENTS_PER_USER).unwrap_or(usize::MAX);
         let query = self
             .query_of(&self.tables.events, key::USER_ID, user)
             .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
@@ -47,7 +49,7 @@ impl Store {
         let mut pages = pin!(self.summary_pages(query));
         while let Some(page) = pages.try_next().await? {
             all.extend(page);
-            if all.len() > most {
+            if all.len() > MOST_EVENTS {
                 break;
             }
         }

@@ -4,6 +4,8 @@ use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
@@ -46,6 +48,24 @@ impl Store {
                 FirstWrite::Existing(failed.item.clone().unwrap_or_default()),
             ),
             _ => Err(error.into()),
+        }
+    }
+
+    /// Updates an item. Returns false if its condition fails.
+    pub(super) async fn update(&self, update: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
+        let answer = update
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.usage.wrote(answer.consumed_capacity());
+                Ok(true)
+            }
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(error.into()),
+            },
         }
     }
 }

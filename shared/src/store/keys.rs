@@ -147,6 +147,11 @@ pub mod aggregates {
         format!("{QUARANTINED}#{user}")
     }
 
+    /// The user in the sort key of such an item; none for other items.
+    pub fn read_quarantined(name: &str) -> Option<&str> {
+        name.strip_prefix(QUARANTINED)?.strip_prefix('#')
+    }
+
     /// Partitions with sums of days.
     pub const AGGREGATE_ITEMS: &str = "aggregate_items";
     /// Partitions with counts of hours.

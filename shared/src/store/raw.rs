@@ -12,7 +12,7 @@ use domain::filter::RecordFilter;
 use domain::ids::UserId;
 use domain::limits::{MAX_PRE_EXPOSURE_EVENTS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE};
 use domain::record_aggregator::RecordAggregator;
-use domain::registry::Labels;
+use domain::registry::{Labels, Registry};
 use domain::sums::Overflow;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -80,22 +80,25 @@ impl Store {
         experiment: &Experiment,
         filter: &RecordFilter,
     ) -> Result<ExperimentAggregates, RawError> {
-        let (aggregates, _) = self.aggregates_of_records(experiment, filter).await?;
-        Ok(aggregates)
-    }
-
-    /// The same, with the number of records that were read.
-    pub(super) async fn aggregates_of_records(
-        &self,
-        experiment: &Experiment,
-        filter: &RecordFilter,
-    ) -> Result<(ExperimentAggregates, usize), RawError> {
-        // Types and values that were registered for the aggregates have the same place here.
         let registry = match self.generations(&experiment.id).await?.current {
             Some(current) => self.registry(&experiment.id, current.number).await?,
             None => StoredRegistry::default(),
         };
-        let labels = Labels::new(&AggregateSpec::of(experiment).metrics, registry.registry);
+        let (aggregates, _) = self
+            .aggregates_of_records(experiment, filter, registry.registry)
+            .await?;
+        Ok(aggregates)
+    }
+
+    /// The same with the names of this registry, and the number of records that were read.
+    pub(super) async fn aggregates_of_records(
+        &self,
+        experiment: &Experiment,
+        filter: &RecordFilter,
+        registry: Registry,
+    ) -> Result<(ExperimentAggregates, usize), RawError> {
+        // Types and values that were registered for the aggregates have the same place here.
+        let labels = Labels::new(&AggregateSpec::of(experiment).metrics, registry);
         let task = ShardTask::default();
         let shards = 0..experiment.shards;
         let shards =

@@ -101,13 +101,8 @@ impl Store {
                 Err(_) => attempt += 1,
             }
         };
-        let sourced = self
-            .with_provenance(experiment, generation, aggregates, filter)
-            .await?;
-        Ok(sourced.map(|mut sourced| {
-            sourced.provenance.quarantined_users = u64::try_from(quarantined).unwrap_or(u64::MAX);
-            sourced
-        }))
+        self.with_provenance(experiment, generation, aggregates, quarantined, filter)
+            .await
     }
 
     async fn with_provenance(
@@ -115,6 +110,7 @@ impl Store {
         experiment: &Experiment,
         generation: &Generation,
         aggregates: ExperimentAggregates,
+        quarantined: usize,
         filter: &RecordFilter,
     ) -> Result<Result<SourcedAggregates, CoverageGap>, StoreError> {
         let outlier_users = aggregates
@@ -133,7 +129,7 @@ impl Store {
                 because: None,
                 generation: Some(generation.number),
                 pending_records: Some(pending),
-                quarantined_users: 0,
+                quarantined_users: u64::try_from(quarantined).unwrap_or(u64::MAX),
             },
         }))
     }

@@ -178,17 +178,7 @@ async fn an_erasure_that_crashed_after_its_tombstone_is_completed() {
     let (world, _) = world().await;
     let admin = world.admin();
     world.platform.settle().await;
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let end = ago(-ERASED_DAYS * 86_400).epoch_seconds().to_string();
-    let table = &world.platform.template.tables["AssignmentsTable"].name;
-    let put = world.platform.dynamodb.put_item().table_name(table);
-    put.item("user_id", text(USER))
-        .item("experiment_id", text("#erased"))
-        .item("erased_at", text(&ago(0).to_string()))
-        .item("expires_at", AttributeValue::N(end))
-        .send()
-        .await
-        .unwrap();
+    put_tombstone(&world, USER).await;
     world.platform.settle().await;
     assert_eq!(only_empty_contributions(&world, USER).await, 3);
     let contents = world.contents().await;
@@ -283,4 +273,19 @@ async fn two_erasures_during_events_leave_no_records_and_exact_aggregates() {
             assert_eq!(after[field], expected[field], "{field}");
         }
     }
+}
+
+/// Puts the tombstone of a user, as an erasure does first.
+async fn put_tombstone(world: &World, user: &str) {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let end = ago(-ERASED_DAYS * 86_400).epoch_seconds().to_string();
+    let table = &world.platform.template.tables["AssignmentsTable"].name;
+    let put = world.platform.dynamodb.put_item().table_name(table);
+    put.item("user_id", text(user))
+        .item("experiment_id", text("#erased"))
+        .item("erased_at", text(&ago(0).to_string()))
+        .item("expires_at", AttributeValue::N(end))
+        .send()
+        .await
+        .unwrap();
 }

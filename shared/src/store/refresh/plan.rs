@@ -7,14 +7,13 @@ use super::diff::{ContributionDiff, RefreshPlan, UnattributedEvent};
 use super::erased::plan_erased_refresh;
 use super::user_events::FoundEvents;
 use crate::store::aggregates::UserContributions;
-use crate::store::event_summaries::UserEventSummary;
+use crate::store::event_summaries::{MOST_EVENTS, UserEventSummary};
 use crate::store::{Store, StoreError};
 use domain::aggregates::DataRange;
 use domain::assignment::Assignment;
 use domain::contribution::is_pre_exposure;
 use domain::experiment::Experiment;
 use domain::ids::{EventId, ExperimentId, UserId};
-use domain::limits::MAX_EVENTS_PER_USER;
 use domain::sums::Overflow;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,8 +94,12 @@ impl Store {
         let mut found = self.found_events(user, &to_read).await?;
         let mut plan = RefreshPlan::default();
         for experiment in &experiments {
-            let events = self.event_summaries_of(user, experiment.id()).await?;
-            let found = found.remove(experiment.id()).unwrap_or_default();
+            let mut found = found.remove(experiment.id()).unwrap_or_default();
+            // Where all events were read, those of the experiment are among them.
+            let events = match experiment.read_all && experiment.assignment.is_some() {
+                true => std::mem::take(&mut found.stored),
+                false => self.event_summaries_of(user, experiment.id()).await?,
+            };
             if let Some(assignment) = experiment.assignment {
                 let unattributed = unattributed(experiment, assignment, dirty, &found, &events);
                 plan.unattributed.extend(unattributed);
@@ -186,8 +189,7 @@ fn unattributed(
         true => found.unattributed.iter().collect(),
         false => named.map(|(_, id, _)| id).collect(),
     };
-    let outlier = of_experiment.len() > usize::try_from(MAX_EVENTS_PER_USER).unwrap_or(usize::MAX);
-    if candidates.is_empty() || outlier {
+    if candidates.is_empty() || of_experiment.len() > MOST_EVENTS {
         return Vec::new();
     }
     let attributed: BTreeSet<&EventId> = of_experiment.iter().map(|one| &one.event.id).collect();

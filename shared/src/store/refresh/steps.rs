@@ -24,7 +24,8 @@ impl<'d> Steps<'d> {
         let path = Path::new(&diff.stored.contribution, &diff.computed);
         Self {
             diff,
-            reach: path.len(),
+            // The whole path does not fit: the first write tries half of it.
+            reach: path.len().div_ceil(4),
             path,
             from: diff.stored.clone(),
             done: 0,

@@ -1,13 +1,13 @@
 //! A user's events, as far as a refresh needs them.
 
-use crate::store::event_summaries::UserEventSummary;
+use crate::store::event_summaries::{MOST_EVENTS, UserEventSummary};
 use crate::store::{Store, StoreError};
 use domain::assignment::Assignment;
 use domain::contribution::is_pre_exposure;
 use domain::event::EventSummary;
 use domain::experiment::Experiment;
 use domain::ids::{EventId, ExperimentId, UserId};
-use domain::limits::{MAX_EVENTS_PER_USER, MAX_PRE_EXPOSURE_EVENTS};
+use domain::limits::MAX_PRE_EXPOSURE_EVENTS;
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -15,6 +15,8 @@ use std::pin::pin;
 /// What all events of a user contain for one experiment.
 #[derive(Debug, Default)]
 pub(super) struct FoundEvents {
+    /// Events that are stored for the experiment, in the order of their keys, as many as make an outlier user.
+    pub(super) stored: Vec<UserEventSummary>,
     /// Events of the pre-exposure period, in the order of their keys, as many as are looked at.
     pub(super) pre_exposure: Vec<EventSummary>,
     /// Events that count for the experiment and are stored for none, as many as make an outlier user.
@@ -30,11 +32,13 @@ impl FoundEvents {
         {
             self.pre_exposure.push(event.event.clone());
         }
-        let enough = usize::try_from(MAX_EVENTS_PER_USER).unwrap_or(usize::MAX);
+        if event.experiment.as_ref() == Some(&experiment.id) && self.stored.len() <= MOST_EVENTS {
+            self.stored.push(event.clone());
+        }
         if event.experiment.is_none()
             && experiment.counts(assigned_at, counted_at)
             && experiment.accepts(event.received_at)
-            && self.unattributed.len() <= enough
+            && self.unattributed.len() <= MOST_EVENTS
         {
             self.unattributed.push(event.event.id.clone());
         }

@@ -2,10 +2,10 @@
 
 use super::super::proxy::Counter;
 use super::super::support::{Caller, World, ago};
+use super::put_tombstone;
 use super::users::{items_of, only_empty_contributions, text};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use domain::ids::UserId;
-use domain::limits::ERASED_DAYS;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -137,17 +137,7 @@ async fn an_erasure_without_time_says_so_and_repeats_complete_it() {
 async fn the_aggregator_deletes_all_records_of_an_erasure_whose_caller_gave_up() {
     let world = World::start().await;
     busy_user(&world).await;
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let end = ago(-ERASED_DAYS * 86_400).epoch_seconds().to_string();
-    let table = &world.platform.template.tables["AssignmentsTable"].name;
-    let put = world.platform.dynamodb.put_item().table_name(table);
-    put.item("user_id", text(USER))
-        .item("experiment_id", text("#erased"))
-        .item("erased_at", text(&ago(0).to_string()))
-        .item("expires_at", AttributeValue::N(end))
-        .send()
-        .await
-        .unwrap();
+    put_tombstone(&world, USER).await;
     world.platform.settle().await;
     assert_eq!(records(&world).await, 0);
     assert_eq!(only_empty_contributions(&world, USER).await, 1);
