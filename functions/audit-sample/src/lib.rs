@@ -141,6 +141,5 @@ fn chosen(mut all: Vec<Experiment>, day: i64) -> impl Iterator<Item = Experiment
 }
 
 fn left(context: &Context) -> Duration {
-    let now = u64::try_from(clock::now().micros() / 1_000).unwrap_or_default();
-    Duration::from_millis(context.deadline.saturating_sub(now))
+    clock::time_left(context.deadline())
 }
