@@ -10,6 +10,7 @@ pub mod backfill;
 mod budgets;
 pub mod client;
 pub mod cursor;
+pub mod earlier_events;
 pub mod erasure;
 pub mod error;
 mod event_counts;

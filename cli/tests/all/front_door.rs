@@ -14,6 +14,7 @@ mod crash;
 mod dimensions;
 mod edges;
 mod erasure;
+mod event_ids;
 mod event_limits;
 mod first_wins;
 mod http_edges;

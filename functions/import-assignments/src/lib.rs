@@ -4,7 +4,6 @@ use domain::access::Scope;
 use domain::assignment::{Assignment, AssignmentSource};
 use domain::experiment::{Experiment, Status};
 use domain::ids::{UserId, VariantKey};
-use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
@@ -95,7 +94,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
     let users = by_user(rows)
         .into_iter()
-        .map(|rows| in_order(&app, &experiment, received_at, rows));
+        .map(|rows| in_order(&app, &experiment, rows));
     let outcomes: Vec<Vec<RowOutcome>> = stream::iter(users)
         .buffer_unordered(AT_ONCE)
         .try_collect()
@@ -129,12 +128,11 @@ fn by_user(rows: Vec<ReadRow>) -> Vec<Vec<(usize, ReadRow)>> {
 async fn in_order(
     app: &App,
     experiment: &Experiment,
-    received_at: Timestamp,
     rows: Vec<(usize, ReadRow)>,
 ) -> Result<Vec<RowOutcome>, StoreError> {
     let mut outcomes = Vec::with_capacity(rows.len());
     for (index, row) in rows {
-        outcomes.push(one(app, experiment, received_at, index, row).await?);
+        outcomes.push(one(app, experiment, index, row).await?);
     }
     Ok(outcomes)
 }
@@ -142,7 +140,6 @@ async fn in_order(
 async fn one(
     app: &App,
     experiment: &Experiment,
-    received_at: Timestamp,
     index: usize,
     row: ReadRow,
 ) -> Result<RowOutcome, StoreError> {
@@ -160,9 +157,7 @@ async fn one(
     };
     // Also for an earlier import: its request may have failed before it stored the user's events.
     let events_counted = match stored.source {
-        AssignmentSource::Import => {
-            Some(count_earlier_events(app, experiment, &stored, received_at).await?)
-        }
+        AssignmentSource::Import => Some(count_earlier_events(app, experiment, &stored).await?),
         AssignmentSource::Hash => None,
     };
     let stored = StoredAssignment {
@@ -189,7 +184,6 @@ async fn count_earlier_events(
     app: &App,
     experiment: &Experiment,
     assignment: &Assignment,
-    received_at: Timestamp,
 ) -> Result<usize, StoreError> {
     let mut counted = 0;
     let destination = Some((&experiment.id, experiment.shards));
@@ -205,7 +199,8 @@ async fn count_earlier_events(
             {
                 continue;
             }
-            let write = app.store().record_first(event, destination, received_at);
+            let store = app.store();
+            let write = store.record_first(event, destination, stored.received_at);
             if write.await? == FirstWrite::Stored {
                 counted += 1;
             }

@@ -31,8 +31,29 @@ pub(crate) enum EventResult {
     TooMany { errors: [Fault; 1] },
 }
 
+impl EventResult {
+    /// The result of a repeat of the event in the same request, whose user is at this pointer.
+    pub(crate) fn of_repeat(&self, pointer: String) -> Self {
+        match self {
+            Self::Stored(accepted) | Self::Duplicate(accepted) => Self::Duplicate(accepted.clone()),
+            Self::Rejected { errors } => Self::Rejected {
+                errors: errors.clone(),
+            },
+            Self::Erased { .. } => Self::Erased {
+                errors: [Fault::erased(pointer)],
+            },
+            Self::TooMany { errors: [fault] } => Self::TooMany {
+                errors: [Fault {
+                    pointer,
+                    ..fault.clone()
+                }],
+            },
+        }
+    }
+}
+
 /// An event as it is stored.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct AcceptedEvent {
     pub(crate) event_id: EventId,
     pub(crate) counted_at: Timestamp,

@@ -1,23 +1,28 @@
 //! Records the events of a request.
 
 use crate::outcome::{AcceptedEvent, CountsFor, EventOutcome, EventResult, NotCounted};
-use crate::user::{self, AT_ONCE, User};
+use crate::user::{self, AT_ONCE, User, Users};
 use domain::assignment::Assignment;
 use domain::event::Event;
 use domain::event_count::ReachedLimit;
 use domain::experiment::Experiment;
-use domain::ids::UserId;
+use domain::ids::{EventId, UserId};
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use shared::app::App;
 use shared::http::input::events::ReadEvents;
 use shared::http::{Fault, Problem};
+use shared::store::earlier_events::{EarlierEvent, EventPlace};
+use shared::store::events::StoredTimes;
 use shared::store::{FirstWrite, StoreError};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// An assignment of the user, with the definition of its experiment.
 type Destination = (Assignment, Arc<Experiment>);
+
+/// What is stored of the events of a request.
+type Earlier = HashMap<(UserId, EventId), EarlierEvent>;
 
 /// Records events; the outcomes are in the order of the events.
 pub(crate) async fn all(
@@ -32,122 +37,173 @@ pub(crate) async fn all(
         .map(|event| event.user_id.clone())
         .collect();
     let users = user::read(app, ids, received_at).await?;
+    let earlier = read_earlier(app, &read, &users, received_at).await?;
 
-    // Duplicates within a request must not race for the first write.
-    let mut seen = HashSet::new();
-    let pointers: Vec<String> = (0..read.events.len())
-        .map(|index| read.user_pointer(index))
-        .collect();
-    let each = read.events.into_iter().zip(pointers).enumerate();
-    let outcomes = each.map(|(index, (event, pointer))| {
-        let in_batch_duplicate = event
-            .as_ref()
-            .is_ok_and(|event| !seen.insert((event.user_id.clone(), event.id.clone())));
-        let user = event
-            .as_ref()
-            .ok()
-            .and_then(|event| users.get(&event.user_id))
-            .cloned();
+    // The first event of an id holds within a request too; the later ones have its outcome.
+    let mut first = HashMap::new();
+    let mut repeats = Vec::new();
+    let mut writes = Vec::new();
+    for index in 0..read.events.len() {
+        if let Ok(event) = &read.events[index] {
+            let name = (event.user_id.clone(), event.id.clone());
+            if let Some(of) = first.get(&name) {
+                repeats.push((index, *of));
+                continue;
+            }
+            first.insert(name, index);
+        }
+        writes.push(index);
+    }
+    let writes = writes.into_iter().map(|index| {
+        let pointer = read.user_pointer(index);
+        let (event, users, earlier) = (&read.events[index], &users, &earlier);
         async move {
-            let result = match (event, user) {
-                (Err(errors), _) => EventResult::Rejected { errors },
-                (Ok(_), Some(None)) => EventResult::Erased {
-                    errors: [Fault::erased(pointer)],
+            let result = match event {
+                Err(errors) => EventResult::Rejected {
+                    errors: errors.clone(),
                 },
-                (Ok(event), user) => {
-                    let user = user.flatten().unwrap_or_default();
-                    match user.reached {
-                        Some(reached) => beyond(app, event, &user, reached, pointer).await?,
-                        None => one(app, event, in_batch_duplicate, &user, received_at).await?,
-                    }
-                }
+                Ok(event) => one(app, event, users, earlier, received_at, pointer).await?,
             };
             Ok(EventOutcome { index, result })
         }
     });
-    let outcomes: Vec<_> = outcomes.collect();
-    let outcomes: Result<Vec<EventOutcome>, Problem> = stream::iter(outcomes)
+    let writes: Vec<_> = writes.collect();
+    let outcomes: Result<Vec<EventOutcome>, Problem> = stream::iter(writes)
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await;
     // Also after a failure: a repeat of the request finds the events that were stored, and does not count them.
     user::count_stored(app, &users, received_at).await?;
     let mut outcomes = outcomes?;
+    let by_index: HashMap<usize, usize> = outcomes.iter().map(|one| one.index).zip(0..).collect();
+    for (index, of) in repeats {
+        let result = outcomes[by_index[&of]]
+            .result
+            .of_repeat(read.user_pointer(index));
+        outcomes.push(EventOutcome { index, result });
+    }
     outcomes.sort_by_key(|outcome| outcome.index);
     Ok(outcomes)
 }
 
-async fn one(
+/// Looks for the events of a request in all places where an earlier request may have stored them. The only place of an
+/// event is left out: the put itself looks there.
+async fn read_earlier(
     app: &App,
-    mut event: Event,
-    in_batch_duplicate: bool,
-    user: &User,
+    read: &ReadEvents,
+    users: &Users,
     received_at: Timestamp,
-) -> Result<EventResult, Problem> {
-    let mut stored = false;
-    let mut destinations = counting(user, event.counted_at, received_at);
-    destinations.extend(stored_in_time(app, &event, user, received_at).await?);
-    if !destinations.is_empty()
-        && user
-            .assigned
-            .iter()
-            .any(|(assignment, _)| event.may_have_counted_before(assignment.assigned_at))
-        && let Some(earlier) = app
-            .store()
-            .earlier_event(&event.user_id, &event.id, None)
-            .await?
-    {
-        // An earlier request stored it for no experiment. Its time is kept. At that time it may count for an assignment
-        // that was imported meanwhile, and then it is stored for that experiment.
-        event.counted_at = earlier.counted_at;
-        destinations = counting(user, event.counted_at, received_at);
-        if !destinations.is_empty() {
-            let writes = write(app, &event, user, &destinations, received_at).await?;
-            stored = writes.contains(&None);
-        }
-    } else if !in_batch_duplicate {
-        for earlier in write(app, &event, user, &destinations, received_at).await? {
-            match earlier {
-                None => stored = true,
-                Some(counted_at) => event.counted_at = counted_at,
+) -> Result<Earlier, StoreError> {
+    let mut places: HashSet<EventPlace> = HashSet::new();
+    for event in read.events.iter().flatten() {
+        let Some(Some(user)) = users.get(&event.user_id) else {
+            continue;
+        };
+        let destinations = counting(user, event.counted_at, received_at);
+        let only = match (user.reached, destinations.as_slice()) {
+            (None, []) => Some(None),
+            (None, [(_, experiment)]) => Some(Some(&experiment.id)),
+            _ => None,
+        };
+        let assigned = user.assigned.iter().map(|(_, experiment)| &experiment.id);
+        for place in assigned.map(Some).chain([None]) {
+            if Some(place) != only {
+                places.insert((event.user_id.clone(), event.id.clone(), place.cloned()));
             }
         }
     }
-    let accepted = accepted(event, user, &destinations);
-    Ok(if stored {
-        EventResult::Stored(accepted)
-    } else {
-        EventResult::Duplicate(accepted)
-    })
+    app.store()
+        .earlier_events(places.into_iter().collect())
+        .await
 }
 
-/// An event of a user who has reached a limit of stored events: a duplicate if it is stored already, else rejected.
-async fn beyond(
+async fn one(
+    app: &App,
+    event: &Event,
+    users: &Users,
+    earlier: &Earlier,
+    received_at: Timestamp,
+    pointer: String,
+) -> Result<EventResult, StoreError> {
+    let Some(Some(user)) = users.get(&event.user_id) else {
+        return Ok(EventResult::Erased {
+            errors: [Fault::erased(pointer)],
+        });
+    };
+    match earlier.get(&(event.user_id.clone(), event.id.clone())) {
+        Some(earlier) => again(app, earlier, user).await,
+        None => match user.reached {
+            Some(reached) => Ok(beyond(reached, pointer)),
+            None => new(app, event.clone(), user, received_at).await,
+        },
+    }
+}
+
+/// An event that is stored already. Its first record holds, whatever the repeat says. If it counts for an assignment that
+/// was imported meanwhile, it is stored for that experiment too.
+async fn again(app: &App, earlier: &EarlierEvent, user: &User) -> Result<EventResult, StoreError> {
+    let counted_at = earlier.event.counted_at;
+    let is_stored = |experiment: &Experiment| {
+        let place = Some(experiment.id.clone());
+        earlier.stored_for.contains(&place)
+    };
+    // Where it was stored in time, it stays counted after the experiment stops accepting events.
+    let counts = |(assignment, experiment): &&Destination| {
+        experiment.counts(assignment.assigned_at, counted_at)
+            && (experiment.accepts(earlier.received_at) || is_stored(experiment))
+    };
+    let destinations: Vec<&Destination> = user.assigned.iter().filter(counts).collect();
+    let missing = destinations
+        .iter()
+        .copied()
+        .filter(|(_, experiment)| !is_stored(experiment));
+    let missing: Vec<&Destination> = missing.collect();
+    let mut stored = false;
+    if user.reached.is_none() && !missing.is_empty() {
+        for written in write(app, &earlier.event, &missing, earlier.received_at).await? {
+            if written == FirstWrite::Stored {
+                stored = true;
+                user.has_stored();
+            }
+        }
+    }
+    Ok(outcome(stored, earlier.event.clone(), user, &destinations))
+}
+
+/// An event that is stored in none of the places that were looked at.
+async fn new(
     app: &App,
     mut event: Event,
     user: &User,
-    reached: ReachedLimit,
-    pointer: String,
-) -> Result<EventResult, Problem> {
-    // The time of an event without a timestamp differs from one request to the next, so it may be stored for any
-    // experiment of the user.
-    let experiments = user.assigned.iter().map(|(_, experiment)| &experiment.id);
-    for experiment in experiments.map(Some).chain([None]) {
-        let found = app
-            .store()
-            .earlier_event(&event.user_id, &event.id, experiment);
-        if let Some(earlier) = found.await? {
-            event.counted_at = earlier.counted_at;
-            let destinations = counting(user, event.counted_at, earlier.received_at);
-            return Ok(EventResult::Duplicate(accepted(event, user, &destinations)));
+    received_at: Timestamp,
+) -> Result<EventResult, StoreError> {
+    let destinations = counting(user, event.counted_at, received_at);
+    let mut first_received_at = received_at;
+    let mut stored = false;
+    for written in write(app, &event, &destinations, received_at).await? {
+        match written {
+            FirstWrite::Existing(earlier) if earlier.received_at != received_at => {
+                event.counted_at = earlier.counted_at;
+                first_received_at = earlier.received_at;
+            }
+            // The SDK repeats a write whose response was lost. The repeat finds the event of the same request.
+            FirstWrite::Stored | FirstWrite::Existing(_) => {
+                stored = true;
+                user.has_stored();
+            }
         }
     }
-    Ok(EventResult::TooMany {
-        errors: [Fault::at(pointer, reached.invalid())],
-    })
+    let destinations = counting(user, event.counted_at, first_received_at);
+    Ok(outcome(stored, event, user, &destinations))
 }
 
-fn accepted(event: Event, user: &User, destinations: &[&Destination]) -> AcceptedEvent {
+fn beyond(reached: ReachedLimit, pointer: String) -> EventResult {
+    EventResult::TooMany {
+        errors: [Fault::at(pointer, reached.invalid())],
+    }
+}
+
+fn outcome(stored: bool, event: Event, user: &User, destinations: &[&Destination]) -> EventResult {
     let counts_for: Vec<CountsFor> = destinations
         .iter()
         .map(|(assignment, _)| CountsFor {
@@ -155,16 +211,22 @@ fn accepted(event: Event, user: &User, destinations: &[&Destination]) -> Accepte
             variant: assignment.variant.clone(),
         })
         .collect();
-    AcceptedEvent {
+    let accepted = AcceptedEvent {
         reason: counts_for
             .is_empty()
             .then(|| not_counted(user, event.counted_at)),
         event_id: event.id,
         counted_at: event.counted_at,
         counts_for,
+    };
+    if stored {
+        EventResult::Stored(accepted)
+    } else {
+        EventResult::Duplicate(accepted)
     }
 }
 
+/// The assignments that an event counts for.
 fn counting(user: &User, counted_at: Timestamp, received_at: Timestamp) -> Vec<&Destination> {
     let counts = |(assignment, experiment): &&Destination| {
         experiment.counts(assignment.assigned_at, counted_at) && experiment.accepts(received_at)
@@ -172,37 +234,13 @@ fn counting(user: &User, counted_at: Timestamp, received_at: Timestamp) -> Vec<&
     user.assigned.iter().filter(counts).collect()
 }
 
-/// Experiments that accept no events anymore, and that the event was stored for while they did. For such an event this
-/// request is a repeat.
-async fn stored_in_time<'u>(
-    app: &App,
-    event: &Event,
-    user: &'u User,
-    received_at: Timestamp,
-) -> Result<Vec<&'u Destination>, StoreError> {
-    let mut stored = Vec::new();
-    for destination in &user.assigned {
-        let (assignment, experiment) = destination;
-        if experiment.counts(assignment.assigned_at, event.counted_at)
-            && !experiment.accepts(received_at)
-        {
-            let id = Some(&experiment.id);
-            let found = app.store().earlier_event(&event.user_id, &event.id, id);
-            stored.extend(found.await?.map(|_| destination));
-        }
-    }
-    Ok(stored)
-}
-
-/// Writes an event for each of its experiments, or once for none. Returns for each write the time of the event that was
-/// stored earlier, if there is one.
+/// Writes an event for each of its experiments, or once for none.
 async fn write(
     app: &App,
     event: &Event,
-    user: &User,
     destinations: &[&Destination],
     received_at: Timestamp,
-) -> Result<Vec<Option<Timestamp>>, StoreError> {
+) -> Result<Vec<FirstWrite<StoredTimes>>, StoreError> {
     let mut writes = Vec::new();
     for (_, experiment) in destinations {
         writes.push(Some((&experiment.id, experiment.shards)));
@@ -211,20 +249,8 @@ async fn write(
         writes.push(None);
     }
     let writes = writes.into_iter().map(|destination| async move {
-        let first = app
-            .store()
-            .record_first(event, destination, received_at)
-            .await?;
-        Ok(match first {
-            // The SDK repeats a write whose response was lost. The repeat finds the event of the same request.
-            FirstWrite::Existing(earlier) if earlier.received_at != received_at => {
-                Some(earlier.counted_at)
-            }
-            FirstWrite::Stored | FirstWrite::Existing(_) => {
-                user.has_stored();
-                None
-            }
-        })
+        let store = app.store();
+        store.record_first(event, destination, received_at).await
     });
     futures::future::try_join_all(writes).await
 }

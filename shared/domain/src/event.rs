@@ -39,24 +39,6 @@ pub struct EventSummary {
     pub counted_at: Timestamp,
 }
 
-/// How far apart the corrected times of one event may be when it is sent twice: the time that a request may take, with
-/// a margin.
-const CORRECTION_SPREAD_MICROS: i64 = 120_000_000;
-
-impl Event {
-    /// Whether an earlier request with the same event may have had its time on the other side of an instant.
-    ///
-    /// A time that follows from the content is the same in each request. A time that was corrected, limited or missing
-    /// depends on when the request arrived.
-    pub fn may_have_counted_before(&self, instant: Timestamp) -> bool {
-        match self.timestamp {
-            Some(timestamp) if timestamp == self.counted_at => false,
-            Some(_) => self.counted_at.plus_micros(-CORRECTION_SPREAD_MICROS) <= instant,
-            None => true,
-        }
-    }
-}
-
 /// The time at which an event is counted.
 ///
 /// If the sender states the time of sending, the sender's clock is corrected by its difference to this clock. An event

@@ -3,7 +3,6 @@
 use super::item::Item;
 use super::keys::{self, events as key};
 use super::{FirstWrite, Store, StoreError};
-use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::decimal::Decimal;
 use domain::event::Event;
@@ -50,9 +49,9 @@ impl UserEvent {
 /// The experiment that an event is stored for, with its number of index shards; none if it counts for no experiment.
 pub type Destination<'a> = Option<(&'a ExperimentId, u16)>;
 
-/// An event that was stored earlier.
+/// The times of an event that is stored already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EarlierEvent {
+pub struct StoredTimes {
     /// The time at which it is counted. A corrected time differs from one retry to the next; the first one is kept.
     pub counted_at: Timestamp,
     /// When the request that stored it was received.
@@ -69,7 +68,7 @@ impl Store {
         event: &Event,
         destination: Destination<'_>,
         received_at: Timestamp,
-    ) -> Result<FirstWrite<EarlierEvent>, StoreError> {
+    ) -> Result<FirstWrite<StoredTimes>, StoreError> {
         let put = self
             .client
             .put_item()
@@ -79,44 +78,22 @@ impl Store {
             .expression_attribute_names("#user", key::USER_ID);
         Ok(match self.put(put).await? {
             FirstWrite::Stored => FirstWrite::Stored,
-            FirstWrite::Existing(item) => FirstWrite::Existing(earlier_event_of(&item)?),
+            FirstWrite::Existing(item) => FirstWrite::Existing(stored_times_of(&item)?),
         })
     }
 
-    /// The event as it is stored for an experiment, or for none, if it is.
+    /// A user's event as it is stored for an experiment, or for none.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
-    pub async fn earlier_event(
+    pub(super) async fn stored_event(
         &self,
         user: &UserId,
-        event: &EventId,
         experiment: Option<&ExperimentId>,
-    ) -> Result<Option<EarlierEvent>, StoreError> {
-        let item = self.read(self.get_event(user, experiment, event)).await?;
-        item.as_ref().map(earlier_event_of).transpose()
-    }
-
-    /// A user's event that is stored for no experiment, with when it was received.
-    ///
-    /// # Errors
-    /// If the database fails or the item is damaged.
-    pub(super) async fn unattributed_event(
-        &self,
-        user: &UserId,
         event: &EventId,
     ) -> Result<Option<UserEvent>, StoreError> {
-        let item = self.read(self.get_event(user, None, event)).await?;
-        item.as_ref().map(user_event_of).transpose()
-    }
-
-    fn get_event(
-        &self,
-        user: &UserId,
-        experiment: Option<&ExperimentId>,
-        event: &EventId,
-    ) -> GetItemFluentBuilder {
-        self.client
+        let get = self
+            .client
             .get_item()
             .table_name(&self.tables.events)
             .key(key::USER_ID, AttributeValue::S(user.to_string()))
@@ -124,7 +101,12 @@ impl Store {
                 key::EXPERIMENT_EVENT,
                 AttributeValue::S(keys::experiment_event(experiment, event)),
             )
-            .consistent_read(true)
+            .consistent_read(true);
+        self.read(get)
+            .await?
+            .as_ref()
+            .map(user_event_of)
+            .transpose()
     }
 
     /// A user's stored events ordered by key, after a key if one is given, page by page.
@@ -238,8 +220,8 @@ fn item_of(event: &Event, destination: Destination<'_>, received_at: Timestamp) 
     item
 }
 
-fn earlier_event_of(item: &Item) -> Result<EarlierEvent, StoreError> {
-    Ok(EarlierEvent {
+fn stored_times_of(item: &Item) -> Result<StoredTimes, StoreError> {
+    Ok(StoredTimes {
         counted_at: parsed(item, "counted_at", Timestamp::parse)?,
         received_at: parsed(item, "received_at", Timestamp::parse)?,
     })
@@ -262,7 +244,7 @@ fn event_of(item: &Item) -> Result<Event, StoreError> {
     })
 }
 
-fn user_event_of(item: &Item) -> Result<UserEvent, StoreError> {
+pub(super) fn user_event_of(item: &Item) -> Result<UserEvent, StoreError> {
     Ok(UserEvent {
         experiment: experiment_of(item)?,
         event: event_of(item)?,

@@ -218,6 +218,7 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_and_aggregates_de
             for action in &statement.actions {
                 let permitted = [
                     "GetItem",
+                    "BatchGetItem",
                     "PutItem",
                     "Query",
                     "UpdateItem",

@@ -253,7 +253,8 @@ impl Author<'_> {
             event_type: event_type(&mut self.draw),
             value: value.map(Decimal::from_millionths),
             at: Timestamp::from_micros(anchor + offset),
-            knows_no_assignments: self.draw.chance(10),
+            // A repeat that did not know the assignments would be a request at the same time as the first one.
+            knows_no_assignments: self.draw.chance(10) && !repeated,
             knows_old_definitions: self.draw.chance(20),
         }
     }

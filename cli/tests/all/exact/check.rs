@@ -15,6 +15,7 @@ use futures::TryStreamExt;
 use shared::store::aggregates::{AggregateSections, UserContributions};
 use shared::store::generations::Generation;
 use shared::store::raw::RawError;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -80,7 +81,26 @@ pub(crate) async fn aggregates_equal_the_records(play: &Play<'_>) -> Result<(), 
         }
         both_sources_are_equal(play, experiment).await?;
     }
+    records_of_an_event_are_equal(play).await?;
     play.world.figures.comparisons.fetch_add(1, Relaxed);
+    Ok(())
+}
+
+/// The records of an event, one for each of its experiments, have the same content: that of the first one.
+async fn records_of_an_event_are_equal(play: &Play<'_>) -> Result<(), String> {
+    for user in &play.writer.users {
+        let events = play.world.store.all_event_summaries_of(user).try_concat();
+        let mut first = HashMap::new();
+        for record in events.await.unwrap() {
+            let content = (record.event, record.received_at);
+            let known = first
+                .entry(content.0.id.clone())
+                .or_insert_with(|| content.clone());
+            if *known != content {
+                return Err(format!("{user} has an event as {known:?} and {content:?}"));
+            }
+        }
+    }
     Ok(())
 }
 

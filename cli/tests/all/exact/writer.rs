@@ -118,22 +118,36 @@ impl<'w> Writer<'w> {
             timestamp: Some(track.at),
             counted_at: track.at,
         };
+        let store = &self.world.store;
+        // As the function does, except that it leaves out a place where the put itself looks.
+        let known = self.experiments.iter().enumerate().filter(|(place, _)| {
+            self.assigned.contains_key(&(track.user, *place)) && !track.knows_no_assignments
+        });
+        let places = known.map(|(_, versions)| Some(versions[0].id.clone()));
+        let places = places
+            .chain([None])
+            .map(|place| (event.user_id.clone(), event.id.clone(), place));
+        let earlier = store.earlier_events(places.collect()).await.unwrap();
+        let earlier = earlier.into_values().next();
+        let received_at = track.at.plus_micros(1_000_000);
+        let (event, received_at) = match &earlier {
+            Some(earlier) => (earlier.event.clone(), earlier.received_at),
+            None => (event, received_at),
+        };
         let mut destinations = Vec::new();
         for (place, versions) in self.experiments.iter().enumerate() {
             let age = usize::from(track.knows_old_definitions) + 1;
             let definition = &versions[versions.len().saturating_sub(age)];
             let assigned = self.assigned.get(&(track.user, place));
             let assigned = assigned.filter(|_| !track.knows_no_assignments);
-            if assigned.is_some_and(|assigned| definition.counts(*assigned, track.at)) {
+            if assigned.is_some_and(|assigned| definition.counts(*assigned, event.counted_at)) {
                 destinations.push(Some((&definition.id, definition.shards)));
             }
         }
-        if destinations.is_empty() {
+        if destinations.is_empty() && earlier.is_none() {
             destinations.push(None);
         }
-        let received_at = track.at.plus_micros(1_000_000);
         for destination in destinations {
-            let store = &self.world.store;
             let stored = store.record_first(&event, destination, received_at);
             stored.await.unwrap();
         }

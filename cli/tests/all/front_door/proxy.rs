@@ -38,7 +38,10 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn is_read(&self) -> bool {
-        matches!(self.operation.as_str(), "GetItem" | "Query")
+        matches!(
+            self.operation.as_str(),
+            "GetItem" | "BatchGetItem" | "Query"
+        )
     }
 }
 

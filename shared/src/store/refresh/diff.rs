@@ -6,7 +6,7 @@ use crate::store::aggregates::StoredContribution;
 use crate::store::user_records::UserRecordKeys;
 use domain::aggregates::DataRange;
 use domain::contribution::UserContribution;
-use domain::ids::{EventId, UserId};
+use domain::ids::{EventId, ExperimentId, UserId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,10 +27,12 @@ pub(super) struct ContributionDiff {
 /// A stored event that counts for an experiment, and that is not stored for it yet.
 ///
 /// An event and its user's assignment may arrive at the same moment, each before the other is visible. The event is
-/// then stored for no experiment.
+/// then stored for no experiment, or only for other experiments of the user.
 #[derive(Clone)]
 pub(super) struct UnattributedEvent {
     pub(super) event: EventId,
+    /// The experiment that it is stored for; none if it is stored for no experiment.
+    pub(super) stored_for: Option<ExperimentId>,
     pub(super) definition: Arc<ExperimentGenerations>,
 }
 

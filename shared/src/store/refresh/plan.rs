@@ -69,10 +69,16 @@ impl Store {
             .map(|assignment| (assignment.experiment_id.clone(), assignment))
             .collect();
         let mut experiments = Vec::new();
-        for (id, pre_exposure_changed) in dirty_experiments(dirty, &assignments) {
+        for (id, reason) in dirty_experiments(dirty, &assignments) {
             let Some(definition) = definitions.of(&id).await? else {
                 continue;
             };
+            let assignment = assignments.get(&id);
+            if reason == Reason::OtherEvents
+                && named_elsewhere(&definition.experiment, assignment, dirty).is_empty()
+            {
+                continue;
+            }
             let is_known = |generation: &Arc<OpenGeneration>| {
                 let contribution = contributions.get(&(id.clone(), generation.number));
                 // A refused write of a quarantined user may have had other pre-exposure data than what is stored.
@@ -80,9 +86,10 @@ impl Store {
                     !stored.quarantined && stored.contribution.enrolment.is_some()
                 })
             };
-            let read_all = pre_exposure_changed || !definition.generations.iter().all(is_known);
+            let read_all =
+                reason == Reason::PreExposure || !definition.generations.iter().all(is_known);
             experiments.push(DirtyExperiment {
-                assignment: assignments.get(&id),
+                assignment,
                 definition,
                 read_all,
             });
@@ -152,7 +159,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let attribute = async |unattributed: &UnattributedEvent| -> Result<(), StoreError> {
             // None: an erasure has deleted it meanwhile.
-            let Some(stored) = self.unattributed_event(user, &unattributed.event).await? else {
+            let stored_for = unattributed.stored_for.as_ref();
+            let read = self.stored_event(user, stored_for, &unattributed.event);
+            let Some(stored) = read.await? else {
                 return Ok(());
             };
             let experiment = &unattributed.definition.experiment;
@@ -171,7 +180,26 @@ impl Store {
     }
 }
 
-/// The user's events that count for an experiment and are stored for none. Not those of an outlier user, who stays one.
+/// Events of a batch that count for an experiment, and that are not stored for it by the same record; each with the
+/// experiment that it is stored for.
+fn named_elsewhere<'d>(
+    experiment: &Experiment,
+    assignment: Option<&Assignment>,
+    dirty: &'d DirtyUser,
+) -> BTreeMap<&'d EventId, Option<&'d ExperimentId>> {
+    let Some(assignment) = assignment else {
+        return BTreeMap::new();
+    };
+    let elsewhere = dirty.events.iter().filter(|(stored_for, _, counted_at)| {
+        stored_for.as_ref() != Some(&experiment.id)
+            && experiment.counts(assignment.assigned_at, *counted_at)
+    });
+    elsewhere
+        .map(|(stored_for, id, _)| (id, stored_for.as_ref()))
+        .collect()
+}
+
+/// The user's events that count for an experiment and are not stored for it. Not those of an outlier user, who stays one.
 fn unattributed(
     experiment: &DirtyExperiment<'_>,
     assignment: &Assignment,
@@ -180,22 +208,17 @@ fn unattributed(
     of_experiment: &[UserEventSummary],
 ) -> Vec<UnattributedEvent> {
     let definition = &experiment.definition.experiment;
-    let counts = |counted_at| definition.counts(assignment.assigned_at, counted_at);
-    let named = dirty
-        .events
-        .iter()
-        .filter(|(of, _, counted_at)| of.is_none() && counts(*counted_at));
-    let candidates: BTreeSet<&EventId> = match experiment.read_all {
-        true => found.unattributed.iter().collect(),
-        false => named.map(|(_, id, _)| id).collect(),
-    };
+    let mut candidates = named_elsewhere(definition, Some(assignment), dirty);
+    candidates.extend(found.unattributed.iter().map(|id| (id, None)));
     if candidates.is_empty() || of_experiment.len() > MOST_EVENTS {
         return Vec::new();
     }
     let attributed: BTreeSet<&EventId> = of_experiment.iter().map(|one| &one.event.id).collect();
-    let missing = candidates.difference(&attributed);
-    let unattributed = missing.map(|event| UnattributedEvent {
-        event: EventId::clone(event),
+    candidates.retain(|id, _| !attributed.contains(id));
+    let unattributed = candidates.into_iter();
+    let unattributed = unattributed.map(|(event, stored_for)| UnattributedEvent {
+        event: event.clone(),
+        stored_for: stored_for.cloned(),
         definition: experiment.definition.clone(),
     });
     unattributed.collect()
@@ -205,27 +228,42 @@ fn too_large(overflow: Overflow) -> StoreError {
     StoreError::Corrupt(overflow.to_string())
 }
 
-/// The experiments in which the user must be refreshed, and whether the pre-exposure data must be read again.
+/// Why a user must be refreshed in an experiment; the last one that applies.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reason {
+    /// There are new events that are not stored for it, although they may count for it.
+    OtherEvents,
+    /// There are new events of the experiment, or the user is visited again.
+    Records,
+    /// The pre-exposure data must be read again.
+    PreExposure,
+}
+
+/// The experiments in which the user must be refreshed.
 fn dirty_experiments(
     dirty: &DirtyUser,
     assignments: &BTreeMap<ExperimentId, Assignment>,
-) -> BTreeMap<ExperimentId, bool> {
-    let mut experiments = BTreeMap::new();
+) -> BTreeMap<ExperimentId, Reason> {
+    let mut experiments = BTreeMap::<ExperimentId, Reason>::new();
+    let mut note = |id: &ExperimentId, reason| {
+        let known = experiments.entry(id.clone()).or_insert(reason);
+        *known = reason.max(*known);
+    };
     for experiment in &dirty.assignments {
-        experiments.insert(experiment.clone(), true);
+        note(experiment, Reason::PreExposure);
     }
     for experiment in &dirty.again {
-        experiments.entry(experiment.clone()).or_insert(false);
+        note(experiment, Reason::Records);
     }
     for (experiment, _, counted_at) in &dirty.events {
         if let Some(experiment) = experiment {
-            experiments.entry(experiment.clone()).or_insert(false);
+            note(experiment, Reason::Records);
         }
         for (id, assignment) in assignments {
             if is_pre_exposure(assignment.assigned_at, *counted_at) {
-                experiments.insert(id.clone(), true);
-            } else if experiment.is_none() && assignment.assigned_at < *counted_at {
-                experiments.entry(id.clone()).or_insert(false);
+                note(id, Reason::PreExposure);
+            } else if assignment.assigned_at < *counted_at {
+                note(id, Reason::OtherEvents);
             }
         }
     }

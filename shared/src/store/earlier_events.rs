@@ -1,0 +1,132 @@
+//! What is stored of events that are sent again: the first record of an event id holds, for every experiment.
+//!
+//! A repeat may have another time, type or value, and its user may be in other experiments by then. Its key therefore
+//! differs from that of the first record, and a conditional put does not find it. So a request looks for its events under
+//! all keys that they can have before it stores them.
+
+use super::events::{UserEvent, user_event_of};
+use super::item::{Backoff, Item};
+use super::keys::{self, events as key};
+use super::{Store, StoreError};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
+use domain::event::Event;
+use domain::ids::{EventId, ExperimentId, UserId};
+use domain::time::Timestamp;
+use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::{BTreeSet, HashMap};
+
+/// Keys of one batch: DynamoDB's limit.
+const BATCH: usize = 100;
+/// Batches under way at once.
+const AT_ONCE: usize = 8;
+/// How often a batch is sent until DynamoDB has processed all of it.
+const TRIES: usize = 5;
+
+/// A place where an event may be stored: its user, its id, and the experiment or none.
+pub type EventPlace = (UserId, EventId, Option<ExperimentId>);
+
+/// An event that was stored earlier.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EarlierEvent {
+    /// The event as its first record has it.
+    pub event: Event,
+    /// When the request that stored the first record was received.
+    pub received_at: Timestamp,
+    /// The experiments that it is stored for; none if it was stored for no experiment.
+    pub stored_for: BTreeSet<Option<ExperimentId>>,
+}
+
+impl EarlierEvent {
+    fn of(stored: UserEvent) -> Self {
+        Self {
+            event: stored.event,
+            received_at: stored.received_at,
+            stored_for: BTreeSet::from([stored.experiment]),
+        }
+    }
+
+    /// Adds another record of the event. Records differ only if requests with the same id were under way at the same
+    /// time; then the one that was received first holds.
+    fn join(&mut self, stored: UserEvent) {
+        if stored.received_at < self.received_at {
+            self.event = stored.event;
+            self.received_at = stored.received_at;
+        }
+        self.stored_for.insert(stored.experiment);
+    }
+}
+
+impl Store {
+    /// The events that are stored in any of these places, read consistently.
+    ///
+    /// # Errors
+    /// If the database fails, does not keep up, or an item is damaged.
+    pub async fn earlier_events(
+        &self,
+        places: Vec<EventPlace>,
+    ) -> Result<HashMap<(UserId, EventId), EarlierEvent>, StoreError> {
+        let batches = places.chunks(BATCH).map(|batch| self.read_batch(batch));
+        let batches: Vec<_> = batches.collect();
+        let read: Vec<Vec<Item>> = stream::iter(batches)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let mut earlier = HashMap::<_, EarlierEvent>::new();
+        let stored = read.iter().flatten().map(user_event_of);
+        let mut stored = stored.collect::<Result<Vec<_>, _>>()?;
+        // In the order of their keys, so that the result does not depend on the order of the response.
+        stored.sort_by(|a, b| a.experiment.cmp(&b.experiment));
+        for one in stored {
+            let name = (one.event.user_id.clone(), one.event.id.clone());
+            match earlier.get_mut(&name) {
+                Some(known) => known.join(one),
+                None => drop(earlier.insert(name, EarlierEvent::of(one))),
+            }
+        }
+        Ok(earlier)
+    }
+
+    async fn read_batch(&self, places: &[EventPlace]) -> Result<Vec<Item>, StoreError> {
+        let table = &self.tables.events;
+        let keys = places.iter().map(|(user, event, experiment)| {
+            let name = keys::experiment_event(experiment.as_ref(), event);
+            Item::from([
+                (key::USER_ID.to_owned(), AttributeValue::S(user.to_string())),
+                (key::EXPERIMENT_EVENT.to_owned(), AttributeValue::S(name)),
+            ])
+        });
+        let mut open: Vec<Item> = keys.collect();
+        let (mut items, mut backoff) = (Vec::new(), Backoff::new());
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                backoff.pause().await;
+            }
+            let asked = KeysAndAttributes::builder()
+                .set_keys(Some(open))
+                .consistent_read(true)
+                .build();
+            let asked = asked.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let mut answer = self
+                .client
+                .batch_get_item()
+                .request_items(table, asked)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await?;
+            for capacity in answer.consumed_capacity() {
+                self.usage.read(Some(capacity));
+            }
+            let found = answer.responses.as_mut().and_then(|all| all.remove(table));
+            items.extend(found.unwrap_or_default());
+            let rest = answer
+                .unprocessed_keys
+                .and_then(|mut all| all.remove(table));
+            open = rest.map(|rest| rest.keys).unwrap_or_default();
+            if open.is_empty() {
+                return Ok(items);
+            }
+        }
+        let text = "not all earlier events could be read".to_owned();
+        Err(StoreError::Throttled(text))
+    }
+}
