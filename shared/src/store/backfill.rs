@@ -225,7 +225,7 @@ impl Store {
             .map_err(|_| StoreError::Corrupt("a build has no shards".to_owned()))
     }
 
-    /// Only the shards with affected users: an end is usually before the events that it excludes.
+    /// Refreshes users of all shards: whether a shard has affected users is known once its index has caught up.
     async fn begin_pass(
         &self,
         experiment: &Experiment,
@@ -236,18 +236,10 @@ impl Store {
             from,
             ..Work::new(&experiment.id, task, experiment.version, shard)
         };
-        let has_users = |work: Work| async move {
-            let found = self.users_of(&work, 1).await?;
-            Ok::<_, StoreError>((!found.users.is_empty()).then_some(work))
-        };
-        let works: Vec<Option<Work>> = stream::iter((0..experiment.shards).map(work))
-            .map(has_users)
+        let begin = |shard| async move { self.begin(&work(shard)).await };
+        stream::iter((0..experiment.shards).map(begin))
             .buffer_unordered(super::raw::AT_ONCE)
             .try_collect()
-            .await?;
-        for work in works.into_iter().flatten() {
-            self.begin(&work).await?;
-        }
-        Ok(())
+            .await
     }
 }

@@ -1,6 +1,7 @@
 //! One page of a piece of work: some hundred users, then the new position.
 
 use super::work::{Place, Task, Work};
+use crate::clock;
 use crate::store::item::Item;
 use crate::store::keys::{self, aggregates as key};
 use crate::store::refresh::DirtyUser;
@@ -9,7 +10,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::ids::UserId;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Index records of a page, and so users at most.
 const PAGE: i32 = 500;
@@ -46,6 +47,9 @@ impl Store {
         if !self.is_wanted(work).await? {
             self.advance(work, &work.done()).await?;
             return Ok(Worked::default());
+        }
+        if work.task.counts() && work.place.is_none() {
+            self.index_catches_up(work).await;
         }
         let (mut worked, next) = match work.task {
             Task::CleanSums => {
@@ -84,6 +88,15 @@ impl Store {
             }
             Task::PassActive | Task::PassAssigned => true,
         })
+    }
+
+    /// Waits until the index shows all records from before the work. The refresh of each later record reads the definition
+    /// and the generations that caused the work. So one pass over the index misses no user, whatever the times of the
+    /// records are.
+    async fn index_catches_up(&self, work: &Work) {
+        let waited = clock::now().micros() - work.asked_at.micros();
+        let waited = Duration::from_micros(u64::try_from(waited).unwrap_or_default());
+        tokio::time::sleep(self.index_lag.saturating_sub(waited)).await;
     }
 
     async fn count_again(
