@@ -13,6 +13,7 @@ mod costs;
 mod crash;
 mod dimensions;
 mod edges;
+mod ends;
 mod erasure;
 mod event_limits;
 mod first_wins;

@@ -101,6 +101,12 @@ impl Experiment {
         assigned_at < counted_at && self.end().is_none_or(|end| counted_at < end)
     }
 
+    /// Whether a user who was assigned at an instant is a user of the results: assigned before the end. A process that has
+    /// not noticed a stop yet can assign users after it, and an end can be moved to before an assignment.
+    pub fn enrols(&self, assigned_at: Timestamp) -> bool {
+        self.end().is_none_or(|end| assigned_at < end)
+    }
+
     /// Whether an event that is received at an instant can still count: for [`LATE_EVENT_DAYS`] days after the end, or after
     /// the creation if that is later, because an experiment may be imported after its end.
     pub fn accepts(&self, received_at: Timestamp) -> bool {
