@@ -89,6 +89,35 @@ pub struct Experiment {
     pub updated_at: Timestamp,
 }
 
+/// How a change moved the end, as far as stored records are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndChange {
+    /// The same records count as before.
+    None,
+    /// Records from this instant on do not count any more.
+    Earlier(Timestamp),
+    /// Records that did not count before can count now. They may be stored for no experiment or for others only.
+    Later,
+}
+
+/// How far the clocks of two processes may differ.
+const CLOCK_DIFFERENCE_MICROS: i64 = 60_000_000;
+
+impl EndChange {
+    /// The change from one version of an experiment to a later one.
+    pub fn between(before: &Experiment, after: &Experiment) -> Self {
+        match (before.end(), after.end()) {
+            (old, Some(new)) if old.is_none_or(|old| new < old) => Self::Earlier(new),
+            // An end in the future has excluded no record yet.
+            (Some(old), new) if Some(old) != new => {
+                let now = after.updated_at.plus_micros(CLOCK_DIFFERENCE_MICROS);
+                if old < now { Self::Later } else { Self::None }
+            }
+            _ => Self::None,
+        }
+    }
+}
+
 impl Experiment {
     /// The instant from which on no event is counted: the planned end or the stop, whichever is earlier.
     pub fn end(&self) -> Option<Timestamp> {
@@ -210,5 +239,28 @@ mod tests {
             assert!(!experiment.accepts(day(closes)), "{created}");
         }
         assert!(experiment(10, None).accepts(day(100_000)));
+    }
+
+    #[test]
+    fn an_end_that_moves_changes_what_counts_only_where_records_can_be() {
+        let change = |old: Option<i64>, new: Option<i64>, now| {
+            let mut after = experiment(0, new);
+            after.updated_at = day(now);
+            EndChange::between(&experiment(0, old), &after)
+        };
+        for (old, new, expected) in [
+            (None, None, EndChange::None),
+            (Some(5), Some(5), EndChange::None),
+            (None, Some(5), EndChange::Earlier(day(5))),
+            (Some(9), Some(5), EndChange::Earlier(day(5))),
+            (Some(5), Some(9), EndChange::Later),
+            (Some(5), None, EndChange::Later),
+        ] {
+            assert_eq!(change(old, new, 7), expected, "{old:?} {new:?}");
+        }
+        // The old end is still in the future, so it has excluded nothing.
+        assert_eq!(change(Some(5), Some(9), 4), EndChange::None);
+        assert_eq!(change(Some(5), None, 4), EndChange::None);
+        assert_eq!(change(Some(5), None, 5), EndChange::Later);
     }
 }

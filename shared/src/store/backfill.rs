@@ -33,7 +33,7 @@ use super::transaction::{self, Transaction};
 use super::{FirstWrite, Store, StoreError};
 use crate::clock;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
-use domain::experiment::Experiment;
+use domain::experiment::{EndChange, Experiment};
 use domain::ids::ExperimentId;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -84,16 +84,25 @@ impl Store {
         if before.schedule.started_at.is_none() {
             return Ok(());
         }
-        let ends = [before.end(), after.end()];
-        let active_from = ends.into_iter().flatten().min();
-        let active_from = active_from.filter(|_| before.end() != after.end());
+        let end = EndChange::between(before, after);
+        let earlier_end = match end {
+            EndChange::Earlier(end) => Some(end),
+            EndChange::None | EndChange::Later => None,
+        };
         let mut phases = after.allocation.phases.iter().zip(0..);
         let new_phase =
             phases.find(|(phase, place)| before.allocation.phases.get(*place) != Some(*phase));
-        let assigned_from = new_phase.map(|(phase, _)| phase.since);
+        let new_phase = new_phase.map(|(phase, _)| phase.since);
         for (task, from) in [
-            (Task::PassActive, active_from),
-            (Task::PassAssigned, assigned_from),
+            (
+                Task::PassAll,
+                (end == EndChange::Later).then_some(Timestamp::MIN),
+            ),
+            (Task::PassActive, earlier_end),
+            (
+                Task::PassAssigned,
+                earlier_end.into_iter().chain(new_phase).min(),
+            ),
         ] {
             if let Some(from) = from {
                 self.begin_pass(after, task, from).await?;

@@ -97,16 +97,17 @@ impl Store {
         item.as_ref().map(earlier_event_of).transpose()
     }
 
-    /// A user's event that is stored for no experiment, with when it was received.
+    /// A user's event as it is stored for an experiment or for none, with when it was received.
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
-    pub(super) async fn unattributed_event(
+    pub(super) async fn stored_event(
         &self,
         user: &UserId,
         event: &EventId,
+        experiment: Option<&ExperimentId>,
     ) -> Result<Option<UserEvent>, StoreError> {
-        let item = self.read(self.get_event(user, None, event)).await?;
+        let item = self.read(self.get_event(user, experiment, event)).await?;
         item.as_ref().map(user_event_of).transpose()
     }
 

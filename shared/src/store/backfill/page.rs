@@ -61,7 +61,7 @@ impl Store {
                 self.clean_users(work, &page.users).await?;
                 (Worked::default(), page.next)
             }
-            Task::Build | Task::PassActive | Task::PassAssigned => {
+            Task::Build | Task::PassActive | Task::PassAssigned | Task::PassAll => {
                 let page = self.users_of(work, PAGE).await?;
                 (
                     self.count_again(work, page.users, deadline).await?,
@@ -86,7 +86,7 @@ impl Store {
                 let generations = self.generations(&work.experiment_id).await?;
                 !generations.has(work.number)
             }
-            Task::PassActive | Task::PassAssigned => true,
+            Task::PassActive | Task::PassAssigned | Task::PassAll => true,
         })
     }
 
@@ -109,6 +109,11 @@ impl Store {
         let dirty = match work.task {
             Task::Build => DirtyUser {
                 assignments: experiment,
+                ..DirtyUser::default()
+            },
+            Task::PassAll => DirtyUser {
+                assignments: experiment,
+                fence: true,
                 ..DirtyUser::default()
             },
             _ => DirtyUser {

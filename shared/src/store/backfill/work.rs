@@ -32,6 +32,8 @@ pub enum Task {
     PassActive,
     /// Refresh the users that were assigned from an instant on.
     PassAssigned,
+    /// Refresh all assigned users, and store for the experiment those of their events that count for it now.
+    PassAll,
     /// Delete the users' contributions to a generation.
     CleanUsers,
     /// Delete the aggregates of a generation.
@@ -44,6 +46,7 @@ impl Task {
             Self::Build => "build",
             Self::PassActive => "pass-active",
             Self::PassAssigned => "pass-assigned",
+            Self::PassAll => "pass-all",
             Self::CleanUsers => "clean-users",
             Self::CleanSums => "clean-sums",
         }
@@ -52,7 +55,7 @@ impl Task {
     /// Whether it updates aggregates, and so must miss no user.
     pub(super) fn counts(self) -> bool {
         match self {
-            Self::Build | Self::PassActive | Self::PassAssigned => true,
+            Self::Build | Self::PassActive | Self::PassAssigned | Self::PassAll => true,
             Self::CleanUsers | Self::CleanSums => false,
         }
     }

@@ -6,7 +6,7 @@ use crate::store::aggregates::StoredContribution;
 use crate::store::user_records::UserRecordKeys;
 use domain::aggregates::DataRange;
 use domain::contribution::UserContribution;
-use domain::ids::{EventId, UserId};
+use domain::ids::{EventId, ExperimentId, UserId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,11 +26,13 @@ pub(super) struct ContributionDiff {
 
 /// A stored event that counts for an experiment, and that is not stored for it yet.
 ///
-/// An event and its user's assignment may arrive at the same moment, each before the other is visible. The event is
-/// then stored for no experiment.
+/// An event and its user's assignment may arrive at the same moment, each before the other is visible. Or the end of the
+/// experiment was before the event and has moved. The event is then stored for other experiments or for none.
 #[derive(Clone)]
 pub(super) struct UnattributedEvent {
     pub(super) event: EventId,
+    /// What it is stored for.
+    pub(super) stored_for: Option<ExperimentId>,
     pub(super) definition: Arc<ExperimentGenerations>,
 }
 

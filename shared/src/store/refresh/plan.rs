@@ -16,7 +16,7 @@ use domain::experiment::Experiment;
 use domain::ids::{EventId, ExperimentId, UserId};
 use domain::sums::Overflow;
 use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Events that are stored for an experiment at once.
@@ -26,7 +26,8 @@ const ATTRIBUTED_AT_ONCE: usize = 16;
 struct DirtyExperiment<'u> {
     definition: Arc<ExperimentGenerations>,
     assignment: Option<&'u Assignment>,
-    /// Whether all events of the user are read: for pre-exposure data, and for events that are stored for no experiment.
+    /// Whether all events of the user are read: for pre-exposure data, and for events that are not stored for the
+    /// experiment.
     read_all: bool,
 }
 
@@ -69,10 +70,16 @@ impl Store {
             .map(|assignment| (assignment.experiment_id.clone(), assignment))
             .collect();
         let mut experiments = Vec::new();
-        for (id, pre_exposure_changed) in dirty_experiments(dirty, &assignments) {
+        for (id, need) in dirty_experiments(dirty, &assignments) {
             let Some(definition) = definitions.of(&id).await? else {
                 continue;
             };
+            let assignment = assignments.get(&id);
+            if need == Need::CountedElsewhere
+                && !has_counted_elsewhere(dirty, &definition.experiment, assignment)
+            {
+                continue;
+            }
             let is_known = |generation: &Arc<OpenGeneration>| {
                 let contribution = contributions.get(&(id.clone(), generation.number));
                 // A refused write of a quarantined user may have had other pre-exposure data than what is stored.
@@ -80,9 +87,9 @@ impl Store {
                     !stored.quarantined && stored.contribution.enrolment.is_some()
                 })
             };
-            let read_all = pre_exposure_changed || !definition.generations.iter().all(is_known);
+            let read_all = need == Need::AllEvents || !definition.generations.iter().all(is_known);
             experiments.push(DirtyExperiment {
-                assignment: assignments.get(&id),
+                assignment,
                 definition,
                 read_all,
             });
@@ -151,8 +158,10 @@ impl Store {
         events: &[UnattributedEvent],
     ) -> Result<(), StoreError> {
         let attribute = async |unattributed: &UnattributedEvent| -> Result<(), StoreError> {
+            let stored_for = unattributed.stored_for.as_ref();
+            let stored = self.stored_event(user, &unattributed.event, stored_for);
             // None: an erasure has deleted it meanwhile.
-            let Some(stored) = self.unattributed_event(user, &unattributed.event).await? else {
+            let Some(stored) = stored.await? else {
                 return Ok(());
             };
             let experiment = &unattributed.definition.experiment;
@@ -171,7 +180,7 @@ impl Store {
     }
 }
 
-/// The user's events that count for an experiment and are stored for none. Not those of an outlier user, who stays one.
+/// The user's events that count for an experiment and are not stored for it. Not those of an outlier user, who stays one.
 fn unattributed(
     experiment: &DirtyExperiment<'_>,
     assignment: &Assignment,
@@ -180,22 +189,20 @@ fn unattributed(
     of_experiment: &[UserEventSummary],
 ) -> Vec<UnattributedEvent> {
     let definition = &experiment.definition.experiment;
-    let counts = |counted_at| definition.counts(assignment.assigned_at, counted_at);
-    let named = dirty
-        .events
-        .iter()
-        .filter(|(of, _, counted_at)| of.is_none() && counts(*counted_at));
-    let candidates: BTreeSet<&EventId> = match experiment.read_all {
-        true => found.unattributed.iter().collect(),
-        false => named.map(|(_, id, _)| id).collect(),
+    let mut candidates: BTreeMap<&EventId, &Option<ExperimentId>> = match experiment.read_all {
+        true => found.elsewhere.iter().collect(),
+        false => counted_elsewhere(dirty, definition, assignment).collect(),
     };
     if candidates.is_empty() || of_experiment.len() > MOST_EVENTS {
         return Vec::new();
     }
-    let attributed: BTreeSet<&EventId> = of_experiment.iter().map(|one| &one.event.id).collect();
-    let missing = candidates.difference(&attributed);
-    let unattributed = missing.map(|event| UnattributedEvent {
-        event: EventId::clone(event),
+    for stored in of_experiment {
+        candidates.remove(&stored.event.id);
+    }
+    let missing = candidates.into_iter();
+    let unattributed = missing.map(|(event, stored_for)| UnattributedEvent {
+        event: event.clone(),
+        stored_for: stored_for.clone(),
         definition: experiment.definition.clone(),
     });
     unattributed.collect()
@@ -205,27 +212,63 @@ fn too_large(overflow: Overflow) -> StoreError {
     StoreError::Corrupt(overflow.to_string())
 }
 
-/// The experiments in which the user must be refreshed, and whether the pre-exposure data must be read again.
+/// The events of the batch that count for an experiment and were stored for others or for none.
+fn counted_elsewhere<'d>(
+    dirty: &'d DirtyUser,
+    experiment: &'d Experiment,
+    assignment: &'d Assignment,
+) -> impl Iterator<Item = (&'d EventId, &'d Option<ExperimentId>)> {
+    let counted = dirty.events.iter().filter(|(stored_for, _, counted_at)| {
+        stored_for.as_ref() != Some(&experiment.id)
+            && experiment.counts(assignment.assigned_at, *counted_at)
+    });
+    counted.map(|(stored_for, event, _)| (event, stored_for))
+}
+
+fn has_counted_elsewhere(
+    dirty: &DirtyUser,
+    experiment: &Experiment,
+    assignment: Option<&Assignment>,
+) -> bool {
+    assignment.is_some_and(|one| counted_elsewhere(dirty, experiment, one).next().is_some())
+}
+
+/// What must be done in an experiment, from the least to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// A refresh if an event that was stored for other experiments or for none counts.
+    CountedElsewhere,
+    /// A refresh.
+    Refresh,
+    /// A refresh that reads all events of the user, also for the pre-exposure data.
+    AllEvents,
+}
+
+/// The experiments in which the user may have to be refreshed.
 fn dirty_experiments(
     dirty: &DirtyUser,
     assignments: &BTreeMap<ExperimentId, Assignment>,
-) -> BTreeMap<ExperimentId, bool> {
+) -> BTreeMap<ExperimentId, Need> {
     let mut experiments = BTreeMap::new();
+    let mut note = |experiment: &ExperimentId, need: Need| {
+        let known = experiments.entry(experiment.clone()).or_insert(need);
+        *known = need.max(*known);
+    };
     for experiment in &dirty.assignments {
-        experiments.insert(experiment.clone(), true);
+        note(experiment, Need::AllEvents);
     }
     for experiment in &dirty.again {
-        experiments.entry(experiment.clone()).or_insert(false);
+        note(experiment, Need::Refresh);
     }
     for (experiment, _, counted_at) in &dirty.events {
         if let Some(experiment) = experiment {
-            experiments.entry(experiment.clone()).or_insert(false);
+            note(experiment, Need::Refresh);
         }
         for (id, assignment) in assignments {
             if is_pre_exposure(assignment.assigned_at, *counted_at) {
-                experiments.insert(id.clone(), true);
-            } else if experiment.is_none() && assignment.assigned_at < *counted_at {
-                experiments.entry(id.clone()).or_insert(false);
+                note(id, Need::AllEvents);
+            } else if assignment.assigned_at < *counted_at {
+                note(id, Need::CountedElsewhere);
             }
         }
     }
