@@ -165,7 +165,7 @@ pub(super) fn event_accounting(
     let mut title = "events";
     for (event_type, event_counts) in event_accounting {
         let others = [
-            (event_counts.after_end, "after the end"),
+            (event_counts.excluded_by_end, "excluded by the end"),
             (event_counts.outside_window, "outside the requested period"),
             (event_counts.other_users, "of other users"),
         ];

@@ -14,6 +14,7 @@
 //! | `network` | a network that fails on request |
 //! | `records` | builds stream records |
 //! | `fence` | aggregation with a definition that changes at the same time |
+//! | `index_lag` | a backfill on an index that is behind its table |
 //! | `steps` | a user whose refresh needs several transactions |
 //! | `refusal` | a user whose contributions the database refuses |
 //! | `extremes` | users at every limit at once |
@@ -31,6 +32,7 @@ mod extremes;
 mod fence;
 mod figures;
 mod history;
+mod index_lag;
 mod network;
 mod play;
 mod pressure;

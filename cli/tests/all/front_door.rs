@@ -13,6 +13,7 @@ mod costs;
 mod crash;
 mod dimensions;
 mod edges;
+mod ends;
 mod erasure;
 mod event_ids;
 mod event_limits;

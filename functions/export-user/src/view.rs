@@ -175,7 +175,7 @@ fn hour(entry: &ContributionEntry) -> HourShown {
         disposition: match entry.disposition {
             Disposition::CountedEarly => "counted_early",
             Disposition::Counted => "counted",
-            Disposition::AfterEnd => "after_end",
+            Disposition::ExcludedByEnd => "excluded_by_end",
             Disposition::OutsideWindow => "outside_window",
             Disposition::NotAssigned => "not_assigned",
         },

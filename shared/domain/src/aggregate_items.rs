@@ -103,7 +103,7 @@ impl AggregateItems {
                     );
                 };
                 set('c', event_counts.counted);
-                set('e', event_counts.after_end);
+                set('e', event_counts.excluded_by_end);
                 set('w', event_counts.outside_window);
                 set('o', event_counts.other_users);
             }

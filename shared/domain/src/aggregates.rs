@@ -79,8 +79,8 @@ pub type Days = BTreeMap<(Day, usize), AggregateCell>;
 pub struct EventCounts {
     /// Counted events.
     pub counted: u64,
-    /// Events after the end of the experiment.
-    pub after_end: u64,
+    /// Events that were stored for the experiment and that its end excludes.
+    pub excluded_by_end: u64,
     /// Events outside the requested time range. Results do not read these events, so they do not report them.
     #[serde(skip)]
     pub outside_window: u64,
@@ -91,7 +91,7 @@ pub struct EventCounts {
 impl EventCounts {
     fn add(&mut self, other: &Self) {
         self.counted += other.counted;
-        self.after_end += other.after_end;
+        self.excluded_by_end += other.excluded_by_end;
         self.outside_window += other.outside_window;
         self.other_users += other.other_users;
     }

@@ -26,6 +26,8 @@ pub struct Variants(Vec<Variant>);
 
 /// How far the weights may miss 100: three thirds are written 33.33.
 const SUM_TOLERANCE: f64 = 0.01 + 1e-9;
+/// A smaller gap is a rounding error of binary fractions: 10,000 bucket values are much further apart.
+const LEAST_GAP: f64 = 1e-9;
 
 impl Variants {
     /// The variants, if they are valid together.
@@ -88,6 +90,20 @@ impl Variants {
         self.0.iter().map(|variant| variant.percent).collect()
     }
 
+    /// The weights as fractions of 1, as GrowthBook's SDKs take them. They cover all bucket values: if the percentages add
+    /// up to less than 100, the last variant with a share also gets the rest.
+    pub fn weights(&self) -> Vec<f64> {
+        let percents = self.0.iter().map(|variant| variant.percent);
+        let mut weights: Vec<f64> = percents.map(|percent| percent / 100.0).collect();
+        let gap = 1.0 - weights.iter().sum::<f64>();
+        if let Some(last) = weights.iter_mut().rev().find(|weight| **weight > 0.0)
+            && gap > LEAST_GAP
+        {
+            *last += gap;
+        }
+        weights
+    }
+
     /// The index of a key.
     pub fn position(&self, key: &VariantKey) -> Option<usize> {
         self.0.iter().position(|variant| variant.key == *key)
@@ -97,12 +113,8 @@ impl Variants {
     ///
     /// `traffic_percent` is the percentage of all users that take part.
     pub fn choose(&self, seed: &str, user: &UserId, traffic_percent: f64) -> Option<&Variant> {
-        let weights: Vec<f64> = self
-            .0
-            .iter()
-            .map(|variant| variant.percent / 100.0)
-            .collect();
-        let ranges = bucketing::ranges(self.0.len(), traffic_percent / 100.0, &weights);
+        let coverage = traffic_percent / 100.0;
+        let ranges = bucketing::ranges(self.0.len(), coverage, &self.weights());
         let value = bucketing::bucket_value(seed, user.as_str(), HashVersion::V2);
         bucketing::choose(value, &ranges).and_then(|index| self.0.get(index))
     }
@@ -291,6 +303,31 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_last_variant_with_a_share_takes_the_rest_of_the_bucket_values() {
+        for percents in [
+            vec![33.33, 33.33, 33.33],
+            vec![33.33, 33.33, 33.33, 0.0],
+            vec![49.995, 49.995, 0.0],
+            vec![50.005, 50.005],
+            vec![33.33, 33.33, 33.34],
+            vec![99.99, 0.0],
+            vec![10.0; 10],
+        ] {
+            let set = variants(&percents);
+            let ranges = bucketing::ranges(percents.len(), 1.0, &set.weights());
+            for value in 0..10_000 {
+                let value = f64::from(value) / 10_000.0;
+                let chosen = bucketing::choose(value, &ranges);
+                assert!(
+                    chosen.is_some_and(|index| percents[index] > 0.0),
+                    "{percents:?} {value}"
+                );
+            }
+        }
+        assert_eq!(variants(&[10.0, 20.0, 70.0]).weights(), [0.1, 0.2, 0.7]);
     }
 
     proptest! {

@@ -39,8 +39,8 @@ pub enum Disposition {
     CountedEarly,
     /// Counted, later than that.
     Counted,
-    /// After the end of the experiment.
-    AfterEnd,
+    /// At or after the end of the experiment.
+    ExcludedByEnd,
     /// Outside the requested time range.
     OutsideWindow,
     /// Its user was not assigned before the event.
@@ -222,7 +222,7 @@ impl UserContribution {
             return Disposition::NotAssigned;
         };
         if !experiment.counts(enrolment.assigned_at, counted_at) {
-            Disposition::AfterEnd
+            Disposition::ExcludedByEnd
         } else if window.excludes(counted_at) {
             Disposition::OutsideWindow
         } else if counted_at

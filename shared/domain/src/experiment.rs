@@ -89,6 +89,35 @@ pub struct Experiment {
     pub updated_at: Timestamp,
 }
 
+/// How a change moved the end, as far as stored records are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndChange {
+    /// The same records count as before.
+    None,
+    /// Records from this instant on do not count any more.
+    Earlier(Timestamp),
+    /// Records that did not count before can count now. They may be stored for no experiment or for others only.
+    Later,
+}
+
+/// How far the clocks of two processes may differ.
+const CLOCK_DIFFERENCE_MICROS: i64 = 60_000_000;
+
+impl EndChange {
+    /// The change from one version of an experiment to a later one.
+    pub fn between(before: &Experiment, after: &Experiment) -> Self {
+        match (before.end(), after.end()) {
+            (old, Some(new)) if old.is_none_or(|old| new < old) => Self::Earlier(new),
+            // An end in the future has excluded no record yet.
+            (Some(old), new) if Some(old) != new => {
+                let now = after.updated_at.plus_micros(CLOCK_DIFFERENCE_MICROS);
+                if old < now { Self::Later } else { Self::None }
+            }
+            _ => Self::None,
+        }
+    }
+}
+
 impl Experiment {
     /// The instant from which on no event is counted: the planned end or the stop, whichever is earlier.
     pub fn end(&self) -> Option<Timestamp> {
@@ -99,6 +128,12 @@ impl Experiment {
     /// and before the end.
     pub fn counts(&self, assigned_at: Timestamp, counted_at: Timestamp) -> bool {
         assigned_at < counted_at && self.end().is_none_or(|end| counted_at < end)
+    }
+
+    /// Whether a user who was assigned at an instant is a user of the results: assigned before the end. A process that has
+    /// not noticed a stop yet can assign users after it, and an end can be moved to before an assignment.
+    pub fn enrols(&self, assigned_at: Timestamp) -> bool {
+        self.end().is_none_or(|end| assigned_at < end)
     }
 
     /// Whether an event that is received at an instant can still count: for [`LATE_EVENT_DAYS`] days after the end, or after
@@ -204,5 +239,28 @@ mod tests {
             assert!(!experiment.accepts(day(closes)), "{created}");
         }
         assert!(experiment(10, None).accepts(day(100_000)));
+    }
+
+    #[test]
+    fn an_end_that_moves_changes_what_counts_only_where_records_can_be() {
+        let change = |old: Option<i64>, new: Option<i64>, now| {
+            let mut after = experiment(0, new);
+            after.updated_at = day(now);
+            EndChange::between(&experiment(0, old), &after)
+        };
+        for (old, new, expected) in [
+            (None, None, EndChange::None),
+            (Some(5), Some(5), EndChange::None),
+            (None, Some(5), EndChange::Earlier(day(5))),
+            (Some(9), Some(5), EndChange::Earlier(day(5))),
+            (Some(5), Some(9), EndChange::Later),
+            (Some(5), None, EndChange::Later),
+        ] {
+            assert_eq!(change(old, new, 7), expected, "{old:?} {new:?}");
+        }
+        // The old end is still in the future, so it has excluded nothing.
+        assert_eq!(change(Some(5), Some(9), 4), EndChange::None);
+        assert_eq!(change(Some(5), None, 4), EndChange::None);
+        assert_eq!(change(Some(5), None, 5), EndChange::Later);
     }
 }

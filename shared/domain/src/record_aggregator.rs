@@ -41,7 +41,8 @@ impl<'e> RecordAggregator<'e> {
         }
     }
 
-    /// Takes a user's assignment with the attributes at that time.
+    /// Takes a user's assignment with the attributes at that time. A user who was assigned after the end is not a user of
+    /// the results.
     pub fn assignment(
         &mut self,
         user: UserId,
@@ -73,8 +74,10 @@ impl<'e> RecordAggregator<'e> {
             return;
         }
         self.aggregates.data_range.assignment(assigned_at);
-        self.users
-            .insert(user, UserContribution::new(Some(enrolment)));
+        if self.experiment.enrols(assigned_at) {
+            self.users
+                .insert(user, UserContribution::new(Some(enrolment)));
+        }
     }
 
     /// The users whose assignments were taken, with the times of their assignments.

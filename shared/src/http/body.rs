@@ -82,6 +82,11 @@ impl<'a> Node<'a> {
         self.raw
     }
 
+    /// Whether it is a text without characters.
+    pub fn is_empty_text(&self) -> bool {
+        self.raw == "\"\""
+    }
+
     fn wrong_type(&self, faults: &mut Faults, expected: &str) {
         let seen = match self.raw.as_bytes().first() {
             Some(b'"') => "a text",

@@ -33,7 +33,7 @@ use super::transaction::{self, Transaction};
 use super::{FirstWrite, Store, StoreError};
 use crate::clock;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
-use domain::experiment::Experiment;
+use domain::experiment::{EndChange, Experiment};
 use domain::ids::ExperimentId;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -84,16 +84,25 @@ impl Store {
         if before.schedule.started_at.is_none() {
             return Ok(());
         }
-        let ends = [before.end(), after.end()];
-        let active_from = ends.into_iter().flatten().min();
-        let active_from = active_from.filter(|_| before.end() != after.end());
+        let end = EndChange::between(before, after);
+        let earlier_end = match end {
+            EndChange::Earlier(end) => Some(end),
+            EndChange::None | EndChange::Later => None,
+        };
         let mut phases = after.allocation.phases.iter().zip(0..);
         let new_phase =
             phases.find(|(phase, place)| before.allocation.phases.get(*place) != Some(*phase));
-        let assigned_from = new_phase.map(|(phase, _)| phase.since);
+        let new_phase = new_phase.map(|(phase, _)| phase.since);
         for (task, from) in [
-            (Task::PassActive, active_from),
-            (Task::PassAssigned, assigned_from),
+            (
+                Task::PassAll,
+                (end == EndChange::Later).then_some(Timestamp::MIN),
+            ),
+            (Task::PassActive, earlier_end),
+            (
+                Task::PassAssigned,
+                earlier_end.into_iter().chain(new_phase).min(),
+            ),
         ] {
             if let Some(from) = from {
                 self.begin_pass(after, task, from).await?;
@@ -225,7 +234,7 @@ impl Store {
             .map_err(|_| StoreError::Corrupt("a build has no shards".to_owned()))
     }
 
-    /// Only the shards with affected users: an end is usually before the events that it excludes.
+    /// Refreshes users of all shards: whether a shard has affected users is known once its index has caught up.
     async fn begin_pass(
         &self,
         experiment: &Experiment,
@@ -236,18 +245,10 @@ impl Store {
             from,
             ..Work::new(&experiment.id, task, experiment.version, shard)
         };
-        let has_users = |work: Work| async move {
-            let found = self.users_of(&work, 1).await?;
-            Ok::<_, StoreError>((!found.users.is_empty()).then_some(work))
-        };
-        let works: Vec<Option<Work>> = stream::iter((0..experiment.shards).map(work))
-            .map(has_users)
+        let begin = |shard| async move { self.begin(&work(shard)).await };
+        stream::iter((0..experiment.shards).map(begin))
             .buffer_unordered(super::raw::AT_ONCE)
             .try_collect()
-            .await?;
-        for work in works.into_iter().flatten() {
-            self.begin(&work).await?;
-        }
-        Ok(())
+            .await
     }
 }

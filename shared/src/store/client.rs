@@ -23,22 +23,28 @@ pub struct Tables {
     pub tokens: String,
 }
 
+/// How long an index may take to show a record of its table. DynamoDB usually needs less than a second.
+const INDEX_LAG: Duration = Duration::from_secs(30);
+
 /// All storage operations. Clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) client: Client,
     pub(super) tables: Arc<Tables>,
     pub(super) usage: Arc<Usage>,
+    /// How long an index may take to show a record of its table.
+    pub(super) index_lag: Duration,
 }
 
 impl Store {
     /// A store on these tables with a given SDK configuration.
     pub fn with_config(config: &SdkConfig, tables: Tables) -> Self {
         let usage = Arc::new(Usage::default());
-        // A local engine serves one request at a time. When it is busy, a retry only adds to its work.
-        let (attempt, operation) = match config.endpoint_url() {
-            Some(_) => (10, 20),
-            None => (2, 6),
+        // A local engine serves one request at a time. When it is busy, a retry only adds to its work. Its indexes change
+        // together with their tables.
+        let (attempt, operation, index_lag) = match config.endpoint_url() {
+            Some(_) => (10, 20, Duration::ZERO),
+            None => (2, 6, INDEX_LAG),
         };
         let config = aws_sdk_dynamodb::config::Builder::from(config)
             // The SDK's default of one second before the first retry is too long for an interactive request.
@@ -61,7 +67,14 @@ impl Store {
             client: Client::from_conf(config),
             tables: Arc::new(tables),
             usage,
+            index_lag,
         }
+    }
+
+    /// The same store with another time that an index may take.
+    #[must_use]
+    pub fn with_index_lag(self, index_lag: Duration) -> Self {
+        Self { index_lag, ..self }
     }
 
     /// The usage of this store so far.

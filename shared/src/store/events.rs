@@ -89,8 +89,8 @@ impl Store {
     pub(super) async fn stored_event(
         &self,
         user: &UserId,
-        experiment: Option<&ExperimentId>,
         event: &EventId,
+        experiment: Option<&ExperimentId>,
     ) -> Result<Option<UserEvent>, StoreError> {
         let get = self
             .client

@@ -68,7 +68,7 @@ pub(crate) struct EventCounts {
     #[serde(default)]
     pub(crate) counted: u64,
     #[serde(default)]
-    pub(crate) after_end: u64,
+    pub(crate) excluded_by_end: u64,
     #[serde(default)]
     pub(crate) outside_window: u64,
     #[serde(default)]

@@ -193,7 +193,12 @@ impl Author<'_> {
     fn assign(&mut self, user: usize, experiment: usize) -> Assign {
         let definition = &self.experiments[experiment];
         let start = definition.start.micros();
-        let at = match self.draw.below(6) {
+        let end = definition.ends_at.map_or(start, Timestamp::micros);
+        let at = match self.draw.below(8) {
+            // A process has not noticed the end yet, or the assignment is imported.
+            6 => end + self.draw.within(-1..=DAY),
+            // Close to the stops, and to the ends that are set later.
+            7 => start + self.draw.within(4 * DAY..=9 * DAY),
             // Imported, and assigned before the start.
             0 => start - self.draw.within(0..=3 * DAY),
             // The first and the last moment of a day.
@@ -268,14 +273,14 @@ impl Author<'_> {
     }
 
     fn changes(&mut self, steps: &mut Vec<Step>) {
-        for _ in 0..self.draw.pick(&[0, 0, 1, 2, 3]) {
+        for _ in 0..self.draw.pick(&[0, 0, 1, 2, 3, 4]) {
             let experiment = self.draw.below(self.experiments.len());
             self.changed_at += self.draw.within(1..=DAY);
-            let at = Timestamp::from_micros(self.changed_at);
+            let mut at = Timestamp::from_micros(self.changed_at);
             let before = &self.experiments[experiment];
-            let edit = match self.draw.below(9) {
-                0 => Edit::End(None),
-                1 | 2 => {
+            let edit = match self.draw.below(11) {
+                0 | 9 => Edit::End(None),
+                1 | 2 | 10 => {
                     let end = before.start.plus_micros(self.draw.within(1..=9 * DAY));
                     Edit::End(Some(end))
                 }
@@ -285,6 +290,10 @@ impl Author<'_> {
                 7 => Edit::Repair,
                 _ => Edit::Dimensions(dimensions(&mut self.draw)),
             };
+            // An end is changed after all events: while it is in the future, it has excluded none of them.
+            if matches!(edit, Edit::End(_)) {
+                at = at.plus_micros(60 * DAY);
+            }
             let change = Change {
                 experiment,
                 at,

@@ -8,14 +8,14 @@ use domain::contribution::UserContribution;
 use domain::coverage::DataSource;
 use domain::experiment::Experiment;
 use domain::filter::{RecordFilter, TimeWindow};
-use domain::ids::UserId;
+use domain::ids::{EventId, UserId};
 use domain::record_aggregator::RecordAggregator;
 use domain::registry::Labels;
 use futures::TryStreamExt;
 use shared::store::aggregates::{AggregateSections, UserContributions};
 use shared::store::generations::Generation;
 use shared::store::raw::RawError;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -79,6 +79,7 @@ pub(crate) async fn aggregates_equal_the_records(play: &Play<'_>) -> Result<(), 
                 same(&format!("the records of {user}"), &expected, &found)?;
             }
         }
+        events_that_count_are_stored_for_it(play, experiment).await?;
         both_sources_are_equal(play, experiment).await?;
     }
     records_of_an_event_are_equal(play).await?;
@@ -99,6 +100,43 @@ async fn records_of_an_event_are_equal(play: &Play<'_>) -> Result<(), String> {
             if *known != content {
                 return Err(format!("{user} has an event as {known:?} and {content:?}"));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Each event of an assigned user that counts for the experiment is stored for it, wherever it was stored first.
+async fn events_that_count_are_stored_for_it(
+    play: &Play<'_>,
+    experiment: &Experiment,
+) -> Result<(), String> {
+    let store = &play.world.store;
+    for user in &play.writer.users {
+        let user_data = store.user_data(user).await.unwrap();
+        let mut assignments = user_data.assignments.iter();
+        let assignment = assignments.find(|one| one.experiment_id == experiment.id);
+        let Some(assignment) = assignment.filter(|_| user_data.tombstone.is_none()) else {
+            continue;
+        };
+        let events: Vec<_> = store
+            .all_event_summaries_of(user)
+            .try_concat()
+            .await
+            .unwrap();
+        let stored = events
+            .iter()
+            .filter(|event| event.experiment.as_ref() == Some(&experiment.id));
+        let stored: BTreeSet<&EventId> = stored.map(|event| &event.event.id).collect();
+        let missing = events.iter().find(|event| {
+            experiment.counts(assignment.assigned_at, event.event.counted_at)
+                && experiment.accepts(event.received_at)
+                && !stored.contains(&event.event.id)
+        });
+        if let Some(event) = missing {
+            return Err(format!(
+                "{} does not have {event:?} of {user}",
+                experiment.id
+            ));
         }
     }
     Ok(())

@@ -179,7 +179,7 @@ async fn the_event_accounting_shows_the_disposition_of_every_stored_event() {
     let end = ago(2 * 86_400 + 3_000).to_string();
     admin.change("e", &json!({"ends_at": end})).await.json(200);
     let report = admin.results("e", "series=none").await;
-    let event_counts = |counted: u64, after_end: u64| json!({"counted": counted, "after_end": after_end, "other_users": 0});
+    let event_counts = |counted: u64, excluded_by_end: u64| json!({"counted": counted, "excluded_by_end": excluded_by_end, "other_users": 0});
     assert_eq!(
         report["event_accounting"],
         json!({"buy": event_counts(1, 1), "view": event_counts(1, 0)})
@@ -213,10 +213,10 @@ async fn the_event_accounting_by_day_adds_up_to_the_event_accounting() {
         assert_eq!(
             report["event_accounting_by_day"],
             json!({"days": days, "types": {
-                "buy": {"counted": [1, 2, 0], "after_end": none, "other_users": none},
-                "view": {"counted": [1, 0, 0], "after_end": [0, 0, 1], "other_users": none}}})
+                "buy": {"counted": [1, 2, 0], "excluded_by_end": none, "other_users": none},
+                "view": {"counted": [1, 0, 0], "excluded_by_end": [0, 0, 1], "other_users": none}}})
         );
-        let whole = |counted, after_end| json!({"counted": counted, "after_end": after_end, "other_users": 0});
+        let whole = |counted, excluded_by_end| json!({"counted": counted, "excluded_by_end": excluded_by_end, "other_users": 0});
         assert_eq!(
             report["event_accounting"],
             json!({"buy": whole(3, 0), "view": whole(1, 1)})

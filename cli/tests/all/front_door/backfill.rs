@@ -201,7 +201,7 @@ async fn a_backfill_that_is_interrupted_repeatedly_gives_the_same_aggregates() {
     let report = aggregates_are_exact(&admin, "e").await;
     let users = report["metrics"][0]["variants"].as_array().unwrap();
     let users: u64 = users.iter().map(|one| one["users"].as_u64().unwrap()).sum();
-    assert_eq!(users, 530);
+    assert_eq!(users, 524, "six users were assigned after the end");
     assert_eq!(world.platform.dead_letters().len(), 0);
     shut_down(world, engine).await;
 }

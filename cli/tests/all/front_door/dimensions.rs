@@ -234,14 +234,15 @@ async fn imported_rows_have_attributes_and_a_bad_attribute_rejects_only_its_row(
         row("undeclared", json!({"country": "DE", "color": "red"})),
         row(
             "bad",
-            json!({"country": 49, "platform": "", "color": "red"}),
+            json!({"country": 49, "platform": "(other values)", "color": "red"}),
         ),
         row("list", json!([])),
+        row("empty", json!({"platform": "web", "country": ""})),
     ];
     let answer = admin.import("e", &rows).await;
     assert_eq!(
         (&answer["stored"], &answer["rejected"]),
-        (&json!(4), &json!(3))
+        (&json!(5), &json!(3))
     );
     let wrong = |index: usize| faults(&answer["assignments"][index]);
     assert_eq!(
@@ -253,7 +254,7 @@ async fn imported_rows_have_attributes_and_a_bad_attribute_rejects_only_its_row(
         wrong(5),
         expected([
             ("/assignments/5/attributes/country", "wrong_type"),
-            ("/assignments/5/attributes/platform", "empty"),
+            ("/assignments/5/attributes/platform", "reserved"),
             ("/assignments/5/attributes/color", "unknown_field"),
         ])
     );
@@ -274,6 +275,7 @@ async fn imported_rows_have_attributes_and_a_bad_attribute_rejects_only_its_row(
             ("one", json!({"platform": "web"})),
             ("none", Value::Null),
             ("null", Value::Null),
+            ("empty", json!({"platform": "web"})),
         ])
     );
 }

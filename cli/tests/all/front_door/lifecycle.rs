@@ -253,3 +253,22 @@ async fn a_taken_id_is_409_and_the_experiment_does_not_change() {
     );
     assert_eq!(admin.get("/experiments/e").await.json(200), made);
 }
+
+#[tokio::test]
+async fn at_full_traffic_every_user_is_enrolled_also_with_weights_of_33_33_percent() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let variants: Vec<Value> = ["a", "b", "c"]
+        .map(|key| json!({"key": key, "percent": 33.33}))
+        .into();
+    let fields = json!({"hash_seed": "thirds", "variants": variants});
+    admin.experiment("e", fields).await;
+    // The last of 10,000 bucket values.
+    for user in ["u22306", "u30137", "u54348"] {
+        let answer = admin.assign("e", user).await;
+        assert_eq!(
+            (&answer["enrolled"], &answer["variant"]),
+            (&json!(true), &json!("c"))
+        );
+    }
+}

@@ -109,19 +109,20 @@ async fn rare_dimension_values_share_a_group_that_no_real_value_joins() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({"dimensions": ["city"]})).await;
-    imported(
-        &admin,
-        "e",
-        80,
-        |user| json!({"city": format!("c{user:02}")}),
-    )
-    .await;
+    // Two users have no value.
+    let city = |user| match user {
+        80.. => json!({}),
+        _ => json!({"city": format!("c{user:02}")}),
+    };
+    imported(&admin, "e", 82, city).await;
     tracked(&admin, &[event(79, "buy", 1, 5.0)]).await;
     aggregates_are_exact(&admin, "e").await;
     let report = admin.results("e", "source=aggregates").await;
     let values = &report["metrics"][0]["dimensions"][0]["values"];
     let values = values.as_array().unwrap();
-    assert_eq!(values.len(), 51, "50 values and the rest");
+    assert_eq!(values.len(), 52, "50 values, `(none)` and the rest");
+    let none = values.iter().find(|one| one["value"] == "(none)");
+    assert_eq!(none.unwrap()["users"], json!([1, 1]));
     let rest = values.iter().find(|one| one["value"] == "(other values)");
     let users = rest.unwrap()["users"].as_array().unwrap().iter();
     assert_eq!(users.map(|n| n.as_u64().unwrap()).sum::<u64>(), 30);

@@ -123,7 +123,7 @@ fn put(
             let event_counts = types.entry(event_type).or_default();
             let disposition = match kind {
                 "c" => &mut event_counts.counted,
-                "e" => &mut event_counts.after_end,
+                "e" => &mut event_counts.excluded_by_end,
                 "w" => &mut event_counts.outside_window,
                 "o" => &mut event_counts.other_users,
                 _ => return None,

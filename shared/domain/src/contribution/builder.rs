@@ -54,7 +54,7 @@ impl<'m> AggregateBuilder<'m> {
             let events = u64::from(entry.events);
             match entry.disposition {
                 Disposition::CountedEarly | Disposition::Counted => event_counts.counted += events,
-                Disposition::AfterEnd => event_counts.after_end += events,
+                Disposition::ExcludedByEnd => event_counts.excluded_by_end += events,
                 Disposition::OutsideWindow => event_counts.outside_window += events,
                 Disposition::NotAssigned => event_counts.other_users += events,
             }

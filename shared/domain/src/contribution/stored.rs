@@ -41,7 +41,7 @@ struct CompactEnrolment {
 const EVENT_COUNTS: [Disposition; 5] = [
     Disposition::CountedEarly,
     Disposition::Counted,
-    Disposition::AfterEnd,
+    Disposition::ExcludedByEnd,
     Disposition::OutsideWindow,
     Disposition::NotAssigned,
 ];
@@ -50,7 +50,7 @@ fn number(disposition: Disposition) -> u8 {
     match disposition {
         Disposition::CountedEarly => 0,
         Disposition::Counted => 1,
-        Disposition::AfterEnd => 2,
+        Disposition::ExcludedByEnd => 2,
         Disposition::OutsideWindow => 3,
         Disposition::NotAssigned => 4,
     }

@@ -20,7 +20,8 @@ use stats::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Values of a dimension that are shown, the largest groups. Users with other values form one group,
-/// [`DimensionLabel::OTHERS`], which also has the values without aggregates of their own.
+/// [`DimensionLabel::OTHERS`], which also has the values without aggregates of their own. The users without a value,
+/// [`DimensionLabel::NONE`], are a group beside them.
 const MAX_VALUES: usize = 50;
 
 /// The results of one comparison by one dimension.
@@ -157,7 +158,13 @@ fn largest(
         .into_iter()
         .partition(|(value, _)| value == DimensionLabel::OTHERS);
     values.sort_by(|a, b| users(&b.1).cmp(&users(&a.1)).then_with(|| a.0.cmp(&b.0)));
-    rest.extend(values.split_off(values.len().min(MAX_VALUES)));
+    let mut own = 0;
+    let (mut values, small): (Vec<_>, Vec<_>) = values.into_iter().partition(|(value, _)| {
+        let is_own = value != DimensionLabel::NONE;
+        own += usize::from(is_own);
+        !is_own || own <= MAX_VALUES
+    });
+    rest.extend(small);
     if !rest.is_empty() {
         let mut others: Vec<AggregateCell> = Vec::new();
         for (_, cells) in rest {

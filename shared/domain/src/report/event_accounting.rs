@@ -20,8 +20,8 @@ pub struct EventAccountingByDay {
 pub struct DailyEventCounts {
     /// Counted events.
     pub counted: Vec<u64>,
-    /// Events after the end of the experiment.
-    pub after_end: Vec<u64>,
+    /// Events that were stored for the experiment and that its end excludes.
+    pub excluded_by_end: Vec<u64>,
     /// See [`EventCounts::other_users`].
     pub other_users: Vec<u64>,
 }
@@ -49,7 +49,7 @@ impl EventAccountingByDay {
 impl DailyEventCounts {
     fn push(&mut self, event_counts: EventCounts) {
         self.counted.push(event_counts.counted);
-        self.after_end.push(event_counts.after_end);
+        self.excluded_by_end.push(event_counts.excluded_by_end);
         self.other_users.push(event_counts.other_users);
     }
 }

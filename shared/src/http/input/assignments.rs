@@ -74,7 +74,8 @@ fn fields(
     })
 }
 
-/// A fault of one attribute does not stop the reading of the others. A row with a fault is not stored.
+/// An empty value counts as missing. A fault of one attribute does not stop the reading of the others. A row with a
+/// fault is not stored.
 fn attributes(
     node: &Node<'_>,
     dimensions: &[DimensionKey],
@@ -85,6 +86,7 @@ fn attributes(
         .iter()
         .filter_map(|key| {
             let node = fields.optional(key.as_str())?;
+            let node = (!node.is_empty_text()).then_some(node)?;
             let value = node.text(faults, DimensionLabel::parse)?;
             Some((key.clone(), value))
         })

@@ -1,6 +1,7 @@
 //! One page of a piece of work: some hundred users, then the new position.
 
 use super::work::{Place, Task, Work};
+use crate::clock;
 use crate::store::item::Item;
 use crate::store::keys::{self, aggregates as key};
 use crate::store::refresh::DirtyUser;
@@ -9,7 +10,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::ids::UserId;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Index records of a page, and so users at most.
 const PAGE: i32 = 500;
@@ -47,6 +48,9 @@ impl Store {
             self.advance(work, &work.done()).await?;
             return Ok(Worked::default());
         }
+        if work.task.counts() && work.place.is_none() {
+            self.index_catches_up(work).await;
+        }
         let (mut worked, next) = match work.task {
             Task::CleanSums => {
                 let more = self.clean_sums(work).await?;
@@ -57,7 +61,7 @@ impl Store {
                 self.clean_users(work, &page.users).await?;
                 (Worked::default(), page.next)
             }
-            Task::Build | Task::PassActive | Task::PassAssigned => {
+            Task::Build | Task::PassActive | Task::PassAssigned | Task::PassAll => {
                 let page = self.users_of(work, PAGE).await?;
                 (
                     self.count_again(work, page.users, deadline).await?,
@@ -82,8 +86,17 @@ impl Store {
                 let generations = self.generations(&work.experiment_id).await?;
                 !generations.has(work.number)
             }
-            Task::PassActive | Task::PassAssigned => true,
+            Task::PassActive | Task::PassAssigned | Task::PassAll => true,
         })
+    }
+
+    /// Waits until the index shows all records from before the work. The refresh of each later record reads the definition
+    /// and the generations that caused the work. So one pass over the index misses no user, whatever the times of the
+    /// records are.
+    async fn index_catches_up(&self, work: &Work) {
+        let waited = clock::now().micros() - work.asked_at.micros();
+        let waited = Duration::from_micros(u64::try_from(waited).unwrap_or_default());
+        tokio::time::sleep(self.index_lag.saturating_sub(waited)).await;
     }
 
     async fn count_again(
@@ -96,6 +109,11 @@ impl Store {
         let dirty = match work.task {
             Task::Build => DirtyUser {
                 assignments: experiment,
+                ..DirtyUser::default()
+            },
+            Task::PassAll => DirtyUser {
+                assignments: experiment,
+                fence: true,
                 ..DirtyUser::default()
             },
             _ => DirtyUser {

@@ -13,10 +13,6 @@ use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How far back the second pass begins. Indexes follow their tables within moments, so users written just before the
-/// work was requested may be missing in the first pass.
-const LOOK_AGAIN_MICROS: i64 = 600_000_000;
-
 /// How long finished work is kept: as long as its stream records may arrive, so that a late one does not start it
 /// again.
 const KEPT_SECONDS: i64 = 86_400;
@@ -36,6 +32,8 @@ pub enum Task {
     PassActive,
     /// Refresh the users that were assigned from an instant on.
     PassAssigned,
+    /// Refresh all assigned users, and store for the experiment those of their events that count for it now.
+    PassAll,
     /// Delete the users' contributions to a generation.
     CleanUsers,
     /// Delete the aggregates of a generation.
@@ -48,6 +46,7 @@ impl Task {
             Self::Build => "build",
             Self::PassActive => "pass-active",
             Self::PassAssigned => "pass-assigned",
+            Self::PassAll => "pass-all",
             Self::CleanUsers => "clean-users",
             Self::CleanSums => "clean-sums",
         }
@@ -55,7 +54,10 @@ impl Task {
 
     /// Whether it updates aggregates, and so must miss no user.
     pub(super) fn counts(self) -> bool {
-        matches!(self, Self::Build | Self::PassActive | Self::PassAssigned)
+        match self {
+            Self::Build | Self::PassActive | Self::PassAssigned | Self::PassAll => true,
+            Self::CleanUsers | Self::CleanSums => false,
+        }
     }
 }
 
@@ -79,8 +81,6 @@ pub struct Work {
     pub asked_at: Timestamp,
     /// The earliest instant whose users it covers.
     pub from: Timestamp,
-    /// Whether all users have been passed once.
-    pub again: bool,
     /// Finished pages.
     pub pages: u64,
     /// The start of the next page.
@@ -102,7 +102,6 @@ impl Work {
             shard,
             asked_at: clock::now(),
             from: Timestamp::MIN,
-            again: false,
             pages: 0,
             place: None,
             expires_at: None,
@@ -111,17 +110,14 @@ impl Work {
 
     /// The work after a page that ended at this position.
     pub(super) fn after(&self, place: Option<Place>) -> Self {
-        if place.is_none() && (self.again || !self.task.counts()) {
-            return self.done();
+        match place {
+            None => self.done(),
+            place => Self {
+                pages: self.pages + 1,
+                place,
+                ..self.clone()
+            },
         }
-        let mut next = self.clone();
-        next.pages += 1;
-        if place.is_none() {
-            next.from = self.from.max(self.asked_at.plus_micros(-LOOK_AGAIN_MICROS));
-            next.again = true;
-        }
-        next.place = place;
-        next
     }
 
     /// The finished work.

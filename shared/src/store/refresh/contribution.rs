@@ -61,6 +61,9 @@ impl ContributionReader<'_> {
         let variants = &self.experiment.allocation.variants;
         let variant = variants.position(&assignment.variant)?;
         self.data_range.assignment(assignment.assigned_at);
+        if !self.experiment.enrols(assignment.assigned_at) {
+            return None;
+        }
         let labels = &self.generation.labels;
         let mut enrolment = Enrolment::new(
             self.experiment,

@@ -26,12 +26,12 @@ pub(super) struct ContributionDiff {
 
 /// A stored event that counts for an experiment, and that is not stored for it yet.
 ///
-/// An event and its user's assignment may arrive at the same moment, each before the other is visible. The event is
-/// then stored for no experiment, or only for other experiments of the user.
+/// An event and its user's assignment may arrive at the same moment, each before the other is visible. Or the end of the
+/// experiment was before the event and has moved. The event is then stored for other experiments or for none.
 #[derive(Clone)]
 pub(super) struct UnattributedEvent {
     pub(super) event: EventId,
-    /// The experiment that it is stored for; none if it is stored for no experiment.
+    /// What it is stored for.
     pub(super) stored_for: Option<ExperimentId>,
     pub(super) definition: Arc<ExperimentGenerations>,
 }

@@ -16,7 +16,7 @@ use domain::experiment::Experiment;
 use domain::ids::{EventId, ExperimentId, UserId};
 use domain::sums::Overflow;
 use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Events that are stored for an experiment at once.
@@ -26,7 +26,8 @@ const ATTRIBUTED_AT_ONCE: usize = 16;
 struct DirtyExperiment<'u> {
     definition: Arc<ExperimentGenerations>,
     assignment: Option<&'u Assignment>,
-    /// Whether all events of the user are read: for pre-exposure data, and for events that are stored for no experiment.
+    /// Whether all events of the user are read: for pre-exposure data, and for events that are not stored for the
+    /// experiment.
     read_all: bool,
 }
 
@@ -69,13 +70,13 @@ impl Store {
             .map(|assignment| (assignment.experiment_id.clone(), assignment))
             .collect();
         let mut experiments = Vec::new();
-        for (id, reason) in dirty_experiments(dirty, &assignments) {
+        for (id, need) in dirty_experiments(dirty, &assignments) {
             let Some(definition) = definitions.of(&id).await? else {
                 continue;
             };
             let assignment = assignments.get(&id);
-            if reason == Reason::OtherEvents
-                && named_elsewhere(&definition.experiment, assignment, dirty).is_empty()
+            if need == Need::CountedElsewhere
+                && !has_counted_elsewhere(dirty, &definition.experiment, assignment)
             {
                 continue;
             }
@@ -86,8 +87,7 @@ impl Store {
                     !stored.quarantined && stored.contribution.enrolment.is_some()
                 })
             };
-            let read_all =
-                reason == Reason::PreExposure || !definition.generations.iter().all(is_known);
+            let read_all = need == Need::AllEvents || !definition.generations.iter().all(is_known);
             experiments.push(DirtyExperiment {
                 assignment,
                 definition,
@@ -158,10 +158,10 @@ impl Store {
         events: &[UnattributedEvent],
     ) -> Result<(), StoreError> {
         let attribute = async |unattributed: &UnattributedEvent| -> Result<(), StoreError> {
-            // None: an erasure has deleted it meanwhile.
             let stored_for = unattributed.stored_for.as_ref();
-            let read = self.stored_event(user, stored_for, &unattributed.event);
-            let Some(stored) = read.await? else {
+            let stored = self.stored_event(user, &unattributed.event, stored_for);
+            // None: an erasure has deleted it meanwhile.
+            let Some(stored) = stored.await? else {
                 return Ok(());
             };
             let experiment = &unattributed.definition.experiment;
@@ -180,25 +180,6 @@ impl Store {
     }
 }
 
-/// Events of a batch that count for an experiment, and that are not stored for it by the same record; each with the
-/// experiment that it is stored for.
-fn named_elsewhere<'d>(
-    experiment: &Experiment,
-    assignment: Option<&Assignment>,
-    dirty: &'d DirtyUser,
-) -> BTreeMap<&'d EventId, Option<&'d ExperimentId>> {
-    let Some(assignment) = assignment else {
-        return BTreeMap::new();
-    };
-    let elsewhere = dirty.events.iter().filter(|(stored_for, _, counted_at)| {
-        stored_for.as_ref() != Some(&experiment.id)
-            && experiment.counts(assignment.assigned_at, *counted_at)
-    });
-    elsewhere
-        .map(|(stored_for, id, _)| (id, stored_for.as_ref()))
-        .collect()
-}
-
 /// The user's events that count for an experiment and are not stored for it. Not those of an outlier user, who stays one.
 fn unattributed(
     experiment: &DirtyExperiment<'_>,
@@ -208,17 +189,20 @@ fn unattributed(
     of_experiment: &[UserEventSummary],
 ) -> Vec<UnattributedEvent> {
     let definition = &experiment.definition.experiment;
-    let mut candidates = named_elsewhere(definition, Some(assignment), dirty);
-    candidates.extend(found.unattributed.iter().map(|id| (id, None)));
+    let mut candidates: BTreeMap<&EventId, &Option<ExperimentId>> = match experiment.read_all {
+        true => found.elsewhere.iter().collect(),
+        false => counted_elsewhere(dirty, definition, assignment).collect(),
+    };
     if candidates.is_empty() || of_experiment.len() > MOST_EVENTS {
         return Vec::new();
     }
-    let attributed: BTreeSet<&EventId> = of_experiment.iter().map(|one| &one.event.id).collect();
-    candidates.retain(|id, _| !attributed.contains(id));
-    let unattributed = candidates.into_iter();
-    let unattributed = unattributed.map(|(event, stored_for)| UnattributedEvent {
+    for stored in of_experiment {
+        candidates.remove(&stored.event.id);
+    }
+    let missing = candidates.into_iter();
+    let unattributed = missing.map(|(event, stored_for)| UnattributedEvent {
         event: event.clone(),
-        stored_for: stored_for.cloned(),
+        stored_for: stored_for.clone(),
         definition: experiment.definition.clone(),
     });
     unattributed.collect()
@@ -228,42 +212,63 @@ fn too_large(overflow: Overflow) -> StoreError {
     StoreError::Corrupt(overflow.to_string())
 }
 
-/// Why a user must be refreshed in an experiment; the last one that applies.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reason {
-    /// There are new events that are not stored for it, although they may count for it.
-    OtherEvents,
-    /// There are new events of the experiment, or the user is visited again.
-    Records,
-    /// The pre-exposure data must be read again.
-    PreExposure,
+/// The events of the batch that count for an experiment and were stored for others or for none.
+fn counted_elsewhere<'d>(
+    dirty: &'d DirtyUser,
+    experiment: &'d Experiment,
+    assignment: &'d Assignment,
+) -> impl Iterator<Item = (&'d EventId, &'d Option<ExperimentId>)> {
+    let counted = dirty.events.iter().filter(|(stored_for, _, counted_at)| {
+        stored_for.as_ref() != Some(&experiment.id)
+            && experiment.counts(assignment.assigned_at, *counted_at)
+    });
+    counted.map(|(stored_for, event, _)| (event, stored_for))
 }
 
-/// The experiments in which the user must be refreshed.
+fn has_counted_elsewhere(
+    dirty: &DirtyUser,
+    experiment: &Experiment,
+    assignment: Option<&Assignment>,
+) -> bool {
+    assignment.is_some_and(|one| counted_elsewhere(dirty, experiment, one).next().is_some())
+}
+
+/// What must be done in an experiment, from the least to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// A refresh if an event that was stored for other experiments or for none counts.
+    CountedElsewhere,
+    /// A refresh.
+    Refresh,
+    /// A refresh that reads all events of the user, also for the pre-exposure data.
+    AllEvents,
+}
+
+/// The experiments in which the user may have to be refreshed.
 fn dirty_experiments(
     dirty: &DirtyUser,
     assignments: &BTreeMap<ExperimentId, Assignment>,
-) -> BTreeMap<ExperimentId, Reason> {
-    let mut experiments = BTreeMap::<ExperimentId, Reason>::new();
-    let mut note = |id: &ExperimentId, reason| {
-        let known = experiments.entry(id.clone()).or_insert(reason);
-        *known = reason.max(*known);
+) -> BTreeMap<ExperimentId, Need> {
+    let mut experiments = BTreeMap::new();
+    let mut note = |experiment: &ExperimentId, need: Need| {
+        let known = experiments.entry(experiment.clone()).or_insert(need);
+        *known = need.max(*known);
     };
     for experiment in &dirty.assignments {
-        note(experiment, Reason::PreExposure);
+        note(experiment, Need::AllEvents);
     }
     for experiment in &dirty.again {
-        note(experiment, Reason::Records);
+        note(experiment, Need::Refresh);
     }
     for (experiment, _, counted_at) in &dirty.events {
         if let Some(experiment) = experiment {
-            note(experiment, Reason::Records);
+            note(experiment, Need::Refresh);
         }
         for (id, assignment) in assignments {
             if is_pre_exposure(assignment.assigned_at, *counted_at) {
-                note(id, Reason::PreExposure);
+                note(id, Need::AllEvents);
             } else if assignment.assigned_at < *counted_at {
-                note(id, Reason::OtherEvents);
+                note(id, Need::CountedElsewhere);
             }
         }
     }

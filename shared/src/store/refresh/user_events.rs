@@ -19,8 +19,9 @@ pub(super) struct FoundEvents {
     pub(super) stored: Vec<UserEventSummary>,
     /// Events of the pre-exposure period, in the order of their keys, as many as are looked at.
     pub(super) pre_exposure: Vec<EventSummary>,
-    /// Events that count for the experiment and are stored for none, as many as make an outlier user.
-    pub(super) unattributed: Vec<EventId>,
+    /// Events that count for the experiment and are stored for others or for none, as many as make an outlier user. Each
+    /// with what its first record is stored for.
+    pub(super) elsewhere: BTreeMap<EventId, Option<ExperimentId>>,
 }
 
 impl FoundEvents {
@@ -32,15 +33,16 @@ impl FoundEvents {
         {
             self.pre_exposure.push(event.event.clone());
         }
-        if event.experiment.as_ref() == Some(&experiment.id) && self.stored.len() <= MOST_EVENTS {
-            self.stored.push(event.clone());
-        }
-        if event.experiment.is_none()
-            && experiment.counts(assigned_at, counted_at)
+        if event.experiment.as_ref() == Some(&experiment.id) {
+            if self.stored.len() <= MOST_EVENTS {
+                self.stored.push(event.clone());
+            }
+        } else if experiment.counts(assigned_at, counted_at)
             && experiment.accepts(event.received_at)
-            && self.unattributed.len() <= MOST_EVENTS
+            && self.elsewhere.len() <= MOST_EVENTS
         {
-            self.unattributed.push(event.event.id.clone());
+            let first = self.elsewhere.entry(event.event.id.clone());
+            first.or_insert_with(|| event.experiment.clone());
         }
     }
 }
