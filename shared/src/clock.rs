@@ -13,8 +13,8 @@ pub fn ahead_of(deadline: SystemTime, reserve: Duration) -> Instant {
     Instant::now() + time_left(deadline).saturating_sub(reserve)
 }
 
-/// The time until the deadline of an invocation. Lambda gives a deadline as a point in time; `cargo lambda watch` gives the time that is left
-/// (600,000 ms), which is read as a point in time on the first day of 1970.
+/// The time until the deadline of an invocation. Lambda gives a deadline as a point in time; `cargo lambda watch` gives
+/// the time that is left (600,000 ms), which is read as a point in time on the first day of 1970.
 pub fn time_left(deadline: SystemTime) -> Duration {
     const ONE_DAY: Duration = Duration::from_secs(86_400);
     let since_epoch = deadline

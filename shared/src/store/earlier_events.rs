@@ -34,6 +34,8 @@ pub struct EarlierEvent {
     pub received_at: Timestamp,
     /// The experiments that it is stored for; none if it was stored for no experiment.
     pub stored_for: BTreeSet<Option<ExperimentId>>,
+    /// What the first record is stored for.
+    first: Option<ExperimentId>,
 }
 
 impl EarlierEvent {
@@ -41,18 +43,20 @@ impl EarlierEvent {
         Self {
             event: stored.event,
             received_at: stored.received_at,
-            stored_for: BTreeSet::from([stored.experiment]),
+            stored_for: BTreeSet::from([stored.experiment.clone()]),
+            first: stored.experiment,
         }
     }
 
     /// Adds another record of the event. Records differ only if requests with the same id were under way at the same
-    /// time; then the one that was received first holds.
+    /// time; then the one that was received first holds, in any order of reading.
     fn join(&mut self, stored: UserEvent) {
-        if stored.received_at < self.received_at {
+        self.stored_for.insert(stored.experiment.clone());
+        if (stored.received_at, &stored.experiment) < (self.received_at, &self.first) {
             self.event = stored.event;
             self.received_at = stored.received_at;
+            self.first = stored.experiment;
         }
-        self.stored_for.insert(stored.experiment);
     }
 }
 
@@ -67,20 +71,17 @@ impl Store {
     ) -> Result<HashMap<(UserId, EventId), EarlierEvent>, StoreError> {
         let batches = places.chunks(BATCH).map(|batch| self.read_batch(batch));
         let batches: Vec<_> = batches.collect();
-        let read: Vec<Vec<Item>> = stream::iter(batches)
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
+        let mut read = stream::iter(batches).buffer_unordered(AT_ONCE);
         let mut earlier = HashMap::<_, EarlierEvent>::new();
-        let stored = read.iter().flatten().map(user_event_of);
-        let mut stored = stored.collect::<Result<Vec<_>, _>>()?;
-        // In the order of their keys, so that the result does not depend on the order of the response.
-        stored.sort_by(|a, b| a.experiment.cmp(&b.experiment));
-        for one in stored {
-            let name = (one.event.user_id.clone(), one.event.id.clone());
-            match earlier.get_mut(&name) {
-                Some(known) => known.join(one),
-                None => drop(earlier.insert(name, EarlierEvent::of(one))),
+        // One record of each event is kept, because a user may be in many experiments.
+        while let Some(items) = read.try_next().await? {
+            for item in items {
+                let stored = user_event_of(&item)?;
+                let name = (stored.event.user_id.clone(), stored.event.id.clone());
+                match earlier.get_mut(&name) {
+                    Some(known) => known.join(stored),
+                    None => drop(earlier.insert(name, EarlierEvent::of(stored))),
+                }
             }
         }
         Ok(earlier)
