@@ -14,7 +14,7 @@ pub use layout::AggregateLayout;
 pub use read::DamagedAggregates;
 
 use super::aggregates::{AggregateCell, Days, DimensionValue, ExperimentAggregates};
-use super::contribution::{AggregateBuilder, UserContribution};
+use super::contribution::{AggregateBuilder, ContributionPart, Path, UserContribution};
 use super::experiment::Experiment;
 use super::ids::DimensionKey;
 use super::metric::MetricSpec;
@@ -63,9 +63,39 @@ impl AggregateItems {
         layout: &AggregateLayout,
         variants: usize,
     ) -> Result<Self, Overflow> {
+        Self::of_part(&ContributionPart::all(contribution), layout, variants)
+    }
+
+    fn of_part(
+        part: &ContributionPart<'_>,
+        layout: &AggregateLayout,
+        variants: usize,
+    ) -> Result<Self, Overflow> {
         let mut aggregates = ExperimentAggregates::empty(variants);
-        AggregateBuilder::new(&layout.spec().metrics, true).add(contribution, &mut aggregates)?;
+        AggregateBuilder::new(&layout.spec().metrics, true).add_part(part, &mut aggregates)?;
         Ok(Self::from_aggregates(&aggregates, layout))
+    }
+
+    /// What changes from one state of a path to a later one. The time it takes depends on the days on which they differ,
+    /// and not on the number of entries.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn difference(
+        path: &Path<'_>,
+        (steps, later): (usize, usize),
+        layout: &AggregateLayout,
+        variants: usize,
+    ) -> Result<Self, Overflow> {
+        let (from, to) = path.parts(steps, later);
+        let of = |part: Option<ContributionPart<'_>>| {
+            part.map_or(Ok(Self::default()), |part| {
+                Self::of_part(&part, layout, variants)
+            })
+        };
+        let mut difference = of(to)?;
+        difference.minus(&of(from)?)?;
+        Ok(difference)
     }
 
     /// Aggregates as numbers.

@@ -4,10 +4,12 @@
 //! contribution as it was last added, so that exactly this can be subtracted later.
 
 mod builder;
+mod part;
 mod path;
 mod stored;
 
 pub use builder::AggregateBuilder;
+pub use part::ContributionPart;
 pub use path::{Path, common};
 
 use super::aggregates::{DimensionValue, Hour, hour_of};

@@ -286,7 +286,13 @@ impl Store {
         }
         for diff in &grouped.long {
             let key = (diff.user.clone(), diff.generation.clone());
-            let mut steps = Steps::new(diff);
+            let mut steps = match Steps::new(diff) {
+                Ok(steps) => steps,
+                Err(error) => {
+                    self.fail(key, error, &mut all).await;
+                    continue;
+                }
+            };
             // After a step that was not written, a concurrent refresh may have left the same revision with another
             // state, so the later steps are not written either.
             while !all.stopped.contains(&key) {

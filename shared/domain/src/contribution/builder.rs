@@ -1,6 +1,9 @@
 //! What a user's contribution adds to the aggregates.
 
-use super::{ContributionEntry, Disposition, Enrolment, PreExposure, UserContribution};
+use super::part::EntryTotal;
+use super::{
+    ContributionEntry, ContributionPart, Disposition, Enrolment, PreExposure, UserContribution,
+};
 use crate::aggregates::{
     AggregateCell, Day, ExperimentAggregates, VariantAggregates, day_of, day_of_hour, hour_of,
 };
@@ -45,7 +48,20 @@ impl<'m> AggregateBuilder<'m> {
         contribution: &UserContribution,
         aggregates: &mut ExperimentAggregates,
     ) -> Result<(), Overflow> {
-        for entry in &contribution.entries {
+        self.add_part(&ContributionPart::all(contribution), aggregates)
+    }
+
+    /// Adds what the entries of a part add to the days from its first one on.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn add_part(
+        &mut self,
+        part: &ContributionPart<'_>,
+        aggregates: &mut ExperimentAggregates,
+    ) -> Result<(), Overflow> {
+        let contribution = part.contribution;
+        for entry in part.entries() {
             let day = aggregates
                 .event_accounting
                 .entry(day_of_hour(entry.hour))
@@ -66,13 +82,14 @@ impl<'m> AggregateBuilder<'m> {
         let Some(variant) = aggregates.variants.get_mut(enrolment.variant) else {
             return Ok(());
         };
+        let begins = part.before.is_none();
         if contribution.outlier {
-            variant.outlier_users += 1;
+            variant.outlier_users += u64::from(begins);
             return Ok(());
         }
-        self.learn(enrolment, &contribution.entries);
-        self.take(variant, enrolment, &contribution.entries)?;
-        note_hours(aggregates, enrolment, &contribution.entries, variants);
+        self.learn(enrolment, part.entries());
+        self.take(variant, enrolment, part)?;
+        note_hours(aggregates, enrolment, part, variants);
         Ok(())
     }
 
@@ -121,20 +138,21 @@ impl<'m> AggregateBuilder<'m> {
         &self,
         variant: &mut VariantAggregates,
         enrolment: &Enrolment,
-        entries: &[ContributionEntry],
+        part: &ContributionPart<'_>,
     ) -> Result<(), Overflow> {
         let phase = enrolment.phase;
         let first = day_of(enrolment.assigned_at);
-        variant.days.entry((first, phase)).or_default().users += 1;
-        variant.cohorts.entry((first, 0)).or_default().users += 1;
-        for dimension in &enrolment.dimensions {
-            let days = variant.dimensions.entry(dimension.clone()).or_default();
-            days.entry((first, phase)).or_default().users += 1;
+        if part.before.is_none() {
+            variant.days.entry((first, phase)).or_default().users += 1;
+            variant.cohorts.entry((first, 0)).or_default().users += 1;
+            for dimension in &enrolment.dimensions {
+                let days = variant.dimensions.entry(dimension.clone()).or_default();
+                days.entry((first, phase)).or_default().users += 1;
+            }
         }
-        for metric in self.metrics(enrolment, entries) {
+        for metric in self.metrics(enrolment, part.entries()) {
             let before = self.at_assignment(metric, &enrolment.pre_exposure);
-            let all = |entry: &ContributionEntry| entry.disposition.is_counted();
-            each_day(metric, before, first, entries, all, |day, before, after| {
+            each_day(metric, before, first, part, false, |day, before, after| {
                 let cell = variant.days.entry((day, phase)).or_default();
                 apply(cell, metric, before, after, metric.buckets)?;
                 for dimension in &enrolment.dimensions {
@@ -144,20 +162,12 @@ impl<'m> AggregateBuilder<'m> {
                 }
                 Ok(())
             })?;
-            let early = |entry: &ContributionEntry| entry.disposition == Disposition::CountedEarly;
-            each_day(
-                metric,
-                NOTHING,
-                first,
-                entries,
-                early,
-                |day, before, after| {
-                    // The first hours of a user end at the latest on the day after the assignment.
-                    let offset = u8::from(day > first);
-                    let cell = variant.cohorts.entry((first, offset)).or_default();
-                    apply(cell, metric, before, after, false)
-                },
-            )?;
+            each_day(metric, NOTHING, first, part, true, |day, before, after| {
+                // The first hours of a user end at the latest on the day after the assignment.
+                let offset = u8::from(day > first);
+                let cell = variant.cohorts.entry((first, offset)).or_default();
+                apply(cell, metric, before, after, false)
+            })?;
         }
         Ok(())
     }
@@ -183,9 +193,10 @@ impl<'m> AggregateBuilder<'m> {
                 (pre_exposure.events, pre_exposure.value)
             })
         };
-        let before = metric
-            .quantities()
-            .map(|(event_type, measure)| measured(measure, of_type(event_type)));
+        let before = metric.quantities().map(|(event_type, measure)| {
+            let (events, value) = of_type(event_type);
+            measured(measure, events, value)
+        });
         let has_pre_exposure = if self.declared.is_empty() {
             of_type(&metric.event_type).0 > 0
         } else {
@@ -212,7 +223,7 @@ fn apply(
     sums.apply(after, true, buckets)
 }
 
-fn measured(measure: Measure, (events, value): (u32, i128)) -> i128 {
+fn measured(measure: Measure, events: u32, value: i128) -> i128 {
     match measure {
         Measure::Conversion => i128::from(events > 0) * MILLIONTHS,
         Measure::Count => i128::from(events) * MILLIONTHS,
@@ -220,41 +231,51 @@ fn measured(measure: Measure, (events, value): (u32, i128)) -> i128 {
     }
 }
 
-/// Calls back for each day on which the user's values changed, with the values before and after.
+/// Calls back for each day of a part on which the user's values changed, with the values before and after. `early` counts
+/// the first hours only.
 fn each_day(
     metric: &MetricSpec,
     at_assignment: UserMetricValues,
     first: Day,
-    entries: &[ContributionEntry],
-    wanted: impl Fn(&ContributionEntry) -> bool,
+    part: &ContributionPart<'_>,
+    early: bool,
     mut changed: impl FnMut(Day, &UserMetricValues, &UserMetricValues) -> Result<(), Overflow>,
 ) -> Result<(), Overflow> {
-    let mut state = at_assignment;
-    if state != NOTHING {
+    let mut totals = [EntryTotal::default(); 2];
+    for ((event_type, _), total) in metric.quantities().zip(&mut totals) {
+        *total = part.total_before(event_type, early);
+    }
+    let with_totals = |totals: &[EntryTotal; 2]| {
+        let mut values = at_assignment;
+        let measured = metric
+            .quantities()
+            .zip(totals)
+            .map(|((_, measure), total)| measured(measure, total.events, total.value));
+        for (value, measured) in values.values.iter_mut().zip(measured) {
+            *value = measured;
+        }
+        values.converted = totals[0].events > 0;
+        values
+    };
+    let mut state = with_totals(&totals);
+    if part.before.is_none() && state != NOTHING {
         changed(first, &NOTHING, &state)?;
     }
-    let mut aggregate_items: [(u32, i128); 2] = [(0, 0); 2];
-    let mut entries = entries.iter().filter(|entry| wanted(entry)).peekable();
+    let wanted = |entry: &&ContributionEntry| match early {
+        true => entry.disposition == Disposition::CountedEarly,
+        false => entry.disposition.is_counted(),
+    };
+    let mut entries = part.entries().iter().filter(wanted).peekable();
     while let Some(next) = entries.peek() {
         let day = day_of_hour(next.hour);
-        let before = state;
         while let Some(today) = entries.next_if(|entry| day_of_hour(entry.hour) == day) {
-            for ((event_type, _), total) in metric.quantities().zip(&mut aggregate_items) {
+            for ((event_type, _), total) in metric.quantities().zip(&mut totals) {
                 if *today.event_type == *event_type {
-                    total.0 = total.0.saturating_add(today.events);
-                    total.1 = total.1.checked_add(today.value).ok_or(Overflow)?;
+                    total.add(today)?;
                 }
             }
         }
-        for ((value, (_, measure)), total) in state
-            .values
-            .iter_mut()
-            .zip(metric.quantities())
-            .zip(aggregate_items)
-        {
-            *value = measured(measure, total);
-        }
-        state.converted = aggregate_items[0].0 > 0;
+        let before = std::mem::replace(&mut state, with_totals(&totals));
         if state != before {
             changed(day, &before, &state)?;
         }
@@ -265,7 +286,7 @@ fn each_day(
 fn note_hours(
     aggregates: &mut ExperimentAggregates,
     enrolment: &Enrolment,
-    entries: &[ContributionEntry],
+    part: &ContributionPart<'_>,
     variants: usize,
 ) {
     let one_more = |counts: &mut Vec<u64>, by: u64| {
@@ -274,15 +295,12 @@ fn note_hours(
             *count += by;
         }
     };
-    let hour = aggregates
-        .hours
-        .entry(hour_of(enrolment.assigned_at))
-        .or_default();
-    one_more(&mut hour.assigned, 1);
-    for entry in entries
-        .iter()
-        .filter(|entry| entry.disposition.is_counted())
-    {
+    if part.before.is_none() {
+        let hour = hour_of(enrolment.assigned_at);
+        one_more(&mut aggregates.hours.entry(hour).or_default().assigned, 1);
+    }
+    let counted = |entry: &&ContributionEntry| entry.disposition.is_counted();
+    for entry in part.entries().iter().filter(counted) {
         let hour = aggregates.hours.entry(entry.hour).or_default();
         let counts = hour.events.entry(EventType::clone(&entry.event_type));
         one_more(counts.or_default(), u64::from(entry.events));

@@ -4,6 +4,9 @@
 //! contribution that the user could have, so aggregates are exact after each of them.
 
 use super::UserContribution;
+use super::part::{ContributionPart, RunningTotals};
+use crate::aggregates::{Day, day_of_hour};
+use crate::sums::Overflow;
 
 /// How many of the first entries are equal; none if the enrolments differ.
 pub fn common(from: &UserContribution, to: &UserContribution) -> usize {
@@ -21,28 +24,70 @@ pub fn common(from: &UserContribution, to: &UserContribution) -> usize {
 /// entries.
 #[derive(Debug)]
 pub struct Path<'c> {
-    from: &'c UserContribution,
-    to: &'c UserContribution,
+    from: Indexed<'c>,
+    to: Indexed<'c>,
     /// First entries that both have in common.
     keep: usize,
     /// Whether both have the same enrolment. If not, the way leads over an empty contribution.
     alike: bool,
 }
 
+/// A contribution with the totals of its first entries.
+#[derive(Debug)]
+struct Indexed<'c> {
+    contribution: &'c UserContribution,
+    totals: RunningTotals<'c>,
+}
+
+impl<'c> Indexed<'c> {
+    fn new(contribution: &'c UserContribution) -> Result<Self, Overflow> {
+        Ok(Self {
+            contribution,
+            totals: RunningTotals::of(&contribution.entries)?,
+        })
+    }
+
+    fn part(&self, entries: usize, since: Option<Day>) -> ContributionPart<'_> {
+        let all = &self.contribution.entries;
+        let start = since.map(|day| all.partition_point(|entry| day_of_hour(entry.hour) < day));
+        ContributionPart {
+            contribution: self.contribution,
+            entries: start.unwrap_or(0)..entries,
+            before: start.map(|_| &self.totals),
+        }
+    }
+
+    fn day(&self, entry: usize) -> Option<Day> {
+        let entry = self.contribution.entries.get(entry)?;
+        Some(day_of_hour(entry.hour))
+    }
+}
+
+/// A state of a [`Path`]: a contribution with the first of its entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    From(usize),
+    Empty,
+    To(usize),
+}
+
 impl<'c> Path<'c> {
     /// The way between two contributions.
-    pub fn new(from: &'c UserContribution, to: &'c UserContribution) -> Self {
-        Self {
-            from,
-            to,
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn new(from: &'c UserContribution, to: &'c UserContribution) -> Result<Self, Overflow> {
+        Ok(Self {
+            from: Indexed::new(from)?,
+            to: Indexed::new(to)?,
             keep: common(from, to),
             alike: from.enrolment == to.enrolment && from.outlier == to.outlier,
-        }
+        })
     }
 
     /// Steps that remove an entry.
     fn removals(&self) -> usize {
-        self.from.entries.len() - self.keep
+        self.from.contribution.entries.len() - self.keep
     }
 
     /// Steps between the removals and the additions.
@@ -53,22 +98,59 @@ impl<'c> Path<'c> {
     /// The number of steps: at least one, also between equal contributions.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
-        let additions = self.to.entries.len() - self.keep;
+        let additions = self.to.contribution.entries.len() - self.keep;
         (self.removals() + self.turns() + additions).max(1)
     }
 
-    /// The contribution after this number of steps, from 1 to [`Path::len`].
-    pub fn state(&self, steps: usize) -> UserContribution {
-        if steps >= self.len() {
-            return self.to.clone();
-        }
+    fn state(&self, steps: usize) -> State {
         let (removals, turns) = (self.removals(), self.turns());
-        if steps <= removals {
-            first(self.from, self.from.entries.len() - steps)
+        if steps >= self.len() {
+            State::To(self.to.contribution.entries.len())
+        } else if steps <= removals {
+            State::From(self.from.contribution.entries.len() - steps)
         } else if steps == removals + 1 && !self.alike {
-            UserContribution::default()
+            State::Empty
         } else {
-            first(self.to, self.keep + steps - removals - turns)
+            State::To(self.keep + steps - removals - turns)
+        }
+    }
+
+    /// The contribution after this number of steps, from 0 to [`Path::len`].
+    pub fn contribution(&self, steps: usize) -> UserContribution {
+        match self.state(steps) {
+            State::From(entries) => first(self.from.contribution, entries),
+            State::Empty => UserContribution::default(),
+            State::To(entries) => first(self.to.contribution, entries),
+        }
+    }
+
+    /// What two states do not have in common: the parts from the day on where they begin to differ. The difference of
+    /// the parts is that of the states.
+    pub fn parts(
+        &self,
+        steps: usize,
+        later: usize,
+    ) -> (Option<ContributionPart<'_>>, Option<ContributionPart<'_>>) {
+        let (a, b) = (self.state(steps), self.state(later));
+        let since = self.first_difference(a, b);
+        let part = |state| match state {
+            State::From(entries) => Some(self.from.part(entries, since)),
+            State::Empty => None,
+            State::To(entries) => Some(self.to.part(entries, since)),
+        };
+        (part(a), part(b))
+    }
+
+    /// The first day on which two states differ; none if they differ in more than entries.
+    fn first_difference(&self, a: State, b: State) -> Option<Day> {
+        match (a, b) {
+            (State::From(a), State::From(b)) => self.from.day(a.min(b)),
+            (State::To(a), State::To(b)) => self.to.day(a.min(b)),
+            (State::From(_), State::To(_)) if self.alike => {
+                let days = [self.from.day(self.keep), self.to.day(self.keep)];
+                days.into_iter().flatten().min()
+            }
+            _ => None,
         }
     }
 }
@@ -113,8 +195,11 @@ mod tests {
     }
 
     fn states(from: &UserContribution, to: &UserContribution) -> Vec<UserContribution> {
-        let path = Path::new(from, to);
-        (1..=path.len()).map(|steps| path.state(steps)).collect()
+        let path = Path::new(from, to).unwrap();
+        assert_eq!(path.contribution(0), *from);
+        (1..=path.len())
+            .map(|steps| path.contribution(steps))
+            .collect()
     }
 
     #[test]

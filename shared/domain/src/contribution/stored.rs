@@ -134,7 +134,10 @@ impl UserContribution {
         let mut hour = 0;
         let mut entries = Vec::with_capacity(compact.entries.len());
         for (since, place, disposition, events, value) in compact.entries {
-            hour += since;
+            if since < 0 && !entries.is_empty() {
+                return Err("entries in another order than that of their hours".to_owned());
+            }
+            hour = since.checked_add(hour).ok_or("an impossible hour")?;
             entries.push(ContributionEntry {
                 hour,
                 event_type: named(place)?,

@@ -3,38 +3,41 @@
 use super::chunk::Write;
 use super::diff::ContributionDiff;
 use crate::store::StoreError;
-use crate::store::aggregates::StoredContribution;
 use domain::aggregate_items::AggregateItems;
-use domain::contribution::{Path, UserContribution};
+use domain::contribution::Path;
 use domain::sums::Overflow;
 
 /// The writes from the stored contribution to the computed one, each made when it is needed.
 pub(super) struct Steps<'d> {
     diff: &'d ContributionDiff,
     path: Path<'d>,
-    /// What is stored after the writes that were made.
-    from: StoredContribution,
+    /// Steps of the path that were written.
     done: usize,
+    /// Writes that were made.
+    writes: u64,
     /// How far the last write reached.
     reach: usize,
 }
 
 impl<'d> Steps<'d> {
-    pub(super) fn new(diff: &'d ContributionDiff) -> Self {
-        let path = Path::new(&diff.stored.contribution, &diff.computed);
-        Self {
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub(super) fn new(diff: &'d ContributionDiff) -> Result<Self, StoreError> {
+        let path = Path::new(&diff.stored.contribution, &diff.computed).map_err(too_large)?;
+        Ok(Self {
             diff,
             // The whole path does not fit: the first write tries half of it.
             reach: path.len().div_ceil(4),
             path,
-            from: diff.stored.clone(),
             done: 0,
-        }
+            writes: 0,
+        })
     }
 
     /// The whole diff as one write, whether it fits a transaction or not.
     pub(super) fn whole(diff: &ContributionDiff) -> Result<Write, StoreError> {
-        write(diff, &diff.stored, &diff.computed)
+        let steps = Steps::new(diff)?;
+        steps.write(steps.path.len())
     }
 
     /// The next write; none when the computed contribution has been reached.
@@ -49,18 +52,11 @@ impl<'d> Steps<'d> {
         // The furthest state that one transaction reaches: steps of one user are about equally large.
         let mut distance = (self.reach * 2).min(left);
         loop {
-            let state = self.path.state(self.done + distance);
-            let next = write(self.diff, &self.from, &state)?;
+            let next = self.write(self.done + distance)?;
             if next.fits() {
                 self.done += distance;
                 self.reach = distance;
-                self.from = StoredContribution {
-                    revision: self.from.revision + 1,
-                    contribution: state,
-                    expires_at: self.diff.expires_at,
-                    quarantined: false,
-                    damaged: false,
-                };
+                self.writes += 1;
                 return Ok(Some(next));
             }
             if distance == 1 {
@@ -70,30 +66,30 @@ impl<'d> Steps<'d> {
             distance = distance.div_ceil(2);
         }
     }
+
+    /// The write from the last state that was written to a later one.
+    fn write(&self, later: usize) -> Result<Write, StoreError> {
+        let diff = self.diff;
+        let difference = match &diff.open {
+            Some(open) => {
+                let states = (self.done, later);
+                AggregateItems::difference(&self.path, states, open.layout(), diff.variants)
+            }
+            None => Ok(AggregateItems::default()),
+        };
+        let text = self.path.contribution(later).to_text();
+        Ok(Write {
+            user: diff.user.clone(),
+            generation: diff.generation.clone(),
+            revision: diff.stored.revision + self.writes,
+            text: text.map_err(|error| StoreError::Corrupt(error.to_string()))?,
+            expires_at: diff.expires_at,
+            release: diff.stored.quarantined && self.writes == 0,
+            difference: difference.map_err(too_large)?,
+        })
+    }
 }
 
-fn write(
-    diff: &ContributionDiff,
-    from: &StoredContribution,
-    to: &UserContribution,
-) -> Result<Write, StoreError> {
-    let of = |contribution: &UserContribution| match &diff.open {
-        Some(open) => AggregateItems::of(contribution, open.layout(), diff.variants),
-        None => Ok(AggregateItems::default()),
-    };
-    let difference = of(to).and_then(|mut difference| {
-        difference.minus(&of(&from.contribution)?)?;
-        Ok(difference)
-    });
-    let too_large = |overflow: Overflow| StoreError::Unstorable(overflow.to_string());
-    let text = to.to_text();
-    Ok(Write {
-        user: diff.user.clone(),
-        generation: diff.generation.clone(),
-        revision: from.revision,
-        text: text.map_err(|error| StoreError::Corrupt(error.to_string()))?,
-        expires_at: diff.expires_at,
-        release: from.quarantined,
-        difference: difference.map_err(too_large)?,
-    })
+fn too_large(overflow: Overflow) -> StoreError {
+    StoreError::Unstorable(overflow.to_string())
 }

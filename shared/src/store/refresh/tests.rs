@@ -313,7 +313,7 @@ fn one_input(seed: u64) {
         take(chunk);
     }
     for diff in &groups.long {
-        let mut steps = Steps::new(diff);
+        let mut steps = Steps::new(diff).unwrap();
         let mut last = None;
         while let Some(write) = steps.next_write().unwrap() {
             last = Some(write.text.clone());
