@@ -11,6 +11,7 @@ use domain::decimal::Decimal;
 use domain::ids::{DimensionKey, DimensionLabel, EventType, MetricKey, VariantKey};
 use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
 use domain::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// The midnight at which the times of a history start.
 const MIDNIGHT: i64 = 20_370 * DAY;
@@ -258,8 +259,7 @@ impl Author<'_> {
             event_type: event_type(&mut self.draw),
             value: value.map(Decimal::from_millionths),
             at: Timestamp::from_micros(anchor + offset),
-            // A repeat that did not know the assignments would be a request at the same time as the first one.
-            knows_no_assignments: self.draw.chance(10) && !repeated,
+            knows_no_assignments: self.draw.chance(10),
             knows_old_definitions: self.draw.chance(20),
         }
     }
@@ -269,6 +269,15 @@ impl Author<'_> {
         for _ in 0..steps.len() {
             let (a, b) = (self.draw.below(steps.len()), self.draw.below(steps.len()));
             steps.swap(a, b);
+        }
+        // A repeat that did not know the assignments would be a request at the same time as the first one.
+        let mut ids = BTreeSet::new();
+        for step in steps {
+            if let Step::Track(track) = step
+                && !ids.insert(track.id)
+            {
+                track.knows_no_assignments = false;
+            }
         }
     }
 
