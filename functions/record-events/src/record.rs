@@ -94,11 +94,21 @@ async fn read_earlier(
     users: &Users,
     received_at: Timestamp,
 ) -> Result<Earlier, StoreError> {
-    let mut places: HashSet<EventPlace> = HashSet::new();
-    for event in read.events.iter().flatten() {
-        let Some(Some(user)) = users.get(&event.user_id) else {
-            continue;
-        };
+    let mut seen = HashSet::new();
+    let events = read.events.iter().flatten();
+    let first = events.filter(|event| seen.insert((&event.user_id, &event.id)));
+    let places = first.flat_map(|event| places(event, users, received_at));
+    app.store().earlier_events(places).await
+}
+
+/// Where an event may be stored, except in its only place.
+fn places<'r>(
+    event: &'r Event,
+    users: &'r Users,
+    received_at: Timestamp,
+) -> impl Iterator<Item = EventPlace> + 'r {
+    let user = users.get(&event.user_id).and_then(Option::as_ref);
+    user.into_iter().flat_map(move |user| {
         let destinations = counting(user, event.counted_at, received_at);
         let only = match (user.reached, destinations.as_slice()) {
             (None, []) => Some(None),
@@ -106,15 +116,11 @@ async fn read_earlier(
             _ => None,
         };
         let assigned = user.assigned.iter().map(|(_, experiment)| &experiment.id);
-        for place in assigned.map(Some).chain([None]) {
-            if Some(place) != only {
-                places.insert((event.user_id.clone(), event.id.clone(), place.cloned()));
-            }
-        }
-    }
-    app.store()
-        .earlier_events(places.into_iter().collect())
-        .await
+        let looked_at = assigned.map(Some).chain([None]);
+        looked_at
+            .filter(move |place| Some(*place) != only)
+            .map(|place| (event.user_id.clone(), event.id.clone(), place.cloned()))
+    })
 }
 
 async fn one(

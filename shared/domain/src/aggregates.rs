@@ -89,7 +89,13 @@ pub struct EventCounts {
 }
 
 impl EventCounts {
-    fn add(&mut self, other: &Self) {
+    /// The number of events with any disposition.
+    pub(super) fn total(&self) -> u64 {
+        self.counted + self.excluded_by_end + self.outside_window + self.other_users
+    }
+
+    /// Adds other numbers.
+    pub(super) fn add(&mut self, other: &Self) {
         self.counted += other.counted;
         self.excluded_by_end += other.excluded_by_end;
         self.outside_window += other.outside_window;

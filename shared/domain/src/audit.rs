@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Differing numbers that are listed.
 const SHOWN: usize = 50;
+/// Quarantined users in an answer.
+pub const QUARANTINED_SHOWN: usize = 50;
 
 /// The result of an audit.
 #[derive(Debug, Clone, Serialize)]
@@ -88,13 +90,6 @@ impl Audit {
             left_out: None,
             backfill_started: None,
         }
-    }
-
-    /// Notes the users that cannot be counted.
-    pub fn set_aside(&mut self, mut users: Vec<QuarantinedUser>) {
-        self.quarantined_users = users.len();
-        users.truncate(SHOWN);
-        self.quarantined = users;
     }
 
     /// Notes the differing numbers.

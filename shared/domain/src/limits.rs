@@ -77,6 +77,9 @@ pub const LATE_EVENT_DAYS: i64 = 30;
 /// Records that one request for results reads if the aggregates cannot answer it: about as many as are read in 25
 /// seconds.
 pub const MAX_RECORDS_READ: usize = 2_000_000;
+/// Numbers of the aggregates that one request reads: about 300 MB of memory. An experiment with ten metrics, two variants
+/// and a dimension of fifty values has 15,000 a day.
+pub const MAX_NUMBERS_READ: usize = 2_000_000;
 /// Users whose pre-exposure events are read in one request for results with `cuped`. Each takes a query, and the
 /// request has 25 seconds.
 pub const MAX_USERS_WITH_PRE_EXPOSURE: usize = 50_000;

@@ -33,6 +33,7 @@ mod monitoring;
 mod pair;
 mod request;
 mod series;
+mod size;
 mod summary;
 
 pub use arm::{DenominatorSums, VariantValue};
@@ -108,6 +109,9 @@ pub struct Report {
     /// Event types whose metrics are not shown, in an experiment without declared metrics; absent if all are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_types_left_out: Option<usize>,
+    /// Metrics without results by dimension, because the answer has no room for them; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_not_broken_down: Option<usize>,
     /// How many stored events were counted or left out, by event type.
     pub event_accounting: BTreeMap<EventType, EventCounts>,
     /// The same by day, if the request asks for series.
@@ -165,6 +169,8 @@ impl Report {
             data_quality: analysis.data_quality,
             metrics: analysis.metrics,
             event_types_left_out: Some(analysis.event_types_left_out).filter(|types| *types > 0),
+            metrics_not_broken_down: Some(analysis.metrics_not_broken_down)
+                .filter(|metrics| *metrics > 0),
             event_accounting: aggregates.event_accounting_by_type(),
             event_accounting_by_day: request
                 .series

@@ -4,7 +4,9 @@ use super::Response;
 use crate::store::StoreError;
 use crate::store::raw::RawError;
 use domain::coverage::CoverageGap;
-use domain::limits::{ERASED_DAYS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE};
+use domain::limits::{
+    ERASED_DAYS, MAX_NUMBERS_READ, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE,
+};
 use domain::prose::grouped_size;
 use domain::{Invalid, sums};
 use lambda_http::{Body, http::StatusCode, http::header};
@@ -327,6 +329,11 @@ impl From<RawError> for Problem {
                  read. Ask for the whole time (without `from`, with an `as_of` at midnight UTC), without `dimension=…:…` and \
                  without `source=raw`.",
                 grouped_size(MAX_RECORDS_READ)
+            )),
+            RawError::TooManyNumbers => Self::too_much_work(format!(
+                "The aggregates of this request have more than {} numbers. Ask for no breakdown with `dimension=none`; if \
+                 that is too much too, the experiment has too many metrics and variants for its number of days.",
+                grouped_size(MAX_NUMBERS_READ)
             )),
             RawError::CoverageGap(why) => Self::coverage_gap(why),
             RawError::TooManyPreExposures => Self::too_much_work(format!(

@@ -11,9 +11,10 @@ use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::aggregate_items::{self, AggregateItems};
 use domain::aggregates::DataRange;
-use domain::audit::QuarantinedUser;
+use domain::audit::{QUARANTINED_SHOWN, QuarantinedUser};
 use domain::contribution::UserContribution;
 use domain::ids::{ExperimentId, UserId};
+use domain::limits::MAX_NUMBERS_READ;
 use domain::registry::Registry;
 use futures::TryStreamExt;
 use std::collections::HashMap;
@@ -55,8 +56,21 @@ pub struct StoredAggregateItems {
     pub data_range: DataRange,
     /// The names with aggregates of their own.
     pub registry: Registry,
-    /// Users that cannot be counted.
+    /// The number of users that cannot be counted.
+    pub quarantined_users: usize,
+    /// The first [`QUARANTINED_SHOWN`] of them.
     pub quarantined: Vec<QuarantinedUser>,
+}
+
+/// Why stored aggregates cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AggregatesError {
+    /// The database failed, or an item is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There are more numbers than one request may read.
+    #[error("there are more than {MAX_NUMBERS_READ} numbers to read")]
+    TooManyNumbers,
 }
 
 impl Store {
@@ -82,14 +96,15 @@ impl Store {
     /// visible in some items only.
     ///
     /// # Errors
-    /// If the database fails or an item is damaged.
+    /// If the database fails, an item is damaged, or there are more than [`MAX_NUMBERS_READ`] numbers.
     pub async fn aggregate_items(
         &self,
         experiment: &ExperimentId,
         generation: GenerationNumber,
         sections: AggregateSections,
-    ) -> Result<StoredAggregateItems, StoreError> {
+    ) -> Result<StoredAggregateItems, AggregatesError> {
         let mut stored = StoredAggregateItems::default();
+        let mut numbers = 0;
         let wanted = [
             (key::AGGREGATE_ITEMS, true),
             (key::HOURS, sections.hours),
@@ -100,6 +115,10 @@ impl Store {
             let mut pages = pin!(self.aggregate_pages(&partition, false));
             while let Some(items) = pages.try_next().await? {
                 for item in items {
+                    numbers += item.len();
+                    if numbers > MAX_NUMBERS_READ {
+                        return Err(AggregatesError::TooManyNumbers);
+                    }
                     take(&mut stored, item)?;
                 }
             }
@@ -229,6 +248,10 @@ fn take(stored: &mut StoredAggregateItems, item: Item) -> Result<(), StoreError>
         return Ok(());
     }
     if let Some(user) = key::read_quarantined(name) {
+        stored.quarantined_users += 1;
+        if stored.quarantined.len() == QUARANTINED_SHOWN {
+            return Ok(());
+        }
         stored.quarantined.push(QuarantinedUser {
             user_id: user.to_owned(),
             reason: text(&item, key::QUARANTINED)?.to_owned(),

@@ -1,6 +1,6 @@
 //! Compares an experiment's aggregates with its records, and requests repairs.
 
-use super::aggregates::AggregateSections;
+use super::aggregates::{AggregateSections, AggregatesError};
 use super::generations::{Generation, GenerationNumber};
 use super::keys::experiments as key;
 use super::raw::RawError;
@@ -117,10 +117,17 @@ impl Store {
         let mut steady: Option<Differences> = None;
         loop {
             let this_one = Instant::now();
-            let stored = self
-                .aggregate_items(id, current.number, AggregateSections::ALL)
-                .await?;
-            audit.set_aside(stored.quarantined);
+            let stored = self.aggregate_items(id, current.number, AggregateSections::ALL);
+            let stored = match stored.await {
+                Ok(stored) => stored,
+                Err(AggregatesError::TooManyNumbers) => {
+                    audit.not_compared = Some(TOO_MANY_RECORDS);
+                    return Ok(());
+                }
+                Err(AggregatesError::Store(error)) => return Err(error.into()),
+            };
+            audit.quarantined_users = stored.quarantined_users;
+            audit.quarantined = stored.quarantined;
             let found = match self.recomputed(experiment, &stored.registry).await {
                 Ok(found) => found,
                 Err(RawError::TooManyRecords) => {

@@ -61,17 +61,22 @@ impl EarlierEvent {
 }
 
 impl Store {
-    /// The events that are stored in any of these places, read consistently.
+    /// The events that are stored in any of these places, read consistently. Each place occurs once. Places are taken
+    /// when they are needed: events of users in many experiments have many.
     ///
     /// # Errors
     /// If the database fails, does not keep up, or an item is damaged.
     pub async fn earlier_events(
         &self,
-        places: Vec<EventPlace>,
+        places: impl Iterator<Item = EventPlace> + Send,
     ) -> Result<HashMap<(UserId, EventId), EarlierEvent>, StoreError> {
-        let batches = places.chunks(BATCH).map(|batch| self.read_batch(batch));
-        let batches: Vec<_> = batches.collect();
-        let mut read = stream::iter(batches).buffer_unordered(AT_ONCE);
+        let mut places = places;
+        let batches = std::iter::from_fn(move || {
+            let batch: Vec<EventPlace> = places.by_ref().take(BATCH).collect();
+            (!batch.is_empty()).then_some(batch)
+        });
+        let reads = stream::iter(batches).map(|batch| self.read_batch(batch));
+        let mut read = reads.buffer_unordered(AT_ONCE);
         let mut earlier = HashMap::<_, EarlierEvent>::new();
         // One record of each event is kept, because a user may be in many experiments.
         while let Some(items) = read.try_next().await? {
@@ -87,10 +92,10 @@ impl Store {
         Ok(earlier)
     }
 
-    async fn read_batch(&self, places: &[EventPlace]) -> Result<Vec<Item>, StoreError> {
+    async fn read_batch(&self, places: Vec<EventPlace>) -> Result<Vec<Item>, StoreError> {
         let table = &self.tables.events;
-        let keys = places.iter().map(|(user, event, experiment)| {
-            let name = keys::experiment_event(experiment.as_ref(), event);
+        let keys = places.into_iter().map(|(user, event, experiment)| {
+            let name = keys::experiment_event(experiment.as_ref(), &event);
             Item::from([
                 (key::USER_ID.to_owned(), AttributeValue::S(user.to_string())),
                 (key::EXPERIMENT_EVENT.to_owned(), AttributeValue::S(name)),

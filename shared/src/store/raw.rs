@@ -1,5 +1,6 @@
 //! Aggregates of an experiment computed from its raw records, by index shard: all records of a user are in one shard.
 
+use super::aggregates::AggregatesError;
 use super::registry::StoredRegistry;
 use super::{Store, StoreError};
 use domain::aggregate_items::AggregateSpec;
@@ -10,7 +11,9 @@ use domain::event::EventSummary;
 use domain::experiment::Experiment;
 use domain::filter::RecordFilter;
 use domain::ids::UserId;
-use domain::limits::{MAX_PRE_EXPOSURE_EVENTS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE};
+use domain::limits::{
+    MAX_NUMBERS_READ, MAX_PRE_EXPOSURE_EVENTS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE,
+};
 use domain::record_aggregator::RecordAggregator;
 use domain::registry::{Labels, Registry};
 use domain::sums::Overflow;
@@ -36,6 +39,9 @@ pub enum RawError {
     /// There are more records than one request may read.
     #[error("there are more than {MAX_RECORDS_READ} records to read")]
     TooManyRecords,
+    /// There are more numbers in the aggregates than one request may read.
+    #[error("there are more than {MAX_NUMBERS_READ} numbers to read")]
+    TooManyNumbers,
     /// The caller asked for the aggregates, and they cannot answer the request.
     #[error("the aggregates cannot answer: {0:?}")]
     CoverageGap(CoverageGap),
@@ -44,6 +50,15 @@ pub enum RawError {
         "the request needs the pre-exposure events of more than {MAX_USERS_WITH_PRE_EXPOSURE} users"
     )]
     TooManyPreExposures,
+}
+
+impl From<AggregatesError> for RawError {
+    fn from(error: AggregatesError) -> Self {
+        match error {
+            AggregatesError::Store(error) => Self::Store(error),
+            AggregatesError::TooManyNumbers => Self::TooManyNumbers,
+        }
+    }
 }
 
 /// What all shards together have read so far.

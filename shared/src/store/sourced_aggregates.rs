@@ -67,7 +67,7 @@ impl Store {
         experiment: &Experiment,
         filter: &RecordFilter,
         sections: AggregateSections,
-    ) -> Result<Result<SourcedAggregates, CoverageGap>, StoreError> {
+    ) -> Result<Result<SourcedAggregates, CoverageGap>, RawError> {
         let generations = self.generations(&experiment.id).await?;
         let spec = generations.current.as_ref().map(|current| &current.spec);
         let before = match days_asked(experiment, spec, filter) {
@@ -93,16 +93,16 @@ impl Store {
                         data_range: stored.data_range,
                         ..aggregates
                     };
-                    break (aggregates, stored.quarantined.len());
+                    break (aggregates, stored.quarantined_users);
                 }
                 Err(damaged) if attempt == ATTEMPTS => {
-                    return Err(StoreError::Corrupt(damaged.to_string()));
+                    return Err(StoreError::Corrupt(damaged.to_string()).into());
                 }
                 Err(_) => attempt += 1,
             }
         };
-        self.with_provenance(experiment, generation, aggregates, quarantined, filter)
-            .await
+        let sourced = self.with_provenance(experiment, generation, aggregates, quarantined, filter);
+        Ok(sourced.await?)
     }
 
     async fn with_provenance(

@@ -127,7 +127,7 @@ impl<'w> Writer<'w> {
         let places = places
             .chain([None])
             .map(|place| (event.user_id.clone(), event.id.clone(), place));
-        let earlier = store.earlier_events(places.collect()).await.unwrap();
+        let earlier = store.earlier_events(places).await.unwrap();
         let earlier = earlier.into_values().next();
         let received_at = track.at.plus_micros(1_000_000);
         let (event, received_at) = match &earlier {

@@ -3,7 +3,7 @@
 use super::data_quality::DataQuality;
 use super::header::VariantUsers;
 use super::inputs::AnalysisInputs;
-use super::metrics::{MetricReport, metric_reports};
+use super::metrics::{MetricReport, MetricReports, metric_reports};
 use super::request::AnalysisSettings;
 use crate::sums::Overflow;
 
@@ -15,6 +15,8 @@ pub(super) struct Analysis {
     pub(super) data_quality: DataQuality,
     /// Event types whose metrics are not shown. Only an experiment without declared metrics has such types.
     pub(super) event_types_left_out: usize,
+    /// Metrics without results by dimension, because the answer has no room for them.
+    pub(super) metrics_not_broken_down: usize,
 }
 
 impl Analysis {
@@ -23,13 +25,18 @@ impl Analysis {
     /// # Errors
     /// If a sum grows beyond 38 digits.
     pub(super) fn new(inputs: &AnalysisInputs<'_>) -> Result<Self, Overflow> {
-        let (metrics, event_types_left_out) = metric_reports(inputs)?;
+        let MetricReports {
+            reports: metrics,
+            event_types_left_out,
+            metrics_not_broken_down,
+        } = metric_reports(inputs)?;
         Ok(Self {
             settings: inputs.settings.clone(),
             variants: VariantUsers::all(inputs.experiment, inputs.aggregates),
             data_quality: DataQuality::check(inputs.experiment, inputs.aggregates, &metrics),
             metrics,
             event_types_left_out,
+            metrics_not_broken_down,
         })
     }
 }

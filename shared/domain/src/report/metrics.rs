@@ -8,6 +8,7 @@ use super::extras::PercentileCap;
 use super::inputs::AnalysisInputs;
 use super::request::Correction;
 use super::series::{self, Series, TrendReport};
+use super::size;
 use crate::experiment::Experiment;
 use crate::metric::{Metric, MetricRole};
 use crate::sums::Overflow;
@@ -35,14 +36,20 @@ pub struct MetricReport {
     pub series: Option<Series>,
 }
 
-/// The results of the requested metrics, and the number of event types whose metrics are left out because the request
-/// names none.
+/// The results of the requested metrics, and what is left out of them.
+pub(super) struct MetricReports {
+    pub(super) reports: Vec<MetricReport>,
+    /// Event types whose metrics are left out because the request names none.
+    pub(super) event_types_left_out: usize,
+    /// Metrics without results by dimension, because the answer has no room for them.
+    pub(super) metrics_not_broken_down: usize,
+}
+
+/// The results of the requested metrics.
 ///
 /// # Errors
 /// If a sum grows beyond 38 digits.
-pub(super) fn metric_reports(
-    inputs: &AnalysisInputs<'_>,
-) -> Result<(Vec<MetricReport>, usize), Overflow> {
+pub(super) fn metric_reports(inputs: &AnalysisInputs<'_>) -> Result<MetricReports, Overflow> {
     let request = inputs.request;
     let (metrics, left_out) = if request.metrics.is_empty() {
         inputs.aggregates.metrics_shown(inputs.experiment)
@@ -54,17 +61,30 @@ pub(super) fn metric_reports(
     let planned = planned_metric(inputs.experiment, &metrics);
     let breakdowns =
         dimensions::breakdowns(inputs.experiment, inputs.aggregates, &request.breakdown)?;
+    let broken_down = size::broken_down(inputs, &metrics, &breakdowns);
+    let days = size::series_days(inputs, metrics.len());
     let measured: Result<Vec<MeasuredMetric>, Overflow> = metrics
         .into_iter()
         .enumerate()
-        .map(|(index, metric)| MeasuredMetric::new(inputs, metric, planned == Some(index)))
+        .map(|(index, metric)| MeasuredMetric::new(inputs, metric, planned == Some(index), days))
         .collect();
     let measured = measured?;
     let adjusted = corrected(&measured, inputs.settings.correction);
-    let reports = measured.into_iter().zip(adjusted);
-    let reports =
-        reports.map(|(measured, adjusted)| measured.report(adjusted, inputs, &breakdowns));
-    Ok((reports.collect(), left_out))
+    let no_breakdown = Breakdowns::new();
+    let reports = measured.into_iter().zip(adjusted).zip(&broken_down);
+    let reports = reports.map(|((measured, adjusted), broken_down)| {
+        let breakdowns = if *broken_down {
+            &breakdowns
+        } else {
+            &no_breakdown
+        };
+        measured.report(adjusted, inputs, breakdowns)
+    });
+    Ok(MetricReports {
+        reports: reports.collect(),
+        event_types_left_out: left_out,
+        metrics_not_broken_down: broken_down.iter().filter(|one| !**one).count(),
+    })
 }
 
 /// The deciding metrics: those declared primary, else the first one.
@@ -104,7 +124,12 @@ struct MeasuredMetric {
 }
 
 impl MeasuredMetric {
-    fn new(inputs: &AnalysisInputs<'_>, metric: Metric, planned: bool) -> Result<Self, Overflow> {
+    fn new(
+        inputs: &AnalysisInputs<'_>,
+        metric: Metric,
+        planned: bool,
+        series_days: usize,
+    ) -> Result<Self, Overflow> {
         let arms = inputs.arms(&metric, |index| inputs.cumulative.get(index));
         let cap = metric
             .cap_percentile
@@ -121,10 +146,8 @@ impl MeasuredMetric {
             .others()
             .filter_map(|variant| comparison.estimate(inputs.baseline, variant))
             .collect();
-        let series = inputs
-            .request
-            .series
-            .then(|| series::series(inputs, &metric));
+        let has_series = inputs.request.series && series_days > 0;
+        let series = has_series.then(|| series::series(inputs, &metric, series_days));
         Ok(Self {
             variants: VariantValue::all(&metric, &arms),
             estimates,

@@ -13,9 +13,6 @@ use crate::time::Timestamp;
 use serde::Serialize;
 use stats::{MissingReason, trend};
 
-/// The most days in an answer; the latest are kept.
-pub(super) const MAX_DAYS: usize = 400;
-
 /// Columns of equal length, one row per day. A missing number is null.
 #[derive(Debug, Clone, Serialize)]
 pub struct Series {
@@ -58,7 +55,11 @@ pub(super) fn date(day: Day) -> String {
     start_of(day).to_string().chars().take(10).collect()
 }
 
-pub(super) fn series(inputs: &AnalysisInputs<'_>, metric: &Metric) -> Result<Series, Overflow> {
+pub(super) fn series(
+    inputs: &AnalysisInputs<'_>,
+    metric: &Metric,
+    latest_days: usize,
+) -> Result<Series, Overflow> {
     let variants = &inputs.aggregates.variants;
     let known = || {
         variants
@@ -93,7 +94,7 @@ pub(super) fn series(inputs: &AnalysisInputs<'_>, metric: &Metric) -> Result<Ser
             .collect(),
     };
     let mut cells = vec![AggregateCell::default(); variants.len()];
-    let most = i64::try_from(MAX_DAYS).unwrap_or(i64::MAX);
+    let most = i64::try_from(latest_days).unwrap_or(i64::MAX);
     for day in first..=last {
         for (cell, variant) in cells.iter_mut().zip(variants) {
             for change in variant.on(day) {

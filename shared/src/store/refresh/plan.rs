@@ -19,6 +19,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Experiments for which all events of a user are read together. For each of them, as many events are kept as make an
+/// outlier user; a user may be in hundreds of experiments.
+const READ_TOGETHER: usize = 4;
 /// Events that are stored for an experiment at once.
 const ATTRIBUTED_AT_ONCE: usize = 16;
 
@@ -94,13 +97,29 @@ impl Store {
                 read_all,
             });
         }
+        let mut plan = RefreshPlan::default();
+        for group in experiments.chunks(READ_TOGETHER) {
+            self.plan_experiments(user, dirty, contributions, group, &mut plan)
+                .await?;
+        }
+        Ok(plan)
+    }
+
+    /// Adds experiments of a user to the plan. All events of the user are read once for them.
+    async fn plan_experiments(
+        &self,
+        user: &UserId,
+        dirty: &DirtyUser,
+        contributions: &UserContributions,
+        experiments: &[DirtyExperiment<'_>],
+        plan: &mut RefreshPlan,
+    ) -> Result<(), StoreError> {
         let to_read = experiments.iter().filter(|one| one.read_all);
         let to_read: Vec<(&Experiment, &Assignment)> = to_read
             .filter_map(|one| Some((&one.definition.experiment, one.assignment?)))
             .collect();
         let mut found = self.found_events(user, &to_read).await?;
-        let mut plan = RefreshPlan::default();
-        for experiment in &experiments {
+        for experiment in experiments {
             let mut found = found.remove(experiment.id()).unwrap_or_default();
             // Where all events were read, those of the experiment are among them.
             let events = match experiment.read_all && experiment.assignment.is_some() {
@@ -145,7 +164,7 @@ impl Store {
                 }
             }
         }
-        Ok(plan)
+        Ok(())
     }
 
     /// Stores a user's events for the experiments that they count for.

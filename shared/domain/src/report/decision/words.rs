@@ -281,6 +281,13 @@ pub(super) fn notes(analysis: &Analysis) -> Vec<String> {
             analysis.event_types_left_out
         ));
     }
+    if analysis.metrics_not_broken_down > 0 {
+        notes.push(format!(
+            "{} of {} metrics have no results by dimension, because the answer has no room for them: select metrics to see theirs.",
+            analysis.metrics_not_broken_down,
+            analysis.metrics.len()
+        ));
+    }
     if outlier_users > 0 {
         notes.push(format!(
             "{} outlier users have implausibly many events or values and are left out.",
