@@ -5,6 +5,7 @@ use super::support::{Caller, World};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 const ASSIGNED_AT: &str = "2026-11-02T00:00:00Z";
 const LATER: &str = "2026-11-03T00:00:00Z";
@@ -201,6 +202,58 @@ async fn a_user_that_cannot_be_counted_holds_up_nobody_until_a_repair() {
     assert_eq!(report["event_accounting"]["buy"]["counted"], 6);
     assert_eq!(report["freshness"].get("quarantined_users"), None);
     aggregates_are_exact(&admin, "e").await;
+}
+
+/// The largest delay of results allowed beside a quarantined user.
+const LARGEST_LAG: Duration = Duration::from_secs(5);
+
+/// Waits until the results count this many events of the type `buy`, and returns how long it took.
+async fn counted_after(admin: &Caller, events: u64) -> Duration {
+    let started = Instant::now();
+    loop {
+        let report = admin
+            .results("e", "view=monitoring&source=aggregates")
+            .await;
+        if report["event_accounting"]["buy"]["counted"] == events {
+            return started.elapsed();
+        }
+        assert!(started.elapsed() < LARGEST_LAG, "{report}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "docs/design.md shows the figure")]
+#[tokio::test]
+async fn others_are_counted_in_seconds_beside_a_quarantined_user() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let metrics = json!([{"key": "buyers", "kind": "conversion", "event_type": "buy"}]);
+    let one_shard = json!({"metrics": metrics, "shards": 1});
+    admin.experiment("e", one_shard).await;
+    imported(&admin, "e", 50, |_| json!({})).await;
+    world.platform.settle().await;
+    damage_the_contribution(&world, "u0").await;
+    let mut largest = Duration::ZERO;
+    for round in 1..=10 {
+        // The events of the user that cannot be counted come first in each batch.
+        let events: Vec<Value> = (0..100)
+            .map(|number| event(number / 2, "buy", round * 1_000 + number, 1.0))
+            .collect();
+        tracked(&admin, &events).await;
+        let round = u64::try_from(round).unwrap();
+        largest = largest.max(counted_after(&admin, round * 98).await);
+    }
+    println!("the results of 49 users are {largest:.1?} old at most, beside a quarantined user");
+    let more =
+        json!({"metrics": [metrics[0], {"key": "spend", "kind": "sum", "event_type": "buy"}]});
+    admin.change("e", &more).await.json(200);
+    world.platform.settle().await;
+    let report = admin.results("e", "source=aggregates").await;
+    assert_eq!(report["metrics"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(
+        report["event_accounting"]["buy"]["counted"], 1_000,
+        "a backfill begins anew"
+    );
 }
 
 #[tokio::test]
