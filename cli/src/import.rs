@@ -32,6 +32,7 @@ pub use rejections::Rejection;
 pub use source::FileFault;
 
 use crate::client::{Client, ClientError, RetryPolicy, path_segment};
+use crate::counting;
 use crate::output::{counted, note, print};
 use counts::{AssignmentsResponse, EventsResponse};
 use futures::future::try_join_all;
@@ -108,6 +109,12 @@ pub async fn run(args: ImportArgs) -> Result<(), ImportError> {
             seconds,
             args.variant.is_some(),
         ));
+    }
+    if !args.no_wait {
+        counts.experiments.extend(args.experiment.clone());
+        for experiment in &counts.experiments {
+            counting::wait(&client, experiment, args.json).await?;
+        }
     }
     match counts.not_imported() {
         0 => Ok(()),

@@ -12,6 +12,7 @@
 
 pub mod audit;
 pub mod client;
+mod counting;
 pub mod engine;
 pub mod environment;
 pub mod functions;

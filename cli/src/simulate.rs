@@ -4,6 +4,7 @@ mod experiment;
 mod users;
 
 use crate::client::{ApiProblem, Client, ClientError, Connection, RetryPolicy, path_segment};
+use crate::counting;
 use crate::output::{counted, note, print};
 use crate::results;
 use domain::limits::{MAX_ASSIGNMENTS_PER_REQUEST, MAX_EVENTS_PER_REQUEST};
@@ -53,6 +54,9 @@ pub struct SimulateArgs {
     /// Assign the users one by one at the current time instead of importing two weeks.
     #[arg(long)]
     live: bool,
+    /// Print the results at once, even if they do not contain everything yet.
+    #[arg(long)]
+    no_wait: bool,
 }
 
 /// Why a simulation failed.
@@ -133,6 +137,9 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
         recorded.duplicates
     ));
 
+    if !args.no_wait {
+        counting::wait(&client, &id, false).await?;
+    }
     results::show(&client, &id).await?;
     print(format_args!("\nTrue rates:\n{}", true_rates.description()));
     print(format_args!(

@@ -4,6 +4,7 @@
 use crate::clock;
 use crate::config::{self, BadSetting, Config};
 use crate::event_budget::{EventBudgets, Spent};
+use crate::store::stored_records::RecordKind;
 use crate::store::{Store, StoreError};
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Definitions cached by one process at most.
 const MAX_CACHED: u64 = 10_000;
+/// How often one process advances a checkpoint. Until then results count the later records one by one.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 /// How long the definition of an ended experiment is cached. Its rules no longer change, and users keep their
 /// assignments for years.
 const ENDED_CACHE: Duration = Duration::from_secs(3600);
@@ -27,7 +30,12 @@ pub struct App {
     /// cached: an experiment can be used as soon as it exists.
     definitions: Cache<ExperimentId, Arc<Experiment>>,
     event_budgets: Arc<EventBudgets>,
+    /// Checkpoints of stored records that this process has advanced a moment ago.
+    checkpoints: Cache<CheckpointKey, ()>,
 }
+
+/// The index shard of a checkpoint.
+pub type CheckpointKey = (RecordKind, ExperimentId, u16);
 
 impl App {
     /// Connects with settings from the environment.
@@ -53,6 +61,10 @@ impl App {
             store,
             definitions,
             event_budgets: Arc::default(),
+            checkpoints: Cache::builder()
+                .max_capacity(MAX_CACHED)
+                .time_to_live(CHECKPOINT_INTERVAL)
+                .build(),
         }
     }
 
@@ -81,6 +93,23 @@ impl App {
         self.event_budgets
             .spend(&self.store, token_id, events_per_second, events, now)
             .await
+    }
+
+    /// Advances a checkpoint of stored records, unless this process has done so a moment ago.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn advance_checkpoint(&self, key: CheckpointKey) -> Result<(), StoreError> {
+        if self.checkpoints.contains_key(&key) {
+            return Ok(());
+        }
+        let (kind, experiment, shard) = &key;
+        let until = self.store.settled_before();
+        self.store
+            .advance_checkpoint(*kind, experiment, *shard, until)
+            .await?;
+        self.checkpoints.insert(key, ()).await;
+        Ok(())
     }
 
     /// An experiment's definition, at most some seconds old; none if there is no such experiment. Concurrent calls

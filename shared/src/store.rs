@@ -24,6 +24,7 @@ pub mod raw;
 pub mod refresh;
 pub mod registry;
 pub mod sourced_aggregates;
+pub mod stored_records;
 pub mod tokens;
 mod transaction;
 pub mod usage;

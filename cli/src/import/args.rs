@@ -118,6 +118,9 @@ pub struct ImportArgs {
     /// Print the outcome as JSON.
     #[arg(long)]
     pub(super) json: bool,
+    /// Do not wait until everything that was sent is counted in the results.
+    #[arg(long)]
+    pub(super) no_wait: bool,
 }
 
 impl ImportArgs {

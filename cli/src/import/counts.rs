@@ -5,7 +5,7 @@ use super::rejections::{Rejection, Rejections, RowParts, SentRow};
 use super::rows::LeftOut;
 use crate::client::InputError;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The response to a batch of assignments.
 #[derive(Debug, Deserialize)]
@@ -38,7 +38,14 @@ struct EventOutcome {
     #[serde(default)]
     reason: Option<String>,
     #[serde(default)]
+    counts_for: Vec<CountsFor>,
+    #[serde(default)]
     errors: Vec<InputError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CountsFor {
+    experiment_id: String,
 }
 
 /// Counts of assignments by outcome.
@@ -97,6 +104,9 @@ pub struct ImportCounts {
     pub rejections: Vec<Rejection>,
     #[serde(skip)]
     pub(super) rejected_parts: Rejections,
+    /// Experiments that the events count for.
+    #[serde(skip)]
+    pub(super) experiments: BTreeSet<String>,
 }
 
 impl ImportCounts {
@@ -147,6 +157,9 @@ impl ImportCounts {
                     continue;
                 }
             }
+            let counts_for = outcome.counts_for.into_iter();
+            self.experiments
+                .extend(counts_for.map(|one| one.experiment_id));
             match outcome.reason {
                 None => self.events.counted += 1,
                 Some(reason) => *self.events.not_counted.entry(reason).or_default() += 1,
@@ -181,6 +194,7 @@ impl ImportCounts {
 
     /// Adds the counts of another sender.
     pub(super) fn merge(&mut self, other: Self) {
+        self.experiments.extend(other.experiments);
         self.rows += other.rows;
         self.unreadable += other.unreadable;
         self.assignments.stored += other.assignments.stored;

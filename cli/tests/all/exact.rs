@@ -11,9 +11,11 @@
 //! | `play` | plays a history and kills processes |
 //! | `queue` | runs backfills after a change |
 //! | `check` | compares the aggregates with the records |
+//! | `stored` | compares the number of stored records with the records |
 //! | `network` | a network that fails on request |
 //! | `records` | builds stream records |
 //! | `fence` | aggregation with a definition that changes at the same time |
+//! | `held_up` | an import while the aggregator is held up |
 //! | `index_lag` | a backfill on an index that is behind its table |
 //! | `steps` | a user whose refresh needs several transactions |
 //! | `refusal` | a user whose contributions the database refuses |
@@ -31,6 +33,7 @@ mod draw;
 mod extremes;
 mod fence;
 mod figures;
+mod held_up;
 mod history;
 mod index_lag;
 mod network;
@@ -41,6 +44,7 @@ mod records;
 mod refusal;
 mod results_cost;
 mod steps;
+mod stored;
 mod world;
 mod write_units;
 mod writer;

@@ -3,6 +3,7 @@
 //! A stream record only names a dirty user; what is counted is read from the tables. So records may arrive twice, late,
 //! or in any order.
 
+mod checkpoints;
 mod records;
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
@@ -49,6 +50,8 @@ pub async fn handle(
             counted.failures.insert(user.clone(), error);
         }
     }
+
+    checkpoints::advance(&app, &read.dirty, deadline).await;
 
     for (user, error) in &counted.failures {
         // The user id is personal data; the record leads to it.

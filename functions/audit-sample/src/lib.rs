@@ -13,6 +13,7 @@ use shared::clock;
 use shared::store::StoreError;
 use shared::store::aggregates::AggregateSections;
 use shared::store::audit::Patience;
+use shared::store::raw::RawError;
 use std::time::Duration;
 
 /// The event of the schedule, which is ignored.
@@ -61,6 +62,10 @@ pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed
                 tracing::error!(experiment_id = %experiment.id, %error, "an audit failed");
             }
         }
+        if let Err(error) = complete(&app, &experiment).await {
+            failed += 1;
+            tracing::error!(experiment_id = %experiment.id, %error, "the stored records could not be counted");
+        }
         note_outlier_users(&app, &experiment).await;
     }
     tracing::info!(
@@ -75,6 +80,31 @@ pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed
         )));
     }
     Ok(sample)
+}
+
+/// Repairs an experiment with records that were stored long ago and are in no aggregate, such as those of a stream that lost
+/// them.
+async fn complete(app: &App, experiment: &Experiment) -> Result<(), RawError> {
+    app.store().rebuild_checkpoints(experiment).await?;
+    let (filter, sections) = (RecordFilter::default(), AggregateSections::default());
+    let source = Some(DataSource::Aggregates);
+    let sourced = app
+        .store()
+        .sourced_aggregates(experiment, &filter, sections, source);
+    let pending = match sourced.await {
+        Ok(sourced) => sourced.provenance.pending.unwrap_or_default(),
+        // A backfill is running, which counts all records.
+        Err(RawError::CoverageGap(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    // The metric filter of the template uses this field.
+    let overdue_records = pending.overdue;
+    if overdue_records == 0 {
+        return Ok(());
+    }
+    let repair = app.store().ask_for_sums(experiment).await?;
+    tracing::error!(experiment_id = %experiment.id, overdue_records, repair, "stored records are in no aggregate");
+    Ok(())
 }
 
 /// Logs the share of outlier users, which results leave out. Nothing is logged if the aggregates cannot be read: the audit

@@ -101,6 +101,11 @@ impl AggregateItems {
     /// Aggregates as numbers.
     pub fn from_aggregates(aggregates: &ExperimentAggregates, layout: &AggregateLayout) -> Self {
         let mut aggregate_items = Self::default();
+        aggregate_items.set(
+            AggregateItemKey::Records,
+            "n".to_owned(),
+            aggregates.records,
+        );
         for (index, variant) in aggregates.variants.iter().enumerate() {
             aggregate_items.set(
                 AggregateItemKey::OutlierUsers,

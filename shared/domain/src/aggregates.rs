@@ -121,6 +121,8 @@ pub struct ExperimentAggregates {
     pub event_accounting: BTreeMap<Day, BTreeMap<EventType, EventCounts>>,
     /// Traffic by hour.
     pub hours: BTreeMap<Hour, HourTraffic>,
+    /// The number of stored records in the aggregates: assignments and events, also those that results leave out.
+    pub records: u64,
     /// The time range of the records. It is not a sum and cannot be subtracted.
     pub data_range: DataRange,
 }
@@ -321,6 +323,7 @@ impl ExperimentAggregates {
         for (mine, theirs) in self.variants.iter_mut().zip(other.variants) {
             mine.merge(theirs)?;
         }
+        self.records += other.records;
         for (day, types) in other.event_accounting {
             let mine = self.event_accounting.entry(day).or_default();
             for (event_type, event_counts) in types {

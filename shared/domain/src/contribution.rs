@@ -106,6 +106,9 @@ pub struct UserContribution {
     pub outlier: bool,
     /// Events by hour, type and disposition, in this order once the contribution is [`UserContribution::sealed`].
     pub entries: Vec<ContributionEntry>,
+    /// The number of the user's stored records that were read for it: the assignment and the events, also those that
+    /// results leave out.
+    pub records: u64,
 }
 
 impl Enrolment {

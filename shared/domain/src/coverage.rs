@@ -39,10 +39,38 @@ pub struct Provenance {
     pub because: Option<StatedReason>,
     /// The generation: when it was requested, in microseconds since 1970.
     pub generation: Option<u64>,
-    /// Stored events that were received after the last event in the aggregates.
-    pub pending_records: Option<u64>,
+    /// Stored records that are not in the aggregates; none if the source is not the aggregates.
+    pub pending: Option<PendingRecords>,
     /// Users that cannot be counted in the aggregates.
     pub quarantined_users: u64,
+}
+
+/// Stored records, and how many of them are not in the aggregates. A record that is being stored or counted may be pending
+/// for the moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PendingRecords {
+    /// Stored assignments and events, without those of quarantined users that cannot be counted.
+    pub stored: u64,
+    /// Those that are not in the aggregates.
+    pub pending: u64,
+    /// Those that were stored more than [`PENDING_SECONDS`] ago.
+    pub overdue: u64,
+    /// Whether there are more stored records than one request counts.
+    pub or_more: bool,
+}
+
+/// Records that are pending for longer are overdue, in seconds.
+pub const PENDING_SECONDS: i64 = 60;
+/// The largest share of pending records with which results are taken as complete, in percent.
+const COMPLETE_WITH_PERCENT: u64 = 1;
+
+impl PendingRecords {
+    /// Whether too much is missing in the aggregates for a decision.
+    pub fn still_counting(self) -> bool {
+        self.or_more
+            || self.overdue > 0
+            || self.pending.saturating_mul(100) > self.stored.saturating_mul(COMPLETE_WITH_PERCENT)
+    }
 }
 
 /// Why the aggregates cannot answer a request.

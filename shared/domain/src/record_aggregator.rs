@@ -50,6 +50,7 @@ impl<'e> RecordAggregator<'e> {
         assigned_at: Timestamp,
         attributes: &Attributes,
     ) {
+        self.aggregates.records += 1;
         if self.filter.window.to.is_some_and(|to| assigned_at >= to) {
             return;
         }
@@ -113,6 +114,7 @@ impl<'e> RecordAggregator<'e> {
         counted_at: Timestamp,
         received_at: Option<Timestamp>,
     ) -> Result<(), Overflow> {
+        self.aggregates.records += 1;
         self.aggregates.data_range.event(counted_at, received_at);
         let event_type = self.labels.event_type(event_type);
         let Some(contribution) = self.users.get_mut(user) else {

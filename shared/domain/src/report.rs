@@ -136,7 +136,8 @@ impl Report {
     ) -> Result<Self, Overflow> {
         let inputs = AnalysisInputs::new(experiment, aggregates, request)?;
         let analysis = Analysis::new(&inputs)?;
-        let decision = Decision::new(&inputs, &analysis);
+        let pending = provenance.pending.unwrap_or_default();
+        let decision = Decision::new(&inputs, &analysis, pending);
         Ok(Self::assemble(inputs, analysis, decision, provenance))
     }
 

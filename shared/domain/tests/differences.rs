@@ -80,6 +80,10 @@ fn contribution(
     }
     let mut contribution = UserContribution::new(enrolment);
     contribution.outlier = outlier;
+    contribution.records = 1 + entries
+        .iter()
+        .map(|entry| u64::from(entry.events))
+        .sum::<u64>();
     contribution.entries = entries;
     contribution
 }

@@ -60,6 +60,7 @@ fn contribution(sign: i128, labels: &Labels) -> UserContribution {
         }),
         outlier: false,
         entries: vec![entry("a"), entry("b")],
+        records: 3,
     };
     contribution.sealed(labels)
 }

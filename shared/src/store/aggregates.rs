@@ -58,6 +58,8 @@ pub struct StoredAggregateItems {
     pub registry: Registry,
     /// The number of users that cannot be counted.
     pub quarantined_users: usize,
+    /// The number of their records that are not in the aggregates.
+    pub not_counted: i64,
     /// The first [`QUARANTINED_SHOWN`] of them.
     pub quarantined: Vec<QuarantinedUser>,
 }
@@ -90,6 +92,31 @@ impl Store {
             }
         }
         Ok(contributions)
+    }
+
+    /// The number of records in a user's contribution; 0 if none is stored, or if it cannot be read.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn contribution_records(
+        &self,
+        user: &UserId,
+        experiment: &ExperimentId,
+        generation: GenerationNumber,
+    ) -> Result<u64, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.tables.aggregates)
+            .key(key::PARTITION, AttributeValue::S(key::of_user(user)))
+            .key(
+                key::ITEM,
+                AttributeValue::S(key::generation(experiment, generation)),
+            )
+            .consistent_read(true);
+        let item = self.read(get).await?;
+        let stored = item.and_then(|item| stored_contribution(&item).ok());
+        Ok(stored.map_or(0, |stored| stored.contribution.records))
     }
 
     /// The aggregates of a generation, added up over all write shards. A transaction that is being written may be
@@ -126,7 +153,7 @@ impl Store {
         Ok(stored)
     }
 
-    fn aggregate_pages(
+    pub(super) fn aggregate_pages(
         &self,
         partition: &str,
         consistent: bool,
@@ -249,6 +276,9 @@ fn take(stored: &mut StoredAggregateItems, item: Item) -> Result<(), StoreError>
     }
     if let Some(user) = key::read_quarantined(name) {
         stored.quarantined_users += 1;
+        if item.contains_key(key::NOT_COUNTED) {
+            stored.not_counted += number::<i64>(&item, key::NOT_COUNTED)?;
+        }
         if stored.quarantined.len() == QUARANTINED_SHOWN {
             return Ok(());
         }

@@ -2,6 +2,7 @@
 
 use super::keys::{self, assignments as key};
 use super::{FirstWrite, Store, StoreError};
+use crate::clock;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::assignment::{Assignment, Attributes};
 use domain::ids::{ExperimentId, UserId, VariantKey};
@@ -48,6 +49,28 @@ impl Store {
         Ok(item.map(serde_dynamo::from_item).transpose()?)
     }
 
+    /// Whether the user is assigned in an experiment, read consistently.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn assignment_is_stored(
+        &self,
+        user: &UserId,
+        experiment: &ExperimentId,
+    ) -> Result<bool, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.tables.assignments)
+            .key(key::USER_ID, AttributeValue::S(user.to_string()))
+            .key(
+                key::EXPERIMENT_ID,
+                AttributeValue::S(experiment.to_string()),
+            )
+            .consistent_read(true);
+        Ok(self.read(get).await?.is_some())
+    }
+
     /// Stores an assignment unless the user has one, and returns an earlier one in the same call.
     ///
     /// # Errors
@@ -61,6 +84,8 @@ impl Store {
         let mut item: HashMap<String, AttributeValue> = serde_dynamo::to_item(assignment)?;
         let shard = keys::experiment_shard(&assignment.experiment_id, shard);
         item.insert(key::EXPERIMENT_SHARD.to_owned(), AttributeValue::S(shard));
+        let position = keys::stored_at(clock::now(), &keys::hash_of(&assignment.user_id));
+        item.insert(key::STORED_AT_HASH.to_owned(), AttributeValue::S(position));
         let put = self
             .client
             .put_item()
@@ -74,12 +99,11 @@ impl Store {
         })
     }
 
-    /// Assignments of one index shard ordered by time, before an instant if one is given, page by page.
+    /// Assignments of one index shard ordered by the time of storing, page by page.
     pub fn assignments_in_shard(
         &self,
         experiment: &ExperimentId,
         shard: u16,
-        before: Option<Timestamp>,
     ) -> impl Stream<Item = Result<Vec<IndexedAssignment>, StoreError>> + use<'_> {
         let partition = keys::experiment_shard(experiment, shard);
         let query = self
@@ -92,13 +116,7 @@ impl Store {
             // `attributes` is one of DynamoDB's reserved words.
             .expression_attribute_names("#attributes", "attributes")
             .projection_expression("user_id, variant, assigned_at, #attributes");
-        let query = match before {
-            None => query.key_condition_expression("#shard = :shard"),
-            Some(before) => query
-                .key_condition_expression("#shard = :shard AND #at < :before")
-                .expression_attribute_names("#at", key::ASSIGNED_AT)
-                .expression_attribute_values(":before", AttributeValue::S(before.to_string())),
-        };
+        let query = query.key_condition_expression("#shard = :shard");
         self.pages(query)
             .map(|page| Ok(serde_dynamo::from_items(page?)?))
     }

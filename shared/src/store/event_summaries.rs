@@ -5,7 +5,7 @@ use super::item::Item;
 use super::keys::events as key;
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use domain::event::EventSummary;
 use domain::ids::{EventId, EventType, ExperimentId, UserId};
 use domain::limits;
@@ -54,6 +54,35 @@ impl Store {
             }
         }
         Ok(all)
+    }
+
+    /// The number of a user's events stored for one experiment, read consistently.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn number_of_events(
+        &self,
+        user: &UserId,
+        experiment: &ExperimentId,
+    ) -> Result<u64, StoreError> {
+        let query = self
+            .query_of(&self.tables.events, key::USER_ID, user)
+            .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
+            .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
+            .expression_attribute_values(":experiment", AttributeValue::S(format!("{experiment}#")))
+            .select(Select::Count);
+        let mut events = 0;
+        let mut start = None;
+        loop {
+            let answer = self
+                .page(query.clone().set_exclusive_start_key(start))
+                .await?;
+            events += u64::try_from(answer.count()).unwrap_or(0);
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(events);
+            }
+        }
     }
 
     /// All events of a user, for every experiment and for none, ordered by key, read consistently, without properties,

@@ -2,7 +2,9 @@
 
 use super::item::Item;
 use super::keys::{self, events as key};
+use super::stored_records::IndexPlace;
 use super::{FirstWrite, Store, StoreError};
+use crate::clock;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::decimal::Decimal;
 use domain::event::Event;
@@ -127,8 +129,8 @@ impl Store {
             .map(|page| page?.iter().map(user_event_of).collect())
     }
 
-    /// The first sort keys of a user's events, read consistently and without the other attributes, and whether there may
-    /// be more. Reading stops after the page that has at least `enough` keys.
+    /// The first sort keys of a user's events with their places in the index, read consistently and without the other
+    /// attributes, and whether there may be more. Reading stops after the page that has at least `enough` keys.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
@@ -136,18 +138,21 @@ impl Store {
         &self,
         user: &UserId,
         enough: usize,
-    ) -> Result<(Vec<String>, bool), StoreError> {
+    ) -> Result<(Vec<(String, Option<IndexPlace>)>, bool), StoreError> {
         let query = self
             .query_of(&self.tables.events, key::USER_ID, user)
             .key_condition_expression("#user = :user")
-            .projection_expression("#event")
-            .expression_attribute_names("#event", key::EXPERIMENT_EVENT);
+            .projection_expression("#event, #shard, #at")
+            .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
+            .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
+            .expression_attribute_names("#at", key::STORED_AT_EVENT);
         let mut keys = Vec::new();
         let mut pages = pin!(self.pages(query));
         while let Some(items) = pages.try_next().await? {
             for mut item in items {
+                let place = IndexPlace::of(&item, key::EXPERIMENT_SHARD, key::STORED_AT_EVENT);
                 match item.remove(key::EXPERIMENT_EVENT) {
-                    Some(AttributeValue::S(key)) => keys.push(key),
+                    Some(AttributeValue::S(key)) => keys.push((key, place)),
                     _ => return Err(missing(key::EXPERIMENT_EVENT)),
                 }
             }
@@ -158,31 +163,29 @@ impl Store {
         Ok((keys, false))
     }
 
-    /// Events of one index shard ordered by the time at which they are counted, within a range of time, page by page.
+    /// Events of one index shard ordered by the time of storing, from a time on if one is given, page by page. No event is
+    /// stored before it happens, so all later events are among them.
     pub fn events_in_shard(
         &self,
         experiment: &ExperimentId,
         shard: u16,
         from: Option<Timestamp>,
-        before: Option<Timestamp>,
     ) -> impl Stream<Item = Result<Vec<IndexedEvent>, StoreError>> + use<'_> {
         let partition = keys::experiment_shard(experiment, shard);
         // The sort key continues with `#` and the event id, so a bare time sorts before all events of that time.
         let from = from.unwrap_or(Timestamp::MIN).to_string();
-        let before = before.map_or_else(|| "~".to_owned(), |before| before.to_string());
         let query = self
             .client
             .query()
             .table_name(&self.tables.events)
             .index_name(key::BY_EXPERIMENT)
-            .key_condition_expression("#shard = :shard AND #at BETWEEN :from AND :before")
+            .key_condition_expression("#shard = :shard AND #at >= :from")
             .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
-            .expression_attribute_names("#at", key::COUNTED_AT_EVENT)
+            .expression_attribute_names("#at", key::STORED_AT_EVENT)
             .expression_attribute_names("#value", "value")
             .expression_attribute_values(":shard", AttributeValue::S(partition))
             .expression_attribute_values(":from", AttributeValue::S(from))
-            .expression_attribute_values(":before", AttributeValue::S(before))
-            .projection_expression("user_id, event_type, #value, #at, received_at");
+            .projection_expression("user_id, event_type, #value, #at, counted_at, received_at");
         self.pages(query)
             .map(|page| page?.iter().map(indexed_event_of).collect())
     }
@@ -205,8 +208,8 @@ fn item_of(event: &Event, destination: Destination<'_>, received_at: Timestamp) 
     if let Some((experiment, shards)) = destination {
         let shard = keys::experiment_shard(experiment, keys::shard_of(&event.user_id, shards));
         item.insert(key::EXPERIMENT_SHARD.to_owned(), text(&shard));
-        let position = keys::counted_at_event(event.counted_at, &event.id);
-        item.insert(key::COUNTED_AT_EVENT.to_owned(), text(&position));
+        let position = keys::stored_at(clock::now(), event.id.as_str());
+        item.insert(key::STORED_AT_EVENT.to_owned(), text(&position));
     }
     if let Some(timestamp) = event.timestamp {
         item.insert("timestamp".to_owned(), text(&timestamp));
@@ -262,18 +265,18 @@ pub(super) fn experiment_of(item: &Item) -> Result<Option<ExperimentId>, StoreEr
 
 fn indexed_event_of(item: &Item) -> Result<IndexedEvent, StoreError> {
     let position = item
-        .get(key::COUNTED_AT_EVENT)
+        .get(key::STORED_AT_EVENT)
         .and_then(|position| position.as_s().ok())
         .and_then(|position| position.split_once('#'));
-    let Some((counted_at, id)) = position else {
-        return Err(missing(key::COUNTED_AT_EVENT));
+    let Some((_, id)) = position else {
+        return Err(missing(key::STORED_AT_EVENT));
     };
     let damaged = |error: domain::Invalid| StoreError::Corrupt(error.detail);
     Ok(IndexedEvent {
         user_id: parsed(item, key::USER_ID, UserId::parse)?,
         event_type: parsed(item, "event_type", EventType::parse)?,
         value: value_of(item)?,
-        counted_at: Timestamp::parse(counted_at).map_err(damaged)?,
+        counted_at: parsed(item, "counted_at", Timestamp::parse)?,
         received_at: item
             .contains_key("received_at")
             .then(|| parsed(item, "received_at", Timestamp::parse))

@@ -69,8 +69,8 @@ pub mod assignments {
     pub const BY_EXPERIMENT: &str = "by-experiment";
     /// Its partition key.
     pub const EXPERIMENT_SHARD: &str = "experiment_shard";
-    /// Its sort key.
-    pub const ASSIGNED_AT: &str = "assigned_at";
+    /// Its sort key: the time of storing, `#`, a hash of the user id: checkpoints keep it after the user is erased.
+    pub const STORED_AT_HASH: &str = "stored_at_hash";
 }
 
 /// Key attributes and index names of the events table.
@@ -85,8 +85,8 @@ pub mod events {
     pub const BY_EXPERIMENT: &str = "by-experiment";
     /// Its partition key.
     pub const EXPERIMENT_SHARD: &str = "experiment_shard";
-    /// Its sort key: the time at which the event is counted, `#`, the event id.
-    pub const COUNTED_AT_EVENT: &str = "counted_at_event";
+    /// Its sort key: the time of storing, `#`, the event id.
+    pub const STORED_AT_EVENT: &str = "stored_at_event";
 }
 
 /// Key attribute of the tokens table.
@@ -129,6 +129,14 @@ pub mod aggregates {
     pub const QUARANTINED: &str = "quarantined";
     /// Since when a user is quarantined.
     pub const SINCE: &str = "since";
+    /// The last sort key of an index that a checkpoint contains.
+    pub const THROUGH: &str = "through";
+    /// The number of records in a checkpoint.
+    pub const RECORDS: &str = "records";
+    /// When a record of a checkpoint's index shard was last erased.
+    pub const ERASED_AT: &str = "erased_at";
+    /// Records of a quarantined user that are not in the aggregates.
+    pub const NOT_COUNTED: &str = "not_counted";
     /// Time to live, in epoch seconds; only contributions of erased users have one.
     pub const EXPIRES_AT: &str = "expires_at";
     /// Every attribute that is not a number of an aggregate.
@@ -158,6 +166,11 @@ pub mod aggregates {
     pub const HOURS: &str = "hours";
     /// Partitions with sums of days by dimension.
     pub const DIMENSIONS: &str = "dimensions";
+
+    /// Partition of the checkpoints of an experiment's stored records.
+    pub fn stored_records(experiment: &ExperimentId) -> String {
+        format!("stored#{experiment}")
+    }
 
     /// Partition of a user's contributions. After the prefix follows the user id with any characters.
     pub fn of_user(user: &UserId) -> String {
@@ -234,7 +247,13 @@ pub fn experiment_of(experiment_event: &str) -> Option<Option<ExperimentId>> {
     }
 }
 
-/// Sort key of an event in the index of its experiment: equal times are ordered by id.
-pub fn counted_at_event(counted_at: Timestamp, event: &EventId) -> String {
-    format!("{counted_at}#{event}")
+/// A short hash of a user id.
+pub fn hash_of(user: &UserId) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(user.as_str())[..8])
+}
+
+/// Sort key of a record in the index of its experiment: when the record was stored, and what tells records of one moment
+/// apart.
+pub fn stored_at(stored_at: Timestamp, id: &str) -> String {
+    format!("{stored_at}#{id}")
 }

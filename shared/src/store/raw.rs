@@ -141,7 +141,7 @@ impl Store {
     ) -> Result<ExperimentAggregates, RawError> {
         let (id, window) = (&experiment.id, filter.window);
         let mut aggregator = RecordAggregator::new(experiment, filter, labels);
-        let mut pages = pin!(self.assignments_in_shard(id, shard, window.to));
+        let mut pages = pin!(self.assignments_in_shard(id, shard));
         while let Some(page) = pages.try_next().await? {
             task.records(page.len())?;
             for assignment in page {
@@ -156,10 +156,13 @@ impl Store {
         if filter.pre_exposure {
             self.take_pre_exposures(&mut aggregator, task).await?;
         }
-        let mut pages = pin!(self.events_in_shard(id, shard, window.from, window.to));
+        let mut pages = pin!(self.events_in_shard(id, shard, window.from));
         while let Some(page) = pages.try_next().await? {
             task.records(page.len())?;
             for event in page {
+                if window.excludes(event.counted_at) {
+                    continue;
+                }
                 aggregator.event(
                     &event.user_id,
                     &event.event_type,

@@ -1,21 +1,18 @@
 //! The aggregates that a request needs, from the source that can answer it.
 
 use super::aggregates::AggregateSections;
-use super::keys::{self, events as key};
 use super::raw::RawError;
 use super::{Store, StoreError};
+use crate::clock;
 use crate::store::generations::Generation;
-use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use domain::aggregate_items::AggregateLayout;
 use domain::aggregates::ExperimentAggregates;
-use domain::coverage::{CoverageGap, DataSource, Provenance, days_asked};
+use domain::coverage::{
+    CoverageGap, DataSource, PENDING_SECONDS, PendingRecords, Provenance, days_asked,
+};
 use domain::experiment::Experiment;
 use domain::filter::RecordFilter;
-use domain::time::Timestamp;
-use futures::{StreamExt, TryStreamExt, stream};
 
-/// Pending events that are counted per shard: a larger number makes no difference to readers.
-const MOST_PENDING: i32 = 1_000;
 /// How often aggregates are read again that are inconsistent because they were being written.
 const ATTEMPTS: usize = 3;
 
@@ -93,7 +90,7 @@ impl Store {
                         data_range: stored.data_range,
                         ..aggregates
                     };
-                    break (aggregates, stored.quarantined_users);
+                    break (aggregates, (stored.quarantined_users, stored.not_counted));
                 }
                 Err(damaged) if attempt == ATTEMPTS => {
                     return Err(StoreError::Corrupt(damaged.to_string()).into());
@@ -110,7 +107,7 @@ impl Store {
         experiment: &Experiment,
         generation: &Generation,
         aggregates: ExperimentAggregates,
-        quarantined: usize,
+        (quarantined_users, not_counted): (usize, i64),
         filter: &RecordFilter,
     ) -> Result<Result<SourcedAggregates, CoverageGap>, StoreError> {
         let outlier_users = aggregates
@@ -120,55 +117,46 @@ impl Store {
         if outlier_users && filter.window.to.is_some() {
             return Ok(Err(CoverageGap::OutlierUsersChanged));
         }
-        let last = aggregates.data_range.counted.map(|(_, last)| last);
-        let pending = self.pending_records(experiment, last).await?;
+        // After the aggregates: what was counted before this moment was also stored before.
+        let pending = self
+            .pending_records(experiment, aggregates.records, not_counted)
+            .await?;
         Ok(Ok(SourcedAggregates {
             aggregates,
             provenance: Provenance {
                 source: DataSource::Aggregates,
                 because: None,
                 generation: Some(generation.number),
-                pending_records: Some(pending),
-                quarantined_users: u64::try_from(quarantined).unwrap_or(u64::MAX),
+                pending: Some(pending),
+                quarantined_users: u64::try_from(quarantined_users).unwrap_or(u64::MAX),
             },
         }))
     }
 
-    /// Events stored for an experiment after an instant, at most 1,000 per shard.
+    /// The records that are stored and not among the counted ones. Those of quarantined users are not pending: nothing counts
+    /// them until a repair.
     async fn pending_records(
         &self,
         experiment: &Experiment,
-        last: Option<Timestamp>,
-    ) -> Result<u64, StoreError> {
-        // The first sort key after all events of that instant.
-        let after = last.map_or_else(String::new, |last| format!("{last}$"));
-        let shards = (0..experiment.shards).map(|shard| {
-            let after = if after.is_empty() { "0" } else { &after };
-            let query = self
-                .client
-                .query()
-                .table_name(&self.tables.events)
-                .index_name(key::BY_EXPERIMENT)
-                .select(Select::Count)
-                .limit(MOST_PENDING)
-                .key_condition_expression("#shard = :shard AND #at > :after")
-                .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
-                .expression_attribute_names("#at", key::COUNTED_AT_EVENT)
-                .expression_attribute_values(
-                    ":shard",
-                    AttributeValue::S(keys::experiment_shard(&experiment.id, shard)),
-                )
-                .expression_attribute_values(":after", AttributeValue::S(after.to_owned()));
-            async move {
-                let answer = self.page(query).await?;
-                Ok::<u64, StoreError>(u64::try_from(answer.count()).unwrap_or(0))
-            }
-        });
-        let counts: Vec<u64> = stream::iter(shards)
-            .buffer_unordered(super::raw::AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(counts.iter().sum())
+        counted: u64,
+        not_counted: i64,
+    ) -> Result<PendingRecords, StoreError> {
+        let stored = self.stored_records(experiment, None).await?;
+        let can_be_counted = stored.records.saturating_add_signed(-not_counted);
+        let pending = can_be_counted.saturating_sub(counted);
+        let mut overdue = 0;
+        if pending > 0 {
+            let before = clock::now().plus_micros(-PENDING_SECONDS * 1_000_000);
+            let older = self.stored_records(experiment, Some(before)).await?;
+            let older = older.records.saturating_add_signed(-not_counted);
+            overdue = older.saturating_sub(counted);
+        }
+        Ok(PendingRecords {
+            stored: can_be_counted,
+            pending,
+            overdue,
+            or_more: stored.or_more,
+        })
     }
 }
 

@@ -4,14 +4,16 @@
 use super::event_counts::{event_count_of, is_event_count};
 use super::item::Item;
 use super::keys::assignments as key;
+use super::stored_records::IndexPlace;
 use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::assignment::Assignment;
 use domain::event_count::EventCount;
-use domain::ids::UserId;
+use domain::ids::{ExperimentId, UserId};
 use domain::limits::ERASED_DAYS;
 use domain::time::Timestamp;
 use futures::TryStreamExt;
+use std::collections::BTreeMap;
 
 const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
@@ -40,6 +42,8 @@ impl Tombstone {
 pub struct UserData {
     /// The user's assignments. An erased user has none, except late ones that are about to be deleted.
     pub assignments: Vec<Assignment>,
+    /// Where each assignment is in the index of its experiment.
+    pub(super) index_places: BTreeMap<ExperimentId, IndexPlace>,
     /// The tombstone, if the user was erased.
     pub tombstone: Option<Tombstone>,
     /// The number of stored events; none if no event was stored since the user became known.
@@ -60,7 +64,14 @@ impl Store {
             } else if is_event_count(&item) {
                 user_data.event_count = Some(event_count_of(&item)?);
             } else {
-                user_data.assignments.push(serde_dynamo::from_item(item)?);
+                let place = IndexPlace::of(&item, key::EXPERIMENT_SHARD, key::STORED_AT_HASH);
+                let place = place.ok_or_else(|| {
+                    StoreError::Corrupt("an assignment is in no index".to_owned())
+                })?;
+                let assignment: Assignment = serde_dynamo::from_item(item)?;
+                let experiment = assignment.experiment_id.clone();
+                user_data.index_places.insert(experiment, place);
+                user_data.assignments.push(assignment);
             }
         }
         Ok(user_data)

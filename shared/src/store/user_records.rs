@@ -2,21 +2,28 @@
 //!
 //! Records are listed and deleted in steps of bounded size, so that the memory does not depend on the user. The
 //! assignments are deleted in the last step, because they name the experiments of the user.
+//!
+//! Records in the index of an experiment are deleted together with their number in its checkpoint, see
+//! [`super::stored_records`].
 
 use super::item::{Backoff, Item};
 use super::keys::{self, assignments, events};
+use super::stored_records::{IndexPlace, RecordKind};
+use super::transaction::{self, cancelled, is_refused};
 use super::user_data::UserData;
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{
-    AttributeValue, DeleteRequest, ReturnConsumedCapacity, WriteRequest,
+    AttributeValue, Delete, DeleteRequest, ReturnConsumedCapacity, WriteRequest,
 };
 use domain::ids::{ExperimentId, UserId};
 use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 /// Items of one batch: DynamoDB's limit.
 const BATCH: usize = 25;
+/// Records that one transaction deletes. DynamoDB allows 100 actions, and one is the checkpoint.
+const DELETED_TOGETHER: usize = 90;
 /// Batches under way at once. All items of a user are in one partition, which takes 1,000 writes a second.
 const AT_ONCE: usize = 4;
 /// Events of a step. One page of a query may go beyond it: a page has at most 4,000 keys of at most 1 KB.
@@ -26,11 +33,11 @@ const EVENTS_PER_STEP: usize = 2_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserRecordKeys {
     /// Experiments that the user is assigned in.
-    pub assignments: BTreeSet<ExperimentId>,
+    pub assignments: BTreeMap<ExperimentId, IndexPlace>,
     /// Whether the number of the user's stored events is stored.
     pub event_count: bool,
-    /// Sort keys of the events of this step.
-    pub events: Vec<String>,
+    /// Sort keys of the events of this step, with their places in the index of their experiment.
+    pub events: Vec<(String, Option<IndexPlace>)>,
     /// Whether there may be more events after this step.
     pub more: bool,
 }
@@ -46,9 +53,9 @@ impl UserRecordKeys {
     pub fn experiments(&self) -> BTreeSet<ExperimentId> {
         let events = self.events.iter();
         let mut all: BTreeSet<_> = events
-            .filter_map(|key| keys::experiment_of(key).flatten())
+            .filter_map(|(key, _)| keys::experiment_of(key).flatten())
             .collect();
-        all.extend(self.assignments.iter().cloned());
+        all.extend(self.assignments.keys().cloned());
         all
     }
 }
@@ -63,10 +70,9 @@ impl Store {
         user: &UserId,
         user_data: UserData,
     ) -> Result<UserRecordKeys, StoreError> {
-        let assignments = user_data.assignments.into_iter();
         let (events, more) = self.first_event_keys_of(user, EVENTS_PER_STEP).await?;
         Ok(UserRecordKeys {
-            assignments: assignments.map(|one| one.experiment_id).collect(),
+            assignments: user_data.index_places,
             event_count: user_data.event_count.is_some(),
             events,
             more,
@@ -84,29 +90,107 @@ impl Store {
         records: &UserRecordKeys,
         deadline: Instant,
     ) -> Result<(), StoreError> {
-        let of_user = |name: &str| (name.to_owned(), AttributeValue::S(user.to_string()));
-        let named = |name: &str, key: &str| (name.to_owned(), AttributeValue::S(key.to_owned()));
-        let events = records.events.iter().map(|key| {
-            Item::from([
-                of_user(events::USER_ID),
-                named(events::EXPERIMENT_EVENT, key),
-            ])
-        });
-        self.delete_items(&self.tables.events, events.collect(), deadline)
+        let mut in_index = BTreeMap::<_, Vec<IndexedKey>>::new();
+        let mut others = Vec::new();
+        for (name, place) in &records.events {
+            let key = key_of(user, events::USER_ID, (events::EXPERIMENT_EVENT, name));
+            match (keys::experiment_of(name).flatten(), place) {
+                (Some(experiment), Some(place)) => {
+                    let shard = (RecordKind::Events, experiment, place.shard);
+                    let position = place.position.clone();
+                    in_index.entry(shard).or_default().push((key, position));
+                }
+                _ => others.push(key),
+            }
+        }
+        self.delete_items(&self.tables.events, others, deadline)
             .await?;
+        self.delete_from_index(in_index, deadline).await?;
         if records.more {
             return Ok(());
         }
-        let experiments = records.assignments.iter().map(ExperimentId::as_str);
-        let count = records.event_count.then_some(assignments::EVENT_COUNT);
-        let assignments = experiments.chain(count).map(|key| {
-            Item::from([
-                of_user(assignments::USER_ID),
-                named(assignments::EXPERIMENT_ID, key),
-            ])
-        });
-        self.delete_items(&self.tables.assignments, assignments.collect(), deadline)
-            .await
+        let named = |name: &str| {
+            key_of(
+                user,
+                assignments::USER_ID,
+                (assignments::EXPERIMENT_ID, name),
+            )
+        };
+        let mut in_index = BTreeMap::new();
+        for (experiment, place) in &records.assignments {
+            let shard = (RecordKind::Assignments, experiment.clone(), place.shard);
+            let key = named(experiment.as_str());
+            in_index.insert(shard, vec![(key, place.position.clone())]);
+        }
+        self.delete_from_index(in_index, deadline).await?;
+        if records.event_count {
+            let delete = self.client.delete_item();
+            let delete = delete
+                .table_name(&self.tables.assignments)
+                .set_key(Some(named(assignments::EVENT_COUNT)))
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let answer = delete.send().await?;
+            self.usage.wrote(answer.consumed_capacity());
+        }
+        Ok(())
+    }
+
+    /// Deletes records by index shard, each with its number in the checkpoint of the shard.
+    async fn delete_from_index(
+        &self,
+        shards: BTreeMap<(RecordKind, ExperimentId, u16), Vec<IndexedKey>>,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        for ((kind, experiment, shard), records) in &shards {
+            for together in records.chunks(DELETED_TOGETHER) {
+                let shard = (*kind, experiment, *shard);
+                self.delete_together(shard, together.to_vec(), deadline)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_together(
+        &self,
+        (kind, experiment, shard): (RecordKind, &ExperimentId, u16),
+        mut records: Vec<IndexedKey>,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let (table, user_key) = match kind {
+            RecordKind::Assignments => (&self.tables.assignments, assignments::USER_ID),
+            RecordKind::Events => (&self.tables.events, events::USER_ID),
+        };
+        let mut backoff = Backoff::new();
+        while !records.is_empty() {
+            if Instant::now() >= deadline {
+                return Err(no_time());
+            }
+            let checkpoint = self.checkpoint(kind, experiment, shard).await?;
+            let positions: Vec<String> = records.iter().map(|(_, at)| at.clone()).collect();
+            let shard = (kind, experiment, shard);
+            let put = checkpoint.erasing(&self.tables.aggregates, shard, &positions);
+            let mut actions = vec![transaction::put(put)?];
+            for (key, _) in &records {
+                let delete = Delete::builder()
+                    .table_name(table)
+                    .set_key(Some(key.clone()))
+                    .condition_expression("attribute_exists(#user)")
+                    .expression_attribute_names("#user", user_key);
+                actions.push(transaction::delete(delete)?);
+            }
+            let Some(reasons) = self.send_transaction(actions).await? else {
+                return Ok(());
+            };
+            if !reasons.iter().any(is_refused) && !cancelled(&reasons).is_passing() {
+                return Err(cancelled(&reasons));
+            }
+            // A concurrent erasure has deleted some, or the checkpoint was written.
+            let mut deletions = reasons.iter().skip(1);
+            records.retain(|_| !deletions.next().is_some_and(is_refused));
+            backoff.pause().await;
+        }
+        Ok(())
     }
 
     /// Deletes the items with these keys.
@@ -153,9 +237,22 @@ impl Store {
             }
             backoff.pause().await;
         }
-        let text = "there was no time to delete everything".to_owned();
-        Err(StoreError::Throttled(text))
+        Err(no_time())
     }
+}
+
+/// The key of a record, and its sort key in the index.
+type IndexedKey = (Item, String);
+
+fn key_of(user: &UserId, user_key: &str, (name, key): (&str, &str)) -> Item {
+    Item::from([
+        (user_key.to_owned(), AttributeValue::S(user.to_string())),
+        (name.to_owned(), AttributeValue::S(key.to_owned())),
+    ])
+}
+
+fn no_time() -> StoreError {
+    StoreError::Throttled("there was no time to delete everything".to_owned())
 }
 
 fn delete(key: Item) -> Result<WriteRequest, StoreError> {

@@ -170,8 +170,8 @@ fn keys_and_indexes_are_those_of_the_code() {
         key(&table.key),
         [(a::USER_ID, "S"), (a::EXPERIMENT_ID, "S")]
     );
-    let by_experiment = vec![(a::EXPERIMENT_SHARD, "S"), (a::ASSIGNED_AT, "S")];
-    let projection = included(["variant", "source", "attributes"]);
+    let by_experiment = vec![(a::EXPERIMENT_SHARD, "S"), (a::STORED_AT_HASH, "S")];
+    let projection = included(["variant", "source", "attributes", "assigned_at"]);
     assert_eq!(index(table), (a::BY_EXPERIMENT, by_experiment, &projection));
 
     use keys::events as v;
@@ -180,8 +180,14 @@ fn keys_and_indexes_are_those_of_the_code() {
         key(&table.key),
         [(v::USER_ID, "S"), (v::EXPERIMENT_EVENT, "S")]
     );
-    let by_experiment = vec![(v::EXPERIMENT_SHARD, "S"), (v::COUNTED_AT_EVENT, "S")];
-    let projection = included(["event_type", "value", "properties", "received_at"]);
+    let by_experiment = vec![(v::EXPERIMENT_SHARD, "S"), (v::STORED_AT_EVENT, "S")];
+    let projection = included([
+        "event_type",
+        "value",
+        "properties",
+        "counted_at",
+        "received_at",
+    ]);
     assert_eq!(index(table), (v::BY_EXPERIMENT, by_experiment, &projection));
 
     use keys::aggregates as s;
@@ -228,7 +234,7 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_and_aggregates_de
                 // Roles that complete an erasure.
                 let erases =
                     ["erase-user", "aggregate", "backfill"].contains(&function.binary.as_str());
-                let erases = erases && name == "BatchWriteItem";
+                let erases = erases && ["BatchWriteItem", "DeleteItem"].contains(&name);
                 // A backfill can compute aggregates again from the records.
                 let aggregates = |resource: &String| resource.ends_with("AggregatesTable");
                 let deletes_aggregates =

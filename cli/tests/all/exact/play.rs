@@ -6,6 +6,7 @@ use super::history::{Change, Deliver, Edit, History, Step};
 use super::network::{Crash, Pressure};
 use super::queue::Queue;
 use super::records::Records;
+use super::stored;
 use super::world::{Process, World};
 use super::writer::Writer;
 use aws_lambda_events::dynamodb::EventRecord;
@@ -78,8 +79,10 @@ pub(crate) async fn play(
     crashes: Crashes,
 ) -> Result<bool, String> {
     let mut play = Play::begin(world, history, crashes).await;
+    let mut draw = Draw::new(!history.seed);
     for step in &history.steps {
         play.step(step).await?;
+        stored::sometimes_counted(&play, &mut draw).await?;
     }
     play.finish().await?;
     world.figures.histories.fetch_add(1, Relaxed);
@@ -376,6 +379,7 @@ impl<'w> Play<'w> {
         self.settle(&mut draw).await?;
         self.end_the_refusal(&mut draw).await?;
         check::aggregates_equal_the_records(self).await?;
+        stored::stored_records_are_counted(self).await?;
         check::no_user_is_quarantined(self).await?;
         check::the_newest_generation_is_read(self).await?;
 

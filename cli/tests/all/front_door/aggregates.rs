@@ -127,8 +127,18 @@ async fn results_state_the_number_of_pending_records() {
     let event = |id: &str| json!({"user_id": "u", "type": "buy", "event_id": id});
     admin.track(&[event("1"), event("2")]).await;
     let early = admin.results("e", "").await;
-    assert_eq!(early["freshness"]["pending_records"], 2);
+    let freshness = &early["freshness"];
+    assert_eq!(
+        freshness["pending_records"], 3,
+        "an assignment and two events"
+    );
+    assert_eq!(freshness["stored_records"], 3);
     assert_eq!(early["variants"][0]["users"], 0);
+    let sentence = "Keep running: still counting, 0 of 3 records are in these results.";
+    assert_eq!(early["decision"]["headline"], sentence);
+    let decision = &early["decision"];
+    assert_eq!(decision["verdict"], "keep_running");
+    assert_eq!(decision["reason"], "still_counting");
     world.platform.settle().await;
     let counted = admin.results("e", "").await;
     assert_eq!(counted["freshness"]["pending_records"], 0);

@@ -71,7 +71,7 @@ async fn attributes_of_the_first_call_are_stored_returned_and_indexed() {
     let (store, id) = (world.store(), ExperimentId::parse("e").unwrap());
     let mut indexed = Vec::new();
     for shard in 0..8 {
-        let mut pages = pin!(store.assignments_in_shard(&id, shard, None));
+        let mut pages = pin!(store.assignments_in_shard(&id, shard));
         while let Some(page) = pages.try_next().await.unwrap() {
             indexed.extend(page);
         }

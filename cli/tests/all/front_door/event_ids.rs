@@ -25,7 +25,7 @@ async fn contents_are_equal(world: &World) {
     for item in world.items("EventsTable").await {
         let mut item: Value = serde_dynamo::from_item(item).unwrap();
         let fields = item.as_object_mut().unwrap();
-        for of_experiment in ["experiment_event", "experiment_shard", "counted_at_event"] {
+        for of_experiment in ["experiment_event", "experiment_shard", "stored_at_event"] {
             fields.remove(of_experiment);
         }
         let name = format!("{} {}", item["user_id"], item["event_id"]);

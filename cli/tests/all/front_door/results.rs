@@ -315,7 +315,7 @@ async fn copy_event(world: &World, user: &str, ids: std::ops::Range<usize>) {
         item.insert("event_id".to_owned(), text(id.to_string()));
         item.insert("experiment_event".to_owned(), text(format!("e#{id}")));
         item.insert(
-            "counted_at_event".to_owned(),
+            "stored_at_event".to_owned(),
             text(format!("{counted_at}#{id}")),
         );
         let put = PutRequest::builder().set_item(Some(item)).build().unwrap();

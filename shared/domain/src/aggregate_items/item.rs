@@ -37,6 +37,8 @@ pub enum AggregateItemKey {
     EventAccounting(Day),
     /// Numbers of outlier users.
     OutlierUsers,
+    /// The number of records in the aggregates.
+    Records,
 }
 
 impl AggregateItemKey {
@@ -67,6 +69,7 @@ impl AggregateItemKey {
             Self::Hour(hour) => format!("h#{hour}"),
             Self::EventAccounting(day) => format!("l#{day}"),
             Self::OutlierUsers => "r".to_owned(),
+            Self::Records => "n".to_owned(),
         }
     }
 
@@ -76,6 +79,7 @@ impl AggregateItemKey {
         let kind = parts.next()?;
         let item = match kind {
             "r" => Self::OutlierUsers,
+            "n" => Self::Records,
             "h" => Self::Hour(parts.next()?.parse().ok()?),
             "l" => Self::EventAccounting(parts.next()?.parse().ok()?),
             "c" => Self::Cohort {
@@ -109,7 +113,7 @@ impl AggregateItemKey {
             Self::Days { day, .. } | Self::EventAccounting(day) => Some(*day),
             Self::Cohort { day, offset, .. } => Some(day + i64::from(*offset)),
             Self::Hour(hour) => Some(crate::aggregates::day_of_hour(*hour)),
-            Self::OutlierUsers => None,
+            Self::OutlierUsers | Self::Records => None,
         }
     }
 }
@@ -145,6 +149,7 @@ mod tests {
             AggregateItemKey::Hour(480_001),
             AggregateItemKey::EventAccounting(20_000),
             AggregateItemKey::OutlierUsers,
+            AggregateItemKey::Records,
         ];
         for item in items {
             assert_eq!(AggregateItemKey::parse(&item.name()), Some(item));

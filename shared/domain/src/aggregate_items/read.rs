@@ -131,6 +131,10 @@ fn put(
             *disposition += count()?;
             Some(())
         }
+        AggregateItemKey::Records => {
+            aggregates.records += (name == "n").then_some(count()?)?;
+            Some(())
+        }
         AggregateItemKey::OutlierUsers => {
             let variant = name.strip_prefix('v')?.parse::<usize>().ok()?;
             aggregates.variants.get_mut(variant)?.outlier_users += count()?;

@@ -61,6 +61,7 @@ impl<'m> AggregateBuilder<'m> {
         aggregates: &mut ExperimentAggregates,
     ) -> Result<(), Overflow> {
         let contribution = part.contribution;
+        aggregates.records += part.records;
         for entry in part.entries() {
             let day = aggregates
                 .event_accounting
@@ -335,6 +336,7 @@ mod tests {
             }),
             outlier: false,
             entries: later.map(entry).into_iter().collect(),
+            records: 1,
         }
     }
 

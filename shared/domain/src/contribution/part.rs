@@ -14,6 +14,8 @@ pub struct ContributionPart<'c> {
     pub(super) entries: Range<usize>,
     /// The totals of the entries before; none if the part begins with the assignment.
     pub(super) before: Option<&'c RunningTotals<'c>>,
+    /// The number of records in the contribution up to the last of the entries.
+    pub(super) records: u64,
 }
 
 impl<'c> ContributionPart<'c> {
@@ -23,6 +25,7 @@ impl<'c> ContributionPart<'c> {
             contribution,
             entries: 0..contribution.entries.len(),
             before: None,
+            records: contribution.records,
         }
     }
 

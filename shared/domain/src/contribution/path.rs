@@ -54,6 +54,7 @@ impl<'c> Indexed<'c> {
             contribution: self.contribution,
             entries: start.unwrap_or(0)..entries,
             before: start.map(|_| &self.totals),
+            records: records(self.contribution, entries),
         }
     }
 
@@ -161,7 +162,18 @@ fn first(contribution: &UserContribution, entries: usize) -> UserContribution {
         enrolment: contribution.enrolment.clone(),
         outlier: contribution.outlier,
         entries: contribution.entries.iter().take(entries).cloned().collect(),
+        records: records(contribution, entries),
     }
+}
+
+/// The number of records in a contribution with the first of its entries only.
+fn records(contribution: &UserContribution, entries: usize) -> u64 {
+    if entries >= contribution.entries.len() {
+        return contribution.records;
+    }
+    let first = contribution.entries.iter().take(entries);
+    let events: u64 = first.map(|entry| u64::from(entry.events)).sum();
+    events + u64::from(contribution.enrolment.is_some())
 }
 
 #[cfg(test)]
@@ -191,6 +203,7 @@ mod tests {
             }),
             outlier: false,
             entries: hours.iter().map(entry).collect(),
+            records: 1 + hours.len() as u64,
         }
     }
 

@@ -20,6 +20,12 @@ struct Compact {
     /// Hours since the previous entry, type, disposition, events, value.
     #[serde(rename = "a", skip_serializing_if = "Vec::is_empty", default)]
     entries: Vec<(i64, usize, u8, u32, i128)>,
+    #[serde(rename = "n", skip_serializing_if = "is_zero", default)]
+    records: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,6 +125,7 @@ impl UserContribution {
             outlier: self.outlier,
             types: types.0,
             entries,
+            records: self.records,
         })
     }
 
@@ -175,6 +182,7 @@ impl UserContribution {
             enrolment: enrolment.transpose()?,
             outlier: compact.outlier,
             entries,
+            records: compact.records,
         })
     }
 }
@@ -214,6 +222,7 @@ mod tests {
             }),
             outlier: false,
             entries: (0..10).map(entry).collect(),
+            records: 11,
         };
         let text = contribution.to_text().unwrap();
         assert_eq!(UserContribution::from_text(&text).unwrap(), contribution);

@@ -5,25 +5,31 @@ use super::{MetricReport, Report, VariantValue};
 
 const COLUMNS: &str = "metric,kind,event_type,role,variant,control,dimension,value,users,converted,sum,sum_squares,mean,variance,\
                        difference,ci_lower,ci_upper,p_value,lift,lift_ci_lower,lift_ci_upper,finding,decisive_lift,\
-                       decisive_ci_lower,decisive_ci_upper,decisive_p_value,adjusted_p_value,chance_to_win,sample_ratio_p_value";
+                       decisive_ci_lower,decisive_ci_upper,decisive_p_value,adjusted_p_value,chance_to_win,sample_ratio_p_value,verdict,reason";
 
 /// The report as RFC 4180 CSV with a header. A missing number is an empty cell.
 pub fn to_csv(report: &Report) -> String {
     let mut text = format!("{COLUMNS}\r\n");
     for metric in &report.metrics {
         for variant in &metric.variants {
-            push(&mut text, whole(report, metric, variant));
+            push(&mut text, report, whole(report, metric, variant));
         }
         for dimension in &metric.dimensions {
             for value in &dimension.values {
-                push(&mut text, part(metric, dimension, value));
+                push(&mut text, report, part(metric, dimension, value));
             }
         }
     }
     text
 }
 
-fn push(text: &mut String, row: Vec<String>) {
+/// Adds a row, which ends with the decision about the experiment.
+fn push(text: &mut String, report: &Report, mut row: Vec<String>) {
+    let decision = &report.decision;
+    row.extend([
+        decision.verdict.name().to_owned(),
+        decision.reason.name().to_owned(),
+    ]);
     text.push_str(&row.join(","));
     text.push_str("\r\n");
 }

@@ -13,6 +13,7 @@ use super::analysis::Analysis;
 use super::comparison::Finding;
 use super::inputs::AnalysisInputs;
 use super::metrics::{MetricReport, deciding};
+use crate::coverage::PendingRecords;
 use crate::experiment::Experiment;
 use crate::ids::VariantKey;
 use serde::Serialize;
@@ -57,18 +58,23 @@ pub struct VariantDecision {
 
 impl Decision {
     /// The decision that follows from an analysis.
-    pub(super) fn new(inputs: &AnalysisInputs<'_>, analysis: &Analysis) -> Self {
+    pub(super) fn new(
+        inputs: &AnalysisInputs<'_>,
+        analysis: &Analysis,
+        pending: PendingRecords,
+    ) -> Self {
+        let still_counting = pending.still_counting();
         let variants: Vec<VariantDecision> = inputs
             .others()
             .filter_map(|index| inputs.experiment.allocation.variants.as_slice().get(index))
             .map(|variant| {
-                let facts = Facts::of(inputs, analysis, &variant.key);
+                let facts = Facts::of(inputs, analysis, &variant.key, pending);
                 let ruling = decide(&facts);
                 VariantDecision {
                     variant: variant.key.clone(),
                     verdict: ruling.verdict,
                     reason: ruling.reason,
-                    sentence: words::sentence(analysis, &variant.key, ruling),
+                    sentence: words::sentence(analysis, &variant.key, ruling, pending),
                 }
             })
             .collect();
@@ -77,12 +83,20 @@ impl Decision {
         let (verdict, reason, headline) = match chosen {
             Some(chosen) => (chosen.verdict, chosen.reason, chosen.sentence.clone()),
             None => {
-                let ruling = decide(&Facts::default());
-                (ruling.verdict, ruling.reason, words::nothing())
+                let ruling = decide(&Facts {
+                    still_counting,
+                    ..Facts::default()
+                });
+                let headline = match still_counting {
+                    true => words::still_counting(pending),
+                    false => words::nothing(),
+                };
+                (ruling.verdict, ruling.reason, headline)
             }
         };
         // The impact of an effect that cannot be trusted would mislead.
-        let trusted = chosen.filter(|chosen| chosen.verdict != Verdict::DoNotTrust);
+        let trusted =
+            chosen.filter(|chosen| chosen.verdict != Verdict::DoNotTrust && !still_counting);
         let impact = trusted.and_then(|chosen| {
             let metric = deciding(&analysis.metrics).into_iter().next()?;
             Some(Impact::of(
@@ -98,7 +112,7 @@ impl Decision {
             headline,
             notes: words::notes(analysis),
             variant: chosen.map(|chosen| chosen.variant.clone()),
-            days_left: days_left(inputs, &analysis.metrics, verdict),
+            days_left: days_left(inputs, &analysis.metrics, verdict).filter(|_| !still_counting),
             impact,
             variants,
         }

@@ -48,10 +48,18 @@ pub struct Freshness {
     /// Seconds from then to `as_of`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_since_last_event: Option<i64>,
-    /// Stored events that were received after the last counted one and are not in the aggregates yet; at most 1,000
-    /// per index shard.
+    /// Stored assignments and events, without those of quarantined users that cannot be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_records: Option<u64>,
+    /// Those that are not in the aggregates yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_records: Option<u64>,
+    /// Those that have been pending for more than a minute; absent if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub overdue_records: u64,
+    /// Whether there are more stored records than one request counts, so that `pending_records` is the least number.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub or_more: bool,
     /// Users that are in no number, because the database refuses what they add; absent if there are none.
     #[serde(skip_serializing_if = "is_zero")]
     pub quarantined_users: u64,
@@ -103,7 +111,10 @@ impl Freshness {
             last_event_at: aggregates.data_range.counted.map(|(_, last)| last),
             last_event_received_at: aggregates.data_range.received_last,
             seconds_since_last_event: aggregates.data_range.received_last.map(seconds),
-            pending_records: provenance.pending_records,
+            stored_records: provenance.pending.map(|one| one.stored),
+            pending_records: provenance.pending.map(|one| one.pending),
+            overdue_records: provenance.pending.map_or(0, |one| one.overdue),
+            or_more: provenance.pending.is_some_and(|one| one.or_more),
             quarantined_users: provenance.quarantined_users,
             generation: provenance.generation,
         }

@@ -148,13 +148,13 @@ impl Store {
                 &self.tables.events,
                 keys::events::BY_EXPERIMENT,
                 keys::events::EXPERIMENT_SHARD,
-                keys::events::COUNTED_AT_EVENT,
+                keys::events::STORED_AT_EVENT,
             ),
             _ => (
                 &self.tables.assignments,
                 keys::assignments::BY_EXPERIMENT,
                 keys::assignments::EXPERIMENT_SHARD,
-                keys::assignments::ASSIGNED_AT,
+                keys::assignments::STORED_AT_HASH,
             ),
         };
         let shard = keys::experiment_shard(&work.experiment_id, work.shard);

@@ -27,10 +27,12 @@ pub(super) struct ContributionReader<'u> {
 }
 
 impl ContributionReader<'_> {
+    /// The contribution of a user with these events. Of an outlier user, more may be stored.
     pub(super) fn contribution(
         &mut self,
         assignment: Option<&Assignment>,
         events: &[UserEventSummary],
+        stored_events: u64,
         pre_exposure: &PreExposureSource<'_>,
     ) -> Result<UserContribution, Overflow> {
         let labels = &self.generation.labels;
@@ -50,6 +52,7 @@ impl ContributionReader<'_> {
                 event.counted_at,
             )?;
         }
+        contribution.records = stored_events + u64::from(assignment.is_some());
         Ok(contribution.sealed(labels))
     }
 

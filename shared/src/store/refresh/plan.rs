@@ -130,6 +130,10 @@ impl Store {
                 let unattributed = unattributed(experiment, assignment, dirty, &found, &events);
                 plan.unattributed.extend(unattributed);
             }
+            let stored_events = match events.len() > MOST_EVENTS {
+                true => self.number_of_events(user, experiment.id()).await?,
+                false => u64::try_from(events.len()).unwrap_or(u64::MAX),
+            };
             for generation in &experiment.definition.generations {
                 let key = (experiment.id().clone(), generation.number);
                 let stored = contributions.get(&key).cloned().unwrap_or_default();
@@ -147,7 +151,7 @@ impl Store {
                     data_range: DataRange::default(),
                 };
                 let computed = reader
-                    .contribution(experiment.assignment, &events, &pre_exposure)
+                    .contribution(experiment.assignment, &events, stored_events, &pre_exposure)
                     .map_err(too_large)?;
                 plan.ranges.push((key.clone(), reader.data_range));
                 let changed = computed != stored.contribution || stored.quarantined;

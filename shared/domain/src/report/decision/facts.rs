@@ -1,5 +1,6 @@
 //! The facts about one variant that the rules decide by.
 
+use crate::coverage::PendingRecords;
 use crate::experiment::Status;
 use crate::ids::VariantKey;
 use crate::report::analysis::Analysis;
@@ -45,6 +46,8 @@ pub struct Readiness {
 /// The facts that the rules decide by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
+    /// Too many stored records are not in the aggregates yet.
+    pub still_counting: bool,
     /// A variant with traffic has no users.
     pub variant_without_users: bool,
     /// The sample ratio differs from the weights by more than chance.
@@ -75,6 +78,7 @@ impl Facts {
         inputs: &AnalysisInputs<'_>,
         analysis: &Analysis,
         variant: &VariantKey,
+        pending: PendingRecords,
     ) -> Self {
         let data_quality = &analysis.data_quality;
         let comparison = |metric: &'_ MetricReport| -> Option<Comparison> {
@@ -98,6 +102,7 @@ impl Facts {
             .map(|plan| plan.minimum_detectable_effect.abs());
         let main = primaries.first();
         Self {
+            still_counting: pending.still_counting(),
             variant_without_users: !data_quality.variants_without_users.is_empty(),
             sample_ratio_mismatch: data_quality.sample_ratio.verdict
                 == SampleRatioVerdict::Mismatch,

@@ -1,7 +1,7 @@
 //! The rules, in their order. `docs/statistics.md` shows them as a table.
 
 use super::facts::{Facts, PrimaryState};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -30,9 +30,10 @@ impl Verdict {
 }
 
 /// The rule that decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
+    /// Stored records are not in the aggregates yet.
+    StillCounting,
     /// A variant with traffic has no users.
     VariantWithoutUsers,
     /// The sample ratio differs from the weights by more than chance.
@@ -69,6 +70,38 @@ pub enum Reason {
     Undecided,
 }
 
+impl Reason {
+    /// The name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::StillCounting => "still_counting",
+            Self::VariantWithoutUsers => "variant_without_users",
+            Self::SampleRatioMismatch => "sample_ratio_mismatch",
+            Self::PreExposureImbalance => "pre_exposure_imbalance",
+            Self::WeightsChanged => "weights_changed",
+            Self::NoRecentEvents => "no_recent_events",
+            Self::NoData => "no_data",
+            Self::GuardrailWorse => "guardrail_worse",
+            Self::PrimaryWorse => "primary_worse",
+            Self::NotEnoughData => "not_enough_data",
+            Self::NotMeasurable => "not_measurable",
+            Self::BelowMinimumEffect => "below_minimum_effect",
+            Self::FirstWeek => "first_week",
+            Self::GuardrailUndecided => "guardrail_undecided",
+            Self::PrimaryBetter => "primary_better",
+            Self::Equivalent => "equivalent",
+            Self::NoEffectFound => "no_effect_found",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// The result of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ruling {
@@ -78,7 +111,8 @@ pub struct Ruling {
     pub reason: Reason,
 }
 
-/// The first rule that applies decides. The rules are checked in this order: data quality, guardrails, primary metrics.
+/// The first rule that applies decides. The rules are checked in this order: completeness, data quality, guardrails,
+/// primary metrics.
 pub fn decide(facts: &Facts) -> Ruling {
     let ruling = |verdict, reason| Ruling { verdict, reason };
     // An experiment that has ended cannot keep running.
@@ -89,7 +123,9 @@ pub fn decide(facts: &Facts) -> Ruling {
             ruling(Verdict::KeepRunning, reason)
         }
     };
-    if facts.variant_without_users {
+    if facts.still_counting {
+        ruling(Verdict::KeepRunning, Reason::StillCounting)
+    } else if facts.variant_without_users {
         ruling(Verdict::DoNotTrust, Reason::VariantWithoutUsers)
     } else if facts.sample_ratio_mismatch {
         ruling(Verdict::DoNotTrust, Reason::SampleRatioMismatch)

@@ -2,6 +2,7 @@
 
 use super::rules::{Reason, Ruling, Verdict};
 use crate::aggregates::MAX_TYPES_SHOWN;
+use crate::coverage::PendingRecords;
 use crate::ids::VariantKey;
 use crate::prose::{grouped, percent, plain, signed};
 use crate::report::analysis::Analysis;
@@ -76,8 +77,24 @@ fn main<'r>(
     found.or(deciding.first()).copied()
 }
 
+/// The sentence about results that do not contain all stored records yet.
+pub(super) fn still_counting(pending: PendingRecords) -> String {
+    let counted = pending.stored.saturating_sub(pending.pending);
+    let more = if pending.or_more { "more than " } else { "" };
+    format!(
+        "Keep running: still counting, {} of {more}{} records are in these results.",
+        grouped(counted),
+        grouped(pending.stored)
+    )
+}
+
 /// The sentence for one variant.
-pub(super) fn sentence(analysis: &Analysis, variant: &VariantKey, ruling: Ruling) -> String {
+pub(super) fn sentence(
+    analysis: &Analysis,
+    variant: &VariantKey,
+    ruling: Ruling,
+    pending: PendingRecords,
+) -> String {
     let about = |finding| {
         main(analysis, variant, finding).map_or_else(
             || "the metric".to_owned(),
@@ -97,6 +114,7 @@ pub(super) fn sentence(analysis: &Analysis, variant: &VariantKey, ruling: Ruling
         Verdict::DoNotTrust => "Do not trust these numbers".to_owned(),
     };
     let why = match ruling.reason {
+        Reason::StillCounting => return still_counting(pending),
         Reason::VariantWithoutUsers => {
             let keys: Vec<String> = analysis
                 .data_quality

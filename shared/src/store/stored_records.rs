@@ -1,0 +1,325 @@
+//! How many records of an experiment are stored, without reading all of them.
+//!
+//! The aggregates contain the number of records in them. Results compare it with the number that is stored; the difference
+//! is pending. For each index shard, a *checkpoint* has the number of records that were stored up to a time, which is in
+//! the past far enough that no put is under way and the index is up to date. What was stored later is counted in the index
+//! at each look. The aggregator advances checkpoints, so that few records are left to count.
+//!
+//! An erasure deletes records together with their number in the checkpoint, in one transaction. The index may show them a
+//! moment longer, so no checkpoint advances while the last erasure in its shard is recent.
+//!
+//! The index is ordered by the time of storing: the time of an event or of an imported assignment may be long past.
+
+mod checkpoint;
+
+use super::item::{damaged, text};
+use super::keys::{aggregates as key, assignments, events};
+use super::{Store, StoreError};
+use crate::clock;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use domain::experiment::Experiment;
+use domain::ids::ExperimentId;
+use domain::time::Timestamp;
+use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::HashMap;
+use std::time::Duration;
+
+pub(super) use checkpoint::Checkpoint;
+pub use checkpoint::IndexPlace;
+use checkpoint::{Unchanged, checkpoint_of, item_of, key_of};
+
+/// Pages of an index that a request counts in each shard, of 1 MB each.
+const PAGES_PER_LOOK: usize = 5;
+/// Pages of an index that a step of a checkpoint counts.
+const PAGES_PER_STEP: usize = 20;
+/// The longest time between the time that a record is stored with and the end of its put: longer than the timeout of any
+/// request.
+const LONGEST_PUT: Duration = Duration::from_secs(30);
+/// Queries under way at once.
+const AT_ONCE: usize = 16;
+/// After all sort keys, which begin with a year.
+const LAST: &str = "~";
+
+/// A kind of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RecordKind {
+    /// Assignments.
+    Assignments,
+    /// Events.
+    Events,
+}
+
+impl RecordKind {
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Assignments, Self::Events];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Assignments => "assignments",
+            Self::Events => "events",
+        }
+    }
+}
+
+/// A number of stored records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredRecords {
+    /// The number.
+    pub records: u64,
+    /// Whether there are more, which one request has no time to count.
+    pub or_more: bool,
+}
+
+/// The number of records in a range of an index, and the last sort key if counting stopped before the end.
+struct Counted {
+    records: u64,
+    stopped_at: Option<String>,
+}
+
+impl Store {
+    /// The number of records of an experiment that are stored, or that were stored before a time.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn stored_records(
+        &self,
+        experiment: &Experiment,
+        before: Option<Timestamp>,
+    ) -> Result<StoredRecords, StoreError> {
+        let checkpoints = self.checkpoints(&experiment.id).await?;
+        let until = before.map_or_else(|| LAST.to_owned(), |before| before.to_string());
+        let shards =
+            (0..experiment.shards).flat_map(|shard| RecordKind::ALL.map(|kind| (kind, shard)));
+        let counts = shards.map(|(kind, shard)| {
+            let checkpoint = checkpoints.get(&(kind, shard)).cloned();
+            let checkpoint = checkpoint.unwrap_or_default();
+            let until = &until;
+            async move {
+                let through = checkpoint.through.as_deref();
+                // A checkpoint beyond the time contains records that cannot be told apart any more.
+                if through.is_some_and(|through| through >= until.as_str()) {
+                    return Ok(StoredRecords {
+                        records: checkpoint.records,
+                        or_more: false,
+                    });
+                }
+                let counted = self
+                    .count_stored(
+                        kind,
+                        &experiment.id,
+                        shard,
+                        (through, until),
+                        PAGES_PER_LOOK,
+                    )
+                    .await?;
+                Ok::<_, StoreError>(StoredRecords {
+                    records: checkpoint.records + counted.records,
+                    or_more: counted.stopped_at.is_some(),
+                })
+            }
+        });
+        let counts: Vec<_> = counts.collect();
+        let counts: Vec<StoredRecords> = stream::iter(counts)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(StoredRecords {
+            records: counts.iter().map(|one| one.records).sum(),
+            or_more: counts.iter().any(|one| one.or_more),
+        })
+    }
+
+    /// The time before which no put is under way that the index does not show yet.
+    pub fn settled_before(&self) -> Timestamp {
+        let wait = self.index_lag + LONGEST_PUT;
+        let wait = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        clock::now().plus_micros(-wait)
+    }
+
+    /// Advances the checkpoint of an index shard up to a time, or by as many records as one step counts. Before this time
+    /// no put may be under way that the index does not show yet. Returns whether the time is reached.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn advance_checkpoint(
+        &self,
+        kind: RecordKind,
+        experiment: &ExperimentId,
+        shard: u16,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let before = self.checkpoint(kind, experiment, shard).await?;
+        let target = until.to_string();
+        let is_recent = |at: &String| *at >= target;
+        if before.through.as_ref().is_some_and(is_recent) {
+            return Ok(true);
+        }
+        if before.erased_at.as_ref().is_some_and(is_recent) {
+            return Ok(false);
+        }
+        let range = (before.through.as_deref(), target.as_str());
+        let counted = self
+            .count_stored(kind, experiment, shard, range, PAGES_PER_STEP)
+            .await?;
+        let is_done = counted.stopped_at.is_none();
+        let after = Checkpoint {
+            through: Some(counted.stopped_at.unwrap_or(target)),
+            records: before.records + counted.records,
+            erased_at: before.erased_at.clone(),
+        };
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.aggregates)
+            .set_item(Some(item_of(kind, experiment, shard, &after)));
+        let unchanged = Unchanged::of(&before);
+        let put = put
+            .condition_expression(unchanged.condition)
+            .set_expression_attribute_names(Some(unchanged.names))
+            .set_expression_attribute_values(unchanged.values);
+        // Another aggregator or an erasure was first: the next batch advances it.
+        Ok(self.put(put).await? == super::FirstWrite::Stored && is_done)
+    }
+
+    /// Counts all records of an experiment again, for a checkpoint that may be wrong: if the index was later than expected.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn rebuild_checkpoints(&self, experiment: &Experiment) -> Result<(), StoreError> {
+        let until = self.settled_before();
+        for shard in 0..experiment.shards {
+            for kind in RecordKind::ALL {
+                self.rebuild_checkpoint(kind, &experiment.id, shard, until)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn rebuild_checkpoint(
+        &self,
+        kind: RecordKind,
+        experiment: &ExperimentId,
+        shard: u16,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let before = self.checkpoint(kind, experiment, shard).await?;
+        let anew = Checkpoint {
+            erased_at: before.erased_at,
+            ..Checkpoint::default()
+        };
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.aggregates)
+            .set_item(Some(item_of(kind, experiment, shard, &anew)));
+        self.put(put).await?;
+        // Steps end: each counts thousands of records or is refused by another writer, who is as good.
+        while !self
+            .advance_checkpoint(kind, experiment, shard, until)
+            .await?
+        {
+            if self
+                .checkpoint(kind, experiment, shard)
+                .await?
+                .through
+                .is_none()
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn checkpoint(
+        &self,
+        kind: RecordKind,
+        experiment: &ExperimentId,
+        shard: u16,
+    ) -> Result<Checkpoint, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.tables.aggregates)
+            .set_key(Some(key_of(kind, experiment, shard)))
+            .consistent_read(true);
+        let item = self.read(get).await?;
+        item.as_ref()
+            .map_or_else(|| Ok(Checkpoint::default()), checkpoint_of)
+    }
+
+    async fn checkpoints(
+        &self,
+        experiment: &ExperimentId,
+    ) -> Result<HashMap<(RecordKind, u16), Checkpoint>, StoreError> {
+        let items = self.aggregate_pages(&key::stored_records(experiment), false);
+        let mut checkpoints = HashMap::new();
+        for item in items.try_concat().await? {
+            let name = text(&item, key::ITEM)?;
+            let (kind, shard) = name.split_once('#').ok_or_else(|| damaged(key::ITEM))?;
+            let kind = RecordKind::ALL.into_iter().find(|one| one.name() == kind);
+            let kind = kind.ok_or_else(|| damaged(key::ITEM))?;
+            let shard = shard.parse().map_err(|_| damaged(key::ITEM))?;
+            checkpoints.insert((kind, shard), checkpoint_of(&item)?);
+        }
+        Ok(checkpoints)
+    }
+
+    /// The number of records after a sort key and up to another.
+    async fn count_stored(
+        &self,
+        kind: RecordKind,
+        experiment: &ExperimentId,
+        shard: u16,
+        (after, until): (Option<&str>, &str),
+        pages: usize,
+    ) -> Result<Counted, StoreError> {
+        let (table, index, shard_name, at) = match kind {
+            RecordKind::Assignments => (
+                &self.tables.assignments,
+                assignments::BY_EXPERIMENT,
+                assignments::EXPERIMENT_SHARD,
+                assignments::STORED_AT_HASH,
+            ),
+            RecordKind::Events => (
+                &self.tables.events,
+                events::BY_EXPERIMENT,
+                events::EXPERIMENT_SHARD,
+                events::STORED_AT_EVENT,
+            ),
+        };
+        // The next text after a sort key; ids have no control characters.
+        let from = after.map_or_else(|| "0".to_owned(), |after| format!("{after}\u{1}"));
+        let partition = super::keys::experiment_shard(experiment, shard);
+        let query = self
+            .client
+            .query()
+            .table_name(table)
+            .index_name(index)
+            .select(Select::Count)
+            .key_condition_expression("#shard = :shard AND #at BETWEEN :from AND :until")
+            .expression_attribute_names("#shard", shard_name)
+            .expression_attribute_names("#at", at)
+            .expression_attribute_values(":shard", AttributeValue::S(partition))
+            .expression_attribute_values(":from", AttributeValue::S(from))
+            .expression_attribute_values(":until", AttributeValue::S(until.to_owned()));
+        let mut counted = Counted {
+            records: 0,
+            stopped_at: None,
+        };
+        let mut start = None;
+        for _ in 0..pages {
+            let answer = self
+                .page(query.clone().set_exclusive_start_key(start))
+                .await?;
+            counted.records += u64::try_from(answer.count()).unwrap_or(0);
+            let Some(last) = answer.last_evaluated_key else {
+                counted.stopped_at = None;
+                return Ok(counted);
+            };
+            counted.stopped_at = Some(text(&last, at)?.to_owned());
+            start = Some(last);
+        }
+        Ok(counted)
+    }
+}
