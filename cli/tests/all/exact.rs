@@ -59,14 +59,18 @@ use world::World;
 
 /// Number of histories that are played at the same time. While one waits for the engine, another computes.
 const AT_ONCE: usize = 3;
+/// Threads with an engine each.
+const THREADS: usize = 2;
 /// Default duration of the test with random histories.
 const USUAL_SECONDS: u64 = 10;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn aggregates_equal_the_raw_records_after_any_history() {
-    let world = World::start().await;
-    let started = Instant::now();
+#[test]
+fn aggregates_equal_the_raw_records_after_any_history() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
+    if let Some(seed) = number("ASSAY_SEED") {
+        return play_all(std::iter::once(seed));
+    }
+    let started = Instant::now();
     let most = number("ASSAY_EXACT_HISTORIES");
     let seconds = number("ASSAY_EXACT_SECONDS").unwrap_or(USUAL_SECONDS);
     let in_time = |seed: &u64| {
@@ -75,25 +79,41 @@ async fn aggregates_equal_the_raw_records_after_any_history() {
             |most| *seed < most,
         )
     };
-    let seeds: Box<dyn Iterator<Item = u64>> = match number("ASSAY_SEED") {
-        Some(seed) => Box::new(std::iter::once(seed)),
-        None => Box::new((0..).take_while(in_time)),
-    };
-    let world_ref = &world;
-    let mut outcomes = futures::stream::iter(seeds)
-        .map(|seed| async move {
-            let history = History::draw(seed, Size::Any);
-            (seed, play(world_ref, &history, Crashes::Drawn).await)
-        })
-        .buffer_unordered(AT_ONCE);
-    while let Some((seed, outcome)) = outcomes.next().await {
-        if let Err(why) = outcome {
-            panic!("{why}\n\nto repeat: ASSAY_SEED={seed} cargo test --test all any_history");
+    std::thread::scope(|threads| {
+        for first in 0..THREADS {
+            let seeds = (first..).step_by(THREADS).map(|seed| seed as u64);
+            threads.spawn(move || play_all(seeds.take_while(in_time)));
         }
-    }
-    drop(outcomes);
-    report(&world, started);
-    assert!(world.figures.histories.load(Relaxed) > 0);
+    });
+}
+
+/// Plays histories one after another on an engine of their own, some of them at the same time.
+fn play_all(seeds: impl Iterator<Item = u64>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        let world = World::start().await;
+        let started = Instant::now();
+        let mut outcomes = futures::stream::iter(seeds)
+            .map(|seed| {
+                let world = &world;
+                async move {
+                    let history = History::draw(seed, Size::Any);
+                    (seed, play(world, &history, Crashes::Drawn).await)
+                }
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((seed, outcome)) = outcomes.next().await {
+            if let Err(why) = outcome {
+                panic!("{why}\n\nto repeat: ASSAY_SEED={seed} cargo test --test all any_history");
+            }
+        }
+        drop(outcomes);
+        report(&world, started);
+        assert!(world.figures.histories.load(Relaxed) > 0);
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
