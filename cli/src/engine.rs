@@ -1,9 +1,10 @@
 //! DynamoDB on the local machine: an embedded engine that serves DynamoDB's HTTP protocol. Functions call it with the
 //! same SDK calls as in the cloud.
 //!
-//! `embedded` runs the engine. `stream_records` keeps its streams fast. `tables` creates the tables that the template
+//! `embedded` runs the engine, and `direct` calls it from this process. `stream_records` keeps its streams fast. `tables` creates the tables that the template
 //! declares, on this engine or on another local one.
 
+mod direct;
 mod embedded;
 mod stream_records;
 mod tables;
@@ -28,13 +29,14 @@ pub fn client(endpoint: &str, region: &str) -> Client {
     Client::new(&sdk_config(endpoint, region))
 }
 
-/// The SDK configuration for a function whose environment variables are not those of this process.
+/// The SDK configuration for a function whose environment variables are not those of this process. An engine of this
+/// process is called without a network.
 pub fn sdk_config(endpoint: &str, region: &str) -> SdkConfig {
     let key = LOCAL_ACCESS_KEY;
     let credentials = Credentials::new(key, key, None, None, "local engine");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .http_client(shared::config::https_client())
+        .http_client(direct::client_of(endpoint).unwrap_or_else(shared::config::https_client))
         .region(Region::new(region.to_owned()))
         .endpoint_url(endpoint)
         .credentials_provider(SharedCredentialsProvider::new(credentials))

@@ -1,6 +1,6 @@
 //! The embedded engine. It stores its data with SQLite, in memory or in a file.
 
-use super::stream_records;
+use super::{direct, stream_records};
 use dynoxide::Database;
 use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener};
@@ -52,6 +52,7 @@ pub struct Engine {
     endpoint: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), String>>>,
+    direct: Option<direct::Thread>,
 }
 
 impl Engine {
@@ -61,6 +62,7 @@ impl Engine {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let endpoint = format!("http://{}", listener.local_addr()?);
+        let direct = direct::Thread::start(&endpoint, database.clone())?;
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -78,6 +80,7 @@ impl Engine {
             endpoint,
             stop: Some(stop),
             thread: Some(thread),
+            direct: Some(direct),
         })
     }
 
@@ -89,14 +92,28 @@ impl Engine {
     /// Waits for running operations, closes the data, and returns when another process can open the file.
     pub async fn shutdown(mut self) -> Result<(), EngineError> {
         drop(self.stop.take());
+        let direct = self.direct.take().map(direct::Thread::stop);
         let Some(thread) = self.thread.take() else {
             return Ok(());
         };
+        if let Some(direct) = direct {
+            let joined = tokio::task::spawn_blocking(move || direct.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                return Err(EngineError::Stopped("its thread panicked".to_owned()));
+            }
+        }
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         match joined {
             Ok(Ok(outcome)) => outcome.map_err(EngineError::Stopped),
             Ok(Err(_)) | Err(_) => Err(EngineError::Stopped("its thread panicked".to_owned())),
         }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // The thread ends by itself.
+        drop(self.direct.take().map(direct::Thread::stop));
     }
 }
 

@@ -296,7 +296,9 @@ async fn assemble(
     let streams = Streams::start(mappings, dynamodb, &client, data).await?;
     let mut template = template.clone();
     for binary in functions::AGGREGATE_READERS {
-        if let Some(function) = wired.get_mut(binary) {
+        // Waiting has the records handled at once, so even a wait of no length would make a difference.
+        let waits = !options.settle_timeout.is_zero();
+        if let Some(function) = wired.get_mut(binary).filter(|_| waits) {
             *function = after_settling(function.clone(), streams.settler(), options.settle_timeout);
         }
         // The wait must not count towards the function's own timeout.

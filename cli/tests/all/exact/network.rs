@@ -5,7 +5,8 @@
 
 use super::figures::Figures;
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -45,7 +46,7 @@ pub(crate) struct Network(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    http: reqwest::Client,
+    http: SharedHttpClient,
     figures: Arc<Figures>,
     pressure: Pressure,
     random: Mutex<Pcg64>,
@@ -73,7 +74,7 @@ enum CallHandling {
 
 impl Network {
     pub(crate) fn new(
-        http: reqwest::Client,
+        http: SharedHttpClient,
         figures: Arc<Figures>,
         pressure: Pressure,
         seed: u64,
@@ -228,29 +229,18 @@ impl Network {
         })
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
+    async fn send(
+        &self,
+        connector: &SharedHttpConnector,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
         let figures = &self.0.figures;
         figures.calls.fetch_add(1, Relaxed);
         let transaction = is_transaction(&request);
-        let method = reqwest::Method::from_bytes(request.method().as_bytes()).unwrap();
-        let mut sent = self.0.http.request(method, request.uri());
-        for (name, value) in request.headers() {
-            sent = sent.header(name, value);
-        }
-        let body = request.body().bytes().unwrap_or_default().to_vec();
-        let received = sent.body(body).send().await?;
-        let status = StatusCode::try_from(received.status().as_u16()).unwrap();
-        let mut response = HttpResponse::new(status, SdkBody::empty());
-        for (name, value) in received.headers() {
-            let value = value.to_str().unwrap_or_default().to_owned();
-            response
-                .headers_mut()
-                .insert(name.as_str().to_owned(), value);
-        }
-        *response.body_mut() = SdkBody::from(received.bytes().await?.to_vec());
+        let response = connector.call(request).await?;
         if transaction {
             figures.transactions.fetch_add(1, Relaxed);
-            if status.as_u16() == 400 {
+            if response.status().as_u16() == 400 {
                 figures.conflicts.fetch_add(1, Relaxed);
             }
         }
@@ -258,9 +248,16 @@ impl Network {
     }
 }
 
-impl HttpConnector for Network {
+/// A connection of the process to its database.
+#[derive(Debug, Clone)]
+struct Connection {
+    network: Network,
+    connector: SharedHttpConnector,
+}
+
+impl HttpConnector for Connection {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let network = self.clone();
+        let Self { network, connector } = self.clone();
         HttpConnectorFuture::new(async move {
             let refusal = network.refusal(&request);
             if let Some(refusal) = refusal.or_else(|| network.too_large(&request)) {
@@ -273,15 +270,14 @@ impl HttpConnector for Network {
             // A separate task, because the process may be killed before the call is finished.
             let sender = network.clone();
             let sending = tokio::spawn(async move {
-                let answer = sender.send(request).await;
+                let answer = sender.send(&connector, request).await;
                 sender.end(last);
                 answer
             });
             if last {
                 return std::future::pending().await;
             }
-            let answer = sending.await.unwrap();
-            answer.map_err(|error| ConnectorError::io(error.into()))
+            sending.await.unwrap()
         })
     }
 }
@@ -289,10 +285,13 @@ impl HttpConnector for Network {
 impl HttpClient for Network {
     fn http_connector(
         &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+        SharedHttpConnector::new(Connection {
+            network: self.clone(),
+            connector: self.0.http.http_connector(settings, components),
+        })
     }
 }
 

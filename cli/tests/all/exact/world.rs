@@ -2,7 +2,6 @@
 
 use super::figures::Figures;
 use super::network::{Network, Pressure};
-use assay::client::http_client;
 use assay::engine::{self, Engine, Storage, ensure_tables, sdk_config};
 use assay::environment::Environments;
 use assay::serve::BUILT_IN_TEMPLATE;
@@ -32,7 +31,6 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) config: Config,
     endpoint: String,
-    http: reqwest::Client,
     /// Number of the next history, so that histories use different ids.
     serial: AtomicU64,
     _engine: Option<Engine>,
@@ -134,7 +132,6 @@ impl World {
             client,
             config,
             endpoint,
-            http: http_client(),
             serial: AtomicU64::new(0),
             _engine: engine,
         }
@@ -146,9 +143,10 @@ impl World {
 
     /// Starts a process whose network fails on request.
     pub(crate) fn process(&self, pressure: Pressure, seed: u64) -> Process {
-        let network = Network::new(self.http.clone(), self.figures.clone(), pressure, seed);
-        let sdk = sdk_config(&self.endpoint, REGION).into_builder();
-        let sdk = sdk.http_client(network.clone()).build();
+        let sdk = sdk_config(&self.endpoint, REGION);
+        let http = sdk.http_client().unwrap();
+        let network = Network::new(http, self.figures.clone(), pressure, seed);
+        let sdk = sdk.into_builder().http_client(network.clone()).build();
         let store = Store::with_config(&sdk, self.config.tables.clone());
         Process {
             app: App::new(store, &self.config),
