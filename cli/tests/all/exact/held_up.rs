@@ -13,8 +13,10 @@ use shared::store::aggregates::AggregateSections;
 use std::collections::BTreeSet;
 
 /// Users whose records are written between two looks.
-const USERS_PER_LOOK: usize = 500;
+const USERS_PER_LOOK: usize = 2_000;
 const BATCH: usize = 500;
+/// Records that are counted between two looks.
+const RECORDS_PER_LOOK: usize = 2_000;
 
 async fn report(
     world: &World,
@@ -106,7 +108,9 @@ async fn held_up(users: usize) {
         let answer = aggregator.aggregate(batch.to_vec()).await.unwrap().unwrap();
         assert!(answer.batch_item_failures.is_empty());
         counted += batch.len();
-        look(&world, &experiment, stored, stored - counted).await;
+        if counted % RECORDS_PER_LOOK < BATCH || counted == stored {
+            look(&world, &experiment, stored, stored - counted).await;
+        }
     }
     let (counted, pending) = report(&world, &experiment, DataSource::Aggregates).await;
     assert!(!pending.unwrap().still_counting());
@@ -119,7 +123,7 @@ async fn held_up(users: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_has_a_verdict_until_an_import_is_counted() {
-    held_up(600).await;
+    held_up(2_300).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
