@@ -3,6 +3,7 @@
 use super::crowd::{self, RecordKind, UserRecord};
 use super::history::{DAY, HOUR};
 use super::network::Pressure;
+use super::stored;
 use super::world::{Process, World};
 use domain::aggregates::{day_of, start_of};
 use domain::change::{Change, ScheduleChange};
@@ -93,6 +94,8 @@ async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, e
         }
         before = after;
     }
+    // In a month, all but the records of the last minute are behind the checkpoints.
+    stored::advance_checkpoints(&world.store, &before).await;
 }
 
 struct Asked {
