@@ -31,26 +31,15 @@ struct Freshness {
 }
 
 /// Waits until the results of an experiment contain all records that are stored now, and shows the progress. An interrupt
-/// ends the wait, and so do results that do not get further; a note says so. Later records of others are not waited for.
-///
-/// # Errors
-/// If the results cannot be read. Everything has been sent then.
-pub(crate) async fn wait(
-    client: &Client,
-    experiment: &str,
-    quiet: bool,
-) -> Result<(), ClientError> {
+/// ends the wait, and so do results that do not get further or cannot be read; a note says so, because everything has been
+/// sent. Later records of others are not waited for.
+pub(crate) async fn wait(client: &Client, experiment: &str, quiet: bool) {
     tokio::select! {
-        waited = until_counted(client, experiment, quiet) => match waited {
-            Err(ClientError::Refused(problem)) if problem.status == 403 => {
-                note("Everything was sent. The token may not read results, so this command does not wait until it is counted.");
-                Ok(())
-            }
-            waited => waited,
+        waited = until_counted(client, experiment, quiet) => if let Err(error) = waited {
+            note(format_args!("Everything was sent. Whether it is counted is not known, because the results cannot be read: {error}"));
         },
         _ = tokio::signal::ctrl_c() => {
             note("Interrupted while waiting. Everything was sent and is being counted; until then the results say how much is missing.");
-            Ok(())
         }
     }
 }
@@ -72,7 +61,7 @@ async fn until_counted(client: &Client, experiment: &str, quiet: bool) -> Result
         let sent = *sent.get_or_insert(stored);
         let counted = stored.saturating_sub(pending);
         if (pending == 0 || counted >= sent) && !freshness.or_more {
-            progress.finish(counted.min(sent));
+            progress.finish(counted.min(sent), pending);
             return Ok(());
         }
         progress.show(counted, sent.max(1));
@@ -148,11 +137,18 @@ impl Progress {
         }
     }
 
-    /// Removes the bar.
-    fn finish(&self, counted: u64) {
+    /// Removes the bar. While others send records, it is not known whose are pending.
+    fn finish(&self, counted: u64, pending: u64) {
         self.bar.finish_and_clear();
         if self.plain && self.first.get().is_some() {
-            note(format_args!("all {} records are counted", grouped(counted)));
+            let counted = grouped(counted);
+            match pending {
+                0 => note(format_args!("all {counted} records are counted")),
+                pending => note(format_args!(
+                    "{counted} records are counted, as many as were sent; {} are pending, and others send more",
+                    grouped(pending)
+                )),
+            }
         }
     }
 }

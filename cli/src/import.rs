@@ -113,7 +113,7 @@ pub async fn run(args: ImportArgs) -> Result<(), ImportError> {
     if !args.no_wait {
         counts.experiments.extend(args.experiment.clone());
         for experiment in &counts.experiments {
-            counting::wait(&client, experiment, args.json).await?;
+            counting::wait(&client, experiment, args.json).await;
         }
     }
     match counts.not_imported() {

@@ -138,7 +138,7 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     ));
 
     if !args.no_wait {
-        counting::wait(&client, &id, false).await?;
+        counting::wait(&client, &id, false).await;
     }
     results::show(&client, &id).await?;
     print(format_args!("\nTrue rates:\n{}", true_rates.description()));

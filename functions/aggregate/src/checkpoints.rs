@@ -1,7 +1,7 @@
 //! Advances the checkpoints of the index shards that a batch has records in, so that results have few records to count.
 
 use domain::ids::{ExperimentId, UserId};
-use shared::app::{App, CheckpointKey};
+use shared::app::App;
 use shared::store::keys;
 use shared::store::refresh::DirtyUser;
 use shared::store::stored_records::RecordKind;
@@ -11,37 +11,46 @@ use std::time::Instant;
 /// Advances the checkpoints of these users. A failure is logged: the next batch tries again, and results are right
 /// without.
 pub(crate) async fn advance(app: &App, dirty: &BTreeMap<UserId, DirtyUser>, deadline: Instant) {
-    for key in keys_of(app, dirty).await {
+    for (experiment, records) in by_experiment(dirty) {
         if Instant::now() >= deadline {
             return;
         }
-        let experiment = key.1.clone();
-        if let Err(error) = app.advance_checkpoint(key).await {
-            tracing::warn!(%experiment, %error, "a checkpoint could not be advanced");
-        }
-    }
-}
-
-async fn keys_of(app: &App, dirty: &BTreeMap<UserId, DirtyUser>) -> BTreeSet<CheckpointKey> {
-    let mut keys = BTreeSet::new();
-    for (user, dirty) in dirty {
-        let assigned = dirty.assignments.iter();
-        let assigned = assigned.map(|experiment| (RecordKind::Assignments, experiment));
-        let events = dirty.events.iter();
-        let events = events.filter_map(|(experiment, _, _)| experiment.as_ref());
-        let events = events.map(|experiment| (RecordKind::Events, experiment));
-        for (kind, experiment) in assigned.chain(events) {
-            if let Some(shards) = shards_of(app, experiment).await {
-                let shard = keys::shard_of(user, shards);
-                keys.insert((kind, experiment.clone(), shard));
+        // The number of index shards never changes.
+        let Ok(Some(definition)) = app.experiment(experiment).await else {
+            continue;
+        };
+        let shards: BTreeSet<(RecordKind, u16)> = records
+            .into_iter()
+            .map(|(kind, user)| (kind, keys::shard_of(user, definition.shards)))
+            .collect();
+        for (kind, shard) in shards {
+            if Instant::now() >= deadline {
+                return;
+            }
+            let advanced = app.advance_checkpoint((kind, experiment.clone(), shard));
+            if let Err(error) = advanced.await {
+                tracing::warn!(%experiment, %error, "a checkpoint could not be advanced");
             }
         }
     }
-    keys
 }
 
-/// The number of index shards; it never changes. None if the definition cannot be read.
-async fn shards_of(app: &App, experiment: &ExperimentId) -> Option<u16> {
-    let definition = app.experiment(experiment).await.ok()??;
-    Some(definition.shards)
+/// The users with new records in each experiment.
+fn by_experiment(
+    dirty: &BTreeMap<UserId, DirtyUser>,
+) -> BTreeMap<&ExperimentId, Vec<(RecordKind, &UserId)>> {
+    let mut all = BTreeMap::<_, Vec<_>>::new();
+    for (user, dirty) in dirty {
+        for experiment in &dirty.assignments {
+            let record = (RecordKind::Assignments, user);
+            all.entry(experiment).or_default().push(record);
+        }
+        for (experiment, _, _) in &dirty.events {
+            if let Some(experiment) = experiment {
+                let record = (RecordKind::Events, user);
+                all.entry(experiment).or_default().push(record);
+            }
+        }
+    }
+    all
 }

@@ -14,7 +14,7 @@ use shared::store::StoreError;
 use shared::store::aggregates::AggregateSections;
 use shared::store::audit::Patience;
 use shared::store::raw::RawError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The event of the schedule, which is ignored.
 pub type Tick = serde_json::Value;
@@ -62,7 +62,8 @@ pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed
                 tracing::error!(experiment_id = %experiment.id, %error, "an audit failed");
             }
         }
-        if let Err(error) = complete(&app, &experiment).await {
+        let deadline = clock::ahead_of(event.context.deadline(), LEAST);
+        if let Err(error) = complete(&app, &experiment, deadline).await {
             failed += 1;
             tracing::error!(experiment_id = %experiment.id, %error, "the stored records could not be counted");
         }
@@ -84,8 +85,10 @@ pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed
 
 /// Repairs an experiment with records that were stored long ago and are in no aggregate, such as those of a stream that lost
 /// them.
-async fn complete(app: &App, experiment: &Experiment) -> Result<(), RawError> {
-    app.store().rebuild_checkpoints(experiment).await?;
+async fn complete(app: &App, experiment: &Experiment, deadline: Instant) -> Result<(), RawError> {
+    app.store()
+        .recount_checkpoints(experiment, deadline)
+        .await?;
     let (filter, sections) = (RecordFilter::default(), AggregateSections::default());
     let source = Some(DataSource::Aggregates);
     let sourced = app

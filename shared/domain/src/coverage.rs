@@ -53,7 +53,7 @@ pub struct PendingRecords {
     pub stored: u64,
     /// Those that are not in the aggregates.
     pub pending: u64,
-    /// Those that were stored more than [`PENDING_SECONDS`] ago.
+    /// The least number of those that were stored more than [`PENDING_SECONDS`] ago: newer ones may be counted before them.
     pub overdue: u64,
     /// Whether there are more stored records than one request counts.
     pub or_more: bool,

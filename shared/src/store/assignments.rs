@@ -3,6 +3,7 @@
 use super::keys::{self, assignments as key};
 use super::{FirstWrite, Store, StoreError};
 use crate::clock;
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::assignment::{Assignment, Attributes};
 use domain::ids::{ExperimentId, UserId, VariantKey};
@@ -36,16 +37,9 @@ impl Store {
         user: &UserId,
         experiment: &ExperimentId,
     ) -> Result<Option<Assignment>, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.tables.assignments)
-            .key(key::USER_ID, AttributeValue::S(user.to_string()))
-            .key(
-                key::EXPERIMENT_ID,
-                AttributeValue::S(experiment.to_string()),
-            );
-        let item = self.read(get).await?;
+        let item = self
+            .read(self.get_of_user(user, experiment.as_str()))
+            .await?;
         Ok(item.map(serde_dynamo::from_item).transpose()?)
     }
 
@@ -58,17 +52,17 @@ impl Store {
         user: &UserId,
         experiment: &ExperimentId,
     ) -> Result<bool, StoreError> {
-        let get = self
-            .client
+        let get = self.get_of_user(user, experiment.as_str());
+        Ok(self.read(get.consistent_read(true)).await?.is_some())
+    }
+
+    /// A read of the item of a user with this sort key.
+    pub(super) fn get_of_user(&self, user: &UserId, name: &str) -> GetItemFluentBuilder {
+        self.client
             .get_item()
             .table_name(&self.tables.assignments)
             .key(key::USER_ID, AttributeValue::S(user.to_string()))
-            .key(
-                key::EXPERIMENT_ID,
-                AttributeValue::S(experiment.to_string()),
-            )
-            .consistent_read(true);
-        Ok(self.read(get).await?.is_some())
+            .key(key::EXPERIMENT_ID, AttributeValue::S(name.to_owned()))
     }
 
     /// Stores an assignment unless the user has one, and returns an earlier one in the same call.

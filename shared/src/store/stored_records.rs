@@ -22,7 +22,7 @@ use domain::ids::ExperimentId;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) use checkpoint::Checkpoint;
 pub use checkpoint::IndexPlace;
@@ -32,6 +32,8 @@ use checkpoint::{Unchanged, checkpoint_of, item_of, key_of};
 const PAGES_PER_LOOK: usize = 5;
 /// Pages of an index that a step of a checkpoint counts.
 const PAGES_PER_STEP: usize = 20;
+/// Pages of an index shard that are counted again at once.
+const PAGES_PER_RECOUNT: usize = 1_000;
 /// The longest time between the time that a record is stored with and the end of its put: longer than the timeout of any
 /// request.
 const LONGEST_PUT: Duration = Duration::from_secs(30);
@@ -157,78 +159,95 @@ impl Store {
         if before.erased_at.as_ref().is_some_and(is_recent) {
             return Ok(false);
         }
-        let range = (before.through.as_deref(), target.as_str());
-        let counted = self
-            .count_stored(kind, experiment, shard, range, PAGES_PER_STEP)
-            .await?;
-        let is_done = counted.stopped_at.is_none();
-        let after = Checkpoint {
-            through: Some(counted.stopped_at.unwrap_or(target)),
-            records: before.records + counted.records,
-            erased_at: before.erased_at.clone(),
-        };
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.tables.aggregates)
-            .set_item(Some(item_of(kind, experiment, shard, &after)));
-        let unchanged = Unchanged::of(&before);
-        let put = put
-            .condition_expression(unchanged.condition)
-            .set_expression_attribute_names(Some(unchanged.names))
-            .set_expression_attribute_values(unchanged.values);
-        // Another aggregator or an erasure was first: the next batch advances it.
-        Ok(self.put(put).await? == super::FirstWrite::Stored && is_done)
+        let from = before.clone();
+        let shard = (kind, experiment, shard);
+        self.write_checkpoint(shard, &before, from, &target, PAGES_PER_STEP)
+            .await
     }
 
-    /// Counts all records of an experiment again, for a checkpoint that may be wrong: if the index was later than expected.
+    /// Counts all records of an index shard again, up to a time, for a checkpoint that may be wrong: if the index was later
+    /// than expected. The old checkpoint stays until all of them are counted, and stays after a recent erasure or with more
+    /// records than are counted at once. Returns whether it was replaced.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn rebuild_checkpoints(&self, experiment: &Experiment) -> Result<(), StoreError> {
-        let until = self.settled_before();
-        for shard in 0..experiment.shards {
-            for kind in RecordKind::ALL {
-                self.rebuild_checkpoint(kind, &experiment.id, shard, until)
-                    .await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn rebuild_checkpoint(
+    pub async fn recount_checkpoint(
         &self,
         kind: RecordKind,
         experiment: &ExperimentId,
         shard: u16,
         until: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let before = self.checkpoint(kind, experiment, shard).await?;
-        let anew = Checkpoint {
-            erased_at: before.erased_at,
+        let target = until.to_string();
+        if before.erased_at.as_ref().is_some_and(|at| *at >= target) {
+            return Ok(false);
+        }
+        let from = Checkpoint {
+            erased_at: before.erased_at.clone(),
             ..Checkpoint::default()
         };
+        let shard = (kind, experiment, shard);
+        self.write_checkpoint(shard, &before, from, &target, PAGES_PER_RECOUNT)
+            .await
+    }
+
+    /// Counts all records of an experiment again. No shard is begun after the deadline.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn recount_checkpoints(
+        &self,
+        experiment: &Experiment,
+        deadline: Instant,
+    ) -> Result<(), StoreError> {
+        let until = self.settled_before();
+        for shard in 0..experiment.shards {
+            for kind in RecordKind::ALL {
+                if Instant::now() < deadline {
+                    self.recount_checkpoint(kind, &experiment.id, shard, until)
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what was stored after a checkpoint and writes the result in place of another one, unless a concurrent process
+    /// has written it. A new count that is not complete is not written. Returns whether the time is reached.
+    async fn write_checkpoint(
+        &self,
+        (kind, experiment, shard): (RecordKind, &ExperimentId, u16),
+        before: &Checkpoint,
+        from: Checkpoint,
+        target: &str,
+        pages: usize,
+    ) -> Result<bool, StoreError> {
+        let range = (from.through.as_deref(), target);
+        let counted = self
+            .count_stored(kind, experiment, shard, range, pages)
+            .await?;
+        let is_done = counted.stopped_at.is_none();
+        let is_recount = from.through != before.through;
+        if is_recount && !is_done {
+            return Ok(false);
+        }
+        let after = Checkpoint {
+            through: Some(counted.stopped_at.unwrap_or_else(|| target.to_owned())),
+            records: from.records + counted.records,
+            erased_at: from.erased_at,
+        };
+        let unchanged = Unchanged::of(before);
         let put = self
             .client
             .put_item()
             .table_name(&self.tables.aggregates)
-            .set_item(Some(item_of(kind, experiment, shard, &anew)));
-        self.put(put).await?;
-        // Steps end: each counts thousands of records or is refused by another writer, who is as good.
-        while !self
-            .advance_checkpoint(kind, experiment, shard, until)
-            .await?
-        {
-            if self
-                .checkpoint(kind, experiment, shard)
-                .await?
-                .through
-                .is_none()
-            {
-                break;
-            }
-        }
-        Ok(())
+            .set_item(Some(item_of(kind, experiment, shard, &after)))
+            .condition_expression(unchanged.condition)
+            .set_expression_attribute_names(Some(unchanged.names))
+            .set_expression_attribute_values(unchanged.values);
+        // Another aggregator or an erasure was first: the next batch advances it.
+        Ok(self.put(put).await? == super::FirstWrite::Stored && is_done)
     }
 
     pub(super) async fn checkpoint(

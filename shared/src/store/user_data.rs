@@ -83,15 +83,7 @@ impl Store {
     /// # Errors
     /// If the database fails or the item is damaged.
     pub async fn tombstone(&self, user: &UserId) -> Result<Option<Tombstone>, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.tables.assignments)
-            .key(key::USER_ID, AttributeValue::S(user.to_string()))
-            .key(
-                key::EXPERIMENT_ID,
-                AttributeValue::S(key::ERASED.to_owned()),
-            );
+        let get = self.get_of_user(user, key::ERASED);
         self.read(get).await?.as_ref().map(tombstone_of).transpose()
     }
 

@@ -14,6 +14,11 @@ pub(crate) async fn sometimes_counted(play: &Play<'_>, draw: &mut Draw) -> Resul
             advance_checkpoints(&play.world.store, &versions[0]).await;
         }
     }
+    if draw.chance(10) {
+        for versions in &play.writer.experiments {
+            recount_checkpoints(&play.world.store, &versions[0]).await;
+        }
+    }
     if draw.chance(20) {
         stored_records_are_counted(play).await?;
     }
@@ -32,6 +37,17 @@ pub(crate) async fn advance_checkpoints(store: &Store, experiment: &Experiment) 
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Counts the stored records of an experiment again, up to this moment.
+async fn recount_checkpoints(store: &Store, experiment: &Experiment) {
+    for shard in 0..experiment.shards {
+        for kind in RecordKind::ALL {
+            let now = shared::clock::now();
+            let replaced = store.recount_checkpoint(kind, &experiment.id, shard, now);
+            assert!(replaced.await.unwrap());
         }
     }
 }

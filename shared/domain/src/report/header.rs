@@ -54,7 +54,7 @@ pub struct Freshness {
     /// Those that are not in the aggregates yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending_records: Option<u64>,
-    /// Those that have been pending for more than a minute; absent if there are none.
+    /// The least number of those that have been pending for more than a minute; absent if it is not known of any.
     #[serde(skip_serializing_if = "is_zero")]
     pub overdue_records: u64,
     /// Whether there are more stored records than one request counts, so that `pending_records` is the least number.
