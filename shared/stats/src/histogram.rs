@@ -204,11 +204,10 @@ impl LogHistogram {
     /// Quantile `q` (strictly between 0 and 1) with its interval at 1 - alpha.
     ///
     /// The interval reaches to the outer edges of the buckets that contain its ranks
-    /// ([`normal_ranks`]).
+    /// ([`normal_ranks`]). It has no width where both are in the bucket of zero.
     ///
     /// # Errors
     /// [`MissingReason::TooFewUnits`] if there are too few users for this quantile;
-    /// [`MissingReason::NoResolution`] if both ends of the interval are in one bucket;
     /// [`MissingReason::NoUnits`] without users; [`MissingReason::OutOfRange`] if `q` is.
     pub fn quantile_estimate(
         &self,
@@ -221,9 +220,6 @@ impl LogHistogram {
         let beyond = |rank: f64| self.bucket_beyond(rank).ok_or(MissingReason::NoUnits);
         let lower = beyond(lower_rank as f64 - 1.0)?;
         let upper = beyond(upper_rank as f64 - 1.0)?;
-        if lower.lower == upper.lower && lower.upper == upper.upper {
-            return Err(MissingReason::NoResolution);
-        }
         let z =
             normal_upper_quantile(alpha.per_tail()).ok_or(MissingReason::OutOfRange("alpha"))?;
         let centre = n as f64 * q;
@@ -236,6 +232,7 @@ impl LogHistogram {
             n,
             estimate,
             interval: Interval::between(lower.lower, upper.upper)?,
+            in_one_bucket: lower.lower == upper.lower && lower.upper == upper.upper,
             smooth_estimate: self.smooth_quantile(centre),
             standard_error: (width / (2.0 * z)).max(resolution),
         })
@@ -284,11 +281,14 @@ pub struct QuantileEstimate {
     pub estimate: f64,
     /// Interval of the quantile at 1 - alpha.
     pub interval: Interval,
+    /// Whether one bucket contains the whole interval, because many users have the same value.
+    pub in_one_bucket: bool,
     /// The quantile of a smoothed distribution, for comparing arms. The unsmoothed quantile of whole
     /// numbers jumps between neighbours, and a test of the jumps rejects in up to 45% of experiments
     /// without an effect.
     pub smooth_estimate: f64,
-    /// Standard error of the smoothed quantile, at least the resolution of the buckets.
+    /// Standard error of the smoothed quantile, at least the resolution of the buckets. It is zero if so many users
+    /// have the value zero that the smoothed quantile does not vary.
     pub standard_error: f64,
 }
 
@@ -296,13 +296,9 @@ impl QuantileEstimate {
     /// The smoothed quantile as the mean of a sample, as the input for differences and lifts.
     ///
     /// # Errors
-    /// [`MissingReason::NoResolution`] if the standard error is zero; [`MissingReason::TooFewUnits`]
-    /// below two users.
+    /// [`MissingReason::TooFewUnits`] below two users.
     pub fn sample(&self) -> Result<Sample, MissingReason> {
         let variance = finite(self.standard_error * self.standard_error * self.n as f64)?;
-        if variance <= 0.0 {
-            return Err(MissingReason::NoResolution);
-        }
         Sample::new(self.n, self.smooth_estimate, variance)
     }
 }

@@ -61,8 +61,8 @@ pub enum MissingReason {
     CovariateIsTheMetric,
     /// The metric is a quantile, which CUPED cannot adjust.
     NotAdjustable,
-    /// Both ends of a quantile's interval are in one histogram bucket, because many users have the same
-    /// value.
+    /// One histogram bucket contains the intervals of a quantile in both arms, because many users have the
+    /// same value.
     NoResolution,
     /// No sample size in range reaches the target.
     Unreachable,
@@ -150,7 +150,7 @@ impl fmt::Display for MissingReason {
             ),
             Self::NotAdjustable => f.write_str("CUPED cannot adjust a quantile metric."),
             Self::NoResolution => f.write_str(
-                "So many users have the same value that the interval of the quantile is inside one histogram bucket, which is 2% wide.",
+                "So many users have the same value that the quantiles of both variants are in one histogram bucket, which is 2% wide.",
             ),
             Self::Unreachable => f.write_str("No sample size in range reaches the target."),
             Self::Inconsistent => f.write_str("The aggregates contradict each other."),

@@ -46,8 +46,11 @@ impl Pair<'_> {
     /// then get the variance of all users of both, which is right if the variant has no effect.
     ///
     /// # Errors
-    /// If an arm has no usable numbers, or if all users of both arms have the same value.
+    /// If an arm has no usable numbers, if all users of both arms have the same value, or if ties hide both quantiles.
     pub(super) fn samples(&self) -> Result<(Sample, Sample), MissingReason> {
+        if self.quantiles_are_in_one_bucket() {
+            return Err(MissingReason::NoResolution);
+        }
         let (control, treatment) = (self.control.sample()?, self.treatment.sample()?);
         if control.variance() > 0.0 && treatment.variance() > 0.0 {
             return Ok((control, treatment));
@@ -64,8 +67,18 @@ impl Pair<'_> {
                 Err(MissingReason::NoConversions)
             }
             (Observed::Rate(_), _) => Err(MissingReason::AllUsersConverted),
+            (Observed::Quantile(..), _) => Err(MissingReason::NoResolution),
             _ => Err(MissingReason::ZeroVariance),
         }
+    }
+
+    fn quantiles_are_in_one_bucket(&self) -> bool {
+        let Ok((Observed::Quantile(_, Ok(control)), Observed::Quantile(_, Ok(treatment)))) =
+            self.observed()
+        else {
+            return false;
+        };
+        control.in_one_bucket && treatment.in_one_bucket && control.interval == treatment.interval
     }
 
     /// By how much the standard error of the difference is larger in results that are valid at every reading. The

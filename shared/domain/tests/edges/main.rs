@@ -134,8 +134,25 @@ fn a_value_is_shown_where_only_its_noise_is_unknown() {
         (&ties[0]["mean"], &ties[1]["mean"]),
         (&json!(0.0), &json!(0.0))
     );
-    assert_eq!(ties[0]["missing"]["reason"], "no_resolution");
     assert_eq!(comparison(&report)["finding"], "not_measurable");
+    let missing = &comparison(&report)["missing"][0];
+    assert_eq!(missing["reason"], "no_resolution");
+}
+
+#[test]
+fn medians_that_differ_are_compared_although_most_users_have_the_same_value() {
+    let median = metric("quantile", &json!({"direction": "decrease"}));
+    for [control, treatment] in [
+        [users(200, 0, 5.0), users(200, 150, 5.0)],
+        [users(2_000, 650, 5.0), users(2_000, 1_350, 5.0)],
+        [users(2_000, 1_800, 2.0), users(2_000, 1_800, 3.0)],
+    ] {
+        let report = Edge::new(median.clone(), [control, treatment]).json();
+        let compared = comparison(&report);
+        assert_eq!(compared["finding"], "worse", "{compared}");
+        let lower = compared["absolute"]["ci_lower"].as_f64().unwrap();
+        assert!(lower > 0.0, "{compared}");
+    }
 }
 
 #[test]

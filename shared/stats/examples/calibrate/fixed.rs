@@ -13,7 +13,7 @@ use crate::table::Table;
 type Experiment = fn(&mut Draw) -> Option<f64>;
 
 pub(crate) fn false_positives<W: Write>(table: &mut Table<W>) -> io::Result<()> {
-    let shapes: [(&str, Experiment); 12] = [
+    let shapes: [(&str, Experiment); 17] = [
         ("conversions of 5%, 2,000 users per arm", |d| {
             rates(d, 2_000, 2_000, 0.05)
         }),
@@ -48,6 +48,22 @@ pub(crate) fn false_positives<W: Write>(table: &mut Table<W>) -> io::Result<()> 
             "median of whole numbers around 3, 2,000 users per arm",
             |d| median(d, |x| (3.02 * x).floor()),
         ),
+        // The value 1 has the rank 0.5, so these are zero for 45%, 60%, 75% and 90% of users.
+        ("median of amounts, zero for 45% of users", |d| {
+            median(d, |x| above(x, -0.126))
+        }),
+        ("median of amounts, zero for 60% of users", |d| {
+            median(d, |x| above(x, 0.253))
+        }),
+        ("median of amounts, zero for 75% of users", |d| {
+            median(d, |x| above(x, 0.674))
+        }),
+        ("median of amounts, zero for 97% of users", |d| {
+            median(d, |x| above(x, 1.881))
+        }),
+        ("median of two values, each of half of the users", |d| {
+            median(d, |x| if x > 1.0 { 20.0 } else { 10.0 })
+        }),
     ];
     for (seed, (name, experiment)) in (100..).zip(shapes) {
         let mut draw = Draw::new(seed);
@@ -122,16 +138,30 @@ fn small(draw: &mut Draw) -> Option<f64> {
     p_of(stats::difference(&arm()?, &arm()?).ok()?)
 }
 
+/// A log-normal value of which those below this normal quantile are zero.
+fn above(value: f64, threshold: f64) -> f64 {
+    if value.ln() > threshold { value } else { 0.0 }
+}
+
+/// The p-value of a difference of medians. Where the noise of an arm is unknown, it is that of both arms together, as in
+/// reports.
 fn median(draw: &mut Draw, shape: fn(f64) -> f64) -> Option<f64> {
     let buckets = LogBuckets::new(0.01).ok()?;
     let mut arm = || {
         let mut histogram = LogHistogram::new(buckets);
         (0..2_000).for_each(|_| histogram.record(shape(draw.log_normal(1.0))));
         histogram
-            .quantile_estimate(0.5, Alpha::FIVE_PERCENT)
-            .ok()?
-            .sample()
-            .ok()
     };
-    p_of(stats::difference(&arm()?, &arm()?).ok()?)
+    let sample = |histogram: &LogHistogram| {
+        let estimate = histogram.quantile_estimate(0.5, Alpha::FIVE_PERCENT);
+        estimate.ok()?.sample().ok()
+    };
+    let (c, t) = (arm(), arm());
+    let (mut control, mut treatment) = (sample(&c)?, sample(&t)?);
+    if control.variance() == 0.0 || treatment.variance() == 0.0 {
+        let variance = sample(&c.checked_add(&t)?)?.variance();
+        control = control.with_variance(variance).ok()?;
+        treatment = treatment.with_variance(variance).ok()?;
+    }
+    p_of(stats::difference(&control, &treatment).ok()?)
 }
