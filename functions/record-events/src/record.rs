@@ -109,7 +109,7 @@ fn places<'r>(
 ) -> impl Iterator<Item = EventPlace> + 'r {
     let user = users.get(&event.user_id).and_then(Option::as_ref);
     user.into_iter().flat_map(move |user| {
-        let destinations = counting(user, event.counted_at, received_at);
+        let destinations = destinations_of(user, event.counted_at, received_at);
         let only = match (user.reached, destinations.as_slice()) {
             (None, []) => Some(None),
             (None, [(_, experiment)]) => Some(Some(&experiment.id)),
@@ -154,11 +154,11 @@ async fn again(app: &App, earlier: &EarlierEvent, user: &User) -> Result<EventRe
         earlier.stored_for.contains(&place)
     };
     // Where it was stored in time, it stays counted after the experiment stops accepting events.
-    let counts = |(assignment, experiment): &&Destination| {
-        experiment.counts(assignment.assigned_at, counted_at)
+    let is_destination = |(assignment, experiment): &&Destination| {
+        experiment.stores(assignment.assigned_at, counted_at)
             && (experiment.accepts(earlier.received_at) || is_stored(experiment))
     };
-    let destinations: Vec<&Destination> = user.assigned.iter().filter(counts).collect();
+    let destinations: Vec<&Destination> = user.assigned.iter().filter(is_destination).collect();
     let missing = destinations
         .iter()
         .copied()
@@ -183,7 +183,7 @@ async fn new(
     user: &User,
     received_at: Timestamp,
 ) -> Result<EventResult, StoreError> {
-    let destinations = counting(user, event.counted_at, received_at);
+    let destinations = destinations_of(user, event.counted_at, received_at);
     let mut first_received_at = received_at;
     let mut stored = false;
     for written in write(app, &event, &destinations, received_at).await? {
@@ -199,7 +199,7 @@ async fn new(
             }
         }
     }
-    let destinations = counting(user, event.counted_at, first_received_at);
+    let destinations = destinations_of(user, event.counted_at, first_received_at);
     Ok(outcome(stored, event, user, &destinations))
 }
 
@@ -210,8 +210,12 @@ fn beyond(reached: ReachedLimit, pointer: String) -> EventResult {
 }
 
 fn outcome(stored: bool, event: Event, user: &User, destinations: &[&Destination]) -> EventResult {
+    let counts = |(assignment, experiment): &&&Destination| {
+        experiment.counts(assignment.assigned_at, event.counted_at)
+    };
     let counts_for: Vec<CountsFor> = destinations
         .iter()
+        .filter(counts)
         .map(|(assignment, _)| CountsFor {
             experiment_id: assignment.experiment_id.clone(),
             variant: assignment.variant.clone(),
@@ -232,12 +236,16 @@ fn outcome(stored: bool, event: Event, user: &User, destinations: &[&Destination
     }
 }
 
-/// The assignments that an event counts for.
-fn counting(user: &User, counted_at: Timestamp, received_at: Timestamp) -> Vec<&Destination> {
-    let counts = |(assignment, experiment): &&Destination| {
-        experiment.counts(assignment.assigned_at, counted_at) && experiment.accepts(received_at)
+/// The assignments that an event is stored for: those that it counts for, and those of experiments that have just ended.
+fn destinations_of(
+    user: &User,
+    counted_at: Timestamp,
+    received_at: Timestamp,
+) -> Vec<&Destination> {
+    let is_destination = |(assignment, experiment): &&Destination| {
+        experiment.stores(assignment.assigned_at, counted_at) && experiment.accepts(received_at)
     };
-    user.assigned.iter().filter(counts).collect()
+    user.assigned.iter().filter(is_destination).collect()
 }
 
 /// Writes an event for each of its experiments, or once for none.

@@ -3,12 +3,13 @@
 use super::allocation::Allocation;
 use super::analysis_definition::AnalysisDefinition;
 use super::ids::ExperimentId;
-use super::limits::LATE_EVENT_DAYS;
+use super::limits::{HOURS_STORED_AFTER_END, LATE_EVENT_DAYS};
 use super::schedule::Schedule;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
+const HOUR_MICROS: i64 = 3_600 * 1_000_000;
+const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 /// The status of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -128,6 +129,15 @@ impl Experiment {
     /// and before the end.
     pub fn counts(&self, assigned_at: Timestamp, counted_at: Timestamp) -> bool {
         assigned_at < counted_at && self.end().is_none_or(|end| counted_at < end)
+    }
+
+    /// Whether an event at `counted_at` of a user assigned at `assigned_at` is stored for the experiment: it is counted, or
+    /// it happened in the [`HOURS_STORED_AFTER_END`] hours after the end and is only in the event accounting.
+    pub fn stores(&self, assigned_at: Timestamp, counted_at: Timestamp) -> bool {
+        let stored_until = |end: Timestamp| end.plus_micros(HOURS_STORED_AFTER_END * HOUR_MICROS);
+        assigned_at < counted_at
+            && self.enrols(assigned_at)
+            && self.end().is_none_or(|end| counted_at < stored_until(end))
     }
 
     /// Whether a user who was assigned at an instant is a user of the results: assigned before the end. A process that has

@@ -74,6 +74,9 @@ pub const MAX_STORED_EVENTS_PER_USER: u64 = 200_000;
 pub const DEFAULT_EVENTS_PER_SECOND: u32 = 5_000;
 /// Days after the end of an experiment in which late events still count. After that, its numbers no longer change.
 pub const LATE_EVENT_DAYS: i64 = 30;
+/// Hours after the end of an experiment whose events are stored for it, so that the event accounting shows that a product
+/// still sends them. Later ones would cost a write for each experiment that has ended.
+pub const HOURS_STORED_AFTER_END: i64 = 24;
 /// Records that one request for results reads if the aggregates cannot answer it: about as many as are read in 25
 /// seconds.
 pub const MAX_RECORDS_READ: usize = 2_000_000;

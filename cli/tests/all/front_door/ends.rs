@@ -110,6 +110,33 @@ async fn an_event_that_was_received_too_late_for_an_end_counts_for_a_later_one()
 }
 
 #[tokio::test]
+async fn events_of_the_day_after_the_end_are_in_the_event_accounting_and_count_for_nothing() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let fields = json!({"metrics": metrics(), "ends_at": ago(2 * DAY).to_string()});
+    admin.experiment("e", fields).await;
+    assigned(&admin, "e", "u", 5 * DAY).await;
+    assert_eq!(bought(&admin, "before", 2 * DAY + 60).await, "e");
+    for (id, after_the_end) in [("at", 0), ("soon", 60), ("in_time", DAY - 60)] {
+        let outcome = bought(&admin, id, 2 * DAY - after_the_end).await;
+        assert_eq!(outcome, "experiment_ended", "{id}");
+        // A repeat changes nothing.
+        bought(&admin, id, 2 * DAY - after_the_end).await;
+    }
+    assert_eq!(bought(&admin, "later", DAY - 60).await, "experiment_ended");
+    assert_eq!(counted(&admin).await, (1, 1));
+    for source in ["raw", "aggregates"] {
+        let query = format!("view=monitoring&source={source}");
+        let accounting = admin.results("e", &query).await["event_accounting"]["buy"].take();
+        let expected = json!({"counted": 1, "excluded_by_end": 3, "other_users": 0});
+        assert_eq!(accounting, expected, "{source}");
+    }
+    // All of them count once the end is taken away.
+    end(&admin, Value::Null).await;
+    assert_eq!(counted(&admin).await, (5, 1));
+}
+
+#[tokio::test]
 async fn a_function_that_notices_a_later_end_late_loses_no_event() {
     let world = with_definition_cache().await;
     let admin = world.admin();
