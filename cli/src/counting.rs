@@ -27,7 +27,7 @@ struct Freshness {
     #[serde(default)]
     pending_records: Option<u64>,
     #[serde(default)]
-    or_more: bool,
+    count_incomplete: bool,
 }
 
 /// Waits until the results of an experiment contain all records that are stored now, and shows the progress. An interrupt
@@ -60,7 +60,7 @@ async fn until_counted(client: &Client, experiment: &str, quiet: bool) -> Result
         };
         let sent = *sent.get_or_insert(stored);
         let counted = stored.saturating_sub(pending);
-        if (pending == 0 || counted >= sent) && !freshness.or_more {
+        if (pending == 0 || counted >= sent) && !freshness.count_incomplete {
             progress.finish(counted.min(sent), pending);
             return Ok(());
         }

@@ -30,6 +30,7 @@ mod transaction;
 pub mod usage;
 pub mod user_data;
 pub mod user_records;
+pub mod write_shards;
 
 pub(crate) use budgets::Budget;
 pub use client::{Store, Tables};

@@ -21,12 +21,14 @@
 //! | `refusal` | a user whose contributions the database refuses |
 //! | `extremes` | users at every limit at once |
 //! | `world` | engine, tables and processes |
+//! | `capacity` | how many records a second one experiment takes, with the limits of DynamoDB in virtual time |
 //! | `pressure` | throttling, conflicts and crashes at the same time |
 //! | `write_units`, `results_cost` | measurements with the users of `crowd` |
 //!
 //! `scripts/exactness` runs many more histories than the usual tests.
 
 mod author;
+mod capacity;
 mod check;
 mod crowd;
 mod draw;

@@ -56,7 +56,7 @@ pub struct PendingRecords {
     /// The least number of those that were stored more than [`PENDING_SECONDS`] ago: newer ones may be counted before them.
     pub overdue: u64,
     /// Whether there are more stored records than one request counts.
-    pub or_more: bool,
+    pub count_incomplete: bool,
 }
 
 /// Records that are pending for longer are overdue, in seconds.
@@ -67,7 +67,7 @@ const COMPLETE_WITH_PERCENT: u64 = 1;
 impl PendingRecords {
     /// Whether too much is missing in the aggregates for a decision.
     pub fn still_counting(self) -> bool {
-        self.or_more
+        self.count_incomplete
             || self.overdue > 0
             || self.pending.saturating_mul(100) > self.stored.saturating_mul(COMPLETE_WITH_PERCENT)
     }

@@ -7,6 +7,7 @@ use super::generations::GenerationNumber;
 use super::item::{Item, damaged, number, text};
 use super::keys::aggregates as key;
 use super::registry::StoredRegistry;
+use super::write_shards::WriteShards;
 use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::aggregate_items::{self, AggregateItems};
@@ -16,9 +17,12 @@ use domain::contribution::UserContribution;
 use domain::ids::{ExperimentId, UserId};
 use domain::limits::MAX_NUMBERS_READ;
 use domain::registry::Registry;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::HashMap;
 use std::pin::pin;
+
+/// Partitions of aggregates that are read at once.
+const PARTITIONS_AT_ONCE: usize = 8;
 
 /// A user's contribution to one generation, as it is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub struct StoredAggregateItems {
     pub data_range: DataRange,
     /// The names with aggregates of their own.
     pub registry: Registry,
+    /// The number of write shards; none if it was never raised.
+    pub write_shards: Option<WriteShards>,
     /// The number of users that cannot be counted.
     pub quarantined_users: usize,
     /// The number of their records that are not in the aggregates.
@@ -120,7 +126,7 @@ impl Store {
     }
 
     /// The aggregates of a generation, added up over all write shards. A transaction that is being written may be
-    /// visible in some items only.
+    /// visible in some items only, unless the read is consistent.
     ///
     /// # Errors
     /// If the database fails, an item is damaged, or there are more than [`MAX_NUMBERS_READ`] numbers.
@@ -129,28 +135,51 @@ impl Store {
         experiment: &ExperimentId,
         generation: GenerationNumber,
         sections: AggregateSections,
+        consistent: bool,
     ) -> Result<StoredAggregateItems, AggregatesError> {
         let mut stored = StoredAggregateItems::default();
         let mut numbers = 0;
-        let wanted = [
+        let of = |(kind, partition)| key::of_generation(kind, experiment, generation, partition);
+        // The first partition has the number of write shards, and so names the others.
+        let first = vec![of((key::AGGREGATE_ITEMS, 0))];
+        self.take_partitions(first, consistent, &mut stored, &mut numbers)
+            .await?;
+        let kinds = [
             (key::AGGREGATE_ITEMS, true),
             (key::HOURS, sections.hours),
             (key::DIMENSIONS, sections.dimensions),
         ];
-        for (kind, _) in wanted.into_iter().filter(|(_, wanted)| *wanted) {
-            let partition = key::of_generation(kind, experiment, generation);
-            let mut pages = pin!(self.aggregate_pages(&partition, false));
-            while let Some(items) = pages.try_next().await? {
-                for item in items {
-                    numbers += item.len();
-                    if numbers > MAX_NUMBERS_READ {
-                        return Err(AggregatesError::TooManyNumbers);
-                    }
-                    take(&mut stored, item)?;
+        let wanted = kinds.into_iter().filter(|(_, wanted)| *wanted);
+        let shards = stored.write_shards.unwrap_or(self.first_write_shards);
+        let others = wanted.flat_map(|(kind, _)| shards.partitions().map(move |one| (kind, one)));
+        let others = others.skip(1).map(of).collect();
+        self.take_partitions(others, consistent, &mut stored, &mut numbers)
+            .await?;
+        Ok(stored)
+    }
+
+    async fn take_partitions(
+        &self,
+        partitions: Vec<String>,
+        consistent: bool,
+        stored: &mut StoredAggregateItems,
+        numbers: &mut usize,
+    ) -> Result<(), AggregatesError> {
+        let pages = partitions
+            .into_iter()
+            .map(|partition| self.aggregate_pages(&partition, consistent).boxed());
+        let pages: Vec<_> = pages.collect();
+        let mut pages = stream::iter(pages).flatten_unordered(PARTITIONS_AT_ONCE);
+        while let Some(items) = pages.try_next().await? {
+            for item in items {
+                *numbers += item.len();
+                if *numbers > MAX_NUMBERS_READ {
+                    return Err(AggregatesError::TooManyNumbers);
                 }
+                take(stored, item)?;
             }
         }
-        Ok(stored)
+        Ok(())
     }
 
     pub(super) fn aggregate_pages(
@@ -181,7 +210,7 @@ impl Store {
         data_range: DataRange,
     ) -> Result<(), StoreError> {
         const ATTEMPTS: usize = 3;
-        let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, generation);
+        let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, generation, 0);
         let item = Item::from([
             (key::PARTITION.to_owned(), AttributeValue::S(partition)),
             (
@@ -271,7 +300,9 @@ fn take(stored: &mut StoredAggregateItems, item: Item) -> Result<(), StoreError>
         return Ok(());
     }
     if name == key::REGISTRY {
-        stored.registry = StoredRegistry::of(&item)?.registry;
+        let registry = StoredRegistry::of(&item)?;
+        stored.write_shards = registry.write_shards;
+        stored.registry = registry.registry;
         return Ok(());
     }
     if let Some(user) = key::read_quarantined(name) {

@@ -117,7 +117,7 @@ impl Store {
         let mut steady: Option<Differences> = None;
         loop {
             let this_one = Instant::now();
-            let stored = self.aggregate_items(id, current.number, AggregateSections::ALL);
+            let stored = self.aggregate_items(id, current.number, AggregateSections::ALL, false);
             let stored = match stored.await {
                 Ok(stored) => stored,
                 Err(AggregatesError::TooManyNumbers) => {

@@ -1,6 +1,7 @@
 //! The connection to DynamoDB, with its retries and time limits.
 
 use super::usage::{CountCalls, Usage};
+use super::write_shards::{ChosenShard, WriteShards};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -34,6 +35,11 @@ pub struct Store {
     pub(super) usage: Arc<Usage>,
     /// How long an index may take to show a record of its table.
     pub(super) index_lag: Duration,
+    /// The number of write shards that a generation has without one of its own.
+    pub(super) first_write_shards: WriteShards,
+    /// Whether a generation gets more write shards when it needs them.
+    pub(super) adds_write_shards: bool,
+    pub(super) write_shard: ChosenShard,
 }
 
 impl Store {
@@ -68,6 +74,9 @@ impl Store {
             tables: Arc::new(tables),
             usage,
             index_lag,
+            first_write_shards: WriteShards::FIRST,
+            adds_write_shards: true,
+            write_shard: ChosenShard::draw(),
         }
     }
 
@@ -75,6 +84,16 @@ impl Store {
     #[must_use]
     pub fn with_index_lag(self, index_lag: Duration) -> Self {
         Self { index_lag, ..self }
+    }
+
+    /// The same store with a fixed number of write shards, as a base of comparison.
+    #[must_use]
+    pub fn with_write_shards(self, shards: WriteShards) -> Self {
+        Self {
+            first_write_shards: shards,
+            adds_write_shards: false,
+            ..self
+        }
     }
 
     /// The usage of this store so far.

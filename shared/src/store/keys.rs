@@ -124,6 +124,8 @@ pub mod aggregates {
     pub const DATA_RANGE: &str = "data_range";
     /// The names with aggregates of their own: name of the item and of its attribute.
     pub const REGISTRY: &str = "registry";
+    /// The number of write shards, beside the registry.
+    pub const WRITE_SHARDS: &str = "write_shards";
     /// Why a user cannot be counted: attribute of the user's contribution, and of the item that lists the user beside
     /// the aggregates.
     pub const QUARANTINED: &str = "quarantined";
@@ -177,9 +179,18 @@ pub mod aggregates {
         format!("user#{user}")
     }
 
-    /// Partition of the aggregates of one kind.
-    pub fn of_generation(kind: &str, experiment: &ExperimentId, generation: u64) -> String {
-        format!("{kind}#{}", self::generation(experiment, generation))
+    /// The partition with this number among those of the aggregates of one kind.
+    pub fn of_generation(
+        kind: &str,
+        experiment: &ExperimentId,
+        generation: u64,
+        partition: u8,
+    ) -> String {
+        let generation = self::generation(experiment, generation);
+        match partition {
+            0 => format!("{kind}#{generation}"),
+            _ => format!("{kind}#{generation}#{partition}"),
+        }
     }
 
     /// Sort key of a user's contribution.

@@ -41,6 +41,7 @@ mod write;
 
 use super::aggregates::UserContributions;
 use super::item::Backoff;
+use super::write_shards::WriteShards;
 use super::{Store, StoreError};
 use chunk::{Chunk, ContributionKey};
 use definitions::{Definitions, GenerationKey};
@@ -57,6 +58,9 @@ use write::Written;
 
 /// Users whose records are read at once.
 const USERS_AT_ONCE: usize = 16;
+/// Refusals of one transaction by other writers, or by a partition that takes no more, from which on there are too few
+/// write shards.
+const CROWDED_FROM: u32 = 2;
 
 /// What has changed of a user, as far as the stream tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -153,6 +157,7 @@ impl Store {
         }
         let written = self.write_all(diffs, deadline).await;
         outcome.transactions += written.transactions;
+        self.add_shards_to(&written.crowded).await;
         outcome.quarantined.extend(written.quarantined);
         for (user, error) in written.failures {
             if let Some((user, _)) = dirty.get_key_value(&user) {
@@ -340,9 +345,28 @@ impl Store {
         all: &mut WriteOutcome,
     ) -> Result<(), StoreError> {
         let mut backoff = Backoff::new();
+        let mut refusals = 0;
         while !chunk.is_empty() {
             all.transactions += 1;
-            match self.write(chunk).await {
+            let written = self.write(chunk).await;
+            if matches!(
+                written,
+                Err(StoreError::Contended(_) | StoreError::Throttled(_))
+            ) {
+                refusals += 1;
+                self.write_shard.draw_again();
+                if refusals == CROWDED_FROM {
+                    all.crowded.extend(chunk.write_shards().into_iter().map(
+                        |(generation, shards)| {
+                            (
+                                generation.clone(),
+                                shards.unwrap_or(self.first_write_shards),
+                            )
+                        },
+                    ));
+                }
+            }
+            match written {
                 Ok(Written::Done) => break,
                 Ok(Written::Refused(indices)) => {
                     for key in chunk.without(&indices) {
@@ -357,6 +381,19 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Adds write shards to generations whose writers refuse one another. Without them, only the next batches are slower.
+    async fn add_shards_to(&self, crowded: &BTreeMap<GenerationKey, WriteShards>) {
+        for ((experiment, generation), shards) in crowded {
+            if !self.adds_write_shards {
+                return;
+            }
+            let added = self.add_write_shards((experiment, *generation), *shards);
+            if let Err(error) = added.await {
+                tracing::warn!(%experiment, %error, "write shards could not be added");
+            }
+        }
     }
 
     /// Quarantines the user of a contribution that cannot be stored; any other failure is one of the user.
@@ -383,6 +420,8 @@ struct WriteOutcome {
     stopped: BTreeSet<ContributionKey>,
     quarantined: BTreeSet<UserId>,
     failures: HashMap<UserId, StoreError>,
+    /// Generations whose writers refuse one another, with their number of write shards.
+    crowded: BTreeMap<GenerationKey, WriteShards>,
 }
 
 impl WriteOutcome {

@@ -3,6 +3,7 @@
 use super::generations::GenerationNumber;
 use super::item::{Item, damaged, number, text};
 use super::keys::aggregates as key;
+use super::write_shards::WriteShards;
 use super::{FirstWrite, Store, StoreError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::ExperimentId;
@@ -15,14 +16,19 @@ pub struct StoredRegistry {
     pub(super) revision: u64,
     /// The names.
     pub registry: Registry,
+    /// The number of write shards of the generation; none if it was never raised.
+    pub(super) write_shards: Option<WriteShards>,
 }
 
 impl StoredRegistry {
     pub(super) fn of(item: &Item) -> Result<Self, StoreError> {
         let registry = serde_json::from_str(text(item, key::REGISTRY)?);
+        let write_shards = item.contains_key(key::WRITE_SHARDS);
+        let write_shards = write_shards.then(|| number(item, key::WRITE_SHARDS));
         Ok(Self {
             revision: number(item, key::REVISION)?,
             registry: registry.map_err(|_| damaged(key::REGISTRY))?,
+            write_shards: write_shards.transpose()?.map(WriteShards::new),
         })
     }
 }
@@ -48,7 +54,33 @@ impl Store {
         Ok(stored.unwrap_or_default())
     }
 
-    /// Stores a registry with more names than the stored one.
+    /// Doubles the number of write shards of a generation, because writers refuse one another or a partition takes no more
+    /// writes. Nothing happens if another process was first.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub(super) async fn add_write_shards(
+        &self,
+        (experiment, generation): (&ExperimentId, GenerationNumber),
+        seen: WriteShards,
+    ) -> Result<(), StoreError> {
+        let mut stored = self.registry(experiment, generation).await?;
+        let Some(more) = seen.doubled() else {
+            return Ok(());
+        };
+        if stored.write_shards.is_some_and(|known| known > seen) {
+            return Ok(());
+        }
+        stored.write_shards = Some(more);
+        let registry = stored.registry.clone();
+        let raised = self.store_registry((experiment, generation), &stored, &registry);
+        match raised.await {
+            Err(StoreError::Contended(_)) => Ok(()),
+            raised => raised,
+        }
+    }
+
+    /// Stores a registry with more names than the stored one, and the number of write shards.
     ///
     /// # Errors
     /// [`StoreError::Contended`] if another process has stored names since it was read. Those may have taken the places
@@ -70,6 +102,10 @@ impl Store {
             .item(key::REGISTRY, AttributeValue::S(names))
             .item(key::REVISION, number(stored.revision + 1))
             .expression_attribute_names("#revision", key::REVISION);
+        let put = match stored.write_shards {
+            None => put,
+            Some(shards) => put.item(key::WRITE_SHARDS, number(u64::from(shards.get()))),
+        };
         let put = match stored.revision {
             0 => put.condition_expression("attribute_not_exists(#revision)"),
             revision => put
@@ -87,7 +123,7 @@ impl Store {
 }
 
 fn place(experiment: &ExperimentId, generation: GenerationNumber) -> Item {
-    let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, generation);
+    let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, generation, 0);
     Item::from([
         (key::PARTITION.to_owned(), AttributeValue::S(partition)),
         (

@@ -77,7 +77,7 @@ impl Store {
         let mut attempt = 1;
         let (aggregates, quarantined) = loop {
             let stored = self
-                .aggregate_items(&experiment.id, generation.number, sections)
+                .aggregate_items(&experiment.id, generation.number, sections, attempt > 1)
                 .await?;
             let layout = AggregateLayout::new(&generation.spec, &stored.registry);
             let aggregates =
@@ -155,7 +155,7 @@ impl Store {
             stored: can_be_counted,
             pending,
             overdue,
-            or_more: stored.or_more,
+            count_incomplete: stored.count_incomplete,
         })
     }
 }

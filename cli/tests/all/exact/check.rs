@@ -56,8 +56,12 @@ pub(crate) async fn aggregates_equal_the_records(play: &Play<'_>) -> Result<(), 
         let experiment = play.writer.experiment(place);
         for generation in generations(play, experiment).await {
             let experiment = definition_of(play, place, &generation);
-            let stored =
-                store.aggregate_items(&experiment.id, generation.number, AggregateSections::ALL);
+            let stored = store.aggregate_items(
+                &experiment.id,
+                generation.number,
+                AggregateSections::ALL,
+                false,
+            );
             let stored = stored.await.unwrap();
             let layout = AggregateLayout::new(&generation.spec, &stored.registry);
             let aggregates = store
@@ -173,7 +177,8 @@ pub(crate) async fn no_user_is_quarantined(play: &Play<'_>) -> Result<(), String
         for generation in generations(play, experiment).await {
             let id = &experiment.id;
             let store = &play.world.store;
-            let stored = store.aggregate_items(id, generation.number, AggregateSections::ALL);
+            let stored =
+                store.aggregate_items(id, generation.number, AggregateSections::ALL, false);
             let quarantined = stored.await.unwrap().quarantined;
             if !quarantined.is_empty() {
                 return Err(format!("{quarantined:?} in {id}"));
@@ -206,7 +211,7 @@ pub(crate) async fn retired_generations_are_deleted(play: &Play<'_>) -> Result<(
     let contributions = contributions(play).await;
     for (id, number) in &play.queue.retired {
         let stored = store
-            .aggregate_items(id, *number, AggregateSections::ALL)
+            .aggregate_items(id, *number, AggregateSections::ALL, false)
             .await
             .unwrap();
         let key = (id.clone(), *number);
@@ -304,8 +309,12 @@ async fn aggregate_items(
     generation: &Generation,
 ) -> AggregateItems {
     let store = &play.world.store;
-    let aggregate_items =
-        store.aggregate_items(&experiment.id, generation.number, AggregateSections::ALL);
+    let aggregate_items = store.aggregate_items(
+        &experiment.id,
+        generation.number,
+        AggregateSections::ALL,
+        false,
+    );
     aggregate_items.await.unwrap().aggregate_items
 }
 

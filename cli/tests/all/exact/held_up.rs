@@ -51,7 +51,7 @@ async fn look(world: &World, experiment: &Experiment, stored: usize, pending: us
     let found = found.unwrap();
     let number = |number: usize| u64::try_from(number).unwrap();
     assert_eq!(
-        (found.stored, found.pending, found.or_more),
+        (found.stored, found.pending, found.count_incomplete),
         (number(stored), number(pending), false)
     );
     if pending * 100 > stored || found.overdue > 0 {

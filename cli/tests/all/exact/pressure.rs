@@ -114,7 +114,7 @@ async fn catch_up_time(
     catch_up_time
 }
 
-async fn every_record_is_counted_once(world: &World, experiment: &Experiment) {
+pub(super) async fn every_record_is_counted_once(world: &World, experiment: &Experiment) {
     let filter = RecordFilter {
         pre_exposure: true,
         ..RecordFilter::default()
@@ -128,7 +128,7 @@ async fn every_record_is_counted_once(world: &World, experiment: &Experiment) {
     let number = generations.current.unwrap().number;
     let found = world
         .store
-        .aggregate_items(&experiment.id, number, AggregateSections::ALL);
+        .aggregate_items(&experiment.id, number, AggregateSections::ALL, false);
     let found = found.await.unwrap();
     let layout = AggregateLayout::new(&AggregateSpec::of(experiment), &found.registry);
     let expected = AggregateItems::from_aggregates(&aggregates, &layout);

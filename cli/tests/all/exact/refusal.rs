@@ -27,7 +27,7 @@ async fn quarantined_since(play: &Play<'_>) -> Vec<String> {
     let store = &play.world.store;
     let id = &play.writer.experiment(0).id;
     let current = store.generations(id).await.unwrap().current.unwrap();
-    let stored = store.aggregate_items(id, current.number, AggregateSections::ALL);
+    let stored = store.aggregate_items(id, current.number, AggregateSections::ALL, false);
     let quarantined = stored.await.unwrap().quarantined.into_iter();
     quarantined.map(|user| user.since).collect()
 }

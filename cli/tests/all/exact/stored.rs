@@ -69,7 +69,7 @@ pub(crate) async fn stored_records_are_counted(play: &Play<'_>) -> Result<(), St
             expected += of_experiment.count() + events.count();
         }
         let found = store.stored_records(experiment, None).await.unwrap();
-        if found.or_more || usize::try_from(found.records) != Ok(expected) {
+        if found.count_incomplete || usize::try_from(found.records) != Ok(expected) {
             let id = &experiment.id;
             return Err(format!("{id} has {expected} records, and {found:?}"));
         }

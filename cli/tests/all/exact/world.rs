@@ -9,6 +9,8 @@ use assay::template::{LocalNames, Template};
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use aws_sdk_dynamodb::Client;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::SdkConfig;
 use domain::ids::UserId;
 use lambda_runtime::{Context, LambdaEvent};
 use shared::app::App;
@@ -90,7 +92,7 @@ impl Process {
 }
 
 /// Builds the event of a batch.
-fn batch(records: Vec<EventRecord>) -> LambdaEvent<aggregate::Batch> {
+pub(crate) fn batch(records: Vec<EventRecord>) -> LambdaEvent<aggregate::Batch> {
     let mut batch = aggregate::Batch::default();
     batch.records = records;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -139,6 +141,16 @@ impl World {
 
     pub(crate) fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The configuration of a store whose calls go through another client than that of the engine.
+    pub(crate) fn sdk_with(
+        &self,
+        wrap: impl FnOnce(SharedHttpClient) -> SharedHttpClient,
+    ) -> SdkConfig {
+        let sdk = sdk_config(&self.endpoint, REGION);
+        let http = sdk.http_client().unwrap();
+        sdk.into_builder().http_client(wrap(http)).build()
     }
 
     /// Starts a process whose network fails on request.

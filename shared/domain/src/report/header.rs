@@ -59,7 +59,7 @@ pub struct Freshness {
     pub overdue_records: u64,
     /// Whether there are more stored records than one request counts, so that `pending_records` is the least number.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub or_more: bool,
+    pub count_incomplete: bool,
     /// Users that are in no number, because the database refuses what they add; absent if there are none.
     #[serde(skip_serializing_if = "is_zero")]
     pub quarantined_users: u64,
@@ -114,7 +114,7 @@ impl Freshness {
             stored_records: provenance.pending.map(|one| one.stored),
             pending_records: provenance.pending.map(|one| one.pending),
             overdue_records: provenance.pending.map_or(0, |one| one.overdue),
-            or_more: provenance.pending.is_some_and(|one| one.or_more),
+            count_incomplete: provenance.pending.is_some_and(|one| one.count_incomplete),
             quarantined_users: provenance.quarantined_users,
             generation: provenance.generation,
         }

@@ -206,11 +206,17 @@ impl Store {
             .await
     }
 
-    /// Deletes a part of the aggregates. False if there was none.
+    /// Deletes a part of the aggregates. False if there was none. The partition that names the others is the last one.
     async fn clean_sums(&self, work: &Work) -> Result<bool, StoreError> {
+        let registry = self.registry(&work.experiment_id, work.number).await?;
+        let shards = registry.write_shards.unwrap_or(self.first_write_shards);
+        let partitions = shards.partitions().rev().flat_map(|partition| {
+            let kinds = [key::HOURS, key::DIMENSIONS, key::AGGREGATE_ITEMS];
+            kinds.map(|kind| (kind, partition))
+        });
         let mut found = Vec::new();
-        for kind in [key::AGGREGATE_ITEMS, key::HOURS, key::DIMENSIONS] {
-            let partition = key::of_generation(kind, &work.experiment_id, work.number);
+        for (kind, partition) in partitions {
+            let partition = key::of_generation(kind, &work.experiment_id, work.number, partition);
             let query = self
                 .client
                 .query()
@@ -222,7 +228,10 @@ impl Store {
                 .projection_expression("#partition, #item")
                 .limit(PAGE);
             let answer = self.page(query).await?;
-            found.extend(answer.items.unwrap_or_default());
+            found = answer.items.unwrap_or_default();
+            if !found.is_empty() {
+                break;
+            }
         }
         let more = !found.is_empty();
         let mut deletions = Vec::new();

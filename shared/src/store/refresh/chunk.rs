@@ -1,6 +1,7 @@
 //! Contributions that one transaction writes together.
 
 use super::definitions::GenerationKey;
+use crate::store::write_shards::WriteShards;
 use domain::aggregate_items::{AggregateItemKey, AggregateItems};
 use domain::ids::UserId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,8 @@ pub(super) type ContributionKey = (UserId, GenerationKey);
 pub(super) struct Write {
     pub(super) user: UserId,
     pub(super) generation: GenerationKey,
+    /// The number of write shards of the generation; none if it was never raised.
+    pub(super) write_shards: Option<WriteShards>,
     /// The revision that the stored contribution must still have; 0 if none is stored.
     pub(super) revision: u64,
     /// The contribution as text.
@@ -69,6 +72,15 @@ impl Chunk {
     /// The contributions that it writes.
     pub(super) fn keys(&self) -> BTreeSet<ContributionKey> {
         self.writes.iter().map(Write::key).collect()
+    }
+
+    /// The generations that it writes, with their number of write shards.
+    pub(super) fn write_shards(&self) -> BTreeMap<&GenerationKey, Option<WriteShards>> {
+        let of = |write: &'_ Write| write.write_shards;
+        self.writes
+            .iter()
+            .map(|write| (&write.generation, of(write)))
+            .collect()
     }
 
     /// The chunk in two halves; none if it has one write only.

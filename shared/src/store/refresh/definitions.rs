@@ -2,6 +2,7 @@
 
 use crate::store::generations::GenerationNumber;
 use crate::store::registry::StoredRegistry;
+use crate::store::write_shards::WriteShards;
 use crate::store::{Store, StoreError};
 use domain::aggregate_items::{AggregateLayout, AggregateSpec};
 use domain::experiment::Experiment;
@@ -45,6 +46,11 @@ impl OpenGeneration {
             registry,
             layout: OnceLock::new(),
         }
+    }
+
+    /// The number of its write shards; none if it was never raised.
+    pub(super) fn write_shards(&self) -> Option<WriteShards> {
+        self.registry.write_shards
     }
 
     /// How its items name things. Only for use after [`Definitions::store_registries`]: the layout contains the names

@@ -26,7 +26,7 @@ impl Store {
             .records_not_counted(user, experiment, *generation)
             .await?;
         let reason: String = why.to_string().chars().take(MAX_REASON_CHARS).collect();
-        let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, *generation);
+        let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, *generation, 0);
         // A later refusal changes the reason, and not when the quarantine began.
         let listed = Update::builder()
             .table_name(&self.tables.aggregates)
@@ -81,7 +81,7 @@ impl Store {
         &self,
         (user, (experiment, generation)): &ContributionKey,
     ) -> Result<TransactWriteItem, StoreError> {
-        let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, *generation);
+        let partition = key::of_generation(key::AGGREGATE_ITEMS, experiment, *generation, 0);
         let delete = Delete::builder()
             .table_name(&self.tables.aggregates)
             .key(key::PARTITION, AttributeValue::S(partition))

@@ -4,14 +4,11 @@ use super::chunk::{Chunk, Write};
 use crate::store::generations::GenerationNumber;
 use crate::store::keys::aggregates as key;
 use crate::store::transaction::{self, cancelled, is_refused};
+use crate::store::write_shards::partition_of;
 use crate::store::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use domain::aggregate_items::{AggregateItemKey, ItemNumbers};
 use domain::ids::ExperimentId;
-
-/// Write shards: parallel copies of each aggregate item. Concurrent transactions on one item conflict, so each
-/// transaction draws a write shard. There are as many as a new stream has shards, and so as aggregators run at once.
-const WRITE_SHARDS: u8 = 4;
 
 /// The outcome of a transaction.
 pub(super) enum Written {
@@ -22,9 +19,9 @@ pub(super) enum Written {
 }
 
 impl Store {
-    /// Writes a chunk in a random write shard.
+    /// Writes a chunk in the write shard of this process.
     pub(super) async fn write(&self, chunk: &Chunk) -> Result<Written, StoreError> {
-        let write_shard = crate::clock::random_bits::<1>().map_or(0, |[byte]| byte % WRITE_SHARDS);
+        let shards = chunk.write_shards();
         let too_large = || StoreError::Unstorable("a sum grew beyond 38 digits".to_owned());
         let mut actions = Vec::new();
         for write in &chunk.writes {
@@ -34,6 +31,10 @@ impl Store {
             actions.push(self.release(&write.key())?);
         }
         for (generation, difference) in chunk.differences().ok_or_else(too_large)? {
+            let shards = shards.get(generation).copied().flatten();
+            let write_shard = self
+                .write_shard
+                .of(shards.unwrap_or(self.first_write_shards));
             for (item, numbers) in &difference.0 {
                 actions.push(self.numbers_update(generation, write_shard, item, numbers)?);
             }
@@ -93,7 +94,8 @@ impl Store {
             } => key::DIMENSIONS,
             _ => key::AGGREGATE_ITEMS,
         };
-        let partition = key::of_generation(kind, experiment, *generation);
+        let partition =
+            key::of_generation(kind, experiment, *generation, partition_of(write_shard));
         let mut update = Update::builder()
             .table_name(&self.tables.aggregates)
             .key(key::PARTITION, AttributeValue::S(partition))

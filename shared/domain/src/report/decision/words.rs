@@ -80,7 +80,11 @@ fn main<'r>(
 /// The sentence about results that do not contain all stored records yet.
 pub(super) fn still_counting(pending: PendingRecords) -> String {
     let counted = pending.stored.saturating_sub(pending.pending);
-    let more = if pending.or_more { "more than " } else { "" };
+    let more = if pending.count_incomplete {
+        "more than "
+    } else {
+        ""
+    };
     format!(
         "Keep running: still counting, {} of {more}{} records are in these results.",
         grouped(counted),
