@@ -138,7 +138,7 @@ fn small(draw: &mut Draw) -> Option<f64> {
     p_of(stats::difference(&arm()?, &arm()?).ok()?)
 }
 
-/// A log-normal value of which those below this normal quantile are zero.
+/// The value, or zero if it is below this normal quantile of log-normal values.
 fn above(value: f64, threshold: f64) -> f64 {
     if value.ln() > threshold { value } else { 0.0 }
 }
