@@ -140,6 +140,9 @@ pub async fn run(args: SimulateArgs) -> Result<(), SimulateError> {
     if !args.no_wait {
         counting::wait(&client, &id, false).await;
     }
+    print(format_args!(
+        "This is the report of `assay results {id}`. The true rates are below it.\n"
+    ));
     results::show(&client, &id).await?;
     print(format_args!("\nTrue rates:\n{}", true_rates.description()));
     print(format_args!(

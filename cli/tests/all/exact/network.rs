@@ -40,6 +40,16 @@ pub(crate) struct Pressure {
     pub(crate) conflicts: u32,
 }
 
+impl Pressure {
+    /// In every fourth history, so many transactions conflict that the aggregates get more write shards.
+    pub(crate) fn of_history(seed: u64) -> Self {
+        Self {
+            conflicts: if seed % 4 == 3 { 30 } else { 0 },
+            throttled: 0,
+        }
+    }
+}
+
 /// The network of one process. Clones share the state.
 #[derive(Debug, Clone)]
 pub(crate) struct Network(Arc<Inner>);

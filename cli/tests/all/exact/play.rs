@@ -92,7 +92,8 @@ pub(crate) async fn play(
 
 impl<'w> Play<'w> {
     pub(crate) async fn begin(world: &'w World, history: &'w History, crashes: Crashes) -> Self {
-        let aggregator = |place| world.process(Pressure::default(), history.seed ^ place);
+        let aggregator =
+            |place| world.process(Pressure::of_history(history.seed), history.seed ^ place);
         let play = Self {
             world,
             history,

@@ -33,7 +33,7 @@ pub(crate) struct Round(Vec<usize>);
 
 impl Queue {
     pub(crate) fn new(world: &World, seed: u64) -> Self {
-        let process = |place: u64| world.process(Pressure::default(), seed ^ (place << 8));
+        let process = |place: u64| world.process(Pressure::of_history(seed), seed ^ (place << 8));
         Self {
             processes: (1..=2).map(process).collect(),
             known: BTreeMap::new(),
