@@ -7,4 +7,5 @@ mod document_matches_code;
 mod null_fields;
 mod pages;
 mod refusals;
+mod requests;
 mod results;

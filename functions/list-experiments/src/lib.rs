@@ -2,7 +2,7 @@
 
 use domain::access::Scope;
 use domain::experiment::{Experiment, Status};
-use domain::{Invalid, limits};
+use domain::{Invalid, decimal, limits};
 use futures::future::try_join_all;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
@@ -69,8 +69,8 @@ fn position(experiment: &Experiment) -> String {
 }
 
 fn limit(text: &str) -> Result<usize, Invalid> {
-    text.parse()
-        .ok()
+    decimal::whole(text)
+        .and_then(|limit| usize::try_from(limit).ok())
         .filter(|limit| (1..=limits::MAX_PAGE).contains(limit))
         .ok_or_else(|| {
             Invalid::new(

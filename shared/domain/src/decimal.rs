@@ -61,6 +61,21 @@ impl Decimal {
     }
 }
 
+/// Up to this number, an `f64` represents every whole number.
+const EXACT_WHOLE: f64 = 9_007_199_254_740_992.0;
+
+/// Reads a whole number in every form that JSON has for it: `8`, `8.0`, `8e0`. Many languages write a number with a
+/// fraction although it has none.
+///
+/// `None` if it is no whole number, negative, or above 2^53 in another form than digits.
+pub fn whole(text: &str) -> Option<u64> {
+    text.parse().ok().or_else(|| {
+        let number: f64 = text.parse().ok()?;
+        let fits = number.fract() == 0.0 && (0.0..=EXACT_WHOLE).contains(&number);
+        fits.then_some(number as u64)
+    })
+}
+
 /// An exponent that is too long for an integer saturates.
 fn parse_exponent(text: &str) -> Option<i64> {
     let (negative, digits) = match text.as_bytes().first()? {
@@ -138,6 +153,26 @@ impl std::fmt::Display for Decimal {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn whole_numbers_are_read_in_every_form_of_json() {
+        for (text, expected) in [
+            ("8", Some(8)),
+            ("8.0", Some(8)),
+            ("8e0", Some(8)),
+            ("80E-1", Some(8)),
+            ("1e12", Some(1_000_000_000_000)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("8.5", None),
+            ("-8", None),
+            ("1e300", None),
+            ("NaN", None),
+            ("inf", None),
+            ("", None),
+        ] {
+            assert_eq!(whole(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn numbers_are_read_exactly_as_written() {

@@ -54,6 +54,9 @@ pub const MAX_VALUE_UNITS: i128 = 1_000_000_000;
 pub const MAX_USER_TOTAL_MILLIONTHS: i128 = 1_000_000_000 * 1_000_000 - 1;
 /// Users of a planned experiment, all variants together: 100 times the world's population.
 pub const MAX_PLANNED_USERS: u64 = 1_000_000_000_000;
+/// The smallest effect, error level, margin and quantile. Smaller ones need more users than exist, and DynamoDB refuses
+/// numbers other than 0 below 1e-130.
+pub const MIN_FRACTION: f64 = 1e-6;
 /// Events of one user in one experiment. Users with more are outlier users: results leave them out and report their
 /// number. The limit also bounds what a refresh of one user reads.
 pub const MAX_EVENTS_PER_USER: u32 = 10_000;

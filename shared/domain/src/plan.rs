@@ -16,7 +16,7 @@ use super::allocation::Variants;
 use super::ids::MetricKey;
 use super::metric::Metric;
 use super::prose::grouped;
-use super::{Invalid, limits};
+use super::{Invalid, decimal, limits};
 use serde::{Deserialize, Serialize};
 
 /// The effect that an experiment is planned to detect. It is fixed before the start.
@@ -104,9 +104,6 @@ impl Design {
     }
 }
 
-/// The smallest effect and the smallest error level. Smaller ones need more users than exist, and DynamoDB refuses
-/// numbers other than 0 below 1e-130.
-const LEAST: f64 = 1e-6;
 /// The largest effect: a rise to 1,000 times the baseline.
 const LARGEST_LIFT: f64 = 1_000.0;
 
@@ -115,7 +112,8 @@ const LARGEST_LIFT: f64 = 1_000.0;
 /// # Errors
 /// If it is anything else.
 pub fn minimum_detectable_effect(text: &str) -> Result<f64, Invalid> {
-    let fits = |lift: &f64| *lift > -1.0 && *lift <= LARGEST_LIFT && lift.abs() >= LEAST;
+    let fits =
+        |lift: &f64| *lift > -1.0 && *lift <= LARGEST_LIFT && lift.abs() >= limits::MIN_FRACTION;
     let detail = "Must be a part of the control's mean above -1 and up to 1000, and not 0 (at least 0.000001 either way): \
                   0.02 is a rise of 2%, -0.02 a fall.";
     number(text, fits, detail)
@@ -127,7 +125,11 @@ pub fn minimum_detectable_effect(text: &str) -> Result<f64, Invalid> {
 /// If it is anything else.
 pub fn alpha(text: &str) -> Result<f64, Invalid> {
     let detail = "Must be at least 0.000001 and below 0.5, such as 0.05.";
-    number(text, |alpha| (LEAST..0.5).contains(alpha), detail)
+    number(
+        text,
+        |alpha| (limits::MIN_FRACTION..0.5).contains(alpha),
+        detail,
+    )
 }
 
 /// Parses a power: above 0, below 1. [`power_exceeds`] checks that it is above alpha.
@@ -136,7 +138,11 @@ pub fn alpha(text: &str) -> Result<f64, Invalid> {
 /// If it is anything else.
 pub fn power(text: &str) -> Result<f64, Invalid> {
     let detail = "Must be above alpha and below 1, such as 0.8.";
-    number(text, |power| (LEAST..1.0).contains(power), detail)
+    number(
+        text,
+        |power| (limits::MIN_FRACTION..1.0).contains(power),
+        detail,
+    )
 }
 
 /// Checks that the power is above alpha.
@@ -189,8 +195,7 @@ fn is_size(size: f64) -> bool {
 /// If it is no whole number from `least` to [`limits::MAX_PLANNED_USERS`].
 pub fn users(text: &str, least: u64) -> Result<u64, Invalid> {
     let range = least..=limits::MAX_PLANNED_USERS;
-    text.parse()
-        .ok()
+    decimal::whole(text)
         .filter(|users| range.contains(users))
         .ok_or_else(|| {
             let most = grouped(limits::MAX_PLANNED_USERS);

@@ -40,7 +40,8 @@ impl Document {
         // field that the document does not describe is a fault.
         close(&mut schemas);
         let whole = json!({ "allOf": [schema], "components": { "schemas": schemas } });
-        let validator = jsonschema::validator_for(&whole).unwrap();
+        let options = jsonschema::options().should_validate_formats(true);
+        let validator = options.build(&whole).unwrap();
         let errors = value
             .into_iter()
             .flat_map(|value| validator.iter_errors(value));

@@ -89,10 +89,6 @@ fn limits_are_those_of_the_code() {
         (schema("EventType/maxLength"), limit(limits::MAX_KEY_CHARS)),
         (schema("Name/maxLength"), limit(limits::MAX_NAME_CHARS)),
         (
-            schema("CreateExperimentRequest/properties/hash_seed/maxLength"),
-            limit(limits::MAX_NAME_CHARS),
-        ),
-        (
             schema("Description/maxLength"),
             limit(limits::MAX_DESCRIPTION_CHARS),
         ),
@@ -100,10 +96,7 @@ fn limits_are_those_of_the_code() {
             schema("ExperimentList/properties/experiments/maxItems"),
             limit(limits::MAX_PAGE),
         ),
-        (
-            schema("ExperimentList/properties/next_cursor/maxLength"),
-            limit(limits::MAX_CURSOR_CHARS),
-        ),
+        (schema("Cursor/maxLength"), limit(limits::MAX_CURSOR_CHARS)),
         (
             schema("CreateExperimentRequest/properties/shards/maximum"),
             limits::MAX_SHARDS.into(),
@@ -135,6 +128,10 @@ fn limits_are_those_of_the_code() {
     ] {
         let described = i128::from(document.at(&pointer).as_i64().unwrap());
         assert_eq!(described, expected, "{pointer}");
+    }
+    for fraction in ["Quantile", "MetricMargin", "Alpha"] {
+        let least = document.at(&schema(&format!("{fraction}/minimum")));
+        assert_eq!(least.as_f64(), Some(limits::MIN_FRACTION), "{fraction}");
     }
     for (pointer, expected) in [
         (

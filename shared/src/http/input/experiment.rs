@@ -7,6 +7,7 @@ use crate::http::body::{Faults, Node, prose};
 use crate::http::problem::Problem;
 use domain::allocation::{self, Allocation};
 use domain::analysis_definition::AnalysisDefinition;
+use domain::decimal;
 use domain::experiment::{NewExperiment, Status};
 use domain::ids::{DimensionKey, ExperimentId};
 use domain::metric::Metric;
@@ -163,8 +164,8 @@ pub(super) fn metrics(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Metric
 }
 
 fn shards(text: &str) -> Result<u16, Invalid> {
-    text.parse()
-        .ok()
+    decimal::whole(text)
+        .and_then(|shards| u16::try_from(shards).ok())
         .filter(|shards| (1..=limits::MAX_SHARDS).contains(shards))
         .ok_or_else(|| {
             Invalid::new(

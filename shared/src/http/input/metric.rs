@@ -2,9 +2,9 @@
 
 use super::text::name;
 use crate::http::body::{Faults, Node, Object};
-use domain::Invalid;
 use domain::ids::{EventType, MetricKey};
 use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
+use domain::{Invalid, limits};
 
 /// Fields of every metric.
 const COMMON: &str = "key, kind, event_type, name, role, direction, margin";
@@ -49,7 +49,7 @@ pub(super) fn read(node: &Node<'_>, faults: &mut Faults) -> Option<Metric> {
     let margin_node = fields.optional("margin");
     let margin = margin_node
         .as_ref()
-        .map(|node| node.number(faults, |text| between(text, 0.0, 1.0)));
+        .map(|node| node.number(faults, fraction));
     let (kind, own) = kind(named, &mut fields, faults);
     // For other kinds it is an unknown field.
     let cap = matches!(named, Some(Kind::Count | Kind::Sum))
@@ -110,7 +110,7 @@ fn kind(
             let measure = measure(fields, faults);
             let quantile = fields
                 .required("quantile", faults)
-                .and_then(|node| node.number(faults, |text| between(text, 0.0, 1.0)));
+                .and_then(|node| node.number(faults, fraction));
             let quantile = measure.zip(quantile);
             let quantile =
                 quantile.map(|(measure, quantile)| MetricKind::Quantile { measure, quantile });
@@ -143,6 +143,17 @@ fn denominator(node: &Node<'_>, faults: &mut Faults) -> Option<Denominator> {
         event_type: event_type?,
         measure: measure?,
     })
+}
+
+/// A number below 1 that is not too small to be stored.
+fn fraction(text: &str) -> Result<f64, Invalid> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (limits::MIN_FRACTION..1.0).contains(number))
+        .ok_or_else(|| {
+            let detail = "Must be a number from 0.000001, and below 1.";
+            Invalid::new("out_of_range", detail)
+        })
 }
 
 /// A number strictly between two others.
