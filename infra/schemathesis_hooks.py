@@ -73,28 +73,56 @@ def has_rejected_rows(response):
     return response.status_code == 200 and body_of(response).get("rejected", 0) > 0
 
 
-def are_valid(variants):
-    """Whether the schema accepts the variants, so that only the sum of their percentages can be wrong."""
+CREATED = set()
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """Remembers the ids of created experiments."""
+    if response.status_code == 201:
+        CREATED.add(body_of(response).get("id"))
+
+
+@schemathesis.hook
+def map_body(context, body):
+    """Makes valid experiments of generated ones, most of which would be refused. Elements that are invalid stay so."""
+    if not isinstance(body, dict):
+        return body
+    body = dict(body)
+    if isinstance(body.get("id"), str) and body["id"] in CREATED:
+        del body["id"]
+    for name in ("variants", "metrics"):
+        if isinstance(body.get(name), list):
+            body[name] = with_unique_keys(body[name])
+    if are_weighted(body.get("variants")):
+        body["variants"] = with_sum_of_100(body["variants"])
+    return body
+
+
+def with_unique_keys(elements):
+    seen, unique = set(), []
+    for index, element in enumerate(elements):
+        key = element.get("key") if isinstance(element, dict) else None
+        if isinstance(key, str):
+            if key in seen:
+                element = element | {"key": f"{key[:100]}.{index}"}
+            seen.add(element["key"])
+        unique.append(element)
+    return unique
+
+
+def are_weighted(variants):
     return isinstance(variants, list) and 2 <= len(variants) <= 20 and all(
         isinstance(variant, dict)
         and type(variant.get("percent")) in (int, float)
         and 0 <= variant["percent"] <= 100
         for variant in variants
-    )
+    ) and any(variant["percent"] for variant in variants)
 
 
-@schemathesis.hook
-def map_body(context, body):
-    """Scales percentages so that they add up to 100. Otherwise hardly any generated experiment would be created."""
-    variants = body.get("variants") if isinstance(body, dict) else None
-    if not are_valid(variants):
-        return body
+def with_sum_of_100(variants):
     weights = [variant["percent"] and max(variant["percent"], 0.001) for variant in variants]
-    total = sum(weights)
-    if total > 0:
-        scaled = [variant | {"percent": weight / total * 100} for variant, weight in zip(variants, weights)]
-        return body | {"variants": scaled}
-    return body
+    return [variant | {"percent": weight / sum(weights) * 100} for variant, weight in zip(variants, weights)]
 
 
 @schemathesis.hook
