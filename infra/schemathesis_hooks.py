@@ -85,7 +85,7 @@ def after_call(context, case, response):
 
 @schemathesis.hook
 def map_body(context, body):
-    """Makes valid experiments of generated ones, most of which would be refused. Elements that are invalid stay so."""
+    """Makes generated experiments valid as a whole: most would be refused otherwise. Invalid elements stay invalid."""
     if not isinstance(body, dict):
         return body
     body = dict(body)
