@@ -53,9 +53,24 @@ fn a_functions_timeout_is_shorter_than_the_gateways() {
 #[test]
 fn gateway_responses_are_problem_documents_with_the_same_status() {
     for (kind, response) in template().api.gateway_responses {
-        assert_eq!(response.templates.len(), 1, "{kind}");
-        let (content_type, body) = &response.templates[0];
-        assert_eq!(content_type, "application/problem+json", "{kind}");
+        // The same body for each of the two types, because AWS does not document which of them a client gets.
+        let types: Vec<_> = response.templates.iter().map(|(name, _)| name).collect();
+        assert_eq!(
+            types,
+            ["application/json", "application/problem+json"],
+            "{kind}"
+        );
+        let (_, body) = &response.templates[0];
+        assert_eq!(*body, response.templates[1].1, "{kind}");
+        let content_type = response
+            .headers
+            .iter()
+            .find(|(name, _)| name == "Content-Type");
+        assert_eq!(
+            content_type.map(|(_, value)| value.as_str()),
+            Some("application/problem+json"),
+            "{kind}"
+        );
         let problem: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(problem["request_id"], "$context.requestId", "{kind}");
         assert!(
