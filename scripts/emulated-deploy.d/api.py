@@ -1,0 +1,79 @@
+"""Calls of a deployed API."""
+
+import json
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from checks import Failure
+
+CALL_SECONDS = 60
+_LOCK = threading.Lock()
+
+
+class Answer:
+    """A response: status, headers and body."""
+
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers
+        self.text = body.decode()
+
+    @property
+    def json(self):
+        return json.loads(self.text)
+
+    @property
+    def media_type(self):
+        return (self.headers.get("Content-Type") or "").split(";")[0]
+
+
+class Api:
+    """The API at a URL. `called` has the method and path of every call that did not end with 401, 403 or 404."""
+
+    def __init__(self, url):
+        self.url = url
+        self.called = set()
+
+    def send(self, method, path, token=None, body=None, headers=None):
+        """Sends a request and returns the response, whatever its status is."""
+        headers = dict(headers or {})
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        data = None
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+            data = json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=CALL_SECONDS) as response:
+                answer = Answer(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as refused:
+            answer = Answer(refused.code, refused.headers, refused.read())
+        if answer.status not in (401, 403, 404):
+            with _LOCK:
+                self.called.add((method.lower(), path.split("?")[0]))
+        return answer
+
+    def call(self, expected, method, path, token=None, body=None, headers=None):
+        """Sends a request and returns the body of the response, which must have the expected status."""
+        answer = self.send(method, path, token, body, headers)
+        if answer.status != expected:
+            raise Failure(f"{method} {path} answers {answer.status}, not {expected}: {answer.text[:500]}")
+        return answer.json if "json" in answer.media_type and answer.text else None
+
+    def refused(self, status, code, method, path, token=None, body=None, headers=None):
+        """Sends a request that must be refused with this status and this code, in the format of the API's errors."""
+        answer = self.send(method, path, token, body, headers)
+        found = f"{answer.status} {answer.media_type} {answer.text[:300]}"
+        if answer.status != status or answer.media_type != "application/problem+json":
+            raise Failure(f"{method} {path} with {headers or {}} answers {found}, not {status} application/problem+json")
+        problem = answer.json
+        if problem.get("code") != code or not problem.get("request_id"):
+            raise Failure(f"{method} {path} answers {found}, not the code {code}")
+
+
+def path_part(text):
+    """Text as one part of a path."""
+    return urllib.parse.quote(text, safe="")

@@ -1,0 +1,189 @@
+"""What users of the API do, from the first token to the erasure of a user, through the API Gateway of the emulator."""
+
+import concurrent.futures
+import re
+import time
+
+from api import path_part
+from checks import expect, say
+from expansion import expand
+
+USERS = 40
+IMPORTED = 10
+ERASED_EVENTS = 10
+BACKFILL_SECONDS = 34
+METRICS = [
+    {"key": "purchase", "kind": "conversion", "event_type": "purchase"},
+    {"key": "revenue", "kind": "sum", "event_type": "purchase"},
+]
+EXPERIMENT = {
+    "name": "Checkout button",
+    "variants": [{"key": "control", "percent": 50}, {"key": "green", "percent": 50}],
+    "metrics": METRICS,
+}
+# The emulator decodes a path before it looks for the route, and the function decodes it again, as API Gateway does not.
+# The id therefore contains neither `/` nor `%`.
+UNUSUAL_USER = "ü +&?"
+ACCEPTED = ({"Accept": "application/json"}, {"Accept": "application/problem+json"}, {"Accept": "*/*"}, {})
+
+
+class Journey:
+    """One journey with an experiment of its own."""
+
+    def __init__(self, deployment, user="ada"):
+        self.deployment = deployment
+        self.user = user
+        self.api = deployment.api
+        self.manager = deployment.token("manager", "manage", "read")
+        self.visitor = deployment.token("visitor", "assign", "track")
+        self.reader = deployment.token("reader", "read")
+        self.experiment = self.api.call(201, "POST", "/experiments", self.manager, EXPERIMENT)["id"]
+        self.path = f"/experiments/{self.experiment}"
+
+    def refusals(self):
+        """Requests without a valid token or scope, and what the gateway itself refuses, for all kinds of clients."""
+        for accepted in ACCEPTED:
+            self.api.refused(401, "unauthorized", "GET", "/experiments", headers=accepted)
+            self.api.refused(401, "unauthorized", "GET", "/experiments", "assay_no-such-token-anywhere", headers=accepted)
+            self.api.refused(401, "unauthorized", "GET", "/experiments", headers={"Authorization": "Bearer x"} | accepted)
+            self.api.refused(403, "forbidden", "GET", "/experiments", self.visitor, headers=accepted)
+            self.api.refused(404, "route_not_found", "GET", "/nothing", self.manager, headers=accepted)
+        self.api.refused(403, "forbidden", "POST", "/experiments", self.reader, {})
+        self.api.refused(403, "forbidden", "POST", "/events", self.reader, {})
+        self.api.refused(422, "invalid", "POST", "/experiments", self.manager, {"name": "x"})
+        self.api.refused(404, "experiment_not_found", "GET", "/experiments/no-such-experiment", self.reader)
+
+    def definitions(self):
+        self.api.call(200, "GET", "/health")
+        self.api.call(200, "HEAD", "/health")
+        listed = self.api.call(200, "GET", "/experiments", self.reader)
+        expect("the experiment is listed", self.experiment in str(listed))
+        self.api.call(200, "GET", self.path, self.reader)
+
+    def one_user(self):
+        first = self.api.call(200, "GET", f"{self.path}/assignment/{self.user}", self.visitor)
+        again = self.api.call(200, "GET", f"{self.path}/assignment/{self.user}", self.visitor)
+        expect("a user keeps the variant", first["variant"] == again["variant"])
+        expect("the reasons say so", (first["reason"], again["reason"]) == ("new", "existing"))
+        unusual = self.api.call(200, "GET", f"{self.path}/assignment/{path_part(UNUSUAL_USER)}", self.visitor)
+        expect("an unusual user id arrives as it is", unusual["user_id"] == UNUSUAL_USER, unusual["user_id"])
+        event = {"user_id": self.user, "type": "purchase", "value": 19.99, "event_id": "order-1"}
+        stored = self.api.call(200, "POST", "/events", self.visitor, event)
+        repeated = self.api.call(200, "POST", "/events", self.visitor, event)
+        expect("an event counts once", (stored["duplicates"], repeated["duplicates"]) == (0, 1))
+
+    def crowd(self):
+        """Several users at a time, a batch of events of half of them, and imported users with earlier events."""
+
+        def assign(number):
+            self.api.call(200, "GET", f"{self.path}/assignment/user-{number}", self.visitor)
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(assign, range(USERS)))
+        buyers = range(0, USERS, 2)
+        events = [{"user_id": f"user-{n}", "type": "purchase", "value": n + 1, "event_id": f"order-{n}"} for n in buyers]
+        # An event of a user without an assignment is stored, and the import below counts it.
+        events.append({"user_id": "imported-0", "type": "purchase", "value": 5, "event_id": "early"})
+        answer = self.api.call(200, "POST", "/events", self.visitor, {"events": events})
+        expect("every event is stored", answer["rejected"] == 0, answer)
+        rows = [
+            {"user_id": f"imported-{n}", "variant": ("control", "green")[n % 2], "assigned_at": "2026-11-01T00:00:00Z"}
+            for n in range(IMPORTED)
+        ]
+        self.api.call(200, "POST", f"{self.path}/assignments", self.manager, {"assignments": rows})
+
+    def results(self):
+        results = self.deployment.counted(self.experiment, self.reader)
+        users = sum(results["data_quality"]["sample_ratio"]["observed"])
+        # With the one user and the user of the unusual id.
+        expect("every user is counted", users == USERS + IMPORTED + 2, users)
+        self.deployment.same_from_raw_records(self.experiment, self.reader)
+        self.api.call(200, "GET", f"{self.path}/results?source=raw&cuped=true", self.reader)
+        audit = self.deployment.audited(self.experiment, self.manager)
+        expect("the aggregates are exact", audit["differing_numbers"] == 0, audit)
+
+    def plan(self):
+        known = {"metric": {"kind": "conversion", "rate": 0.19}, "minimum_detectable_effect": 0.1, "users_per_day": 3000}
+        self.api.call(200, "POST", "/experiments/plan", self.reader, known)
+        earlier = {"metric": {"experiment_id": self.experiment, "metric": "purchase"}, "minimum_detectable_effect": 0.1}
+        self.api.call(200, "POST", "/experiments/plan", self.reader, earlier)
+
+    def change(self):
+        """A further metric, which a backfill computes for all users."""
+        self.api.refused(428, "if_match_required", "PATCH", self.path, self.manager, {"description": "changed"})
+        before = self.deployment.audited(self.experiment, self.manager)["generation"]
+        metrics = [*METRICS, {"key": "orders", "kind": "count", "event_type": "purchase"}]
+        self.api.call(200, "PATCH", self.path, self.manager, {"metrics": metrics}, {"If-Match": "*"})
+        audit = self.deployment.backfilled(self.experiment, self.manager, before + 1)
+        expect("the aggregates with the new metric are exact", audit["differing_numbers"] == 0, audit)
+        self.deployment.counted(self.experiment, self.reader)
+        self.deployment.same_from_raw_records(self.experiment, self.reader)
+
+    def erasure(self):
+        """Two users are erased, one of them without an assignment, whose events are deleted in another way."""
+        for user in (self.user, "guest"):
+            events = [{"user_id": user, "type": "visit", "event_id": f"visit-{n}"} for n in range(ERASED_EVENTS)]
+            self.api.call(200, "POST", "/events", self.visitor, {"events": events})
+        self.deployment.counted(self.experiment, self.reader)
+        for user in (self.user, "guest"):
+            path = f"/users/{user}"
+            exported = self.api.call(200, "GET", path, self.manager)
+            expect("the export has the events", "visit-9" in str(exported))
+            self.api.call(200, "DELETE", path, self.manager)
+            again = self.api.call(200, "DELETE", path, self.manager)
+            expect("an erasure is complete", (again["events"], again["assignments"]) == (0, 0), again)
+            exported = self.api.call(200, "GET", path, self.manager)
+            expect("an erased user has no data", "visit" not in str(exported) and "order" not in str(exported), exported)
+        self.deployment.counted(self.experiment, self.reader)
+        self.deployment.same_from_raw_records(self.experiment, self.reader)
+
+    def end(self):
+        """Another end of the experiment, after which a backfill refreshes the users with later events."""
+        change = {"ends_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1))}
+        self.api.call(200, "PATCH", self.path, self.manager, change, {"If-Match": "*"})
+        self.changed_at = time.monotonic()
+        audit = self.deployment.audited(self.experiment, self.manager)
+        expect("the end leaves exact aggregates", audit["differing_numbers"] == 0, audit)
+        self.deployment.same_from_raw_records(self.experiment, self.reader)
+
+    def quiet(self):
+        """Waits until no function works any more. A backfill looks again for users 30 seconds after a change."""
+        time.sleep(max(0, self.changed_at + BACKFILL_SECONDS - time.monotonic()))
+
+    def daily_audit(self):
+        """The emulator has no timer, so the rule's target is invoked by hand."""
+        function = self.deployment.function_name("AuditSampleFunction")
+        client = self.deployment.world.emulator.client("lambda")
+        answer = client.invoke(FunctionName=function, Qualifier="live", Payload=b'{"time": "2026-11-29T00:00:00Z"}')
+        expect("the daily audit succeeds", "FunctionError" not in answer, answer["Payload"].read()[:500])
+
+    def every_route_was_called(self):
+        """Compares the successful calls with the routes of the template."""
+        (api,) = [r for r in expand({})["Resources"].values() if r["Type"] == "AWS::ApiGateway::RestApi"]
+        body = api["Properties"]["Body"]
+        missing = []
+        for path, methods in body["paths"].items():
+            pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
+            for method in methods:
+                if not any(method == called and pattern.fullmatch(where) for called, where in self.api.called):
+                    missing.append(f"{method} {path}")
+        expect("every route was called", not missing, missing)
+
+    def play(self):
+        """The whole journey."""
+        for step in (
+            self.definitions,
+            self.refusals,
+            self.one_user,
+            self.crowd,
+            self.results,
+            self.plan,
+            self.change,
+            self.erasure,
+            self.end,
+            self.daily_audit,
+            self.every_route_was_called,
+        ):
+            step()
+            say(f"{step.__name__.replace('_', ' ')}: done")
+
