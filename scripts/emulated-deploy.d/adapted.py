@@ -1,6 +1,7 @@
 """The expanded template without what the emulator lacks."""
 
 import copy
+import re
 
 # Types of resources that the emulator does not know. Any other unknown type fails the deployment.
 LACKING_TYPES = {
@@ -30,6 +31,9 @@ def adapt(expanded):
         needed = [name for name in ([needed] if isinstance(needed, str) else needed) if name not in gone]
         if needed:
             resource["DependsOn"] = needed
+        if resource["Type"] == "AWS::CloudWatch::Dashboard":
+            body = resource["Properties"]["DashboardBody"]
+            body["Fn::Sub"] = re.sub(r"\$\{(\w+)\.Arn\}", lambda found: "" if found[1] in gone else found[0], body["Fn::Sub"])
     _separate_gateway_responses(resources)
     return template, dropped
 

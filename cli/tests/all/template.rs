@@ -4,4 +4,5 @@ mod deployment;
 mod events;
 mod guards;
 mod intrinsics;
+mod operations;
 mod refused;
