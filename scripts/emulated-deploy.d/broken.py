@@ -18,7 +18,7 @@ def _must_fail(statement, check, *words):
     raise Failure(f"not found: {statement}")
 
 
-def _without(function, table, action):
+def without(function, table, action):
     """A change of the template that removes an action from the statements of a function."""
 
     def change(template):
@@ -36,7 +36,7 @@ def _without(function, table, action):
 def grant_removed(world):
     """A function may no longer write: callers see errors, and the denial is reported."""
     deployment = Deployment(world, "assay-grant")
-    deployment.deploy(_without("AssignFunction", "AssignmentsTable", "dynamodb:PutItem"))
+    deployment.deploy(without("AssignFunction", "AssignmentsTable", "dynamodb:PutItem"))
     journey = Journey(deployment)
     _must_fail("the assignment fails", journey.one_user, "/assignment/ada")
     _must_fail("IAM refuses the call", deployment.no_denials, "AssignFunctionRole dynamodb:PutItem AssignmentsTable")
@@ -50,7 +50,7 @@ def _from_the_newest_record(template):
 
 def aggregate_without_table(world):
     """The aggregator may not write aggregates, and the stream records are lost. An audit finds that, and repairs it."""
-    no_update = _without("AggregateFunction", "AggregatesTable", "dynamodb:UpdateItem")
+    no_update = without("AggregateFunction", "AggregatesTable", "dynamodb:UpdateItem")
     deployment = Deployment(world, "assay-aggregate")
     deployment.deploy(no_update)
     journey = Journey(deployment)
@@ -86,4 +86,4 @@ def parameter_lost(world):
     deployment = Deployment(world, "assay-lost")
     deployment.deploy(without_description)
     deployment.deploy(without_description, **CHANGED)
-    _must_fail("the alias has other settings", lambda: expect_parameters(deployment, CHANGED), "alias of", "latest")
+    _must_fail("the alias has other settings", lambda: expect_parameters(deployment, CHANGED), "the alias of", "another Environment", "another LoggingConfig")

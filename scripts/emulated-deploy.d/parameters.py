@@ -3,9 +3,8 @@
 from checks import expect, say
 from deployment import STAGE, Deployment
 from journey import Journey
+from settings import stale
 
-# Settings of a version that come from parameters or tables.
-VERSIONED = ("Environment", "LoggingConfig", "Architectures", "MemorySize", "Timeout", "CodeSha256")
 CHANGED = {
     "LogLevel": "DEBUG",
     "DefinitionCacheSeconds": "1",
@@ -18,19 +17,9 @@ CHANGED = {
 
 def live_settings(deployment):
     """Settings of the version that serves requests, by function. Fails if they are not the latest ones."""
-    client = deployment.world.emulator.client("lambda")
-    settings = {}
-    for logical_id, name in deployment.functions().items():
-        live = client.get_function_configuration(FunctionName=name, Qualifier="live")
-        latest = client.get_function_configuration(FunctionName=name)
-        for setting in VERSIONED:
-            expect(
-                f"the alias of {logical_id} has the latest {setting}",
-                live.get(setting) == latest.get(setting),
-                f"{live.get(setting)} instead of {latest.get(setting)}",
-            )
-        settings[logical_id] = live
-    return settings
+    problems, live = stale(deployment.world.emulator.client("lambda"), deployment.functions())
+    expect("the alias of every function has the latest settings", not problems, "; ".join(problems))
+    return live
 
 
 def expect_parameters(deployment, wanted):

@@ -10,6 +10,7 @@ from deployment import STAGE, Deployment
 from journey import Journey
 from parameters import change_parameters
 from restore import restore_tables
+from verification import deployment_verified
 
 
 def journey(world):
@@ -70,6 +71,7 @@ SCENARIOS = {
     "parameters": change_parameters,
     "restore": restore_tables,
     "first-failure": first_failure,
+    "verification": deployment_verified,
     "removed-grant": grant_removed,
     "broken-aggregate": aggregate_without_table,
     "lost-parameter": parameter_lost,

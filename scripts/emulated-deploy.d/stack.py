@@ -94,6 +94,9 @@ class Stack:
     def outputs(self):
         return {output["OutputKey"]: output["OutputValue"] for output in self._description().get("Outputs", [])}
 
+    def parameters(self):
+        return {one["ParameterKey"]: one["ParameterValue"] for one in self._description()["Parameters"]}
+
     def resources(self):
         """Physical ids by logical id."""
         pages = self.cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
