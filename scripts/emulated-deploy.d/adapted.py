@@ -5,6 +5,7 @@ import re
 
 # Types of resources that the emulator does not know. Any other unknown type fails the deployment.
 LACKING_TYPES = {
+    "AWS::Budgets::Budget": "there are no costs",
     "AWS::CodeDeploy::Application": "there are no canaries; an update moves the alias at once",
     "AWS::CodeDeploy::DeploymentGroup": "there are no canaries; an update moves the alias at once",
     "AWS::XRay::SamplingRule": "there are no traces",

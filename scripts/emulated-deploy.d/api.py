@@ -8,7 +8,7 @@ import urllib.request
 
 from checks import Failure
 
-CALL_SECONDS = 60
+CALL_SECONDS = 300
 _LOCK = threading.Lock()
 
 

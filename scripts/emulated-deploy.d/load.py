@@ -14,6 +14,7 @@ from journey import EXPERIMENT
 WORKERS = 24
 EVENTS_OF_A_USER = 3
 COUNTED_SECONDS = 600
+READING_SECONDS = 300
 
 
 class Sender:
@@ -35,6 +36,12 @@ class Sender:
         return response.status, response.read()
 
 
+def _with_time_to_read(template):
+    """The emulator reads thousands of records much more slowly than DynamoDB."""
+    for function in ("GetResultsFunction", "AuditFunction"):
+        template["Resources"][function]["Properties"]["Timeout"] = READING_SECONDS
+
+
 def _requests(experiment, number):
     """The requests: a new user, then events of this user, then the next user."""
     for n in range(number):
@@ -49,7 +56,7 @@ def _requests(experiment, number):
 def under_load(world, rate, seconds):
     """Sends requests at a rate per second. Nothing that was accepted may be missing."""
     deployment = Deployment(world, "assay-load")
-    deployment.deploy()
+    deployment.deploy(_with_time_to_read)
     manager = deployment.token("manager", "manage", "read")
     visitor = deployment.token("visitor", "assign", "track")
     experiment = deployment.api.call(201, "POST", "/experiments", manager, EXPERIMENT)["id"]

@@ -7,6 +7,7 @@ import leftovers
 from broken import aggregate_without_table, grant_removed, parameter_lost
 from checks import expect, say
 from deployment import STAGE, Deployment
+from diagnosis import faults_diagnosed
 from journey import Journey
 from parameters import change_parameters
 from restore import restore_tables
@@ -72,6 +73,7 @@ SCENARIOS = {
     "restore": restore_tables,
     "first-failure": first_failure,
     "verification": deployment_verified,
+    "diagnosis": faults_diagnosed,
     "removed-grant": grant_removed,
     "broken-aggregate": aggregate_without_table,
     "lost-parameter": parameter_lost,

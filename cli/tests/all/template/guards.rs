@@ -221,7 +221,9 @@ fn no_update_of_a_stack_replaces_or_deletes_a_table() {
     let types = &denied["Condition"]["StringEquals"]["ResourceType"];
     assert_eq!(types, &serde_json::json!(["AWS::DynamoDB::Table"]));
     let deploy = include_str!("../../../../scripts/deploy");
-    assert!(deploy.contains("infra/stack-policy.json"));
+    assert!(deploy.contains("protect \"$stack\""));
+    let stacks = include_str!("../../../../scripts/deploy.d/stacks.py");
+    assert!(stacks.contains("infra/stack-policy.json"));
 }
 
 /// With the permission to update the tokens table, a function could give itself any scope.
