@@ -50,7 +50,7 @@ def faults_diagnosed(world):
     dynamodb.update_table(TableName=resources["EventsTable"], DeletionProtectionEnabled=False)
     alarms.set_alarm_state(AlarmName=resources["ApiLatencyAlarm"], StateValue="ALARM", StateReason="a test")
     alarms.delete_alarms(AlarmNames=[resources["CountingLagAlarm"]])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.timezone.utc)
     for metric in ("SumsDrift", "QuarantinedUsers"):
         data = [{"MetricName": metric, "Timestamp": now, "Value": 3}]
         alarms.put_metric_data(Namespace=f"Assay/{deployment.stack.name}", MetricData=data)

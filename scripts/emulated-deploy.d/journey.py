@@ -33,6 +33,7 @@ class Journey:
     def __init__(self, deployment, user="ada"):
         self.deployment = deployment
         self.user = user
+        self.changed_at = time.monotonic()
         self.api = deployment.api
         self.manager = deployment.token("manager", "manage", "read")
         self.visitor = deployment.token("visitor", "assign", "track")
