@@ -273,6 +273,33 @@ async fn a_plan_request_has_the_ranges_of_the_document() {
 }
 
 #[tokio::test]
+async fn a_plan_with_numbers_at_the_limits_conforms_to_the_document() {
+    let api = Api::start().await;
+    let rates = [5e-324, 1e-300, 1e-9, 0.5, 1.0 - f64::EPSILON];
+    let rates = rates.map(|rate| json!({"kind": "conversion", "rate": rate}));
+    let moments = [(1e-12, 1e15), (-1e15, 1e-12), (1e15, 1e15), (-1e-12, 1e-12)].map(
+        |(mean, deviation)| json!({"kind": "sum", "mean": mean, "standard_deviation": deviation}),
+    );
+    let uneven = json!([{"key": "a", "percent": 100}, {"key": "b", "percent": 1e-9}]);
+    let mut planned = 0;
+    for metric in rates.iter().chain(&moments) {
+        for lift in [0.000_001, 35.0, 1000.0, -0.999_999] {
+            for (alpha, power) in [(0.000_001, 0.999_999), (0.499_999, 0.5)] {
+                for (users_per_day, variants) in
+                    [(3000_u64, &Value::Null), (1_000_000_000_000, &uneven)]
+                {
+                    let body = json!({"metric": metric, "minimum_detectable_effect": lift, "alpha": alpha, "power": power, "users_per_day": users_per_day, "variants": variants});
+                    // `Api` checks that the response conforms to the document: no number of it is `null`.
+                    let answer = api.post("/experiments/plan", body).await;
+                    planned += usize::from(answer.status == 200);
+                }
+            }
+        }
+    }
+    assert!(planned >= 100, "only {planned} plans");
+}
+
+#[tokio::test]
 async fn an_empty_query_parameter_counts_as_missing_as_the_document_says() {
     let api = Api::start().await;
     let mut dimensioned = experiment("e");

@@ -235,6 +235,10 @@ impl PlanRequest {
                 if rises { lift } else { -lift }
             }
         };
+        // The lift of a rate near 0 can be beyond every number.
+        if !lift.is_finite() {
+            return Err(MissingReason::Overflow);
+        }
         // A metric cannot fall by more than 100%.
         if lift <= -1.0 {
             return Err(MissingReason::Unreachable);
