@@ -86,4 +86,9 @@ def parameter_lost(world):
     deployment = Deployment(world, "assay-lost")
     deployment.deploy(without_description)
     deployment.deploy(without_description, **CHANGED)
-    _must_fail("the alias has other settings", lambda: expect_parameters(deployment, CHANGED), "the alias of", "another Environment", "another LoggingConfig")
+    words = ("the alias of", "another Environment", "another LoggingConfig")
+    _must_fail("the alias has other settings", lambda: expect_parameters(deployment, CHANGED), *words)
+    # An existing stack gets the descriptions together with a changed parameter: CloudFormation asks for a new version of
+    # each function, and Lambda publishes none of an unchanged function.
+    deployment.deploy(LogLevel="WARN")
+    expect_parameters(deployment, CHANGED | {"LogLevel": "WARN"})

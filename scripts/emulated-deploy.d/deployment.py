@@ -16,8 +16,8 @@ from stack import Stack
 STAGE = "test"
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 # The backfill of a repair begins 30 seconds after the request.
-REPAIR_SECONDS = 90
-COUNTED_SECONDS = 30
+REPAIR_SECONDS = 150
+COUNTED_SECONDS = 60
 
 
 @dataclasses.dataclass(frozen=True)
