@@ -1,19 +1,28 @@
 //! DynamoDB on the local machine: an embedded engine that serves DynamoDB's HTTP protocol. Functions call it with the
 //! same SDK calls as in the cloud.
 //!
-//! `embedded` runs the engine, and `direct` calls it from this process. `stream_records` keeps its streams fast. `tables` creates the tables that the template
-//! declares, on this engine or on another local one.
+//! - `embedded` runs the engine
+//! - `direct` calls its `operations` from this process, forces writes to the disk with `log_file`, and tells the readers
+//!   of streams with `table_writes`
+//! - `stream_records` keeps its streams fast
+//! - `tables` creates the tables that the template declares, on this engine or on another local one
 
 mod direct;
 mod embedded;
+mod log_file;
+mod operations;
 mod stream_records;
+mod table_writes;
 mod tables;
 
 pub use embedded::{Engine, EngineError, Storage};
+pub use table_writes::TableWrites;
 pub use tables::{TablesError, ensure_tables};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, StalledStreamProtectionConfig,
+};
 use aws_types::SdkConfig;
 
 /// Access key for a local engine. The engine requires credentials but does not check their value.
@@ -21,24 +30,43 @@ pub const LOCAL_ACCESS_KEY: &str = "local";
 
 /// An SDK client for the streams of a local engine.
 pub fn streams_client(endpoint: &str, region: &str) -> aws_sdk_dynamodbstreams::Client {
-    aws_sdk_dynamodbstreams::Client::new(&sdk_config(endpoint, region))
+    let config = sdk_config(endpoint, region);
+    let mut builder = aws_sdk_dynamodbstreams::config::Builder::from(&config);
+    if config.credentials_provider().is_none() {
+        builder.set_allow_no_auth();
+    }
+    aws_sdk_dynamodbstreams::Client::from_conf(builder.build())
 }
 
 /// An SDK client for a local engine.
 pub fn client(endpoint: &str, region: &str) -> Client {
-    Client::new(&sdk_config(endpoint, region))
+    let config = sdk_config(endpoint, region);
+    let mut builder = aws_sdk_dynamodb::config::Builder::from(&config);
+    if config.credentials_provider().is_none() {
+        builder.set_allow_no_auth();
+    }
+    Client::from_conf(builder.build())
 }
 
 /// The SDK configuration for a function whose environment variables are not those of this process. An engine of this
-/// process is called without a network.
+/// process is called without a network, without a signature, and so without credentials.
 pub fn sdk_config(endpoint: &str, region: &str) -> SdkConfig {
-    let key = LOCAL_ACCESS_KEY;
-    let credentials = Credentials::new(key, key, None, None, "local engine");
-    SdkConfig::builder()
+    let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .http_client(direct::client_of(endpoint).unwrap_or_else(shared::config::https_client))
         .region(Region::new(region.to_owned()))
-        .endpoint_url(endpoint)
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
+        .endpoint_url(endpoint);
+    match direct::client_of(endpoint) {
+        // A body in memory cannot stall.
+        Some(direct) => config
+            .http_client(direct)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled()),
+        None => {
+            let key = LOCAL_ACCESS_KEY;
+            let credentials = Credentials::new(key, key, None, None, "local engine");
+            config
+                .http_client(shared::config::https_client())
+                .credentials_provider(SharedCredentialsProvider::new(credentials))
+        }
+    }
+    .build()
 }

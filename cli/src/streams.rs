@@ -23,6 +23,7 @@ mod stream;
 
 pub use dead_letter::DeadLetter;
 
+use crate::engine::TableWrites;
 use crate::gateway::Functions;
 use crate::template::{LocalNames, Template};
 use checkpoint::Checkpoints;
@@ -147,7 +148,8 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Starts the mappings. Positions and dead letters are stored beside this data file.
+    /// Starts the mappings. Positions and dead letters are stored beside this data file. Streams of an engine that tells of
+    /// writes are read after a write, those of others again and again.
     ///
     /// # Errors
     /// If a table has no stream, the engine fails, or the stored positions cannot be read.
@@ -156,6 +158,7 @@ impl Streams {
         tables: &aws_sdk_dynamodb::Client,
         streams: &aws_sdk_dynamodbstreams::Client,
         data: Option<&Path>,
+        writes: Option<&TableWrites>,
     ) -> Result<Self, StreamsError> {
         let positions = data.map(|file| file.with_extension("streams.json"));
         let checkpoints = Checkpoints::open(positions.clone());
@@ -173,7 +176,9 @@ impl Streams {
             let stream = Stream::of_table(tables, streams.clone(), &mapping.table).await?;
             let (requests, control) = mpsc::unbounded_channel();
             let control = Control::new(control);
-            let consumer = Consumer::prepare(mapping, stream, shared.clone(), control).await?;
+            let writes = writes.map(|writes| writes.of(&mapping.table));
+            let consumer =
+                Consumer::prepare(mapping, stream, shared.clone(), control, writes).await?;
             running.push((requests, tokio::spawn(consumer.run())));
         }
         Ok(Self { shared, running })

@@ -1,10 +1,13 @@
 //! The embedded engine. It stores its data with SQLite, in memory or in a file.
 
+use super::log_file::LogFile;
+use super::table_writes::TableWrites;
 use super::{direct, stream_records};
 use dynoxide::Database;
 use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -53,6 +56,7 @@ pub struct Engine {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Result<(), String>>>,
     direct: Option<direct::Thread>,
+    writes: Arc<TableWrites>,
 }
 
 impl Engine {
@@ -62,7 +66,12 @@ impl Engine {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        let direct = direct::Thread::start(&endpoint, database.clone())?;
+        let writes = Arc::<TableWrites>::default();
+        let log = match storage {
+            Storage::Memory => None,
+            Storage::File(file) => Some(LogFile::of(file)),
+        };
+        let direct = direct::Thread::start(&endpoint, database.clone(), log, writes.clone())?;
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -81,7 +90,13 @@ impl Engine {
             stop: Some(stop),
             thread: Some(thread),
             direct: Some(direct),
+            writes,
         })
+    }
+
+    /// Notices writes to the tables.
+    pub fn writes(&self) -> &TableWrites {
+        &self.writes
     }
 
     /// URL of the engine, for `AWS_ENDPOINT_URL_DYNAMODB`.
@@ -161,6 +176,8 @@ fn open(storage: &Storage) -> Result<(Database, Option<File>), EngineError> {
         }
     };
     let database = Database::new(&path).map_err(refused)?;
+    // Sets `synchronous=NORMAL` and otherwise SQLite's defaults: see `log_file`.
+    database.disable_bulk_loading().map_err(refused)?;
     stream_records::prepare(&path).map_err(|error| EngineError::Open(error.to_string()))?;
     Ok((database, lock))
 }

@@ -2,7 +2,7 @@
 //! reverse order.
 
 use super::token::{DevelopmentTokenError, new_token, stored_token};
-use crate::engine::{self, Engine, EngineError, Storage, TablesError, ensure_tables};
+use crate::engine::{self, Engine, EngineError, Storage, TableWrites, TablesError, ensure_tables};
 use crate::environment::Environments;
 use crate::functions::{self, WiringError};
 use crate::gateway::{Function, Functions, Gateway, GatewayError, INTEGRATION_TIMEOUT};
@@ -202,8 +202,12 @@ impl Platform {
         };
         let dynamodb = engine::client(&dynamodb_endpoint, &options.local.region);
         let environments = Environments::new(&template, &options.local, &dynamodb_endpoint);
-        let endpoint = &dynamodb_endpoint;
-        let assembled = assemble(&template, &environments, endpoint, &dynamodb, options).await;
+        let connection = Connection {
+            endpoint: &dynamodb_endpoint,
+            client: &dynamodb,
+            writes: engine.as_ref().map(Engine::writes),
+        };
+        let assembled = assemble(&template, &environments, connection, options).await;
         let Assembled {
             gateway,
             streams,
@@ -277,13 +281,25 @@ struct Assembled {
     unwired: Vec<String>,
 }
 
+/// The DynamoDB of the platform.
+struct Connection<'c> {
+    endpoint: &'c str,
+    client: &'c Client,
+    /// Notices writes to an engine of this process.
+    writes: Option<&'c TableWrites>,
+}
+
 async fn assemble(
     template: &Template,
     environments: &Environments,
-    endpoint: &str,
-    dynamodb: &Client,
+    connection: Connection<'_>,
     mut options: PlatformOptions,
 ) -> Result<Assembled, PlatformError> {
+    let Connection {
+        endpoint,
+        client: dynamodb,
+        writes,
+    } = connection;
     ensure_tables(dynamodb, &template.local_tables()).await?;
     let token = development_token(&options)?;
     functions::store_development_token(environments, &token).await?;
@@ -293,7 +309,7 @@ async fn assemble(
     let mut unwired = mappings.unwired().to_vec();
     let data = options.database.file();
     let client = engine::streams_client(endpoint, &options.local.region);
-    let streams = Streams::start(mappings, dynamodb, &client, data).await?;
+    let streams = Streams::start(mappings, dynamodb, &client, data, writes).await?;
     let mut template = template.clone();
     for binary in functions::AGGREGATE_READERS {
         // Waiting has the records handled at once, so even a wait of no length would make a difference.

@@ -14,6 +14,7 @@ use crate::gateway::{MAX_PAYLOAD_BYTES, json_size};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Limits of the number of records that a read requests. The usual number is the batch size. The minimum is useful
@@ -37,6 +38,8 @@ pub(super) struct Consumer {
     stream: Stream,
     shared: Arc<Shared>,
     control: Control,
+    /// Notices writes to the table, if the engine tells of them.
+    writes: Option<watch::Receiver<()>>,
     shards: Vec<Shard>,
     /// Shards that have been handled completely.
     finished: BTreeSet<String>,
@@ -65,12 +68,14 @@ impl Consumer {
         stream: Stream,
         shared: Arc<Shared>,
         control: Control,
+        writes: Option<watch::Receiver<()>>,
     ) -> Result<Self, StreamsError> {
         let mut consumer = Self {
             mapping,
             stream,
             shared,
             control,
+            writes,
             shards: Vec::new(),
             finished: BTreeSet::new(),
             shards_changed: false,
@@ -100,6 +105,10 @@ impl Consumer {
             let Ok(asked) = self.control.listen() else {
                 return;
             };
+            // The pass reads what was written until now. A write during the pass ends the wait after it.
+            if let Some(writes) = &mut self.writes {
+                writes.mark_unchanged();
+            }
             let Ok(pass) = self.pass().await else {
                 return;
             };
@@ -115,7 +124,11 @@ impl Consumer {
                 }
                 Pass::Failed => WAIT_AFTER_ERROR,
             };
-            if self.control.wait(wait).await.is_err() {
+            let waited = match (&mut self.writes, pass) {
+                (Some(writes), Pass::Idle) => self.control.wait_for_write(writes).await,
+                _ => self.control.wait(wait).await,
+            };
+            if waited.is_err() {
                 return;
             }
         }
@@ -124,6 +137,12 @@ impl Consumer {
     /// Reads every shard once and delivers the batches that are due.
     async fn pass(&mut self) -> Result<Pass, Stopped> {
         let mut pass = Pass::Idle;
+        // After fewer records than it was asked for, the engine of this process has no more. Others may have, and a settle
+        // request is answered only after a read without records.
+        let enough = match &self.writes {
+            Some(_) if !self.control.settling() => read_limit(&self.mapping).saturating_sub(1),
+            _ => 0,
+        };
         if (self.shards_changed || self.shards.is_empty())
             && let Err(error) = self.find_shards(&Position::Start).await
         {
@@ -138,7 +157,7 @@ impl Consumer {
             if let Err(error) = read {
                 tracing::warn!(function = self.mapping.function, shard = shard.id, %error, "a stream cannot be read");
                 pass = pass.or(Pass::Failed);
-            } else if read.is_ok_and(|count| count > 0) {
+            } else if read.is_ok_and(|count| count > enough) {
                 pass = pass.or(Pass::Busy);
             }
             if !shard.due(&self.mapping, self.control.settling()) {
@@ -292,7 +311,7 @@ impl Shard {
                 }
             },
         };
-        let limit = mapping.batch_size.clamp(MIN_READ_LIMIT, MAX_READ_LIMIT);
+        let limit = read_limit(mapping);
         self.iterator = Some(iterator.clone());
         let answer = stream.records(iterator, limit).await?;
         let records = answer.records.unwrap_or_default();
@@ -334,6 +353,11 @@ impl Shard {
         self.since = Instant::now();
         self.pending.drain(..count).collect()
     }
+}
+
+/// The number of records that a read asks for.
+fn read_limit(mapping: &Mapping) -> usize {
+    mapping.batch_size.clamp(MIN_READ_LIMIT, MAX_READ_LIMIT)
 }
 
 #[cfg(test)]

@@ -188,3 +188,68 @@ async fn kill_9_during_writes_loses_no_acknowledged_record_and_a_repeat_changes_
         );
     }
 }
+
+/// Callers that send one request after the other, all at once.
+const CALLERS: usize = 32;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_under_concurrent_requests_loses_no_acknowledged_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("assay.db");
+    let mut process = serve(&data);
+    process.caller.experiment("e", json!({})).await;
+
+    let acknowledged = AtomicUsize::new(0);
+    let send_all = |number: usize| {
+        let (caller, acknowledged) = (process.caller.clone(), &acknowledged);
+        async move {
+            let mut users = Vec::new();
+            loop {
+                let user = format!("user-{number}-{}", users.len());
+                let assigned = format!("/experiments/e/assignment/{user}");
+                let answer = caller.try_send("GET", &assigned, &[], String::new()).await;
+                let Ok(answer) = answer else {
+                    return users;
+                };
+                let variant = answer.json(200)["variant"].clone();
+                let event =
+                    json!({"user_id": user, "type": "buy", "event_id": "order"}).to_string();
+                let answer = caller.try_send("POST", "/events", &[], event).await;
+                let stored = answer.map(|answer| answer.json(200)["stored"].clone());
+                acknowledged.fetch_add(1, Ordering::Relaxed);
+                users.push((user, variant, stored.is_ok()));
+                if stored.is_err() {
+                    return users;
+                }
+            }
+        }
+    };
+    let sending = futures::future::join_all((0..CALLERS).map(send_all));
+    let child = &mut process.child;
+    let killing = async {
+        while acknowledged.load(Ordering::Relaxed) < 10 * CALLERS {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    };
+    let users: Vec<_> = futures::join!(sending, killing)
+        .0
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(users.len() >= 10 * CALLERS);
+
+    let process = serve(&data);
+    for (user, variant, has_event) in &users {
+        let assignment = process.caller.assign("e", user).await;
+        assert_eq!(assignment["reason"], "existing", "{user} is lost");
+        assert_eq!(assignment["variant"], *variant);
+        if *has_event {
+            let event = json!({"user_id": user, "type": "buy", "event_id": "order"});
+            let repeated = process.caller.track(&[event]).await;
+            assert_eq!(repeated["stored"], 0, "the event of {user} is lost");
+        }
+    }
+    counted(&process.caller).await;
+}

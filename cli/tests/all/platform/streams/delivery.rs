@@ -2,6 +2,7 @@
 
 use super::{Seen, id, mapped, put_all, start};
 use crate::platform::support::table;
+use assay::client::http_client;
 use assay::gateway::event_function;
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_runtime::LambdaEvent;
@@ -191,4 +192,35 @@ async fn a_running_call_is_finished_before_the_platform_stops() {
     assert!(!*done.lock().unwrap());
     platform.shutdown().await.unwrap();
     assert!(*done.lock().unwrap());
+}
+
+#[tokio::test]
+async fn a_write_after_an_idle_time_is_delivered_at_once() {
+    let seen = Seen::default();
+    let platform = start(mapped(""), seen.handler()).await;
+    put_all(&platform, &["a"]).await;
+    seen.wait_for(1).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    put_all(&platform, &["b"]).await;
+    // Without being told of the write, the stream would be read two seconds after the last time.
+    let waited = seen.wait_for(2).await;
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
+}
+
+#[tokio::test]
+async fn a_write_of_another_process_is_delivered_within_seconds() {
+    let seen = Seen::default();
+    let platform = start(mapped(""), seen.handler()).await;
+    let item = json!({ "TableName": table(&platform), "Item": { "id": { "S": "a" } } });
+    let authorization = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
+        SignedHeaders=host;x-amz-date, Signature=0";
+    let request = http_client()
+        .post(&platform.dynamodb_endpoint)
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-target", "DynamoDB_20120810.PutItem")
+        .header("x-amz-date", "20260101T000000Z")
+        .header("authorization", authorization)
+        .body(item.to_string());
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
+    seen.wait_for(1).await;
 }

@@ -203,7 +203,7 @@ async fn start(position: &str, endpoint: &str, function: Function, data: Option<
     let mappings = Mappings::read(&template, &local, &functions).unwrap();
     let tables = client(endpoint, &local.region);
     let streams = streams_client(endpoint, &local.region);
-    Streams::start(mappings, &tables, &streams, data)
+    Streams::start(mappings, &tables, &streams, data, None)
         .await
         .unwrap()
 }
