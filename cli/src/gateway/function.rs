@@ -1,5 +1,6 @@
 //! A Lambda function as the gateway calls it: it takes JSON and returns JSON.
 
+use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use futures::future::BoxFuture;
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, IntoResponse, Request};
@@ -59,8 +60,12 @@ where
     Arc::new(move |event, context| {
         let adapter = adapter.clone();
         Box::pin(async move {
-            let request: LambdaRequest = serde_json::from_value(event).map_err(unreadable_event)?;
-            let call = LambdaEvent::new(with_all_headers(request), context);
+            // The crate's own conversion writes the event as text and parses it again, because it looks for the kind of the
+            // event. Here it is known.
+            let request: ApiGatewayProxyRequest =
+                serde_json::from_value(event).map_err(unreadable_event)?;
+            let request = with_all_headers(LambdaRequest::ApiGatewayV1(request));
+            let call = LambdaEvent::new(request, context);
             let response = adapter.oneshot(call).await.map_err(reported)?;
             serde_json::to_value(response).map_err(unwritable_response)
         })
