@@ -7,6 +7,7 @@ pub mod aggregates;
 pub mod assignments;
 pub mod audit;
 pub mod backfill;
+mod batch;
 mod budgets;
 pub mod client;
 pub mod cursor;

@@ -12,7 +12,7 @@ use shared::http::{
     Fault, Problem, Request, Response, body, caller::Caller, input, params, response,
 };
 use shared::store::{FirstWrite, StoreError};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 
 /// Users whose rows are written at once: enough to hide the latency, few enough for one process.
@@ -92,9 +92,11 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let received_at = app.now();
     let rows = input::assignments::read(text, &experiment, received_at)?;
 
+    let users = rows.iter().flatten().map(|row| &row.user_id).collect();
+    let erased = app.store().erased_among(users).await?;
     let users = by_user(rows)
         .into_iter()
-        .map(|rows| in_order(&app, &experiment, rows));
+        .map(|rows| in_order(&app, &experiment, &erased, rows));
     let outcomes: Vec<Vec<RowOutcome>> = stream::iter(users)
         .buffer_unordered(AT_ONCE)
         .try_collect()
@@ -128,11 +130,12 @@ fn by_user(rows: Vec<ReadRow>) -> Vec<Vec<(usize, ReadRow)>> {
 async fn in_order(
     app: &App,
     experiment: &Experiment,
+    erased: &BTreeSet<UserId>,
     rows: Vec<(usize, ReadRow)>,
 ) -> Result<Vec<RowOutcome>, StoreError> {
     let mut outcomes = Vec::with_capacity(rows.len());
     for (index, row) in rows {
-        outcomes.push(one(app, experiment, index, row).await?);
+        outcomes.push(one(app, experiment, erased, index, row).await?);
     }
     Ok(outcomes)
 }
@@ -140,6 +143,7 @@ async fn in_order(
 async fn one(
     app: &App,
     experiment: &Experiment,
+    erased: &BTreeSet<UserId>,
     index: usize,
     row: ReadRow,
 ) -> Result<RowOutcome, StoreError> {
@@ -147,7 +151,7 @@ async fn one(
         Err(errors) => return Ok(rejected(index, errors)),
         Ok(row) => row,
     };
-    if app.store().tombstone(&row.user_id).await?.is_some() {
+    if erased.contains(&row.user_id) {
         let pointer = format!("/assignments/{index}/user_id");
         return Ok(rejected(index, vec![Fault::erased(pointer)]));
     }

@@ -4,23 +4,20 @@
 //! differs from that of the first record, and a conditional put does not find it. So a request looks for its events under
 //! all keys that they can have before it stores them.
 
+use super::batch::MAX_KEYS;
 use super::events::{UserEvent, user_event_of};
-use super::item::{Backoff, Item};
+use super::item::Item;
 use super::keys::{self, events as key};
 use super::{Store, StoreError};
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::event::Event;
 use domain::ids::{EventId, ExperimentId, UserId};
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeSet, HashMap};
 
-/// Keys of one batch: DynamoDB's limit.
-const BATCH: usize = 100;
 /// Batches under way at once.
 const AT_ONCE: usize = 8;
-/// How often a batch is sent until DynamoDB has processed all of it.
-const TRIES: usize = 5;
 
 /// A place where an event may be stored: its user, its id, and the experiment or none.
 pub type EventPlace = (UserId, EventId, Option<ExperimentId>);
@@ -72,10 +69,10 @@ impl Store {
     ) -> Result<HashMap<(UserId, EventId), EarlierEvent>, StoreError> {
         let mut places = places;
         let batches = std::iter::from_fn(move || {
-            let batch: Vec<EventPlace> = places.by_ref().take(BATCH).collect();
+            let batch: Vec<EventPlace> = places.by_ref().take(MAX_KEYS).collect();
             (!batch.is_empty()).then_some(batch)
         });
-        let reads = stream::iter(batches).map(|batch| self.read_batch(batch));
+        let reads = stream::iter(batches).map(|batch| self.read_places(batch));
         let mut read = reads.buffer_unordered(AT_ONCE);
         let mut earlier = HashMap::<_, EarlierEvent>::new();
         // One record of each event is kept, because a user may be in many experiments.
@@ -92,8 +89,7 @@ impl Store {
         Ok(earlier)
     }
 
-    async fn read_batch(&self, places: Vec<EventPlace>) -> Result<Vec<Item>, StoreError> {
-        let table = &self.tables.events;
+    async fn read_places(&self, places: Vec<EventPlace>) -> Result<Vec<Item>, StoreError> {
         let keys = places.into_iter().map(|(user, event, experiment)| {
             let name = keys::experiment_event(experiment.as_ref(), &event);
             Item::from([
@@ -101,38 +97,7 @@ impl Store {
                 (key::EXPERIMENT_EVENT.to_owned(), AttributeValue::S(name)),
             ])
         });
-        let mut open: Vec<Item> = keys.collect();
-        let (mut items, mut backoff) = (Vec::new(), Backoff::new());
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                backoff.pause().await;
-            }
-            let asked = KeysAndAttributes::builder()
-                .set_keys(Some(open))
-                .consistent_read(true)
-                .build();
-            let asked = asked.map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            let mut answer = self
-                .client
-                .batch_get_item()
-                .request_items(table, asked)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await?;
-            for capacity in answer.consumed_capacity() {
-                self.usage.read(Some(capacity));
-            }
-            let found = answer.responses.as_mut().and_then(|all| all.remove(table));
-            items.extend(found.unwrap_or_default());
-            let rest = answer
-                .unprocessed_keys
-                .and_then(|mut all| all.remove(table));
-            open = rest.map(|rest| rest.keys).unwrap_or_default();
-            if open.is_empty() {
-                return Ok(items);
-            }
-        }
-        let text = "not all earlier events could be read".to_owned();
-        Err(StoreError::Throttled(text))
+        self.read_batch(&self.tables.events, keys.collect(), true)
+            .await
     }
 }

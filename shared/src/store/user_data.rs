@@ -1,8 +1,9 @@
 //! A user's items in the assignments table: assignments with the number of stored events, or the tombstone of an erased
 //! user.
 
+use super::batch::MAX_KEYS;
 use super::event_counts::{event_count_of, is_event_count};
-use super::item::Item;
+use super::item::{Item, text};
 use super::keys::assignments as key;
 use super::stored_records::IndexPlace;
 use super::{FirstWrite, Store, StoreError};
@@ -13,7 +14,7 @@ use domain::ids::{ExperimentId, UserId};
 use domain::limits::ERASED_DAYS;
 use domain::time::Timestamp;
 use futures::TryStreamExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
@@ -85,6 +86,36 @@ impl Store {
     pub async fn tombstone(&self, user: &UserId) -> Result<Option<Tombstone>, StoreError> {
         let get = self.get_of_user(user, key::ERASED);
         self.read(get).await?.as_ref().map(tombstone_of).transpose()
+    }
+
+    /// The users among these that have a tombstone, with one call for a hundred users. The reads are eventually consistent,
+    /// as those of [`Self::tombstone`].
+    ///
+    /// # Errors
+    /// If the database fails, does not keep up, or an item is damaged.
+    pub async fn erased_among(
+        &self,
+        users: BTreeSet<&UserId>,
+    ) -> Result<BTreeSet<UserId>, StoreError> {
+        let mut erased = BTreeSet::new();
+        let users: Vec<&UserId> = users.into_iter().collect();
+        for users in users.chunks(MAX_KEYS) {
+            let keys = users.iter().map(|user| {
+                Item::from([
+                    (key::USER_ID.to_owned(), AttributeValue::S(user.to_string())),
+                    (
+                        key::EXPERIMENT_ID.to_owned(),
+                        AttributeValue::S(key::ERASED.to_owned()),
+                    ),
+                ])
+            });
+            let table = &self.tables.assignments;
+            for item in self.read_batch(table, keys.collect(), false).await? {
+                let user = UserId::parse(text(&item, key::USER_ID)?);
+                erased.insert(user.map_err(|error| StoreError::Corrupt(error.detail))?);
+            }
+        }
+        Ok(erased)
     }
 
     /// Puts a tombstone, unless one exists that has not expired. Returns the valid one.
