@@ -3,6 +3,10 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// The AWS SDK and the engine allocate hundreds of small values for each request, on many threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Run experiments and feature flags in your own AWS account, or the whole platform locally.
 #[derive(Parser)]
 #[command(version, about)]
