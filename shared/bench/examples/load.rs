@@ -4,6 +4,8 @@
 //! `load assign|event HOST:PORT TOKEN EXPERIMENT FIRST COUNT CONNECTIONS` calls for the users with the numbers from FIRST
 //! on: `assign` requests the assignment of each, `event` sends one event of each.
 
+#![expect(clippy::expect_used, reason = "a tool that a failure ends")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -91,12 +91,12 @@ impl Store {
         Self { index_lag, ..self }
     }
 
-    /// The same store with a fixed number of write shards, as a base of comparison.
+    /// The same store with another first number of write shards, which grows or stays.
     #[must_use]
-    pub fn with_write_shards(self, shards: WriteShards) -> Self {
+    pub fn with_write_shards(self, first: WriteShards, grows: bool) -> Self {
         Self {
-            first_write_shards: shards,
-            adds_write_shards: false,
+            first_write_shards: first,
+            adds_write_shards: grows,
             ..self
         }
     }

@@ -130,8 +130,8 @@ fn arriving(load: Load, step: usize) -> Vec<UserRecord> {
     assigned.chain(bought).collect()
 }
 
-/// Runs the load. A number of write shards is fixed; without one it grows as it does in a deployment.
-async fn run(id: &str, load: Load, write_shards: Option<WriteShards>) -> Measured {
+/// Runs the load with this first number of write shards, which grows or stays.
+async fn run(id: &str, load: Load, first: WriteShards, grows: bool) -> Measured {
     let mut world = World::start().await;
     let tables = world.config.tables.clone();
     let store = |sdk| Store::with_config(&sdk, tables.clone());
@@ -148,11 +148,7 @@ async fn run(id: &str, load: Load, write_shards: Option<WriteShards>) -> Measure
     let apps: Vec<App> = (0..2 * STREAM_SHARDS)
         .map(|_| {
             let store = store(world.sdk_with(|http| limits.around(http)));
-            let store = match write_shards {
-                None => store,
-                Some(shards) => store.with_write_shards(shards),
-            };
-            App::new(store, &world.config)
+            App::new(store.with_write_shards(first, grows), &world.config)
         })
         .collect();
     let (inlets, shards): (Vec<_>, Vec<_>) =
@@ -180,9 +176,7 @@ async fn run(id: &str, load: Load, write_shards: Option<WriteShards>) -> Measure
     }
     let elapsed = began.elapsed();
     lags.sort_unstable();
-    if let Some(shards) = write_shards {
-        world.store = world.store.with_write_shards(shards);
-    }
+    world.store = world.store.with_write_shards(first, grows);
     every_record_is_counted_once(&world, &experiment).await;
     let write_units: f64 = apps
         .iter()
@@ -196,19 +190,19 @@ async fn run(id: &str, load: Load, write_shards: Option<WriteShards>) -> Measure
         conflicts: limits.counts.conflicts.load(Relaxed),
         throttled: limits.counts.throttled.load(Relaxed),
         write_units,
-        write_shards: shards_of(&world, &experiment, write_shards).await,
+        write_shards: shards_of(&world, &experiment).await.unwrap_or(first).get(),
     }
 }
 
-async fn shards_of(world: &World, experiment: &Experiment, fixed: Option<WriteShards>) -> u8 {
+/// The stored number of write shards; none if it has not grown.
+async fn shards_of(world: &World, experiment: &Experiment) -> Option<WriteShards> {
     let generations = world.store.generations(&experiment.id).await.unwrap();
     let number = generations.current.unwrap().number;
     let sections = shared::store::aggregates::AggregateSections::ALL;
     let stored = world
         .store
         .aggregate_items(&experiment.id, number, sections, true);
-    let raised = stored.await.unwrap().write_shards;
-    raised.or(fixed).unwrap_or_default().get()
+    stored.await.unwrap().write_shards
 }
 
 #[test]
@@ -237,7 +231,7 @@ fn is_in_memory() -> bool {
 }
 
 #[tokio::test]
-async fn an_experiment_with_many_aggregators_gets_more_write_shards_and_counts_every_record_once() {
+async fn aggregators_that_refuse_each_other_get_more_write_shards_and_count_every_record_once() {
     if !is_in_memory() {
         return;
     }
@@ -245,7 +239,7 @@ async fn an_experiment_with_many_aggregators_gets_more_write_shards_and_counts_e
         users_per_second: 2_000,
         seconds: 1,
     };
-    let measured = run("busy", load, None).await;
+    let measured = run("busy", load, WriteShards::new(1), true).await;
     assert_eq!(measured.records, 4_000);
     assert!(
         measured.longest_lag() < Duration::from_secs(25),
@@ -253,7 +247,7 @@ async fn an_experiment_with_many_aggregators_gets_more_write_shards_and_counts_e
         measured.longest_lag()
     );
     assert!(measured.conflicts + measured.throttled > 0);
-    assert!(measured.write_shards > WriteShards::FIRST.get());
+    assert!(measured.write_shards > 1);
 }
 
 #[expect(clippy::print_stdout, reason = "output of `scripts/capacity`")]
@@ -275,13 +269,13 @@ async fn how_many_records_a_second_one_experiment_takes() {
         "| write shards | counted a second | median lag | longest lag | transactions | in conflict | throttled | write units per record |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-    for shards in [Some(1), Some(4), Some(16), Some(64), None] {
-        let id = format!("load-{}", shards.unwrap_or_default());
-        let measured = run(&id, load, shards.map(WriteShards::new)).await;
-        let name = shards.map_or_else(
-            || format!("grown to {}", measured.write_shards),
-            |shards| shards.to_string(),
-        );
+    for (shards, grows) in [(1, false), (4, false), (16, false), (64, false), (4, true)] {
+        let id = format!("load-{shards}-{grows}");
+        let measured = run(&id, load, WriteShards::new(shards), grows).await;
+        let name = match grows {
+            false => shards.to_string(),
+            true => format!("{shards}, grown to {}", measured.write_shards),
+        };
         let records = f64::from(u32::try_from(measured.records).unwrap());
         println!(
             "| {name} | {:.0} | {:.1} s | {:.1} s | {} | {} | {} | {:.2} |",

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// Refusals of one transaction by other writers, or by a partition that takes no more, from which on there are too few
 /// write shards.
-const CROWDED_FROM: u32 = 2;
+const CROWDED_FROM: u32 = 4;
 
 /// What was written.
 #[derive(Default)]
