@@ -2,13 +2,12 @@
 
 use domain::access::Scope;
 use domain::assignment::{Assignment, AssignmentSource, Attributes};
-use domain::evaluation::{EvaluationContext, EvaluationReason, NotEnrolled, evaluate};
+use domain::evaluation::{Evaluation, EvaluationReason, NotEnrolled, evaluate};
 use domain::experiment::Experiment;
-use domain::ids::{DimensionKey, DimensionLabel, ExperimentId, UserId, VariantKey};
+use domain::ids::{ExperimentId, UserId, VariantKey};
 use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
-use serde_json::Value;
 use shared::app::App;
 use shared::http::{Problem, Request, Response, caller::Caller, input, params, response};
 use shared::store::FirstWrite;
@@ -16,27 +15,26 @@ use shared::store::FirstWrite;
 /// Returns the user's assignment, and stores it if there is none. Of concurrent requests the first write wins.
 ///
 /// # Errors
-/// 404 if there is no such experiment; 400 with all faults of the user id and of the query, whose parameters are the
-/// experiment's dimensions.
+/// 404 if there is no such experiment; 400 with all faults of the user id and of the query.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Assign)?;
     let id = params::experiment_id(&request)?;
     let found = app.experiment(&id).await?;
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
-    let (user, attributes) = input::assignment::read(&request, &experiment)?;
+    let (context, attributes) = input::assignment::read(&request, &experiment)?;
 
-    if let Some(existing) = app.store().assignment(&user, &id).await? {
+    if let Some(existing) = app.store().assignment(&context.user_id, &id).await? {
         return Ok(enrolled(existing, Enrolled::Existing));
     }
     let assigned_at = app.now();
-    let context = context(user, &attributes);
     let evaluation = evaluate(&experiment, &context, assigned_at);
     let user = context.user_id;
-    if let EvaluationReason::NotEnrolled(reason) = evaluation.reason {
-        return Ok(not_enrolled(&experiment, user, reason));
+    if evaluation.reason != EvaluationReason::Split {
+        return Ok(not_enrolled(&experiment, user, evaluation));
     }
     if app.store().tombstone(&user).await?.is_some() {
-        return Ok(not_enrolled(&experiment, user, NotEnrolled::Erased));
+        let erased = Evaluation::not_enrolled(&experiment, NotEnrolled::Erased);
+        return Ok(not_enrolled(&experiment, user, erased));
     }
     let assignment = Assignment {
         user_id: user,
@@ -55,16 +53,6 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     {
         FirstWrite::Stored => Ok(enrolled(assignment, Enrolled::New)),
         FirstWrite::Existing(earlier) => Ok(enrolled(earlier, Enrolled::Existing)),
-    }
-}
-
-fn context(user_id: UserId, attributes: &Attributes) -> EvaluationContext {
-    let attribute = |(key, value): (&DimensionKey, &DimensionLabel)| {
-        (key.to_string(), Value::from(value.as_str()))
-    };
-    EvaluationContext {
-        user_id,
-        attributes: attributes.iter().map(attribute).collect(),
     }
 }
 
@@ -105,14 +93,14 @@ fn enrolled(assignment: Assignment, reason: Enrolled) -> Response {
     response::json(StatusCode::OK, &body)
 }
 
-/// A user that is not enrolled gets the control. Nothing is stored.
-fn not_enrolled(experiment: &Experiment, user_id: UserId, reason: NotEnrolled) -> Response {
+/// Nothing is stored of a user that is not enrolled.
+fn not_enrolled(experiment: &Experiment, user_id: UserId, evaluation: Evaluation<'_>) -> Response {
     let body = AssignmentResponse {
         experiment_id: experiment.id.clone(),
         user_id,
-        variant: experiment.allocation.variants.control().key.clone(),
+        variant: evaluation.variant.clone(),
         enrolled: false,
-        reason,
+        reason: evaluation.reason,
         assigned_at: None,
         experiment_version: experiment.version,
         attributes: Attributes::new(),

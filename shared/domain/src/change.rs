@@ -2,10 +2,12 @@
 
 use super::Invalid;
 use super::allocation::Variants;
+use super::condition::Condition;
 use super::experiment::{Experiment, Status};
 use super::ids::DimensionKey;
 use super::limits::MAX_PHASES;
 use super::metric::Metric;
+use super::overrides::{self, Override};
 use super::plan::Plan;
 use super::time::Timestamp;
 
@@ -33,6 +35,10 @@ pub struct AllocationChange {
     pub variants: Option<Variants>,
     /// A new traffic percentage.
     pub traffic_percent: Option<f64>,
+    /// Another targeting condition.
+    pub targeting: Option<Option<Condition>>,
+    /// Other overrides.
+    pub overrides: Option<Vec<Override>>,
 }
 
 /// A change of the schedule.
@@ -77,11 +83,21 @@ type HasField = fn(&Change) -> bool;
 
 /// What may change when. Fields that are not in the table may change until the experiment is archived. Further rules for
 /// variants and dimensions of a started experiment follow in [`Change::misfits`].
-const RULES: [(&str, HasField, Changeable); 6] = [
+const RULES: [(&str, HasField, Changeable); 8] = [
     (
         "traffic_percent",
         |change| change.allocation.traffic_percent.is_some(),
         Changeable::UntilStopped("traffic"),
+    ),
+    (
+        "targeting",
+        |change| change.allocation.targeting.is_some(),
+        Changeable::UntilStopped("targeting"),
+    ),
+    (
+        "overrides",
+        |change| change.allocation.overrides.is_some(),
+        Changeable::UntilStopped("overrides"),
     ),
     (
         "ends_at",
@@ -141,6 +157,8 @@ impl Change {
         replace(&mut after.allocation.variants, self.allocation.variants);
         let traffic_percent = self.allocation.traffic_percent;
         replace(&mut after.allocation.traffic_percent, traffic_percent);
+        replace(&mut after.allocation.targeting, self.allocation.targeting);
+        replace(&mut after.allocation.overrides, self.allocation.overrides);
         replace(&mut after.schedule.starts_at, self.schedule.starts_at);
         replace(&mut after.schedule.ends_at, self.schedule.ends_at);
         replace(&mut after.analysis.dimensions, self.analysis.dimensions);
@@ -189,6 +207,7 @@ impl Change {
         if !(started && self.analysis.plan.is_some()) {
             misfits.extend(self.plan_misfit(before));
         }
+        misfits.extend(self.overrides_misfit(before));
         misfits.extend(self.order_misfit(before));
         misfits
     }
@@ -251,6 +270,27 @@ impl Change {
         };
         let why = plan.as_ref()?.fits(metrics).err()?;
         Some(Misfit { field, why })
+    }
+
+    /// Whether an override would name a variant that does not exist.
+    fn overrides_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let AllocationChange {
+            variants,
+            overrides,
+            ..
+        } = &self.allocation;
+        let field = match (overrides, variants) {
+            (Some(_), _) => "overrides",
+            (None, Some(_)) => "variants",
+            (None, None) => return None,
+        };
+        let variants = variants.as_ref().unwrap_or(&before.allocation.variants);
+        let overrides = overrides.as_ref().unwrap_or(&before.allocation.overrides);
+        let (index, why) = overrides::unknown_variants(overrides, variants)
+            .into_iter()
+            .next()?;
+        let detail = format!("Override {}: {}", index + 1, why.detail);
+        Some(Misfit::new(field, why.code, detail))
     }
 
     fn order_misfit(&self, before: &Experiment) -> Option<Misfit> {

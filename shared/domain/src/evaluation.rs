@@ -1,20 +1,11 @@
 //! Evaluation: which variant a user without a stored assignment gets, and why.
 
+use super::condition::SegmentLists;
+use super::evaluation_context::EvaluationContext;
 use super::experiment::{Experiment, Status};
-use super::ids::{UserId, VariantKey};
+use super::ids::VariantKey;
 use super::time::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
-use std::collections::BTreeMap;
-
-/// What a request tells about a user. It is not stored; the dimension values of an assignment are.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EvaluationContext {
-    /// The user, which the hash is computed from.
-    pub user_id: UserId,
-    /// Attributes of the user by name.
-    pub attributes: BTreeMap<String, Value>,
-}
 
 /// The result of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +17,15 @@ pub struct Evaluation<'e> {
 }
 
 /// Why a user gets a variant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EvaluationReason {
     /// The user is enrolled, and the hash chose the variant.
     Split,
+    /// An override chose the variant. The user is not enrolled.
+    Override,
     /// The user is not enrolled.
+    #[serde(untagged)]
     NotEnrolled(NotEnrolled),
 }
 
@@ -48,53 +43,77 @@ pub enum NotEnrolled {
     Stopped,
     /// Its planned end has passed.
     Ended,
+    /// The user's attributes do not match the targeting condition.
+    Targeting,
     /// The user is outside the traffic.
     Traffic,
     /// The user was erased. Nothing is stored of the user until the tombstone expires.
     Erased,
 }
 
-/// Evaluates an experiment for a user. The rules are applied in this order: status, schedule, traffic, weights.
+/// Evaluates an experiment for a user. The rules are applied in this order: end, overrides, status and start, targeting,
+/// traffic, weights. Overrides therefore also show a draft to testers.
 pub fn evaluate<'e>(
     definition: &'e Experiment,
     context: &EvaluationContext,
     now: Timestamp,
 ) -> Evaluation<'e> {
-    let control = &definition.allocation.variants.control().key;
-    if let Some(reason) = closed(definition, now) {
-        return Evaluation::not_enrolled(control, reason);
+    if let Some(reason) = over(definition, now) {
+        return Evaluation::not_enrolled(definition, reason);
+    }
+    let segments = SegmentLists::default();
+    let mut overrides = definition.allocation.overrides.iter();
+    if let Some(applied) = overrides.find(|each| each.applies(context, &segments)) {
+        return Evaluation {
+            variant: &applied.variant,
+            reason: EvaluationReason::Override,
+        };
+    }
+    if let Some(reason) = not_open(definition, now) {
+        return Evaluation::not_enrolled(definition, reason);
+    }
+    let targeting = definition.allocation.targeting.as_ref();
+    if targeting.is_some_and(|condition| !condition.matches(context.attributes(), &segments)) {
+        return Evaluation::not_enrolled(definition, NotEnrolled::Targeting);
     }
     match definition.allocation.choose(&context.user_id) {
         Some(variant) => Evaluation {
             variant: &variant.key,
             reason: EvaluationReason::Split,
         },
-        None => Evaluation::not_enrolled(control, NotEnrolled::Traffic),
+        None => Evaluation::not_enrolled(definition, NotEnrolled::Traffic),
     }
 }
 
-/// Why the experiment enrols no user at this time, if it does not.
-fn closed(definition: &Experiment, now: Timestamp) -> Option<NotEnrolled> {
+/// Why the experiment is over, if it is.
+fn over(definition: &Experiment, now: Timestamp) -> Option<NotEnrolled> {
     match definition.status {
-        Status::Draft => return Some(NotEnrolled::NotRunning),
-        Status::Paused => return Some(NotEnrolled::Paused),
-        Status::Stopped | Status::Archived => return Some(NotEnrolled::Stopped),
-        Status::Running => {}
+        Status::Stopped | Status::Archived => Some(NotEnrolled::Stopped),
+        Status::Draft | Status::Running | Status::Paused => {
+            let end = definition.schedule.ends_at;
+            let has_ended = end.is_some_and(|end| end <= now);
+            // A draft and a paused experiment say so even after the planned end.
+            (has_ended && definition.status == Status::Running).then_some(NotEnrolled::Ended)
+        }
     }
-    let schedule = &definition.schedule;
-    if schedule.starts_at.is_some_and(|start| now < start) {
-        Some(NotEnrolled::NotStarted)
-    } else if schedule.ends_at.is_some_and(|end| end <= now) {
-        Some(NotEnrolled::Ended)
-    } else {
-        None
+}
+
+/// Why the experiment enrols no user at this time although it is not over, if it does not.
+fn not_open(definition: &Experiment, now: Timestamp) -> Option<NotEnrolled> {
+    let start = definition.schedule.starts_at;
+    match definition.status {
+        Status::Draft => Some(NotEnrolled::NotRunning),
+        Status::Paused => Some(NotEnrolled::Paused),
+        _ if start.is_some_and(|start| now < start) => Some(NotEnrolled::NotStarted),
+        _ => None,
     }
 }
 
 impl<'e> Evaluation<'e> {
-    fn not_enrolled(control: &'e VariantKey, reason: NotEnrolled) -> Self {
+    /// A user who is not enrolled gets the control.
+    pub fn not_enrolled(definition: &'e Experiment, reason: NotEnrolled) -> Self {
         Self {
-            variant: control,
+            variant: &definition.allocation.variants.control().key,
             reason: EvaluationReason::NotEnrolled(reason),
         }
     }

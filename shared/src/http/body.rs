@@ -4,6 +4,7 @@
 //! Here each value keeps its text until it is read as a type, and each fault is noted with its JSON pointer.
 
 mod envelope;
+mod json_value;
 mod values;
 
 pub use envelope::json;

@@ -144,6 +144,14 @@ async fn assignments_conform_to_the_document() {
         ("not_running", json!({"status": "draft"})),
         ("not_started", json!({"starts_at": "2099-01-01T00:00:00Z"})),
         ("ended", json!({"ends_at": "2001-01-01T00:00:00Z"})),
+        (
+            "override",
+            json!({"overrides": [{"variant": "green", "users": ["team/ann 😀"]}]}),
+        ),
+        (
+            "targeting",
+            json!({"targeting": {"country": {"$in": ["DE"]}}}),
+        ),
         ("traffic", json!({"traffic_percent": 0})),
         ("new", json!({})),
     ] {

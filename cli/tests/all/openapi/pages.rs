@@ -26,6 +26,31 @@ fn the_guide_lists_every_limit() {
             "| value of an attribute | {} characters |",
             limits::MAX_DIMENSION_VALUE_CHARS
         ),
+        format!(
+            "| attributes of a user in a request | {} bytes as compact JSON, {} levels |",
+            grouped(limits::MAX_ATTRIBUTES_BYTES),
+            limits::MAX_ATTRIBUTE_DEPTH
+        ),
+        format!(
+            "| targeting condition | {} bytes as compact JSON, {} levels |",
+            grouped(limits::MAX_CONDITION_BYTES),
+            limits::MAX_CONDITION_DEPTH
+        ),
+        format!(
+            "| regular expressions of a condition | {} of {} characters |",
+            limits::MAX_PATTERNS,
+            limits::MAX_PATTERN_CHARS
+        ),
+        format!(
+            "| overrides of an experiment | {}, with {} users and {} bytes as compact JSON together |",
+            limits::MAX_OVERRIDES,
+            grouped(limits::MAX_OVERRIDE_USERS),
+            grouped(limits::MAX_OVERRIDES_BYTES)
+        ),
+        format!(
+            "| compiled regular expression | {} bytes |",
+            grouped(limits::MAX_PATTERN_BYTES)
+        ),
         format!("| events in a call | {} |", limits::MAX_EVENTS_PER_REQUEST),
         format!(
             "| assignments in a call | {} |",

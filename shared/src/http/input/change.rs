@@ -1,6 +1,6 @@
 //! The body of `PATCH /experiments/{id}`.
 
-use super::{allocation, experiment, plan, text};
+use super::{allocation, experiment, plan, targeting, text};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
 use domain::Invalid;
@@ -8,14 +8,15 @@ use domain::change::{AllocationChange, AnalysisChange, Change, ScheduleChange};
 use domain::experiment::Status;
 use domain::time::Timestamp;
 
-const FIELDS: &str = "name, description, status, variants, traffic_percent, dimensions, metrics, plan, starts_at, ends_at";
+const FIELDS: &str = "name, description, status, variants, traffic_percent, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at";
 
 /// Fields with a value that cannot be removed.
-const NOT_REMOVABLE: [&str; 6] = [
+const NOT_REMOVABLE: [&str; 7] = [
     "name",
     "status",
     "variants",
     "traffic_percent",
+    "overrides",
     "dimensions",
     "metrics",
 ];
@@ -70,6 +71,12 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
             traffic_percent: body
                 .optional("traffic_percent")
                 .and_then(|node| node.number(faults, domain::allocation::percent)),
+            targeting: removable(&mut body, "targeting", |node| {
+                targeting::condition(node, faults)
+            }),
+            overrides: body
+                .optional("overrides")
+                .and_then(|node| targeting::overrides(&node, faults)),
         },
         schedule: ScheduleChange {
             starts_at: removable(&mut body, "starts_at", |node| {

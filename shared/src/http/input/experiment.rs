@@ -2,7 +2,7 @@
 
 use super::allocation::variants;
 use super::text::{description, name};
-use super::{metric, plan};
+use super::{metric, plan, targeting};
 use crate::http::body::{Faults, Node, prose};
 use crate::http::problem::Problem;
 use domain::allocation::{self, Allocation};
@@ -10,11 +10,12 @@ use domain::analysis_definition::AnalysisDefinition;
 use domain::experiment::{NewExperiment, Status};
 use domain::ids::{DimensionKey, ExperimentId};
 use domain::metric::Metric;
+use domain::overrides;
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
-const FIELDS: &str = "name, description, id, status, variants, traffic_percent, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards";
+const FIELDS: &str = "name, description, id, status, variants, traffic_percent, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards";
 
 /// Values that are drawn at random unless the caller gives them.
 pub struct Drawn {
@@ -57,6 +58,14 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
     let traffic_percent = body
         .optional("traffic_percent")
         .map(|node| node.number(faults, allocation::percent));
+    let targeting = body
+        .optional("targeting")
+        .map(|node| targeting::condition(&node, faults));
+    let overrides_node = body.optional("overrides");
+    let overrides_pointer = overrides_node
+        .as_ref()
+        .map(|node| node.pointer().to_owned());
+    let overrides = overrides_node.map(|node| targeting::overrides(&node, faults));
     let dimensions = body
         .optional("dimensions")
         .map(|node| dimensions(&node, faults));
@@ -83,6 +92,13 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
     {
         faults.push(format!("{pointer}/metric"), invalid);
     }
+    if let (Some(Some(overrides)), Some(variants), Some(pointer)) =
+        (&overrides, &variants, overrides_pointer)
+    {
+        for (index, invalid) in overrides::unknown_variants(overrides, variants) {
+            faults.push(format!("{pointer}/{index}/variant"), invalid);
+        }
+    }
     if let (Some(Some(start)), Some(Some(end)), Some(pointer)) = (starts_at, ends_at, ends_pointer)
         && end <= start
     {
@@ -99,11 +115,15 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
         name: name?,
         description,
         status: status.unwrap_or(Some(Status::Running))?,
-        allocation: Allocation::new(
-            variants?,
-            traffic_percent.unwrap_or(Some(100.0))?,
-            hash_seed.unwrap_or(Some(drawn.hash_seed))?,
-        ),
+        allocation: Allocation {
+            targeting: targeting.map_or(Some(None), |condition| condition.map(Some))?,
+            overrides: overrides.unwrap_or(Some(Vec::new()))?,
+            ..Allocation::new(
+                variants?,
+                traffic_percent.unwrap_or(Some(100.0))?,
+                hash_seed.unwrap_or(Some(drawn.hash_seed))?,
+            )
+        },
         schedule: Schedule::new(
             starts_at.map_or(Some(None), |time| time.map(Some))?,
             ends_at.map_or(Some(None), |time| time.map(Some))?,
