@@ -33,6 +33,7 @@ mod plan_baseline;
 mod plan_bodies;
 mod proxy;
 mod race;
+mod ramps;
 mod results;
 mod roles;
 mod shop;

@@ -4,6 +4,7 @@ use super::bucketing::{self, HashVersion};
 use super::condition::Condition;
 use super::ids::{UserId, VariantKey};
 use super::overrides::Override;
+use super::ramp::Ramp;
 use super::time::Timestamp;
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,27 @@ impl Variants {
         weights
     }
 
+    /// The keys in a sentence.
+    pub fn listed(&self) -> String {
+        let keys = self.0.iter().map(|variant| format!("`{}`", variant.key));
+        keys.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The overrides that name none of these variants, by index.
+    pub fn unknown_in(&self, overrides: &[Override]) -> Vec<(usize, Invalid)> {
+        let all = overrides.iter().enumerate();
+        let unknown = all.filter(|(_, each)| self.position(&each.variant).is_none());
+        let fault = |(index, each): (usize, &Override)| {
+            let detail = format!(
+                "There is no variant `{}`; the variants are {}.",
+                each.variant,
+                self.listed()
+            );
+            (index, Invalid::new("unknown_variant", detail))
+        };
+        unknown.map(fault).collect()
+    }
+
     /// The index of a key.
     pub fn position(&self, key: &VariantKey) -> Option<usize> {
         self.0.iter().position(|variant| variant.key == *key)
@@ -153,8 +175,12 @@ impl From<Variants> for Vec<Variant> {
 pub struct Allocation {
     /// The variants, the control first.
     pub variants: Variants,
-    /// Percentage of all users that take part. Raising it moves no user to another variant.
+    /// Percentage of all users that take part, until the first step of the ramp. Raising it moves no user to another
+    /// variant.
     pub traffic_percent: f64,
+    /// Scheduled changes of the traffic.
+    #[serde(skip_serializing_if = "Ramp::is_empty", default)]
+    pub ramp: Ramp,
     /// Seed of the hash. Another seed assigns users anew.
     pub hash_seed: String,
     /// Which users take part: those whose attributes match. Without a condition, all do.
@@ -163,7 +189,7 @@ pub struct Allocation {
     /// Variants for testers. The first that applies holds.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub overrides: Vec<Override>,
-    /// The allocations of the past and the current one, oldest first.
+    /// The allocations of the past, the current one, and those of the ramp's steps to come, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub phases: Vec<Phase>,
 }
@@ -186,6 +212,7 @@ impl Allocation {
         Self {
             variants,
             traffic_percent,
+            ramp: Ramp::default(),
             hash_seed,
             targeting: None,
             overrides: Vec::new(),
@@ -193,10 +220,15 @@ impl Allocation {
         }
     }
 
-    /// The variant that the hash chooses for a user; none if the user is outside the traffic.
-    pub fn choose(&self, user: &UserId) -> Option<&Variant> {
+    /// The percentage of all users that take part at an instant.
+    pub fn traffic_at(&self, at: Timestamp) -> f64 {
+        self.ramp.traffic_at(at).unwrap_or(self.traffic_percent)
+    }
+
+    /// The variant that the hash chooses for a user at an instant; none if the user is outside the traffic.
+    pub fn choose(&self, user: &UserId, at: Timestamp) -> Option<&Variant> {
         self.variants
-            .choose(&self.hash_seed, user, self.traffic_percent)
+            .choose(&self.hash_seed, user, self.traffic_at(at))
     }
 
     /// The index of the phase in which a user was assigned. Imported assignments from before the first phase belong to
@@ -214,18 +246,39 @@ impl Allocation {
             .any(|pair| matches!(pair, [a, b] if a.percents != b.percents))
     }
 
-    /// Notes the current traffic and weights as a new phase, unless the last phase has the same.
-    pub(crate) fn begin_phase(&mut self, since: Timestamp) {
-        let phase = Phase {
-            since,
-            traffic_percent: self.traffic_percent,
-            percents: self.variants.percents(),
-        };
-        let same = self.phases.last().is_some_and(|last| {
-            last.percents == phase.percents && last.traffic_percent == phase.traffic_percent
-        });
-        if !same {
-            self.phases.push(phase);
+    /// Makes the traffic of an instant the traffic before the first step, and removes the steps that have begun: they
+    /// remain as phases.
+    pub(crate) fn pass_ramp_steps(&mut self, now: Timestamp) {
+        self.traffic_percent = self.traffic_at(now);
+        self.ramp.remove_begun(now);
+    }
+
+    /// Removes the phases of steps that have not begun.
+    pub(crate) fn cancel_later_phases(&mut self, now: Timestamp) {
+        self.phases.retain(|phase| phase.since <= now);
+    }
+
+    /// Notes the current traffic and weights as a phase, and each step of the ramp that is to come as another one. A phase
+    /// with the traffic and the weights of the one before is left out.
+    pub(crate) fn begin_phases(&mut self, now: Timestamp) {
+        self.cancel_later_phases(now);
+        let later = self
+            .ramp
+            .after(now)
+            .map(|step| (step.at, step.traffic_percent));
+        let all = std::iter::once((now, self.traffic_at(now))).chain(later);
+        let percents = self.variants.percents();
+        for (since, traffic_percent) in all {
+            let same = self.phases.last().is_some_and(|last| {
+                last.percents == percents && last.traffic_percent == traffic_percent
+            });
+            if !same {
+                self.phases.push(Phase {
+                    since,
+                    traffic_percent,
+                    percents: percents.clone(),
+                });
+            }
         }
     }
 }

@@ -7,8 +7,9 @@ use super::experiment::{Experiment, Status};
 use super::ids::DimensionKey;
 use super::limits::MAX_PHASES;
 use super::metric::Metric;
-use super::overrides::{self, Override};
+use super::overrides::Override;
 use super::plan::Plan;
+use super::ramp::Ramp;
 use super::time::Timestamp;
 
 /// A change to an experiment. Fields that are `None` stay; `Some(None)` removes an optional value.
@@ -35,6 +36,8 @@ pub struct AllocationChange {
     pub variants: Option<Variants>,
     /// A new traffic percentage.
     pub traffic_percent: Option<f64>,
+    /// Another ramp.
+    pub ramp: Option<Ramp>,
     /// Another targeting condition.
     pub targeting: Option<Option<Condition>>,
     /// Other overrides.
@@ -83,11 +86,16 @@ type HasField = fn(&Change) -> bool;
 
 /// What may change when. Fields that are not in the table may change until the experiment is archived. Further rules for
 /// variants and dimensions of a started experiment follow in [`Change::misfits`].
-const RULES: [(&str, HasField, Changeable); 8] = [
+const RULES: [(&str, HasField, Changeable); 9] = [
     (
         "traffic_percent",
         |change| change.allocation.traffic_percent.is_some(),
         Changeable::UntilStopped("traffic"),
+    ),
+    (
+        "ramp",
+        |change| change.allocation.ramp.is_some(),
+        Changeable::UntilStopped("ramp"),
     ),
     (
         "targeting",
@@ -146,17 +154,22 @@ impl Change {
                 traffic_percent: Some(_),
                 ..
             } => "traffic_percent",
+            AllocationChange { ramp: Some(_), .. } => "ramp",
             // The allocation was changed during a pause.
             _ => "status",
         };
         let mut after = before.clone();
         after.version += 1;
         after.updated_at = now;
+        if matches!(before.status, Status::Running | Status::Paused) {
+            after.allocation.pass_ramp_steps(now);
+        }
         replace(&mut after.name, self.name);
         replace(&mut after.description, self.description);
         replace(&mut after.allocation.variants, self.allocation.variants);
         let traffic_percent = self.allocation.traffic_percent;
         replace(&mut after.allocation.traffic_percent, traffic_percent);
+        replace(&mut after.allocation.ramp, self.allocation.ramp);
         replace(&mut after.allocation.targeting, self.allocation.targeting);
         replace(&mut after.allocation.overrides, self.allocation.overrides);
         replace(&mut after.schedule.starts_at, self.schedule.starts_at);
@@ -166,7 +179,11 @@ impl Change {
         replace(&mut after.analysis.plan, self.analysis.plan);
         replace(&mut after.status, self.status);
         match (self.status, after.status) {
-            (Some(Status::Stopped), _) => after.schedule.stop(now),
+            (Some(Status::Stopped), _) => {
+                after.schedule.stop(now);
+                after.allocation.ramp = Ramp::default();
+                after.allocation.cancel_later_phases(now);
+            }
             (_, Status::Running) => after.run(now),
             _ => {}
         }
@@ -286,9 +303,7 @@ impl Change {
         };
         let variants = variants.as_ref().unwrap_or(&before.allocation.variants);
         let overrides = overrides.as_ref().unwrap_or(&before.allocation.overrides);
-        let (index, why) = overrides::unknown_variants(overrides, variants)
-            .into_iter()
-            .next()?;
+        let (index, why) = variants.unknown_in(overrides).into_iter().next()?;
         let detail = format!("Override {}: {}", index + 1, why.detail);
         Some(Misfit::new(field, why.code, detail))
     }
@@ -328,114 +343,4 @@ fn too_many_phases(field: &'static str) -> Misfit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::allocation::{Allocation, Variant};
-    use crate::analysis_definition::AnalysisDefinition;
-    use crate::experiment::NewExperiment;
-    use crate::ids::{ExperimentId, VariantKey};
-    use crate::schedule::Schedule;
-
-    fn experiment(status: Status) -> Experiment {
-        let variant = |key, percent| Variant {
-            key: VariantKey::parse(key).unwrap(),
-            percent,
-            name: None,
-        };
-        let variants =
-            Variants::new(vec![variant("control", 50.0), variant("green", 50.0)]).unwrap();
-        let new = NewExperiment {
-            id: ExperimentId::parse("e").unwrap(),
-            name: "E".to_owned(),
-            description: None,
-            status: Status::Draft,
-            allocation: Allocation::new(variants, 100.0, "seed".to_owned()),
-            schedule: Schedule::default(),
-            analysis: AnalysisDefinition::default(),
-            shards: 1,
-        };
-        Experiment {
-            status,
-            ..new.create(Timestamp::MIN)
-        }
-    }
-
-    #[test]
-    fn only_legal_transitions_are_made() {
-        for (_, from) in Status::ALL {
-            for (_, to) in Status::ALL {
-                let change = Change {
-                    status: Some(to),
-                    ..Change::default()
-                };
-                let made = change.apply(&experiment(from), Timestamp::from_micros(5));
-                let legal = from != Status::Archived && (from == to || from.next().contains(&to));
-                assert_eq!(made.is_ok(), legal, "{from:?} to {to:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_change_of_traffic_begins_a_phase_and_keeps_the_earlier_ones() {
-        let start = Change {
-            status: Some(Status::Running),
-            ..Change::default()
-        };
-        let running = start
-            .apply(&experiment(Status::Draft), Timestamp::from_micros(1))
-            .unwrap();
-        let less = Change {
-            allocation: AllocationChange {
-                traffic_percent: Some(10.0),
-                ..AllocationChange::default()
-            },
-            ..Change::default()
-        };
-        let changed = less.apply(&running, Timestamp::from_micros(2)).unwrap();
-        let traffic: Vec<_> = changed
-            .allocation
-            .phases
-            .iter()
-            .map(|phase| (phase.since.micros(), phase.traffic_percent))
-            .collect();
-        assert_eq!(traffic, [(1, 100.0), (2, 10.0)]);
-        let renamed = Change {
-            name: Some("F".to_owned()),
-            ..Change::default()
-        };
-        assert_eq!(
-            renamed
-                .apply(&changed, Timestamp::from_micros(3))
-                .unwrap()
-                .allocation
-                .phases,
-            changed.allocation.phases
-        );
-    }
-
-    #[test]
-    fn an_experiment_has_at_most_as_many_phases_as_its_item_can_hold() {
-        let mut current = experiment(Status::Running);
-        let change = |number: usize| Change {
-            allocation: AllocationChange {
-                traffic_percent: Some(if number.is_multiple_of(2) { 40.0 } else { 60.0 }),
-                ..AllocationChange::default()
-            },
-            ..Change::default()
-        };
-        let now = Timestamp::from_micros;
-        for number in 0..MAX_PHASES {
-            let at = now(i64::try_from(number).unwrap() + 1);
-            current = change(number).apply(&current, at).unwrap();
-        }
-        assert_eq!(current.allocation.phases.len(), MAX_PHASES);
-        let refused = change(MAX_PHASES).apply(&current, now(1_000)).unwrap_err();
-        assert_eq!(refused[0].why.code, "too_many_phases");
-        assert_eq!(refused[0].field, "traffic_percent");
-        let renamed = Change {
-            name: Some("still possible".to_owned()),
-            ..Change::default()
-        };
-        assert!(renamed.apply(&current, now(1_001)).is_ok());
-    }
-}
+mod tests;

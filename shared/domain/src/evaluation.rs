@@ -76,7 +76,7 @@ pub fn evaluate<'e>(
     if targeting.is_some_and(|condition| !condition.matches(context.attributes(), &segments)) {
         return Evaluation::not_enrolled(definition, NotEnrolled::Targeting);
     }
-    match definition.allocation.choose(&context.user_id) {
+    match definition.allocation.choose(&context.user_id, now) {
         Some(variant) => Evaluation {
             variant: &variant.key,
             reason: EvaluationReason::Split,

@@ -146,10 +146,11 @@ impl Experiment {
         self.end().is_none_or(|end| received_at < closes(end))
     }
 
-    /// Starts the experiment, unless it was started before, and notes the current allocation as a phase.
+    /// Starts the experiment, unless it was started before, and notes the current allocation and the steps of
+    /// its ramp as phases.
     pub(crate) fn run(&mut self, now: Timestamp) {
         self.schedule.start(now);
-        self.allocation.begin_phase(now);
+        self.allocation.begin_phases(now);
     }
 }
 

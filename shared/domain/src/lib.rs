@@ -27,6 +27,7 @@ pub mod metric;
 pub mod overrides;
 pub mod plan;
 pub mod prose;
+pub mod ramp;
 pub mod reason;
 pub mod record_aggregator;
 pub mod registry;

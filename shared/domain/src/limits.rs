@@ -88,6 +88,8 @@ pub const MAX_USERS_WITH_PRE_EXPOSURE: usize = 50_000;
 pub const ERASED_DAYS: i64 = 30;
 /// The largest response, in bytes as Lambda counts them. Lambda allows 6 MB including the envelope.
 pub const MAX_ANSWER_BYTES: usize = 5_000_000;
+/// Steps of one ramp. Each becomes a phase.
+pub const MAX_RAMP_STEPS: usize = 20;
 /// Overrides of one experiment.
 pub const MAX_OVERRIDES: usize = 50;
 /// Users that all overrides of an experiment name by their ids.

@@ -1,7 +1,5 @@
 //! Overrides: variants for testers, chosen by hand.
 
-use super::Invalid;
-use super::allocation::Variants;
 use super::condition::{Condition, SegmentLists};
 use super::evaluation_context::EvaluationContext;
 use super::ids::{UserId, VariantKey};
@@ -27,26 +25,4 @@ impl Override {
         let matches = |condition: &Condition| condition.matches(context.attributes(), segments);
         self.users.contains(&context.user_id) || self.condition.as_ref().is_some_and(matches)
     }
-}
-
-/// The overrides that name no variant of the experiment, by index.
-pub fn unknown_variants(overrides: &[Override], variants: &Variants) -> Vec<(usize, Invalid)> {
-    let keys: Vec<_> = variants
-        .as_slice()
-        .iter()
-        .map(|variant| format!("`{}`", variant.key))
-        .collect();
-    let unknown = |each: &Override| {
-        variants.position(&each.variant).is_none().then(|| {
-            let detail = format!(
-                "There is no variant `{}`; the variants are {}.",
-                each.variant,
-                keys.join(", ")
-            );
-            Invalid::new("unknown_variant", detail)
-        })
-    };
-    let all = overrides.iter().enumerate();
-    all.filter_map(|(index, each)| Some((index, unknown(each)?)))
-        .collect()
 }

@@ -28,7 +28,10 @@ async fn the_lifecycle_of_an_experiment_conforms_to_the_document() {
             "/experiments",
             json!({
                 "id": "full", "name": "Full", "description": "All of it.", "status": "draft",
-                "variants": variants(), "traffic_percent": 12.5, "dimensions": ["country"], "hash_seed": "seed", "shards": 2,
+                "variants": variants(), "traffic_percent": 12.5, "dimensions": ["country"],
+                "ramp": [{"at": "2026-02-01T00:00:00+01:00", "traffic_percent": 50}, {"at": "2099-01-01T00:00:00Z", "traffic_percent": 100}],
+                "targeting": {"country": {"$in": ["DE"]}},
+                "overrides": [{"variant": "green", "users": ["ann"]}, {"variant": "control", "condition": {"staff": true}}], "hash_seed": "seed", "shards": 2,
                 "starts_at": "2026-01-01T00:00:00+01:00", "ends_at": "2099-01-01T00:00:00Z",
                 "plan": {"metric": "buys", "minimum_detectable_effect": 0.1, "users": 20_000},
                 "metrics": [
@@ -51,6 +54,9 @@ async fn the_lifecycle_of_an_experiment_conforms_to_the_document() {
         json!({"status": "paused", "variants": [{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]}),
         json!({"status": "running"}),
         json!({"ends_at": "2098-01-01T00:00:00Z"}),
+        json!({"ramp": [], "targeting": {"country": "DE"}, "overrides": []}),
+        json!({"ramp": [{"at": "2099-01-01T00:00:00Z", "traffic_percent": 0}], "targeting": null}),
+        json!({"ramp": null}),
         json!({"status": "stopped"}),
         json!({"status": "archived"}),
     ] {

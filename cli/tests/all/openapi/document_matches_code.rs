@@ -56,6 +56,7 @@ fn limits_are_those_of_the_code() {
         (schema("Variants/maxItems"), limit(limits::MAX_VARIANTS)),
         (schema("NewMetrics/maxItems"), limit(limits::MAX_METRICS)),
         (schema("Dimensions/maxItems"), limit(limits::MAX_DIMENSIONS)),
+        (schema("NewRamp/maxItems"), limit(limits::MAX_RAMP_STEPS)),
         (schema("Overrides/maxItems"), limit(limits::MAX_OVERRIDES)),
         (
             schema("Attributes/maxProperties"),

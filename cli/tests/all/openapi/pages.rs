@@ -41,6 +41,7 @@ fn the_guide_lists_every_limit() {
             limits::MAX_PATTERNS,
             limits::MAX_PATTERN_CHARS
         ),
+        format!("| steps of a ramp | {} |", limits::MAX_RAMP_STEPS),
         format!(
             "| overrides of an experiment | {}, with {} users and {} bytes as compact JSON together |",
             limits::MAX_OVERRIDES,

@@ -8,7 +8,7 @@ use domain::change::{AllocationChange, AnalysisChange, Change, ScheduleChange};
 use domain::experiment::Status;
 use domain::time::Timestamp;
 
-const FIELDS: &str = "name, description, status, variants, traffic_percent, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at";
+const FIELDS: &str = "name, description, status, variants, traffic_percent, ramp, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at";
 
 /// Fields with a value that cannot be removed.
 const NOT_REMOVABLE: [&str; 7] = [
@@ -71,6 +71,8 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
             traffic_percent: body
                 .optional("traffic_percent")
                 .and_then(|node| node.number(faults, domain::allocation::percent)),
+            ramp: removable(&mut body, "ramp", |node| allocation::ramp(node, faults))
+                .map(Option::unwrap_or_default),
             targeting: removable(&mut body, "targeting", |node| {
                 targeting::condition(node, faults)
             }),

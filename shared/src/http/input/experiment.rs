@@ -1,6 +1,6 @@
 //! The body of `POST /experiments`, and the parts that it shares with a change.
 
-use super::allocation::variants;
+use super::allocation::{ramp, variants};
 use super::text::{description, name};
 use super::{metric, plan, targeting};
 use crate::http::body::{Faults, Node, prose};
@@ -10,12 +10,12 @@ use domain::analysis_definition::AnalysisDefinition;
 use domain::experiment::{NewExperiment, Status};
 use domain::ids::{DimensionKey, ExperimentId};
 use domain::metric::Metric;
-use domain::overrides;
+use domain::ramp::Ramp;
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
-const FIELDS: &str = "name, description, id, status, variants, traffic_percent, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards";
+const FIELDS: &str = "name, description, id, status, variants, traffic_percent, ramp, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards";
 
 /// Values that are drawn at random unless the caller gives them.
 pub struct Drawn {
@@ -58,6 +58,7 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
     let traffic_percent = body
         .optional("traffic_percent")
         .map(|node| node.number(faults, allocation::percent));
+    let ramp = body.optional("ramp").map(|node| ramp(&node, faults));
     let targeting = body
         .optional("targeting")
         .map(|node| targeting::condition(&node, faults));
@@ -95,7 +96,7 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
     if let (Some(Some(overrides)), Some(variants), Some(pointer)) =
         (&overrides, &variants, overrides_pointer)
     {
-        for (index, invalid) in overrides::unknown_variants(overrides, variants) {
+        for (index, invalid) in variants.unknown_in(overrides) {
             faults.push(format!("{pointer}/{index}/variant"), invalid);
         }
     }
@@ -116,6 +117,7 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
         description,
         status: status.unwrap_or(Some(Status::Running))?,
         allocation: Allocation {
+            ramp: ramp.unwrap_or_else(|| Some(Ramp::default()))?,
             targeting: targeting.map_or(Some(None), |condition| condition.map(Some))?,
             overrides: overrides.unwrap_or(Some(Vec::new()))?,
             ..Allocation::new(
