@@ -44,6 +44,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("erase-user", erase_user::handle)?;
     wiring.http("export-user", export_user::handle)?;
     wiring.http("get-experiment", get_experiment::handle)?;
+    wiring.http("get-history", get_history::handle)?;
     wiring.http("get-results", get_results::handle)?;
     wiring.http("health", health::handle)?;
     wiring.http("import-assignments", import_assignments::handle)?;

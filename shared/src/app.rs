@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 const MAX_CACHED: u64 = 10_000;
 /// How often one process advances a checkpoint. Until then results count the later records one by one.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
-/// How long the definition of an ended experiment is cached. Its rules no longer change, and users keep their
+/// How long the definition of an archived experiment is cached. Its rules no longer change, and users keep their
 /// assignments for years.
-const ENDED_CACHE: Duration = Duration::from_secs(3600);
+const ARCHIVED_CACHE: Duration = Duration::from_secs(3600);
 
 /// A function's state. A clone shares it.
 #[derive(Clone)]
@@ -154,7 +154,7 @@ impl Expiry<ExperimentId, Arc<Experiment>> for DefinitionExpiry {
         experiment: &Arc<Experiment>,
         _: Instant,
     ) -> Option<Duration> {
-        let over = matches!(experiment.status, Status::Stopped | Status::Archived);
-        Some(if over { ENDED_CACHE } else { self.usual })
+        let archived = experiment.status == Status::Archived;
+        Some(if archived { ARCHIVED_CACHE } else { self.usual })
     }
 }

@@ -2,7 +2,7 @@
 
 use domain::access::Scope;
 use domain::assignment::{Assignment, AssignmentSource, Attributes};
-use domain::evaluation::{Evaluation, EvaluationReason, NotEnrolled, evaluate};
+use domain::evaluation::{Evaluation, EvaluationReason, NotEnrolled, evaluate, released};
 use domain::experiment::Experiment;
 use domain::ids::{ExperimentId, UserId, VariantKey};
 use domain::time::Timestamp;
@@ -23,6 +23,9 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
     let (context, attributes) = input::assignment::read(&request, &experiment)?;
 
+    if let Some(evaluation) = released(&experiment) {
+        return Ok(not_enrolled(&experiment, context.user_id, evaluation));
+    }
     if let Some(existing) = app.store().assignment(&context.user_id, &id).await? {
         return Ok(enrolled(existing, Enrolled::Existing));
     }

@@ -29,7 +29,7 @@ fn attributes() -> Value {
         "os_version": "17.4.1",
         "tags": ["beta", "newsletter", "b2b"],
         "company": {"size": 120, "industry": "retail", "address": {"city": "Berlin", "zip": "10115"}},
-        "email": "somebody@example.com",
+        "email": "ann@example.com",
         "device": "iPhone 15 Pro",
     })
 }
@@ -77,6 +77,7 @@ fn experiment(number: usize) -> Experiment {
         },
         schedule: Schedule::default(),
         analysis: AnalysisDefinition::default(),
+        documentation: domain::documentation::Documentation::default(),
         shards: 8,
     };
     new.create(Timestamp::MIN)

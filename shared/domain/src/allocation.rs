@@ -189,9 +189,21 @@ pub struct Allocation {
     /// Variants for testers. The first that applies holds.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub overrides: Vec<Override>,
+    /// The variant that all users get since the experiment was stopped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub release: Option<Release>,
     /// The allocations of the past, the current one, and those of the ramp's steps to come, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub phases: Vec<Phase>,
+}
+
+/// The release of a variant to all users. They are not enrolled, so results keep the users from before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// The variant.
+    pub variant: VariantKey,
+    /// When it was released.
+    pub released_at: Timestamp,
 }
 
 /// A period with constant traffic and weights. An experiment keeps all of them, because the sample ratio check compares
@@ -216,6 +228,7 @@ impl Allocation {
             hash_seed,
             targeting: None,
             overrides: Vec::new(),
+            release: None,
             phases: Vec::new(),
         }
     }

@@ -1,10 +1,11 @@
 //! What may change about an experiment, and when.
 
 use super::Invalid;
-use super::allocation::Variants;
+use super::allocation::{Release, Variants};
 use super::condition::Condition;
+use super::documentation::{DocumentationChange, NewConclusion};
 use super::experiment::{Experiment, Status};
-use super::ids::DimensionKey;
+use super::ids::{DimensionKey, VariantKey};
 use super::limits::MAX_PHASES;
 use super::metric::Metric;
 use super::overrides::Override;
@@ -27,6 +28,10 @@ pub struct Change {
     pub schedule: ScheduleChange,
     /// Other measurements.
     pub analysis: AnalysisChange,
+    /// Other documentation.
+    pub documentation: DocumentationChange,
+    /// Why the change is made. Only the history keeps it.
+    pub reason: Option<String>,
 }
 
 /// A change of the allocation.
@@ -42,6 +47,8 @@ pub struct AllocationChange {
     pub targeting: Option<Option<Condition>>,
     /// Other overrides.
     pub overrides: Option<Vec<Override>>,
+    /// A variant for all users. It stops the experiment.
+    pub release: Option<Option<VariantKey>>,
 }
 
 /// A change of the schedule.
@@ -146,6 +153,7 @@ impl Change {
         if !misfits.is_empty() {
             return Err(misfits);
         }
+        let status = self.next_status();
         let changed_allocation = match &self.allocation {
             AllocationChange {
                 variants: Some(_), ..
@@ -177,8 +185,24 @@ impl Change {
         replace(&mut after.analysis.dimensions, self.analysis.dimensions);
         replace(&mut after.analysis.metrics, self.analysis.metrics);
         replace(&mut after.analysis.plan, self.analysis.plan);
-        replace(&mut after.status, self.status);
-        match (self.status, after.status) {
+        let documentation = self.documentation;
+        let own = &mut after.documentation;
+        replace(&mut own.hypothesis, documentation.hypothesis);
+        replace(&mut own.owner, documentation.owner);
+        replace(&mut own.tags, documentation.tags);
+        replace(&mut own.links, documentation.links);
+        let conclusion = documentation.conclusion;
+        let at_this_time = |new: Option<NewConclusion>| new.map(|new| new.at(now));
+        replace(&mut own.conclusion, conclusion.map(at_this_time));
+        let release = self.allocation.release.map(|variant| {
+            variant.map(|variant| Release {
+                variant,
+                released_at: now,
+            })
+        });
+        replace(&mut after.allocation.release, release);
+        replace(&mut after.status, status);
+        match (status, after.status) {
             (Some(Status::Stopped), _) => {
                 after.schedule.stop(now);
                 after.allocation.ramp = Ramp::default();
@@ -191,6 +215,12 @@ impl Change {
             return Err(vec![too_many_phases(changed_allocation)]);
         }
         Ok(after)
+    }
+
+    /// The new status: a release stops the experiment.
+    fn next_status(&self) -> Option<Status> {
+        let releases = matches!(self.allocation.release, Some(Some(_)));
+        self.status.or(releases.then_some(Status::Stopped))
     }
 
     fn misfits(&self, before: &Experiment) -> Vec<Misfit> {
@@ -225,6 +255,8 @@ impl Change {
             misfits.extend(self.plan_misfit(before));
         }
         misfits.extend(self.overrides_misfit(before));
+        misfits.extend(self.release_misfit(before));
+        misfits.extend(self.conclusion_misfit(before));
         misfits.extend(self.order_misfit(before));
         misfits
     }
@@ -306,6 +338,45 @@ impl Change {
         let (index, why) = variants.unknown_in(overrides).into_iter().next()?;
         let detail = format!("Override {}: {}", index + 1, why.detail);
         Some(Misfit::new(field, why.code, detail))
+    }
+
+    fn release_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let release = self.allocation.release.as_ref()?;
+        if before.status == Status::Draft {
+            let detail = "A draft has no users. Start the experiment before a variant is released.";
+            return Some(Misfit::new("release", "not_started", detail));
+        }
+        let variant = release.as_ref()?;
+        if self.status.is_some_and(|status| status != Status::Stopped) {
+            let detail = "A release stops the experiment. Leave `status` out, or send `stopped`.";
+            return Some(Misfit::new("release", "illegal_transition", detail));
+        }
+        Self::unknown_variant("release", variant, before)
+    }
+
+    fn conclusion_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let conclusion = self.documentation.conclusion.as_ref()?.as_ref()?;
+        let status = self.next_status().unwrap_or(before.status);
+        if status != Status::Stopped {
+            let detail = "Only a stopped experiment has a conclusion. Send it with `\"status\": \"stopped\"`.";
+            return Some(Misfit::new("conclusion", "not_stopped", detail));
+        }
+        let variant = conclusion.variant.as_ref()?;
+        Self::unknown_variant("conclusion/variant", variant, before)
+    }
+
+    fn unknown_variant(
+        field: &'static str,
+        variant: &VariantKey,
+        before: &Experiment,
+    ) -> Option<Misfit> {
+        let variants = &before.allocation.variants;
+        let detail = format!(
+            "There is no variant `{variant}`; the variants are {}.",
+            variants.listed()
+        );
+        let is_unknown = variants.position(variant).is_none();
+        is_unknown.then(|| Misfit::new(field, "unknown_variant", detail))
     }
 
     fn order_misfit(&self, before: &Experiment) -> Option<Misfit> {

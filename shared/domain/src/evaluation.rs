@@ -22,6 +22,8 @@ pub struct Evaluation<'e> {
 pub enum EvaluationReason {
     /// The user is enrolled, and the hash chose the variant.
     Split,
+    /// The variant was released to all users. The user is not enrolled.
+    Released,
     /// An override chose the variant. The user is not enrolled.
     Override,
     /// The user is not enrolled.
@@ -51,13 +53,16 @@ pub enum NotEnrolled {
     Erased,
 }
 
-/// Evaluates an experiment for a user. The rules are applied in this order: end, overrides, status and start, targeting,
+/// Evaluates an experiment for a user. The rules are applied in this order: release, end, overrides, status and start, targeting,
 /// traffic, weights. Overrides therefore also show a draft to testers.
 pub fn evaluate<'e>(
     definition: &'e Experiment,
     context: &EvaluationContext,
     now: Timestamp,
 ) -> Evaluation<'e> {
+    if let Some(released) = released(definition) {
+        return released;
+    }
     if let Some(reason) = over(definition, now) {
         return Evaluation::not_enrolled(definition, reason);
     }
@@ -83,6 +88,15 @@ pub fn evaluate<'e>(
         },
         None => Evaluation::not_enrolled(definition, NotEnrolled::Traffic),
     }
+}
+
+/// The evaluation for every user, also for one with an assignment, if a variant was released.
+pub fn released(definition: &Experiment) -> Option<Evaluation<'_>> {
+    let release = definition.allocation.release.as_ref()?;
+    Some(Evaluation {
+        variant: &release.variant,
+        reason: EvaluationReason::Released,
+    })
 }
 
 /// Why the experiment is over, if it is.

@@ -2,6 +2,7 @@
 
 use super::allocation::Allocation;
 use super::analysis_definition::AnalysisDefinition;
+use super::documentation::Documentation;
 use super::ids::ExperimentId;
 use super::limits::LATE_EVENT_DAYS;
 use super::schedule::Schedule;
@@ -81,6 +82,9 @@ pub struct Experiment {
     /// What is measured.
     #[serde(flatten)]
     pub analysis: AnalysisDefinition,
+    /// The texts about it.
+    #[serde(flatten)]
+    pub documentation: Documentation,
     /// Index partitions that its records are spread over; fixed at creation.
     pub shards: u16,
     /// When it was created.
@@ -171,6 +175,8 @@ pub struct NewExperiment {
     pub schedule: Schedule,
     /// What is measured.
     pub analysis: AnalysisDefinition,
+    /// The texts about it.
+    pub documentation: Documentation,
     /// Index partitions.
     pub shards: u16,
 }
@@ -187,6 +193,7 @@ impl NewExperiment {
             allocation: self.allocation,
             schedule: self.schedule,
             analysis: self.analysis,
+            documentation: self.documentation,
             shards: self.shards,
             created_at: now,
             updated_at: now,
@@ -224,6 +231,7 @@ mod tests {
             allocation: Allocation::new(variants, 100.0, "seed".to_owned()),
             schedule: Schedule::new(None, end.map(day)),
             analysis: AnalysisDefinition::default(),
+            documentation: Documentation::default(),
             shards: 1,
         };
         new.create(day(created))

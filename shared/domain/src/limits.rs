@@ -88,6 +88,14 @@ pub const MAX_USERS_WITH_PRE_EXPOSURE: usize = 50_000;
 pub const ERASED_DAYS: i64 = 30;
 /// The largest response, in bytes as Lambda counts them. Lambda allows 6 MB including the envelope.
 pub const MAX_ANSWER_BYTES: usize = 5_000_000;
+/// Tags of one experiment.
+pub const MAX_TAGS: usize = 20;
+/// A tag, in characters.
+pub const MAX_TAG_CHARS: usize = 50;
+/// Links of one experiment.
+pub const MAX_LINKS: usize = 20;
+/// The address of a link, in characters.
+pub const MAX_URL_CHARS: usize = 2_000;
 /// Steps of one ramp. Each becomes a phase.
 pub const MAX_RAMP_STEPS: usize = 20;
 /// Overrides of one experiment.

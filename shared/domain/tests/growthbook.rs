@@ -138,7 +138,7 @@ const REFUSED: [&str; 7] = [
 ];
 
 /// `[name, condition, attributes, whether they match, lists by segment?]`. A condition with a fault cannot be made here;
-/// the SDKs let it match nobody.
+/// in the SDKs it matches no user.
 fn condition(case: &Value) -> Result<(), String> {
     let mut segments = SegmentLists::default();
     for (name, list) in case[4].as_object().into_iter().flatten() {

@@ -6,7 +6,7 @@
     reason = "a test; values that it generates are valid"
 )]
 
-use domain::allocation::{Allocation, Variant, Variants};
+use domain::allocation::{Allocation, Release, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::bucketing::{HashVersion, bucket_value};
 use domain::condition::Condition;
@@ -116,22 +116,32 @@ fn experiment() -> impl Strategy<Value = Experiment> {
     // Most are running, because the others end at the first rules.
     let status = prop_oneof![3 => Just(Status::Running), 1 => status];
     let time = || prop::option::weighted(0.3, 0_i64..10);
-    (status, time(), time(), allocation()).prop_map(|(status, start, end, allocation)| {
-        let new = NewExperiment {
-            id: ExperimentId::parse("e").unwrap(),
-            name: "E".to_owned(),
-            description: None,
-            status: Status::Draft,
-            allocation,
-            schedule: Schedule::new(start.map(at), end.map(at)),
-            analysis: AnalysisDefinition::default(),
-            shards: 1,
-        };
-        Experiment {
-            status,
-            ..new.create(at(0))
-        }
-    })
+    let release = prop::option::weighted(0.3, Just("v1"));
+    (status, time(), time(), allocation(), release).prop_map(
+        |(status, start, end, mut allocation, release)| {
+            // A release stops the experiment.
+            let release = release.filter(|_| matches!(status, Status::Stopped | Status::Archived));
+            allocation.release = release.map(|variant| Release {
+                variant: VariantKey::parse(variant).unwrap(),
+                released_at: at(0),
+            });
+            let new = NewExperiment {
+                id: ExperimentId::parse("e").unwrap(),
+                name: "E".to_owned(),
+                description: None,
+                status: Status::Draft,
+                allocation,
+                schedule: Schedule::new(start.map(at), end.map(at)),
+                analysis: AnalysisDefinition::default(),
+                documentation: domain::documentation::Documentation::default(),
+                shards: 1,
+            };
+            Experiment {
+                status,
+                ..new.create(at(0))
+            }
+        },
+    )
 }
 
 fn attributes() -> impl Strategy<Value = Map<String, Value>> {
@@ -159,6 +169,9 @@ fn naive(definition: &Value, user: &str, attributes: &Value, now: &str) -> (Stri
     let control = definition["variants"][0]["key"].as_str().unwrap();
     let is_past = |field: &str| definition[field].as_str().is_some_and(|time| time <= now);
     let control_because = |reason: &str| (control.to_owned(), reason.to_owned());
+    if let Some(variant) = definition["release"]["variant"].as_str() {
+        return (variant.to_owned(), "released".to_owned());
+    }
     if status == "stopped" || status == "archived" {
         return control_because("stopped");
     }
@@ -312,6 +325,7 @@ fn two_implementations_of_the_rules_agree_and_every_reason_occurs() {
         "not_started",
         "override",
         "paused",
+        "released",
         "split",
         "stopped",
         "targeting",

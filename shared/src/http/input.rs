@@ -6,6 +6,7 @@ pub mod assignments;
 mod attributes;
 pub mod audit;
 pub mod change;
+mod documentation;
 pub mod events;
 pub mod experiment;
 mod metric;

@@ -4,8 +4,8 @@ use super::Request;
 pub use super::body::choice;
 use super::body::{Faults, listed};
 use super::problem::Problem;
-use domain::Invalid;
 use domain::ids::{ExperimentId, UserId};
+use domain::{Invalid, limits};
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use percent_encoding::percent_decode_str;
@@ -58,6 +58,22 @@ pub fn user_id(request: &Request) -> Result<UserId, Invalid> {
         },
         UserId::parse,
     )
+}
+
+/// The number of elements on a page.
+///
+/// # Errors
+/// If it is not from 1 to [`limits::MAX_PAGE`].
+pub fn page_limit(text: &str) -> Result<usize, Invalid> {
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=limits::MAX_PAGE).contains(limit))
+        .ok_or_else(|| {
+            Invalid::new(
+                "out_of_range",
+                format!("Must be a whole number from 1 to {}.", limits::MAX_PAGE),
+            )
+        })
 }
 
 /// The query parameters. Each may be given once, and unknown parameters are faults.

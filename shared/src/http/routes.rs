@@ -30,7 +30,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 14] = [
+pub const ROUTES: [Route; 15] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -50,6 +50,12 @@ pub const ROUTES: [Route; 14] = [
         "get-experiment",
         "GET",
         "/experiments/{id}",
+        Some(Scope::Read),
+    ),
+    route(
+        "get-history",
+        "GET",
+        "/experiments/{id}/history",
         Some(Scope::Read),
     ),
     route(

@@ -61,7 +61,7 @@ async fn overrides_hold_in_a_draft_a_pause_and_outside_the_targeting_until_the_e
         ("draft", json!({"status": "draft"})),
         ("later", json!({"starts_at": "2099-01-01T00:00:00Z"})),
         ("elsewhere", json!({"targeting": {"country": "DE"}})),
-        ("nobody", json!({"traffic_percent": 0})),
+        ("closed", json!({"traffic_percent": 0})),
     ] {
         let mut fields = fields;
         fields["overrides"] = overrides();
@@ -73,18 +73,18 @@ async fn overrides_hold_in_a_draft_a_pause_and_outside_the_targeting_until_the_e
         );
     }
     admin
-        .change("nobody", &json!({"status": "paused"}))
+        .change("closed", &json!({"status": "paused"}))
         .await
         .json(200);
     assert_eq!(
-        answer(&admin, "nobody", "ann", "").await,
+        answer(&admin, "closed", "ann", "").await,
         overridden("green")
     );
     admin
-        .change("nobody", &json!({"status": "stopped"}))
+        .change("closed", &json!({"status": "stopped"}))
         .await
         .json(200);
-    assert_eq!(answer(&admin, "nobody", "ann", "").await.2, "stopped");
+    assert_eq!(answer(&admin, "closed", "ann", "").await.2, "stopped");
     let over = json!({"overrides": overrides(), "ends_at": "2001-01-01T00:00:00Z"});
     admin.experiment("over", over).await;
     assert_eq!(answer(&admin, "over", "ann", "").await.2, "ended");

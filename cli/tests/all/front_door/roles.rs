@@ -96,6 +96,8 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
         )
         .await
         .code(409);
+    let copy = json!({"id": "g", "name": "Copy", "copy_of": "e"});
+    admin.post("/experiments", &copy).await.json(201);
     record_calls("create-experiment");
     admin.get("/experiments").await.json(200);
     admin
@@ -105,6 +107,8 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     record_calls("list-experiments");
     admin.get("/experiments/e").await.json(200);
     record_calls("get-experiment");
+    admin.get("/experiments/e/history").await.json(200);
+    record_calls("get-history");
     assert_eq!(
         admin.change("e", &json!({"name": "Other"})).await.status,
         200

@@ -91,7 +91,7 @@ async fn the_status_and_the_schedule_come_before_targeting_and_the_traffic_after
             "ended",
         ),
         (
-            "nobody",
+            "closed",
             json!({"traffic_percent": 0}),
             "traffic",
             "targeting",
@@ -181,7 +181,7 @@ async fn all_faults_of_the_attributes_are_reported_at_once() {
                 ("attributes.a", "1"),
                 ("attributes.a.b", "2"),
                 (deep.as_str(), "1"),
-                ("attributes.id", "somebody else"),
+                ("attributes.id", "another user"),
                 ("color", "red"),
                 ("attributes.", "1"),
                 ("attributes.country", "{\"a\": 1}"),

@@ -31,6 +31,8 @@ async fn the_lifecycle_of_an_experiment_conforms_to_the_document() {
                 "variants": variants(), "traffic_percent": 12.5, "dimensions": ["country"],
                 "ramp": [{"at": "2026-02-01T00:00:00+01:00", "traffic_percent": 50}, {"at": "2099-01-01T00:00:00Z", "traffic_percent": 100}],
                 "targeting": {"country": {"$in": ["DE"]}},
+                "hypothesis": "Green sells.", "owner": "shop team", "tags": ["shop", "q4"],
+                "links": [{"url": "https://example.com/spec", "title": "Spec"}, {"url": "http://example.com"}],
                 "overrides": [{"variant": "green", "users": ["ann"]}, {"variant": "control", "condition": {"staff": true}}], "hash_seed": "seed", "shards": 2,
                 "starts_at": "2026-01-01T00:00:00+01:00", "ends_at": "2099-01-01T00:00:00Z",
                 "plan": {"metric": "buys", "minimum_detectable_effect": 0.1, "users": 20_000},
@@ -57,7 +59,13 @@ async fn the_lifecycle_of_an_experiment_conforms_to_the_document() {
         json!({"ramp": [], "targeting": {"country": "DE"}, "overrides": []}),
         json!({"ramp": [{"at": "2099-01-01T00:00:00Z", "traffic_percent": 0}], "targeting": null}),
         json!({"ramp": null}),
-        json!({"status": "stopped"}),
+        json!({"hypothesis": null, "owner": null, "tags": [], "links": [], "reason": "cleaned up"}),
+        json!({"status": "stopped", "conclusion": {"outcome": "won", "variant": "green", "notes": "4% more."}}),
+        json!({"conclusion": {"outcome": "lost"}}),
+        json!({"conclusion": null}),
+        json!({"release": "green"}),
+        json!({"release": null}),
+        json!({"release": "control", "conclusion": {"outcome": "stopped_early", "notes": null}}),
         json!({"status": "archived"}),
     ] {
         let before = api.get("/experiments/full").await;

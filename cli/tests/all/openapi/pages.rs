@@ -41,6 +41,16 @@ fn the_guide_lists_every_limit() {
             limits::MAX_PATTERNS,
             limits::MAX_PATTERN_CHARS
         ),
+        format!(
+            "| tags of an experiment | {} of {} characters |",
+            limits::MAX_TAGS,
+            limits::MAX_TAG_CHARS
+        ),
+        format!(
+            "| links of an experiment | {} of {} characters |",
+            limits::MAX_LINKS,
+            grouped(limits::MAX_URL_CHARS)
+        ),
         format!("| steps of a ramp | {} |", limits::MAX_RAMP_STEPS),
         format!(
             "| overrides of an experiment | {}, with {} users and {} bytes as compact JSON together |",
@@ -215,6 +225,7 @@ fn the_stored_results_of_real_data_conform_to_the_document_and_the_page_quotes_t
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
         ("/digest", "Report"),
+        ("/entries", "History"),
         ("/differing_numbers", "Audit"),
         ("/traffic", "Monitoring"),
         ("/sentence", "PlanResponse"),

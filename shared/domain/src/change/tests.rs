@@ -20,6 +20,7 @@ fn experiment(status: Status) -> Experiment {
         allocation: Allocation::new(variants, 100.0, "seed".to_owned()),
         schedule: Schedule::default(),
         analysis: AnalysisDefinition::default(),
+        documentation: crate::documentation::Documentation::default(),
         shards: 1,
     };
     Experiment {
