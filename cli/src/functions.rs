@@ -38,6 +38,8 @@ pub struct WiringError {
 pub async fn wire(environments: &Environments) -> Result<Functions, WiringError> {
     let mut wiring = Wiring::new(environments);
     wiring.http("assign", assign::handle)?;
+    wiring.http("assign-user", assign_user::handle)?;
+    wiring.http("assign-users", assign_users::handle)?;
     wiring.http("audit", audit::handle)?;
     wiring.http("change-experiment", change_experiment::handle)?;
     wiring.http("create-experiment", create_experiment::handle)?;

@@ -8,6 +8,7 @@ use crate::store::stored_records::RecordKind;
 use crate::store::{Store, StoreError};
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
+use domain::limits::MAX_RUNNING_EXPERIMENTS;
 use domain::time::Timestamp;
 use moka::Expiry;
 use moka::future::Cache;
@@ -29,6 +30,9 @@ pub struct App {
     /// Entries expire after the configured time, so that every process sees a change within it. Unknown ids are not
     /// cached: an experiment can be used as soon as it exists.
     definitions: Cache<ExperimentId, Arc<Experiment>>,
+    /// The running experiments, or none if there are too many. It expires like a definition, so that every process
+    /// notices a start or a stop within this time.
+    running: Cache<(), Option<Arc<[Arc<Experiment>]>>>,
     event_budgets: Arc<EventBudgets>,
     /// Checkpoints of stored records that this process has advanced a moment ago.
     checkpoints: Cache<CheckpointKey, ()>,
@@ -60,6 +64,9 @@ impl App {
         Self {
             store,
             definitions,
+            running: Cache::builder()
+                .time_to_live(config.definition_cache)
+                .build(),
             event_budgets: Arc::default(),
             checkpoints: Cache::builder()
                 .max_capacity(MAX_CACHED)
@@ -139,6 +146,22 @@ impl App {
                 .as_ref()
                 .map_or(Ok(None), |error| Err(error.copy())),
         }
+    }
+
+    /// All running experiments by id, at most some seconds old; none if there are more than
+    /// [`MAX_RUNNING_EXPERIMENTS`]. Concurrent calls cause one read.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn running_experiments(&self) -> Result<Option<Arc<[Arc<Experiment>]>>, StoreError> {
+        let loaded = self.running.try_get_with((), async {
+            let all = self.store.running_experiments(MAX_RUNNING_EXPERIMENTS);
+            let mut all = all.await?;
+            all.sort_by(|a, b| a.id.cmp(&b.id));
+            let fits = all.len() <= MAX_RUNNING_EXPERIMENTS;
+            Ok::<_, StoreError>(fits.then(|| all.into_iter().map(Arc::new).collect()))
+        });
+        loaded.await.map_err(|error| error.copy())
     }
 }
 

@@ -9,6 +9,7 @@ mod audit_trail;
 mod backfill;
 mod bad_bodies;
 mod bad_requests;
+mod batch;
 mod costs;
 mod crash;
 mod dimensions;

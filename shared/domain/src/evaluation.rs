@@ -53,42 +53,101 @@ pub enum NotEnrolled {
     Erased,
 }
 
-/// Evaluates an experiment for a user. The rules are applied in this order: release, end, overrides, status and start, targeting,
-/// traffic, weights. Overrides therefore also show a draft to testers.
+/// A rule. The rules are applied in this order, and the first that decides holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// A variant was released to all users.
+    Release,
+    /// The user has a stored assignment.
+    Assignment,
+    /// The experiment is over.
+    End,
+    /// An override applies.
+    Overrides,
+    /// The experiment has the status `running`, and its planned start has passed.
+    Status,
+    /// The attributes match the targeting condition.
+    Targeting,
+    /// The user is in the traffic.
+    Traffic,
+    /// The user was not erased.
+    Erasure,
+}
+
+/// Whether a rule decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleOutcome {
+    /// The next rule was applied.
+    Passed,
+    /// No further rule was applied.
+    Decided,
+}
+
+/// One rule of an evaluation, with its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TraceStep {
+    /// The rule.
+    pub rule: Rule,
+    /// Its outcome.
+    pub outcome: RuleOutcome,
+}
+
+/// Evaluates an experiment for a user without a stored assignment. Overrides come before the status and the start, so they
+/// also show a draft to testers.
 pub fn evaluate<'e>(
     definition: &'e Experiment,
     context: &EvaluationContext,
     now: Timestamp,
 ) -> Evaluation<'e> {
-    if let Some(released) = released(definition) {
-        return released;
-    }
-    if let Some(reason) = over(definition, now) {
-        return Evaluation::not_enrolled(definition, reason);
-    }
-    let segments = SegmentLists::default();
-    let mut overrides = definition.allocation.overrides.iter();
-    if let Some(applied) = overrides.find(|each| each.applies(context, &segments)) {
-        return Evaluation {
-            variant: &applied.variant,
-            reason: EvaluationReason::Override,
-        };
-    }
-    if let Some(reason) = not_open(definition, now) {
-        return Evaluation::not_enrolled(definition, reason);
-    }
-    let targeting = definition.allocation.targeting.as_ref();
-    if targeting.is_some_and(|condition| !condition.matches(context.attributes(), &segments)) {
-        return Evaluation::not_enrolled(definition, NotEnrolled::Targeting);
-    }
-    match definition.allocation.choose(&context.user_id, now) {
-        Some(variant) => Evaluation {
-            variant: &variant.key,
-            reason: EvaluationReason::Split,
-        },
-        None => Evaluation::not_enrolled(definition, NotEnrolled::Traffic),
-    }
+    evaluate_traced(definition, context, now, |_| {})
 }
+
+/// As [`evaluate`], and reports each rule.
+pub fn evaluate_traced<'e>(
+    definition: &'e Experiment,
+    context: &EvaluationContext,
+    now: Timestamp,
+    mut trace: impl FnMut(TraceStep),
+) -> Evaluation<'e> {
+    for (rule, apply) in RULES {
+        let evaluation = apply(definition, context, now);
+        let outcome = match evaluation {
+            Some(_) => RuleOutcome::Decided,
+            None => RuleOutcome::Passed,
+        };
+        trace(TraceStep { rule, outcome });
+        if let Some(evaluation) = evaluation {
+            return evaluation;
+        }
+    }
+    Evaluation::not_enrolled(definition, NotEnrolled::Traffic)
+}
+
+type ApplyRule =
+    for<'e> fn(&'e Experiment, &EvaluationContext, Timestamp) -> Option<Evaluation<'e>>;
+
+const RULES: [(Rule, ApplyRule); 6] = [
+    (Rule::Release, |definition, _, _| released(definition)),
+    (Rule::End, |definition, _, now| {
+        over(definition, now).map(|reason| Evaluation::not_enrolled(definition, reason))
+    }),
+    (Rule::Overrides, |definition, context, _| {
+        overridden(definition, context)
+    }),
+    (Rule::Status, |definition, _, now| {
+        not_open(definition, now).map(|reason| Evaluation::not_enrolled(definition, reason))
+    }),
+    (Rule::Targeting, |definition, context, _| {
+        let condition = definition.allocation.targeting.as_ref()?;
+        let matches = condition.matches(context.attributes(), &SegmentLists::default());
+        (!matches).then(|| Evaluation::not_enrolled(definition, NotEnrolled::Targeting))
+    }),
+    (Rule::Traffic, |definition, context, now| {
+        Some(split(definition, context, now))
+    }),
+];
 
 /// The evaluation for every user, also for one with an assignment, if a variant was released.
 pub fn released(definition: &Experiment) -> Option<Evaluation<'_>> {
@@ -97,6 +156,33 @@ pub fn released(definition: &Experiment) -> Option<Evaluation<'_>> {
         variant: &release.variant,
         reason: EvaluationReason::Released,
     })
+}
+
+fn overridden<'e>(
+    definition: &'e Experiment,
+    context: &EvaluationContext,
+) -> Option<Evaluation<'e>> {
+    let segments = SegmentLists::default();
+    let mut overrides = definition.allocation.overrides.iter();
+    let applied = overrides.find(|each| each.applies(context, &segments))?;
+    Some(Evaluation {
+        variant: &applied.variant,
+        reason: EvaluationReason::Override,
+    })
+}
+
+fn split<'e>(
+    definition: &'e Experiment,
+    context: &EvaluationContext,
+    now: Timestamp,
+) -> Evaluation<'e> {
+    match definition.allocation.choose(&context.user_id, now) {
+        Some(variant) => Evaluation {
+            variant: &variant.key,
+            reason: EvaluationReason::Split,
+        },
+        None => Evaluation::not_enrolled(definition, NotEnrolled::Traffic),
+    }
 }
 
 /// Why the experiment is over, if it is.

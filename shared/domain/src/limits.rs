@@ -88,6 +88,12 @@ pub const MAX_USERS_WITH_PRE_EXPOSURE: usize = 50_000;
 pub const ERASED_DAYS: i64 = 30;
 /// The largest response, in bytes as Lambda counts them. Lambda allows 6 MB including the envelope.
 pub const MAX_ANSWER_BYTES: usize = 5_000_000;
+/// Users in one `POST /experiments/{id}/assignments:evaluate`. Each takes up to three calls of the database.
+pub const MAX_USERS_PER_REQUEST: usize = 100;
+/// Experiments that one `POST /assignments` can name.
+pub const MAX_NAMED_EXPERIMENTS: usize = 100;
+/// Running experiments that `POST /assignments` evaluates without names. Their definitions stay in memory.
+pub const MAX_RUNNING_EXPERIMENTS: usize = 500;
 /// Tags of one experiment.
 pub const MAX_TAGS: usize = 20;
 /// A tag, in characters.

@@ -213,6 +213,18 @@ impl<'a> Node<'a> {
         self.noted(faults, parse(self.raw))
     }
 
+    /// The value as true or false.
+    pub fn boolean(&self, faults: &mut Faults) -> Option<bool> {
+        match self.raw {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => {
+                self.wrong_type(faults, "true or false");
+                None
+            }
+        }
+    }
+
     /// The value as one of a list of names.
     pub fn choice<T: Copy>(&self, faults: &mut Faults, choices: &[(&str, T)]) -> Option<T> {
         self.text(faults, choice(choices))

@@ -5,6 +5,7 @@ pub mod assignment;
 pub mod assignments;
 mod attributes;
 pub mod audit;
+pub mod batch;
 pub mod change;
 mod documentation;
 pub mod events;

@@ -30,7 +30,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 15] = [
+pub const ROUTES: [Route; 17] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -68,6 +68,13 @@ pub const ROUTES: [Route; 15] = [
         "assign",
         "GET",
         "/experiments/{id}/assignment/{user_id}",
+        Some(Scope::Assign),
+    ),
+    route("assign-user", "POST", "/assignments", Some(Scope::Assign)),
+    route(
+        "assign-users",
+        "POST",
+        "/experiments/{id}/assignments:evaluate",
         Some(Scope::Assign),
     ),
     route(

@@ -242,6 +242,25 @@ impl Store {
         Ok(serde_dynamo::from_items(answer.items.unwrap_or_default())?)
     }
 
+    /// The running experiments, read until there are more than `most`.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn running_experiments(&self, most: usize) -> Result<Vec<Experiment>, StoreError> {
+        let mut all = Vec::new();
+        let mut before: Option<String> = None;
+        loop {
+            let limit = most + 1 - all.len();
+            let page = self.experiments_by_status(Status::Running, limit, before.as_deref());
+            let page = page.await?;
+            all.extend(page.experiments);
+            before = page.next;
+            if before.is_none() || all.len() > most {
+                return Ok(all);
+            }
+        }
+    }
+
     /// Experiments of one status, newest first, before a sort key if one is given.
     ///
     /// # Errors

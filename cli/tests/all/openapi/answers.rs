@@ -198,6 +198,26 @@ async fn assignments_conform_to_the_document() {
         assert_eq!(answer.at("/reason"), reason);
     }
 
+    for path in ["targeting", "override", "traffic"] {
+        let path = format!("/experiments/{path}/assignment/ann?enroll=false&attributes.country=DE");
+        assert!(api.get(&path).await.at("/trace").is_array());
+    }
+    for body in [
+        json!({"user_id": "ann"}),
+        json!({"user_id": "ann", "attributes": {"country": "DE", "nested": {"a": [1, null]}}, "enroll": false}),
+        json!({"user_id": "bob", "attributes": null, "experiments": ["targeting", "new"], "enroll": null}),
+    ] {
+        let answer = api.post("/assignments", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let users = json!({"users": [{"user_id": "ann", "attributes": {"country": "DE"}}, {"user_id": "carol"}]});
+    let answer = api
+        .post("/experiments/targeting/assignments:evaluate", users)
+        .await;
+    assert_eq!(answer.at("/assignments/0/reason"), "new");
+    let history = api.get("/experiments/paused/history?limit=1").await;
+    assert_eq!(history.at("/entries/0/version"), 2);
+
     let mut dimensioned = experiment("dimensioned");
     dimensioned["dimensions"] = json!(["country", "platform"]);
     api.post("/experiments", dimensioned).await;

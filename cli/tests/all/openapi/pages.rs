@@ -67,6 +67,18 @@ fn the_guide_lists_every_limit() {
             "| assignments in a call | {} |",
             limits::MAX_ASSIGNMENTS_PER_REQUEST
         ),
+        format!(
+            "| users in a call of `:evaluate` | {} |",
+            limits::MAX_USERS_PER_REQUEST
+        ),
+        format!(
+            "| named experiments in a call | {} |",
+            limits::MAX_NAMED_EXPERIMENTS
+        ),
+        format!(
+            "| running experiments in a call without names | {} |",
+            limits::MAX_RUNNING_EXPERIMENTS
+        ),
         format!("| body | {} bytes |", grouped(limits::MAX_BODY_BYTES)),
         format!("| depth of a body | {} |", limits::MAX_JSON_DEPTH),
         format!(
