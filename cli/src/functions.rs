@@ -38,12 +38,15 @@ pub struct WiringError {
 pub async fn wire(environments: &Environments) -> Result<Functions, WiringError> {
     let mut wiring = Wiring::new(environments);
     wiring.http("assign", assign::handle)?;
+    wiring.http("assign-user", assign_user::handle)?;
+    wiring.http("assign-users", assign_users::handle)?;
     wiring.http("audit", audit::handle)?;
     wiring.http("change-experiment", change_experiment::handle)?;
     wiring.http("create-experiment", create_experiment::handle)?;
     wiring.http("erase-user", erase_user::handle)?;
     wiring.http("export-user", export_user::handle)?;
     wiring.http("get-experiment", get_experiment::handle)?;
+    wiring.http("get-history", get_history::handle)?;
     wiring.http("get-results", get_results::handle)?;
     wiring.http("health", health::handle)?;
     wiring.http("import-assignments", import_assignments::handle)?;

@@ -8,6 +8,7 @@ use crate::store::stored_records::RecordKind;
 use crate::store::{Store, StoreError};
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
+use domain::limits::MAX_RUNNING_EXPERIMENTS;
 use domain::time::Timestamp;
 use moka::Expiry;
 use moka::future::Cache;
@@ -18,9 +19,9 @@ use std::time::{Duration, Instant};
 const MAX_CACHED: u64 = 10_000;
 /// How often one process advances a checkpoint. Until then results count the later records one by one.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
-/// How long the definition of an ended experiment is cached. Its rules no longer change, and users keep their
+/// How long the definition of an archived experiment is cached. Its rules no longer change, and users keep their
 /// assignments for years.
-const ENDED_CACHE: Duration = Duration::from_secs(3600);
+const ARCHIVED_CACHE: Duration = Duration::from_secs(3600);
 
 /// A function's state. A clone shares it.
 #[derive(Clone)]
@@ -29,6 +30,9 @@ pub struct App {
     /// Entries expire after the configured time, so that every process sees a change within it. Unknown ids are not
     /// cached: an experiment can be used as soon as it exists.
     definitions: Cache<ExperimentId, Arc<Experiment>>,
+    /// The running experiments, or none if there are too many. It expires like a definition, so that every process
+    /// notices a start or a stop within this time.
+    running: Cache<(), Option<Arc<[Arc<Experiment>]>>>,
     event_budgets: Arc<EventBudgets>,
     /// Checkpoints of stored records that this process has advanced a moment ago.
     checkpoints: Cache<CheckpointKey, ()>,
@@ -60,6 +64,9 @@ impl App {
         Self {
             store,
             definitions,
+            running: Cache::builder()
+                .time_to_live(config.definition_cache)
+                .build(),
             event_budgets: Arc::default(),
             checkpoints: Cache::builder()
                 .max_capacity(MAX_CACHED)
@@ -140,6 +147,22 @@ impl App {
                 .map_or(Ok(None), |error| Err(error.copy())),
         }
     }
+
+    /// All running experiments by id, at most some seconds old; none if there are more than
+    /// [`MAX_RUNNING_EXPERIMENTS`]. Concurrent calls cause one read.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn running_experiments(&self) -> Result<Option<Arc<[Arc<Experiment>]>>, StoreError> {
+        let loaded = self.running.try_get_with((), async {
+            let all = self.store.running_experiments(MAX_RUNNING_EXPERIMENTS);
+            let mut all = all.await?;
+            all.sort_by(|a, b| a.id.cmp(&b.id));
+            let fits = all.len() <= MAX_RUNNING_EXPERIMENTS;
+            Ok::<_, StoreError>(fits.then(|| all.into_iter().map(Arc::new).collect()))
+        });
+        loaded.await.map_err(|error| error.copy())
+    }
 }
 
 /// How long each definition is cached.
@@ -154,7 +177,7 @@ impl Expiry<ExperimentId, Arc<Experiment>> for DefinitionExpiry {
         experiment: &Arc<Experiment>,
         _: Instant,
     ) -> Option<Duration> {
-        let over = matches!(experiment.status, Status::Stopped | Status::Archived);
-        Some(if over { ENDED_CACHE } else { self.usual })
+        let archived = experiment.status == Status::Archived;
+        Some(if archived { ARCHIVED_CACHE } else { self.usual })
     }
 }

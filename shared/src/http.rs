@@ -3,6 +3,7 @@
 //! A handler reads [`caller`] → input ([`body`], [`params`]) → domain call → output ([`response`]). It fails with a
 //! [`Problem`], the only type that turns a failure into a status.
 
+pub mod assignment;
 pub mod body;
 pub mod caller;
 pub mod input;

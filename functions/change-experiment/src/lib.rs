@@ -8,6 +8,7 @@ use shared::app::App;
 use shared::http::{
     Fault, Problem, Request, Response, body, caller::Caller, input, params, response,
 };
+use shared::store::experiments::Author;
 
 /// Changes an experiment if it is still at the caller's version.
 ///
@@ -26,10 +27,15 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         return Err(Problem::stale(before.version));
     }
     input::change::check_not_empty(&change)?;
+    let reason = change.reason.clone();
+    let author = Author {
+        by: &caller.token_id,
+        reason: reason.as_deref(),
+    };
     let after = change.apply(&before, app.now()).map_err(misfits)?;
     if !app
         .store()
-        .change_experiment(&before, &after, &digest, &caller.token_id)
+        .change_experiment(&before, &after, &digest, author)
         .await?
     {
         return Err(Problem::stale(after.version));

@@ -21,12 +21,17 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let text = body::json(&request)?;
     let (id, digest) = (drawn_id(&request, &caller)?, digest(text));
+    let original = match experiment::copy_of(text) {
+        Some(id) => app.store().experiment(&id, true).await?,
+        None => None,
+    };
     let new = experiment::read(
         text,
         Drawn {
             id,
             hash_seed: drawn_seed()?,
         },
+        original.as_ref(),
     )?;
 
     let created = new.create(app.now());

@@ -2,7 +2,6 @@
 
 use domain::access::Scope;
 use domain::experiment::{Experiment, Status};
-use domain::{Invalid, decimal, limits};
 use futures::future::try_join_all;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
@@ -26,7 +25,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Read)?;
     let mut query = params::Query::read(&request, &["status", "limit", "cursor"]);
     let status = query.optional("status", params::choice(&Status::ALL));
-    let limit = query.optional("limit", limit).unwrap_or(20);
+    let limit = query.optional("limit", params::page_limit).unwrap_or(20);
     let cursor = query.optional("cursor", |text| {
         Cursor::decode(text, keys::is_created_at_id)
     });
@@ -66,16 +65,4 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
 fn position(experiment: &Experiment) -> String {
     keys::created_at_id(experiment.created_at, &experiment.id)
-}
-
-fn limit(text: &str) -> Result<usize, Invalid> {
-    decimal::whole(text)
-        .and_then(|limit| usize::try_from(limit).ok())
-        .filter(|limit| (1..=limits::MAX_PAGE).contains(limit))
-        .ok_or_else(|| {
-            Invalid::new(
-                "out_of_range",
-                format!("Must be a whole number from 1 to {}.", limits::MAX_PAGE),
-            )
-        })
 }

@@ -1,4 +1,4 @@
-//! The benchmarks of the statistics engine: `cargo bench -p bench`. `scripts/bench-stats` also compares
+//! The benchmarks of the statistics engine and of targeting: `cargo bench -p bench`. `scripts/bench-stats` also compares
 //! them with GrowthBook's gbstats.
 //!
 //! `cargo build` and `cargo test` do not include this package. Otherwise the features that `criterion`

@@ -1,7 +1,10 @@
 //! The allocation of users to variants: traffic, weights and phases.
 
 use super::bucketing::{self, HashVersion};
+use super::condition::Condition;
 use super::ids::{UserId, VariantKey};
+use super::overrides::Override;
+use super::ramp::Ramp;
 use super::time::Timestamp;
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
@@ -104,6 +107,27 @@ impl Variants {
         weights
     }
 
+    /// The keys in a sentence.
+    pub fn listed(&self) -> String {
+        let keys = self.0.iter().map(|variant| format!("`{}`", variant.key));
+        keys.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The overrides that name none of these variants, by index.
+    pub fn unknown_in(&self, overrides: &[Override]) -> Vec<(usize, Invalid)> {
+        let all = overrides.iter().enumerate();
+        let unknown = all.filter(|(_, each)| self.position(&each.variant).is_none());
+        let fault = |(index, each): (usize, &Override)| {
+            let detail = format!(
+                "There is no variant `{}`; the variants are {}.",
+                each.variant,
+                self.listed()
+            );
+            (index, Invalid::new("unknown_variant", detail))
+        };
+        unknown.map(fault).collect()
+    }
+
     /// The index of a key.
     pub fn position(&self, key: &VariantKey) -> Option<usize> {
         self.0.iter().position(|variant| variant.key == *key)
@@ -151,13 +175,35 @@ impl From<Variants> for Vec<Variant> {
 pub struct Allocation {
     /// The variants, the control first.
     pub variants: Variants,
-    /// Percentage of all users that take part. Raising it moves no user to another variant.
+    /// Percentage of all users that take part, until the first step of the ramp. Raising it moves no user to another
+    /// variant.
     pub traffic_percent: f64,
+    /// Scheduled changes of the traffic.
+    #[serde(skip_serializing_if = "Ramp::is_empty", default)]
+    pub ramp: Ramp,
     /// Seed of the hash. Another seed assigns users anew.
     pub hash_seed: String,
-    /// The allocations of the past and the current one, oldest first.
+    /// Which users take part: those whose attributes match. Without a condition, all do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub targeting: Option<Condition>,
+    /// Variants for testers. The first that applies holds.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub overrides: Vec<Override>,
+    /// The variant that all users get since the experiment was stopped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub release: Option<Release>,
+    /// The allocations of the past, the current one, and those of the ramp's steps to come, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub phases: Vec<Phase>,
+}
+
+/// The release of a variant to all users. They are not enrolled, so results keep the users from before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// The variant.
+    pub variant: VariantKey,
+    /// When it was released.
+    pub released_at: Timestamp,
 }
 
 /// A period with constant traffic and weights. An experiment keeps all of them, because the sample ratio check compares
@@ -178,15 +224,24 @@ impl Allocation {
         Self {
             variants,
             traffic_percent,
+            ramp: Ramp::default(),
             hash_seed,
+            targeting: None,
+            overrides: Vec::new(),
+            release: None,
             phases: Vec::new(),
         }
     }
 
-    /// The variant that the hash chooses for a user; none if the user is outside the traffic.
-    pub fn choose(&self, user: &UserId) -> Option<&Variant> {
+    /// The percentage of all users that take part at an instant.
+    pub fn traffic_at(&self, at: Timestamp) -> f64 {
+        self.ramp.traffic_at(at).unwrap_or(self.traffic_percent)
+    }
+
+    /// The variant that the hash chooses for a user at an instant; none if the user is outside the traffic.
+    pub fn choose(&self, user: &UserId, at: Timestamp) -> Option<&Variant> {
         self.variants
-            .choose(&self.hash_seed, user, self.traffic_percent)
+            .choose(&self.hash_seed, user, self.traffic_at(at))
     }
 
     /// The index of the phase in which a user was assigned. Imported assignments from before the first phase belong to
@@ -204,18 +259,39 @@ impl Allocation {
             .any(|pair| matches!(pair, [a, b] if a.percents != b.percents))
     }
 
-    /// Notes the current traffic and weights as a new phase, unless the last phase has the same.
-    pub(crate) fn begin_phase(&mut self, since: Timestamp) {
-        let phase = Phase {
-            since,
-            traffic_percent: self.traffic_percent,
-            percents: self.variants.percents(),
-        };
-        let same = self.phases.last().is_some_and(|last| {
-            last.percents == phase.percents && last.traffic_percent == phase.traffic_percent
-        });
-        if !same {
-            self.phases.push(phase);
+    /// Makes the traffic of an instant the traffic before the first step, and removes the steps that have begun: they
+    /// remain as phases.
+    pub(crate) fn pass_ramp_steps(&mut self, now: Timestamp) {
+        self.traffic_percent = self.traffic_at(now);
+        self.ramp.remove_begun(now);
+    }
+
+    /// Removes the phases of steps that have not begun.
+    pub(crate) fn cancel_later_phases(&mut self, now: Timestamp) {
+        self.phases.retain(|phase| phase.since <= now);
+    }
+
+    /// Notes the current traffic and weights as a phase, and each step of the ramp that is to come as another one. A phase
+    /// with the traffic and the weights of the one before is left out.
+    pub(crate) fn begin_phases(&mut self, now: Timestamp) {
+        self.cancel_later_phases(now);
+        let later = self
+            .ramp
+            .after(now)
+            .map(|step| (step.at, step.traffic_percent));
+        let all = std::iter::once((now, self.traffic_at(now))).chain(later);
+        let percents = self.variants.percents();
+        for (since, traffic_percent) in all {
+            let same = self.phases.last().is_some_and(|last| {
+                last.percents == percents && last.traffic_percent == traffic_percent
+            });
+            if !same {
+                self.phases.push(Phase {
+                    since,
+                    traffic_percent,
+                    percents: percents.clone(),
+                });
+            }
         }
     }
 }
@@ -239,107 +315,4 @@ pub fn percent(text: &str) -> Result<f64, Invalid> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn variants(percents: &[f64]) -> Variants {
-        let variant = |(index, percent): (usize, &f64)| Variant {
-            key: VariantKey::parse(&format!("v{index}")).unwrap(),
-            percent: *percent,
-            name: None,
-        };
-        Variants::new(percents.iter().enumerate().map(variant).collect()).unwrap()
-    }
-
-    #[test]
-    fn a_wrong_sum_is_written_as_decimals() {
-        for (percents, expected) in [
-            (&[33.1, 33.1, 33.1][..], "add up to 99.3;"),
-            (&[0.1, 0.2], "add up to 0.3;"),
-            (&[50.0, 60.0], "add up to 110;"),
-            (&[33.333333, 33.333333, 33.3], "add up to 99.966666;"),
-            (&[0.0, 0.0], "add up to 0;"),
-            (&[100.0, 0.010_000_01], "add up to 100.01000001;"),
-        ] {
-            let variant = |(index, percent): (usize, &f64)| Variant {
-                key: VariantKey::parse(&format!("v{index}")).unwrap(),
-                percent: *percent,
-                name: None,
-            };
-            let faults =
-                Variants::new(percents.iter().enumerate().map(variant).collect()).unwrap_err();
-            let detail = &faults[0].1.detail;
-            assert!(detail.contains(expected), "{detail}");
-        }
-    }
-
-    #[test]
-    fn a_hundred_thousand_users_split_within_four_standard_errors() {
-        for (percents, traffic) in [
-            (vec![50.0, 50.0], 100.0),
-            (vec![10.0, 20.0, 70.0], 100.0),
-            (vec![33.33, 33.33, 33.34], 30.0),
-            (vec![99.0, 1.0], 50.0),
-        ] {
-            let set = variants(&percents);
-            let n = 100_000_u32;
-            let mut seen = vec![0_u32; percents.len()];
-            for user in 0..n {
-                let user = UserId::parse(&format!("user-{user}")).unwrap();
-                if let Some(variant) =
-                    set.choose("0f6b5c1e-3f3f-4d0e-9a49-5d1f6ae0b7b5", &user, traffic)
-                {
-                    seen[set.position(&variant.key).unwrap()] += 1;
-                }
-            }
-            for (count, percent) in seen.iter().zip(&percents) {
-                let p = percent / 100.0 * traffic / 100.0;
-                let standard_error = (p * (1.0 - p) * f64::from(n)).sqrt();
-                let distance = (f64::from(*count) - p * f64::from(n)).abs() / standard_error;
-                assert!(
-                    distance < 4.0,
-                    "{percent} % of {traffic} %: {count}, {distance} standard errors off"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn the_last_variant_with_a_share_takes_the_rest_of_the_bucket_values() {
-        for percents in [
-            vec![33.33, 33.33, 33.33],
-            vec![33.33, 33.33, 33.33, 0.0],
-            vec![49.995, 49.995, 0.0],
-            vec![50.005, 50.005],
-            vec![33.33, 33.33, 33.34],
-            vec![99.99, 0.0],
-            vec![10.0; 10],
-        ] {
-            let set = variants(&percents);
-            let ranges = bucketing::ranges(percents.len(), 1.0, &set.weights());
-            for value in 0..10_000 {
-                let value = f64::from(value) / 10_000.0;
-                let chosen = bucketing::choose(value, &ranges);
-                assert!(
-                    chosen.is_some_and(|index| percents[index] > 0.0),
-                    "{percents:?} {value}"
-                );
-            }
-        }
-        assert_eq!(variants(&[10.0, 20.0, 70.0]).weights(), [0.1, 0.2, 0.7]);
-    }
-
-    proptest! {
-        #[test]
-        fn raising_the_traffic_moves_nobody(user in "\\PC{1,40}", low in 0.0..=100.0, more in 0.0..=100.0) {
-            let set = variants(&[20.0, 30.0, 50.0]);
-            let user = UserId::parse(&user).unwrap();
-            let high = low + (100.0 - low) * more / 100.0;
-            let before = set.choose("seed", &user, low);
-            if before.is_some() {
-                prop_assert_eq!(set.choose("seed", &user, high), before);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,12 +1,16 @@
 //! What may change about an experiment, and when.
 
 use super::Invalid;
-use super::allocation::Variants;
+use super::allocation::{Release, Variants};
+use super::condition::Condition;
+use super::documentation::{DocumentationChange, NewConclusion};
 use super::experiment::{Experiment, Status};
-use super::ids::DimensionKey;
+use super::ids::{DimensionKey, VariantKey};
 use super::limits::MAX_PHASES;
 use super::metric::Metric;
+use super::overrides::Override;
 use super::plan::Plan;
+use super::ramp::Ramp;
 use super::time::Timestamp;
 
 /// A change to an experiment. Fields that are `None` stay; `Some(None)` removes an optional value.
@@ -24,6 +28,10 @@ pub struct Change {
     pub schedule: ScheduleChange,
     /// Other measurements.
     pub analysis: AnalysisChange,
+    /// Other documentation.
+    pub documentation: DocumentationChange,
+    /// Why the change is made. Only the history keeps it.
+    pub reason: Option<String>,
 }
 
 /// A change of the allocation.
@@ -33,6 +41,14 @@ pub struct AllocationChange {
     pub variants: Option<Variants>,
     /// A new traffic percentage.
     pub traffic_percent: Option<f64>,
+    /// Another ramp.
+    pub ramp: Option<Ramp>,
+    /// Another targeting condition.
+    pub targeting: Option<Option<Condition>>,
+    /// Other overrides.
+    pub overrides: Option<Vec<Override>>,
+    /// A variant for all users. It stops the experiment.
+    pub release: Option<Option<VariantKey>>,
 }
 
 /// A change of the schedule.
@@ -77,11 +93,26 @@ type HasField = fn(&Change) -> bool;
 
 /// What may change when. Fields that are not in the table may change until the experiment is archived. Further rules for
 /// variants and dimensions of a started experiment follow in [`Change::misfits`].
-const RULES: [(&str, HasField, Changeable); 6] = [
+const RULES: [(&str, HasField, Changeable); 9] = [
     (
         "traffic_percent",
         |change| change.allocation.traffic_percent.is_some(),
         Changeable::UntilStopped("traffic"),
+    ),
+    (
+        "ramp",
+        |change| change.allocation.ramp.is_some(),
+        Changeable::UntilStopped("ramp"),
+    ),
+    (
+        "targeting",
+        |change| change.allocation.targeting.is_some(),
+        Changeable::UntilStopped("targeting"),
+    ),
+    (
+        "overrides",
+        |change| change.allocation.overrides.is_some(),
+        Changeable::UntilStopped("overrides"),
     ),
     (
         "ends_at",
@@ -122,6 +153,7 @@ impl Change {
         if !misfits.is_empty() {
             return Err(misfits);
         }
+        let status = self.next_status();
         let changed_allocation = match &self.allocation {
             AllocationChange {
                 variants: Some(_), ..
@@ -130,25 +162,52 @@ impl Change {
                 traffic_percent: Some(_),
                 ..
             } => "traffic_percent",
+            AllocationChange { ramp: Some(_), .. } => "ramp",
             // The allocation was changed during a pause.
             _ => "status",
         };
         let mut after = before.clone();
         after.version += 1;
         after.updated_at = now;
+        if matches!(before.status, Status::Running | Status::Paused) {
+            after.allocation.pass_ramp_steps(now);
+        }
         replace(&mut after.name, self.name);
         replace(&mut after.description, self.description);
         replace(&mut after.allocation.variants, self.allocation.variants);
         let traffic_percent = self.allocation.traffic_percent;
         replace(&mut after.allocation.traffic_percent, traffic_percent);
+        replace(&mut after.allocation.ramp, self.allocation.ramp);
+        replace(&mut after.allocation.targeting, self.allocation.targeting);
+        replace(&mut after.allocation.overrides, self.allocation.overrides);
         replace(&mut after.schedule.starts_at, self.schedule.starts_at);
         replace(&mut after.schedule.ends_at, self.schedule.ends_at);
         replace(&mut after.analysis.dimensions, self.analysis.dimensions);
         replace(&mut after.analysis.metrics, self.analysis.metrics);
         replace(&mut after.analysis.plan, self.analysis.plan);
-        replace(&mut after.status, self.status);
-        match (self.status, after.status) {
-            (Some(Status::Stopped), _) => after.schedule.stop(now),
+        let documentation = self.documentation;
+        let own = &mut after.documentation;
+        replace(&mut own.hypothesis, documentation.hypothesis);
+        replace(&mut own.owner, documentation.owner);
+        replace(&mut own.tags, documentation.tags);
+        replace(&mut own.links, documentation.links);
+        let conclusion = documentation.conclusion;
+        let at_this_time = |new: Option<NewConclusion>| new.map(|new| new.at(now));
+        replace(&mut own.conclusion, conclusion.map(at_this_time));
+        let release = self.allocation.release.map(|variant| {
+            variant.map(|variant| Release {
+                variant,
+                released_at: now,
+            })
+        });
+        replace(&mut after.allocation.release, release);
+        replace(&mut after.status, status);
+        match (status, after.status) {
+            (Some(Status::Stopped), _) => {
+                after.schedule.stop(now);
+                after.allocation.ramp = Ramp::default();
+                after.allocation.cancel_later_phases(now);
+            }
             (_, Status::Running) => after.run(now),
             _ => {}
         }
@@ -156,6 +215,12 @@ impl Change {
             return Err(vec![too_many_phases(changed_allocation)]);
         }
         Ok(after)
+    }
+
+    /// The new status: a release stops the experiment.
+    fn next_status(&self) -> Option<Status> {
+        let releases = matches!(self.allocation.release, Some(Some(_)));
+        self.status.or(releases.then_some(Status::Stopped))
     }
 
     fn misfits(&self, before: &Experiment) -> Vec<Misfit> {
@@ -189,6 +254,9 @@ impl Change {
         if !(started && self.analysis.plan.is_some()) {
             misfits.extend(self.plan_misfit(before));
         }
+        misfits.extend(self.overrides_misfit(before));
+        misfits.extend(self.release_misfit(before));
+        misfits.extend(self.conclusion_misfit(before));
         misfits.extend(self.order_misfit(before));
         misfits
     }
@@ -253,6 +321,64 @@ impl Change {
         Some(Misfit { field, why })
     }
 
+    /// Whether an override would name a variant that does not exist.
+    fn overrides_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let AllocationChange {
+            variants,
+            overrides,
+            ..
+        } = &self.allocation;
+        let field = match (overrides, variants) {
+            (Some(_), _) => "overrides",
+            (None, Some(_)) => "variants",
+            (None, None) => return None,
+        };
+        let variants = variants.as_ref().unwrap_or(&before.allocation.variants);
+        let overrides = overrides.as_ref().unwrap_or(&before.allocation.overrides);
+        let (index, why) = variants.unknown_in(overrides).into_iter().next()?;
+        let detail = format!("Override {}: {}", index + 1, why.detail);
+        Some(Misfit::new(field, why.code, detail))
+    }
+
+    fn release_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let release = self.allocation.release.as_ref()?;
+        if before.status == Status::Draft {
+            let detail = "A draft has no users. Start the experiment before a variant is released.";
+            return Some(Misfit::new("release", "not_started", detail));
+        }
+        let variant = release.as_ref()?;
+        if self.status.is_some_and(|status| status != Status::Stopped) {
+            let detail = "A release stops the experiment. Leave `status` out, or send `stopped`.";
+            return Some(Misfit::new("release", "illegal_transition", detail));
+        }
+        Self::unknown_variant("release", variant, before)
+    }
+
+    fn conclusion_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let conclusion = self.documentation.conclusion.as_ref()?.as_ref()?;
+        let status = self.next_status().unwrap_or(before.status);
+        if status != Status::Stopped {
+            let detail = "Only a stopped experiment has a conclusion. Send it with `\"status\": \"stopped\"`.";
+            return Some(Misfit::new("conclusion", "not_stopped", detail));
+        }
+        let variant = conclusion.variant.as_ref()?;
+        Self::unknown_variant("conclusion/variant", variant, before)
+    }
+
+    fn unknown_variant(
+        field: &'static str,
+        variant: &VariantKey,
+        before: &Experiment,
+    ) -> Option<Misfit> {
+        let variants = &before.allocation.variants;
+        let detail = format!(
+            "There is no variant `{variant}`; the variants are {}.",
+            variants.listed()
+        );
+        let is_unknown = variants.position(variant).is_none();
+        is_unknown.then(|| Misfit::new(field, "unknown_variant", detail))
+    }
+
     fn order_misfit(&self, before: &Experiment) -> Option<Misfit> {
         let change = &self.schedule;
         if change.starts_at.is_none() && change.ends_at.is_none() {
@@ -288,114 +414,4 @@ fn too_many_phases(field: &'static str) -> Misfit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::allocation::{Allocation, Variant};
-    use crate::analysis_definition::AnalysisDefinition;
-    use crate::experiment::NewExperiment;
-    use crate::ids::{ExperimentId, VariantKey};
-    use crate::schedule::Schedule;
-
-    fn experiment(status: Status) -> Experiment {
-        let variant = |key, percent| Variant {
-            key: VariantKey::parse(key).unwrap(),
-            percent,
-            name: None,
-        };
-        let variants =
-            Variants::new(vec![variant("control", 50.0), variant("green", 50.0)]).unwrap();
-        let new = NewExperiment {
-            id: ExperimentId::parse("e").unwrap(),
-            name: "E".to_owned(),
-            description: None,
-            status: Status::Draft,
-            allocation: Allocation::new(variants, 100.0, "seed".to_owned()),
-            schedule: Schedule::default(),
-            analysis: AnalysisDefinition::default(),
-            shards: 1,
-        };
-        Experiment {
-            status,
-            ..new.create(Timestamp::MIN)
-        }
-    }
-
-    #[test]
-    fn only_legal_transitions_are_made() {
-        for (_, from) in Status::ALL {
-            for (_, to) in Status::ALL {
-                let change = Change {
-                    status: Some(to),
-                    ..Change::default()
-                };
-                let made = change.apply(&experiment(from), Timestamp::from_micros(5));
-                let legal = from != Status::Archived && (from == to || from.next().contains(&to));
-                assert_eq!(made.is_ok(), legal, "{from:?} to {to:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_change_of_traffic_begins_a_phase_and_keeps_the_earlier_ones() {
-        let start = Change {
-            status: Some(Status::Running),
-            ..Change::default()
-        };
-        let running = start
-            .apply(&experiment(Status::Draft), Timestamp::from_micros(1))
-            .unwrap();
-        let less = Change {
-            allocation: AllocationChange {
-                traffic_percent: Some(10.0),
-                ..AllocationChange::default()
-            },
-            ..Change::default()
-        };
-        let changed = less.apply(&running, Timestamp::from_micros(2)).unwrap();
-        let traffic: Vec<_> = changed
-            .allocation
-            .phases
-            .iter()
-            .map(|phase| (phase.since.micros(), phase.traffic_percent))
-            .collect();
-        assert_eq!(traffic, [(1, 100.0), (2, 10.0)]);
-        let renamed = Change {
-            name: Some("F".to_owned()),
-            ..Change::default()
-        };
-        assert_eq!(
-            renamed
-                .apply(&changed, Timestamp::from_micros(3))
-                .unwrap()
-                .allocation
-                .phases,
-            changed.allocation.phases
-        );
-    }
-
-    #[test]
-    fn an_experiment_has_at_most_as_many_phases_as_its_item_can_hold() {
-        let mut current = experiment(Status::Running);
-        let change = |number: usize| Change {
-            allocation: AllocationChange {
-                traffic_percent: Some(if number.is_multiple_of(2) { 40.0 } else { 60.0 }),
-                ..AllocationChange::default()
-            },
-            ..Change::default()
-        };
-        let now = Timestamp::from_micros;
-        for number in 0..MAX_PHASES {
-            let at = now(i64::try_from(number).unwrap() + 1);
-            current = change(number).apply(&current, at).unwrap();
-        }
-        assert_eq!(current.allocation.phases.len(), MAX_PHASES);
-        let refused = change(MAX_PHASES).apply(&current, now(1_000)).unwrap_err();
-        assert_eq!(refused[0].why.code, "too_many_phases");
-        assert_eq!(refused[0].field, "traffic_percent");
-        let renamed = Change {
-            name: Some("still possible".to_owned()),
-            ..Change::default()
-        };
-        assert!(renamed.apply(&current, now(1_001)).is_ok());
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::allocation::Allocation;
 use super::analysis_definition::AnalysisDefinition;
+use super::documentation::Documentation;
 use super::ids::ExperimentId;
 use super::limits::{HOURS_STORED_AFTER_END, LATE_EVENT_DAYS};
 use super::schedule::Schedule;
@@ -82,6 +83,9 @@ pub struct Experiment {
     /// What is measured.
     #[serde(flatten)]
     pub analysis: AnalysisDefinition,
+    /// The texts about it.
+    #[serde(flatten)]
+    pub documentation: Documentation,
     /// Index partitions that its records are spread over; fixed at creation.
     pub shards: u16,
     /// When it was created.
@@ -156,10 +160,11 @@ impl Experiment {
         self.end().is_none_or(|end| received_at < closes(end))
     }
 
-    /// Starts the experiment, unless it was started before, and notes the current allocation as a phase.
+    /// Starts the experiment, unless it was started before, and notes the current allocation and the steps of
+    /// its ramp as phases.
     pub(crate) fn run(&mut self, now: Timestamp) {
         self.schedule.start(now);
-        self.allocation.begin_phase(now);
+        self.allocation.begin_phases(now);
     }
 }
 
@@ -180,6 +185,8 @@ pub struct NewExperiment {
     pub schedule: Schedule,
     /// What is measured.
     pub analysis: AnalysisDefinition,
+    /// The texts about it.
+    pub documentation: Documentation,
     /// Index partitions.
     pub shards: u16,
 }
@@ -196,6 +203,7 @@ impl NewExperiment {
             allocation: self.allocation,
             schedule: self.schedule,
             analysis: self.analysis,
+            documentation: self.documentation,
             shards: self.shards,
             created_at: now,
             updated_at: now,
@@ -233,6 +241,7 @@ mod tests {
             allocation: Allocation::new(variants, 100.0, "seed".to_owned()),
             schedule: Schedule::new(None, end.map(day)),
             analysis: AnalysisDefinition::default(),
+            documentation: Documentation::default(),
             shards: 1,
         };
         new.create(day(created))

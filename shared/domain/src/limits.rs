@@ -94,3 +94,40 @@ pub const MAX_USERS_WITH_PRE_EXPOSURE: usize = 50_000;
 pub const ERASED_DAYS: i64 = 30;
 /// The largest response, in bytes as Lambda counts them. Lambda allows 6 MB including the envelope.
 pub const MAX_ANSWER_BYTES: usize = 5_000_000;
+/// Users in one `POST /experiments/{id}/assignments:evaluate`. Each takes up to three calls of the database.
+pub const MAX_USERS_PER_REQUEST: usize = 100;
+/// Experiments that one `POST /assignments` can name.
+pub const MAX_NAMED_EXPERIMENTS: usize = 100;
+/// Running experiments that `POST /assignments` evaluates without names. Their definitions stay in memory.
+pub const MAX_RUNNING_EXPERIMENTS: usize = 500;
+/// Tags of one experiment.
+pub const MAX_TAGS: usize = 20;
+/// A tag, in characters.
+pub const MAX_TAG_CHARS: usize = 50;
+/// Links of one experiment.
+pub const MAX_LINKS: usize = 20;
+/// The address of a link, in characters.
+pub const MAX_URL_CHARS: usize = 2_000;
+/// Steps of one ramp. Each becomes a phase.
+pub const MAX_RAMP_STEPS: usize = 20;
+/// Overrides of one experiment.
+pub const MAX_OVERRIDES: usize = 50;
+/// Users that all overrides of an experiment name by their ids.
+pub const MAX_OVERRIDE_USERS: usize = 1_000;
+/// All overrides of an experiment, in bytes of compact JSON. A definition stays far below DynamoDB's 400 KB per item.
+pub const MAX_OVERRIDES_BYTES: usize = 40_000;
+/// A targeting condition, in bytes of compact JSON. A definition stays far below DynamoDB's 400 KB per item.
+pub const MAX_CONDITION_BYTES: usize = 20_000;
+/// Levels of arrays and objects in a targeting condition. DynamoDB stores 32 levels, with those of the definition.
+pub const MAX_CONDITION_DEPTH: usize = 16;
+/// Regular expressions in one targeting condition. Each takes about 20 microseconds to compile, whenever a function
+/// reads the definition.
+pub const MAX_PATTERNS: usize = 20;
+/// A regular expression of a targeting condition, in characters.
+pub const MAX_PATTERN_CHARS: usize = 500;
+/// A compiled regular expression, in bytes. Memory and time of a match are bounded by it.
+pub const MAX_PATTERN_BYTES: usize = 256 * 1024;
+/// Attributes of one user in a request, in bytes of compact JSON. URLs have at most 8 KB.
+pub const MAX_ATTRIBUTES_BYTES: usize = 8_192;
+/// Levels of objects in the attributes of a user.
+pub const MAX_ATTRIBUTE_DEPTH: usize = 16;

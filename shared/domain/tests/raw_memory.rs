@@ -39,6 +39,7 @@ fn experiment() -> Experiment {
         ),
         schedule: Schedule::default(),
         analysis: AnalysisDefinition::default(),
+        documentation: domain::documentation::Documentation::default(),
         shards: 1,
     };
     new.create(Timestamp::from_micros(START))

@@ -4,6 +4,7 @@
 //! Here each value keeps its text until it is read as a type, and each fault is noted with its JSON pointer.
 
 mod envelope;
+mod json_value;
 mod values;
 
 pub use envelope::json;
@@ -210,6 +211,18 @@ impl<'a> Node<'a> {
             return None;
         }
         self.noted(faults, parse(self.raw))
+    }
+
+    /// The value as true or false.
+    pub fn boolean(&self, faults: &mut Faults) -> Option<bool> {
+        match self.raw {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => {
+                self.wrong_type(faults, "true or false");
+                None
+            }
+        }
     }
 
     /// The value as one of a list of names.

@@ -3,11 +3,15 @@
 mod allocation;
 pub mod assignment;
 pub mod assignments;
+mod attributes;
 pub mod audit;
+pub mod batch;
 pub mod change;
+mod documentation;
 pub mod events;
 pub mod experiment;
 mod metric;
 pub mod plan;
+mod targeting;
 mod text;
 pub mod user;

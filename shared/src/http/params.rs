@@ -4,8 +4,8 @@ use super::Request;
 pub use super::body::choice;
 use super::body::{Faults, listed};
 use super::problem::Problem;
-use domain::Invalid;
 use domain::ids::{ExperimentId, UserId};
+use domain::{Invalid, decimal, limits};
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use percent_encoding::percent_decode_str;
@@ -60,6 +60,22 @@ pub fn user_id(request: &Request) -> Result<UserId, Invalid> {
     )
 }
 
+/// The number of elements on a page.
+///
+/// # Errors
+/// If it is not from 1 to [`limits::MAX_PAGE`].
+pub fn page_limit(text: &str) -> Result<usize, Invalid> {
+    decimal::whole(text)
+        .and_then(|limit| usize::try_from(limit).ok())
+        .filter(|limit| (1..=limits::MAX_PAGE).contains(limit))
+        .ok_or_else(|| {
+            Invalid::new(
+                "out_of_range",
+                format!("Must be a whole number from 1 to {}.", limits::MAX_PAGE),
+            )
+        })
+}
+
 /// The query parameters. Each may be given once, and unknown parameters are faults.
 pub struct Query {
     values: Vec<(String, String)>,
@@ -69,13 +85,31 @@ pub struct Query {
 impl Query {
     /// Reads the query of a request with these allowed parameters.
     pub fn read(request: &Request, known: &[&str]) -> Self {
+        let is_known = |name: &str| known.contains(&name);
+        Self::read_known(request, is_known, known)
+    }
+
+    /// Reads the query of a request with these allowed parameters and all that begin with `prefix`.
+    pub fn read_with_prefix(request: &Request, known: &[&str], prefix: &str) -> Self {
+        let is_known = |name: &str| {
+            known.contains(&name)
+                || name
+                    .strip_prefix(prefix)
+                    .is_some_and(|name| !name.is_empty())
+        };
+        let pattern = format!("{prefix}NAME");
+        let listed: Vec<&str> = [&[pattern.as_str()], known].concat();
+        Self::read_known(request, is_known, &listed)
+    }
+
+    fn read_known(request: &Request, is_known: impl Fn(&str) -> bool, known: &[&str]) -> Self {
         let mut query = Self {
             values: Vec::new(),
             faults: Faults::default(),
         };
         for (name, value) in request.query_string_parameters().iter() {
             let pointer = format!("?{name}");
-            if !known.contains(&name) {
+            if !is_known(name) {
                 let known = if known.is_empty() {
                     "this request takes none".to_owned()
                 } else {
@@ -110,6 +144,25 @@ impl Query {
         parse(value)
             .map_err(|invalid| self.faults.push(format!("?{name}"), invalid))
             .ok()
+    }
+
+    /// The parameters that begin with `prefix`, without it, in the order of their names. Empty ones count as
+    /// missing.
+    pub fn prefixed(&self, prefix: &str) -> Vec<(String, String)> {
+        let values = self.values.iter().filter(|(_, value)| !value.is_empty());
+        let named = values.filter_map(|(name, value)| {
+            let name = name.strip_prefix(prefix)?;
+            Some((name.to_owned(), value.clone()))
+        });
+        let mut named: Vec<_> = named.collect();
+        named.sort();
+        named
+    }
+
+    /// Whether a parameter is present and not empty.
+    pub fn has(&self, name: &str) -> bool {
+        let mut values = self.values.iter();
+        values.any(|(known, value)| known == name && !value.is_empty())
     }
 
     /// Notes a fault of parameters that do not fit each other.

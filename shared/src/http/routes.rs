@@ -30,7 +30,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 14] = [
+pub const ROUTES: [Route; 17] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -53,6 +53,12 @@ pub const ROUTES: [Route; 14] = [
         Some(Scope::Read),
     ),
     route(
+        "get-history",
+        "GET",
+        "/experiments/{id}/history",
+        Some(Scope::Read),
+    ),
+    route(
         "change-experiment",
         "PATCH",
         "/experiments/{id}",
@@ -62,6 +68,13 @@ pub const ROUTES: [Route; 14] = [
         "assign",
         "GET",
         "/experiments/{id}/assignment/{user_id}",
+        Some(Scope::Assign),
+    ),
+    route("assign-user", "POST", "/assignments", Some(Scope::Assign)),
+    route(
+        "assign-users",
+        "POST",
+        "/experiments/{id}/assignments:evaluate",
         Some(Scope::Assign),
     ),
     route(

@@ -33,8 +33,20 @@ pub struct AuditRecord {
     pub at: Timestamp,
     /// The id of the token.
     pub by: String,
+    /// Why, in the words of the caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
     /// The definition of this version.
     pub definition: Experiment,
+}
+
+/// Who makes a change, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Author<'a> {
+    /// The id of the token.
+    pub by: &'a str,
+    /// Why, in the words of the caller.
+    pub reason: Option<&'a str>,
 }
 
 /// The outcome of a creation.
@@ -50,6 +62,9 @@ pub enum Creation {
         creation_digest: String,
     },
 }
+
+/// The largest version whose audit record sorts behind all earlier ones.
+const MAX_VERSION: u64 = 9_999_999_999;
 
 /// A page of a list.
 #[derive(Debug)]
@@ -76,7 +91,8 @@ impl Store {
             .condition_expression("attribute_not_exists(#id)")
             .expression_attribute_names("#id", key::EXPERIMENT_ID)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match self.write_with_audit(put, None, experiment, by).await? {
+        let author = Author { by, reason: None };
+        match self.write_with_audit(put, None, experiment, author).await? {
             None => Ok(Creation::Created),
             Some(item) => {
                 let item: DefinitionItem = serde_dynamo::from_item(item)?;
@@ -98,14 +114,16 @@ impl Store {
         before: &Experiment,
         after: &Experiment,
         creation_digest: &str,
-        by: &str,
+        author: Author<'_>,
     ) -> Result<bool, StoreError> {
         let put = self
             .definition_put(after, creation_digest)?
             .condition_expression("version = :before")
             .expression_attribute_values(":before", AttributeValue::N(before.version.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let outcome = self.write_with_audit(put, Some(before), after, by).await?;
+        let outcome = self
+            .write_with_audit(put, Some(before), after, author)
+            .await?;
         Ok(outcome.is_none())
     }
 
@@ -135,13 +153,14 @@ impl Store {
         definition: PutBuilder,
         before: Option<&Experiment>,
         experiment: &Experiment,
-        by: &str,
+        author: Author<'_>,
     ) -> Result<Option<Item>, StoreError> {
         let audit: Item = serde_dynamo::to_item(AuditRecord {
             experiment_id: experiment.id.clone(),
             record: keys::audit_record(experiment.version),
             at: experiment.updated_at,
-            by: by.to_owned(),
+            by: author.by.to_owned(),
+            reason: author.reason.map(str::to_owned),
             definition: experiment.clone(),
         })?;
         let audit = Put::builder()
@@ -191,6 +210,55 @@ impl Store {
         };
         let item: DefinitionItem = serde_dynamo::from_item(item)?;
         Ok(Some((item.definition, item.creation_digest)))
+    }
+
+    /// Audit records of an experiment, the newest first, from before a version if one is given. Fewer than `limit` do not
+    /// mean that there are no more: a page has at most 1 MB, and at least two records of the largest size.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn audit_records(
+        &self,
+        id: &ExperimentId,
+        limit: usize,
+        before: Option<u64>,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        let last = before.map_or(u64::MAX, |version| version.saturating_sub(1));
+        let text = |text: String| AttributeValue::S(text);
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.experiments)
+            .expression_attribute_names("#id", key::EXPERIMENT_ID)
+            .expression_attribute_names("#record", key::RECORD)
+            .expression_attribute_values(":id", text(id.to_string()))
+            .expression_attribute_values(":first", text(keys::audit_record(0)))
+            .expression_attribute_values(":last", text(keys::audit_record(last.min(MAX_VERSION))))
+            .key_condition_expression("#id = :id AND #record BETWEEN :first AND :last")
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let answer = self.page(query).await?;
+        Ok(serde_dynamo::from_items(answer.items.unwrap_or_default())?)
+    }
+
+    /// The running experiments, read until there are more than `most`.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn running_experiments(&self, most: usize) -> Result<Vec<Experiment>, StoreError> {
+        let mut all = Vec::new();
+        let mut before: Option<String> = None;
+        loop {
+            let limit = most + 1 - all.len();
+            let page = self.experiments_by_status(Status::Running, limit, before.as_deref());
+            let page = page.await?;
+            all.extend(page.experiments);
+            before = page.next;
+            if before.is_none() || all.len() > most {
+                return Ok(all);
+            }
+        }
     }
 
     /// Experiments of one status, newest first, before a sort key if one is given.

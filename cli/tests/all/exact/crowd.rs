@@ -18,8 +18,15 @@ use domain::metric::{Direction, Metric, MetricKind, MetricRole};
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use futures::{StreamExt, stream};
+use shared::store::experiments::Author;
 use shared::store::keys;
 use std::collections::HashMap;
+
+/// Who changes definitions here.
+pub(crate) const AUTHOR: Author<'static> = Author {
+    by: "a test",
+    reason: None,
+};
 
 /// Number of concurrent writes, as in the function that records events.
 const AT_ONCE: usize = 32;
@@ -93,6 +100,7 @@ pub(crate) async fn experiment(
             metrics: (0..setup.metrics).map(metric).collect(),
             plan: None,
         },
+        documentation: domain::documentation::Documentation::default(),
         shards: DEFAULT_SHARDS,
     };
     let experiment = new.create(start);

@@ -87,7 +87,9 @@ async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, e
         };
         let after = change.apply(&before, before.updated_at.plus_micros(1));
         let after = after.unwrap();
-        let changed = world.store.change_experiment(&before, &after, "", "a test");
+        let changed = world
+            .store
+            .change_experiment(&before, &after, "", crowd::AUTHOR);
         assert!(changed.await.unwrap());
         for batch in all.chunks(BATCH) {
             aggregator.aggregate(batch.to_vec()).await.unwrap().unwrap();

@@ -45,6 +45,7 @@ impl<'w> Writer<'w> {
                     metrics: definition.metrics.clone(),
                     plan: None,
                 },
+                documentation: domain::documentation::Documentation::default(),
                 shards: definition.shards,
             };
             let experiment = new.create(definition.start);
@@ -184,7 +185,7 @@ impl<'w> Writer<'w> {
         }
         // Invalid changes are refused, such as another end of a stopped experiment.
         if let Ok(after) = asked.apply(&before, change.at) {
-            let changed = store.change_experiment(&before, &after, "", "a test");
+            let changed = store.change_experiment(&before, &after, "", super::crowd::AUTHOR);
             assert!(changed.await.unwrap());
             self.experiments[change.experiment].push(after);
         }

@@ -58,6 +58,41 @@ async fn a_new_user_costs_three_calls_one_read_unit_and_two_write_units() {
 }
 
 #[tokio::test]
+async fn all_experiments_of_a_user_cost_one_query_and_one_write_for_each_new_assignment() {
+    let (world, counter) = warm(&["a", "b", "c"]).await;
+    let admin = world.admin();
+    let user = |user: &str| json!({ "user_id": user });
+    admin.post("/assignments", &user("warm")).await.json(200);
+    counter.take();
+    let new = admin.post("/assignments", &user("u")).await.json(200);
+    assert_eq!(new["assignments"].as_array().unwrap().len(), 3);
+    assert_eq!(counter.cost(), cost(4, 1.0, 6.0));
+    let again = admin.post("/assignments", &user("u")).await.json(200);
+    assert_eq!(again["assignments"][2]["reason"], "existing");
+    assert_eq!(counter.cost(), cost(1, 1.0, 0.0));
+    let dry = json!({"user_id": "v", "enroll": false});
+    admin.post("/assignments", &dry).await.json(200);
+    assert_eq!(counter.cost(), cost(1, 1.0, 0.0));
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
+async fn a_released_variant_costs_no_call() {
+    let (world, counter) = Counter::in_front_of(PlatformOptions::for_tests()).await;
+    let admin = world.admin();
+    admin.experiment("e", json!({})).await;
+    admin
+        .change("e", &json!({"release": "green"}))
+        .await
+        .json(200);
+    admin.assign("e", "u").await;
+    counter.take();
+    assert_eq!(admin.assign("e", "u").await["reason"], "released");
+    assert_eq!(counter.cost(), cost(0, 0.0, 0.0));
+    counter.shutdown(world).await;
+}
+
+#[tokio::test]
 async fn attributes_do_not_change_the_cost_of_an_assignment() {
     let (world, counter) = warm(&[]).await;
     let admin = world.admin();

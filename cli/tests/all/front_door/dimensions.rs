@@ -150,7 +150,8 @@ async fn an_undeclared_attribute_is_refused_and_the_declared_ones_are_listed() {
     }
     let answer = ask(&admin, "plain", "new", &[("country", "DE")]).await;
     assert_eq!(answer.code(400), "bad_parameters");
-    assert!(answer.text.contains("takes none."), "{}", answer.text);
+    let parameters = "the parameters are attributes.NAME, enroll.";
+    assert!(answer.text.contains(parameters), "{}", answer.text);
     // An unknown experiment declares no attributes either, but the fault is the experiment.
     let answer = ask(&admin, "nothing", "new", &[("color", "red")]).await;
     assert_eq!(answer.code(404), "experiment_not_found");

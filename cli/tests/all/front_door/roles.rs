@@ -96,6 +96,8 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
         )
         .await
         .code(409);
+    let copy = json!({"id": "g", "name": "Copy", "copy_of": "e"});
+    admin.post("/experiments", &copy).await.json(201);
     record_calls("create-experiment");
     admin.get("/experiments").await.json(200);
     admin
@@ -105,6 +107,8 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     record_calls("list-experiments");
     admin.get("/experiments/e").await.json(200);
     record_calls("get-experiment");
+    admin.get("/experiments/e/history").await.json(200);
+    record_calls("get-history");
     assert_eq!(
         admin.change("e", &json!({"name": "Other"})).await.status,
         200
@@ -113,6 +117,15 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     admin.assign("e", "u").await;
     admin.assign("e", "u").await;
     record_calls("assign");
+    let user = json!({"user_id": "batch-1"});
+    admin.post("/assignments", &user).await.json(200);
+    let named = json!({"user_id": "batch-2", "experiments": ["e"]});
+    admin.post("/assignments", &named).await.json(200);
+    record_calls("assign-user");
+    let users = json!({"users": [{"user_id": "batch-3"}]});
+    let path = "/experiments/e/assignments:evaluate";
+    admin.post(path, &users).await.json(200);
+    record_calls("assign-users");
     // The event arrives before its user is assigned. It is sent again after that, and the function looks it up.
     let early = json!({"user_id": "v", "type": "buy", "event_id": "early"});
     admin

@@ -28,7 +28,12 @@ async fn the_lifecycle_of_an_experiment_conforms_to_the_document() {
             "/experiments",
             json!({
                 "id": "full", "name": "Full", "description": "All of it.", "status": "draft",
-                "variants": variants(), "traffic_percent": 12.5, "dimensions": ["country"], "hash_seed": "seed", "shards": 2,
+                "variants": variants(), "traffic_percent": 12.5, "dimensions": ["country"],
+                "ramp": [{"at": "2026-02-01T00:00:00+01:00", "traffic_percent": 50}, {"at": "2099-01-01T00:00:00Z", "traffic_percent": 100}],
+                "targeting": {"country": {"$in": ["DE"]}},
+                "hypothesis": "Green sells.", "owner": "shop team", "tags": ["shop", "q4"],
+                "links": [{"url": "https://example.com/spec", "title": "Spec"}, {"url": "http://example.com"}],
+                "overrides": [{"variant": "green", "users": ["ann"]}, {"variant": "control", "condition": {"staff": true}}], "hash_seed": "seed", "shards": 2,
                 "starts_at": "2026-01-01T00:00:00+01:00", "ends_at": "2099-01-01T00:00:00Z",
                 "plan": {"metric": "buys", "minimum_detectable_effect": 0.1, "users": 20_000},
                 "metrics": [
@@ -51,7 +56,16 @@ async fn the_lifecycle_of_an_experiment_conforms_to_the_document() {
         json!({"status": "paused", "variants": [{"key": "control", "percent": 10}, {"key": "green", "percent": 90}]}),
         json!({"status": "running"}),
         json!({"ends_at": "2098-01-01T00:00:00Z"}),
-        json!({"status": "stopped"}),
+        json!({"ramp": [], "targeting": {"country": "DE"}, "overrides": []}),
+        json!({"ramp": [{"at": "2099-01-01T00:00:00Z", "traffic_percent": 0}], "targeting": null}),
+        json!({"ramp": null}),
+        json!({"hypothesis": null, "owner": null, "tags": [], "links": [], "reason": "cleaned up"}),
+        json!({"status": "stopped", "conclusion": {"outcome": "won", "variant": "green", "notes": "4% more."}}),
+        json!({"conclusion": {"outcome": "lost"}}),
+        json!({"conclusion": null}),
+        json!({"release": "green"}),
+        json!({"release": null}),
+        json!({"release": "control", "conclusion": {"outcome": "stopped_early", "notes": null}}),
         json!({"status": "archived"}),
     ] {
         let before = api.get("/experiments/full").await;
@@ -144,6 +158,14 @@ async fn assignments_conform_to_the_document() {
         ("not_running", json!({"status": "draft"})),
         ("not_started", json!({"starts_at": "2099-01-01T00:00:00Z"})),
         ("ended", json!({"ends_at": "2001-01-01T00:00:00Z"})),
+        (
+            "override",
+            json!({"overrides": [{"variant": "green", "users": ["team/ann 😀"]}]}),
+        ),
+        (
+            "targeting",
+            json!({"targeting": {"country": {"$in": ["DE"]}}}),
+        ),
         ("traffic", json!({"traffic_percent": 0})),
         ("new", json!({})),
     ] {
@@ -175,6 +197,26 @@ async fn assignments_conform_to_the_document() {
         let answer = api.get(&format!("{path}/assignment/ann")).await;
         assert_eq!(answer.at("/reason"), reason);
     }
+
+    for path in ["targeting", "override", "traffic"] {
+        let path = format!("/experiments/{path}/assignment/ann?enroll=false&attributes.country=DE");
+        assert!(api.get(&path).await.at("/trace").is_array());
+    }
+    for body in [
+        json!({"user_id": "ann"}),
+        json!({"user_id": "ann", "attributes": {"country": "DE", "nested": {"a": [1, null]}}, "enroll": false}),
+        json!({"user_id": "bob", "attributes": null, "experiments": ["targeting", "new"], "enroll": null}),
+    ] {
+        let answer = api.post("/assignments", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let users = json!({"users": [{"user_id": "ann", "attributes": {"country": "DE"}}, {"user_id": "carol"}]});
+    let answer = api
+        .post("/experiments/targeting/assignments:evaluate", users)
+        .await;
+    assert_eq!(answer.at("/assignments/0/reason"), "new");
+    let history = api.get("/experiments/paused/history?limit=1").await;
+    assert_eq!(history.at("/entries/0/version"), 2);
 
     let mut dimensioned = experiment("dimensioned");
     dimensioned["dimensions"] = json!(["country", "platform"]);

@@ -57,6 +57,16 @@ fn limits_are_those_of_the_code() {
         (schema("NewMetrics/maxItems"), limit(limits::MAX_METRICS)),
         (schema("Dimensions/maxItems"), limit(limits::MAX_DIMENSIONS)),
         (
+            schema("AssignUsersRequest/properties/users/maxItems"),
+            limit(limits::MAX_USERS_PER_REQUEST),
+        ),
+        (
+            schema("AssignUserRequest/properties/experiments/maxItems"),
+            limit(limits::MAX_NAMED_EXPERIMENTS),
+        ),
+        (schema("NewRamp/maxItems"), limit(limits::MAX_RAMP_STEPS)),
+        (schema("Overrides/maxItems"), limit(limits::MAX_OVERRIDES)),
+        (
             schema("Attributes/maxProperties"),
             limit(limits::MAX_DIMENSIONS),
         ),

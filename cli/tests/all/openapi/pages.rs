@@ -26,10 +26,58 @@ fn the_guide_lists_every_limit() {
             "| value of an attribute | {} characters |",
             limits::MAX_DIMENSION_VALUE_CHARS
         ),
+        format!(
+            "| attributes of a user in a request | {} bytes as compact JSON, {} levels |",
+            grouped(limits::MAX_ATTRIBUTES_BYTES),
+            limits::MAX_ATTRIBUTE_DEPTH
+        ),
+        format!(
+            "| targeting condition | {} bytes as compact JSON, {} levels |",
+            grouped(limits::MAX_CONDITION_BYTES),
+            limits::MAX_CONDITION_DEPTH
+        ),
+        format!(
+            "| regular expressions of a condition | {} of {} characters |",
+            limits::MAX_PATTERNS,
+            limits::MAX_PATTERN_CHARS
+        ),
+        format!(
+            "| tags of an experiment | {} of {} characters |",
+            limits::MAX_TAGS,
+            limits::MAX_TAG_CHARS
+        ),
+        format!(
+            "| links of an experiment | {} of {} characters |",
+            limits::MAX_LINKS,
+            grouped(limits::MAX_URL_CHARS)
+        ),
+        format!("| steps of a ramp | {} |", limits::MAX_RAMP_STEPS),
+        format!(
+            "| overrides of an experiment | {}, with {} users and {} bytes as compact JSON together |",
+            limits::MAX_OVERRIDES,
+            grouped(limits::MAX_OVERRIDE_USERS),
+            grouped(limits::MAX_OVERRIDES_BYTES)
+        ),
+        format!(
+            "| compiled regular expression | {} bytes |",
+            grouped(limits::MAX_PATTERN_BYTES)
+        ),
         format!("| events in a call | {} |", limits::MAX_EVENTS_PER_REQUEST),
         format!(
             "| assignments in a call | {} |",
             limits::MAX_ASSIGNMENTS_PER_REQUEST
+        ),
+        format!(
+            "| users in a call of `:evaluate` | {} |",
+            limits::MAX_USERS_PER_REQUEST
+        ),
+        format!(
+            "| named experiments in a call | {} |",
+            limits::MAX_NAMED_EXPERIMENTS
+        ),
+        format!(
+            "| running experiments in a call without names | {} |",
+            limits::MAX_RUNNING_EXPERIMENTS
         ),
         format!("| body | {} bytes |", grouped(limits::MAX_BODY_BYTES)),
         format!("| depth of a body | {} |", limits::MAX_JSON_DEPTH),
@@ -189,6 +237,7 @@ fn the_stored_results_of_real_data_conform_to_the_document_and_the_page_quotes_t
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
         ("/digest", "Report"),
+        ("/entries", "History"),
         ("/differing_numbers", "Audit"),
         ("/traffic", "Monitoring"),
         ("/sentence", "PlanResponse"),

@@ -145,6 +145,8 @@ fn every_route_except_those_of_visitors_and_lists_has_a_limit_of_its_own() {
         ("GET", "/experiments"),
         ("GET", "/experiments/{id}"),
         ("GET", "/experiments/{id}/assignment/{user_id}"),
+        ("POST", "/assignments"),
+        ("POST", "/experiments/{id}/assignments:evaluate"),
         ("POST", "/events"),
     ];
     let template = Template::parse(BUILT_IN_TEMPLATE, &LocalNames::default()).unwrap();

@@ -1,10 +1,12 @@
-//! The variants of an experiment or of a plan, with their weights.
+//! The variants of an experiment or of a plan, with their weights, and the ramp of an experiment.
 
 use super::text::name;
 use crate::http::body::{Faults, Node};
 use domain::allocation::{self, Variant, Variants};
 use domain::ids::VariantKey;
 use domain::limits;
+use domain::ramp::{Ramp, RampStep};
+use domain::time::Timestamp;
 
 pub(super) fn variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants> {
     let elements = node.array(faults, limits::MAX_VARIANTS)?;
@@ -48,5 +50,43 @@ fn variant(node: &Node<'_>, faults: &mut Faults) -> Option<Variant> {
         key: key?,
         percent: percent?,
         name,
+    })
+}
+
+pub(super) fn ramp(node: &Node<'_>, faults: &mut Faults) -> Option<Ramp> {
+    let elements = node.array(faults, limits::MAX_RAMP_STEPS)?;
+    let read: Vec<_> = elements
+        .iter()
+        .map(|element| ramp_step(element, faults))
+        .collect();
+    let steps = read.into_iter().collect::<Option<_>>()?;
+    match Ramp::new(steps) {
+        Ok(ramp) => Some(ramp),
+        Err(wrong) => {
+            for (index, invalid) in wrong {
+                let element = index.and_then(|index| elements.get(index));
+                let pointer = element.map_or_else(
+                    || node.pointer().to_owned(),
+                    |element| format!("{}/at", element.pointer()),
+                );
+                faults.push(pointer, invalid);
+            }
+            None
+        }
+    }
+}
+
+fn ramp_step(node: &Node<'_>, faults: &mut Faults) -> Option<RampStep> {
+    let mut fields = node.object(faults)?;
+    let at = fields
+        .required("at", faults)
+        .and_then(|node| node.text(faults, Timestamp::parse));
+    let traffic_percent = fields
+        .required("traffic_percent", faults)
+        .and_then(|node| node.number(faults, allocation::percent));
+    fields.finish(faults, "at, traffic_percent");
+    Some(RampStep {
+        at: at?,
+        traffic_percent: traffic_percent?,
     })
 }

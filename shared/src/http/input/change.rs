@@ -1,21 +1,27 @@
 //! The body of `PATCH /experiments/{id}`.
 
-use super::{allocation, experiment, plan, text};
+use super::{allocation, documentation, experiment, plan, targeting, text};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
 use domain::Invalid;
 use domain::change::{AllocationChange, AnalysisChange, Change, ScheduleChange};
+use domain::documentation::DocumentationChange;
 use domain::experiment::Status;
+use domain::ids::VariantKey;
 use domain::time::Timestamp;
 
-const FIELDS: &str = "name, description, status, variants, traffic_percent, dimensions, metrics, plan, starts_at, ends_at";
+const FIELDS: &str = "name, description, status, variants, traffic_percent, ramp, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at, hypothesis, owner, tags, links, conclusion, release, reason";
 
 /// Fields with a value that cannot be removed.
-const NOT_REMOVABLE: [&str; 6] = [
+const NOT_REMOVABLE: [&str; 10] = [
     "name",
     "status",
     "variants",
     "traffic_percent",
+    "overrides",
+    "tags",
+    "links",
+    "reason",
     "dimensions",
     "metrics",
 ];
@@ -30,15 +36,21 @@ pub fn read(text: &str) -> Result<Change, Problem> {
     faults.check(change)
 }
 
-/// Checks that a change has at least one field. A change of nothing would make a version that is equal to the last one.
+/// Checks that a change has at least one field besides its reason. A change of nothing would make a version that is equal to the last one.
 ///
 /// # Errors
 /// 422.
 pub fn check_not_empty(change: &Change) -> Result<(), Problem> {
-    if *change != Change::default() {
+    let reason_only = Change {
+        reason: change.reason.clone(),
+        ..Change::default()
+    };
+    if *change != reason_only {
         return Ok(());
     }
-    let detail = format!("The change is empty. Send at least one of the fields {FIELDS}.");
+    let detail = format!(
+        "The change is empty. Send at least one of the fields {FIELDS}, and not only a `reason`."
+    );
     let invalid = Invalid::new("empty_change", detail);
     Err(Problem::invalid(vec![Fault::at("", invalid)]))
 }
@@ -70,6 +82,17 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
             traffic_percent: body
                 .optional("traffic_percent")
                 .and_then(|node| node.number(faults, domain::allocation::percent)),
+            ramp: removable(&mut body, "ramp", |node| allocation::ramp(node, faults))
+                .map(Option::unwrap_or_default),
+            targeting: removable(&mut body, "targeting", |node| {
+                targeting::condition(node, faults)
+            }),
+            overrides: body
+                .optional("overrides")
+                .and_then(|node| targeting::overrides(&node, faults)),
+            release: removable(&mut body, "release", |node| {
+                node.text(faults, VariantKey::parse)
+            }),
         },
         schedule: ScheduleChange {
             starts_at: removable(&mut body, "starts_at", |node| {
@@ -88,6 +111,24 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
                 .and_then(|node| experiment::metrics(&node, faults)),
             plan: removable(&mut body, "plan", |node| plan::plan(node, faults)),
         },
+        documentation: DocumentationChange {
+            hypothesis: removable(&mut body, "hypothesis", |node| {
+                text::description(node, faults)
+            }),
+            owner: removable(&mut body, "owner", |node| text::name(node, faults)),
+            tags: body
+                .optional("tags")
+                .and_then(|node| documentation::tags(&node, faults)),
+            links: body
+                .optional("links")
+                .and_then(|node| documentation::links(&node, faults)),
+            conclusion: removable(&mut body, "conclusion", |node| {
+                documentation::conclusion(node, faults)
+            }),
+        },
+        reason: body
+            .optional("reason")
+            .and_then(|node| text::description(&node, faults)),
     };
     body.finish(faults, FIELDS);
     Some(change)

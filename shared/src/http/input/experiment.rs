@@ -1,21 +1,23 @@
 //! The body of `POST /experiments`, and the parts that it shares with a change.
 
-use super::allocation::variants;
+use super::allocation::{ramp, variants};
 use super::text::{description, name};
-use super::{metric, plan};
-use crate::http::body::{Faults, Node, prose};
+use super::{documentation, metric, plan, targeting};
+use crate::http::body::{Faults, Node, Object, prose};
 use crate::http::problem::Problem;
 use domain::allocation::{self, Allocation};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::decimal;
-use domain::experiment::{NewExperiment, Status};
+use domain::documentation::Documentation;
+use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{DimensionKey, ExperimentId};
 use domain::metric::Metric;
+use domain::ramp::Ramp;
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
-const FIELDS: &str = "name, description, id, status, variants, traffic_percent, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards";
+const FIELDS: &str = "name, description, id, status, variants, traffic_percent, ramp, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards, hypothesis, owner, tags, links, copy_of";
 
 /// Values that are drawn at random unless the caller gives them.
 pub struct Drawn {
@@ -25,24 +27,42 @@ pub struct Drawn {
     pub hash_seed: String,
 }
 
-/// Reads a new experiment.
+/// The experiment that a new one is a copy of, if the body names one.
+pub fn copy_of(text: &str) -> Option<ExperimentId> {
+    let faults = &mut Faults::default();
+    let node = Node::root(text).object(faults)?.optional("copy_of")?;
+    node.text(faults, ExperimentId::parse)
+}
+
+/// Reads a new experiment. `original` is the experiment that [`copy_of`] names, if it exists.
 ///
 /// # Errors
 /// 422 with all faults.
-pub fn read(text: &str, drawn: Drawn) -> Result<NewExperiment, Problem> {
+pub fn read(
+    text: &str,
+    drawn: Drawn,
+    original: Option<&Experiment>,
+) -> Result<NewExperiment, Problem> {
     let mut faults = Faults::default();
-    let new = fields(&Node::root(text), drawn, &mut faults);
+    let new = fields(&Node::root(text), drawn, original, &mut faults);
     faults.check(new)
 }
 
-fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExperiment> {
+fn fields(
+    body: &Node<'_>,
+    drawn: Drawn,
+    original: Option<&Experiment>,
+    faults: &mut Faults,
+) -> Option<NewExperiment> {
     let mut body = body.object(faults)?;
+    check_copy_of(&mut body, original, faults);
     let name = body
         .required("name", faults)
         .and_then(|node| name(&node, faults));
     let description = body
         .optional("description")
-        .and_then(|node| description(&node, faults));
+        .and_then(|node| description(&node, faults))
+        .or_else(|| original?.description.clone());
     let id = body
         .optional("id")
         .map(|node| node.text(faults, ExperimentId::parse_new));
@@ -52,69 +72,175 @@ fn fields(body: &Node<'_>, drawn: Drawn, faults: &mut Faults) -> Option<NewExper
             &[("draft", Status::Draft), ("running", Status::Running)],
         )
     });
-    let variants = body
-        .required("variants", faults)
-        .and_then(|node| variants(&node, faults));
-    let traffic_percent = body
-        .optional("traffic_percent")
-        .map(|node| node.number(faults, allocation::percent));
-    let dimensions = body
-        .optional("dimensions")
-        .map(|node| dimensions(&node, faults));
-    let metrics = body.optional("metrics").map(|node| metrics(&node, faults));
-    let plan_node = body.optional("plan");
-    let plan_pointer = plan_node.as_ref().map(|node| node.pointer().to_owned());
-    let plan = plan_node.map(|node| plan::plan(&node, faults));
-    let starts_at = body
-        .optional("starts_at")
-        .map(|node| node.text(faults, Timestamp::parse));
-    let ends_node = body.optional("ends_at");
-    let ends_pointer = ends_node.as_ref().map(|node| node.pointer().to_owned());
-    let ends_at = ends_node.map(|node| node.text(faults, Timestamp::parse));
     let hash_seed = body
         .optional("hash_seed")
         .map(|node| node.text(faults, |text| prose(text, limits::MAX_NAME_CHARS)));
+    let allocation = allocation(
+        &mut body,
+        original,
+        hash_seed.unwrap_or(Some(drawn.hash_seed)),
+        faults,
+    );
+    let analysis = analysis(&mut body, original, faults);
+    let schedule = schedule(&mut body, faults);
+    let documentation = documentation(&mut body, original, faults);
     let shards = body
         .optional("shards")
         .map(|node| node.number(faults, shards));
     body.finish(faults, FIELDS);
-    let declared = metrics.as_ref().map_or(Some(&[][..]), Option::as_deref);
-    if let (Some(Some(plan)), Some(metrics), Some(pointer)) = (&plan, declared, plan_pointer)
-        && let Err(invalid) = plan.fits(metrics)
-    {
-        faults.push(format!("{pointer}/metric"), invalid);
-    }
-    if let (Some(Some(start)), Some(Some(end)), Some(pointer)) = (starts_at, ends_at, ends_pointer)
-        && end <= start
-    {
-        faults.push(
-            pointer,
-            Invalid::new(
-                "ends_before_start",
-                format!("Must be after the start, {start}."),
-            ),
-        );
-    }
+    let default_shards = original.map_or(limits::DEFAULT_SHARDS, |original| original.shards);
     Some(NewExperiment {
         id: id.unwrap_or(Some(drawn.id))?,
         name: name?,
         description,
         status: status.unwrap_or(Some(Status::Running))?,
-        allocation: Allocation::new(
+        allocation: allocation?,
+        schedule: schedule?,
+        analysis: analysis?,
+        documentation: documentation?,
+        shards: shards.unwrap_or(Some(default_shards))?,
+    })
+}
+
+fn check_copy_of(body: &mut Object<'_>, original: Option<&Experiment>, faults: &mut Faults) {
+    let Some(node) = body.optional("copy_of") else {
+        return;
+    };
+    let id = node.text(faults, ExperimentId::parse);
+    if let (Some(id), None) = (id, original) {
+        let detail = format!("There is no experiment `{id}`.");
+        faults.push(node.pointer(), Invalid::new("unknown_experiment", detail));
+    }
+}
+
+/// A field of the body; the value of the original if it is missing; the default if there is no original.
+fn field<T: Clone + Default>(
+    body: &mut Object<'_>,
+    name: &str,
+    original: Option<&T>,
+    read: impl FnOnce(&Node<'_>) -> Option<T>,
+) -> Option<T> {
+    match body.optional(name) {
+        Some(node) => read(&node),
+        None => Some(original.cloned().unwrap_or_default()),
+    }
+}
+
+fn allocation(
+    body: &mut Object<'_>,
+    original: Option<&Experiment>,
+    hash_seed: Option<String>,
+    faults: &mut Faults,
+) -> Option<Allocation> {
+    let original = original.map(|original| &original.allocation);
+    let variants = match (body.optional("variants"), original) {
+        (Some(node), _) => variants(&node, faults),
+        (None, Some(original)) => Some(original.variants.clone()),
+        (None, None) => {
+            body.required("variants", faults);
+            None
+        }
+    };
+    let traffic_percent = body
+        .optional("traffic_percent")
+        .map(|node| node.number(faults, allocation::percent));
+    let ramp = body.optional("ramp").map(|node| ramp(&node, faults));
+    let condition = original.map(|original| &original.targeting);
+    let targeting = field(body, "targeting", condition, |node| {
+        targeting::condition(node, faults).map(Some)
+    });
+    let overrides = field(
+        body,
+        "overrides",
+        original.map(|original| &original.overrides),
+        |node| targeting::overrides(node, faults),
+    );
+    if let (Some(overrides), Some(variants)) = (&overrides, &variants) {
+        for (index, invalid) in variants.unknown_in(overrides) {
+            faults.push(format!("/overrides/{index}/variant"), invalid);
+        }
+    }
+    let default_traffic = original.map_or(100.0, |original| original.traffic_percent);
+    Some(Allocation {
+        ramp: ramp.unwrap_or_else(|| Some(Ramp::default()))?,
+        targeting: targeting?,
+        overrides: overrides?,
+        ..Allocation::new(
             variants?,
-            traffic_percent.unwrap_or(Some(100.0))?,
-            hash_seed.unwrap_or(Some(drawn.hash_seed))?,
-        ),
-        schedule: Schedule::new(
-            starts_at.map_or(Some(None), |time| time.map(Some))?,
-            ends_at.map_or(Some(None), |time| time.map(Some))?,
-        ),
-        analysis: AnalysisDefinition {
-            dimensions: dimensions.unwrap_or(Some(Vec::new()))?,
-            metrics: metrics.unwrap_or(Some(Vec::new()))?,
-            plan: plan.map_or(Some(None), |plan| plan.map(Some))?,
-        },
-        shards: shards.unwrap_or(Some(limits::DEFAULT_SHARDS))?,
+            traffic_percent.unwrap_or(Some(default_traffic))?,
+            hash_seed?,
+        )
+    })
+}
+
+fn analysis(
+    body: &mut Object<'_>,
+    original: Option<&Experiment>,
+    faults: &mut Faults,
+) -> Option<AnalysisDefinition> {
+    let original = original.map(|original| &original.analysis);
+    let known = original.map(|original| &original.dimensions);
+    let dimensions = field(body, "dimensions", known, |node| dimensions(node, faults));
+    let known = original.map(|original| &original.metrics);
+    let metrics = field(body, "metrics", known, |node| metrics(node, faults));
+    let known = original.map(|original| &original.plan);
+    let plan = field(body, "plan", known, |node| {
+        plan::plan(node, faults).map(Some)
+    });
+    if let (Some(Some(plan)), Some(metrics)) = (&plan, &metrics)
+        && let Err(invalid) = plan.fits(metrics)
+    {
+        faults.push("/plan/metric", invalid);
+    }
+    Some(AnalysisDefinition {
+        dimensions: dimensions?,
+        metrics: metrics?,
+        plan: plan?,
+    })
+}
+
+fn schedule(body: &mut Object<'_>, faults: &mut Faults) -> Option<Schedule> {
+    let mut time = |name| {
+        field(body, name, None, |node| {
+            node.text(faults, Timestamp::parse).map(Some)
+        })
+    };
+    let (starts_at, ends_at) = (time("starts_at"), time("ends_at"));
+    if let (Some(Some(start)), Some(Some(end))) = (starts_at, ends_at)
+        && end <= start
+    {
+        let detail = format!("Must be after the start, {start}.");
+        faults.push("/ends_at", Invalid::new("ends_before_start", detail));
+    }
+    Some(Schedule::new(starts_at?, ends_at?))
+}
+
+fn documentation(
+    body: &mut Object<'_>,
+    original: Option<&Experiment>,
+    faults: &mut Faults,
+) -> Option<Documentation> {
+    let original = original.map(|original| &original.documentation);
+    let known = original.map(|original| &original.hypothesis);
+    let hypothesis = field(body, "hypothesis", known, |node| {
+        description(node, faults).map(Some)
+    });
+    let known = original.map(|original| &original.owner);
+    let owner = field(body, "owner", known, |node| name(node, faults).map(Some));
+    let known = original.map(|original| &original.tags);
+    let tags = field(body, "tags", known, |node| {
+        documentation::tags(node, faults)
+    });
+    let known = original.map(|original| &original.links);
+    let links = field(body, "links", known, |node| {
+        documentation::links(node, faults)
+    });
+    Some(Documentation {
+        hypothesis: hypothesis?,
+        owner: owner?,
+        tags: tags?,
+        links: links?,
+        conclusion: None,
     })
 }
 

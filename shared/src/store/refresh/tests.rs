@@ -134,6 +134,7 @@ fn world(choices: &mut Choices) -> World {
         allocation,
         schedule: Schedule::default(),
         analysis: AnalysisDefinition::default(),
+        documentation: domain::documentation::Documentation::default(),
         shards: 1,
     };
     World {

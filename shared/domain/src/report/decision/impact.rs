@@ -1,6 +1,7 @@
 //! The impact of an effect: in the metric's own unit, for all users, per month.
 
 use crate::aggregates::{ExperimentAggregates, day_of};
+use crate::allocation::Phase;
 use crate::experiment::Experiment;
 use crate::ids::{MetricKey, VariantKey};
 use crate::metric::MetricKind;
@@ -72,7 +73,11 @@ impl Impact {
             });
             return impact;
         };
-        let users = users * DAYS_PER_MONTH * 100.0 / experiment.allocation.traffic_percent;
+        let phase = latest_phase(experiment, last_day(aggregates));
+        let traffic = phase.map_or(experiment.allocation.traffic_percent, |phase| {
+            phase.traffic_percent
+        });
+        let users = users * DAYS_PER_MONTH * 100.0 / traffic;
         let comparison = metric
             .comparisons
             .iter()
@@ -98,6 +103,20 @@ impl Impact {
     }
 }
 
+/// The latest day on which users were assigned.
+fn last_day(aggregates: &ExperimentAggregates) -> Option<i64> {
+    let cells = aggregates.variants.iter().flat_map(|variant| &variant.days);
+    let days = cells.filter(|(_, cell)| cell.users > 0);
+    days.map(|((day, _), _)| *day).max()
+}
+
+/// The latest phase that began until a day. Later phases are steps of a ramp that are to come.
+fn latest_phase(experiment: &Experiment, day: Option<i64>) -> Option<&Phase> {
+    let phases = experiment.allocation.phases.iter().rev();
+    let mut begun = phases.filter(|phase| day.is_some_and(|day| day_of(phase.since) <= day));
+    begun.next().or(experiment.allocation.phases.first())
+}
+
 /// Assigned users per day, over the latest days with the current traffic. None before there are two days.
 pub(super) fn users_per_day(
     experiment: &Experiment,
@@ -109,11 +128,9 @@ pub(super) fn users_per_day(
             *by_day.entry(*day).or_default() += cell.users;
         }
     }
-    let phase = experiment
-        .allocation
-        .phases
-        .last()
-        .filter(|_| experiment.allocation.phases.len() > 1);
+    let last_day = by_day.keys().next_back().copied();
+    let phase =
+        latest_phase(experiment, last_day).filter(|_| experiment.allocation.phases.len() > 1);
     let since = phase.map_or(i64::MIN, |phase| day_of(phase.since) + 1);
     let first = by_day.range(since..).next().map(|(day, _)| *day)?;
     let last = by_day.range(since..).next_back().map(|(day, _)| *day)?;

@@ -1,0 +1,87 @@
+//! `GET /experiments/{id}/history`: who changed an experiment, when, and what, newest first, in pages.
+
+use domain::access::Scope;
+use domain::history::{FieldChange, changes};
+use domain::ids::ExperimentId;
+use domain::time::Timestamp;
+use lambda_http::http::StatusCode;
+use serde::Serialize;
+use shared::app::App;
+use shared::http::{Problem, Request, Response, caller::Caller, params, response};
+use shared::store::cursor::Cursor;
+use shared::store::experiments::AuditRecord;
+
+#[derive(Serialize)]
+struct History {
+    experiment_id: ExperimentId,
+    entries: Vec<Entry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// A version of the definition.
+#[derive(Serialize)]
+struct Entry {
+    version: u64,
+    at: Timestamp,
+    by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Empty for the creation.
+    changes: Vec<FieldChange>,
+}
+
+/// Returns the history of an experiment.
+///
+/// # Errors
+/// 400 with all faults of the query, 404 if there is no such experiment.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    Caller::with_scope(&request, Scope::Read)?;
+    let id = params::experiment_id(&request)?;
+    let mut query = params::Query::read(&request, &["limit", "cursor"]);
+    let limit = query.optional("limit", params::page_limit).unwrap_or(20);
+    let cursor = query.optional("cursor", |text| Cursor::decode(text, is_version));
+    query.finish()?;
+
+    let before = cursor.and_then(|cursor| cursor.0.parse().ok());
+    // One more, which the last entry is compared with.
+    let records = app.store().audit_records(&id, limit + 1, before).await?;
+    if records.is_empty() && before.is_none() {
+        return Err(Problem::unknown_experiment(id.as_str()));
+    }
+    let entries = entries(&records, limit).map_err(|error| Problem::internal(error.to_string()))?;
+
+    let next = entries.last().filter(|entry| entry.version > 1);
+    let next_cursor = next.map(|entry| Cursor(entry.version.to_string()).encode());
+    let history = History {
+        experiment_id: id,
+        entries,
+        next_cursor,
+    };
+    Ok(response::json(StatusCode::OK, &history))
+}
+
+/// The entries of records, each compared with the next older one. A record without an older one is an entry only if it is
+/// the creation.
+fn entries(records: &[AuditRecord], limit: usize) -> serde_json::Result<Vec<Entry>> {
+    let older = records.iter().skip(1).map(Some).chain([None]);
+    let pairs = records.iter().zip(older).take(limit);
+    let complete =
+        pairs.filter(|(record, older)| older.is_some() || record.definition.version == 1);
+    let entry = |(record, older): (&AuditRecord, Option<&AuditRecord>)| {
+        let changes = older.map(|older| changes(&older.definition, &record.definition));
+        Ok(Entry {
+            version: record.definition.version,
+            at: record.at,
+            by: record.by.clone(),
+            reason: record.reason.clone(),
+            changes: changes.transpose()?.unwrap_or_default(),
+        })
+    };
+    complete.map(entry).collect()
+}
+
+fn is_version(text: &str) -> bool {
+    text.parse::<u64>()
+        .is_ok_and(|version| version.to_string() == text)
+}

@@ -1,0 +1,117 @@
+//! The time to evaluate targeting: one condition of 20 clauses, and 500 experiments with such conditions for one user.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use domain::allocation::{Allocation, Variant, Variants};
+use domain::analysis_definition::AnalysisDefinition;
+use domain::condition::{Condition, SegmentLists};
+use domain::evaluation::evaluate;
+use domain::evaluation_context::EvaluationContext;
+use domain::experiment::{Experiment, NewExperiment, Status};
+use domain::ids::{ExperimentId, UserId, VariantKey};
+use domain::schedule::Schedule;
+use domain::time::Timestamp;
+use serde_json::{Value, json};
+use std::hint::black_box;
+
+/// A user for whom every clause of [`condition`] is evaluated, because all of them match.
+fn attributes() -> Value {
+    json!({
+        "id": "user-12345",
+        "country": "DE",
+        "platform": "ios",
+        "language": "de-AT",
+        "age": 31,
+        "orders": 12,
+        "spend": 341.5,
+        "plan": "team",
+        "trial": false,
+        "version": "10.12.3",
+        "os_version": "17.4.1",
+        "tags": ["beta", "newsletter", "b2b"],
+        "company": {"size": 120, "industry": "retail", "address": {"city": "Berlin", "zip": "10115"}},
+        "email": "ann@example.com",
+        "device": "iPhone 15 Pro",
+    })
+}
+
+/// 20 clauses with the operators that conditions of real experiments have.
+fn condition() -> Value {
+    json!({
+        "id": {"$ne": "user-1"},
+        "country": {"$in": ["AT", "CH", "DE", "FR", "IT", "NL", "PL"]},
+        "platform": {"$in": ["ios", "android"]},
+        "language": {"$regex": "^de"},
+        "age": {"$gte": 18, "$lt": 65},
+        "orders": {"$gt": 3},
+        "spend": {"$lte": 1000},
+        "plan": {"$nin": ["free", "student"]},
+        "trial": false,
+        "version": {"$vgte": "10.2.0"},
+        "os_version": {"$vlt": "18.0.0"},
+        "tags": {"$elemMatch": {"$eq": "b2b"}},
+        "company.size": {"$gt": 50},
+        "company.address.city": "Berlin",
+        "email": {"$not": {"$regex": "@competitor\\.com$"}},
+        "device": {"$exists": true},
+        "$or": [{"company.industry": "finance"}, {"company.industry": "retail"}],
+        "$not": {"tags": {"$in": ["blocked"]}},
+    })
+}
+
+fn experiment(number: usize) -> Experiment {
+    let variant = |key| Variant {
+        key: VariantKey::parse(key).expect("a key"),
+        percent: 50.0,
+        name: None,
+    };
+    let variants = Variants::new(vec![variant("control"), variant("green")]).expect("variants");
+    let seed = format!("experiment-{number}");
+    let new = NewExperiment {
+        id: ExperimentId::parse(&seed).expect("an id"),
+        name: seed.clone(),
+        description: None,
+        status: Status::Running,
+        allocation: Allocation {
+            targeting: Some(Condition::compile(condition()).expect("a condition")),
+            ..Allocation::new(variants, 100.0, seed)
+        },
+        schedule: Schedule::default(),
+        analysis: AnalysisDefinition::default(),
+        documentation: domain::documentation::Documentation::default(),
+        shards: 8,
+    };
+    new.create(Timestamp::MIN)
+}
+
+fn evaluation(bencher: &mut Criterion) {
+    let (attributes, segments) = (attributes(), SegmentLists::default());
+    let compiled = Condition::compile(condition()).expect("a condition");
+    assert!(compiled.matches(&attributes, &segments));
+    bencher.bench_function("condition of 20 clauses", |bencher| {
+        bencher.iter(|| compiled.matches(black_box(&attributes), &segments));
+    });
+    bencher.bench_function("compile a condition of 20 clauses", |bencher| {
+        bencher.iter(|| Condition::compile(black_box(condition())));
+    });
+
+    let user = UserId::parse("user-12345").expect("a user id");
+    let fields = attributes.as_object().cloned().unwrap_or_default();
+    let context = EvaluationContext::new(user, fields);
+    let experiments: Vec<_> = (0..500).map(experiment).collect();
+    let now = Timestamp::from_micros(1);
+    bencher.bench_function("one experiment with 20 clauses", |bencher| {
+        bencher.iter(|| evaluate(&experiments[0], black_box(&context), now));
+    });
+    bencher.bench_function("500 experiments with 20 clauses", |bencher| {
+        bencher.iter(|| {
+            let evaluations = experiments.iter();
+            evaluations
+                .map(|experiment| evaluate(experiment, black_box(&context), now))
+                .filter(|evaluation| evaluation.variant.as_str() == "green")
+                .count()
+        });
+    });
+}
+
+criterion_group!(benches, evaluation);
+criterion_main!(benches);

@@ -1,0 +1,375 @@
+//! Checks a condition and compiles it. All faults are reported with their places.
+
+use super::compiled::{AllOf, Clause, Comparison, Expected, Operator, TYPES};
+use super::scalar::{Scalar, ScalarSet};
+use super::{ConditionFault, SegmentUse, pattern, version};
+use crate::prose::grouped_size;
+use crate::{Invalid, limits};
+use serde_json::{Map, Value};
+
+/// The operators on values, as a message lists them.
+const OPERATORS: &str = "$eq, $ne, $lt, $lte, $gt, $gte, $in, $nin, $ini, $nini, $all, $alli, $size, $elemMatch, $exists, \
+                         $type, $not, $regex, $regexi, $veq, $vne, $vlt, $vlte, $vgt, $vgte, $inGroup and $notInGroup";
+
+/// The sizes of numbers that DynamoDB stores, with a margin.
+const STORABLE_NUMBERS: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
+
+/// Checks and compiles a condition, with the segments that it names.
+pub(super) fn compile(source: &Value) -> Result<(AllOf, Vec<SegmentUse>), Vec<ConditionFault>> {
+    let mut compiler = Compiler::default();
+    // Depth first: it bounds the recursion.
+    let compiled = compiler
+        .size_is_allowed(source)
+        .then(|| compiler.condition(source, &Place::root()))
+        .flatten();
+    match compiled {
+        Some(compiled) if compiler.faults.is_empty() => Ok((compiled, compiler.segments)),
+        _ => Err(compiler.faults),
+    }
+}
+
+/// A JSON pointer.
+struct Place(String);
+
+impl Place {
+    fn root() -> Self {
+        Self(String::new())
+    }
+
+    fn field(&self, name: &str) -> Self {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        Self(format!("{}/{name}", self.0))
+    }
+
+    fn element(&self, index: usize) -> Self {
+        Self(format!("{}/{index}", self.0))
+    }
+}
+
+#[derive(Default)]
+struct Compiler {
+    faults: Vec<ConditionFault>,
+    segments: Vec<SegmentUse>,
+    patterns: usize,
+}
+
+impl Compiler {
+    fn note(&mut self, place: &Place, code: &'static str, detail: impl Into<String>) {
+        self.faults.push(ConditionFault {
+            pointer: place.0.clone(),
+            why: Invalid::new(code, detail),
+        });
+    }
+
+    fn fault<T>(
+        &mut self,
+        place: &Place,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) -> Option<T> {
+        self.note(place, code, detail);
+        None
+    }
+
+    fn wrong_type<T>(&mut self, place: &Place, expected: &str) -> Option<T> {
+        self.fault(place, "wrong_type", format!("Must be {expected}."))
+    }
+
+    fn size_is_allowed(&mut self, source: &Value) -> bool {
+        if depth(source) > limits::MAX_CONDITION_DEPTH {
+            let detail = format!(
+                "A condition may be nested at most {} levels deep.",
+                limits::MAX_CONDITION_DEPTH
+            );
+            self.note(&Place::root(), "too_deep", detail);
+            return false;
+        }
+        let size = source.to_string().len();
+        if size > limits::MAX_CONDITION_BYTES {
+            let detail = format!(
+                "A condition may have at most {} bytes as compact JSON; this has {}.",
+                grouped_size(limits::MAX_CONDITION_BYTES),
+                grouped_size(size)
+            );
+            self.note(&Place::root(), "too_long", detail);
+            return false;
+        }
+        self.check_storable(source, &Place::root());
+        true
+    }
+
+    /// Notes what the database cannot store.
+    fn check_storable(&mut self, value: &Value, place: &Place) {
+        match value {
+            Value::Number(_) => {
+                let size = super::javascript::number(value).abs();
+                if size != 0.0 && !STORABLE_NUMBERS.contains(&size) {
+                    let detail = "Must be 0, or have a size between 1e-100 and 1e100.";
+                    self.note(place, "out_of_range", detail);
+                }
+            }
+            Value::Array(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    self.check_storable(element, &place.element(index));
+                }
+            }
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let place = place.field(name);
+                    if name.is_empty() {
+                        self.note(&place, "empty", "A name has at least one character.");
+                    }
+                    self.check_storable(value, &place);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::String(_) => {}
+        }
+    }
+
+    fn condition(&mut self, source: &Value, place: &Place) -> Option<AllOf> {
+        let Some(fields) = source.as_object() else {
+            return self.wrong_type(place, "an object");
+        };
+        let clauses: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| self.clause(name, value, &place.field(name)))
+            .collect();
+        clauses.into_iter().collect::<Option<_>>().map(AllOf)
+    }
+
+    fn clause(&mut self, name: &str, value: &Value, place: &Place) -> Option<Clause> {
+        match name {
+            "$or" => self.conditions(value, place).map(Clause::Any),
+            "$nor" => self.conditions(value, place).map(Clause::NotAny),
+            "$and" => self.conditions(value, place).map(Clause::All),
+            "$not" => self.condition(value, place).map(Clause::Not),
+            // An attribute may begin with `$`, but a list or an operator's name shows a misspelt or misplaced operator.
+            name if name.starts_with('$') && (value.is_array() || is_operator(name)) => {
+                let detail = format!(
+                    "There is no operator `{name}` here; the operators of conditions are $and, $or, $nor and $not. An \
+                     operator on a value is inside its attribute: {{\"country\": {{\"$in\": [\"DE\"]}}}}."
+                );
+                self.fault(place, "unknown_operator", detail)
+            }
+            "" => None, // noted as a name that cannot be stored
+            name => Some(Clause::Attribute {
+                path: name.split('.').map(Into::into).collect(),
+                expected: self.expected(value, place)?,
+            }),
+        }
+    }
+
+    fn conditions(&mut self, value: &Value, place: &Place) -> Option<Vec<AllOf>> {
+        let Some(elements) = value.as_array() else {
+            return self.wrong_type(place, "an array of conditions");
+        };
+        let conditions: Vec<_> = elements
+            .iter()
+            .enumerate()
+            .map(|(index, element)| self.condition(element, &place.element(index)))
+            .collect();
+        conditions.into_iter().collect()
+    }
+
+    fn expected(&mut self, value: &Value, place: &Place) -> Option<Expected> {
+        Some(match value {
+            Value::String(text) => Expected::Text(text.as_str().into()),
+            Value::Number(_) => Expected::Number(super::javascript::number(value)),
+            Value::Bool(value) => Expected::Boolean(*value),
+            Value::Null => Expected::Null,
+            Value::Array(_) => Expected::Literal(value.clone()),
+            Value::Object(fields) if is_operators(fields) => self.operators(fields, place)?,
+            Value::Object(fields) => {
+                if let Some(name) = fields.keys().find(|name| name.starts_with('$')) {
+                    let detail = format!(
+                        "`{name}` is an operator and the others are not. Use only operators, or only the fields of an object."
+                    );
+                    return self.fault(place, "mixed_operators", detail);
+                }
+                Expected::Literal(value.clone())
+            }
+        })
+    }
+
+    fn operators(&mut self, fields: &Map<String, Value>, place: &Place) -> Option<Expected> {
+        let operators: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| self.operator(name, value, &place.field(name)))
+            .collect();
+        let operators = operators.into_iter().collect::<Option<_>>()?;
+        Some(Expected::Operators(operators))
+    }
+
+    fn operator(&mut self, name: &str, value: &Value, place: &Place) -> Option<Operator> {
+        Some(match name {
+            "$eq" => Operator::Equal(self.scalar(value, place)?),
+            "$ne" => Operator::NotEqual(self.scalar(value, place)?),
+            "$lt" => self.order(Comparison::Less, value, place)?,
+            "$lte" => self.order(Comparison::AtMost, value, place)?,
+            "$gt" => self.order(Comparison::Greater, value, place)?,
+            "$gte" => self.order(Comparison::AtLeast, value, place)?,
+            "$veq" => self.version(Comparison::Equal, value, place)?,
+            "$vne" => self.version(Comparison::NotEqual, value, place)?,
+            "$vlt" => self.version(Comparison::Less, value, place)?,
+            "$vlte" => self.version(Comparison::AtMost, value, place)?,
+            "$vgt" => self.version(Comparison::Greater, value, place)?,
+            "$vgte" => self.version(Comparison::AtLeast, value, place)?,
+            "$in" => Operator::In(self.set(value, place, false)?),
+            "$ini" => Operator::In(self.set(value, place, true)?),
+            "$nin" => Operator::NotIn(self.set(value, place, false)?),
+            "$nini" => Operator::NotIn(self.set(value, place, true)?),
+            "$all" => Operator::All(self.all(value, place)?),
+            "$alli" => Operator::AllInAnyCase(self.all(value, place)?),
+            "$inGroup" => Operator::InSegment(self.segment(value, place)?),
+            "$notInGroup" => Operator::NotInSegment(self.segment(value, place)?),
+            "$not" => Operator::Not(Box::new(self.expected(value, place)?)),
+            "$size" => Operator::Size(Box::new(self.size(value, place)?)),
+            "$elemMatch" => self.element(value, place)?,
+            "$regex" => self.pattern(value, place, false)?,
+            "$regexi" => self.pattern(value, place, true)?,
+            "$exists" => match value {
+                Value::Bool(exists) => Operator::Exists(*exists),
+                _ => return self.wrong_type(place, "true or false"),
+            },
+            "$type" => {
+                let known = |name: &&&str| value.as_str() == Some(**name);
+                match TYPES.iter().find(known) {
+                    Some(name) => Operator::Type(name),
+                    None => {
+                        let detail = format!("Must be one of {}.", TYPES.join(", "));
+                        return self.fault(place, "not_a_choice", detail);
+                    }
+                }
+            }
+            _ => {
+                let detail =
+                    format!("There is no operator `{name}`; the operators are {OPERATORS}.");
+                return self.fault(place, "unknown_operator", detail);
+            }
+        })
+    }
+
+    fn scalar(&mut self, value: &Value, place: &Place) -> Option<Scalar> {
+        match Scalar::of(value) {
+            None => self.wrong_type(place, "a text, a number, true, false or null"),
+            scalar => scalar,
+        }
+    }
+
+    fn order(&mut self, comparison: Comparison, value: &Value, place: &Place) -> Option<Operator> {
+        match Scalar::of(value) {
+            Some(scalar @ (Scalar::Number(_) | Scalar::Text(_))) => {
+                Some(Operator::Order(comparison, scalar))
+            }
+            _ => self.wrong_type(place, "a number or a text"),
+        }
+    }
+
+    fn version(
+        &mut self,
+        comparison: Comparison,
+        value: &Value,
+        place: &Place,
+    ) -> Option<Operator> {
+        match value {
+            Value::String(text) if text.is_empty() => {
+                self.fault(place, "empty", "A version has at least one character.")
+            }
+            Value::String(_) | Value::Number(_) => Some(Operator::Version(
+                comparison,
+                version::sortable(value).into(),
+            )),
+            _ => self.wrong_type(place, "a version, such as \"1.20.0\""),
+        }
+    }
+
+    fn set(&mut self, value: &Value, place: &Place, ignores_case: bool) -> Option<ScalarSet> {
+        let Some(elements) = value.as_array() else {
+            return self.wrong_type(place, "an array");
+        };
+        let scalars: Vec<_> = elements
+            .iter()
+            .enumerate()
+            .map(|(index, element)| self.scalar(element, &place.element(index)))
+            .collect();
+        let scalars: Vec<_> = scalars.into_iter().collect::<Option<_>>()?;
+        Some(ScalarSet::new(scalars, ignores_case))
+    }
+
+    fn all(&mut self, value: &Value, place: &Place) -> Option<Vec<Expected>> {
+        let Some(elements) = value.as_array() else {
+            return self.wrong_type(place, "an array");
+        };
+        let expected: Vec<_> = elements
+            .iter()
+            .enumerate()
+            .map(|(index, element)| self.expected(element, &place.element(index)))
+            .collect();
+        expected.into_iter().collect()
+    }
+
+    fn segment(&mut self, value: &Value, place: &Place) -> Option<Box<str>> {
+        let Some(name) = value.as_str() else {
+            return self.wrong_type(place, "the name of a segment");
+        };
+        self.segments.push(SegmentUse {
+            pointer: place.0.clone(),
+            name: name.to_owned(),
+        });
+        Some(name.into())
+    }
+
+    fn size(&mut self, value: &Value, place: &Place) -> Option<Expected> {
+        match value {
+            Value::Number(_) => self.expected(value, place),
+            Value::Object(fields) if is_operators(fields) => self.operators(fields, place),
+            _ => self.wrong_type(place, "a number, or operators such as {\"$gt\": 2}"),
+        }
+    }
+
+    fn element(&mut self, value: &Value, place: &Place) -> Option<Operator> {
+        match value {
+            Value::Object(fields) if is_operators(fields) => {
+                let expected = self.operators(fields, place)?;
+                Some(Operator::ElementIs(Box::new(expected)))
+            }
+            _ => self.condition(value, place).map(Operator::ElementMatches),
+        }
+    }
+
+    fn pattern(&mut self, value: &Value, place: &Place, ignores_case: bool) -> Option<Operator> {
+        let Some(text) = value.as_str() else {
+            return self.wrong_type(place, "a regular expression as text");
+        };
+        self.patterns += 1;
+        if self.patterns > limits::MAX_PATTERNS {
+            let detail = format!(
+                "A condition may have at most {} patterns.",
+                limits::MAX_PATTERNS
+            );
+            return self.fault(place, "too_many", detail);
+        }
+        match pattern::compile(text, ignores_case) {
+            Ok(pattern) => Some(Operator::Pattern(pattern)),
+            Err(why) => self.fault(place, why.code, why.detail),
+        }
+    }
+}
+
+/// Whether an object consists of operators.
+fn is_operators(fields: &Map<String, Value>) -> bool {
+    !fields.is_empty() && fields.keys().all(|name| name.starts_with('$'))
+}
+
+fn is_operator(name: &str) -> bool {
+    OPERATORS.split([',', ' ']).any(|operator| operator == name)
+}
+
+/// The levels of arrays and objects in a value. The depth of a body is bounded, so the recursion is.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,212 @@
+//! The bodies of `POST /assignments` and `POST /experiments/{id}/assignments:evaluate`.
+
+use super::attributes;
+use crate::http::body::{Faults, Node, Object};
+use crate::http::problem::{Fault, Problem};
+use domain::assignment::Attributes;
+use domain::evaluation_context::EvaluationContext;
+use domain::experiment::Experiment;
+use domain::ids::{ExperimentId, UserId};
+use domain::{Invalid, limits};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// One user in several experiments.
+pub struct AssignUserInput {
+    /// The user.
+    pub user: UserInput,
+    /// The named experiments; none for all that are running.
+    pub experiments: Option<Vec<ExperimentId>>,
+    /// Whether new assignments are stored.
+    pub enroll: bool,
+}
+
+/// Several users in one experiment.
+pub struct AssignUsersInput {
+    /// The users, each once.
+    pub users: Vec<UserInput>,
+    /// Whether new assignments are stored.
+    pub enroll: bool,
+}
+
+/// A user with attributes.
+pub struct UserInput {
+    /// The user.
+    pub context: EvaluationContext,
+    sent: Map<String, Value>,
+    /// JSON pointer of the attributes.
+    pointer: String,
+}
+
+impl UserInput {
+    /// The user's values of the dimensions of an experiment.
+    fn dimension_values(&self, experiment: &Experiment) -> Result<Attributes, Vec<Fault>> {
+        let values = attributes::dimension_values(&self.sent, &experiment.analysis.dimensions);
+        values.map_err(|faults| {
+            let fault = |(key, invalid)| Fault::at(format!("{}/{key}", self.pointer), invalid);
+            faults.into_iter().map(fault).collect()
+        })
+    }
+}
+
+/// The dimension values of one user in several experiments, in their order.
+///
+/// # Errors
+/// 422 with each attribute that cannot be the value of a dimension.
+pub fn dimensions_in<'e>(
+    user: &UserInput,
+    experiments: impl IntoIterator<Item = &'e Experiment>,
+) -> Result<Vec<Attributes>, Problem> {
+    let experiments = experiments.into_iter();
+    collected(experiments.map(|experiment| user.dimension_values(experiment)))
+}
+
+/// The dimension values of several users in one experiment, in their order.
+///
+/// # Errors
+/// 422 with each attribute that cannot be the value of a dimension.
+pub fn dimensions_of(
+    users: &[UserInput],
+    experiment: &Experiment,
+) -> Result<Vec<Attributes>, Problem> {
+    let users = users.iter();
+    collected(users.map(|user| user.dimension_values(experiment)))
+}
+
+/// All values, or each fault once: several experiments can declare the same dimension.
+fn collected(
+    read: impl Iterator<Item = Result<Attributes, Vec<Fault>>>,
+) -> Result<Vec<Attributes>, Problem> {
+    let (mut values, mut faults) = (Vec::new(), Vec::<Fault>::new());
+    for one in read {
+        match one {
+            Ok(one) => values.push(one),
+            Err(found) => {
+                for fault in found {
+                    if faults.iter().all(|known| known.pointer != fault.pointer) {
+                        faults.push(fault);
+                    }
+                }
+            }
+        }
+    }
+    if faults.is_empty() {
+        Ok(values)
+    } else {
+        Err(Problem::invalid(faults))
+    }
+}
+
+/// Reads one user and the names of experiments.
+///
+/// # Errors
+/// 422 with all faults.
+pub fn assign_user(text: &str) -> Result<AssignUserInput, Problem> {
+    let mut faults = Faults::default();
+    let input = Node::root(text).object(&mut faults).and_then(|mut body| {
+        let user = user(&mut body, "", &mut faults);
+        let experiments = body
+            .optional("experiments")
+            .map(|node| experiments(&node, &mut faults));
+        let enroll = enroll(&mut body, &mut faults);
+        body.finish(&mut faults, "user_id, attributes, experiments, enroll");
+        Some(AssignUserInput {
+            user: user?,
+            experiments: experiments.map_or(Some(None), |experiments| experiments.map(Some))?,
+            enroll: enroll?,
+        })
+    });
+    faults.check(input)
+}
+
+/// Reads several users.
+///
+/// # Errors
+/// 422 with all faults.
+pub fn assign_users(text: &str) -> Result<AssignUsersInput, Problem> {
+    let mut faults = Faults::default();
+    let input = Node::root(text).object(&mut faults).and_then(|mut body| {
+        let users = body
+            .required("users", &mut faults)
+            .and_then(|node| users(&node, &mut faults));
+        let enroll = enroll(&mut body, &mut faults);
+        body.finish(&mut faults, "users, enroll");
+        Some(AssignUsersInput {
+            users: users?,
+            enroll: enroll?,
+        })
+    });
+    faults.check(input)
+}
+
+fn users(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<UserInput>> {
+    let elements = node.array(faults, limits::MAX_USERS_PER_REQUEST)?;
+    let mut seen = BTreeSet::new();
+    let mut users = Vec::with_capacity(elements.len());
+    for element in &elements {
+        let Some(mut fields) = element.object(faults) else {
+            continue;
+        };
+        let read = user(&mut fields, element.pointer(), faults);
+        fields.finish(faults, "user_id, attributes");
+        let Some(read) = read else { continue };
+        if !seen.insert(read.context.user_id.clone()) {
+            let detail = "This user is listed more than once.";
+            let pointer = format!("{}/user_id", element.pointer());
+            faults.push(pointer, Invalid::new("duplicate_key", detail));
+        }
+        users.push(read);
+    }
+    (users.len() == elements.len()).then_some(users)
+}
+
+/// The fields of a user in an object at `pointer`.
+fn user(fields: &mut Object<'_>, pointer: &str, faults: &mut Faults) -> Option<UserInput> {
+    let user = fields
+        .required("user_id", faults)
+        .and_then(|node| node.text(faults, UserId::parse));
+    let node = fields.optional("attributes");
+    let sent = node.map_or_else(|| Some(Map::new()), |node| node.map(faults))?;
+    let pointer = format!("{pointer}/attributes");
+    for (name, invalid) in attributes::check(&sent, user.as_ref()) {
+        let place = if name.is_empty() {
+            pointer.clone()
+        } else {
+            format!("{pointer}/{name}")
+        };
+        faults.push(place, invalid);
+    }
+    Some(UserInput {
+        context: EvaluationContext::new(user?, sent.clone()),
+        sent,
+        pointer,
+    })
+}
+
+fn experiments(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<ExperimentId>> {
+    let elements = node.array(faults, limits::MAX_NAMED_EXPERIMENTS)?;
+    let mut ids: Vec<ExperimentId> = Vec::with_capacity(elements.len());
+    for element in &elements {
+        let Some(id) = element.text(faults, ExperimentId::parse) else {
+            continue;
+        };
+        if ids.contains(&id) {
+            let detail = "This experiment is listed more than once.";
+            faults.push(element.pointer(), Invalid::new("duplicate_key", detail));
+        }
+        ids.push(id);
+    }
+    (ids.len() == elements.len()).then_some(ids)
+}
+
+/// The fault of a named experiment that does not exist.
+pub fn unknown_experiment(index: usize, id: &ExperimentId) -> Fault {
+    let detail = format!("There is no experiment `{id}`.");
+    let invalid = Invalid::new("unknown_experiment", detail);
+    Fault::at(format!("/experiments/{index}"), invalid)
+}
+
+fn enroll(body: &mut Object<'_>, faults: &mut Faults) -> Option<bool> {
+    body.optional("enroll")
+        .map_or(Some(true), |node| node.boolean(faults))
+}

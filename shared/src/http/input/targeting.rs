@@ -1,0 +1,101 @@
+//! Targeting conditions and overrides.
+
+use crate::http::body::{Faults, Node};
+use domain::Invalid;
+use domain::condition::Condition;
+use domain::ids::{UserId, VariantKey};
+use domain::limits;
+use domain::overrides::Override;
+use domain::prose::grouped_size;
+use std::collections::BTreeSet;
+
+pub(super) fn condition(node: &Node<'_>, faults: &mut Faults) -> Option<Condition> {
+    let pointer = node.pointer();
+    match Condition::compile(node.value(faults)?) {
+        Ok(condition) => {
+            for segment in condition.segments() {
+                let detail = format!("There is no segment `{}`.", segment.name);
+                let place = format!("{pointer}{}", segment.pointer);
+                faults.push(place, Invalid::new("unknown_segment", detail));
+            }
+            Some(condition)
+        }
+        Err(found) => {
+            for fault in found {
+                faults.push(format!("{pointer}{}", fault.pointer), fault.why);
+            }
+            None
+        }
+    }
+}
+
+pub(super) fn overrides(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Override>> {
+    let elements = node.array(faults, limits::MAX_OVERRIDES)?;
+    let read: Vec<_> = elements
+        .iter()
+        .map(|element| one_override(element, faults))
+        .collect();
+    let overrides: Vec<Override> = read.into_iter().collect::<Option<_>>()?;
+    let users: usize = overrides.iter().map(|each| each.users.len()).sum();
+    if users > limits::MAX_OVERRIDE_USERS {
+        let detail = format!(
+            "All overrides together may name at most {} users; these name {}.",
+            grouped_size(limits::MAX_OVERRIDE_USERS),
+            grouped_size(users)
+        );
+        faults.push(node.pointer(), Invalid::new("too_many", detail));
+    }
+    let size = serde_json::to_string(&overrides).map_or(usize::MAX, |text| text.len());
+    if size > limits::MAX_OVERRIDES_BYTES {
+        let detail = format!(
+            "All overrides together may have at most {} bytes as compact JSON; these have {}.",
+            grouped_size(limits::MAX_OVERRIDES_BYTES),
+            grouped_size(size)
+        );
+        faults.push(node.pointer(), Invalid::new("too_long", detail));
+    }
+    Some(overrides)
+}
+
+fn one_override(node: &Node<'_>, faults: &mut Faults) -> Option<Override> {
+    let mut fields = node.object(faults)?;
+    let variant = fields
+        .required("variant", faults)
+        .and_then(|node| node.text(faults, VariantKey::parse));
+    let users_node = fields.optional("users");
+    let condition_node = fields.optional("condition");
+    if users_node.is_some() == condition_node.is_some() {
+        let detail = "An override has either `users`, a list of user ids, or a `condition`.";
+        faults.push(node.pointer(), Invalid::new("users_or_condition", detail));
+    }
+    let users = users_node.map(|node| users(&node, faults));
+    let condition = condition_node.map(|node| condition(&node, faults));
+    fields.finish(faults, "variant, users, condition");
+    Some(Override {
+        variant: variant?,
+        users: users.unwrap_or(Some(BTreeSet::new()))?,
+        condition: condition.map_or(Some(None), |condition| condition.map(Some))?,
+    })
+}
+
+fn users(node: &Node<'_>, faults: &mut Faults) -> Option<BTreeSet<UserId>> {
+    let elements = node.array(faults, limits::MAX_OVERRIDE_USERS)?;
+    if elements.is_empty() {
+        let detail = "An override names at least one user.";
+        faults.push(node.pointer(), Invalid::new("empty", detail));
+    }
+    let mut users = BTreeSet::new();
+    let mut whole = true;
+    for element in &elements {
+        match element.text(faults, UserId::parse) {
+            None => whole = false,
+            Some(user) => {
+                if !users.insert(user) {
+                    let detail = "This user is listed more than once.";
+                    faults.push(element.pointer(), Invalid::new("duplicate_key", detail));
+                }
+            }
+        }
+    }
+    whole.then_some(users)
+}
