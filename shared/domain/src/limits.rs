@@ -120,8 +120,7 @@ pub const MAX_OVERRIDES_BYTES: usize = 40_000;
 pub const MAX_CONDITION_BYTES: usize = 20_000;
 /// Levels of arrays and objects in a targeting condition. DynamoDB stores 32 levels, with those of the definition.
 pub const MAX_CONDITION_DEPTH: usize = 16;
-/// Regular expressions in one targeting condition. Each takes about 20 microseconds to compile, whenever a function
-/// reads the definition.
+/// Regular expressions in one targeting condition. A function compiles them whenever it reads the definition.
 pub const MAX_PATTERNS: usize = 20;
 /// A regular expression of a targeting condition, in characters.
 pub const MAX_PATTERN_CHARS: usize = 500;
