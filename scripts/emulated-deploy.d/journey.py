@@ -60,6 +60,9 @@ class Journey:
         listed = self.api.call(200, "GET", "/experiments", self.reader)
         expect("the experiment is listed", self.experiment in str(listed))
         self.api.call(200, "GET", self.path, self.reader)
+        copy = {"name": "A copy", "copy_of": self.experiment, "status": "draft"}
+        copied = self.api.call(201, "POST", "/experiments", self.manager, copy)
+        expect("a copy has the metrics", [m["key"] for m in copied["metrics"]] == [m["key"] for m in METRICS], copied)
 
     def one_user(self):
         first = self.api.call(200, "GET", f"{self.path}/assignment/{self.user}", self.visitor)
@@ -72,6 +75,18 @@ class Journey:
         stored = self.api.call(200, "POST", "/events", self.visitor, event)
         repeated = self.api.call(200, "POST", "/events", self.visitor, event)
         expect("an event counts once", (stored["duplicates"], repeated["duplicates"]) == (0, 1))
+
+    def several(self):
+        """One user in all running experiments and in a named one, and two users in one experiment."""
+        everywhere = {"user_id": self.user, "enroll": False}
+        answer = self.api.call(200, "POST", "/assignments", self.visitor, everywhere)
+        expect("all experiments are answered", self.experiment in str(answer), answer)
+        named = {"user_id": "user-0", "experiments": [self.experiment]}
+        self.api.call(200, "POST", "/assignments", self.visitor, named)
+        users = {"users": [{"user_id": "user-0"}, {"user_id": "user-1"}]}
+        answer = self.api.call(200, "POST", f"{self.path}/assignments:evaluate", self.visitor, users)
+        reasons = [assignment["reason"] for assignment in answer["assignments"]]
+        expect("each request stores the users that are new", reasons == ["existing", "new"], reasons)
 
     def crowd(self):
         """Several users at a time, a batch of events of half of them, and imported users with earlier events."""
@@ -119,6 +134,8 @@ class Journey:
         expect("the aggregates with the new metric are exact", audit["differing_numbers"] == 0, audit)
         self.deployment.counted(self.experiment, self.reader)
         self.deployment.same_from_raw_records(self.experiment, self.reader)
+        history = self.api.call(200, "GET", f"{self.path}/history", self.reader)
+        expect("the history has the change", "metrics" in str(history), history)
 
     def erasure(self):
         """Two users are erased, one of them without an assignment, whose events are deleted in another way."""
@@ -176,6 +193,7 @@ class Journey:
             self.definitions,
             self.refusals,
             self.one_user,
+            self.several,
             self.crowd,
             self.results,
             self.plan,
