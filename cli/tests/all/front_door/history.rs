@@ -263,11 +263,6 @@ async fn a_copy_takes_over_what_the_body_leaves_out() {
 
     for (body, pointer, code) in [
         (
-            json!({"name": "N", "copy_of": "nothing"}),
-            "/variants",
-            "required",
-        ),
-        (
             json!({"name": "N", "copy_of": "a b"}),
             "/copy_of",
             "bad_characters",
@@ -296,5 +291,8 @@ async fn a_copy_takes_over_what_the_body_leaves_out() {
     let unknown = admin
         .post("/experiments", &json!({"name": "N", "copy_of": "nothing"}))
         .await;
-    assert!(unknown.text.contains("unknown_experiment"));
+    let problem = unknown.problem().unwrap();
+    let errors = problem["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{problem}");
+    assert_eq!(errors[0]["code"], "unknown_experiment");
 }

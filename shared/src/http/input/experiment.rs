@@ -55,7 +55,7 @@ fn fields(
     faults: &mut Faults,
 ) -> Option<NewExperiment> {
     let mut body = body.object(faults)?;
-    check_copy_of(&mut body, original, faults);
+    let is_copy = asks_for_copy(&mut body, original, faults);
     let name = body
         .required("name", faults)
         .and_then(|node| name(&node, faults));
@@ -78,6 +78,7 @@ fn fields(
     let allocation = allocation(
         &mut body,
         original,
+        is_copy,
         hash_seed.unwrap_or(Some(drawn.hash_seed)),
         faults,
     );
@@ -102,15 +103,21 @@ fn fields(
     })
 }
 
-fn check_copy_of(body: &mut Object<'_>, original: Option<&Experiment>, faults: &mut Faults) {
+/// Whether the experiment is to be a copy. Then the variants may be those of the original, also if it does not exist.
+fn asks_for_copy(
+    body: &mut Object<'_>,
+    original: Option<&Experiment>,
+    faults: &mut Faults,
+) -> bool {
     let Some(node) = body.optional("copy_of") else {
-        return;
+        return false;
     };
     let id = node.text(faults, ExperimentId::parse);
     if let (Some(id), None) = (id, original) {
         let detail = format!("There is no experiment `{id}`.");
         faults.push(node.pointer(), Invalid::new("unknown_experiment", detail));
     }
+    true
 }
 
 /// A field of the body; the value of the original if it is missing; the default if there is no original.
@@ -129,6 +136,7 @@ fn field<T: Clone + Default>(
 fn allocation(
     body: &mut Object<'_>,
     original: Option<&Experiment>,
+    is_copy: bool,
     hash_seed: Option<String>,
     faults: &mut Faults,
 ) -> Option<Allocation> {
@@ -136,6 +144,7 @@ fn allocation(
     let variants = match (body.optional("variants"), original) {
         (Some(node), _) => variants(&node, faults),
         (None, Some(original)) => Some(original.variants.clone()),
+        (None, None) if is_copy => None,
         (None, None) => {
             body.required("variants", faults);
             None
