@@ -17,6 +17,8 @@ RULES = [
     (r".*/(starts|ends)_at|.*/sent_at|.*/timestamp|\?(from|to|as_of)|.*/assigned_at", "time_out_of_range",
      "on the first and the last day of the range, the offset decides"),
     (r"/ends_at", "ends_before_start", "the end is after the start"),
+    (r"(/targeting|/overrides/\d+/condition).*", r"\w+", "the language of conditions has rules of its own"),
+    (r"\?format", "no_picture", "which formats exist depends on the view"),
     (r"/ramp/\d+/at", "not_in_order", "each step is later than the one before"),
     (r"(/plan)?/power", "out_of_range", "the power is above alpha"),
     (r"/minimum_detectable_effect", "out_of_range", "a rate stays below 1"),

@@ -1,5 +1,7 @@
 //! The time to evaluate targeting: one condition of 20 clauses, and 500 experiments with such conditions for one user.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that a failure ends")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use domain::allocation::{Allocation, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
@@ -60,19 +62,19 @@ fn condition() -> Value {
 
 fn experiment(number: usize) -> Experiment {
     let variant = |key| Variant {
-        key: VariantKey::parse(key).expect("a key"),
+        key: VariantKey::parse(key).unwrap(),
         percent: 50.0,
         name: None,
     };
-    let variants = Variants::new(vec![variant("control"), variant("green")]).expect("variants");
+    let variants = Variants::new(vec![variant("control"), variant("green")]).unwrap();
     let seed = format!("experiment-{number}");
     let new = NewExperiment {
-        id: ExperimentId::parse(&seed).expect("an id"),
+        id: ExperimentId::parse(&seed).unwrap(),
         name: seed.clone(),
         description: None,
         status: Status::Running,
         allocation: Allocation {
-            targeting: Some(Condition::compile(condition()).expect("a condition")),
+            targeting: Some(Condition::compile(condition()).unwrap()),
             ..Allocation::new(variants, 100.0, seed)
         },
         schedule: Schedule::default(),
@@ -85,7 +87,7 @@ fn experiment(number: usize) -> Experiment {
 
 fn evaluation(bencher: &mut Criterion) {
     let (attributes, segments) = (attributes(), SegmentLists::default());
-    let compiled = Condition::compile(condition()).expect("a condition");
+    let compiled = Condition::compile(condition()).unwrap();
     assert!(compiled.matches(&attributes, &segments));
     bencher.bench_function("condition of 20 clauses", |bencher| {
         bencher.iter(|| compiled.matches(black_box(&attributes), &segments));
@@ -94,7 +96,7 @@ fn evaluation(bencher: &mut Criterion) {
         bencher.iter(|| Condition::compile(black_box(condition())));
     });
 
-    let user = UserId::parse("user-12345").expect("a user id");
+    let user = UserId::parse("user-12345").unwrap();
     let fields = attributes.as_object().cloned().unwrap_or_default();
     let context = EvaluationContext::new(user, fields);
     let experiments: Vec<_> = (0..500).map(experiment).collect();

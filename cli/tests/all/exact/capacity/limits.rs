@@ -98,7 +98,7 @@ impl Limits {
     }
 
     /// The refusal of a call, or the items that it keeps busy.
-    fn admit(&self, operation: &str, body: &Value) -> Result<Vec<String>, HttpResponse> {
+    fn admit(&self, operation: &str, body: &Value) -> Result<Vec<String>, Box<HttpResponse>> {
         let mut state = self.state.lock().unwrap();
         let in_transaction = operation == "TransactWriteItems";
         let actions = state.actions(operation, body);
@@ -115,10 +115,10 @@ impl Limits {
             let refusal = cancelled(codes.collect());
             // A refused transaction uses as many units as one that is written.
             state.take(&actions);
-            return Err(match in_transaction {
+            return Err(Box::new(match in_transaction {
                 true => refusal,
                 false => answer("TransactionConflictException", json!({})),
-            });
+            }));
         }
         let full: Vec<bool> = actions
             .iter()
@@ -132,10 +132,10 @@ impl Limits {
                 true => "ThrottlingError",
                 false => "None",
             });
-            return Err(match in_transaction {
+            return Err(Box::new(match in_transaction {
                 true => cancelled(codes.collect()),
                 false => answer("ProvisionedThroughputExceededException", json!({})),
-            });
+            }));
         }
         state.take(&actions);
         let busy: Vec<String> = match in_transaction {
@@ -336,7 +336,7 @@ impl HttpConnector for Connection {
             })
             .await;
             let busy = match admitted {
-                Err(refusal) => return Ok(refusal),
+                Err(refusal) => return Ok(*refusal),
                 Ok(busy) => busy,
             };
             let response = executed(engine, request).await?;
