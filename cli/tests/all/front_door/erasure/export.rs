@@ -115,6 +115,7 @@ async fn an_export_that_is_too_large_for_one_answer_continues_with_a_cursor() {
         let events: Vec<Value> = (first..first + 175).map(event).collect();
         assert_eq!(admin.track(&events).await["stored"], 175);
     }
+    world.platform.settle().await;
     let mut seen = Vec::new();
     let mut next = path("u");
     let mut pages = 0;
