@@ -68,7 +68,7 @@ def is_beyond_a_schema(response):
     if not faults:
         return problem.get("code") in PROBLEMS
     return all(
-        any(re.fullmatch(code, fault["code"]) and re.fullmatch(position, fault["pointer"]) for position, code, _ in RULES)
+        any(re.fullmatch(code, fault["code"]) and re.fullmatch(position, fault["pointer"], re.DOTALL) for position, code, _ in RULES)
         for fault in faults
     )
 
