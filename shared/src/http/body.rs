@@ -16,6 +16,7 @@ use domain::prose::{counted, grouped_size};
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Faults found so far.
 #[derive(Debug, Default)]
@@ -175,6 +176,31 @@ impl<'a> Node<'a> {
             pointer: format!("{}/{index}", self.pointer),
         };
         Some(elements.iter().enumerate().map(node).collect())
+    }
+
+    /// The elements of an array with at most `most` texts, each given to `parse`. `repeated` says what is wrong with an
+    /// element that was there before.
+    pub fn unique_texts<T: Ord + Clone>(
+        &self,
+        faults: &mut Faults,
+        most: usize,
+        parse: impl Fn(&str) -> Result<T, Invalid>,
+        repeated: impl Fn(&T) -> String,
+    ) -> Option<Vec<T>> {
+        let elements = self.array(faults, most)?;
+        let mut seen = BTreeSet::new();
+        let mut values = Vec::with_capacity(elements.len());
+        for element in &elements {
+            let Some(value) = element.text(faults, &parse) else {
+                continue;
+            };
+            if !seen.insert(value.clone()) {
+                let invalid = Invalid::new("duplicate_key", repeated(&value));
+                faults.push(element.pointer(), invalid);
+            }
+            values.push(value);
+        }
+        (values.len() == elements.len()).then_some(values)
     }
 
     /// The value as text, given to `parse`.

@@ -184,19 +184,9 @@ fn user(fields: &mut Object<'_>, pointer: &str, faults: &mut Faults) -> Option<U
 }
 
 fn experiments(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<ExperimentId>> {
-    let elements = node.array(faults, limits::MAX_NAMED_EXPERIMENTS)?;
-    let mut ids: Vec<ExperimentId> = Vec::with_capacity(elements.len());
-    for element in &elements {
-        let Some(id) = element.text(faults, ExperimentId::parse) else {
-            continue;
-        };
-        if ids.contains(&id) {
-            let detail = "This experiment is listed more than once.";
-            faults.push(element.pointer(), Invalid::new("duplicate_key", detail));
-        }
-        ids.push(id);
-    }
-    (ids.len() == elements.len()).then_some(ids)
+    let repeated = |_: &ExperimentId| "This experiment is listed more than once.".to_owned();
+    let most = limits::MAX_NAMED_EXPERIMENTS;
+    node.unique_texts(faults, most, ExperimentId::parse, repeated)
 }
 
 /// The fault of a named experiment that does not exist.

@@ -8,20 +8,9 @@ use domain::ids::VariantKey;
 use domain::limits;
 
 pub(super) fn tags(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<String>> {
-    let elements = node.array(faults, limits::MAX_TAGS)?;
-    let mut tags: Vec<String> = Vec::new();
-    let mut whole = true;
-    for element in &elements {
-        match element.text(faults, |text| prose(text, limits::MAX_TAG_CHARS)) {
-            None => whole = false,
-            Some(tag) if tags.contains(&tag) => {
-                let detail = format!("The tag `{tag}` is listed more than once.");
-                faults.push(element.pointer(), Invalid::new("duplicate_key", detail));
-            }
-            Some(tag) => tags.push(tag),
-        }
-    }
-    whole.then_some(tags)
+    let parse = |text: &str| prose(text, limits::MAX_TAG_CHARS);
+    let repeated = |tag: &String| format!("The tag `{tag}` is listed more than once.");
+    node.unique_texts(faults, limits::MAX_TAGS, parse, repeated)
 }
 
 pub(super) fn links(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Link>> {

@@ -254,20 +254,13 @@ fn documentation(
 }
 
 pub(super) fn dimensions(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<DimensionKey>> {
-    let elements = node.array(faults, limits::MAX_DIMENSIONS)?;
-    let read: Vec<_> = elements
-        .iter()
-        .map(|element| element.text(faults, DimensionKey::parse))
-        .collect();
-    for (index, (element, key)) in elements.iter().zip(&read).enumerate() {
-        if let Some(key) = key
-            && read[..index].iter().flatten().any(|earlier| earlier == key)
-        {
-            let detail = format!("The dimension `{key}` is listed more than once.");
-            faults.push(element.pointer(), Invalid::new("duplicate_key", detail));
-        }
-    }
-    read.into_iter().collect()
+    let repeated = |key: &DimensionKey| format!("The dimension `{key}` is listed more than once.");
+    node.unique_texts(
+        faults,
+        limits::MAX_DIMENSIONS,
+        DimensionKey::parse,
+        repeated,
+    )
 }
 
 pub(super) fn metrics(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Metric>> {

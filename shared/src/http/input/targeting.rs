@@ -79,23 +79,12 @@ fn one_override(node: &Node<'_>, faults: &mut Faults) -> Option<Override> {
 }
 
 fn users(node: &Node<'_>, faults: &mut Faults) -> Option<BTreeSet<UserId>> {
-    let elements = node.array(faults, limits::MAX_OVERRIDE_USERS)?;
-    if elements.is_empty() {
+    let repeated = |_: &UserId| "This user is listed more than once.".to_owned();
+    let most = limits::MAX_OVERRIDE_USERS;
+    let users = node.unique_texts(faults, most, UserId::parse, repeated)?;
+    if users.is_empty() {
         let detail = "An override names at least one user.";
         faults.push(node.pointer(), Invalid::new("empty", detail));
     }
-    let mut users = BTreeSet::new();
-    let mut whole = true;
-    for element in &elements {
-        match element.text(faults, UserId::parse) {
-            None => whole = false,
-            Some(user) => {
-                if !users.insert(user) {
-                    let detail = "This user is listed more than once.";
-                    faults.push(element.pointer(), Invalid::new("duplicate_key", detail));
-                }
-            }
-        }
-    }
-    whole.then_some(users)
+    Some(users.into_iter().collect())
 }
