@@ -64,10 +64,10 @@ impl Store {
         (experiment, generation): (&ExperimentId, GenerationNumber),
         seen: WriteShards,
     ) -> Result<(), StoreError> {
-        let mut stored = self.registry(experiment, generation).await?;
         let Some(more) = seen.doubled() else {
             return Ok(());
         };
+        let mut stored = self.registry(experiment, generation).await?;
         if stored.write_shards.is_some_and(|known| known > seen) {
             return Ok(());
         }

@@ -23,7 +23,7 @@ pub(super) type ContributionKey = (UserId, GenerationKey);
 pub(super) struct Write {
     pub(super) user: UserId,
     pub(super) generation: GenerationKey,
-    /// The number of write shards of the generation; none if it was never raised.
+    /// The number of write shards of the generation; none if its aggregates do not change.
     pub(super) write_shards: Option<WriteShards>,
     /// The revision that the stored contribution must still have; 0 if none is stored.
     pub(super) revision: u64,
@@ -74,12 +74,11 @@ impl Chunk {
         self.writes.iter().map(Write::key).collect()
     }
 
-    /// The generations that it writes, with their number of write shards.
-    pub(super) fn write_shards(&self) -> BTreeMap<&GenerationKey, Option<WriteShards>> {
-        let of = |write: &'_ Write| write.write_shards;
-        self.writes
-            .iter()
-            .map(|write| (&write.generation, of(write)))
+    /// The generations whose aggregates it changes, with their number of write shards.
+    pub(super) fn write_shards(&self) -> BTreeMap<&GenerationKey, WriteShards> {
+        let writes = self.writes.iter();
+        writes
+            .filter_map(|write| Some((&write.generation, write.write_shards?)))
             .collect()
     }
 

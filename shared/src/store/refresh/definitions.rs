@@ -29,6 +29,8 @@ pub(super) struct OpenGeneration {
     /// The labels of all users that are refreshed together. They may register names, until
     /// [`Definitions::store_registries`].
     pub(super) labels: Labels,
+    /// The number of its write shards.
+    pub(super) write_shards: WriteShards,
     registry: StoredRegistry,
     layout: OnceLock<AggregateLayout>,
 }
@@ -38,19 +40,16 @@ impl OpenGeneration {
         number: GenerationNumber,
         spec: AggregateSpec,
         registry: StoredRegistry,
+        write_shards: WriteShards,
     ) -> Self {
         Self {
             number,
+            write_shards,
             labels: Labels::new(&spec.metrics, registry.registry.clone()),
             spec,
             registry,
             layout: OnceLock::new(),
         }
-    }
-
-    /// The number of its write shards; none if it was never raised.
-    pub(super) fn write_shards(&self) -> Option<WriteShards> {
-        self.registry.write_shards
     }
 
     /// How its items name things. Only for use after [`Definitions::store_registries`]: the layout contains the names
@@ -122,7 +121,8 @@ async fn load(
     let mut generations = Vec::new();
     for one in store.generations(id).await?.all() {
         let registry = store.registry(id, one.number).await?;
-        let open = OpenGeneration::new(one.number, one.spec.clone(), registry);
+        let write_shards = registry.write_shards.unwrap_or(store.first_write_shards);
+        let open = OpenGeneration::new(one.number, one.spec.clone(), registry, write_shards);
         generations.push(Arc::new(open));
     }
     Ok(Some(ExperimentGenerations {

@@ -81,7 +81,7 @@ impl<'d> Steps<'d> {
         Ok(Write {
             user: diff.user.clone(),
             generation: diff.generation.clone(),
-            write_shards: diff.open.as_ref().and_then(|open| open.write_shards()),
+            write_shards: diff.open.as_ref().map(|open| open.write_shards),
             revision: diff.stored.revision + self.writes,
             text: text.map_err(|error| StoreError::Corrupt(error.to_string()))?,
             expires_at: diff.expires_at,

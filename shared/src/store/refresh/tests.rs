@@ -10,6 +10,7 @@ use super::grouping::grouped;
 use super::steps::Steps;
 use crate::store::aggregates::StoredContribution;
 use crate::store::registry::StoredRegistry;
+use crate::store::write_shards::WriteShards;
 use domain::aggregate_items::{AggregateItems, AggregateSpec};
 use domain::allocation::{Allocation, Phase, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
@@ -139,7 +140,12 @@ fn world(choices: &mut Choices) -> World {
     };
     World {
         experiment: new.create(Timestamp::from_micros(START)),
-        generation: Arc::new(OpenGeneration::new(1, spec, StoredRegistry::default())),
+        generation: Arc::new(OpenGeneration::new(
+            1,
+            spec,
+            StoredRegistry::default(),
+            WriteShards::FIRST,
+        )),
         declared,
     }
 }

@@ -31,10 +31,11 @@ impl Store {
             actions.push(self.release(&write.key())?);
         }
         for (generation, difference) in chunk.differences().ok_or_else(too_large)? {
-            let shards = shards.get(generation).copied().flatten();
-            let write_shard = self
-                .write_shard
-                .of(shards.unwrap_or(self.first_write_shards));
+            // Without write shards, only the contribution changes, and the difference is empty.
+            let Some(shards) = shards.get(generation) else {
+                continue;
+            };
+            let write_shard = self.write_shard.of(*shards);
             for (item, numbers) in &difference.0 {
                 actions.push(self.numbers_update(generation, write_shard, item, numbers)?);
             }

@@ -30,11 +30,10 @@ pub(super) struct WriteOutcome {
 }
 
 impl WriteOutcome {
-    fn note_crowded(&mut self, chunk: &Chunk, first: WriteShards) {
-        for (generation, shards) in chunk.write_shards() {
-            let shards = shards.unwrap_or(first);
-            self.crowded.insert(generation.clone(), shards);
-        }
+    fn note_crowded(&mut self, chunk: &Chunk) {
+        let generations = chunk.write_shards().into_iter();
+        self.crowded
+            .extend(generations.map(|(generation, shards)| (generation.clone(), shards)));
     }
 
     fn fail(&mut self, key: ContributionKey, error: StoreError) {
@@ -125,7 +124,7 @@ impl Store {
                 refusals += 1;
                 self.write_shard.draw_again();
                 if refusals == CROWDED_FROM {
-                    all.note_crowded(chunk, self.first_write_shards);
+                    all.note_crowded(chunk);
                 }
             }
             match written {
@@ -147,10 +146,10 @@ impl Store {
 
     /// Adds write shards to generations whose writers refuse one another. Without them, only the next batches are slower.
     pub(super) async fn add_shards_to(&self, crowded: &BTreeMap<GenerationKey, WriteShards>) {
+        if !self.adds_write_shards {
+            return;
+        }
         for ((experiment, generation), shards) in crowded {
-            if !self.adds_write_shards {
-                return;
-            }
             let added = self.add_write_shards((experiment, *generation), *shards);
             if let Err(error) = added.await {
                 tracing::warn!(%experiment, %error, "write shards could not be added");
