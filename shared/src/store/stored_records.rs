@@ -30,7 +30,9 @@ use checkpoint::{Unchanged, checkpoint_of, item_of, key_of};
 
 /// Pages of an index that a request counts in each shard, of 1 MB each. A partition takes 1,000 writes of 1 KB a second, so
 /// this is more than two minutes of them, and a checkpoint is at most 100 seconds behind.
-const PAGES_PER_LOOK: usize = 120;
+const PAGES_PER_SHARD: usize = 120;
+/// Pages that a request counts in all index shards together. A request has seconds, and counts 16 shards at once.
+const PAGES_PER_LOOK: usize = 2_560;
 /// Pages of an index that a step of a checkpoint counts.
 const PAGES_PER_STEP: usize = 20;
 /// Pages of an index shard that are counted again at once.
@@ -93,6 +95,7 @@ impl Store {
         let until = before.map_or_else(|| LAST.to_owned(), |before| before.to_string());
         let shards =
             (0..experiment.shards).flat_map(|shard| RecordKind::ALL.map(|kind| (kind, shard)));
+        let pages = pages_per_shard(experiment.shards);
         let counts = shards.map(|(kind, shard)| {
             let checkpoint = checkpoints.get(&(kind, shard)).cloned();
             let checkpoint = checkpoint.unwrap_or_default();
@@ -107,13 +110,7 @@ impl Store {
                     });
                 }
                 let counted = self
-                    .count_stored(
-                        kind,
-                        &experiment.id,
-                        shard,
-                        (through, until),
-                        PAGES_PER_LOOK,
-                    )
+                    .count_stored(kind, &experiment.id, shard, (through, until), pages)
                     .await?;
                 Ok::<_, StoreError>(StoredRecords {
                     records: checkpoint.records + counted.records,
@@ -341,5 +338,30 @@ impl Store {
             start = Some(last);
         }
         Ok(counted)
+    }
+}
+
+/// The pages of each index shard that a request counts.
+fn pages_per_shard(shards: u16) -> usize {
+    let counts = RecordKind::ALL.len() * usize::from(shards.max(1));
+    (PAGES_PER_LOOK / counts).clamp(1, PAGES_PER_SHARD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::limits::{DEFAULT_SHARDS, MAX_SHARDS};
+
+    #[test]
+    fn a_request_counts_a_bounded_number_of_pages_whatever_the_number_of_shards() {
+        for shards in 1..=MAX_SHARDS {
+            let pages = pages_per_shard(shards);
+            assert!(
+                pages * 2 * usize::from(shards) <= PAGES_PER_LOOK,
+                "{shards}"
+            );
+            assert!((5..=PAGES_PER_SHARD).contains(&pages), "{shards}");
+        }
+        assert_eq!(pages_per_shard(DEFAULT_SHARDS), PAGES_PER_SHARD);
     }
 }
