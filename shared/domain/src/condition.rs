@@ -27,6 +27,7 @@ pub struct Condition {
     source: Value,
     compiled: AllOf,
     segments: Vec<SegmentUse>,
+    patterns: usize,
 }
 
 /// A fault of a condition.
@@ -53,17 +54,23 @@ impl Condition {
     /// # Errors
     /// Every fault with its place.
     pub fn compile(source: Value) -> Result<Self, Vec<ConditionFault>> {
-        let (compiled, segments) = compile::compile(&source)?;
+        let checked = compile::compile(&source)?;
         Ok(Self {
             source,
-            compiled,
-            segments,
+            compiled: checked.compiled,
+            segments: checked.segments,
+            patterns: checked.patterns,
         })
     }
 
     /// Whether a user with these attributes is targeted. `attributes` is an object.
     pub fn matches(&self, attributes: &Value, segments: &SegmentLists) -> bool {
         self.compiled.matches(attributes, segments)
+    }
+
+    /// The number of its regular expressions, each of which takes memory.
+    pub fn patterns(&self) -> usize {
+        self.patterns
     }
 
     /// The segments that the condition names.

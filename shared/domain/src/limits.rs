@@ -120,7 +120,8 @@ pub const MAX_OVERRIDES_BYTES: usize = 40_000;
 pub const MAX_CONDITION_BYTES: usize = 20_000;
 /// Levels of arrays and objects in a targeting condition. DynamoDB stores 32 levels, with those of the definition.
 pub const MAX_CONDITION_DEPTH: usize = 16;
-/// Regular expressions in one targeting condition. A function compiles them whenever it reads the definition.
+/// Regular expressions in one targeting condition, and in all overrides of an experiment together. A function compiles them
+/// whenever it reads the definition, and keeps them in memory.
 pub const MAX_PATTERNS: usize = 20;
 /// A regular expression of a targeting condition, in characters.
 pub const MAX_PATTERN_CHARS: usize = 500;

@@ -26,15 +26,6 @@ async fn stored(world: &World) -> usize {
         .count()
 }
 
-fn faults(answer: &Answer) -> BTreeSet<(String, String)> {
-    let problem = answer.problem().unwrap();
-    let errors = problem["errors"].as_array().unwrap().iter();
-    let text = |fault: &Value, field: &str| fault[field].as_str().unwrap().to_owned();
-    errors
-        .map(|fault| (text(fault, "pointer"), text(fault, "code")))
-        .collect()
-}
-
 /// The names of the rules that passed, and of the one that decided.
 fn trace(answer: &Value) -> (Vec<&str>, &str) {
     let steps = answer["trace"].as_array().unwrap();
@@ -117,7 +108,7 @@ async fn a_dry_run_says_which_rule_decides_and_stores_nothing() {
     assert_eq!(world.contents().await, before);
     let bad = admin.get("/experiments/open/assignment/u?enroll=no").await;
     assert_eq!(
-        faults(&bad),
+        bad.faults(),
         BTreeSet::from([("?enroll".to_owned(), "not_a_choice".to_owned())])
     );
     // Without a dry run there is no trace.
@@ -371,7 +362,7 @@ async fn bodies_with_faults_are_refused_and_nothing_is_stored() {
         let answer = admin.post("/assignments", &body).await;
         assert_eq!(answer.code(422), "invalid", "{body}");
         assert_eq!(
-            faults(&answer),
+            answer.faults(),
             BTreeSet::from([(pointer.to_owned(), code.to_owned())]),
             "{body}"
         );
@@ -405,7 +396,7 @@ async fn bodies_with_faults_are_refused_and_nothing_is_stored() {
         let expected = expected
             .into_iter()
             .map(|(pointer, code)| (pointer.to_owned(), code.to_owned()));
-        assert_eq!(faults(&answer), expected.collect());
+        assert_eq!(answer.faults(), expected.collect());
     }
     assert_eq!(stored(&world).await, 0);
 }

@@ -2,14 +2,14 @@
 
 mod declared;
 
-use super::support::{Answer, Caller, Item, World, ago, encoded};
+use super::support::{Answer, Caller, Item, World, ago, encoded, expected, faults};
 use domain::ids::ExperimentId;
 use futures::TryStreamExt;
 use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
 
 type Attributes = BTreeMap<String, String>;
@@ -39,21 +39,6 @@ async fn ask(caller: &Caller, id: &str, user: &str, attributes: &[(&str, &str)])
 fn stored(item: &Item) -> Value {
     let item: Value = serde_dynamo::from_item(item.clone()).unwrap();
     item["attributes"].clone()
-}
-
-/// The pointers and codes of a problem's faults.
-fn faults(problem: &Value) -> BTreeSet<(String, String)> {
-    let errors = problem["errors"].as_array().unwrap().iter();
-    let text = |fault: &Value, field: &str| fault[field].as_str().unwrap().to_owned();
-    errors
-        .map(|fault| (text(fault, "pointer"), text(fault, "code")))
-        .collect()
-}
-
-fn expected<const N: usize>(faults: [(&str, &str); N]) -> BTreeSet<(String, String)> {
-    faults
-        .map(|(pointer, code)| (pointer.to_owned(), code.to_owned()))
-        .into()
 }
 
 #[tokio::test]

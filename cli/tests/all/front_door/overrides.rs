@@ -1,8 +1,7 @@
 //! Overrides: variants for testers, which are never stored.
 
-use super::support::{Caller, World};
+use super::support::{Caller, World, expected};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 async fn answer(caller: &Caller, id: &str, user: &str, query: &str) -> (Value, Value, Value) {
     let path = format!("/experiments/{id}/assignment/{user}?{query}");
@@ -170,19 +169,7 @@ async fn overrides_with_faults_are_refused_as_a_whole() {
     };
     let answer = admin.post("/experiments", &body(&bad)).await;
     assert_eq!(answer.code(422), "invalid");
-    let problem = answer.problem().unwrap();
-    let seen: BTreeSet<_> = problem["errors"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|fault| {
-            (
-                fault["pointer"].as_str().unwrap(),
-                fault["code"].as_str().unwrap(),
-            )
-        })
-        .collect();
-    let expected = BTreeSet::from([
+    let expected = expected([
         ("/overrides/0/users/1", "duplicate_key"),
         ("/overrides/0/users/2", "empty"),
         ("/overrides/1/variant", "required"),
@@ -192,7 +179,7 @@ async fn overrides_with_faults_are_refused_as_a_whole() {
         ("/overrides/4/condition/a/$x", "unknown_operator"),
         ("/overrides/4/who", "unknown_field"),
     ]);
-    assert_eq!(seen, expected);
+    assert_eq!(answer.faults(), expected);
 
     let unknown =
         json!([{"variant": "green", "users": ["a"]}, {"variant": "blue", "users": ["b"]}]);
@@ -214,6 +201,7 @@ async fn overrides_with_faults_are_refused_as_a_whole() {
     admin.change("e", &both).await.json(200);
     admin.change("e", &json!({"overrides": []})).await.json(200);
 
+    let conditions = |patterns: usize| json!({"variant": "red", "condition": {"$or": vec![json!({"a": {"$regex": "x"}}); patterns]}});
     let many = |users: usize| -> Vec<String> { (0..users).map(|user| user.to_string()).collect() };
     for (overrides, code) in [
         (
@@ -235,13 +223,15 @@ async fn overrides_with_faults_are_refused_as_a_whole() {
             ]),
             "too_long",
         ),
+        (json!([conditions(11), conditions(10)]), "too_many"),
     ] {
         let answer = admin.change("e", &json!({ "overrides": overrides })).await;
         let problem = answer.problem().unwrap();
         assert_eq!(problem["errors"][0]["code"], code, "{problem}");
     }
-    let most =
-        json!([{"variant": "red", "users": many(600)}, {"variant": "red", "users": many(400)}]);
+    let most = json!([
+        {"variant": "red", "users": many(600)}, {"variant": "red", "users": many(400)}, conditions(10), conditions(10),
+    ]);
     admin
         .change("e", &json!({ "overrides": most }))
         .await

@@ -297,6 +297,11 @@ impl Answer {
         Ok(problem)
     }
 
+    /// The pointers and codes of the problem's faults.
+    pub(crate) fn faults(&self) -> BTreeSet<(String, String)> {
+        faults(&self.problem().unwrap())
+    }
+
     /// The problem's code. Panics if the answer has another status.
     pub(crate) fn code(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", self.text);
@@ -326,4 +331,20 @@ pub(crate) fn encoded(text: &str) -> String {
 /// The instant this many seconds before the current time.
 pub(crate) fn ago(seconds: i64) -> Timestamp {
     clock::now().plus_micros(-seconds * 1_000_000)
+}
+
+/// The pointers and codes of all faults of a problem or of a rejected row.
+pub(crate) fn faults(problem: &Value) -> BTreeSet<(String, String)> {
+    let errors = problem["errors"].as_array().unwrap().iter();
+    let text = |fault: &Value, field: &str| fault[field].as_str().unwrap().to_owned();
+    errors
+        .map(|fault| (text(fault, "pointer"), text(fault, "code")))
+        .collect()
+}
+
+/// Faults to compare with.
+pub(crate) fn expected<const N: usize>(faults: [(&str, &str); N]) -> BTreeSet<(String, String)> {
+    faults
+        .map(|(pointer, code)| (pointer.to_owned(), code.to_owned()))
+        .into()
 }

@@ -1,6 +1,6 @@
 //! Targeting: only users whose attributes match are enrolled.
 
-use super::support::{Answer, Caller, World, encoded};
+use super::support::{Answer, Caller, World, encoded, expected};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -24,22 +24,6 @@ async fn ask(caller: &Caller, user: &str, query: &[(&str, &str)]) -> Answer {
     let (user, query) = (encoded(user), query.join("&"));
     let path = format!("/experiments/e/assignment/{user}?{query}");
     caller.get(&path).await
-}
-
-/// The pointers and codes of a problem's faults.
-fn faults(answer: &Answer) -> BTreeSet<(String, String)> {
-    let problem = answer.problem().unwrap();
-    let errors = problem["errors"].as_array().unwrap().iter();
-    let text = |fault: &Value, field: &str| fault[field].as_str().unwrap().to_owned();
-    errors
-        .map(|fault| (text(fault, "pointer"), text(fault, "code")))
-        .collect()
-}
-
-fn expected<const N: usize>(faults: [(&str, &str); N]) -> BTreeSet<(String, String)> {
-    faults
-        .map(|(pointer, code)| (pointer.to_owned(), code.to_owned()))
-        .into()
 }
 
 #[tokio::test]
@@ -209,7 +193,7 @@ async fn all_faults_of_the_attributes_are_reported_at_once() {
     ] {
         let answer = ask(&admin, "u", &query).await;
         assert_eq!(answer.code(400), "bad_parameters");
-        let mut seen = faults(&answer);
+        let mut seen = answer.faults();
         // The names of this fault are long.
         seen.retain(|(pointer, _)| !pointer.contains("a.a.a"));
         let expected: BTreeSet<_> = expected
@@ -220,7 +204,7 @@ async fn all_faults_of_the_attributes_are_reported_at_once() {
     }
     let long = "x".repeat(9_000);
     let answer = ask(&admin, "u", &[("attributes.x", &long)]).await;
-    assert_eq!(faults(&answer), expected([("?attributes.", "too_long")]));
+    assert_eq!(answer.faults(), expected([("?attributes.", "too_long")]));
     assert_eq!(world.items("AssignmentsTable").await.len(), 0);
 }
 
@@ -244,10 +228,10 @@ async fn a_condition_with_faults_is_refused_as_a_whole_with_each_place() {
     ];
     let mut of_body = expected(of_condition);
     of_body.insert(("/name".to_owned(), "empty".to_owned()));
-    assert_eq!(faults(&created), of_body);
+    assert_eq!(created.faults(), of_body);
     let changed = admin.change("e", &json!({ "targeting": condition })).await;
     assert_eq!(changed.code(422), "invalid");
-    assert_eq!(faults(&changed), expected(of_condition));
+    assert_eq!(changed.faults(), expected(of_condition));
 
     let headers = [("content-type", "application/json"), ("if-match", "*")];
     let send = |body: &'static str| {
@@ -279,7 +263,7 @@ async fn a_condition_with_faults_is_refused_as_a_whole_with_each_place() {
     ] {
         let answer = send(body).await;
         assert_eq!(answer.code(422), "invalid", "{body}");
-        assert_eq!(faults(&answer), expected([(pointer, code)]), "{body}");
+        assert_eq!(answer.faults(), expected([(pointer, code)]), "{body}");
     }
     assert_eq!(world.contents().await, before);
 }
@@ -298,7 +282,7 @@ async fn the_condition_can_change_until_the_experiment_is_stopped() {
     let answer = admin.change("e", &json!({"targeting": {"a": 1}})).await;
     assert_eq!(answer.code(409), "experiment_over");
     assert_eq!(
-        faults(&answer),
+        answer.faults(),
         expected([("/targeting", "experiment_over")])
     );
 }

@@ -53,9 +53,10 @@ fn the_guide_lists_every_limit() {
         ),
         format!("| steps of a ramp | {} |", limits::MAX_RAMP_STEPS),
         format!(
-            "| overrides of an experiment | {}, with {} users and {} bytes as compact JSON together |",
+            "| overrides of an experiment | {}, with {} users, {} regular expressions and {} bytes as compact JSON together |",
             limits::MAX_OVERRIDES,
             grouped(limits::MAX_OVERRIDE_USERS),
+            limits::MAX_PATTERNS,
             grouped(limits::MAX_OVERRIDES_BYTES)
         ),
         format!(
@@ -89,6 +90,10 @@ fn the_guide_lists_every_limit() {
         format!(
             "| events after the end of an experiment | {} days |",
             limits::LATE_EVENT_DAYS
+        ),
+        format!(
+            "| events that are stored for an experiment after its end | {} hours |",
+            limits::HOURS_STORED_AFTER_END
         ),
         format!(
             "| events per second of a token | {} by default",

@@ -14,8 +14,16 @@ const OPERATORS: &str = "$eq, $ne, $lt, $lte, $gt, $gte, $in, $nin, $ini, $nini,
 /// The sizes of numbers that DynamoDB stores, with a margin.
 const STORABLE_NUMBERS: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
 
-/// Checks and compiles a condition, with the segments that it names.
-pub(super) fn compile(source: &Value) -> Result<(AllOf, Vec<SegmentUse>), Vec<ConditionFault>> {
+/// A checked condition.
+pub(super) struct Checked {
+    pub(super) compiled: AllOf,
+    pub(super) segments: Vec<SegmentUse>,
+    /// The number of its regular expressions.
+    pub(super) patterns: usize,
+}
+
+/// Checks and compiles a condition.
+pub(super) fn compile(source: &Value) -> Result<Checked, Vec<ConditionFault>> {
     let mut compiler = Compiler::default();
     // Depth first: it bounds the recursion.
     let compiled = compiler
@@ -23,7 +31,11 @@ pub(super) fn compile(source: &Value) -> Result<(AllOf, Vec<SegmentUse>), Vec<Co
         .then(|| compiler.condition(source, &Place::root()))
         .flatten();
     match compiled {
-        Some(compiled) if compiler.faults.is_empty() => Ok((compiled, compiler.segments)),
+        Some(compiled) if compiler.faults.is_empty() => Ok(Checked {
+            compiled,
+            segments: compiler.segments,
+            patterns: compiler.patterns,
+        }),
         _ => Err(compiler.faults),
     }
 }

@@ -45,6 +45,15 @@ pub(super) fn overrides(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Over
         );
         faults.push(node.pointer(), Invalid::new("too_many", detail));
     }
+    let conditions = overrides.iter().filter_map(|each| each.condition.as_ref());
+    let patterns: usize = conditions.map(Condition::patterns).sum();
+    if patterns > limits::MAX_PATTERNS {
+        let detail = format!(
+            "All overrides together may have at most {} patterns; these have {patterns}.",
+            limits::MAX_PATTERNS
+        );
+        faults.push(node.pointer(), Invalid::new("too_many", detail));
+    }
     let size = serde_json::to_string(&overrides).map_or(usize::MAX, |text| text.len());
     if size > limits::MAX_OVERRIDES_BYTES {
         let detail = format!(
