@@ -213,7 +213,8 @@ fn the_model_receives_batches_as_the_template_says() {
     let events = &resources["AggregateFunction"]["Properties"]["Events"];
     for source in ["Assignments", "Events"] {
         let properties = &events[source]["Properties"];
-        assert_eq!(properties["BatchSize"].as_u64(), Some(500), "{source}");
+        let batch = u64::try_from(BATCH).unwrap();
+        assert_eq!(properties["BatchSize"].as_u64(), Some(batch), "{source}");
         assert_eq!(
             properties["ParallelizationFactor"].as_u64(),
             Some(1),
@@ -222,7 +223,6 @@ fn the_model_receives_batches_as_the_template_says() {
     }
     let seconds = &template["Parameters"]["CountingDelaySeconds"]["Default"];
     assert_eq!(seconds.as_u64(), Some(COLLECTED_FOR.as_secs()));
-    assert_eq!(BATCH, 500);
 }
 
 /// Whether the tables are on an engine of this process. The calls to another engine would take real time.

@@ -311,7 +311,7 @@ fn is_transaction(request: &HttpRequest) -> bool {
 }
 
 /// An error response in DynamoDB's form.
-fn answer(code: &str, mut body: Value) -> HttpResponse {
+pub(crate) fn answer(code: &str, mut body: Value) -> HttpResponse {
     body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
     body["message"] = json!("a refusal by the test");
     let status = StatusCode::try_from(400).unwrap();

@@ -4,14 +4,13 @@
 //! while the first is under way. A call takes time. The time is that of tokio, which the model has paused: it advances only
 //! when everything waits, so it does not depend on the machine.
 
+use super::super::network::answer;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_runtime_api::http::StatusCode;
-use aws_smithy_types::body::SdkBody;
 use serde_json::{Map, Value, json};
 use shared::store::keys::aggregates as key;
 use std::collections::{HashMap, HashSet};
@@ -281,16 +280,6 @@ fn cancelled(codes: Vec<&str>) -> HttpResponse {
     let reasons: Vec<Value> = codes.iter().map(|code| json!({ "Code": code })).collect();
     let body = json!({ "CancellationReasons": reasons });
     answer("TransactionCanceledException", body)
-}
-
-fn answer(code: &str, mut body: Value) -> HttpResponse {
-    body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
-    body["message"] = json!("a limit of the model");
-    let status = StatusCode::try_from(400).unwrap();
-    let mut response = HttpResponse::new(status, SdkBody::from(body.to_string()));
-    let headers = response.headers_mut();
-    headers.insert("content-type", "application/x-amz-json-1.0");
-    response
 }
 
 #[derive(Debug, Clone)]
