@@ -68,7 +68,7 @@ impl Condition {
         self.compiled.matches(attributes, segments)
     }
 
-    /// The number of its regular expressions, each of which takes memory.
+    /// The number of its regular expressions. A compiled one takes up to [`crate::limits::MAX_PATTERN_BYTES`] of memory.
     pub fn patterns(&self) -> usize {
         self.patterns
     }
