@@ -1,32 +1,13 @@
 """Calls of a deployed API."""
 
-import json
 import threading
-import urllib.error
 import urllib.parse
-import urllib.request
 
+from calls import send
 from checks import Failure
 
 CALL_SECONDS = 300
 _LOCK = threading.Lock()
-
-
-class Answer:
-    """A response: status, headers and body."""
-
-    def __init__(self, status, headers, body):
-        self.status = status
-        self.headers = headers
-        self.text = body.decode()
-
-    @property
-    def json(self):
-        return json.loads(self.text)
-
-    @property
-    def media_type(self):
-        return (self.headers.get("Content-Type") or "").split(";")[0]
 
 
 class Api:
@@ -38,19 +19,7 @@ class Api:
 
     def send(self, method, path, token=None, body=None, headers=None):
         """Sends a request and returns the response, whatever its status is."""
-        headers = dict(headers or {})
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        data = None
-        if body is not None:
-            headers.setdefault("Content-Type", "application/json")
-            data = json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=CALL_SECONDS) as response:
-                answer = Answer(response.status, response.headers, response.read())
-        except urllib.error.HTTPError as refused:
-            answer = Answer(refused.code, refused.headers, refused.read())
+        answer = send(self.url + path, method, CALL_SECONDS, token, body, headers)
         if answer.status not in (401, 403, 404):
             with _LOCK:
                 self.called.add((method.lower(), path.split("?")[0]))

@@ -5,6 +5,7 @@ import re
 import time
 
 from api import path_part
+from calls import ACCEPTED
 from checks import expect, say
 from expansion import expand
 
@@ -24,7 +25,6 @@ EXPERIMENT = {
 # The emulator decodes a path before it looks for the route, and the function decodes it again, as API Gateway does not.
 # The id therefore contains neither `/` nor `%`.
 UNUSUAL_USER = "ü +&?"
-ACCEPTED = ({"Accept": "application/json"}, {"Accept": "application/problem+json"}, {"Accept": "*/*"}, {})
 
 
 class Journey:
