@@ -23,6 +23,7 @@ EXPLAINED = (
     # A backfill also deletes old aggregates, after an hour.
     ("a user is quarantined only if DynamoDB refuses it", (AGGREGATE, BACKFILL, ERASE), ("DeleteItem",), "AggregatesTable"),
     ("the same", (ERASE,), ("GetItem",), "AssignmentsTable"),
+    ("a guarded ramp changes only if a guardrail is worse", (AGGREGATE,), ("PutItem",), "ExperimentsTable"),
     ("work items are read only if numbers seem to differ", ("AuditFunctionRole",), ("Query",), "ExperimentsTable"),
     (
         "the daily audit repairs only an experiment with differing numbers or overdue records",

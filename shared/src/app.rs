@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const MAX_CACHED: u64 = 10_000;
 /// How often one process advances a checkpoint. Until then results count the later records one by one.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+/// How often one process looks at the guardrails of a guarded ramp, in times of the definition cache: by default once a
+/// minute. A look costs as much as a request for results, and before the last change is in use everywhere it shows nothing.
+const GUARDRAIL_INTERVAL: u32 = 6;
 /// How long the definition of an archived experiment is cached. Its rules no longer change, and users keep their
 /// assignments for years.
 const ARCHIVED_CACHE: Duration = Duration::from_secs(3600);
@@ -36,6 +39,8 @@ pub struct App {
     event_budgets: Arc<EventBudgets>,
     /// Checkpoints of stored records that this process has advanced a moment ago.
     checkpoints: Cache<CheckpointKey, ()>,
+    /// Experiments with guarded ramps whose guardrails this process has looked at a moment ago.
+    guardrails: Cache<ExperimentId, ()>,
 }
 
 /// The index shard of a checkpoint.
@@ -71,6 +76,10 @@ impl App {
             checkpoints: Cache::builder()
                 .max_capacity(MAX_CACHED)
                 .time_to_live(CHECKPOINT_INTERVAL)
+                .build(),
+            guardrails: Cache::builder()
+                .max_capacity(MAX_CACHED)
+                .time_to_live(config.definition_cache * GUARDRAIL_INTERVAL)
                 .build(),
         }
     }
@@ -117,6 +126,12 @@ impl App {
             .await?;
         self.checkpoints.insert(key, ()).await;
         Ok(())
+    }
+
+    /// Whether it is time to look at the guardrails of a guarded ramp again. The next time is a minute later.
+    pub async fn guardrails_are_due(&self, id: &ExperimentId) -> bool {
+        let entry = self.guardrails.entry(id.clone()).or_insert(()).await;
+        entry.is_fresh()
     }
 
     /// An experiment's definition, at most some seconds old; none if there is no such experiment. Concurrent calls

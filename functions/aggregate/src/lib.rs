@@ -4,6 +4,7 @@
 //! or in any order.
 
 mod checkpoints;
+mod ramp_guards;
 mod records;
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
@@ -52,6 +53,7 @@ pub async fn handle(
     }
 
     checkpoints::advance(&app, &read.dirty, deadline).await;
+    ramp_guards::apply(&app, &read.experiments(), deadline).await;
 
     for (user, error) in &counted.failures {
         // The user id is personal data; the record leads to it.

@@ -28,6 +28,15 @@ impl Read {
         self.first.get(user).copied()
     }
 
+    /// The experiments with new records.
+    pub(crate) fn experiments(&self) -> BTreeSet<&ExperimentId> {
+        let users = || self.dirty.values();
+        let assignments = users().flat_map(|user| &user.assignments);
+        let events = users().flat_map(|user| &user.events);
+        let of_events = events.filter_map(|(experiment, _, _)| experiment.as_ref());
+        assignments.chain(of_events).collect()
+    }
+
     pub(crate) fn records(&self) -> usize {
         self.numbers.len()
     }

@@ -2,6 +2,7 @@
 
 use domain::access::Scope;
 use domain::change::Misfit;
+use domain::launch_check::CheckedExperiment;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::IF_MATCH;
 use shared::app::App;
@@ -42,7 +43,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     }
 
     Ok(response::with_version(
-        response::json(StatusCode::OK, &after),
+        response::json(StatusCode::OK, &CheckedExperiment::new(&after)),
         after.version,
     ))
 }

@@ -3,6 +3,7 @@
 use domain::access::Scope;
 use domain::experiment::Experiment;
 use domain::ids::ExperimentId;
+use domain::launch_check::CheckedExperiment;
 use lambda_http::http::StatusCode;
 use sha2::{Digest, Sha256};
 use shared::app::App;
@@ -50,7 +51,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 }
 
 fn created_answer(experiment: &Experiment) -> Response {
-    let response = response::json(StatusCode::CREATED, experiment);
+    let response = response::json(StatusCode::CREATED, &CheckedExperiment::new(experiment));
     let response = response::with_version(response, experiment.version);
     response::with_location(response, &format!("/experiments/{}", experiment.id))
 }

@@ -1,6 +1,7 @@
 //! `GET /experiments/{id}`: returns an experiment's definition.
 
 use domain::access::Scope;
+use domain::launch_check::CheckedExperiment;
 use lambda_http::http::StatusCode;
 use shared::app::App;
 use shared::http::{Problem, Request, Response, caller::Caller, params, response};
@@ -15,7 +16,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let found = app.store().experiment(&id, true).await?;
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
     Ok(response::with_version(
-        response::json(StatusCode::OK, &experiment),
+        response::json(StatusCode::OK, &CheckedExperiment::new(&experiment)),
         experiment.version,
     ))
 }

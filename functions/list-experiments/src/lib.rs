@@ -1,8 +1,11 @@
-//! `GET /experiments`: lists experiments of one or all statuses, newest first, in pages.
+//! `GET /experiments`: lists experiments of one or all statuses, newest first, in pages, and searches them.
+
+mod scan;
 
 use domain::access::Scope;
-use domain::experiment::{Experiment, Status};
-use futures::future::try_join_all;
+use domain::experiment::Status;
+use domain::launch_check::CheckedExperiment;
+use domain::search::{Search, criterion};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
@@ -11,8 +14,8 @@ use shared::store::cursor::Cursor;
 use shared::store::keys;
 
 #[derive(Serialize)]
-struct List {
-    experiments: Vec<Experiment>,
+struct List<'e> {
+    experiments: Vec<CheckedExperiment<'e>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -23,46 +26,30 @@ struct List {
 /// 400 with all faults of the query.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Read)?;
-    let mut query = params::Query::read(&request, &["status", "limit", "cursor"]);
+    let names = ["status", "tag", "owner", "text", "limit", "cursor"];
+    let mut query = params::Query::read(&request, &names);
     let status = query.optional("status", params::choice(&Status::ALL));
+    let search = Search {
+        tag: query.optional("tag", criterion),
+        owner: query.optional("owner", criterion),
+        text: query.optional("text", criterion),
+    };
     let limit = query.optional("limit", params::page_limit).unwrap_or(20);
     let cursor = query.optional("cursor", |text| {
         Cursor::decode(text, keys::is_created_at_id)
     });
     query.finish()?;
 
-    // Each status is a partition of the index. A page over all statuses has the newest experiments of their pages.
-    let statuses = status.map_or_else(
-        || Status::ALL.map(|(_, status)| status).to_vec(),
-        |status| vec![status],
-    );
     let before = cursor.as_ref().map(|cursor| cursor.0.as_str());
-    let pages = statuses
-        .iter()
-        .map(|status| app.store().experiments_by_status(*status, limit, before));
-    let pages = try_join_all(pages).await?;
-    let more = pages.iter().any(|page| page.next.is_some());
-    let mut experiments: Vec<Experiment> = pages
-        .into_iter()
-        .flat_map(|page| page.experiments)
-        .collect();
-    experiments.sort_by_key(|experiment| std::cmp::Reverse(position(experiment)));
-    let more = more || experiments.len() > limit;
-    experiments.truncate(limit);
+    let page = scan::page(app.store(), status, &search, limit, before).await?;
 
-    let next_cursor = experiments
-        .last()
-        .filter(|_| more)
-        .map(|last| Cursor(position(last)).encode());
-    Ok(response::json(
-        StatusCode::OK,
-        &List {
-            experiments,
-            next_cursor,
-        },
-    ))
-}
-
-fn position(experiment: &Experiment) -> String {
-    keys::created_at_id(experiment.created_at, &experiment.id)
+    let list = List {
+        experiments: page
+            .experiments
+            .iter()
+            .map(CheckedExperiment::new)
+            .collect(),
+        next_cursor: page.next.map(|next| Cursor(next).encode()),
+    };
+    Ok(response::json(StatusCode::OK, &list))
 }

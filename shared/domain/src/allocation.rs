@@ -4,7 +4,7 @@ use super::bucketing::{self, HashVersion};
 use super::condition::Condition;
 use super::ids::{UserId, VariantKey};
 use super::overrides::Override;
-use super::ramp::Ramp;
+use super::ramp::{OnWorseGuardrail, Ramp, RampHold};
 use super::time::Timestamp;
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
@@ -181,6 +181,12 @@ pub struct Allocation {
     /// Scheduled changes of the traffic.
     #[serde(skip_serializing_if = "Ramp::is_empty", default)]
     pub ramp: Ramp,
+    /// Why no step of the ramp begins at present.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ramp_hold: Option<RampHold>,
+    /// The traffic from before the current step, if a worse guardrail brings it back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub roll_back_percent: Option<f64>,
     /// Seed of the hash. Another seed assigns users anew.
     pub hash_seed: String,
     /// Which users take part: those whose attributes match. Without a condition, all do.
@@ -225,6 +231,8 @@ impl Allocation {
             variants,
             traffic_percent,
             ramp: Ramp::default(),
+            ramp_hold: None,
+            roll_back_percent: None,
             hash_seed,
             targeting: None,
             overrides: Vec::new(),
@@ -235,6 +243,9 @@ impl Allocation {
 
     /// The percentage of all users that take part at an instant.
     pub fn traffic_at(&self, at: Timestamp) -> f64 {
+        if let Some(hold) = &self.ramp_hold {
+            return hold.traffic_percent;
+        }
         self.ramp.traffic_at(at).unwrap_or(self.traffic_percent)
     }
 
@@ -260,10 +271,35 @@ impl Allocation {
     }
 
     /// Makes the traffic of an instant the traffic before the first step, and removes the steps that have begun: they
-    /// remain as phases.
+    /// remain as phases. While the ramp is on hold, no step begins.
     pub(crate) fn pass_ramp_steps(&mut self, now: Timestamp) {
-        self.traffic_percent = self.traffic_at(now);
+        if self.ramp_hold.is_some() {
+            return;
+        }
+        if let Some((begun, before)) = self.ramp.last_begun(now) {
+            let before = before.map_or(self.traffic_percent, |step| step.traffic_percent);
+            let rolls_back = begun.on_worse_guardrail == Some(OnWorseGuardrail::RollBack);
+            self.roll_back_percent = rolls_back.then_some(before);
+            self.traffic_percent = begun.traffic_percent;
+        }
         self.ramp.remove_begun(now);
+    }
+
+    /// Lets the steps begin again, each later by as much as the hold has lasted.
+    pub(crate) fn end_hold(&mut self, now: Timestamp) {
+        if let Some(hold) = self.ramp_hold.take() {
+            self.ramp = self.ramp.delayed(now.micros() - hold.since.micros());
+        }
+    }
+
+    /// Ends a hold because a person decides about the traffic, which stays as it is. A worse guardrail brings no earlier
+    /// traffic back.
+    pub(crate) fn take_over_ramp(&mut self, now: Timestamp) {
+        if let Some(hold) = &self.ramp_hold {
+            self.traffic_percent = hold.traffic_percent;
+        }
+        self.end_hold(now);
+        self.roll_back_percent = None;
     }
 
     /// Removes the phases of steps that have not begun.
@@ -278,6 +314,7 @@ impl Allocation {
         let later = self
             .ramp
             .after(now)
+            .filter(|_| self.ramp_hold.is_none())
             .map(|step| (step.at, step.traffic_percent));
         let all = std::iter::once((now, self.traffic_at(now))).chain(later);
         let percents = self.variants.percents();

@@ -172,6 +172,15 @@ impl Change {
         if matches!(before.status, Status::Running | Status::Paused) {
             after.allocation.pass_ramp_steps(now);
         }
+        let AllocationChange {
+            traffic_percent,
+            ramp,
+            ..
+        } = &self.allocation;
+        let stops = status == Some(Status::Stopped);
+        if stops || traffic_percent.is_some() || ramp.is_some() {
+            after.allocation.take_over_ramp(now);
+        }
         replace(&mut after.name, self.name);
         replace(&mut after.description, self.description);
         replace(&mut after.allocation.variants, self.allocation.variants);
@@ -254,6 +263,7 @@ impl Change {
         if !(started && self.analysis.plan.is_some()) {
             misfits.extend(self.plan_misfit(before));
         }
+        misfits.extend(self.ramp_misfit(before));
         misfits.extend(self.overrides_misfit(before));
         misfits.extend(self.release_misfit(before));
         misfits.extend(self.conclusion_misfit(before));
@@ -318,6 +328,20 @@ impl Change {
             None => return None,
         };
         let why = plan.as_ref()?.fits(metrics).err()?;
+        Some(Misfit { field, why })
+    }
+
+    /// Whether a step would depend on guardrails, and none is declared.
+    fn ramp_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let (ramp, metrics) = (&self.allocation.ramp, &self.analysis.metrics);
+        let field = match (ramp, metrics) {
+            (Some(_), _) => "ramp",
+            (None, Some(_)) => "metrics",
+            (None, None) => return None,
+        };
+        let ramp = ramp.as_ref().unwrap_or(&before.allocation.ramp);
+        let metrics = metrics.as_ref().unwrap_or(&before.analysis.metrics);
+        let why = ramp.fits(metrics).err()?;
         Some(Misfit { field, why })
     }
 

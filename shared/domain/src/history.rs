@@ -19,7 +19,7 @@ pub struct FieldChange {
 }
 
 /// Fields that follow from others.
-const DERIVED: [&str; 3] = ["version", "updated_at", "phases"];
+const DERIVED: [&str; 4] = ["version", "updated_at", "phases", "roll_back_percent"];
 
 /// The fields with other values, in the order of their names.
 ///

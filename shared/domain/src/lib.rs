@@ -22,8 +22,10 @@ pub mod event;
 pub mod event_count;
 pub mod experiment;
 pub mod filter;
+pub mod guarded_ramp;
 pub mod history;
 pub mod ids;
+pub mod launch_check;
 pub mod limits;
 pub mod metric;
 pub mod overrides;
@@ -35,6 +37,7 @@ pub mod record_aggregator;
 pub mod registry;
 pub mod report;
 pub mod schedule;
+pub mod search;
 pub mod sums;
 pub mod time;
 

@@ -108,6 +108,8 @@ pub const MAX_TAG_CHARS: usize = 50;
 pub const MAX_LINKS: usize = 20;
 /// The address of a link, in characters.
 pub const MAX_URL_CHARS: usize = 2_000;
+/// A criterion of a search for experiments, in characters.
+pub const MAX_SEARCH_CHARS: usize = 200;
 /// Steps of one ramp. Each becomes a phase.
 pub const MAX_RAMP_STEPS: usize = 20;
 /// Overrides of one experiment.

@@ -1,6 +1,7 @@
 //! Ramps: scheduled steps of the traffic.
 
 use super::Invalid;
+use super::ids::MetricKey;
 use super::limits;
 use super::prose::grouped_size;
 use super::time::Timestamp;
@@ -13,6 +14,36 @@ pub struct RampStep {
     pub at: Timestamp,
     /// Percentage of all users that take part from then on.
     pub traffic_percent: f64,
+    /// What happens while a guardrail is worse. Without it, the step takes place in any case.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub on_worse_guardrail: Option<OnWorseGuardrail>,
+}
+
+/// What happens to a ramp while a guardrail is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnWorseGuardrail {
+    /// The step does not begin.
+    Hold,
+    /// The step does not begin. If it has begun, the traffic is that of before it.
+    RollBack,
+}
+
+impl OnWorseGuardrail {
+    /// Both with their names in the API.
+    pub const ALL: [(&'static str, Self); 2] =
+        [("hold", Self::Hold), ("roll_back", Self::RollBack)];
+}
+
+/// A ramp that is on hold. Its steps begin later, by as much as the hold lasts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RampHold {
+    /// Since when.
+    pub since: Timestamp,
+    /// Percentage of all users that take part during the hold.
+    pub traffic_percent: f64,
+    /// The guardrails that were worse at that time.
+    pub guardrails: Vec<MetricKey>,
 }
 
 /// Scheduled steps, each later than the one before. They take effect at their instants without any request.
@@ -59,6 +90,28 @@ impl Ramp {
     pub fn traffic_at(&self, at: Timestamp) -> Option<f64> {
         let begun = self.0.iter().take_while(|step| step.at <= at);
         begun.last().map(|step| step.traffic_percent)
+    }
+
+    /// The last step that has begun, and the one before it, if they are still in the ramp.
+    pub(super) fn last_begun(&self, at: Timestamp) -> Option<(RampStep, Option<RampStep>)> {
+        let begun = self.0.iter().filter(|step| step.at <= at).count();
+        let last = begun.checked_sub(1).and_then(|index| self.0.get(index))?;
+        let before = begun.checked_sub(2).and_then(|index| self.0.get(index));
+        Some((*last, before.copied()))
+    }
+
+    /// Whether a step depends on the guardrails.
+    pub fn is_guarded(&self) -> bool {
+        self.0.iter().any(|step| step.on_worse_guardrail.is_some())
+    }
+
+    /// The same steps, each later by a number of microseconds.
+    pub(super) fn delayed(&self, micros: i64) -> Self {
+        let later = |step: &RampStep| RampStep {
+            at: step.at.plus_micros(micros),
+            ..*step
+        };
+        Self(self.0.iter().map(later).collect())
     }
 
     /// The steps that begin after an instant.

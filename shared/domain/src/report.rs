@@ -65,7 +65,7 @@ pub use summary::Summary;
 use super::aggregates::{EventCounts, ExperimentAggregates};
 use super::coverage::Provenance;
 use super::experiment::Experiment;
-use super::ids::EventType;
+use super::ids::{EventType, MetricKey};
 use super::sums::Overflow;
 use super::time::Timestamp;
 use crate::reason::StatedReason;
@@ -188,6 +188,15 @@ impl Report {
     /// The guardrails.
     pub fn guardrails(&self) -> impl Iterator<Item = &MetricReport> {
         metrics::guardrails(&self.metrics)
+    }
+
+    /// The guardrails that are worse in any variant.
+    pub fn worse_guardrails(&self) -> Vec<MetricKey> {
+        let is_worse = |comparison: &Comparison| comparison.finding == Finding::Worse;
+        let worse = self
+            .guardrails()
+            .filter(|report| report.comparisons.iter().any(is_worse));
+        worse.map(|report| report.metric.key.clone()).collect()
     }
 }
 

@@ -98,6 +98,7 @@ fn allocation() -> impl Strategy<Value = Allocation> {
                 let step = |(second, traffic_percent)| RampStep {
                     at: at(second),
                     traffic_percent,
+                    on_worse_guardrail: None,
                 };
                 let allocation =
                     Allocation::new(Variants::new(variants).unwrap(), traffic_percent, seed);
@@ -346,6 +347,7 @@ fn a_ramp_up_never_changes_an_assigned_variant() {
             let step = |(second, traffic): (&i64, &f64)| RampStep {
                 at: at(*second),
                 traffic_percent: *traffic,
+                on_worse_guardrail: None,
             };
             let ramp = steps.keys().zip(&traffic[1..]).map(step).collect();
             let allocation = Allocation {

@@ -1,6 +1,6 @@
 //! Lists of experiments: newest first, in pages, each experiment exactly once.
 
-use super::support::{Caller, World};
+use super::support::{Caller, World, expected as expected_faults};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::json;
@@ -107,4 +107,114 @@ async fn an_experiment_in_a_list_equals_the_experiment_read_by_id() {
         made
     );
     assert_eq!(admin.get("/experiments/e").await.json(200), made);
+}
+
+/// The ids of all experiments that match a search, page by page.
+async fn found(caller: &Caller, query: &str, limit: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/experiments?limit={limit}&{query}{cursor}");
+        let page = caller.get(&path).await.json(200);
+        let experiments = page["experiments"].as_array().unwrap().iter();
+        ids.extend(experiments.map(|one| one["id"].as_str().unwrap().to_owned()));
+        let Some(next) = page.get("next_cursor") else {
+            return ids;
+        };
+        cursor = format!("&cursor={}", next.as_str().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_every_matching_experiment_once_newest_first() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let mut random = Pcg64::seed_from_u64(11);
+    let mut made = Vec::new();
+    for number in 0..40 {
+        let tags: Vec<&str> = ["checkout", "price"]
+            .into_iter()
+            .filter(|_| random.random_range(0..2) == 0)
+            .collect();
+        let owner = ["Ana", "Ben"][random.random_range(0..2)];
+        let hypothesis = ["More trust, more SALES", "Fewer clicks"][random.random_range(0..2)];
+        let status = ["draft", "running"][random.random_range(0..2)];
+        let id = format!("e{number}");
+        let fields =
+            json!({"status": status, "tags": tags, "owner": owner, "hypothesis": hypothesis});
+        admin.experiment(&id, fields).await;
+        made.insert(0, (id, tags, owner, hypothesis, status));
+    }
+    for limit in [1, 7, 100] {
+        for (query, expected) in [
+            (
+                "tag=price",
+                made.iter()
+                    .filter(|one| one.1.contains(&"price"))
+                    .collect::<Vec<_>>(),
+            ),
+            (
+                "owner=ana",
+                made.iter().filter(|one| one.2 == "Ana").collect(),
+            ),
+            (
+                "text=sales",
+                made.iter().filter(|one| one.3.contains("SALES")).collect(),
+            ),
+            (
+                "text=E1",
+                made.iter().filter(|one| one.0.contains("e1")).collect(),
+            ),
+            (
+                "tag=checkout&owner=BEN&text=Trust&status=draft",
+                made.iter()
+                    .filter(|one| one.1.contains(&"checkout") && one.2 == "Ben")
+                    .filter(|one| one.3.contains("trust") && one.4 == "draft")
+                    .collect(),
+            ),
+            ("tag=pric", Vec::new()),
+        ] {
+            let expected: Vec<String> = expected.into_iter().map(|one| one.0.clone()).collect();
+            assert_eq!(
+                found(&admin, query, limit).await,
+                expected,
+                "{query} {limit}"
+            );
+        }
+    }
+    let long = "x".repeat(201);
+    let refused = admin
+        .get(&format!("/experiments?tag={long}&owner={long}&text={long}"))
+        .await;
+    let faults = [
+        ("?owner", "too_long"),
+        ("?tag", "too_long"),
+        ("?text", "too_long"),
+    ];
+    assert_eq!(refused.faults(), expected_faults(faults));
+}
+
+#[tokio::test]
+async fn a_page_of_the_largest_definitions_fits_a_response() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let description = "d".repeat(4_000);
+    let links: Vec<_> = (0..20)
+        .map(|link| json!({"url": format!("https://example.com/{link}/{}", "u".repeat(1_900)), "title": "t".repeat(200)}))
+        .collect();
+    let users: Vec<String> = (0..1_000).map(|user| format!("{user:0>120}")).collect();
+    let overrides = json!([{"variant": "green", "users": &users[..300]}]);
+    let fields = json!({
+        "status": "draft", "description": description, "hypothesis": description, "links": links, "overrides": overrides,
+    });
+    let mut made = Vec::new();
+    for number in 0..60 {
+        let id = format!("e{number}");
+        admin.experiment(&id, fields.clone()).await;
+        made.insert(0, id);
+    }
+    let page = admin.get("/experiments?limit=100").await;
+    assert!(page.text.len() < 6_000_000, "{}", page.text.len());
+    assert!(page.json(200).get("next_cursor").is_some());
+    assert_eq!(found(&admin, "status=draft", 100).await, made);
 }

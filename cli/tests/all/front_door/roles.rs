@@ -1,5 +1,6 @@
 //! Each function uses exactly the permissions that its role in the template has.
 
+use super::guarded_ramps::{errors, guarded, rows};
 use super::proxy::{Access, Counter};
 use super::support::{World, ago};
 use assay::functions;
@@ -98,6 +99,7 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
         .code(409);
     let copy = json!({"id": "g", "name": "Copy", "copy_of": "e"});
     admin.post("/experiments", &copy).await.json(201);
+    admin.experiment("guarded", guarded()).await;
     record_calls("create-experiment");
     admin.get("/experiments").await.json(200);
     admin
@@ -143,7 +145,9 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
             &[json!({"user_id": "v", "variant": "green", "assigned_at": ago(60).to_string()})],
         )
         .await;
+    admin.import("guarded", &rows("guarded", 200)).await;
     record_calls("import-assignments");
+    admin.track(&errors("guarded", 200)).await;
     admin.track(&[early]).await;
     record_calls("record-events");
     // Two concurrent requests wrote the event and the assignment. The aggregator lets the event count.
@@ -165,7 +169,9 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     }
     record_calls("test");
     let after = json!({"user_id": "w", "type": "buy", "event_id": "after the quarantine"});
-    admin.track(&[after]).await;
+    // The aggregator finds that a guardrail is worse.
+    let last = json!({"user_id": "guarded1", "type": "buy", "event_id": "last"});
+    admin.track(&[after, last]).await;
     record_calls("record-events");
     world.platform.settle().await;
     admin.results("e", "cuped=true").await;

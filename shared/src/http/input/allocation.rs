@@ -5,7 +5,7 @@ use crate::http::body::{Faults, Node};
 use domain::allocation::{self, Variant, Variants};
 use domain::ids::VariantKey;
 use domain::limits;
-use domain::ramp::{Ramp, RampStep};
+use domain::ramp::{OnWorseGuardrail, Ramp, RampStep};
 use domain::time::Timestamp;
 
 pub(super) fn variants(node: &Node<'_>, faults: &mut Faults) -> Option<Variants> {
@@ -84,9 +84,16 @@ fn ramp_step(node: &Node<'_>, faults: &mut Faults) -> Option<RampStep> {
     let traffic_percent = fields
         .required("traffic_percent", faults)
         .and_then(|node| node.number(faults, allocation::percent));
-    fields.finish(faults, "at, traffic_percent");
+    let on_worse_guardrail = fields
+        .optional("on_worse_guardrail")
+        .map(|node| node.choice(faults, &OnWorseGuardrail::ALL));
+    fields.finish(faults, "at, traffic_percent, on_worse_guardrail");
     Some(RampStep {
         at: at?,
         traffic_percent: traffic_percent?,
+        on_worse_guardrail: match on_worse_guardrail {
+            Some(read) => Some(read?),
+            None => None,
+        },
     })
 }

@@ -83,6 +83,11 @@ fn fields(
         faults,
     );
     let analysis = analysis(&mut body, original, faults);
+    if let (Some(allocation), Some(analysis)) = (&allocation, &analysis)
+        && let Err(invalid) = allocation.ramp.fits(&analysis.metrics)
+    {
+        faults.push("/ramp", invalid);
+    }
     let schedule = schedule(&mut body, faults);
     let documentation = documentation(&mut body, original, faults);
     let shards = body
