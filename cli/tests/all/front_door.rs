@@ -47,6 +47,7 @@ mod support;
 mod targeting;
 mod token_limits;
 mod token_policy;
+mod units;
 mod user_ids;
 mod users;
 mod verdict;

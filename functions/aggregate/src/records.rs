@@ -100,7 +100,7 @@ enum Inserted {
 fn inserted(record: &EventRecord) -> Result<(UserId, Inserted), String> {
     let keys = &record.change.keys;
     let user = text(keys, keys::events::USER_ID)?;
-    let user = UserId::parse(user).map_err(|error| error.detail)?;
+    let user = UserId::stored(user).map_err(|error| error.detail)?;
     if let Ok(experiment) = text(keys, keys::assignments::EXPERIMENT_ID) {
         if experiment == keys::assignments::ERASED {
             return Ok((user, Inserted::Tombstone));

@@ -1,7 +1,7 @@
-//! `DELETE /users/{user_id}`: erases a user.
+//! `DELETE /users/{user_id}`: erases a user, or a unit of another kind.
 
 use domain::access::Scope;
-use domain::ids::{ExperimentId, UserId};
+use domain::ids::{ExperimentId, UnitKind, UserId};
 use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The data that this request found. An earlier request or the aggregator may have deleted other records.
 #[derive(Serialize)]
 struct Answer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<UnitKind>,
     user_id: UserId,
     /// Stored events: one per experiment that an event counts for.
     events: usize,
@@ -42,7 +44,8 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     }
 
     let answer = Answer {
-        user_id: user,
+        unit: user.other_kind(),
+        user_id: user.own(),
         events: erased.events,
         assignments: erased.assignments,
         experiments: erased.experiments,

@@ -1,11 +1,11 @@
-//! `GET /users/{user_id}`: exports the stored data of a user.
+//! `GET /users/{user_id}`: exports the stored data of a user, or of a unit of another kind.
 
 mod page;
 mod view;
 
 use domain::access::Scope;
 use domain::assignment::Assignment;
-use domain::ids::UserId;
+use domain::ids::{UnitKind, UserId};
 use domain::limits::MAX_ANSWER_BYTES;
 use lambda_http::http::StatusCode;
 use page::Page;
@@ -17,6 +17,8 @@ use view::{Erased, EventCountShown, Part, parts};
 /// The data without events.
 #[derive(Serialize)]
 struct Head {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<UnitKind>,
     user_id: UserId,
     assignments: Vec<Assignment>,
     sums: Vec<Part>,
@@ -44,18 +46,24 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
     let user_data = app.store().user_data(&user).await?;
     let mut head = Head {
-        user_id: user,
+        unit: user.other_kind(),
+        user_id: user.own(),
         assignments: Vec::new(),
         sums: Vec::new(),
         event_count: None,
         erased: user_data.tombstone.map(Erased::from),
     };
     if cursor.is_none() {
-        head.assignments = user_data.assignments;
+        let assignments = user_data.assignments.into_iter();
+        let shown = assignments.map(|assignment| Assignment {
+            user_id: assignment.user_id.own(),
+            ..assignment
+        });
+        head.assignments = shown.collect();
         head.event_count = user_data.event_count.map(EventCountShown::from);
-        head.sums = parts(app.store().contributions_of(&head.user_id).await?);
+        head.sums = parts(app.store().contributions_of(&user).await?);
     }
     let room = MAX_ANSWER_BYTES.saturating_sub(page::size(&page::text(&head)?));
-    let page = Page::read(app.store(), &head.user_id, cursor, room).await?;
+    let page = Page::read(app.store(), &user, cursor, room).await?;
     Ok(response::json(StatusCode::OK, &Answer { head, page }))
 }

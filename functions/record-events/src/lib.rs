@@ -42,7 +42,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let text = body::json(&request)?;
     let received_at = app.now();
     let events = input::events::read(text, received_at)?;
-    spend(&app, &caller, events.events.len()).await?;
+    spend(&app, &caller, events.records()).await?;
 
     let outcomes = record::all(&app, events, received_at).await?;
 

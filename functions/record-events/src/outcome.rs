@@ -32,6 +32,23 @@ pub(crate) enum EventResult {
 }
 
 impl EventResult {
+    /// Adds the result of the same event for another of its units. The event is stored if it is stored for any of them.
+    pub(crate) fn join(&mut self, other: Self) {
+        use EventResult::{Duplicate, Stored};
+        match (&mut *self, other) {
+            (Stored(own), Stored(other) | Duplicate(other))
+            | (Duplicate(own), Duplicate(other)) => own.join(other),
+            (Duplicate(own), Stored(other)) => {
+                let mut joined = own.clone();
+                joined.join(other);
+                *self = Stored(joined);
+            }
+            (_, other @ (Stored(_) | Duplicate(_))) => *self = other,
+            // Refused for this unit. If it is refused for each of them, the first says why.
+            (_, _) => {}
+        }
+    }
+
     /// The result of a repeat of the event in the same request, whose user is at this pointer.
     pub(crate) fn of_repeat(&self, pointer: String) -> Self {
         match self {
@@ -61,6 +78,14 @@ pub(crate) struct AcceptedEvent {
     /// Why it counts for no experiment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<NotCounted>,
+}
+
+impl AcceptedEvent {
+    /// Adds the experiments that the event counts for by another unit.
+    fn join(&mut self, other: Self) {
+        self.counts_for.extend(other.counts_for);
+        self.reason = self.reason.filter(|_| self.counts_for.is_empty());
+    }
 }
 
 /// An experiment that an event counts for.

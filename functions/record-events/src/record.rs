@@ -15,7 +15,7 @@ use shared::http::{Fault, Problem};
 use shared::store::earlier_events::{EarlierEvent, EventPlace};
 use shared::store::events::StoredTimes;
 use shared::store::{FirstWrite, StoreError};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// An assignment of the user, with the definition of its experiment.
@@ -24,78 +24,121 @@ type Destination = (Assignment, Arc<Experiment>);
 /// What is stored of the events of a request.
 type Earlier = HashMap<(UserId, EventId), EarlierEvent>;
 
+/// An event of one unit, or the faults of an event.
+struct Part {
+    /// The index of the event in the request.
+    index: usize,
+    event: Result<Event, Vec<Fault>>,
+    /// The JSON pointer of the unit.
+    pointer: String,
+}
+
 /// Records events; the outcomes are in the order of the events.
 pub(crate) async fn all(
     app: &App,
     read: ReadEvents,
     received_at: Timestamp,
 ) -> Result<Vec<EventOutcome>, Problem> {
-    let ids: HashSet<UserId> = read
-        .events
-        .iter()
-        .flatten()
-        .map(|event| event.user_id.clone())
-        .collect();
+    let parts = parts(read);
+    let results = each(app, &parts, received_at).await?;
+    let mut outcomes: Vec<EventOutcome> = Vec::new();
+    for (Part { index, .. }, result) in parts.iter().zip(results) {
+        match outcomes.last_mut() {
+            Some(outcome) if outcome.index == *index => outcome.result.join(result),
+            _ => outcomes.push(EventOutcome {
+                index: *index,
+                result,
+            }),
+        }
+    }
+    Ok(outcomes)
+}
+
+fn parts(read: ReadEvents) -> Vec<Part> {
+    let mut parts = Vec::with_capacity(read.records());
+    for (index, event) in read.events.iter().enumerate() {
+        match event {
+            Err(faults) => parts.push(Part {
+                index,
+                event: Err(faults.clone()),
+                pointer: String::new(),
+            }),
+            Ok(of_units) => parts.extend(of_units.iter().map(|event| Part {
+                index,
+                event: Ok(event.clone()),
+                pointer: read.unit_pointer(index, &event.user_id),
+            })),
+        }
+    }
+    parts
+}
+
+/// The result of each part, in their order.
+async fn each(
+    app: &App,
+    parts: &[Part],
+    received_at: Timestamp,
+) -> Result<Vec<EventResult>, Problem> {
+    let valid = parts.iter().filter_map(|part| part.event.as_ref().ok());
+    let ids: HashSet<UserId> = valid.map(|event| event.user_id.clone()).collect();
     let users = user::read(app, ids, received_at).await?;
-    let earlier = read_earlier(app, &read, &users, received_at).await?;
+    let earlier = read_earlier(app, parts, &users, received_at).await?;
 
     // The first event of an id holds within a request too; the later ones have its outcome.
     let mut first = HashMap::new();
     let mut repeats = Vec::new();
     let mut writes = Vec::new();
-    for index in 0..read.events.len() {
-        if let Ok(event) = &read.events[index] {
-            let name = (event.user_id.clone(), event.id.clone());
+    for (place, part) in parts.iter().enumerate() {
+        if let Ok(event) = &part.event {
+            let name = (&event.user_id, &event.id);
             if let Some(of) = first.get(&name) {
-                repeats.push((index, *of));
+                repeats.push((place, *of));
                 continue;
             }
-            first.insert(name, index);
+            first.insert(name, place);
         }
-        writes.push(index);
+        writes.push(place);
     }
-    let writes = writes.into_iter().map(|index| {
-        let pointer = read.user_pointer(index);
-        let (event, users, earlier) = (&read.events[index], &users, &earlier);
+    let writes = writes.into_iter().map(|place| {
+        let (part, users, earlier) = (&parts[place], &users, &earlier);
         async move {
-            let result = match event {
+            let result = match &part.event {
                 Err(errors) => EventResult::Rejected {
                     errors: errors.clone(),
                 },
-                Ok(event) => one(app, event, users, earlier, received_at, pointer).await?,
+                Ok(event) => {
+                    let pointer = part.pointer.clone();
+                    one(app, event, users, earlier, received_at, pointer).await?
+                }
             };
-            Ok(EventOutcome { index, result })
+            Ok((place, result))
         }
     });
     let writes: Vec<_> = writes.collect();
-    let outcomes: Result<Vec<EventOutcome>, Problem> = stream::iter(writes)
+    let results: Result<BTreeMap<usize, EventResult>, Problem> = stream::iter(writes)
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await;
     // Also after a failure: a repeat of the request finds the events that were stored, and does not count them.
     user::count_stored(app, &users, received_at).await?;
-    let mut outcomes = outcomes?;
-    let by_index: HashMap<usize, usize> = outcomes.iter().map(|one| one.index).zip(0..).collect();
-    for (index, of) in repeats {
-        let result = outcomes[by_index[&of]]
-            .result
-            .of_repeat(read.user_pointer(index));
-        outcomes.push(EventOutcome { index, result });
+    let mut results = results?;
+    for (place, of) in repeats {
+        let result = results[&of].of_repeat(parts[place].pointer.clone());
+        results.insert(place, result);
     }
-    outcomes.sort_by_key(|outcome| outcome.index);
-    Ok(outcomes)
+    Ok(results.into_values().collect())
 }
 
 /// Looks for the events of a request in all places where an earlier request may have stored them. The only place of an
 /// event is left out: the put itself looks there.
 async fn read_earlier(
     app: &App,
-    read: &ReadEvents,
+    parts: &[Part],
     users: &Users,
     received_at: Timestamp,
 ) -> Result<Earlier, StoreError> {
     let mut seen = HashSet::new();
-    let events = read.events.iter().flatten();
+    let events = parts.iter().filter_map(|part| part.event.as_ref().ok());
     let first = events.filter(|event| seen.insert((&event.user_id, &event.id)));
     let places = first.flat_map(|event| places(event, users, received_at));
     app.store().earlier_events(places).await

@@ -2,7 +2,7 @@
 
 use super::bucketing::{self, HashVersion};
 use super::condition::Condition;
-use super::ids::{UserId, VariantKey};
+use super::ids::{UnitKind, UserId, VariantKey};
 use super::overrides::Override;
 use super::ramp::{OnWorseGuardrail, Ramp, RampHold};
 use super::time::Timestamp;
@@ -173,6 +173,9 @@ impl From<Variants> for Vec<Variant> {
 /// Which users take part in an experiment, and which variant each of them gets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Allocation {
+    /// What is assigned: users, or units of another kind.
+    #[serde(skip_serializing_if = "UnitKind::is_user", default)]
+    pub unit: UnitKind,
     /// The variants, the control first.
     pub variants: Variants,
     /// Percentage of all users that take part, until the first step of the ramp. Raising it moves no user to another
@@ -228,6 +231,7 @@ impl Allocation {
     /// An allocation that has not been used yet.
     pub fn new(variants: Variants, traffic_percent: f64, hash_seed: String) -> Self {
         Self {
+            unit: UnitKind::default(),
             variants,
             traffic_percent,
             ramp: Ramp::default(),

@@ -75,7 +75,7 @@ pub fn counted_at(
 /// The id of an event without one: a digest of its content as sent, so that a plain retry has the same id. The time of
 /// sending is not part of it, because it differs from one retry to the next.
 pub fn derived_id(
-    user_id: &UserId,
+    units: &[UserId],
     event_type: &EventType,
     timestamp: Timestamp,
     value: Option<Decimal>,
@@ -83,8 +83,11 @@ pub fn derived_id(
 ) -> EventId {
     let mut digest = Sha256::new();
     let value = value.map(|value| value.millionths().to_string());
+    let units: Vec<&str> = units.iter().map(UserId::as_str).collect();
+    // No id contains the separator.
+    let units = units.join("\u{1e}");
     let parts = [
-        Some(user_id.as_str()),
+        Some(units.as_str()),
         Some(event_type.as_str()),
         Some(&timestamp.to_string()),
         value.as_deref(),
@@ -135,22 +138,25 @@ mod tests {
 
     #[test]
     fn a_derived_id_depends_on_every_part_of_the_content() {
-        let user = |text| UserId::parse(text).unwrap();
+        let users = |ids: &[&str]| -> Vec<UserId> {
+            ids.iter().map(|id| UserId::parse(id).unwrap()).collect()
+        };
         let kind = |text| EventType::parse(text).unwrap();
         let value = Some(Decimal::from_millionths(1));
         let ids = [
-            derived_id(&user("a"), &kind("bc"), at(0), None, None),
-            derived_id(&user("ab"), &kind("c"), at(0), None, None),
-            derived_id(&user("a"), &kind("bc"), at(1), None, None),
-            derived_id(&user("a"), &kind("bc"), at(0), value, None),
-            derived_id(&user("a"), &kind("bc"), at(0), None, Some("{}")),
+            derived_id(&users(&["a"]), &kind("bc"), at(0), None, None),
+            derived_id(&users(&["ab"]), &kind("c"), at(0), None, None),
+            derived_id(&users(&["a"]), &kind("bc"), at(1), None, None),
+            derived_id(&users(&["a"]), &kind("bc"), at(0), value, None),
+            derived_id(&users(&["a"]), &kind("bc"), at(0), None, Some("{}")),
+            derived_id(&users(&["a", "b"]), &kind("bc"), at(0), None, None),
         ];
         for (index, id) in ids.iter().enumerate() {
             assert!(!ids[..index].contains(id), "{id}");
         }
         assert_eq!(
             ids[0],
-            derived_id(&user("a"), &kind("bc"), at(0), None, None)
+            derived_id(&users(&["a"]), &kind("bc"), at(0), None, None)
         );
     }
 }

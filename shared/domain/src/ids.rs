@@ -1,5 +1,9 @@
 //! Identifiers. Each type has one validation, so a value of the type is always valid.
 
+mod user;
+
+pub use user::UserId;
+
 use super::prose::grouped_size;
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
@@ -83,9 +87,10 @@ text_id!(
     dimension_value
 );
 text_id!(
-    /// A user: any text of 1 to 256 bytes without control characters.
-    UserId,
-    |text| free_text(text, limits::MAX_USER_ID_BYTES)
+    /// A kind of units, such as `account`: 1 to 32 lower-case letters, digits, `-` and `_`, starting with a letter or
+    /// digit.
+    UnitKind,
+    |text| lower_case_slug(text, limits::MAX_UNIT_KIND_CHARS)
 );
 text_id!(
     /// An event type, e.g. `purchase`: 1 to 128 characters without control characters.
@@ -118,15 +123,20 @@ fn slug(text: &str, max: usize, marks: &str, allowed: &str) -> Result<(), Invali
     Ok(())
 }
 
-fn dimension_key(text: &str) -> Result<(), Invalid> {
+fn lower_case_slug(text: &str, max: usize) -> Result<(), Invalid> {
     let allowed = "lower-case letters, digits, `-` and `_`";
-    slug(text, limits::MAX_DIMENSION_KEY_CHARS, "-_", allowed)?;
+    slug(text, max, "-_", allowed)?;
     if text.contains(|c: char| c.is_ascii_uppercase()) {
         return Err(Invalid::new(
             "bad_characters",
             format!("Must consist of {allowed}."),
         ));
     }
+    Ok(())
+}
+
+fn dimension_key(text: &str) -> Result<(), Invalid> {
+    lower_case_slug(text, limits::MAX_DIMENSION_KEY_CHARS)?;
     if text == DimensionKey::PHASE {
         let detail =
             "`phase` is the breakdown by phases, which needs no declaration. Choose another name.";

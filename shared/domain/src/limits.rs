@@ -108,6 +108,10 @@ pub const MAX_TAG_CHARS: usize = 50;
 pub const MAX_LINKS: usize = 20;
 /// The address of a link, in characters.
 pub const MAX_URL_CHARS: usize = 2_000;
+/// The name of a kind of units, in characters.
+pub const MAX_UNIT_KIND_CHARS: usize = 32;
+/// Units of other kinds in one request. An event is stored for each of them.
+pub const MAX_UNITS: usize = 4;
 /// A criterion of a search for experiments, in characters.
 pub const MAX_SEARCH_CHARS: usize = 200;
 /// Steps of one ramp. Each becomes a phase.

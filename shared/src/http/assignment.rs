@@ -10,7 +10,7 @@ use domain::evaluation::{
 };
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::Experiment;
-use domain::ids::{ExperimentId, UserId, VariantKey};
+use domain::ids::{ExperimentId, UnitKind, UserId, VariantKey};
 use domain::time::Timestamp;
 use serde::Serialize;
 
@@ -43,6 +43,9 @@ pub enum StoredState {
 #[derive(Debug, Serialize)]
 pub struct AssignmentResponse {
     experiment_id: ExperimentId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<UnitKind>,
+    /// The id of the unit, if it is not a user.
     user_id: UserId,
     variant: VariantKey,
     enrolled: bool,
@@ -85,11 +88,12 @@ pub async fn assign(
     state: StoredState,
 ) -> Result<AssignmentResponse, Problem> {
     let (experiment, context) = (request.experiment, request.context);
+    let user = UserId::of_unit(&experiment.allocation.unit, &context.user_id);
     let (stored, erased) = match (released(experiment), state) {
         (Some(_), _) => (None, Some(false)),
         (None, StoredState::Known { assignment, erased }) => (assignment, Some(erased)),
         (None, StoredState::Unknown) => {
-            let stored = app.store().assignment(&context.user_id, &experiment.id);
+            let stored = app.store().assignment(&user, &experiment.id);
             (stored.await?, None)
         }
     };
@@ -121,7 +125,7 @@ pub async fn assign(
     if evaluation.reason == EvaluationReason::Split {
         let erased = match erased {
             Some(erased) => erased,
-            None => app.store().tombstone(&context.user_id).await?.is_some(),
+            None => app.store().tombstone(&user).await?.is_some(),
         };
         if erased {
             if let Some(traffic) = trace.last_mut() {
@@ -136,13 +140,12 @@ pub async fn assign(
     }
     if evaluation.reason != EvaluationReason::Split || !request.enroll {
         let trace = (!request.enroll).then_some(trace);
-        let user = context.user_id.clone();
         return Ok(AssignmentResponse::evaluated(
             experiment, user, evaluation, trace,
         ));
     }
     let assignment = Assignment {
-        user_id: context.user_id.clone(),
+        user_id: user,
         experiment_id: experiment.id.clone(),
         variant: evaluation.variant.clone(),
         assigned_at,
@@ -163,7 +166,8 @@ impl AssignmentResponse {
     fn enrolled(assignment: Assignment, reason: Enrolled, trace: Option<Vec<TraceStep>>) -> Self {
         Self {
             experiment_id: assignment.experiment_id,
-            user_id: assignment.user_id,
+            unit: assignment.user_id.other_kind(),
+            user_id: assignment.user_id.own(),
             variant: assignment.variant,
             enrolled: true,
             reason: Reason::Enrolled(reason),
@@ -177,13 +181,14 @@ impl AssignmentResponse {
     /// Nothing is stored of the user.
     fn evaluated(
         experiment: &Experiment,
-        user_id: UserId,
+        user: UserId,
         evaluation: Evaluation<'_>,
         trace: Option<Vec<TraceStep>>,
     ) -> Self {
         Self {
             experiment_id: experiment.id.clone(),
-            user_id,
+            unit: user.other_kind(),
+            user_id: user.own(),
             variant: evaluation.variant.clone(),
             enrolled: false,
             reason: Reason::Evaluated(evaluation.reason),

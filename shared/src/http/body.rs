@@ -305,6 +305,11 @@ impl<'a> Object<'a> {
         node
     }
 
+    /// Takes all fields that are left.
+    pub fn into_fields(self) -> impl Iterator<Item = (String, Node<'a>)> {
+        self.fields.into_iter()
+    }
+
     /// Whether a field is present and not taken yet.
     pub fn has(&self, name: &str) -> bool {
         self.fields.iter().any(|(known, _)| known == name)

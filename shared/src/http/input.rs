@@ -14,4 +14,5 @@ mod metric;
 pub mod plan;
 mod targeting;
 mod text;
+pub mod units;
 pub mod user;

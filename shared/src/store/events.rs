@@ -233,7 +233,7 @@ fn stored_times_of(item: &Item) -> Result<StoredTimes, StoreError> {
 fn event_of(item: &Item) -> Result<Event, StoreError> {
     Ok(Event {
         id: parsed(item, "event_id", EventId::parse)?,
-        user_id: parsed(item, key::USER_ID, UserId::parse)?,
+        user_id: parsed(item, key::USER_ID, UserId::stored)?,
         event_type: parsed(item, "event_type", EventType::parse)?,
         value: value_of(item)?,
         properties: item
@@ -273,7 +273,7 @@ fn indexed_event_of(item: &Item) -> Result<IndexedEvent, StoreError> {
     };
     let damaged = |error: domain::Invalid| StoreError::Corrupt(error.detail);
     Ok(IndexedEvent {
-        user_id: parsed(item, key::USER_ID, UserId::parse)?,
+        user_id: parsed(item, key::USER_ID, UserId::stored)?,
         event_type: parsed(item, "event_type", EventType::parse)?,
         value: value_of(item)?,
         counted_at: parsed(item, "counted_at", Timestamp::parse)?,

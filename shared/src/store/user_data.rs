@@ -111,7 +111,7 @@ impl Store {
             });
             let table = &self.tables.assignments;
             for item in self.read_batch(table, keys.collect(), false).await? {
-                let user = UserId::parse(text(&item, key::USER_ID)?);
+                let user = UserId::stored(text(&item, key::USER_ID)?);
                 erased.insert(user.map_err(|error| StoreError::Corrupt(error.detail))?);
             }
         }

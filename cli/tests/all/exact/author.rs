@@ -8,8 +8,9 @@ use super::network::Crash;
 use domain::allocation::{Variant, Variants};
 use domain::assignment::Attributes;
 use domain::decimal::Decimal;
-use domain::ids::{DimensionKey, DimensionLabel, EventType, MetricKey, VariantKey};
+use domain::ids::{DimensionKey, DimensionLabel, EventType, MetricKey, UserId, VariantKey};
 use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
+use domain::ramp::{Ramp, RampStep};
 use domain::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -81,6 +82,20 @@ fn definition(draw: &mut Draw) -> Definition {
         ends_at: ends_at.map(Timestamp::from_micros),
         shards: draw.pick(&[1, 1, 3]),
     }
+}
+
+/// Some steps after a time.
+fn ramp(draw: &mut Draw, after: Timestamp) -> Ramp {
+    let mut at = after;
+    let steps = (0..draw.below(4)).map(|_| {
+        at = at.plus_micros(draw.within(1..=2 * DAY));
+        RampStep {
+            at,
+            traffic_percent: draw.pick(&[10.0, 50.0, 100.0]),
+            on_worse_guardrail: None,
+        }
+    });
+    Ramp::new(steps.collect()).unwrap()
 }
 
 /// Two or three variants, or the existing variants with other weights.
@@ -287,7 +302,7 @@ impl Author<'_> {
             self.changed_at += self.draw.within(1..=DAY);
             let mut at = Timestamp::from_micros(self.changed_at);
             let before = &self.experiments[experiment];
-            let edit = match self.draw.below(11) {
+            let edit = match self.draw.below(14) {
                 0 | 9 => Edit::End(None),
                 1 | 2 | 10 => {
                     let end = before.start.plus_micros(self.draw.within(1..=9 * DAY));
@@ -297,6 +312,9 @@ impl Author<'_> {
                 4 | 5 => Edit::Shares(shares(&mut self.draw, Some(&before.variants))),
                 6 => Edit::Metrics(metrics(&mut self.draw)),
                 7 => Edit::Repair,
+                11 => Edit::Release,
+                12 => Edit::Ramp(ramp(&mut self.draw, at)),
+                13 => Edit::Override(UserId::parse("a tester").unwrap()),
                 _ => Edit::Dimensions(dimensions(&mut self.draw)),
             };
             // An end is changed after all events: while it is in the future, it has excluded none of them.

@@ -4,8 +4,9 @@ use super::network::Crash;
 use domain::allocation::Variants;
 use domain::assignment::Attributes;
 use domain::decimal::Decimal;
-use domain::ids::{DimensionKey, EventType, VariantKey};
+use domain::ids::{DimensionKey, EventType, UserId, VariantKey};
 use domain::metric::Metric;
+use domain::ramp::Ramp;
 use domain::time::Timestamp;
 
 pub(crate) const HOUR: i64 = 3_600_000_000;
@@ -101,6 +102,12 @@ pub(crate) struct Change {
 pub(crate) enum Edit {
     End(Option<Timestamp>),
     Stop,
+    /// The first variant is released to all users.
+    Release,
+    /// Steps of the traffic, which are later phases.
+    Ramp(Ramp),
+    /// The first variant for a user.
+    Override(UserId),
     Shares(Variants),
     /// The change creates a new generation. It is read when it is complete.
     Metrics(Vec<Metric>),

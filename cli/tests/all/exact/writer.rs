@@ -8,7 +8,8 @@ use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::{Assignment, AssignmentSource};
 use domain::event::Event;
 use domain::experiment::{Experiment, NewExperiment, Status};
-use domain::ids::{EventId, ExperimentId, UserId};
+use domain::ids::{EventId, ExperimentId, UnitKind, UserId};
+use domain::overrides::Override;
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use std::collections::BTreeMap;
@@ -30,7 +31,14 @@ impl<'w> Writer<'w> {
     /// Creates the experiments of a history with unique ids.
     pub(crate) async fn begin(world: &'w World, history: &History) -> Self {
         let serial = world.next_serial();
-        let user = |place| UserId::parse(&format!("u{serial}/{place}#é")).unwrap();
+        let account = UnitKind::parse("account").unwrap();
+        let user = |place| {
+            let id = UserId::parse(&format!("u{serial}/{place}#é")).unwrap();
+            match place % 3 {
+                2 => UserId::of_unit(&account, &id),
+                _ => id,
+            }
+        };
         let mut experiments = Vec::new();
         for (place, definition) in history.experiments.iter().enumerate() {
             let new = NewExperiment {
@@ -178,6 +186,19 @@ impl<'w> Writer<'w> {
                 return;
             }
             Edit::End(end) => asked.schedule.ends_at = Some(*end),
+            Edit::Release => {
+                let variant = before.allocation.variants.control().key.clone();
+                asked.allocation.release = Some(Some(variant));
+            }
+            Edit::Ramp(ramp) => asked.allocation.ramp = Some(ramp.clone()),
+            Edit::Override(user) => {
+                let variant = before.allocation.variants.control().key.clone();
+                asked.allocation.overrides = Some(vec![Override {
+                    variant,
+                    users: [user.clone()].into(),
+                    condition: None,
+                }]);
+            }
             Edit::Stop => asked.status = Some(Status::Stopped),
             Edit::Shares(variants) => asked.allocation.variants = Some(variants.clone()),
             Edit::Metrics(metrics) => asked.analysis.metrics = Some(metrics.clone()),

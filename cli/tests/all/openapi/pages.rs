@@ -52,6 +52,15 @@ fn the_guide_lists_every_limit() {
             grouped(limits::MAX_URL_CHARS)
         ),
         format!("| steps of a ramp | {} |", limits::MAX_RAMP_STEPS),
+        format!("of a search | {} characters |", limits::MAX_SEARCH_CHARS),
+        format!(
+            "| kind of units | {} characters |",
+            limits::MAX_UNIT_KIND_CHARS
+        ),
+        format!(
+            "| other units of an event or user in a request | {} |",
+            limits::MAX_UNITS
+        ),
         format!(
             "| overrides of an experiment | {}, with {} users, {} regular expressions and {} bytes as compact JSON together |",
             limits::MAX_OVERRIDES,

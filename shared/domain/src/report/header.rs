@@ -3,7 +3,7 @@
 use crate::aggregates::ExperimentAggregates;
 use crate::coverage::Provenance;
 use crate::experiment::{Experiment, Status};
-use crate::ids::{ExperimentId, VariantKey};
+use crate::ids::{ExperimentId, UnitKind, VariantKey};
 use crate::plan::Plan;
 use crate::time::Timestamp;
 use serde::Serialize;
@@ -15,6 +15,9 @@ pub struct About {
     pub id: ExperimentId,
     /// Its name.
     pub name: String,
+    /// What is assigned and counted, if not users.
+    #[serde(skip_serializing_if = "UnitKind::is_user")]
+    pub unit: UnitKind,
     /// Its status.
     pub status: Status,
     /// Which version of the definition was used.
@@ -88,6 +91,7 @@ impl About {
         Self {
             id: experiment.id.clone(),
             name: experiment.name.clone(),
+            unit: experiment.allocation.unit.clone(),
             status: experiment.status,
             version: experiment.version,
             started_at: experiment.schedule.started_at,

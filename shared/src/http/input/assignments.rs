@@ -64,7 +64,7 @@ fn fields(
         .map(|node| attributes(&node, &experiment.analysis.dimensions, faults));
     fields.finish(faults, "user_id, variant, assigned_at, attributes");
     Some(Assignment {
-        user_id: user_id?,
+        user_id: UserId::of_unit(&experiment.allocation.unit, &user_id?),
         experiment_id: experiment.id.clone(),
         variant: variant?,
         assigned_at: assigned_at?,

@@ -1,20 +1,23 @@
 //! The bodies of `POST /assignments` and `POST /experiments/{id}/assignments:evaluate`.
 
 use super::attributes;
+use super::units::Units;
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
 use domain::assignment::Attributes;
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::Experiment;
-use domain::ids::{ExperimentId, UserId};
+use domain::ids::{ExperimentId, UnitKind, UserId};
 use domain::{Invalid, limits};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// One user in several experiments.
+/// One user, and units of other kinds, in several experiments.
 pub struct AssignUserInput {
-    /// The user.
-    pub user: UserInput,
+    /// The user and the other units.
+    pub units: Units,
+    /// The attributes, which are those of all units.
+    pub attributes: SentAttributes,
     /// The named experiments; none for all that are running.
     pub experiments: Option<Vec<ExperimentId>>,
     /// Whether new assignments are stored.
@@ -33,13 +36,23 @@ pub struct AssignUsersInput {
 pub struct UserInput {
     /// The user.
     pub context: EvaluationContext,
+    attributes: SentAttributes,
+}
+
+/// The attributes of a body.
+pub struct SentAttributes {
     sent: Map<String, Value>,
-    /// JSON pointer of the attributes.
+    /// Their JSON pointer.
     pointer: String,
 }
 
-impl UserInput {
-    /// The user's values of the dimensions of an experiment.
+impl SentAttributes {
+    /// The context of a unit with these attributes.
+    pub fn context(&self, unit: UserId) -> EvaluationContext {
+        EvaluationContext::new(unit, self.sent.clone())
+    }
+
+    /// The values of the dimensions of an experiment.
     fn dimension_values(&self, experiment: &Experiment) -> Result<Attributes, Vec<Fault>> {
         let values = attributes::dimension_values(&self.sent, &experiment.analysis.dimensions);
         values.map_err(|faults| {
@@ -54,11 +67,11 @@ impl UserInput {
 /// # Errors
 /// 422 with each attribute that cannot be the value of a dimension.
 pub fn dimensions_in<'e>(
-    user: &UserInput,
+    attributes: &SentAttributes,
     experiments: impl IntoIterator<Item = &'e Experiment>,
 ) -> Result<Vec<Attributes>, Problem> {
     let experiments = experiments.into_iter();
-    collected(experiments.map(|experiment| user.dimension_values(experiment)))
+    collected(experiments.map(|experiment| attributes.dimension_values(experiment)))
 }
 
 /// The dimension values of several users in one experiment, in their order.
@@ -70,7 +83,7 @@ pub fn dimensions_of(
     experiment: &Experiment,
 ) -> Result<Vec<Attributes>, Problem> {
     let users = users.iter();
-    collected(users.map(|user| user.dimension_values(experiment)))
+    collected(users.map(|user| user.attributes.dimension_values(experiment)))
 }
 
 /// All values, or each fault once: several experiments can declare the same dimension.
@@ -97,21 +110,29 @@ fn collected(
     }
 }
 
-/// Reads one user and the names of experiments.
+/// Reads one user, units of other kinds, and the names of experiments.
 ///
 /// # Errors
 /// 422 with all faults.
 pub fn assign_user(text: &str) -> Result<AssignUserInput, Problem> {
     let mut faults = Faults::default();
     let input = Node::root(text).object(&mut faults).and_then(|mut body| {
-        let user = user(&mut body, "", &mut faults);
+        let units = Units::read(&mut body, &mut faults);
+        let user = units
+            .as_ref()
+            .and_then(|units| units.of_kind(&UnitKind::default()));
+        let attributes = sent_attributes(&mut body, "", user, &mut faults);
         let experiments = body
             .optional("experiments")
             .map(|node| experiments(&node, &mut faults));
         let enroll = enroll(&mut body, &mut faults);
-        body.finish(&mut faults, "user_id, attributes, experiments, enroll");
+        body.finish(
+            &mut faults,
+            "user_id, units, attributes, experiments, enroll",
+        );
         Some(AssignUserInput {
-            user: user?,
+            units: units?,
+            attributes: attributes?,
             experiments: experiments.map_or(Some(None), |experiments| experiments.map(Some))?,
             enroll: enroll?,
         })
@@ -165,10 +186,25 @@ fn user(fields: &mut Object<'_>, pointer: &str, faults: &mut Faults) -> Option<U
     let user = fields
         .required("user_id", faults)
         .and_then(|node| node.text(faults, UserId::parse));
+    let attributes = sent_attributes(fields, pointer, user.as_ref(), faults);
+    let (user, attributes) = (user?, attributes?);
+    Some(UserInput {
+        context: attributes.context(user),
+        attributes,
+    })
+}
+
+/// The attributes in an object at `pointer`.
+fn sent_attributes(
+    fields: &mut Object<'_>,
+    pointer: &str,
+    user: Option<&UserId>,
+    faults: &mut Faults,
+) -> Option<SentAttributes> {
     let node = fields.optional("attributes");
     let sent = node.map_or_else(|| Some(Map::new()), |node| node.map(faults))?;
     let pointer = format!("{pointer}/attributes");
-    for (name, invalid) in attributes::check(&sent, user.as_ref()) {
+    for (name, invalid) in attributes::check(&sent, user) {
         let place = if name.is_empty() {
             pointer.clone()
         } else {
@@ -176,17 +212,27 @@ fn user(fields: &mut Object<'_>, pointer: &str, faults: &mut Faults) -> Option<U
         };
         faults.push(place, invalid);
     }
-    Some(UserInput {
-        context: EvaluationContext::new(user?, sent.clone()),
-        sent,
-        pointer,
-    })
+    Some(SentAttributes { sent, pointer })
 }
 
 fn experiments(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<ExperimentId>> {
     let repeated = |_: &ExperimentId| "This experiment is listed more than once.".to_owned();
     let most = limits::MAX_NAMED_EXPERIMENTS;
     node.unique_texts(faults, most, ExperimentId::parse, repeated)
+}
+
+/// The fault of a named experiment whose unit the body does not have.
+pub fn missing_unit(index: usize, experiment: &Experiment) -> Fault {
+    let kind = &experiment.allocation.unit;
+    let field = match kind.is_user() {
+        true => "user_id".to_owned(),
+        false => format!("units/{kind}"),
+    };
+    let detail = format!(
+        "The experiment assigns units of the kind `{kind}`: send the id in `{field}`, or leave the experiment out."
+    );
+    let invalid = Invalid::new("missing_unit", detail);
+    Fault::at(format!("/experiments/{index}"), invalid)
 }
 
 /// The fault of a named experiment that does not exist.

@@ -1,5 +1,6 @@
 //! The body of `POST /events`: one event or a batch. Each event is accepted or rejected separately.
 
+use super::units::Units;
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
 use domain::decimal::Decimal;
@@ -11,20 +12,31 @@ use domain::{Invalid, limits};
 
 /// The events of a request.
 pub struct ReadEvents {
-    /// Events in the order of the request, each valid or with its faults.
-    pub events: Vec<Result<Event, Vec<Fault>>>,
+    /// Events in the order of the request, each valid or with its faults. An event of several units is one for each of
+    /// them, with the same id.
+    pub events: Vec<Result<Vec<Event>, Vec<Fault>>>,
     /// Whether the request has a list, even with one event.
     batch: bool,
 }
 
 impl ReadEvents {
-    /// The JSON pointer of an event's user.
-    pub fn user_pointer(&self, index: usize) -> String {
+    /// The JSON pointer of an event's unit.
+    pub fn unit_pointer(&self, index: usize, unit: &UserId) -> String {
+        let field = match unit.other_kind() {
+            Some(kind) => format!("units/{kind}"),
+            None => "user_id".to_owned(),
+        };
         if self.batch {
-            format!("/events/{index}/user_id")
+            format!("/events/{index}/{field}")
         } else {
-            "/user_id".to_owned()
+            format!("/{field}")
         }
+    }
+
+    /// The number of events, where an event of several units is one for each of them, and an invalid event is one.
+    pub fn records(&self) -> usize {
+        let records = |event: &Result<Vec<Event>, _>| event.as_ref().map_or(1, Vec::len);
+        self.events.iter().map(records).sum()
     }
 }
 
@@ -77,15 +89,15 @@ fn one(
     pointer: &str,
     sent_at: Option<Timestamp>,
     received_at: Timestamp,
-) -> Result<Event, Vec<Fault>> {
+) -> Result<Vec<Event>, Vec<Fault>> {
     let mut faults = Faults::default();
     let read = event(&mut fields, pointer, sent_at, received_at, &mut faults);
     fields.finish(
         &mut faults,
-        "user_id, type, timestamp, value, properties, event_id, sent_at",
+        "user_id, units, type, timestamp, value, properties, event_id, sent_at",
     );
     match read {
-        Some(event) if faults.is_empty() => Ok(event),
+        Some(events) if faults.is_empty() => Ok(events),
         _ => Err(faults.into_vec()),
     }
 }
@@ -96,10 +108,8 @@ fn event(
     sent_at: Option<Timestamp>,
     received_at: Timestamp,
     faults: &mut Faults,
-) -> Option<Event> {
-    let user_id = fields
-        .required("user_id", faults)
-        .and_then(|node| node.text(faults, UserId::parse));
+) -> Option<Vec<Event>> {
+    let units = Units::read(fields, faults);
     let event_type = fields
         .required("type", faults)
         .and_then(|node| node.text(faults, EventType::parse_new));
@@ -130,28 +140,30 @@ fn event(
     let counted_at = event::counted_at(timestamp, sent_at, received_at)
         .map_err(|invalid| faults.push(&time_pointer, invalid))
         .ok()?;
-    let (user_id, event_type) = (user_id?, event_type?);
+    let (units, event_type) = (units?.stored(), event_type?);
     let value = value.map_or(Some(None), |value| value.map(Some))?;
     let properties = properties.map_or(Some(None), |properties| properties.map(Some))?;
     let id = match id {
         Some(id) => id?,
         None => event::derived_id(
-            &user_id,
+            &units,
             &event_type,
             timestamp?,
             value,
             properties.as_deref(),
         ),
     };
-    Some(Event {
-        id,
+    let event = |(place, user_id)| Event {
+        id: id.clone(),
         user_id,
-        event_type,
+        event_type: event_type.clone(),
         value,
-        properties,
+        // Properties may be personal data. They are stored once, with the user, and erased with the user.
+        properties: properties.clone().filter(|_| place == 0),
         timestamp,
         counted_at,
-    })
+    };
+    Some(units.into_iter().enumerate().map(event).collect())
 }
 
 /// Properties as compact JSON of bounded size, checked to be readable.

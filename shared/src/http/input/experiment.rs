@@ -10,14 +10,14 @@ use domain::analysis_definition::AnalysisDefinition;
 use domain::decimal;
 use domain::documentation::Documentation;
 use domain::experiment::{Experiment, NewExperiment, Status};
-use domain::ids::{DimensionKey, ExperimentId};
+use domain::ids::{DimensionKey, ExperimentId, UnitKind};
 use domain::metric::Metric;
 use domain::ramp::Ramp;
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
-const FIELDS: &str = "name, description, id, status, variants, traffic_percent, ramp, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards, hypothesis, owner, tags, links, copy_of";
+const FIELDS: &str = "name, description, id, status, unit, variants, traffic_percent, ramp, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards, hypothesis, owner, tags, links, copy_of";
 
 /// Values that are drawn at random unless the caller gives them.
 pub struct Drawn {
@@ -146,6 +146,10 @@ fn allocation(
     faults: &mut Faults,
 ) -> Option<Allocation> {
     let original = original.map(|original| &original.allocation);
+    let known = original.map(|original| &original.unit);
+    let unit = field(body, "unit", known, |node| {
+        node.text(faults, UnitKind::parse)
+    });
     let variants = match (body.optional("variants"), original) {
         (Some(node), _) => variants(&node, faults),
         (None, Some(original)) => Some(original.variants.clone()),
@@ -176,6 +180,7 @@ fn allocation(
     }
     let default_traffic = original.map_or(100.0, |original| original.traffic_percent);
     Some(Allocation {
+        unit: unit?,
         ramp: ramp.unwrap_or_else(|| Some(Ramp::default()))?,
         targeting: targeting?,
         overrides: overrides?,

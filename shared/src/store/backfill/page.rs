@@ -185,7 +185,7 @@ impl Store {
         });
         let user = |item: &Item| {
             let user = item.get(keys::assignments::USER_ID)?.as_s().ok()?;
-            UserId::parse(user).ok()
+            UserId::stored(user).ok()
         };
         let users = answer.items().iter().map(user).collect::<Option<_>>();
         let users =

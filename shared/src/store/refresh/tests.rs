@@ -21,7 +21,8 @@ use domain::event::EventSummary;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::filter::TimeWindow;
 use domain::ids::{
-    DimensionKey, DimensionLabel, EventId, EventType, ExperimentId, MetricKey, UserId, VariantKey,
+    DimensionKey, DimensionLabel, EventId, EventType, ExperimentId, MetricKey, UnitKind, UserId,
+    VariantKey,
 };
 use domain::limits;
 use domain::metric::{Denominator, Measure, MetricSpec};
@@ -73,6 +74,13 @@ fn long(fill: char, bytes: usize, number: usize) -> String {
     let number = number.to_string();
     let fills = (bytes - number.len()) / fill.len_utf8();
     fill.to_string().repeat(fills) + &number
+}
+
+/// The longest id: that of a unit with the longest kind.
+fn longest_user(number: usize) -> UserId {
+    let kind = UnitKind::parse(&"k".repeat(limits::MAX_UNIT_KIND_CHARS)).unwrap();
+    let id = UserId::parse(&long('u', limits::MAX_USER_ID_BYTES, number)).unwrap();
+    UserId::of_unit(&kind, &id)
 }
 
 fn event_type(choices: &mut Choices, number: usize) -> EventType {
@@ -290,7 +298,7 @@ fn one_input(seed: u64) {
         .collect();
     let diff =
         |user: usize, (stored, computed): &(UserContribution, UserContribution)| ContributionDiff {
-            user: UserId::parse(&long('u', limits::MAX_USER_ID_BYTES, user)).unwrap(),
+            user: longest_user(user),
             generation: (world.experiment.id.clone(), 1),
             open: Some(world.generation.clone()),
             variants: limits::MAX_VARIANTS,
