@@ -36,23 +36,21 @@ pub(super) fn checks(
         );
         terminal.prose(Style::Warning, &label("pre-exposure"), &text);
     }
-    let outlier_users: Vec<String> = variants
-        .iter()
-        .filter(|variant| variant.outlier_users > 0)
-        .map(|variant| {
-            format!(
-                "{} in {}",
-                grouped(variant.outlier_users),
-                short(&variant.key)
-            )
-        })
-        .collect();
+    let listed = |number: fn(&VariantUsers) -> u64| {
+        let variants = variants.iter().filter(|variant| number(variant) > 0);
+        let each = variants
+            .map(|variant| format!("{} in {}", grouped(number(variant)), short(&variant.key)));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let outlier_users = listed(|variant| variant.outlier_users);
     if !outlier_users.is_empty() {
-        let text = format!(
-            "Excluded because of their number of events: {}.",
-            outlier_users.join(", ")
-        );
+        let text = format!("Excluded because of their number of events: {outlier_users}.");
         terminal.prose(Style::Warning, &label("outliers"), &text);
+    }
+    let excluded_users = listed(|variant| variant.excluded_users);
+    if !excluded_users.is_empty() {
+        let text = format!("Excluded by the definition: {excluded_users}.");
+        terminal.prose(Style::Faint, &label("excluded"), &text);
     }
 }
 
@@ -168,6 +166,7 @@ pub(super) fn event_accounting(
             (event_counts.excluded_by_end, "excluded by the end"),
             (event_counts.outside_window, "outside the requested period"),
             (event_counts.other_users, "of other users"),
+            (event_counts.excluded_users, "of excluded users"),
         ];
         let others: Vec<String> = others
             .iter()

@@ -18,6 +18,7 @@ mod ends;
 mod erasure;
 mod event_ids;
 mod event_limits;
+mod exclusion;
 mod first_wins;
 mod guarded_ramps;
 mod history;

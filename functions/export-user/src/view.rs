@@ -97,6 +97,8 @@ pub(crate) struct Part {
     #[serde(skip_serializing_if = "Option::is_none")]
     enrolment: Option<EnrolmentShown>,
     outlier: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    excluded: bool,
     hours: Vec<HourShown>,
     /// Only the empty contribution of an erased user expires.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,6 +147,7 @@ fn part(
         generation,
         enrolment: stored.contribution.enrolment.map(enrolment),
         outlier: stored.contribution.outlier,
+        excluded: stored.contribution.excluded,
         hours: stored.contribution.entries.iter().map(hour).collect(),
         until: until.map(Timestamp::from_micros),
     }
@@ -178,6 +181,7 @@ fn hour(entry: &ContributionEntry) -> HourShown {
             Disposition::ExcludedByEnd => "excluded_by_end",
             Disposition::OutsideWindow => "outside_window",
             Disposition::NotAssigned => "not_assigned",
+            Disposition::ExcludedUser => "excluded_user",
         },
         sum: sum(&entry.event_type, entry.events, entry.value),
     }

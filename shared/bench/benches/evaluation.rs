@@ -77,6 +77,7 @@ fn experiment(number: usize) -> Experiment {
             targeting: Some(Condition::compile(condition()).unwrap()),
             ..Allocation::new(variants, 100.0, seed)
         },
+        exclusion: None,
         schedule: Schedule::default(),
         analysis: AnalysisDefinition::default(),
         documentation: domain::documentation::Documentation::default(),

@@ -15,6 +15,7 @@ pub use read::DamagedAggregates;
 
 use super::aggregates::{AggregateCell, Days, DimensionValue, ExperimentAggregates};
 use super::contribution::{AggregateBuilder, ContributionPart, Path, UserContribution};
+use super::exclusion::ExcludedUsers;
 use super::experiment::Experiment;
 use super::ids::DimensionKey;
 use super::metric::MetricSpec;
@@ -32,6 +33,9 @@ pub struct AggregateSpec {
     pub metrics: Vec<MetricSpec>,
     /// The dimensions.
     pub dimensions: Vec<DimensionKey>,
+    /// Assigned users that are left out.
+    #[serde(skip_serializing_if = "ExcludedUsers::is_empty", default)]
+    pub excluded: ExcludedUsers,
 }
 
 impl AggregateSpec {
@@ -45,6 +49,11 @@ impl AggregateSpec {
                 .map(MetricSpec::from)
                 .collect(),
             dimensions: experiment.analysis.dimensions.clone(),
+            excluded: experiment
+                .exclusion
+                .as_ref()
+                .map(|exclusion| exclusion.results.clone())
+                .unwrap_or_default(),
         }
     }
 }
@@ -112,6 +121,11 @@ impl AggregateItems {
                 format!("v{index}"),
                 variant.outlier_users,
             );
+            aggregate_items.set(
+                AggregateItemKey::OutlierUsers,
+                format!("x{index}"),
+                variant.excluded_users,
+            );
             aggregate_items.days(index, &variant.days, None, layout);
             for (dimension, days) in &variant.dimensions {
                 aggregate_items.days(index, days, Some(dimension), layout);
@@ -141,6 +155,7 @@ impl AggregateItems {
                 set('e', event_counts.excluded_by_end);
                 set('w', event_counts.outside_window);
                 set('o', event_counts.other_users);
+                set('x', event_counts.excluded_users);
             }
         }
         for (hour, traffic) in &aggregates.hours {

@@ -61,6 +61,8 @@ pub struct DimensionValue {
 pub struct VariantAggregates {
     /// Outlier users, which are left out of all sums.
     pub outlier_users: u64,
+    /// Users that the definition excludes, which are left out of all sums.
+    pub excluded_users: u64,
     /// The change on each day.
     pub days: Days,
     /// Users by the day of their assignment, with their sums over the first [`super::contribution::COHORT_HOURS`]
@@ -86,12 +88,27 @@ pub struct EventCounts {
     pub outside_window: u64,
     /// Events of users without the requested dimension value, and of users that were not assigned before the event.
     pub other_users: u64,
+    /// Events of users that the definition excludes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub excluded_users: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl EventCounts {
     /// The number of events with any disposition.
     pub(super) fn total(&self) -> u64 {
-        self.counted + self.excluded_by_end + self.outside_window + self.other_users
+        self.counted
+            + self.excluded_by_end
+            + self.outside_window
+            + self.other_users
+            + self.excluded_users
     }
 
     /// Adds other numbers.
@@ -100,6 +117,7 @@ impl EventCounts {
         self.excluded_by_end += other.excluded_by_end;
         self.outside_window += other.outside_window;
         self.other_users += other.other_users;
+        self.excluded_users += other.excluded_users;
     }
 }
 
@@ -204,6 +222,7 @@ impl VariantAggregates {
 
     fn merge(&mut self, other: Self) -> Result<(), Overflow> {
         self.outlier_users += other.outlier_users;
+        self.excluded_users += other.excluded_users;
         add_cells(&mut self.days, &other.days)?;
         add_cells(&mut self.cohorts, &other.cohorts)?;
         for (dimension, days) in other.dimensions {

@@ -1,9 +1,12 @@
 //! What may change about an experiment, and when.
 
+mod measured;
+
 use super::Invalid;
 use super::allocation::{Release, Variants};
 use super::condition::Condition;
 use super::documentation::{DocumentationChange, NewConclusion};
+use super::exclusion::Exclusion;
 use super::experiment::{Experiment, Status};
 use super::ids::{DimensionKey, VariantKey};
 use super::limits::MAX_PHASES;
@@ -24,6 +27,8 @@ pub struct Change {
     pub status: Option<Status>,
     /// A new allocation.
     pub allocation: AllocationChange,
+    /// Who else is kept out.
+    pub exclusion: Option<Option<Exclusion>>,
     /// A new schedule.
     pub schedule: ScheduleChange,
     /// Other measurements.
@@ -189,6 +194,7 @@ impl Change {
         replace(&mut after.allocation.ramp, self.allocation.ramp);
         replace(&mut after.allocation.targeting, self.allocation.targeting);
         replace(&mut after.allocation.overrides, self.allocation.overrides);
+        replace(&mut after.exclusion, self.exclusion);
         replace(&mut after.schedule.starts_at, self.schedule.starts_at);
         replace(&mut after.schedule.ends_at, self.schedule.ends_at);
         replace(&mut after.analysis.dimensions, self.analysis.dimensions);
@@ -264,6 +270,7 @@ impl Change {
             misfits.extend(self.plan_misfit(before));
         }
         misfits.extend(self.ramp_misfit(before));
+        misfits.extend(self.exclusion_misfits(before));
         misfits.extend(self.overrides_misfit(before));
         misfits.extend(self.release_misfit(before));
         misfits.extend(self.conclusion_misfit(before));
@@ -313,36 +320,6 @@ impl Change {
             removed.join(", ")
         );
         (!removed.is_empty()).then(|| Misfit::new("dimensions", "dimensions_in_use", detail))
-    }
-
-    /// Whether the plan would be about a metric that is not declared.
-    fn plan_misfit(&self, before: &Experiment) -> Option<Misfit> {
-        let metrics = self
-            .analysis
-            .metrics
-            .as_ref()
-            .unwrap_or(&before.analysis.metrics);
-        let (field, plan) = match &self.analysis.plan {
-            Some(plan) => ("plan/metric", plan),
-            None if self.analysis.metrics.is_some() => ("metrics", &before.analysis.plan),
-            None => return None,
-        };
-        let why = plan.as_ref()?.fits(metrics).err()?;
-        Some(Misfit { field, why })
-    }
-
-    /// Whether a step would depend on guardrails, and none is declared.
-    fn ramp_misfit(&self, before: &Experiment) -> Option<Misfit> {
-        let (ramp, metrics) = (&self.allocation.ramp, &self.analysis.metrics);
-        let field = match (ramp, metrics) {
-            (Some(_), _) => "ramp",
-            (None, Some(_)) => "metrics",
-            (None, None) => return None,
-        };
-        let ramp = ramp.as_ref().unwrap_or(&before.allocation.ramp);
-        let metrics = metrics.as_ref().unwrap_or(&before.analysis.metrics);
-        let why = ramp.fits(metrics).err()?;
-        Some(Misfit { field, why })
     }
 
     /// Whether an override would name a variant that does not exist.

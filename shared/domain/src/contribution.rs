@@ -47,6 +47,8 @@ pub enum Disposition {
     OutsideWindow,
     /// Its user was not assigned before the event.
     NotAssigned,
+    /// The definition excludes its user.
+    ExcludedUser,
 }
 
 impl Disposition {
@@ -104,6 +106,8 @@ pub struct UserContribution {
     pub enrolment: Option<Enrolment>,
     /// Whether the user is an outlier user, who is left out of the results.
     pub outlier: bool,
+    /// Whether the definition excludes the user, who is left out of the results.
+    pub excluded: bool,
     /// Events by hour, type and disposition, in this order once the contribution is [`UserContribution::sealed`].
     pub entries: Vec<ContributionEntry>,
     /// The number of the user's stored records that were read for it: the assignment and the events, also those that
@@ -216,6 +220,23 @@ impl UserContribution {
         Ok(())
     }
 
+    /// Notes that results leave the user out if the user has one of the excluded dimension values.
+    pub fn exclude_by_values(&mut self, labels: &Labels, attributes: &Attributes) {
+        self.excluded |= labels.excluded().has_value_of(attributes);
+    }
+
+    /// Notes that results leave the user out if this event after the assignment has an excluded type.
+    pub fn exclude_by_event(
+        &mut self,
+        labels: &Labels,
+        event_type: &EventType,
+        counted_at: Timestamp,
+    ) {
+        let is_after = |enrolment: &Enrolment| enrolment.assigned_at < counted_at;
+        self.excluded |=
+            labels.excluded().has_type(event_type) && self.enrolment.as_ref().is_some_and(is_after);
+    }
+
     fn disposition(
         &self,
         experiment: &Experiment,
@@ -241,7 +262,8 @@ impl UserContribution {
         }
     }
 
-    /// Sorts everything, so that equal contributions compare equal, and removes the events of an outlier user.
+    /// Sorts everything, so that equal contributions compare equal, removes the events of an outlier user, and marks those
+    /// of an excluded user. An outlier user is not an excluded user too: not all of the events are read.
     ///
     /// An outlier user has more events than [`MAX_EVENTS_PER_USER`], or more entries than [`MAX_ENTRIES_PER_USER`], or at
     /// some time a larger sum of a metric's values than [`MAX_USER_TOTAL_MILLIONTHS`].
@@ -261,6 +283,12 @@ impl UserContribution {
         {
             self.outlier = true;
             self.entries = Vec::new();
+        }
+        self.excluded &= !self.outlier && self.enrolment.is_some();
+        if self.excluded {
+            for entry in &mut self.entries {
+                entry.disposition = Disposition::ExcludedUser;
+            }
         }
         if let Some(enrolment) = &mut self.enrolment {
             enrolment

@@ -45,6 +45,8 @@ pub enum NotEnrolled {
     Stopped,
     /// Its planned end has passed.
     Ended,
+    /// The definition excludes the user.
+    Excluded,
     /// The user's attributes do not match the targeting condition.
     Targeting,
     /// The user is outside the traffic.
@@ -67,6 +69,8 @@ pub enum Rule {
     Overrides,
     /// The experiment has the status `running`, and its planned start has passed.
     Status,
+    /// The attributes do not match the condition of the exclusion.
+    Exclusion,
     /// The attributes match the targeting condition.
     Targeting,
     /// The user is in the traffic.
@@ -128,7 +132,7 @@ pub fn evaluate_traced<'e>(
 type ApplyRule =
     for<'e> fn(&'e Experiment, &EvaluationContext, Timestamp) -> Option<Evaluation<'e>>;
 
-const RULES: [(Rule, ApplyRule); 6] = [
+const RULES: [(Rule, ApplyRule); 7] = [
     (Rule::Release, |definition, _, _| released(definition)),
     (Rule::End, |definition, _, now| {
         over(definition, now).map(|reason| Evaluation::not_enrolled(definition, reason))
@@ -138,6 +142,11 @@ const RULES: [(Rule, ApplyRule); 6] = [
     }),
     (Rule::Status, |definition, _, now| {
         not_open(definition, now).map(|reason| Evaluation::not_enrolled(definition, reason))
+    }),
+    (Rule::Exclusion, |definition, context, _| {
+        let condition = definition.exclusion.as_ref()?.condition.as_ref()?;
+        let matches = condition.matches(context.attributes(), &SegmentLists::default());
+        matches.then(|| Evaluation::not_enrolled(definition, NotEnrolled::Excluded))
     }),
     (Rule::Targeting, |definition, context, _| {
         let condition = definition.allocation.targeting.as_ref()?;

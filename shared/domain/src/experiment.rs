@@ -3,6 +3,7 @@
 use super::allocation::Allocation;
 use super::analysis_definition::AnalysisDefinition;
 use super::documentation::Documentation;
+use super::exclusion::Exclusion;
 use super::ids::ExperimentId;
 use super::limits::{HOURS_STORED_AFTER_END, LATE_EVENT_DAYS};
 use super::schedule::Schedule;
@@ -77,6 +78,9 @@ pub struct Experiment {
     /// Which users take part, and which variant each of them gets.
     #[serde(flatten)]
     pub allocation: Allocation,
+    /// Who is kept out.
+    #[serde(rename = "exclude", skip_serializing_if = "Option::is_none", default)]
+    pub exclusion: Option<Exclusion>,
     /// When it runs.
     #[serde(flatten)]
     pub schedule: Schedule,
@@ -181,6 +185,8 @@ pub struct NewExperiment {
     pub status: Status,
     /// Which users take part, and which variant each of them gets.
     pub allocation: Allocation,
+    /// Who is kept out.
+    pub exclusion: Option<Exclusion>,
     /// When it runs.
     pub schedule: Schedule,
     /// What is measured.
@@ -201,6 +207,7 @@ impl NewExperiment {
             description: self.description,
             status: self.status,
             allocation: self.allocation,
+            exclusion: self.exclusion,
             schedule: self.schedule,
             analysis: self.analysis,
             documentation: self.documentation,
@@ -239,6 +246,7 @@ mod tests {
             description: None,
             status: Status::Running,
             allocation: Allocation::new(variants, 100.0, "seed".to_owned()),
+            exclusion: None,
             schedule: Schedule::new(None, end.map(day)),
             analysis: AnalysisDefinition::default(),
             documentation: Documentation::default(),

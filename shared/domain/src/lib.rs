@@ -20,6 +20,7 @@ pub mod evaluation;
 pub mod evaluation_context;
 pub mod event;
 pub mod event_count;
+pub mod exclusion;
 pub mod experiment;
 pub mod filter;
 pub mod guarded_ramp;

@@ -110,6 +110,8 @@ pub const MAX_LINKS: usize = 20;
 pub const MAX_URL_CHARS: usize = 2_000;
 /// The name of a kind of units, in characters.
 pub const MAX_UNIT_KIND_CHARS: usize = 32;
+/// Event types, and values of one dimension, whose users an experiment excludes.
+pub const MAX_EXCLUDED: usize = 20;
 /// Units of other kinds in one request. An event is stored for each of them.
 pub const MAX_UNITS: usize = 4;
 /// A criterion of a search for experiments, in characters.

@@ -76,8 +76,9 @@ impl<'e> RecordAggregator<'e> {
         }
         self.aggregates.data_range.assignment(assigned_at);
         if self.experiment.enrols(assigned_at) {
-            self.users
-                .insert(user, UserContribution::new(Some(enrolment)));
+            let mut contribution = UserContribution::new(Some(enrolment));
+            contribution.exclude_by_values(self.labels, attributes);
+            self.users.insert(user, contribution);
         }
     }
 
@@ -116,6 +117,7 @@ impl<'e> RecordAggregator<'e> {
     ) -> Result<(), Overflow> {
         self.aggregates.records += 1;
         self.aggregates.data_range.event(counted_at, received_at);
+        let own_type = event_type;
         let event_type = self.labels.event_type(event_type);
         let Some(contribution) = self.users.get_mut(user) else {
             let day = self
@@ -127,6 +129,7 @@ impl<'e> RecordAggregator<'e> {
             day.entry(event_type).or_default().other_users += 1;
             return Ok(());
         };
+        contribution.exclude_by_event(self.labels, own_type, counted_at);
         let value = value.unwrap_or_default().millionths();
         contribution.event(
             self.experiment,

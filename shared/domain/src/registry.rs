@@ -7,6 +7,7 @@
 //! A registry only grows, and a name that found no room never gets a place later. So the label of a record is decided
 //! once, before anything is counted under it. Both data sources use the same registry, and so the same labels.
 
+use super::exclusion::ExcludedUsers;
 use super::ids::{DimensionKey, DimensionLabel, EventType};
 use super::metric::{Measure, MetricSpec};
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,7 @@ pub struct Labels {
     /// Event types whose values a declared metric sums.
     summed: HashSet<Arc<EventType>>,
     others: Arc<EventType>,
+    excluded: ExcludedUsers,
     registered: Mutex<Registered>,
 }
 
@@ -101,8 +103,20 @@ impl Labels {
             declared: names(|_| true),
             summed: names(|measure| measure == Measure::Sum),
             others: Arc::new(EventType::others()),
+            excluded: ExcludedUsers::default(),
             registered: Mutex::new(Registered { registry, types }),
         }
+    }
+
+    /// The same labels, and these users are left out of the results.
+    #[must_use]
+    pub fn excluding(self, excluded: ExcludedUsers) -> Self {
+        Self { excluded, ..self }
+    }
+
+    /// Assigned users that are left out of the results.
+    pub(super) fn excluded(&self) -> &ExcludedUsers {
+        &self.excluded
     }
 
     /// The label of an event type.

@@ -133,7 +133,7 @@ fn layout(declared: bool) -> AggregateLayout {
     };
     let spec = AggregateSpec {
         metrics,
-        dimensions: Vec::new(),
+        ..AggregateSpec::default()
     };
     let registry = Registry {
         event_types: (0..3).map(event_type).collect(),

@@ -100,6 +100,7 @@ fn experiment(steps: &[RampStep]) -> Experiment {
             ramp: Ramp::new(steps.to_vec()).unwrap(),
             ..Allocation::new(variants, 10.0, "seed".to_owned())
         },
+        exclusion: None,
         schedule: Schedule::default(),
         analysis: AnalysisDefinition {
             metrics: vec![guardrail],

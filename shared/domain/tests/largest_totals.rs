@@ -30,7 +30,7 @@ fn spec() -> AggregateSpec {
             }),
             buckets: true,
         }],
-        dimensions: Vec::new(),
+        ..AggregateSpec::default()
     }
 }
 
@@ -59,6 +59,7 @@ fn contribution(sign: i128, labels: &Labels) -> UserContribution {
             pre_exposure: vec![pre_exposure("a"), pre_exposure("b")],
         }),
         outlier: false,
+        excluded: false,
         entries: vec![entry("a"), entry("b")],
         records: 3,
     };

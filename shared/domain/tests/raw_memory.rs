@@ -37,6 +37,7 @@ fn experiment() -> Experiment {
             100.0,
             "memory".to_owned(),
         ),
+        exclusion: None,
         schedule: Schedule::default(),
         analysis: AnalysisDefinition::default(),
         documentation: domain::documentation::Documentation::default(),

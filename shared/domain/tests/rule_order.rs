@@ -12,6 +12,7 @@ use domain::bucketing::{HashVersion, bucket_value};
 use domain::condition::Condition;
 use domain::evaluation::evaluate;
 use domain::evaluation_context::EvaluationContext;
+use domain::exclusion::Exclusion;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{ExperimentId, UserId, VariantKey};
 use domain::overrides::Override;
@@ -118,8 +119,9 @@ fn experiment() -> impl Strategy<Value = Experiment> {
     let status = prop_oneof![3 => Just(Status::Running), 1 => status];
     let time = || prop::option::weighted(0.3, 0_i64..10);
     let release = prop::option::weighted(0.3, Just("v1"));
-    (status, time(), time(), allocation(), release).prop_map(
-        |(status, start, end, mut allocation, release)| {
+    let excluded = prop::option::weighted(0.3, condition());
+    (status, time(), time(), allocation(), release, excluded).prop_map(
+        |(status, start, end, mut allocation, release, excluded)| {
             // A release stops the experiment.
             let release = release.filter(|_| matches!(status, Status::Stopped | Status::Archived));
             allocation.release = release.map(|variant| Release {
@@ -132,6 +134,10 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 description: None,
                 status: Status::Draft,
                 allocation,
+                exclusion: excluded.map(|condition| Exclusion {
+                    condition: Some(Condition::compile(condition).unwrap()),
+                    ..Exclusion::default()
+                }),
                 schedule: Schedule::new(start.map(at), end.map(at)),
                 analysis: AnalysisDefinition::default(),
                 documentation: domain::documentation::Documentation::default(),
@@ -201,6 +207,10 @@ fn naive(definition: &Value, user: &str, attributes: &Value, now: &str) -> (Stri
     }
     if definition["starts_at"].is_string() && !is_past("starts_at") {
         return control_because("not_started");
+    }
+    let condition = &definition["exclude"]["condition"];
+    if condition.is_object() && holds(condition, attributes) {
+        return control_because("excluded");
     }
     let condition = &definition["targeting"];
     if condition.is_object() && !holds(condition, attributes) {
@@ -322,6 +332,7 @@ fn two_implementations_of_the_rules_agree_and_every_reason_occurs() {
     let often: Vec<_> = often.map(|(reason, _)| reason.as_str()).collect();
     let reasons = [
         "ended",
+        "excluded",
         "not_running",
         "not_started",
         "override",

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod change;
 mod documentation;
 pub mod events;
+mod exclusion;
 pub mod experiment;
 mod metric;
 pub mod plan;

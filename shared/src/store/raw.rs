@@ -113,7 +113,8 @@ impl Store {
         registry: Registry,
     ) -> Result<(ExperimentAggregates, usize), RawError> {
         // Types and values that were registered for the aggregates have the same place here.
-        let labels = Labels::new(&AggregateSpec::of(experiment).metrics, registry);
+        let spec = AggregateSpec::of(experiment);
+        let labels = Labels::new(&spec.metrics, registry).excluding(spec.excluded);
         let task = ShardTask::default();
         let shards = 0..experiment.shards;
         let shards =

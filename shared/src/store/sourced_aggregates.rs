@@ -110,11 +110,11 @@ impl Store {
         (quarantined_users, not_counted): (usize, i64),
         filter: &RecordFilter,
     ) -> Result<Result<SourcedAggregates, CoverageGap>, StoreError> {
-        let outlier_users = aggregates
+        let left_out = aggregates
             .variants
             .iter()
-            .any(|variant| variant.outlier_users > 0);
-        if outlier_users && filter.window.to.is_some() {
+            .any(|variant| variant.outlier_users + variant.excluded_users > 0);
+        if left_out && filter.window.to.is_some() {
             return Ok(Err(CoverageGap::OutlierUsersChanged));
         }
         // After the aggregates: what was counted before this moment was also stored before.

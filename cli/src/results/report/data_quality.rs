@@ -8,6 +8,8 @@ pub(crate) struct VariantUsers {
     pub(crate) users: u64,
     #[serde(default)]
     pub(crate) outlier_users: u64,
+    #[serde(default)]
+    pub(crate) excluded_users: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,4 +75,6 @@ pub(crate) struct EventCounts {
     pub(crate) outside_window: u64,
     #[serde(default)]
     pub(crate) other_users: u64,
+    #[serde(default)]
+    pub(crate) excluded_users: u64,
 }

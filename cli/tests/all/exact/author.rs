@@ -8,6 +8,7 @@ use super::network::Crash;
 use domain::allocation::{Variant, Variants};
 use domain::assignment::Attributes;
 use domain::decimal::Decimal;
+use domain::exclusion::ExcludedUsers;
 use domain::ids::{DimensionKey, DimensionLabel, EventType, MetricKey, UserId, VariantKey};
 use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
 use domain::ramp::{Ramp, RampStep};
@@ -63,7 +64,10 @@ impl History {
     /// Whether a user is assigned and a change creates a new generation.
     pub(crate) fn has_other_aggregates(&self) -> bool {
         let other = |step: &Step| match step {
-            Step::Change(change) => matches!(change.edit, Edit::Metrics(_) | Edit::Dimensions(_)),
+            Step::Change(change) => matches!(
+                change.edit,
+                Edit::Metrics(_) | Edit::Dimensions(_) | Edit::Exclude(_)
+            ),
             _ => false,
         };
         self.steps.iter().any(other)
@@ -80,7 +84,24 @@ fn definition(draw: &mut Draw) -> Definition {
         metrics: metrics(draw),
         dimensions: dimensions(draw),
         ends_at: ends_at.map(Timestamp::from_micros),
+        excluded: match draw.chance(40) {
+            true => excluded(draw),
+            false => ExcludedUsers::default(),
+        },
         shards: draw.pick(&[1, 1, 3]),
+    }
+}
+
+/// Users with a type of events or with a value of a dimension that is often declared.
+fn excluded(draw: &mut Draw) -> ExcludedUsers {
+    let event_type = EventType::parse(draw.pick(&EVENT_TYPES)).unwrap();
+    let (by, values) = DIMENSIONS[draw.below(DIMENSIONS.len())];
+    let by = DimensionKey::parse(by).unwrap();
+    let value = DimensionLabel::parse(draw.pick(values)).unwrap();
+    let (types, values) = draw.pick(&[(true, false), (false, true), (true, true), (false, false)]);
+    ExcludedUsers {
+        event_types: types.then_some(event_type).into_iter().collect(),
+        dimensions: values.then(|| (by, [value].into())).into_iter().collect(),
     }
 }
 
@@ -302,7 +323,7 @@ impl Author<'_> {
             self.changed_at += self.draw.within(1..=DAY);
             let mut at = Timestamp::from_micros(self.changed_at);
             let before = &self.experiments[experiment];
-            let edit = match self.draw.below(14) {
+            let edit = match self.draw.below(16) {
                 0 | 9 => Edit::End(None),
                 1 | 2 | 10 => {
                     let end = before.start.plus_micros(self.draw.within(1..=9 * DAY));
@@ -314,6 +335,7 @@ impl Author<'_> {
                 7 => Edit::Repair,
                 11 => Edit::Release,
                 12 => Edit::Ramp(ramp(&mut self.draw, at)),
+                14 | 15 => Edit::Exclude(excluded(&mut self.draw)),
                 13 => Edit::Override(UserId::parse("a tester").unwrap()),
                 _ => Edit::Dimensions(dimensions(&mut self.draw)),
             };

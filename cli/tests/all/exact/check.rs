@@ -365,7 +365,8 @@ async fn aggregated(
     let generations = store.generations(&experiment.id).await.unwrap();
     let current = generations.current.unwrap().number;
     let registry = store.registry(&experiment.id, current).await.unwrap();
-    let labels = Labels::new(&layout.spec().metrics, registry.registry);
+    let spec = layout.spec();
+    let labels = Labels::new(&spec.metrics, registry.registry).excluding(spec.excluded.clone());
     let mut aggregator = RecordAggregator::new(experiment, &WITH_PRE_EXPOSURE, &labels);
     for assignment in store.user_data(user).await.unwrap().assignments {
         if assignment.experiment_id == experiment.id {

@@ -91,6 +91,7 @@ pub(crate) async fn experiment(
             100.0,
             id.to_owned(),
         ),
+        exclusion: None,
         schedule: Schedule::default(),
         analysis: AnalysisDefinition {
             dimensions: DIMENSIONS[..setup.dimensions]

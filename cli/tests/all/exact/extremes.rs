@@ -6,6 +6,7 @@ use super::world::World;
 use domain::allocation::{Variant, Variants};
 use domain::assignment::Attributes;
 use domain::decimal::Decimal;
+use domain::exclusion::ExcludedUsers;
 use domain::ids::{DimensionKey, DimensionLabel, EventType, MetricKey, VariantKey};
 use domain::limits;
 use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
@@ -74,6 +75,7 @@ fn definition() -> Definition {
         metrics: metrics(),
         dimensions: dimensions(),
         ends_at: None,
+        excluded: ExcludedUsers::default(),
         shards: 1,
     }
 }

@@ -4,6 +4,7 @@ use super::network::Crash;
 use domain::allocation::Variants;
 use domain::assignment::Attributes;
 use domain::decimal::Decimal;
+use domain::exclusion::ExcludedUsers;
 use domain::ids::{DimensionKey, EventType, UserId, VariantKey};
 use domain::metric::Metric;
 use domain::ramp::Ramp;
@@ -41,6 +42,7 @@ pub(crate) struct Definition {
     pub(crate) metrics: Vec<Metric>,
     pub(crate) dimensions: Vec<DimensionKey>,
     pub(crate) ends_at: Option<Timestamp>,
+    pub(crate) excluded: ExcludedUsers,
     pub(crate) shards: u16,
 }
 
@@ -112,6 +114,8 @@ pub(crate) enum Edit {
     /// The change creates a new generation. It is read when it is complete.
     Metrics(Vec<Metric>),
     Dimensions(Vec<DimensionKey>),
+    /// Users that results leave out, by another generation.
+    Exclude(ExcludedUsers),
     /// A backfill with the same metrics.
     Repair,
 }

@@ -6,6 +6,7 @@ use super::play::{Crashes, Play};
 use super::world::World;
 use domain::allocation::{Variant, Variants};
 use domain::assignment::Attributes;
+use domain::exclusion::ExcludedUsers;
 use domain::ids::{EventType, VariantKey};
 use domain::time::Timestamp;
 
@@ -24,6 +25,7 @@ pub(crate) fn history(days: usize) -> History {
         metrics: Vec::new(),
         dimensions: Vec::new(),
         ends_at: None,
+        excluded: ExcludedUsers::default(),
         shards: 1,
     };
     let assign = Assign {

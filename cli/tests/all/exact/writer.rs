@@ -7,6 +7,7 @@ use domain::allocation::Allocation;
 use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::{Assignment, AssignmentSource};
 use domain::event::Event;
+use domain::exclusion::Exclusion;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{EventId, ExperimentId, UnitKind, UserId};
 use domain::overrides::Override;
@@ -47,6 +48,10 @@ impl<'w> Writer<'w> {
                 description: None,
                 status: Status::Running,
                 allocation: Allocation::new(definition.variants.clone(), 100.0, serial.to_string()),
+                exclusion: Some(Exclusion {
+                    condition: None,
+                    results: definition.excluded.clone(),
+                }),
                 schedule: Schedule::new(None, definition.ends_at),
                 analysis: AnalysisDefinition {
                     dimensions: definition.dimensions.clone(),
@@ -202,6 +207,12 @@ impl<'w> Writer<'w> {
             Edit::Stop => asked.status = Some(Status::Stopped),
             Edit::Shares(variants) => asked.allocation.variants = Some(variants.clone()),
             Edit::Metrics(metrics) => asked.analysis.metrics = Some(metrics.clone()),
+            Edit::Exclude(excluded) => {
+                asked.exclusion = Some(Some(Exclusion {
+                    condition: None,
+                    results: excluded.clone(),
+                }));
+            }
             Edit::Dimensions(dimensions) => asked.analysis.dimensions = Some(dimensions.clone()),
         }
         // Invalid changes are refused, such as another end of a stopped experiment.

@@ -54,6 +54,10 @@ fn the_guide_lists_every_limit() {
         format!("| steps of a ramp | {} |", limits::MAX_RAMP_STEPS),
         format!("of a search | {} characters |", limits::MAX_SEARCH_CHARS),
         format!(
+            "| event types, and values of one dimension, of an exclusion | {} |",
+            limits::MAX_EXCLUDED
+        ),
+        format!(
             "| kind of units | {} characters |",
             limits::MAX_UNIT_KIND_CHARS
         ),

@@ -35,7 +35,7 @@ pub enum AggregateItemKey {
     Hour(Hour),
     /// Event accounting of one day.
     EventAccounting(Day),
-    /// Numbers of outlier users.
+    /// Numbers of outlier users and of excluded users.
     OutlierUsers,
     /// The number of records in the aggregates.
     Records,

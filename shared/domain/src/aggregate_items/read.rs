@@ -126,6 +126,7 @@ fn put(
                 "e" => &mut event_counts.excluded_by_end,
                 "w" => &mut event_counts.outside_window,
                 "o" => &mut event_counts.other_users,
+                "x" => &mut event_counts.excluded_users,
                 _ => return None,
             };
             *disposition += count()?;
@@ -136,8 +137,15 @@ fn put(
             Some(())
         }
         AggregateItemKey::OutlierUsers => {
-            let variant = name.strip_prefix('v')?.parse::<usize>().ok()?;
-            aggregates.variants.get_mut(variant)?.outlier_users += count()?;
+            let (kind, variant) = name.split_at_checked(1)?;
+            let variant = variant.parse::<usize>().ok()?;
+            let variant = aggregates.variants.get_mut(variant)?;
+            let users = match kind {
+                "v" => &mut variant.outlier_users,
+                "x" => &mut variant.excluded_users,
+                _ => return None,
+            };
+            *users += count()?;
             Some(())
         }
     }

@@ -18,6 +18,7 @@ fn experiment(status: Status) -> Experiment {
         description: None,
         status: Status::Draft,
         allocation: Allocation::new(variants, 100.0, "seed".to_owned()),
+        exclusion: None,
         schedule: Schedule::default(),
         analysis: AnalysisDefinition::default(),
         documentation: crate::documentation::Documentation::default(),

@@ -74,6 +74,7 @@ impl<'m> AggregateBuilder<'m> {
                 Disposition::ExcludedByEnd => event_counts.excluded_by_end += events,
                 Disposition::OutsideWindow => event_counts.outside_window += events,
                 Disposition::NotAssigned => event_counts.other_users += events,
+                Disposition::ExcludedUser => event_counts.excluded_users += events,
             }
         }
         let Some(enrolment) = &contribution.enrolment else {
@@ -86,6 +87,10 @@ impl<'m> AggregateBuilder<'m> {
         let begins = part.before.is_none();
         if contribution.outlier {
             variant.outlier_users += u64::from(begins);
+            return Ok(());
+        }
+        if contribution.excluded {
+            variant.excluded_users += u64::from(begins);
             return Ok(());
         }
         self.learn(enrolment, part.entries());
@@ -335,6 +340,7 @@ mod tests {
                 }],
             }),
             outlier: false,
+            excluded: false,
             entries: later.map(entry).into_iter().collect(),
             records: 1,
         }

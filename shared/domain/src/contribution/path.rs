@@ -10,11 +10,16 @@ use crate::sums::Overflow;
 
 /// How many of the first entries are equal; none if the enrolments differ.
 pub fn common(from: &UserContribution, to: &UserContribution) -> usize {
-    if from.enrolment != to.enrolment || from.outlier || to.outlier {
+    if !is_alike(from, to) || from.outlier || to.outlier {
         return 0;
     }
     let pairs = from.entries.iter().zip(&to.entries);
     pairs.take_while(|(a, b)| a == b).count()
+}
+
+/// Whether two contributions differ in their entries at most.
+fn is_alike(from: &UserContribution, to: &UserContribution) -> bool {
+    from.enrolment == to.enrolment && from.outlier == to.outlier && from.excluded == to.excluded
 }
 
 /// The way from one contribution to another. Entries are removed from the end until the rest is common; then entries
@@ -82,7 +87,7 @@ impl<'c> Path<'c> {
             from: Indexed::new(from)?,
             to: Indexed::new(to)?,
             keep: common(from, to),
-            alike: from.enrolment == to.enrolment && from.outlier == to.outlier,
+            alike: is_alike(from, to),
         })
     }
 
@@ -161,6 +166,7 @@ fn first(contribution: &UserContribution, entries: usize) -> UserContribution {
     UserContribution {
         enrolment: contribution.enrolment.clone(),
         outlier: contribution.outlier,
+        excluded: contribution.excluded,
         entries: contribution.entries.iter().take(entries).cloned().collect(),
         records: records(contribution, entries),
     }
@@ -202,6 +208,7 @@ mod tests {
                 pre_exposure: Vec::new(),
             }),
             outlier: false,
+            excluded: false,
             entries: hours.iter().map(entry).collect(),
             records: 1 + hours.len() as u64,
         }

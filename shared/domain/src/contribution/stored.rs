@@ -15,6 +15,8 @@ struct Compact {
     enrolment: Option<CompactEnrolment>,
     #[serde(rename = "r", skip_serializing_if = "std::ops::Not::not", default)]
     outlier: bool,
+    #[serde(rename = "x", skip_serializing_if = "std::ops::Not::not", default)]
+    excluded: bool,
     #[serde(rename = "t", skip_serializing_if = "Vec::is_empty", default)]
     types: Vec<EventType>,
     /// Hours since the previous entry, type, disposition, events, value.
@@ -44,12 +46,13 @@ struct CompactEnrolment {
     pre_exposure: Vec<(usize, u32, i128)>,
 }
 
-const EVENT_COUNTS: [Disposition; 5] = [
+const EVENT_COUNTS: [Disposition; 6] = [
     Disposition::CountedEarly,
     Disposition::Counted,
     Disposition::ExcludedByEnd,
     Disposition::OutsideWindow,
     Disposition::NotAssigned,
+    Disposition::ExcludedUser,
 ];
 
 fn number(disposition: Disposition) -> u8 {
@@ -59,6 +62,7 @@ fn number(disposition: Disposition) -> u8 {
         Disposition::ExcludedByEnd => 2,
         Disposition::OutsideWindow => 3,
         Disposition::NotAssigned => 4,
+        Disposition::ExcludedUser => 5,
     }
 }
 
@@ -123,6 +127,7 @@ impl UserContribution {
         serde_json::to_string(&Compact {
             enrolment,
             outlier: self.outlier,
+            excluded: self.excluded,
             types: types.0,
             entries,
             records: self.records,
@@ -181,6 +186,7 @@ impl UserContribution {
         Ok(Self {
             enrolment: enrolment.transpose()?,
             outlier: compact.outlier,
+            excluded: compact.excluded,
             entries,
             records: compact.records,
         })
@@ -221,6 +227,7 @@ mod tests {
                 }],
             }),
             outlier: false,
+            excluded: true,
             entries: (0..10).map(entry).collect(),
             records: 11,
         };

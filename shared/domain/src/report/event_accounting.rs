@@ -29,7 +29,7 @@ pub struct DailyEventCounts {
     pub counted: Vec<u64>,
     /// Events that were stored for the experiment and that its end excludes.
     pub excluded_by_end: Vec<u64>,
-    /// See [`EventCounts::other_users`].
+    /// See [`EventCounts::other_users`]; with the events of users that the definition excludes.
     pub other_users: Vec<u64>,
 }
 
@@ -78,7 +78,8 @@ impl DailyEventCounts {
     fn push(&mut self, event_counts: EventCounts) {
         self.counted.push(event_counts.counted);
         self.excluded_by_end.push(event_counts.excluded_by_end);
-        self.other_users.push(event_counts.other_users);
+        let other_users = event_counts.other_users + event_counts.excluded_users;
+        self.other_users.push(other_users);
     }
 }
 
@@ -103,6 +104,7 @@ mod tests {
                     excluded_by_end: number,
                     outside_window: 0,
                     other_users: number,
+                    excluded_users: 0,
                 };
                 (name.clone(), counts)
             });

@@ -84,6 +84,9 @@ pub struct VariantUsers {
     pub users: u64,
     /// Users left out because they have implausibly many events.
     pub outlier_users: u64,
+    /// Users left out because the definition excludes them; absent if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub excluded_users: u64,
 }
 
 impl About {
@@ -146,6 +149,7 @@ impl VariantUsers {
                     percent: variant.percent,
                     users: aggregates.map_or(0, |aggregates| aggregates.users()),
                     outlier_users: aggregates.map_or(0, |aggregates| aggregates.outlier_users),
+                    excluded_users: aggregates.map_or(0, |aggregates| aggregates.excluded_users),
                 }
             })
             .collect()

@@ -1,6 +1,6 @@
 //! The body of `PATCH /experiments/{id}`.
 
-use super::{allocation, documentation, experiment, plan, targeting, text};
+use super::{allocation, documentation, exclusion, experiment, plan, targeting, text};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
 use domain::Invalid;
@@ -10,7 +10,7 @@ use domain::experiment::Status;
 use domain::ids::VariantKey;
 use domain::time::Timestamp;
 
-const FIELDS: &str = "name, description, status, variants, traffic_percent, ramp, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at, hypothesis, owner, tags, links, conclusion, release, reason";
+const FIELDS: &str = "name, description, status, variants, traffic_percent, ramp, targeting, overrides, exclude, dimensions, metrics, plan, starts_at, ends_at, hypothesis, owner, tags, links, conclusion, release, reason";
 
 /// Fields with a value that cannot be removed.
 const NOT_REMOVABLE: [&str; 10] = [
@@ -94,6 +94,9 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
                 node.text(faults, VariantKey::parse)
             }),
         },
+        exclusion: removable(&mut body, "exclude", |node| {
+            exclusion::exclusion(node, faults)
+        }),
         schedule: ScheduleChange {
             starts_at: removable(&mut body, "starts_at", |node| {
                 node.text(faults, Timestamp::parse)

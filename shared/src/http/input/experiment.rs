@@ -1,6 +1,7 @@
 //! The body of `POST /experiments`, and the parts that it shares with a change.
 
 use super::allocation::{ramp, variants};
+use super::exclusion::exclusion;
 use super::text::{description, name};
 use super::{documentation, metric, plan, targeting};
 use crate::http::body::{Faults, Node, Object, prose};
@@ -9,6 +10,7 @@ use domain::allocation::{self, Allocation};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::decimal;
 use domain::documentation::Documentation;
+use domain::exclusion::Exclusion;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{DimensionKey, ExperimentId, UnitKind};
 use domain::metric::Metric;
@@ -17,7 +19,7 @@ use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
-const FIELDS: &str = "name, description, id, status, unit, variants, traffic_percent, ramp, targeting, overrides, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards, hypothesis, owner, tags, links, copy_of";
+const FIELDS: &str = "name, description, id, status, unit, variants, traffic_percent, ramp, targeting, overrides, exclude, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards, hypothesis, owner, tags, links, copy_of";
 
 /// Values that are drawn at random unless the caller gives them.
 pub struct Drawn {
@@ -88,6 +90,7 @@ fn fields(
     {
         faults.push("/ramp", invalid);
     }
+    let exclusion = exclusion_of(&mut body, original, analysis.as_ref(), faults);
     let schedule = schedule(&mut body, faults);
     let documentation = documentation(&mut body, original, faults);
     let shards = body
@@ -101,6 +104,7 @@ fn fields(
         description,
         status: status.unwrap_or(Some(Status::Running))?,
         allocation: allocation?,
+        exclusion: exclusion?,
         schedule: schedule?,
         analysis: analysis?,
         documentation: documentation?,
@@ -216,6 +220,26 @@ fn analysis(
         metrics: metrics?,
         plan: plan?,
     })
+}
+
+fn exclusion_of(
+    body: &mut Object<'_>,
+    original: Option<&Experiment>,
+    analysis: Option<&AnalysisDefinition>,
+    faults: &mut Faults,
+) -> Option<Option<Exclusion>> {
+    let known = original.map(|original| &original.exclusion);
+    let exclusion = field(body, "exclude", known, |node| {
+        exclusion(node, faults).map(Some)
+    })?;
+    if let (Some(exclusion), Some(analysis)) = (&exclusion, analysis)
+        && let Err(unknown) = exclusion.fits(&analysis.dimensions)
+    {
+        for (by, invalid) in unknown {
+            faults.push(format!("/exclude/dimensions/{by}"), invalid);
+        }
+    }
+    Some(exclusion)
 }
 
 fn schedule(body: &mut Object<'_>, faults: &mut Faults) -> Option<Schedule> {

@@ -38,11 +38,15 @@ impl ContributionReader<'_> {
         let labels = &self.generation.labels;
         let enrolment = assignment.and_then(|one| self.enrolment(one, pre_exposure));
         let mut contribution = UserContribution::new(enrolment);
+        if let Some(assignment) = assignment {
+            contribution.exclude_by_values(labels, &assignment.attributes);
+        }
         for UserEventSummary {
             event, received_at, ..
         } in events
         {
             self.data_range.event(event.counted_at, Some(*received_at));
+            contribution.exclude_by_event(labels, &event.event_type, event.counted_at);
             let value = event.value.unwrap_or_default().millionths();
             contribution.event(
                 self.experiment,

@@ -45,7 +45,8 @@ impl OpenGeneration {
         Self {
             number,
             write_shards,
-            labels: Labels::new(&spec.metrics, registry.registry.clone()),
+            labels: Labels::new(&spec.metrics, registry.registry.clone())
+                .excluding(spec.excluded.clone()),
             spec,
             registry,
             layout: OnceLock::new(),

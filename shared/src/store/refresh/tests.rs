@@ -134,6 +134,7 @@ fn world(choices: &mut Choices) -> World {
         dimensions: (0..choices.of(&[0, limits::MAX_DIMENSIONS]))
             .map(dimension)
             .collect(),
+        ..AggregateSpec::default()
     };
     let new = NewExperiment {
         id: ExperimentId::parse(&"e".repeat(limits::MAX_EXPERIMENT_ID_CHARS)).unwrap(),
@@ -141,6 +142,7 @@ fn world(choices: &mut Choices) -> World {
         description: None,
         status: Status::Running,
         allocation,
+        exclusion: None,
         schedule: Schedule::default(),
         analysis: AnalysisDefinition::default(),
         documentation: domain::documentation::Documentation::default(),

@@ -4,7 +4,7 @@ use super::rules::{Reason, Ruling, Verdict};
 use crate::aggregates::MAX_TYPES_SHOWN;
 use crate::coverage::PendingRecords;
 use crate::ids::VariantKey;
-use crate::prose::{grouped, percent, plain, signed};
+use crate::prose::{counted, grouped, percent, plain, signed};
 use crate::report::analysis::Analysis;
 use crate::report::comparison::{Comparison, Finding};
 use crate::report::data_quality::{SampleRatio, SampleRatioVerdict};
@@ -308,6 +308,17 @@ pub(super) fn notes(analysis: &Analysis) -> Vec<String> {
             "{} of {} metrics have no results by dimension, because the answer has no room for them: select metrics to see theirs.",
             analysis.metrics_not_broken_down,
             analysis.metrics.len()
+        ));
+    }
+    let excluded_users: u64 = analysis
+        .variants
+        .iter()
+        .map(|variant| variant.excluded_users)
+        .sum();
+    if excluded_users > 0 {
+        notes.push(format!(
+            "{} are excluded by the definition of the experiment and left out.",
+            counted(excluded_users, "user")
         ));
     }
     if outlier_users > 0 {

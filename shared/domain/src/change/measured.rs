@@ -1,0 +1,53 @@
+//! Whether the parts of a changed experiment fit what it measures.
+
+use super::{Change, Misfit};
+use crate::experiment::Experiment;
+
+impl Change {
+    /// Whether the plan would be about a metric that is not declared.
+    pub(super) fn plan_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let metrics = self
+            .analysis
+            .metrics
+            .as_ref()
+            .unwrap_or(&before.analysis.metrics);
+        let (field, plan) = match &self.analysis.plan {
+            Some(plan) => ("plan/metric", plan),
+            None if self.analysis.metrics.is_some() => ("metrics", &before.analysis.plan),
+            None => return None,
+        };
+        let why = plan.as_ref()?.fits(metrics).err()?;
+        Some(Misfit { field, why })
+    }
+
+    /// Whether a step would depend on guardrails, and none is declared.
+    pub(super) fn ramp_misfit(&self, before: &Experiment) -> Option<Misfit> {
+        let (ramp, metrics) = (&self.allocation.ramp, &self.analysis.metrics);
+        let field = match (ramp, metrics) {
+            (Some(_), _) => "ramp",
+            (None, Some(_)) => "metrics",
+            (None, None) => return None,
+        };
+        let ramp = ramp.as_ref().unwrap_or(&before.allocation.ramp);
+        let metrics = metrics.as_ref().unwrap_or(&before.analysis.metrics);
+        let why = ramp.fits(metrics).err()?;
+        Some(Misfit { field, why })
+    }
+
+    /// The excluded dimensions that would not be declared.
+    pub(super) fn exclusion_misfits(&self, before: &Experiment) -> Vec<Misfit> {
+        let (exclusion, dimensions) = (&self.exclusion, &self.analysis.dimensions);
+        let field = match (exclusion, dimensions) {
+            (Some(_), _) => "exclude/dimensions",
+            (None, Some(_)) => "dimensions",
+            (None, None) => return Vec::new(),
+        };
+        let exclusion = exclusion.as_ref().unwrap_or(&before.exclusion);
+        let dimensions = dimensions.as_ref().unwrap_or(&before.analysis.dimensions);
+        let Some(Err(unknown)) = exclusion.as_ref().map(|one| one.fits(dimensions)) else {
+            return Vec::new();
+        };
+        let misfit = |(_, why)| Misfit { field, why };
+        unknown.into_iter().map(misfit).collect()
+    }
+}
