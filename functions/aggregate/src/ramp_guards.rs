@@ -50,7 +50,7 @@ async fn guard(app: &App, id: &ExperimentId) -> Result<(), RawError> {
         reason: Some(&reason),
     };
     let store = app.store();
-    // Otherwise a person or another process has changed it, and the next look decides.
+    // Otherwise a caller or another process has changed it, and the next look decides.
     if store
         .change_experiment(&before, &experiment, &digest, author)
         .await?

@@ -296,7 +296,7 @@ impl Allocation {
         }
     }
 
-    /// Ends a hold because a person decides about the traffic, which stays as it is. A worse guardrail brings no earlier
+    /// Ends a hold because a caller decides about the traffic, which stays as it is. A worse guardrail brings no earlier
     /// traffic back.
     pub(crate) fn take_over_ramp(&mut self, now: Timestamp) {
         if let Some(hold) = &self.ramp_hold {

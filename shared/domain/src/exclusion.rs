@@ -7,7 +7,7 @@ use super::ids::{DimensionKey, DimensionLabel, EventType};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who is kept out of an experiment.
+/// The users that are kept out of an experiment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Exclusion {
     /// Users whose attributes match are not assigned.
@@ -54,7 +54,7 @@ impl Exclusion {
 }
 
 impl ExcludedUsers {
-    /// Whether nobody is left out.
+    /// Whether no user is left out.
     pub fn is_empty(&self) -> bool {
         self.dimensions.is_empty() && self.event_types.is_empty()
     }

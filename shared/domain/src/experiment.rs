@@ -78,7 +78,7 @@ pub struct Experiment {
     /// Which users take part, and which variant each of them gets.
     #[serde(flatten)]
     pub allocation: Allocation,
-    /// Who is kept out.
+    /// The users that are kept out.
     #[serde(rename = "exclude", skip_serializing_if = "Option::is_none", default)]
     pub exclusion: Option<Exclusion>,
     /// When it runs.
@@ -185,7 +185,7 @@ pub struct NewExperiment {
     pub status: Status,
     /// Which users take part, and which variant each of them gets.
     pub allocation: Allocation,
-    /// Who is kept out.
+    /// The users that are kept out.
     pub exclusion: Option<Exclusion>,
     /// When it runs.
     pub schedule: Schedule,

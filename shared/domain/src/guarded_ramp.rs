@@ -34,7 +34,7 @@ impl Experiment {
 
     /// What follows from the guardrails that are worse at this time; none if the ramp stays as it is.
     ///
-    /// A ramp on hold stays so if there is no room for the phases of its steps: a person decides then.
+    /// A ramp on hold stays so if there is no room for the phases of its steps: the caller decides then.
     pub fn guard_ramp(&self, worse: &[MetricKey], now: Timestamp) -> Option<GuardedChange> {
         if !self.is_ramp_guarded(now) {
             return None;

@@ -24,13 +24,13 @@ fn at(second: i64) -> Timestamp {
 /// Something that happens to an experiment.
 #[derive(Debug, Clone)]
 enum Moment {
-    /// A look at the guardrails, one of which is worse or not.
+    /// A look at the guardrails.
     Look { is_worse: bool },
-    /// A person sets the traffic.
+    /// The caller sets the traffic.
     Traffic(f64),
-    /// A person sets another ramp, with steps so many seconds later.
+    /// The caller sets another ramp, with steps so many seconds later.
     Ramp(Vec<RampStep>),
-    /// A person changes something else.
+    /// The caller changes something else.
     Name,
 }
 

@@ -101,11 +101,14 @@ async fn users_who_match_the_condition_are_not_assigned() {
     let admin = world.admin();
     let exclude = json!({"condition": {"bot": true}});
     admin.experiment("e", json!({ "exclude": exclude })).await;
-    let path = "/experiments/e/assignment/robot?attributes.bot=true";
+    let path = "/experiments/e/assignment/crawler?attributes.bot=true";
     let answer = admin.get(path).await.json(200);
     assert_eq!(answer["reason"], "excluded");
     assert_eq!(answer["enrolled"], false);
-    let answer = admin.get("/experiments/e/assignment/robot").await.json(200);
+    let answer = admin
+        .get("/experiments/e/assignment/crawler")
+        .await
+        .json(200);
     assert_eq!(answer["reason"], "new");
     // A stored assignment holds.
     assert_eq!(admin.get(path).await.json(200)["reason"], "existing");

@@ -129,7 +129,7 @@ async fn a_worse_guardrail_brings_the_traffic_from_before_the_step_back() {
         .collect();
     assert_eq!(traffic, [20.0, 5.0]);
 
-    // A person decides otherwise.
+    // A change by the caller decides otherwise.
     let changed = admin
         .change("e", &json!({"traffic_percent": 10}))
         .await

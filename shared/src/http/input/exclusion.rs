@@ -1,4 +1,4 @@
-//! Who is kept out of an experiment.
+//! The users that are kept out of an experiment.
 
 use super::targeting;
 use crate::http::body::{Faults, Node};
@@ -23,7 +23,7 @@ pub(super) fn exclusion(node: &Node<'_>, faults: &mut Faults) -> Option<Exclusio
         .map(|node| event_types(&node, faults));
     fields.finish(faults, "condition, dimensions, event_types");
     if condition.is_none() && dimensions.is_none() && event_types.is_none() {
-        let detail = "Must have a `condition`, `dimensions` or `event_types`. To exclude nobody, leave the field out.";
+        let detail = "Must have a `condition`, `dimensions` or `event_types`. To exclude no user, leave the field out.";
         faults.push(node.pointer(), Invalid::new("empty", detail));
     }
     Some(Exclusion {
