@@ -27,7 +27,7 @@ pub struct Change {
     pub status: Option<Status>,
     /// A new allocation.
     pub allocation: AllocationChange,
-    /// Who else is kept out.
+    /// Another exclusion.
     pub exclusion: Option<Option<Exclusion>>,
     /// A new schedule.
     pub schedule: ScheduleChange,
