@@ -2,7 +2,9 @@
 
 use super::bucketing::{self, HashVersion};
 use super::condition::Condition;
-use super::ids::{UserId, VariantKey};
+use super::holdout::Holdout;
+use super::ids::{ExperimentId, UserId, VariantKey};
+use super::layer::LayerShare;
 use super::overrides::Override;
 use super::ramp::Ramp;
 use super::time::Timestamp;
@@ -183,6 +185,15 @@ pub struct Allocation {
     pub ramp: Ramp,
     /// Seed of the hash. Another seed assigns users anew.
     pub hash_seed: String,
+    /// Which users take part: those in a part of a layer. Without a layer, all do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub layer: Option<LayerShare>,
+    /// The holdouts that were running at the first start. Their users do not take part.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub holdouts: Vec<ExperimentId>,
+    /// Whether the experiment is a holdout itself, and of which experiments.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub holdout: Option<Holdout>,
     /// Which users take part: those whose attributes match. Without a condition, all do.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub targeting: Option<Condition>,
@@ -226,6 +237,9 @@ impl Allocation {
             traffic_percent,
             ramp: Ramp::default(),
             hash_seed,
+            layer: None,
+            holdouts: Vec::new(),
+            holdout: None,
             targeting: None,
             overrides: Vec::new(),
             release: None,
