@@ -9,10 +9,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
-use shared::http::assignment::{AssignmentRequest, AssignmentResponse, StoredState, assign};
+use shared::http::assignment::{
+    AssignmentRequest, AssignmentResponse, KnownUser, StoredState, assign,
+};
 use shared::http::input::batch;
 use shared::http::{Problem, Request, Response, body, caller::Caller, response};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Assignments written at once.
@@ -37,12 +38,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let dimensions = batch::dimensions_in(&input.user, all)?;
 
     let context = &input.user.context;
-    let user_data = app.store().user_data(&context.user_id).await?;
-    let erased = user_data.tombstone.is_some();
-    let stored = user_data.assignments.into_iter();
-    let mut stored: HashMap<ExperimentId, _> = stored
-        .map(|assignment| (assignment.experiment_id.clone(), assignment))
-        .collect();
+    let user = KnownUser::read(&app, &context.user_id).await?;
     let calls = experiments
         .iter()
         .zip(dimensions)
@@ -53,8 +49,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
                 dimensions,
                 enroll: input.enroll,
             };
-            let assignment = stored.remove(&experiment.id);
-            assign(&app, request, StoredState::Known { assignment, erased })
+            assign(&app, request, StoredState::Known(&user))
         })
         .collect::<Vec<_>>();
     let calls = stream::iter(calls).buffered(AT_ONCE);
@@ -67,28 +62,37 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Ok(response::json(StatusCode::OK, &body))
 }
 
-/// The named experiments, or all that are running.
+/// The named experiments, or all that are running, without holdouts.
 async fn experiments(
     app: &App,
     named: Option<Vec<ExperimentId>>,
 ) -> Result<Vec<Arc<Experiment>>, Problem> {
     let Some(ids) = named else {
         return match app.running_experiments().await? {
-            Some(running) => Ok(running.to_vec()),
+            Some(running) => Ok(without_holdouts(&running)),
             None => Err(too_many()),
         };
     };
     let found = try_join_all(ids.iter().map(|id| app.experiment(id))).await?;
-    let unknown = ids.iter().zip(&found).enumerate();
-    let unknown: Vec<_> = unknown
-        .filter(|(_, (_, found))| found.is_none())
-        .map(|(index, (id, _))| batch::unknown_experiment(index, id))
+    let named = ids.iter().zip(&found).enumerate();
+    let faults: Vec<_> = named
+        .filter_map(|(index, (id, found))| match found {
+            None => Some(batch::unknown_experiment(index, id)),
+            Some(found) if found.allocation.holdout.is_some() => Some(batch::is_holdout(index, id)),
+            Some(_) => None,
+        })
         .collect();
-    if unknown.is_empty() {
+    if faults.is_empty() {
         Ok(found.into_iter().flatten().collect())
     } else {
-        Err(Problem::invalid(unknown))
+        Err(Problem::invalid(faults))
     }
+}
+
+fn without_holdouts(running: &[Arc<Experiment>]) -> Vec<Arc<Experiment>> {
+    let all = running.iter();
+    let others = all.filter(|experiment| experiment.allocation.holdout.is_none());
+    others.cloned().collect()
 }
 
 fn too_many() -> Problem {

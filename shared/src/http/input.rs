@@ -10,6 +10,7 @@ pub mod change;
 mod documentation;
 pub mod events;
 pub mod experiment;
+pub mod layer;
 mod metric;
 pub mod plan;
 mod targeting;
