@@ -191,7 +191,7 @@ pub struct Allocation {
     /// The holdouts that were running at the first start. Their users do not take part.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub holdouts: Vec<ExperimentId>,
-    /// Whether the experiment is a holdout itself, and of which experiments.
+    /// The scope of an experiment that is a holdout itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub holdout: Option<Holdout>,
     /// Which users take part: those whose attributes match. Without a condition, all do.
