@@ -58,7 +58,8 @@ async fn a_new_user_costs_three_calls_one_read_unit_and_two_write_units() {
 }
 
 #[tokio::test]
-async fn layers_and_holdouts_cost_a_returning_user_nothing_and_a_new_one_a_write_for_each_holdout() {
+async fn layers_and_holdouts_cost_a_returning_user_nothing_and_a_new_one_a_write_for_each_holdout()
+{
     let (world, counter) = warm(&[]).await;
     let admin = world.admin();
     admin.layer("l").await;

@@ -1,11 +1,6 @@
-//! Layers and holdouts over random histories: experiments are created, resized and stopped, while processes with
-//! definitions from before a change assign users.
+//! One layer with experiments, holdouts, and processes with cached definitions.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test; values that it generates are valid"
-)]
-
+use super::steps::Step;
 use domain::allocation::{Allocation, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::{Assignment, AssignmentSource};
@@ -22,8 +17,6 @@ use domain::placement::{Needs, Placement, Surroundings, place};
 use domain::schedule::Schedule;
 use domain::stored_user::StoredUser;
 use domain::time::Timestamp;
-use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Map;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,10 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const CACHE_SECONDS: i64 = 10;
 /// How long a request takes at most.
 const REQUEST_SECONDS: i64 = 29;
-/// How far a clock is wrong at most.
-const CLOCK_SECONDS: i64 = 30;
-const PROCESSES: usize = 3;
-const USERS: usize = 20;
+pub(crate) const PROCESSES: usize = 3;
+pub(crate) const USERS: usize = 20;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_micros(second * 1_000_000)
@@ -46,67 +37,20 @@ fn layer_id() -> LayerId {
 
 /// What keeps a user out of a second experiment of the layer, and held-out users out of all of them.
 #[derive(Debug, Clone, Copy)]
-struct Safeguards {
+pub(crate) struct Safeguards {
     /// Freed ranges are given away only when no process uses an old definition.
-    delay: bool,
+    pub(crate) delay: bool,
     /// Users with an assignment in the layer are not assigned in another experiment of it.
-    history: bool,
+    pub(crate) history: bool,
     /// A definition lists the holdouts from its first start on.
-    listed_at_start: bool,
+    pub(crate) listed_at_start: bool,
 }
 
-const ALL: Safeguards = Safeguards {
+pub(crate) const ALL: Safeguards = Safeguards {
     delay: true,
     history: true,
     listed_at_start: true,
 };
-
-#[derive(Debug, Clone)]
-enum Step {
-    /// An experiment in the layer starts.
-    Start {
-        hundredths: u16,
-        clock: i64,
-    },
-    /// An experiment asks for another percentage.
-    Resize {
-        experiment: usize,
-        hundredths: u16,
-        clock: i64,
-    },
-    Stop {
-        experiment: usize,
-        clock: i64,
-    },
-    StartHoldout,
-    Wait {
-        seconds: i64,
-    },
-    /// A process evaluates a user and reads what is stored of the user.
-    Begin {
-        process: usize,
-        experiment: usize,
-        user: usize,
-    },
-    /// The oldest request that is under way stores its assignments.
-    Finish,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let clock = || -CLOCK_SECONDS..=CLOCK_SECONDS;
-    let hundredths = || prop_oneof![Just(10_000_u16), 1_u16..10_000];
-    prop_oneof![
-        2 => (hundredths(), clock()).prop_map(|(hundredths, clock)| Step::Start { hundredths, clock }),
-        2 => (0_usize..4, hundredths(), clock())
-            .prop_map(|(experiment, hundredths, clock)| Step::Resize { experiment, hundredths, clock }),
-        2 => (0_usize..4, clock()).prop_map(|(experiment, clock)| Step::Stop { experiment, clock }),
-        1 => Just(Step::StartHoldout),
-        2 => prop_oneof![1_i64..12, 50_i64..150].prop_map(|seconds| Step::Wait { seconds }),
-        8 => (0..PROCESSES, 0_usize..4, 0..USERS)
-            .prop_map(|(process, experiment, user)| Step::Begin { process, experiment, user }),
-        4 => Just(Step::Finish),
-    ]
-}
 
 /// Assignments that a request is about to store.
 struct Pending {
@@ -114,7 +58,7 @@ struct Pending {
     assignments: Vec<Assignment>,
 }
 
-struct World {
+pub(crate) struct World {
     safeguards: Safeguards,
     second: i64,
     layer: Layer,
@@ -127,7 +71,7 @@ struct World {
 }
 
 impl World {
-    fn new(safeguards: Safeguards) -> Self {
+    pub(crate) fn new(safeguards: Safeguards) -> Self {
         Self {
             safeguards,
             second: 1_000,
@@ -141,7 +85,7 @@ impl World {
         }
     }
 
-    fn run(&mut self, step: Step) {
+    pub(crate) fn run(&mut self, step: Step) {
         match step {
             Step::Start { hundredths, clock } => {
                 let variant = |key, percent| Variant {
@@ -336,7 +280,7 @@ impl World {
 
     /// A user who was ever assigned in two experiments of the layer, or in an experiment of a holdout that keeps the user
     /// out.
-    fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         let mut in_layer: BTreeMap<&UserId, BTreeSet<&ExperimentId>> = BTreeMap::new();
         for assignment in self.stored.values().filter(|each| each.layer.is_some()) {
             let own = in_layer.entry(&assignment.user_id).or_default();
@@ -410,58 +354,4 @@ fn assignment(
         layer: layer.map(|layer| layer.id.clone()),
         attributes: BTreeMap::new(),
     }
-}
-
-/// The first fault in random histories.
-fn first_fault(safeguards: Safeguards, histories: u32) -> Option<String> {
-    let config = Config {
-        failure_persistence: None,
-        max_shrink_iters: 0,
-        ..Config::with_cases(histories)
-    };
-    let steps = prop::collection::vec(step(), 20..150);
-    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-    let outcome = TestRunner::new_with_rng(config, random).run(&steps, |steps| {
-        let mut world = World::new(safeguards);
-        for step in steps {
-            world.run(step);
-        }
-        // Stored assignments stay, so a fault remains until the end.
-        world
-            .fault()
-            .map_or(Ok(()), |fault| Err(TestCaseError::fail(fault)))
-    });
-    outcome.err().map(|error| error.to_string())
-}
-
-#[test]
-fn no_user_is_ever_in_two_experiments_of_a_layer_or_held_out_of_an_own_experiment() {
-    assert_eq!(first_fault(ALL, 1_000), None);
-}
-
-#[test]
-fn freed_ranges_must_be_given_away_later() {
-    let without = Safeguards {
-        delay: false,
-        ..ALL
-    };
-    assert!(first_fault(without, 3_000).unwrap().contains(" is in "));
-}
-
-#[test]
-fn users_of_earlier_experiments_must_be_left_out() {
-    let without = Safeguards {
-        history: false,
-        ..ALL
-    };
-    assert!(first_fault(without, 3_000).unwrap().contains(" is in "));
-}
-
-#[test]
-fn the_holdouts_of_an_experiment_must_be_those_of_its_start() {
-    let without = Safeguards {
-        listed_at_start: false,
-        ..ALL
-    };
-    assert!(first_fault(without, 3_000).unwrap().contains("is held out"));
 }
