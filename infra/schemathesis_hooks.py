@@ -29,6 +29,8 @@ RULES = [
     (r"/metric", "no_units|too_few_units|no_conversions|all_users_converted|zero_baseline|zero_variance|zero_denominator",
      "the numbers of an earlier experiment are stored"),
     (r"/metric/experiment_id|/copy_of|/experiments/\d+", "unknown_experiment", "experiments are stored"),
+    (r"/layer/id|/holdout/layer", "unknown_layer", "layers are stored"),
+    (r"/copy_of|/experiments/\d+", "is_holdout", "experiments are stored"),
     (r"(/overrides/\d+|/conclusion|/release)/variant", "unknown_variant", "variants are stored in the experiment"),
     (r"\?baseline", "unknown_variant", "variants are stored in the experiment"),
     (r"\?dimension", "unknown_dimension", "dimensions are stored in the experiment"),

@@ -64,6 +64,36 @@ class Journey:
         copied = self.api.call(201, "POST", "/experiments", self.manager, copy)
         expect("a copy has the metrics", [m["key"] for m in copied["metrics"]] == [m["key"] for m in METRICS], copied)
 
+    def layers(self):
+        """Two experiments of one layer, under a holdout, and a layer that is deleted."""
+        layer, unused = f"/layers/{self.experiment}", f"/layers/unused-{self.experiment}"
+        self.api.call(201, "PUT", layer, self.manager, {"name": "Checkout"})
+        holdout = {"name": "Holdout", "holdout": {"percent": 5}}
+        holdout = self.api.call(201, "POST", "/experiments", self.manager, holdout)["id"]
+        draft = EXPERIMENT | {"status": "draft", "layer": {"id": self.experiment, "percent": 50}}
+        parts = [self.api.call(201, "POST", "/experiments", self.manager, draft)["id"] for _ in range(2)]
+        for part in parts:
+            path = f"/experiments/{part}"
+            started = self.api.call(200, "PATCH", path, self.manager, {"status": "running"}, {"If-Match": "*"})
+            expect("the holdout applies", started["holdouts"] == [holdout], started)
+        self.api.refused(409, "layer_full", "POST", "/experiments", self.manager, draft)
+        enrolled = []
+        for part in parts:
+            path = f"/experiments/{part}"
+            self.api.call(200, "GET", f"{path}/assignment/{self.user}", self.visitor)
+            users = {"users": [{"user_id": self.user}]}
+            answer = self.api.call(200, "POST", f"{path}/assignments:evaluate", self.visitor, users)
+            enrolled += [one for one in answer["assignments"] if one["enrolled"]]
+        expect("a user is in one experiment of the layer at most", len(enrolled) < 2, enrolled)
+        full = self.api.call(200, "GET", layer, self.reader)
+        expect("the layer is full", full["free_percent"] == 0, full)
+        listed = self.api.call(200, "GET", "/layers", self.reader)
+        expect("the layer is listed", self.experiment in str(listed))
+        self.api.call(201, "PUT", unused, self.manager, {"name": "Unused"})
+        self.api.call(200, "DELETE", unused, self.manager)
+        for part in (*parts, holdout):
+            self.api.call(200, "PATCH", f"/experiments/{part}", self.manager, {"status": "stopped"}, {"If-Match": "*"})
+
     def one_user(self):
         first = self.api.call(200, "GET", f"{self.path}/assignment/{self.user}", self.visitor)
         again = self.api.call(200, "GET", f"{self.path}/assignment/{self.user}", self.visitor)
@@ -194,6 +224,7 @@ class Journey:
             self.refusals,
             self.one_user,
             self.several,
+            self.layers,
             self.crowd,
             self.results,
             self.plan,

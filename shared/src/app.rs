@@ -8,8 +8,9 @@ use crate::store::stored_records::RecordKind;
 use crate::store::{Store, StoreError};
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
-use domain::limits::MAX_RUNNING_EXPERIMENTS;
+use domain::limits::{LAYER_RELEASE_SECONDS, MAX_RUNNING_EXPERIMENTS};
 use domain::time::Timestamp;
+use futures::future::try_join_all;
 use moka::Expiry;
 use moka::future::Cache;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub struct App {
     /// The running experiments, or none if there are too many. It expires like a definition, so that every process
     /// notices a start or a stop within this time.
     running: Cache<(), Option<Arc<[Arc<Experiment>]>>>,
+    /// How long a definition is cached.
+    definition_cache: Duration,
     event_budgets: Arc<EventBudgets>,
     /// Checkpoints of stored records that this process has advanced a moment ago.
     checkpoints: Cache<CheckpointKey, ()>,
@@ -72,6 +75,7 @@ impl App {
             running: Cache::builder()
                 .time_to_live(config.definition_cache)
                 .build(),
+            definition_cache: config.definition_cache,
             event_budgets: Arc::default(),
             checkpoints: Cache::builder()
                 .max_capacity(MAX_CACHED)
@@ -92,6 +96,16 @@ impl App {
     /// The current instant.
     pub fn now(&self) -> Timestamp {
         clock::now()
+    }
+
+    /// From when on a range of a layer that is freed at an instant can be given to another experiment: no process uses a
+    /// definition from before that instant any more.
+    pub fn layer_free_from(&self, freed_at: Timestamp) -> Timestamp {
+        let cached = i64::try_from(self.definition_cache.as_secs()).unwrap_or(i64::MAX / 4);
+        let seconds = cached
+            .saturating_mul(2)
+            .saturating_add(LAYER_RELEASE_SECONDS);
+        freed_at.plus_micros(seconds.saturating_mul(1_000_000))
     }
 
     /// Spends events of a token's budget, which allows a number of events per second.
@@ -161,6 +175,26 @@ impl App {
                 .as_ref()
                 .map_or(Ok(None), |error| Err(error.copy())),
         }
+    }
+
+    /// The holdouts that an experiment lists, at most some seconds old, in the order of the list.
+    ///
+    /// # Errors
+    /// If the database fails, or a holdout does not exist or is damaged.
+    pub async fn holdouts_of(
+        &self,
+        experiment: &Experiment,
+    ) -> Result<Vec<Arc<Experiment>>, StoreError> {
+        let ids = experiment.allocation.holdouts.iter();
+        let found = ids.map(|id| async move {
+            if let Some(holdout) = self.experiment(id).await? {
+                return Ok(holdout);
+            }
+            // It was created a moment ago, and the eventually consistent read does not see it.
+            let holdout = self.store.experiment(id, true).await?.map(Arc::new);
+            holdout.ok_or_else(|| StoreError::Corrupt(format!("there is no holdout `{id}`")))
+        });
+        try_join_all(found).await
     }
 
     /// All running experiments by id, at most some seconds old; none if there are more than

@@ -6,8 +6,11 @@
 pub mod assignment;
 pub mod body;
 pub mod caller;
+pub mod if_match;
 pub mod input;
+pub mod layer;
 pub mod params;
+pub mod placement;
 pub mod policy;
 pub mod problem;
 pub mod response;

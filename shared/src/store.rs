@@ -21,6 +21,7 @@ pub mod experiments;
 pub mod generations;
 mod item;
 pub mod keys;
+pub mod layers;
 pub mod raw;
 pub mod refresh;
 pub mod registry;

@@ -4,6 +4,7 @@ mod answers;
 mod api;
 mod document;
 mod document_matches_code;
+mod layers;
 mod null_fields;
 mod pages;
 mod refusals;

@@ -6,10 +6,11 @@ use domain::filter::RecordFilter;
 use domain::guarded_ramp::GuardedChange;
 use domain::ids::{ExperimentId, MetricKey};
 use domain::metric::MetricRole;
+use domain::placement::Placement;
 use domain::report::{AnalysisRequest, Breakdown, Correction, DecidingMethod, Report};
 use shared::app::App;
 use shared::store::aggregates::AggregateSections;
-use shared::store::experiments::Author;
+use shared::store::experiments::{Author, ChangeOutcome};
 use shared::store::raw::RawError;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -50,11 +51,10 @@ async fn guard(app: &App, id: &ExperimentId) -> Result<(), RawError> {
         reason: Some(&reason),
     };
     let store = app.store();
+    let placed = Placement::unchanged(experiment);
+    let changed = store.change_experiment(&before, &placed, &digest, author);
     // Otherwise a caller or another process has changed it, and the next look decides.
-    if store
-        .change_experiment(&before, &experiment, &digest, author)
-        .await?
-    {
+    if changed.await? == ChangeOutcome::Changed {
         tracing::warn!(experiment_id = %id, reason, "a guarded ramp was changed");
     }
     Ok(())

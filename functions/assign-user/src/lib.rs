@@ -1,7 +1,6 @@
 //! `POST /assignments`: the variants of one user in all running experiments, or in named ones.
 
 use domain::access::Scope;
-use domain::assignment::Assignment;
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::Experiment;
 use domain::ids::{ExperimentId, UnitKind, UserId};
@@ -11,7 +10,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
-use shared::http::assignment::{AssignmentRequest, AssignmentResponse, StoredState, assign};
+use shared::http::assignment::{
+    AssignmentRequest, AssignmentResponse, KnownUser, StoredState, assign,
+};
 use shared::http::input::batch::{self, SentAttributes};
 use shared::http::input::units::Units;
 use shared::http::{Fault, Problem, Request, Response, body, caller::Caller, response};
@@ -29,13 +30,6 @@ struct AssignUserResponse {
     assignments: Vec<AssignmentResponse>,
 }
 
-/// A unit with what is stored of it.
-struct Known {
-    context: EvaluationContext,
-    assignments: HashMap<ExperimentId, Assignment>,
-    erased: bool,
-}
-
 /// Returns the user's assignments, and stores those that do not exist. It reads all assignments of a unit in one query.
 ///
 /// # Errors
@@ -47,30 +41,19 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let all = experiments.iter().map(|experiment| &**experiment);
     let dimensions = batch::dimensions_in(&input.attributes, all)?;
 
-    let mut known = known(&app, &input.units, &input.attributes, &experiments).await?;
+    let known = known(&app, &input.units, &input.attributes, &experiments).await?;
     let mut calls = Vec::new();
-    let mut stored = Vec::new();
-    for experiment in &experiments {
-        let unit = known.get_mut(&experiment.allocation.unit);
-        stored.push(unit.and_then(|unit| unit.assignments.remove(&experiment.id)));
-    }
-    let requests = experiments.iter().zip(dimensions).zip(stored);
-    for ((experiment, dimensions), assignment) in requests {
-        let Some(unit) = known.get(&experiment.allocation.unit) else {
+    for (experiment, dimensions) in experiments.iter().zip(dimensions) {
+        let Some((context, unit)) = known.get(&experiment.allocation.unit) else {
             continue;
         };
         let request = AssignmentRequest {
             experiment,
-            context: &unit.context,
+            context,
             dimensions,
             enroll: input.enroll,
         };
-        let erased = unit.erased;
-        calls.push(assign(
-            &app,
-            request,
-            StoredState::Known { assignment, erased },
-        ));
+        calls.push(assign(&app, request, StoredState::Known(unit)));
     }
     let calls = stream::iter(calls).buffered(AT_ONCE);
     let assignments = calls.try_collect().await?;
@@ -88,7 +71,7 @@ async fn known(
     units: &Units,
     attributes: &SentAttributes,
     experiments: &[Arc<Experiment>],
-) -> Result<HashMap<UnitKind, Known>, Problem> {
+) -> Result<HashMap<UnitKind, (EvaluationContext, KnownUser)>, Problem> {
     let kinds: BTreeSet<&UnitKind> = experiments
         .iter()
         .map(|experiment| &experiment.allocation.unit)
@@ -97,21 +80,13 @@ async fn known(
         .into_iter()
         .filter_map(|kind| Some((kind, units.of_kind(kind)?)));
     let reads = needed.map(|(kind, id)| async move {
-        let user_data = app.store().user_data(&UserId::of_unit(kind, id)).await?;
-        let stored = user_data.assignments.into_iter();
-        let known = Known {
-            context: attributes.context(id.clone()),
-            assignments: stored
-                .map(|assignment| (assignment.experiment_id.clone(), assignment))
-                .collect(),
-            erased: user_data.tombstone.is_some(),
-        };
-        Ok::<_, Problem>((kind.clone(), known))
+        let known = KnownUser::read(app, &UserId::of_unit(kind, id)).await?;
+        Ok::<_, Problem>((kind.clone(), (attributes.context(id.clone()), known)))
     });
     Ok(try_join_all(reads).await?.into_iter().collect())
 }
 
-/// The named experiments, or all that are running and assign one of the units.
+/// The named experiments, or all that are running and assign one of the units, without holdouts.
 async fn experiments(
     app: &App,
     units: &Units,
@@ -121,6 +96,7 @@ async fn experiments(
         return match app.running_experiments().await? {
             Some(running) => Ok(running
                 .iter()
+                .filter(|experiment| experiment.allocation.holdout.is_none())
                 .filter(|experiment| units.of_kind(&experiment.allocation.unit).is_some())
                 .cloned()
                 .collect()),
@@ -128,19 +104,16 @@ async fn experiments(
         };
     };
     let found = try_join_all(ids.iter().map(|id| app.experiment(id))).await?;
-    let fault =
-        |(index, (id, found)): (usize, (&ExperimentId, &Option<Arc<Experiment>>))| match found {
+    let named = ids.iter().zip(&found).enumerate();
+    let faults: Vec<Fault> = named
+        .filter_map(|(index, (id, found))| match found {
             None => Some(batch::unknown_experiment(index, id)),
-            Some(experiment) => match units.of_kind(&experiment.allocation.unit) {
-                None => Some(batch::missing_unit(index, experiment)),
+            Some(found) if found.allocation.holdout.is_some() => Some(batch::is_holdout(index, id)),
+            Some(found) => match units.of_kind(&found.allocation.unit) {
+                None => Some(batch::missing_unit(index, found)),
                 Some(_) => None,
             },
-        };
-    let faults: Vec<Fault> = ids
-        .iter()
-        .zip(&found)
-        .enumerate()
-        .filter_map(fault)
+        })
         .collect();
     if faults.is_empty() {
         Ok(found.into_iter().flatten().collect())

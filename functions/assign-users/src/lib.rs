@@ -23,7 +23,7 @@ struct AssignUsersResponse {
 /// Returns the users' assignments, and stores those that do not exist.
 ///
 /// # Errors
-/// 404 if there is no such experiment, 422 with all faults of the body.
+/// 404 if there is no such experiment, 409 for a holdout, 422 with all faults of the body.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Assign)?;
     let id = params::experiment_id(&request)?;

@@ -9,7 +9,7 @@ use shared::http::{Problem, Request, Response, caller::Caller, input, params, re
 /// Returns the user's assignment, and stores it if there is none.
 ///
 /// # Errors
-/// 404 if there is no such experiment; 400 with all faults of the user id and of the query.
+/// 404 if there is no such experiment; 409 for a holdout; 400 with all faults of the user id and of the query.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Assign)?;
     let id = params::experiment_id(&request)?;

@@ -4,10 +4,10 @@ use domain::access::Scope;
 use domain::change::Misfit;
 use domain::launch_check::CheckedExperiment;
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::IF_MATCH;
 use shared::app::App;
+use shared::http::if_match::{self, IfMatch};
 use shared::http::{
-    Fault, Problem, Request, Response, body, caller::Caller, input, params, response,
+    Fault, Problem, Request, Response, body, caller::Caller, input, params, placement, response,
 };
 use shared::store::experiments::Author;
 
@@ -19,12 +19,12 @@ use shared::store::experiments::Author;
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let id = params::experiment_id(&request)?;
-    let version = expected_version(&request)?;
+    let expected = if_match::read(&request)?.ok_or_else(Problem::precondition_required)?;
     let change = input::change::read(body::json(&request)?)?;
 
     let found = app.store().definition(&id, true).await?;
     let (before, digest) = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
-    if version.is_some_and(|version| version != before.version) {
+    if matches!(expected, IfMatch::Version(version) if version != before.version) {
         return Err(Problem::stale(before.version));
     }
     input::change::check_not_empty(&change)?;
@@ -34,42 +34,13 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         reason: reason.as_deref(),
     };
     let after = change.apply(&before, app.now()).map_err(misfits)?;
-    if !app
-        .store()
-        .change_experiment(&before, &after, &digest, author)
-        .await?
-    {
-        return Err(Problem::stale(after.version));
-    }
+    let changed = placement::change(&app, &before, after, &digest, author).await?;
+    let after = changed.ok_or_else(|| Problem::stale(before.version + 1))?;
 
     Ok(response::with_version(
         response::json(StatusCode::OK, &CheckedExperiment::new(&after)),
         after.version,
     ))
-}
-
-/// The version in `If-Match`; `None` for `*`, which allows any version.
-fn expected_version(request: &Request) -> Result<Option<u64>, Problem> {
-    let mut headers = request.headers().get_all(IF_MATCH).iter();
-    let header = headers.next().ok_or_else(Problem::precondition_required)?;
-    if headers.next().is_some() {
-        let detail = "The request has more than one `If-Match`. Send one of them.";
-        return Err(Problem::malformed("bad_if_match", detail));
-    }
-    let text = header.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let version = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .and_then(|text| text.parse().ok());
-    version.map(Some).ok_or_else(|| {
-        Problem::malformed(
-            "bad_if_match",
-            "`If-Match` must be the `ETag` of an experiment, such as \"3\".",
-        )
-    })
 }
 
 fn misfits(misfits: Vec<Misfit>) -> Problem {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use shared::app::App;
 use shared::clock;
 use shared::http::input::experiment::{self, Drawn};
-use shared::http::{Problem, Request, Response, body, caller::Caller, response};
+use shared::http::{Problem, Request, Response, body, caller::Caller, placement, response};
 use shared::store::experiments::Creation;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -17,7 +17,8 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Creates an experiment.
 ///
 /// # Errors
-/// 400 for a malformed or repeated `Idempotency-Key`, 409 if the id is taken, 422 with all faults of the body.
+/// 400 for a malformed or repeated `Idempotency-Key`, 409 if the id is taken or the layer is full, 422 with all faults of
+/// the body.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let text = body::json(&request)?;
@@ -35,18 +36,15 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         original.as_ref(),
     )?;
 
-    let created = new.create(app.now());
-    match app
-        .store()
-        .create_experiment(&created, &digest, &caller.token_id)
-        .await?
-    {
-        Creation::Created => Ok(created_answer(&created)),
+    let new = new.create(app.now());
+    let id = new.id.clone();
+    match placement::create(&app, new, &digest, &caller.token_id).await? {
+        Creation::Created(experiment) => Ok(created_answer(&experiment)),
         Creation::Taken {
             experiment,
             creation_digest,
         } if is_repeat(&request, &creation_digest, &digest) => Ok(created_answer(&experiment)),
-        Creation::Taken { .. } => Err(taken(&request, &created.id)),
+        Creation::Taken { .. } | Creation::Moved => Err(taken(&request, &id)),
     }
 }
 

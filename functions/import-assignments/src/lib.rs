@@ -1,9 +1,12 @@
 //! `POST /experiments/{id}/assignments`: imports assignments of another system.
 
+use domain::Invalid;
 use domain::access::Scope;
 use domain::assignment::{Assignment, AssignmentSource};
 use domain::experiment::{Experiment, Status};
 use domain::ids::{UserId, VariantKey};
+use domain::running_holdouts;
+use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
@@ -78,7 +81,7 @@ impl ImportAssignmentsResponse {
 /// user, the first in the request is stored.
 ///
 /// # Errors
-/// 404, 409 for a draft, 422 if the envelope is wrong.
+/// 404, 409 for a draft, for a holdout and for an experiment in a layer, 422 if the envelope is wrong.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Manage)?;
     let id = params::experiment_id(&request)?;
@@ -89,8 +92,12 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         let detail = "A draft takes no assignments, since its variants may still change. Start the experiment first.";
         return Err(Problem::conflict("not_started", detail, Vec::new()));
     }
+    if let Some((code, detail)) = takes_no_imports(&experiment) {
+        return Err(Problem::conflict(code, detail, Vec::new()));
+    }
     let received_at = app.now();
     let rows = input::assignments::read(text, &experiment, received_at)?;
+    let rows = without_held_out(&app, &experiment, rows, received_at).await?;
 
     let users = rows.iter().flatten().map(|row| &row.user_id).collect();
     let erased = app.store().erased_among(users).await?;
@@ -106,6 +113,48 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
     let body = ImportAssignmentsResponse::new(outcomes);
     Ok(response::json(StatusCode::OK, &body))
+}
+
+/// Why the experiment takes no imported assignments, if it does not.
+fn takes_no_imports(experiment: &Experiment) -> Option<(&'static str, &'static str)> {
+    if experiment.allocation.layer.is_some() {
+        let detail = "An experiment in a layer takes no imported assignments: their users can be in other experiments of \
+                      the layer. Import them into an experiment without a layer.";
+        return Some(("in_layer", detail));
+    }
+    if experiment.allocation.holdout.is_some() {
+        let detail =
+            "A holdout takes no imported assignments: its users follow from its percentage.";
+        return Some(("is_holdout", detail));
+    }
+    None
+}
+
+/// Rejects the rows of users who are held out of the experiment.
+async fn without_held_out(
+    app: &App,
+    experiment: &Experiment,
+    rows: Vec<ReadRow>,
+    now: Timestamp,
+) -> Result<Vec<ReadRow>, StoreError> {
+    let holdouts = app.holdouts_of(experiment).await?;
+    let keeps_out = |holdout: &Experiment, user: &UserId| {
+        running_holdouts::is_active(holdout, now) && running_holdouts::group(holdout, user, now).1
+    };
+    let check = |(index, row): (usize, ReadRow)| {
+        let row = row?;
+        let mut all = holdouts.iter();
+        let Some(holdout) = all.find(|holdout| keeps_out(holdout, &row.user_id)) else {
+            return Ok(row);
+        };
+        let detail = format!(
+            "The holdout `{}` keeps this user out of the experiment.",
+            holdout.id
+        );
+        let pointer = format!("/assignments/{index}/user_id");
+        Err(vec![Fault::at(pointer, Invalid::new("held_out", detail))])
+    };
+    Ok(rows.into_iter().enumerate().map(check).collect())
 }
 
 /// Groups the rows by user. The rows of a user stay in the order of the request. A row with faults is a group of its own.

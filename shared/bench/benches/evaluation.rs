@@ -6,7 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use domain::allocation::{Allocation, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::condition::{Condition, SegmentLists};
-use domain::evaluation::evaluate;
+use domain::evaluation::{Evaluation, EvaluationInput, evaluate};
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{ExperimentId, UserId, VariantKey};
@@ -86,6 +86,19 @@ fn experiment(number: usize) -> Experiment {
     new.create(Timestamp::MIN)
 }
 
+fn variant<'e>(
+    definition: &'e Experiment,
+    context: &'e EvaluationContext,
+    now: Timestamp,
+) -> Evaluation<'e> {
+    evaluate(&EvaluationInput {
+        definition,
+        holdouts: &[],
+        context,
+        now,
+    })
+}
+
 fn evaluation(bencher: &mut Criterion) {
     let (attributes, segments) = (attributes(), SegmentLists::default());
     let compiled = Condition::compile(condition()).unwrap();
@@ -103,13 +116,13 @@ fn evaluation(bencher: &mut Criterion) {
     let experiments: Vec<_> = (0..500).map(experiment).collect();
     let now = Timestamp::from_micros(1);
     bencher.bench_function("one experiment with 20 clauses", |bencher| {
-        bencher.iter(|| evaluate(&experiments[0], black_box(&context), now));
+        bencher.iter(|| variant(&experiments[0], black_box(&context), now));
     });
     bencher.bench_function("500 experiments with 20 clauses", |bencher| {
         bencher.iter(|| {
             let evaluations = experiments.iter();
             evaluations
-                .map(|experiment| evaluate(experiment, black_box(&context), now))
+                .map(|experiment| variant(experiment, black_box(&context), now))
                 .filter(|evaluation| evaluation.variant.as_str() == "green")
                 .count()
         });

@@ -2,7 +2,9 @@
 
 use super::bucketing::{self, HashVersion};
 use super::condition::Condition;
-use super::ids::{UnitKind, UserId, VariantKey};
+use super::holdout::Holdout;
+use super::ids::{ExperimentId, UnitKind, UserId, VariantKey};
+use super::layer::LayerShare;
 use super::overrides::Override;
 use super::ramp::{OnWorseGuardrail, Ramp, RampHold};
 use super::time::Timestamp;
@@ -192,6 +194,15 @@ pub struct Allocation {
     pub roll_back_percent: Option<f64>,
     /// Seed of the hash. Another seed assigns users anew.
     pub hash_seed: String,
+    /// Which users take part: those in a part of a layer. Without a layer, all do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub layer: Option<LayerShare>,
+    /// The holdouts that were running at the first start. Their users do not take part.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub holdouts: Vec<ExperimentId>,
+    /// The scope of an experiment that is a holdout itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub holdout: Option<Holdout>,
     /// Which users take part: those whose attributes match. Without a condition, all do.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub targeting: Option<Condition>,
@@ -238,11 +249,37 @@ impl Allocation {
             ramp_hold: None,
             roll_back_percent: None,
             hash_seed,
+            layer: None,
+            holdouts: Vec::new(),
+            holdout: None,
             targeting: None,
             overrides: Vec::new(),
             release: None,
             phases: Vec::new(),
         }
+    }
+
+    /// The allocation of an experiment that is a holdout.
+    ///
+    /// # Errors
+    /// If the percentage is not valid.
+    pub fn of_holdout(holdout: Holdout, hash_seed: String) -> Result<Self, Invalid> {
+        let variant = |key, percent| {
+            VariantKey::parse(key).map(|key| Variant {
+                key,
+                percent,
+                name: None,
+            })
+        };
+        let variants = vec![
+            variant(Holdout::HELD_OUT, holdout.percent)?,
+            variant(Holdout::NOT_HELD_OUT, 100.0 - holdout.percent)?,
+        ];
+        let variants = Variants::try_from(variants)?;
+        Ok(Self {
+            holdout: Some(holdout),
+            ..Self::new(variants, 100.0, hash_seed)
+        })
     }
 
     /// The percentage of all users that take part at an instant.

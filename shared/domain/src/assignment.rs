@@ -1,6 +1,6 @@
 //! Assignments of users to variants.
 
-use super::ids::{DimensionKey, DimensionLabel, ExperimentId, UserId, VariantKey};
+use super::ids::{DimensionKey, DimensionLabel, ExperimentId, LayerId, UserId, VariantKey};
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +33,9 @@ pub struct Assignment {
     pub source: AssignmentSource,
     /// The version of the definition that was evaluated.
     pub experiment_version: u64,
+    /// The layer of the experiment. Other experiments of the layer do not enroll the user.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub layer: Option<LayerId>,
     /// The user's dimension values at that time. They are stored with the assignment, so that a user keeps them while
     /// the experiment runs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]

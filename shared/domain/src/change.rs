@@ -8,7 +8,8 @@ use super::condition::Condition;
 use super::documentation::{DocumentationChange, NewConclusion};
 use super::exclusion::Exclusion;
 use super::experiment::{Experiment, Status};
-use super::ids::{DimensionKey, VariantKey};
+use super::ids::{DimensionKey, LayerId, VariantKey};
+use super::layer::{LayerPercent, LayerShare};
 use super::limits::MAX_PHASES;
 use super::metric::Metric;
 use super::overrides::Override;
@@ -48,6 +49,8 @@ pub struct AllocationChange {
     pub traffic_percent: Option<f64>,
     /// Another ramp.
     pub ramp: Option<Ramp>,
+    /// Another part of a layer.
+    pub layer: Option<Option<(LayerId, LayerPercent)>>,
     /// Another targeting condition.
     pub targeting: Option<Option<Condition>>,
     /// Other overrides.
@@ -98,7 +101,7 @@ type HasField = fn(&Change) -> bool;
 
 /// What may change when. Fields that are not in the table may change until the experiment is archived. Further rules for
 /// variants and dimensions of a started experiment follow in [`Change::misfits`].
-const RULES: [(&str, HasField, Changeable); 9] = [
+const RULES: [(&str, HasField, Changeable); 10] = [
     (
         "traffic_percent",
         |change| change.allocation.traffic_percent.is_some(),
@@ -108,6 +111,11 @@ const RULES: [(&str, HasField, Changeable); 9] = [
         "ramp",
         |change| change.allocation.ramp.is_some(),
         Changeable::UntilStopped("ramp"),
+    ),
+    (
+        "layer",
+        |change| change.allocation.layer.is_some(),
+        Changeable::UntilStopped("layer"),
     ),
     (
         "targeting",
@@ -192,6 +200,12 @@ impl Change {
         let traffic_percent = self.allocation.traffic_percent;
         replace(&mut after.allocation.traffic_percent, traffic_percent);
         replace(&mut after.allocation.ramp, self.allocation.ramp);
+        let layer = self.allocation.layer;
+        let share = |(id, percent)| match before.allocation.layer.clone() {
+            Some(share) => LayerShare { percent, ..share },
+            None => LayerShare::requested(id, percent),
+        };
+        replace(&mut after.allocation.layer, layer.map(|new| new.map(share)));
         replace(&mut after.allocation.targeting, self.allocation.targeting);
         replace(&mut after.allocation.overrides, self.allocation.overrides);
         replace(&mut after.exclusion, self.exclusion);
@@ -246,6 +260,7 @@ impl Change {
             misfits.push(Misfit::new("status", "archived", detail));
             return misfits;
         }
+        misfits.extend(self.holdout_misfits(before));
         let started = before.status != Status::Draft;
         for (field, has_field, changeable) in &RULES {
             if !has_field(self) {
@@ -271,6 +286,7 @@ impl Change {
         }
         misfits.extend(self.ramp_misfit(before));
         misfits.extend(self.exclusion_misfits(before));
+        misfits.extend(self.layer_misfit(before));
         misfits.extend(self.overrides_misfit(before));
         misfits.extend(self.release_misfit(before));
         misfits.extend(self.conclusion_misfit(before));
@@ -393,7 +409,7 @@ impl Change {
 }
 
 impl Misfit {
-    fn new(field: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(field: &'static str, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             field,
             why: Invalid::new(code, detail),
@@ -414,5 +430,6 @@ fn too_many_phases(field: &'static str) -> Misfit {
     Misfit::new(field, "too_many_phases", detail)
 }
 
+mod scope;
 #[cfg(test)]
 mod tests;

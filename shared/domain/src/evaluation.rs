@@ -4,6 +4,8 @@ use super::condition::SegmentLists;
 use super::evaluation_context::EvaluationContext;
 use super::experiment::{Experiment, Status};
 use super::ids::VariantKey;
+use super::running_holdouts;
+use super::stored_user::StoredUser;
 use super::time::Timestamp;
 use serde::Serialize;
 
@@ -45,6 +47,8 @@ pub enum NotEnrolled {
     Stopped,
     /// Its planned end has passed.
     Ended,
+    /// The user is outside the part of the layer, or was in another experiment of the layer.
+    Layer,
     /// The definition excludes the user.
     Excluded,
     /// The user's attributes do not match the targeting condition.
@@ -53,6 +57,8 @@ pub enum NotEnrolled {
     Traffic,
     /// The user was erased. Nothing is stored of the user until the tombstone expires.
     Erased,
+    /// A holdout keeps the user out.
+    Holdout,
 }
 
 /// A rule. The rules are applied in this order, and the first that decides holds.
@@ -69,6 +75,8 @@ pub enum Rule {
     Overrides,
     /// The experiment has the status `running`, and its planned start has passed.
     Status,
+    /// The user is in the experiment's part of its layer.
+    Layer,
     /// The attributes do not match the condition of the exclusion.
     Exclusion,
     /// The attributes match the targeting condition.
@@ -77,6 +85,10 @@ pub enum Rule {
     Traffic,
     /// The user was not erased.
     Erasure,
+    /// The user was never in another experiment of the layer.
+    LayerHistory,
+    /// No holdout keeps the user out.
+    Holdout,
 }
 
 /// Whether a rule decided.
@@ -98,69 +110,156 @@ pub struct TraceStep {
     pub outcome: RuleOutcome,
 }
 
-/// Evaluates an experiment for a user without a stored assignment. Overrides come before the status and the start, so they
-/// also show a draft to testers.
-pub fn evaluate<'e>(
-    definition: &'e Experiment,
-    context: &EvaluationContext,
-    now: Timestamp,
-) -> Evaluation<'e> {
-    evaluate_traced(definition, context, now, |_| {})
+/// An experiment, a user and an instant.
+#[derive(Debug, Clone, Copy)]
+pub struct EvaluationInput<'e> {
+    /// The experiment.
+    pub definition: &'e Experiment,
+    /// The holdouts that the definition lists, in its order.
+    pub holdouts: &'e [&'e Experiment],
+    /// The user.
+    pub context: &'e EvaluationContext,
+    /// The instant.
+    pub now: Timestamp,
 }
 
-/// As [`evaluate`], and reports each rule.
+/// Evaluates an experiment for a user without a stored assignment in it, by the rules that need nothing else of what is
+/// stored. Overrides come before the status and the start, so they also show a draft to testers.
+pub fn evaluate<'e>(input: &EvaluationInput<'e>) -> Evaluation<'e> {
+    evaluate_traced(input, &mut Vec::new())
+}
+
+/// As [`evaluate`], and adds each rule to a trace.
 pub fn evaluate_traced<'e>(
-    definition: &'e Experiment,
-    context: &EvaluationContext,
-    now: Timestamp,
-    mut trace: impl FnMut(TraceStep),
+    input: &EvaluationInput<'e>,
+    trace: &mut Vec<TraceStep>,
 ) -> Evaluation<'e> {
     for (rule, apply) in RULES {
-        let evaluation = apply(definition, context, now);
-        let outcome = match evaluation {
-            Some(_) => RuleOutcome::Decided,
-            None => RuleOutcome::Passed,
-        };
-        trace(TraceStep { rule, outcome });
+        let evaluation = apply(input);
+        trace.push(TraceStep::of(rule, evaluation.is_some()));
         if let Some(evaluation) = evaluation {
             return evaluation;
         }
     }
-    Evaluation::not_enrolled(definition, NotEnrolled::Traffic)
+    Evaluation::not_enrolled(input.definition, NotEnrolled::Traffic)
 }
 
-type ApplyRule =
-    for<'e> fn(&'e Experiment, &EvaluationContext, Timestamp) -> Option<Evaluation<'e>>;
+/// Applies the rules that need the stored assignments of the user, after [`evaluate`] has chosen a variant by the hash.
+/// None if the user can be enrolled.
+pub fn restrict_traced<'e>(
+    input: &EvaluationInput<'e>,
+    user: &StoredUser,
+    trace: &mut Vec<TraceStep>,
+) -> Option<Evaluation<'e>> {
+    let outcomes = STORED_USER_RULES.map(|(rule, applies)| (rule, applies(input, user)));
+    let deciding = outcomes.iter().position(|(_, decides)| decides.is_some())?;
+    // The hash has chosen a variant, and a later rule decides.
+    if let Some(traffic) = trace.last_mut() {
+        traffic.outcome = RuleOutcome::Passed;
+    }
+    let steps = outcomes.iter().take(deciding + 1);
+    trace.extend(steps.map(|(rule, decides)| TraceStep::of(*rule, decides.is_some())));
+    let reason = outcomes.get(deciding)?.1?;
+    Some(Evaluation::not_enrolled(input.definition, reason))
+}
 
-const RULES: [(Rule, ApplyRule); 7] = [
-    (Rule::Release, |definition, _, _| released(definition)),
-    (Rule::End, |definition, _, now| {
-        over(definition, now).map(|reason| Evaluation::not_enrolled(definition, reason))
+type ApplyRule = for<'e> fn(&EvaluationInput<'e>) -> Option<Evaluation<'e>>;
+
+const RULES: [(Rule, ApplyRule); 8] = [
+    (Rule::Release, released),
+    (Rule::End, |input| {
+        over(input.definition, input.now).map(|reason| input.not_enrolled(reason))
     }),
-    (Rule::Overrides, |definition, context, _| {
-        overridden(definition, context)
+    (Rule::Overrides, |input| {
+        overridden(input.definition, input.context)
     }),
-    (Rule::Status, |definition, _, now| {
-        not_open(definition, now).map(|reason| Evaluation::not_enrolled(definition, reason))
+    (Rule::Status, |input| {
+        not_open(input.definition, input.now).map(|reason| input.not_enrolled(reason))
     }),
-    (Rule::Exclusion, |definition, context, _| {
-        let condition = definition.exclusion.as_ref()?.condition.as_ref()?;
-        let matches = condition.matches(context.attributes(), &SegmentLists::default());
-        matches.then(|| Evaluation::not_enrolled(definition, NotEnrolled::Excluded))
+    (Rule::Layer, |input| {
+        let layer = input.definition.allocation.layer.as_ref()?;
+        let is_outside = !layer.contains(&input.context.user_id);
+        is_outside.then(|| input.not_enrolled(NotEnrolled::Layer))
     }),
-    (Rule::Targeting, |definition, context, _| {
-        let condition = definition.allocation.targeting.as_ref()?;
-        let matches = condition.matches(context.attributes(), &SegmentLists::default());
-        (!matches).then(|| Evaluation::not_enrolled(definition, NotEnrolled::Targeting))
+    (Rule::Exclusion, |input| {
+        let condition = input.definition.exclusion.as_ref()?.condition.as_ref()?;
+        let matches = condition.matches(input.context.attributes(), &SegmentLists::default());
+        matches.then(|| input.not_enrolled(NotEnrolled::Excluded))
     }),
-    (Rule::Traffic, |definition, context, now| {
-        Some(split(definition, context, now))
+    (Rule::Targeting, |input| {
+        let condition = input.definition.allocation.targeting.as_ref()?;
+        let matches = condition.matches(input.context.attributes(), &SegmentLists::default());
+        (!matches).then(|| input.not_enrolled(NotEnrolled::Targeting))
+    }),
+    (Rule::Traffic, |input| {
+        Some(split(input.definition, input.context, input.now))
     }),
 ];
 
-/// The evaluation for every user, also for one with an assignment, if a variant was released.
-pub fn released(definition: &Experiment) -> Option<Evaluation<'_>> {
-    let release = definition.allocation.release.as_ref()?;
+type ApplyStoredUserRule = fn(&EvaluationInput<'_>, &StoredUser) -> Option<NotEnrolled>;
+
+const STORED_USER_RULES: [(Rule, ApplyStoredUserRule); 3] = [
+    (Rule::Erasure, |_, user| {
+        user.erased.then_some(NotEnrolled::Erased)
+    }),
+    (Rule::LayerHistory, |input, user| {
+        let layer = input.definition.allocation.layer.as_ref()?;
+        let was_in_layer = user.was_in_layer(&layer.id, &input.definition.id);
+        was_in_layer.then_some(NotEnrolled::Layer)
+    }),
+    (Rule::Holdout, |input, _| {
+        input.is_held_out().then_some(NotEnrolled::Holdout)
+    }),
+];
+
+impl<'e> EvaluationInput<'e> {
+    /// The groups of the user in the holdouts of the experiment, in their order: up to the first that keeps the user out.
+    /// Users whom an earlier holdout keeps out are in no group of a later one, whatever its hash says of them.
+    pub fn holdout_groups(&self) -> Vec<(&'e Experiment, &'e VariantKey)> {
+        let mut groups = Vec::new();
+        for holdout in self.holdouts {
+            if !running_holdouts::is_active(holdout, self.now) {
+                continue;
+            }
+            let (group, held_out) =
+                running_holdouts::group(holdout, &self.context.user_id, self.now);
+            groups.push((*holdout, group));
+            if held_out {
+                break;
+            }
+        }
+        groups
+    }
+
+    fn is_held_out(&self) -> bool {
+        let groups = self.holdout_groups();
+        let last = groups.last();
+        last.is_some_and(|(holdout, group)| holdout.allocation.variants.control().key == **group)
+    }
+
+    fn not_enrolled(&self, reason: NotEnrolled) -> Evaluation<'e> {
+        Evaluation::not_enrolled(self.definition, reason)
+    }
+}
+
+impl TraceStep {
+    fn of(rule: Rule, decides: bool) -> Self {
+        let outcome = if decides {
+            RuleOutcome::Decided
+        } else {
+            RuleOutcome::Passed
+        };
+        Self { rule, outcome }
+    }
+}
+
+/// The evaluation for every user, also for one with an assignment, if a variant was released. Users of a holdout get the
+/// control, because the holdout also measures the effect of released variants.
+pub fn released<'e>(input: &EvaluationInput<'e>) -> Option<Evaluation<'e>> {
+    let release = input.definition.allocation.release.as_ref()?;
+    if input.is_held_out() {
+        return Some(input.not_enrolled(NotEnrolled::Holdout));
+    }
     Some(Evaluation {
         variant: &release.variant,
         reason: EvaluationReason::Released,

@@ -62,6 +62,11 @@ text_id!(
     |text| slug(text, limits::MAX_EXPERIMENT_ID_CHARS, "-_", "letters, digits, `-` and `_`")
 );
 text_id!(
+    /// A layer, with the form of an experiment's id.
+    LayerId,
+    |text| slug(text, limits::MAX_EXPERIMENT_ID_CHARS, "-_", "letters, digits, `-` and `_`")
+);
+text_id!(
     /// A variant of an experiment, e.g. `control`.
     VariantKey,
     |text| slug(text, limits::MAX_KEY_CHARS, "-_.", "letters, digits, `-`, `_` and `.`")

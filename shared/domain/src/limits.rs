@@ -26,7 +26,7 @@ pub const MAX_PROPERTIES_BYTES: usize = 4096;
 pub const MAX_USER_ID_BYTES: usize = 256;
 /// An event id, in bytes of UTF-8. With an experiment id it fits into the 1,024 bytes of a sort key.
 pub const MAX_EVENT_ID_BYTES: usize = 256;
-/// An experiment id, in characters.
+/// An experiment id and a layer id, in characters.
 pub const MAX_EXPERIMENT_ID_CHARS: usize = 64;
 /// Keys of variants and metrics, and event types, in characters.
 pub const MAX_KEY_CHARS: usize = 128;
@@ -94,7 +94,8 @@ pub const MAX_USERS_WITH_PRE_EXPOSURE: usize = 50_000;
 pub const ERASED_DAYS: i64 = 30;
 /// The largest response, in bytes as Lambda counts them. Lambda allows 6 MB including the envelope.
 pub const MAX_ANSWER_BYTES: usize = 5_000_000;
-/// Users in one `POST /experiments/{id}/assignments:evaluate`. Each takes up to three calls of the database.
+/// Users in one `POST /experiments/{id}/assignments:evaluate`. Each takes three calls of the
+/// database, and one more for each holdout.
 pub const MAX_USERS_PER_REQUEST: usize = 100;
 /// Experiments that one `POST /assignments` can name.
 pub const MAX_NAMED_EXPERIMENTS: usize = 100;
@@ -139,3 +140,18 @@ pub const MAX_PATTERN_BYTES: usize = 256 * 1024;
 pub const MAX_ATTRIBUTES_BYTES: usize = 8_192;
 /// Levels of objects in the attributes of a user.
 pub const MAX_ATTRIBUTE_DEPTH: usize = 16;
+/// Experiments that have ranges of one layer at a time.
+pub const MAX_LAYER_EXPERIMENTS: usize = 100;
+/// Ranges that one experiment has in its layer. A definition contains them, and each evaluation compares them.
+pub const MAX_RANGES_PER_EXPERIMENT: usize = 10;
+/// Ranges of one layer, those that were freed included. A layer stays below DynamoDB's 400 KB per item.
+pub const MAX_LAYER_RANGES: usize = 2_000;
+/// Holdouts that run at a time. Each one adds a write for a new user, and one for each event.
+pub const MAX_HOLDOUTS: usize = 5;
+/// The smallest percentage of users that a holdout keeps out. Fewer users show no effect.
+pub const MIN_HOLDOUT_PERCENT: f64 = 0.1;
+/// The largest percentage of users that a holdout keeps out.
+pub const MAX_HOLDOUT_PERCENT: f64 = 20.0;
+/// Seconds until a freed range of a layer can be given to another experiment, beside twice the time for which definitions
+/// are cached: a minute of difference between clocks, and half a minute of a request that is under way.
+pub const LAYER_RELEASE_SECONDS: i64 = 90;

@@ -2,17 +2,20 @@
 
 use super::Problem;
 use crate::app::App;
-use crate::store::FirstWrite;
+use crate::store::{FirstWrite, StoreError};
 use domain::assignment::{Assignment, AssignmentSource, Attributes};
 use domain::evaluation::{
-    Evaluation, EvaluationReason, NotEnrolled, Rule, RuleOutcome, TraceStep, evaluate_traced,
-    released,
+    Evaluation, EvaluationInput, EvaluationReason, NotEnrolled, Rule, RuleOutcome, TraceStep,
+    evaluate_traced, released, restrict_traced,
 };
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::Experiment;
 use domain::ids::{ExperimentId, UnitKind, UserId, VariantKey};
+use domain::stored_user::StoredUser;
 use domain::time::Timestamp;
+use futures::lock::Mutex;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A request for the variant of one user in one experiment.
 pub struct AssignmentRequest<'r> {
@@ -26,17 +29,43 @@ pub struct AssignmentRequest<'r> {
     pub enroll: bool,
 }
 
-/// What is already known of the user.
-pub enum StoredState {
+/// What is already known of the user's stored assignments.
+pub enum StoredState<'k> {
     /// Nothing: it is read when a rule needs it.
     Unknown,
-    /// All of it.
-    Known {
-        /// The stored assignment.
-        assignment: Option<Assignment>,
-        /// Whether the user was erased.
-        erased: bool,
-    },
+    /// All of them.
+    Known(&'k KnownUser),
+}
+
+/// A user whose stored assignments have been read.
+pub struct KnownUser {
+    stored: StoredUser,
+    /// The holdouts whose assignment of the user is stored. While it is locked, one is being stored: evaluations of
+    /// several experiments of a holdout at the same time store it once.
+    holdouts: Mutex<BTreeSet<ExperimentId>>,
+}
+
+impl KnownUser {
+    /// Reads the user's assignments with one query.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn read(app: &App, user: &UserId) -> Result<Self, StoreError> {
+        let user_data = app.store().user_data(user).await?;
+        let erased = user_data.tombstone.is_some();
+        Ok(Self {
+            stored: StoredUser::new(user_data.assignments, erased),
+            holdouts: Mutex::new(BTreeSet::new()),
+        })
+    }
+
+    /// A user without stored assignments, as far as a rule needs them.
+    fn without_assignments(erased: bool) -> Self {
+        Self {
+            stored: StoredUser::new(Vec::new(), erased),
+            holdouts: Mutex::new(BTreeSet::new()),
+        }
+    }
 }
 
 /// The variant of a user in an experiment, and why.
@@ -81,78 +110,79 @@ enum Enrolled {
 /// Returns the user's assignment, and stores it if there is none. Of concurrent requests the first write wins.
 ///
 /// # Errors
-/// If the database fails; a repeat is safe.
+/// 409 for a holdout. If the database fails; a repeat is safe.
 pub async fn assign(
     app: &App,
     request: AssignmentRequest<'_>,
-    state: StoredState,
+    state: StoredState<'_>,
 ) -> Result<AssignmentResponse, Problem> {
     let (experiment, context) = (request.experiment, request.context);
-    let user = UserId::of_unit(&experiment.allocation.unit, &context.user_id);
-    let (stored, erased) = match (released(experiment), state) {
-        (Some(_), _) => (None, Some(false)),
-        (None, StoredState::Known { assignment, erased }) => (assignment, Some(erased)),
-        (None, StoredState::Unknown) => {
-            let stored = app.store().assignment(&user, &experiment.id);
-            (stored.await?, None)
+    if experiment.allocation.holdout.is_some() {
+        return Err(is_holdout(&experiment.id));
+    }
+    let unit = UserId::of_unit(&experiment.allocation.unit, &context.user_id);
+    let holdouts = app.holdouts_of(experiment).await?;
+    let holdouts: Vec<&Experiment> = holdouts.iter().map(|holdout| &**holdout).collect();
+    let input = EvaluationInput {
+        definition: experiment,
+        holdouts: &holdouts,
+        context,
+        now: app.now(),
+    };
+    let stored = match &state {
+        _ if released(&input).is_some() => None,
+        StoredState::Known(user) => user.stored.assignments.get(&experiment.id).cloned(),
+        StoredState::Unknown => {
+            let stored = app.store().assignment(&unit, &experiment.id);
+            stored.await?
         }
     };
+    let mut trace = Vec::new();
     if let Some(stored) = stored {
-        let trace = [
-            (Rule::Release, RuleOutcome::Passed),
-            (Rule::Assignment, RuleOutcome::Decided),
-        ];
-        let trace = trace.map(|(rule, outcome)| TraceStep { rule, outcome });
-        let trace = (!request.enroll).then(|| trace.to_vec());
+        trace_assignment(&mut trace, RuleOutcome::Decided);
+        let trace = (!request.enroll).then_some(trace);
         return Ok(AssignmentResponse::enrolled(
             stored,
             Enrolled::Existing,
             trace,
         ));
     }
-    let assigned_at = app.now();
-    let mut trace = Vec::new();
-    let mut evaluation = evaluate_traced(experiment, context, assigned_at, |step| {
-        trace.push(step);
-        // A released variant needs no assignment to be read.
-        if step.rule == Rule::Release && step.outcome == RuleOutcome::Passed {
-            trace.push(TraceStep {
-                rule: Rule::Assignment,
-                outcome: RuleOutcome::Passed,
-            });
-        }
-    });
+    let mut evaluation = evaluate_traced(&input, &mut trace);
+    // A released variant needs no assignment to be read.
+    if let Some(rest) = trace.get(1..).map(<[TraceStep]>::to_vec)
+        && !rest.is_empty()
+    {
+        trace.clear();
+        trace_assignment(&mut trace, RuleOutcome::Passed);
+        trace.extend(rest);
+    }
     if evaluation.reason == EvaluationReason::Split {
-        let erased = match erased {
-            Some(erased) => erased,
-            None => app.store().tombstone(&user).await?.is_some(),
-        };
-        if erased {
-            if let Some(traffic) = trace.last_mut() {
-                traffic.outcome = RuleOutcome::Passed;
+        let read;
+        let user = match state {
+            StoredState::Known(user) => user,
+            StoredState::Unknown => {
+                read = stored_user(app, experiment, &unit).await?;
+                &read
             }
-            trace.push(TraceStep {
-                rule: Rule::Erasure,
-                outcome: RuleOutcome::Decided,
-            });
-            evaluation = Evaluation::not_enrolled(experiment, NotEnrolled::Erased);
+        };
+        let restricted = restrict_traced(&input, &user.stored, &mut trace);
+        evaluation = restricted.unwrap_or(evaluation);
+        let is_new = matches!(
+            evaluation.reason,
+            EvaluationReason::Split | EvaluationReason::NotEnrolled(NotEnrolled::Holdout)
+        );
+        if is_new && request.enroll {
+            store_holdout_groups(app, &input, user).await?;
         }
     }
     if evaluation.reason != EvaluationReason::Split || !request.enroll {
         let trace = (!request.enroll).then_some(trace);
         return Ok(AssignmentResponse::evaluated(
-            experiment, user, evaluation, trace,
+            experiment, unit, evaluation, trace,
         ));
     }
-    let assignment = Assignment {
-        user_id: user,
-        experiment_id: experiment.id.clone(),
-        variant: evaluation.variant.clone(),
-        assigned_at,
-        source: AssignmentSource::Hash,
-        experiment_version: experiment.version,
-        attributes: request.dimensions,
-    };
+    let mut assignment = new_assignment(&input, experiment, evaluation.variant);
+    assignment.attributes = request.dimensions;
     let written = app.store().assign_first(&assignment, experiment.shards);
     Ok(match written.await? {
         FirstWrite::Stored => AssignmentResponse::enrolled(assignment, Enrolled::New, None),
@@ -160,6 +190,82 @@ pub async fn assign(
             AssignmentResponse::enrolled(earlier, Enrolled::Existing, None)
         }
     })
+}
+
+/// 409: users are not assigned to a holdout itself.
+fn is_holdout(id: &ExperimentId) -> Problem {
+    let detail = format!(
+        "`{id}` is a holdout. A user's group in it is stored when the user is evaluated for an experiment of its scope. Ask \
+         for such an experiment."
+    );
+    Problem::conflict("is_holdout", detail, Vec::new())
+}
+
+/// The rules up to that of the stored assignment.
+fn trace_assignment(trace: &mut Vec<TraceStep>, outcome: RuleOutcome) {
+    let steps = [
+        (Rule::Release, RuleOutcome::Passed),
+        (Rule::Assignment, outcome),
+    ];
+    trace.extend(steps.map(|(rule, outcome)| TraceStep { rule, outcome }));
+}
+
+/// What the rules for a new assignment need of the user: without layer and holdouts only whether the user was erased,
+/// which costs half as much.
+async fn stored_user(
+    app: &App,
+    experiment: &Experiment,
+    user: &UserId,
+) -> Result<KnownUser, StoreError> {
+    let allocation = &experiment.allocation;
+    if allocation.layer.is_some() || !allocation.holdouts.is_empty() {
+        return KnownUser::read(app, user).await;
+    }
+    let erased = app.store().tombstone(user).await?.is_some();
+    Ok(KnownUser::without_assignments(erased))
+}
+
+/// Stores the user's groups in the holdouts of the experiment, unless they are stored. They are stored before the
+/// assignment in the experiment, so that a repeat after a failure stores what is missing.
+async fn store_holdout_groups(
+    app: &App,
+    input: &EvaluationInput<'_>,
+    user: &KnownUser,
+) -> Result<(), StoreError> {
+    let groups = input.holdout_groups();
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let mut done = user.holdouts.lock().await;
+    for (holdout, group) in groups {
+        if user.stored.assignments.contains_key(&holdout.id) || done.contains(&holdout.id) {
+            continue;
+        }
+        let assignment = new_assignment(input, holdout, group);
+        app.store()
+            .assign_first(&assignment, holdout.shards)
+            .await?;
+        done.insert(holdout.id.clone());
+    }
+    Ok(())
+}
+
+fn new_assignment(
+    input: &EvaluationInput<'_>,
+    experiment: &Experiment,
+    variant: &VariantKey,
+) -> Assignment {
+    let layer = experiment.allocation.layer.as_ref();
+    Assignment {
+        user_id: UserId::of_unit(&experiment.allocation.unit, &input.context.user_id),
+        experiment_id: experiment.id.clone(),
+        variant: variant.clone(),
+        assigned_at: input.now,
+        source: AssignmentSource::Hash,
+        experiment_version: experiment.version,
+        layer: layer.map(|layer| layer.id.clone()),
+        attributes: Attributes::new(),
+    }
 }
 
 impl AssignmentResponse {

@@ -11,6 +11,7 @@ mod documentation;
 pub mod events;
 mod exclusion;
 pub mod experiment;
+pub mod layer;
 mod metric;
 pub mod plan;
 mod targeting;

@@ -3,8 +3,8 @@
 use super::Request;
 pub use super::body::choice;
 use super::body::{Faults, listed};
-use super::problem::Problem;
-use domain::ids::{ExperimentId, UserId};
+use super::problem::{Fault, Problem};
+use domain::ids::{ExperimentId, LayerId, UserId};
 use domain::{Invalid, decimal, limits};
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
@@ -41,6 +41,24 @@ pub fn path<'r>(request: &'r Request, name: &str) -> Option<String> {
 pub fn experiment_id(request: &Request) -> Result<ExperimentId, Problem> {
     let text = path(request, "id").unwrap_or_default();
     ExperimentId::parse(&text).map_err(|_| Problem::unknown_experiment(&text))
+}
+
+/// The layer id in the path.
+///
+/// # Errors
+/// 404: a text that is no id names no layer.
+pub fn layer_id(request: &Request) -> Result<LayerId, Problem> {
+    let text = path(request, "id").unwrap_or_default();
+    LayerId::parse(&text).map_err(|_| Problem::unknown_layer(&text))
+}
+
+/// The id in the path of a layer that may not exist yet.
+///
+/// # Errors
+/// 400.
+pub fn new_layer_id(request: &Request) -> Result<LayerId, Problem> {
+    let id = LayerId::parse(&path(request, "id").unwrap_or_default());
+    id.map_err(|invalid| Problem::bad_parameters(vec![Fault::at("{id}", invalid)]))
 }
 
 /// The user id in the path.

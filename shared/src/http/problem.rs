@@ -135,6 +135,11 @@ impl Problem {
         )
     }
 
+    /// 404 for a layer id.
+    pub fn unknown_layer(id: &str) -> Self {
+        Self::not_found("layer_not_found", format!("There is no layer `{id}`."))
+    }
+
     /// 409: the request does not fit the current state; with the parts that do not fit.
     pub fn conflict(code: &'static str, detail: impl Into<String>, errors: Vec<Fault>) -> Self {
         Self {
@@ -143,11 +148,20 @@ impl Problem {
         }
     }
 
-    /// 412: the caller's version is outdated.
+    /// 412: the caller's version of an experiment is outdated.
     pub fn stale(current: u64) -> Self {
+        Self::stale_version("experiment", current)
+    }
+
+    /// 412: the caller's version of a layer is outdated.
+    pub fn stale_layer(current: u64) -> Self {
+        Self::stale_version("layer", current)
+    }
+
+    fn stale_version(what: &str, current: u64) -> Self {
         let detail = format!(
-            "The experiment has changed in the meantime and is at version {current}. Read it again, look at the \
-             difference, and send `If-Match: \"{current}\"`."
+            "The {what} has changed in the meantime and is at version {current}. Read it again, look at the difference, \
+             and send `If-Match: \"{current}\"`."
         );
         Self::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail)
     }

@@ -30,7 +30,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 17] = [
+pub const ROUTES: [Route; 21] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -81,6 +81,15 @@ pub const ROUTES: [Route; 17] = [
         "import-assignments",
         "POST",
         "/experiments/{id}/assignments",
+        Some(Scope::Manage),
+    ),
+    route("put-layer", "PUT", "/layers/{id}", Some(Scope::Manage)),
+    route("get-layer", "GET", "/layers/{id}", Some(Scope::Read)),
+    route("list-layers", "GET", "/layers", Some(Scope::Read)),
+    route(
+        "delete-layer",
+        "DELETE",
+        "/layers/{id}",
         Some(Scope::Manage),
     ),
     route("record-events", "POST", "/events", Some(Scope::Track)),

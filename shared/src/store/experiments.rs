@@ -2,12 +2,13 @@
 
 use super::item::Item;
 use super::keys::{self, experiments as key};
-use super::transaction::{self, Transaction};
+use super::transaction::{self, Changed};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure};
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
+use domain::placement::Placement;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +54,7 @@ pub struct Author<'a> {
 #[derive(Debug)]
 pub enum Creation {
     /// It is stored.
-    Created,
+    Created(Box<Experiment>),
     /// The id is taken by an experiment that a request with this digest created.
     Taken {
         /// The current experiment.
@@ -61,6 +62,19 @@ pub enum Creation {
         /// Digest of the request that created it.
         creation_digest: String,
     },
+    /// The layer or the running holdouts have changed since the placement was computed. Nothing is stored.
+    Moved,
+}
+
+/// The outcome of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// It is stored.
+    Changed,
+    /// Another caller changed the experiment first.
+    Stale,
+    /// The layer or the running holdouts have changed since the placement was computed. Nothing is stored.
+    Moved,
 }
 
 /// The largest version whose audit record sorts behind all earlier ones.
@@ -76,55 +90,57 @@ pub struct Page {
 }
 
 impl Store {
-    /// Stores a new experiment and its first audit record, both or neither.
+    /// Stores a new experiment, its first audit record and its place, all or nothing.
     ///
     /// # Errors
     /// If the database fails; then nothing was stored, or a repeat finds it [`Creation::Taken`].
     pub async fn create_experiment(
         &self,
-        experiment: &Experiment,
+        new: &Placement,
         creation_digest: &str,
         by: &str,
     ) -> Result<Creation, StoreError> {
         let put = self
-            .definition_put(experiment, creation_digest)?
+            .definition_put(&new.experiment, creation_digest)?
             .condition_expression("attribute_not_exists(#id)")
             .expression_attribute_names("#id", key::EXPERIMENT_ID)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let author = Author { by, reason: None };
-        match self.write_with_audit(put, None, experiment, author).await? {
-            None => Ok(Creation::Created),
-            Some(item) => {
-                let item: DefinitionItem = serde_dynamo::from_item(item)?;
+        match self.write_with_audit(put, None, new, author).await? {
+            Changed::Nothing => Ok(Creation::Created(Box::new(new.experiment.clone()))),
+            Changed::First(item) => {
+                let item: DefinitionItem = serde_dynamo::from_item(item.unwrap_or_default())?;
                 Ok(Creation::Taken {
                     experiment: Box::new(item.definition),
                     creation_digest: item.creation_digest,
                 })
             }
+            Changed::Later => Ok(Creation::Moved),
         }
     }
 
-    /// Replaces an experiment by its next version and adds an audit record, both or neither. False if another caller
-    /// changed it first.
+    /// Replaces an experiment by its next version, adds an audit record and changes its place, all or nothing.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn change_experiment(
         &self,
         before: &Experiment,
-        after: &Experiment,
+        after: &Placement,
         creation_digest: &str,
         author: Author<'_>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<ChangeOutcome, StoreError> {
         let put = self
-            .definition_put(after, creation_digest)?
+            .definition_put(&after.experiment, creation_digest)?
             .condition_expression("version = :before")
             .expression_attribute_values(":before", AttributeValue::N(before.version.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let outcome = self
-            .write_with_audit(put, Some(before), after, author)
-            .await?;
-        Ok(outcome.is_none())
+        let outcome = self.write_with_audit(put, Some(before), after, author);
+        Ok(match outcome.await? {
+            Changed::Nothing => ChangeOutcome::Changed,
+            Changed::First(_) => ChangeOutcome::Stale,
+            Changed::Later => ChangeOutcome::Moved,
+        })
     }
 
     fn definition_put(
@@ -146,15 +162,16 @@ impl Store {
             .set_item(Some(item)))
     }
 
-    /// Writes definition, audit record and the changes of generations in one transaction. Returns the stored definition
-    /// if its condition failed.
+    /// Writes definition, audit record, the changes of generations and the place in one transaction. Returns the stored
+    /// definition if its condition failed.
     async fn write_with_audit(
         &self,
         definition: PutBuilder,
         before: Option<&Experiment>,
-        experiment: &Experiment,
+        placement: &Placement,
         author: Author<'_>,
-    ) -> Result<Option<Item>, StoreError> {
+    ) -> Result<Changed, StoreError> {
+        let experiment = &placement.experiment;
         let audit: Item = serde_dynamo::to_item(AuditRecord {
             experiment_id: experiment.id.clone(),
             record: keys::audit_record(experiment.version),
@@ -168,10 +185,8 @@ impl Store {
             .set_item(Some(audit));
         let mut actions = vec![transaction::put(definition)?, transaction::put(audit)?];
         actions.extend(self.generations_action(before, experiment)?);
-        match self.transact(&actions).await? {
-            Transaction::Done => Ok(None),
-            Transaction::FirstRefused(item) => Ok(Some(item)),
-        }
+        actions.extend(self.placement_actions(placement)?);
+        self.transact_unless_changed(&actions).await
     }
 
     /// The experiment. `fresh` reads consistently, at twice the price.
@@ -271,13 +286,32 @@ impl Store {
         limit: usize,
         before: Option<&str>,
     ) -> Result<Page, StoreError> {
+        let (items, more) = self.listed(status.name(), limit, before).await?;
+        let items: Vec<DefinitionItem> = serde_dynamo::from_items(items)?;
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|item| item.created_at_id.clone());
+        Ok(Page {
+            experiments: items.into_iter().map(|item| item.definition).collect(),
+            next,
+        })
+    }
+
+    /// Items of one status in the index, newest first, before a sort key if one is given, and whether there are more.
+    pub(super) async fn listed(
+        &self,
+        status: &str,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<(Vec<Item>, bool), StoreError> {
         let mut query = self
             .client
             .query()
             .table_name(&self.tables.experiments)
             .index_name(key::BY_STATUS)
             .expression_attribute_names("#status", key::STATUS)
-            .expression_attribute_values(":status", AttributeValue::S(status.name().to_owned()))
+            .expression_attribute_values(":status", AttributeValue::S(status.to_owned()))
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         query = match before {
@@ -289,15 +323,6 @@ impl Store {
         };
         let answer = self.page(query).await?;
         let more = answer.last_evaluated_key.is_some();
-        let items: Vec<DefinitionItem> =
-            serde_dynamo::from_items(answer.items.unwrap_or_default())?;
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|item| item.created_at_id.clone());
-        Ok(Page {
-            experiments: items.into_iter().map(|item| item.definition).collect(),
-            next,
-        })
+        Ok((answer.items.unwrap_or_default(), more))
     }
 }

@@ -1,12 +1,15 @@
 //! Every partition and sort key. A test compares them with `template.yaml`.
 
-use domain::ids::{EventId, ExperimentId, UserId};
+use domain::ids::{EventId, ExperimentId, LayerId, UserId};
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 
 /// Key attributes and index names of the experiments table.
 pub mod experiments {
-    /// Partition key.
+    use domain::ids::LayerId;
+    use domain::time::Timestamp;
+
+    /// Partition key: an experiment's id, [`layer`], or [`HOLDOUTS`].
     pub const EXPERIMENT_ID: &str = "experiment_id";
     /// Sort key: [`DEFINITION`], [`GENERATIONS`], `audit#` and a version, or one of the records of [`super::super::backfill`].
     pub const RECORD: &str = "record";
@@ -16,8 +19,14 @@ pub mod experiments {
     pub const GENERATIONS: &str = "generations";
     /// Index that lists experiments of a status, newest first.
     pub const BY_STATUS: &str = "by-status";
-    /// Its partition key; only definitions have it.
+    /// Its partition key: the status of a definition, or [`LAYER`] of a layer.
     pub const STATUS: &str = "status";
+    /// The record of a layer, and the status of all layers.
+    pub const LAYER: &str = "layer";
+    /// Partition of the running holdouts. No experiment has such an id.
+    pub const HOLDOUTS: &str = "#holdouts";
+    /// The record of the running holdouts.
+    pub const HOLDOUTS_RECORD: &str = "holdouts";
     /// Its sort key.
     pub const CREATED_AT_ID: &str = "created_at_id";
     /// Time to live, in epoch seconds; only records of backfills have one.
@@ -28,6 +37,16 @@ pub mod experiments {
     pub const BUILD: &str = "build#";
     /// The prefix of [`retired`].
     pub const RETIRED: &str = "retired#";
+
+    /// Partition of a layer. No experiment has such an id.
+    pub fn layer(id: &LayerId) -> String {
+        format!("{LAYER}#{id}")
+    }
+
+    /// The audit record of a layer's change.
+    pub fn layer_audit(at: Timestamp) -> String {
+        format!("audit#{at}")
+    }
 
     /// The record of a piece of work: its task, the generation or version, and the index shard.
     pub fn work(task: &str, number: u64, shard: u16) -> String {
@@ -216,7 +235,12 @@ pub fn created_at_id(created_at: Timestamp, id: &ExperimentId) -> String {
     format!("{created_at}#{id}")
 }
 
-/// Whether a text can be a [`created_at_id`]. DynamoDB refuses some other texts, such as an empty one.
+/// Sort key of the listing of layers.
+pub fn layer_created_at_id(created_at: Timestamp, id: &LayerId) -> String {
+    format!("{created_at}#{id}")
+}
+
+/// Whether a text can be a [`created_at_id`] or a [`layer_created_at_id`]. DynamoDB refuses some other texts, such as an empty one.
 pub fn is_created_at_id(text: &str) -> bool {
     text.split_once('#').is_some_and(|(created_at, id)| {
         let time = Timestamp::parse(created_at).map(|time| time.to_string());

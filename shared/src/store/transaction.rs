@@ -18,8 +18,19 @@ const ATTEMPTS: u32 = 4;
 pub(super) enum Transaction {
     /// Everything was written.
     Done,
-    /// Nothing was written, because the condition of the first action failed; with the stored item.
-    FirstRefused(Item),
+    /// Nothing was written, because the condition of the first action failed on a stored item.
+    FirstRefused,
+}
+
+/// What another writer has changed, so that nothing was written.
+#[derive(Debug, PartialEq)]
+pub(super) enum Changed {
+    /// Nothing: everything was written.
+    Nothing,
+    /// The item of the first action, which is returned if the action asks for it.
+    First(Option<Item>),
+    /// Only items of later actions.
+    Later,
 }
 
 /// A put as an action of a transaction.
@@ -56,31 +67,55 @@ impl Store {
         &self,
         actions: &[TransactWriteItem],
     ) -> Result<Transaction, StoreError> {
-        let mut backoff = Backoff::new();
-        for _ in 1..ATTEMPTS {
-            match self.transact_once(actions).await {
-                Err(StoreError::Contended(_)) => backoff.pause().await,
-                outcome => return outcome,
-            }
-        }
-        self.transact_once(actions).await
-    }
-
-    async fn transact_once(
-        &self,
-        actions: &[TransactWriteItem],
-    ) -> Result<Transaction, StoreError> {
-        let Some(reasons) = self.send_transaction(actions.to_vec()).await? else {
+        let Some(reasons) = self.transact_patiently(actions).await? else {
             return Ok(Transaction::Done);
         };
-        let refused = reasons
-            .first()
-            .filter(|reason| is_refused(reason))
-            .and_then(|reason| reason.item().cloned());
-        refused.map_or_else(
-            || Err(cancelled(&reasons)),
-            |item| Ok(Transaction::FirstRefused(item)),
-        )
+        let mut first = reasons.iter().take(1);
+        if first.any(|reason| is_refused(reason) && reason.item().is_some()) {
+            Ok(Transaction::FirstRefused)
+        } else {
+            Err(cancelled(&reasons))
+        }
+    }
+
+    /// As [`Self::transact`], for actions with conditions on several items.
+    pub(super) async fn transact_unless_changed(
+        &self,
+        actions: &[TransactWriteItem],
+    ) -> Result<Changed, StoreError> {
+        let Some(reasons) = self.transact_patiently(actions).await? else {
+            return Ok(Changed::Nothing);
+        };
+        match reasons.iter().position(is_refused) {
+            Some(0) => Ok(Changed::First(reasons[0].item().cloned())),
+            Some(_) => Ok(Changed::Later),
+            None => Err(cancelled(&reasons)),
+        }
+    }
+
+    /// Sends a transaction, and repeats it after a conflict with another writer. None: it is written.
+    async fn transact_patiently(
+        &self,
+        actions: &[TransactWriteItem],
+    ) -> Result<Option<Vec<CancellationReason>>, StoreError> {
+        let mut backoff = Backoff::new();
+        let mut attempt = 1;
+        loop {
+            let reasons = self.send_transaction(actions.to_vec()).await;
+            let is_conflict = match &reasons {
+                Ok(Some(reasons)) => {
+                    let is_refused = reasons.iter().any(is_refused);
+                    !is_refused && matches!(cancelled(reasons), StoreError::Contended(_))
+                }
+                Err(error) => matches!(error, StoreError::Contended(_)),
+                Ok(None) => false,
+            };
+            if !is_conflict || attempt >= ATTEMPTS {
+                return reasons;
+            }
+            attempt += 1;
+            backoff.pause().await;
+        }
     }
 
     /// Sends a transaction once. None: it is written. Otherwise the reasons of its cancellation, one per action.

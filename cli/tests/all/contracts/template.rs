@@ -239,8 +239,10 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_and_aggregates_de
                 let aggregates = |resource: &String| resource.ends_with("AggregatesTable");
                 let deletes_aggregates =
                     name == "DeleteItem" && statement.resources.iter().all(aggregates);
+                // The item that the route is about.
+                let deletes_itself = name == "DeleteItem" && function.binary == "delete-layer";
                 assert!(
-                    permitted.contains(&name) || erases || deletes_aggregates,
+                    permitted.contains(&name) || erases || deletes_aggregates || deletes_itself,
                     "{} may {action}",
                     function.binary
                 );

@@ -15,6 +15,7 @@ use domain::ids::{
 };
 use domain::limits::DEFAULT_SHARDS;
 use domain::metric::{Direction, Metric, MetricKind, MetricRole};
+use domain::placement::Placement;
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use futures::{StreamExt, stream};
@@ -105,7 +106,8 @@ pub(crate) async fn experiment(
         shards: DEFAULT_SHARDS,
     };
     let experiment = new.create(start);
-    let created = world.store.create_experiment(&experiment, "", "a test");
+    let placement = Placement::unchanged(experiment.clone());
+    let created = world.store.create_experiment(&placement, "", "a test");
     created.await.unwrap();
     experiment
 }
@@ -166,6 +168,7 @@ async fn assign(
         assigned_at: at,
         source: AssignmentSource::Hash,
         experiment_version: experiment.version,
+        layer: None,
         attributes,
     };
     let stored = world.store.assign_first(&assignment, experiment.shards);

@@ -52,6 +52,7 @@ async fn a_backfill_counts_a_user_whom_the_index_shows_late() {
         assigned_at: Timestamp::from_micros(START - 1),
         source: AssignmentSource::Import,
         experiment_version: 1,
+        layer: None,
         attributes: Attributes::new(),
     };
     let started = Instant::now();

@@ -7,10 +7,12 @@ use super::stored;
 use super::world::{Process, World};
 use domain::aggregates::{day_of, start_of};
 use domain::change::{Change, ScheduleChange};
+use domain::placement::Placement;
 use domain::time::Timestamp;
 use serde_json::Value;
 use shared::app::App;
 use shared::store::Store;
+use shared::store::experiments::ChangeOutcome;
 use shared::store::usage::Reading;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -87,10 +89,11 @@ async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, e
         };
         let after = change.apply(&before, before.updated_at.plus_micros(1));
         let after = after.unwrap();
+        let placement = Placement::unchanged(after.clone());
         let changed = world
             .store
-            .change_experiment(&before, &after, "", crowd::AUTHOR);
-        assert!(changed.await.unwrap());
+            .change_experiment(&before, &placement, "", crowd::AUTHOR);
+        assert_eq!(changed.await.unwrap(), ChangeOutcome::Changed);
         for batch in all.chunks(BATCH) {
             aggregator.aggregate(batch.to_vec()).await.unwrap().unwrap();
         }

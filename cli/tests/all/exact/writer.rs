@@ -11,8 +11,10 @@ use domain::exclusion::Exclusion;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{EventId, ExperimentId, UnitKind, UserId};
 use domain::overrides::Override;
+use domain::placement::Placement;
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
+use shared::store::experiments::ChangeOutcome;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -62,7 +64,8 @@ impl<'w> Writer<'w> {
                 shards: definition.shards,
             };
             let experiment = new.create(definition.start);
-            let created = world.store.create_experiment(&experiment, "", "a test");
+            let placement = Placement::unchanged(experiment.clone());
+            let created = world.store.create_experiment(&placement, "", "a test");
             created.await.unwrap();
             experiments.push(vec![experiment]);
         }
@@ -110,6 +113,7 @@ impl<'w> Writer<'w> {
             variant: variant.unwrap_or_else(|| hashed().key.clone()),
             assigned_at: assign.at,
             experiment_version: experiment.version,
+            layer: None,
             attributes: assign.attributes.clone(),
         };
         let stored = self
@@ -217,8 +221,9 @@ impl<'w> Writer<'w> {
         }
         // Invalid changes are refused, such as another end of a stopped experiment.
         if let Ok(after) = asked.apply(&before, change.at) {
-            let changed = store.change_experiment(&before, &after, "", super::crowd::AUTHOR);
-            assert!(changed.await.unwrap());
+            let placement = Placement::unchanged(after.clone());
+            let changed = store.change_experiment(&before, &placement, "", super::crowd::AUTHOR);
+            assert_eq!(changed.await.unwrap(), ChangeOutcome::Changed);
             self.experiments[change.experiment].push(after);
         }
     }

@@ -4,6 +4,7 @@ use super::support::{Item, World};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::access::Scope;
 use domain::experiment::Experiment;
+use domain::launch_check::CheckedExperiment;
 use serde_json::{Value, json};
 
 fn text<'i>(item: &'i Item, name: &str) -> &'i str {
@@ -57,7 +58,7 @@ async fn every_change_adds_one_entry_with_its_author_and_the_new_definition() {
             panic!("{entry:?}")
         };
         let definition: Experiment = serde_dynamo::from_item(definition.clone()).unwrap();
-        let as_shown: Value = serde_json::to_value(definition).unwrap();
+        let as_shown = serde_json::to_value(CheckedExperiment::new(&definition)).unwrap();
         assert_eq!(as_shown, *version);
     }
 }

@@ -73,6 +73,8 @@ async fn a_dry_run_says_which_rule_decides_and_stores_nothing() {
         "end",
         "overrides",
         "status",
+        "layer",
+        "exclusion",
         "targeting",
         "traffic",
         "erasure",

@@ -151,6 +151,7 @@ async fn records_that_are_stored_during_an_erasure_are_deleted_by_the_aggregator
         assigned_at: ago(200),
         source: AssignmentSource::Hash,
         experiment_version: 1,
+        layer: None,
         attributes: Attributes::new(),
     };
     store

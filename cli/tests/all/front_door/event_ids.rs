@@ -158,6 +158,7 @@ async fn an_event_of_another_experiment_that_missed_an_imported_assignment_count
         assigned_at: ago(3_600),
         source: AssignmentSource::Import,
         experiment_version: 1,
+        layer: None,
         attributes: Attributes::new(),
     };
     world.store().assign_first(&row, 8).await.unwrap();

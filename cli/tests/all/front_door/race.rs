@@ -22,6 +22,7 @@ async fn an_event_that_missed_its_assignment_counts_when_it_is_sent_again_with_i
         assigned_at: ago(3600),
         source: AssignmentSource::Import,
         experiment_version: 1,
+        layer: None,
         attributes: Attributes::new(),
     };
     world.store().assign_first(&assignment, 8).await.unwrap();

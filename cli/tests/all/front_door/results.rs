@@ -364,6 +364,7 @@ async fn answers_are_not_cached_and_results_must_be_revalidated() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
+    admin.layer("e").await;
     for route in ROUTES.iter().filter(|route| route.method == "GET") {
         let path = route.path.replace("{id}", "e").replace("{user_id}", "u");
         let answer = admin.get(&path).await;

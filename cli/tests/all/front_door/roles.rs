@@ -2,7 +2,7 @@
 
 use super::guarded_ramps::{errors, guarded, rows};
 use super::proxy::{Access, Counter};
-use super::support::{World, ago};
+use super::support::{Caller, World, ago};
 use assay::functions;
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
@@ -58,8 +58,35 @@ fn an_assignment(user: &str) -> Assignment {
         assigned_at: ago(60),
         source: AssignmentSource::Hash,
         experiment_version: 1,
+        layer: None,
         attributes: Attributes::new(),
     }
+}
+
+/// Layers, and a user of an experiment in a layer.
+async fn layers(admin: &Caller, record_calls: &mut impl FnMut(&str)) {
+    admin.layer("l").await;
+    admin.layer("unused").await;
+    record_calls("put-layer");
+    admin.get("/layers/l").await.json(200);
+    record_calls("get-layer");
+    admin.get("/layers").await.json(200);
+    record_calls("list-layers");
+    admin
+        .send("DELETE", "/layers/unused", &[], "")
+        .await
+        .json(200);
+    record_calls("delete-layer");
+    let fields = json!({"status": "draft", "layer": {"id": "l", "percent": 100}});
+    admin.experiment("in-layer", fields).await;
+    record_calls("create-experiment");
+    let start = json!({"status": "running"});
+    admin.change("in-layer", &start).await.json(200);
+    record_calls("change-experiment");
+    admin.assign("in-layer", "layered-1").await;
+    record_calls("assign");
+    admin.reasons("in-layer", &["layered-2".to_owned()]).await;
+    record_calls("assign-users");
 }
 
 #[tokio::test]
@@ -101,6 +128,7 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     admin.post("/experiments", &copy).await.json(201);
     admin.experiment("guarded", guarded()).await;
     record_calls("create-experiment");
+    layers(&admin, &mut record_calls).await;
     admin.get("/experiments").await.json(200);
     admin
         .get("/experiments?status=running&limit=1")

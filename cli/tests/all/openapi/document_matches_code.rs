@@ -64,6 +64,26 @@ fn limits_are_those_of_the_code() {
             schema("AssignUserRequest/properties/experiments/maxItems"),
             limit(limits::MAX_NAMED_EXPERIMENTS),
         ),
+        (
+            schema("LayerSummary/properties/experiments/maxItems"),
+            limit(limits::MAX_LAYER_EXPERIMENTS),
+        ),
+        (
+            schema("Layer/properties/ranges/maxItems"),
+            limit(limits::MAX_LAYER_RANGES),
+        ),
+        (
+            schema("Experiment/properties/layer/properties/ranges/maxItems"),
+            limit(limits::MAX_RANGES_PER_EXPERIMENT),
+        ),
+        (
+            schema("Experiment/properties/holdouts/maxItems"),
+            limit(limits::MAX_HOLDOUTS),
+        ),
+        (
+            schema("LayerId/maxLength"),
+            limit(limits::MAX_EXPERIMENT_ID_CHARS),
+        ),
         (schema("NewRamp/maxItems"), limit(limits::MAX_RAMP_STEPS)),
         (schema("Overrides/maxItems"), limit(limits::MAX_OVERRIDES)),
         (
@@ -138,6 +158,13 @@ fn limits_are_those_of_the_code() {
     ] {
         let described = i128::from(document.at(&pointer).as_i64().unwrap());
         assert_eq!(described, expected, "{pointer}");
+    }
+    for (bound, expected) in [
+        ("minimum", limits::MIN_HOLDOUT_PERCENT),
+        ("maximum", limits::MAX_HOLDOUT_PERCENT),
+    ] {
+        let pointer = schema(&format!("NewHoldout/properties/percent/{bound}"));
+        assert_eq!(document.at(&pointer).as_f64(), Some(expected), "{bound}");
     }
     for fraction in ["Quantile", "MetricMargin", "Alpha"] {
         let least = document.at(&schema(&format!("{fraction}/minimum")));

@@ -37,6 +37,28 @@ fn the_guide_lists_every_limit() {
             limits::MAX_CONDITION_DEPTH
         ),
         format!(
+            "| experiments of a layer at a time | {} |",
+            limits::MAX_LAYER_EXPERIMENTS
+        ),
+        format!(
+            "| ranges of an experiment in its layer | {} |",
+            limits::MAX_RANGES_PER_EXPERIMENT
+        ),
+        format!(
+            "| ranges of a layer | {}, with those that were freed |",
+            grouped(limits::MAX_LAYER_RANGES)
+        ),
+        format!(
+            "| time until freed ranges are given away | {} seconds, and twice",
+            limits::LAYER_RELEASE_SECONDS
+        ),
+        format!("| running holdouts | {} |", limits::MAX_HOLDOUTS),
+        format!(
+            "| users of a holdout | {}% to {}% |",
+            limits::MIN_HOLDOUT_PERCENT,
+            limits::MAX_HOLDOUT_PERCENT
+        ),
+        format!(
             "| regular expressions of a condition | {} of {} characters |",
             limits::MAX_PATTERNS,
             limits::MAX_PATTERN_CHARS
@@ -268,6 +290,7 @@ fn kind(answer: &Value) -> &'static str {
         ("/enrolled", "AssignmentResponse"),
         ("/request_id", "Problem"),
         ("/hash_seed", "Experiment"),
+        ("/freed_ranges", "Layer"),
     ];
     let kind = kinds
         .iter()

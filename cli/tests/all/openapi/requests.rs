@@ -127,6 +127,47 @@ async fn times_are_between_1970_and_9999() {
 }
 
 #[tokio::test]
+async fn percentages_of_layers_and_holdouts_have_the_ranges_of_the_document() {
+    let api = Api::start().await;
+    let layer = Some(json!({"name": "L"}).to_string());
+    let created = api.call("put", "/layers/l", &[], layer).await;
+    assert_eq!(created.status, 201, "{}", created.text);
+    let percents = |percents: &[(f64, bool)]| -> Vec<(Value, bool)> {
+        let percents = percents.iter();
+        percents
+            .map(|(percent, ok)| (json!(percent), *ok))
+            .collect()
+    };
+    let new = json!({"name": "N", "variants": variants(), "layer": {"id": "l", "percent": 1}});
+    let values = percents(&[
+        (0.0, false),
+        (0.009, false),
+        (0.01, true),
+        (0.019, true),
+        (100.01, false),
+    ]);
+    agrees(&api, "/experiments", new, "/layer/percent", &values).await;
+    let new = json!({"name": "N", "holdout": {"percent": 1, "layer": null}, "variants": null});
+    let values = percents(&[
+        (0.0, false),
+        (0.099, false),
+        (0.1, true),
+        (20.0, true),
+        (20.01, false),
+    ]);
+    agrees(
+        &api,
+        "/experiments",
+        new.clone(),
+        "/holdout/percent",
+        &values,
+    )
+    .await;
+    let values = [(variants(), false), (Value::Null, true)];
+    agrees(&api, "/experiments", new, "/variants", &values).await;
+}
+
+#[tokio::test]
 async fn a_whole_number_may_have_a_decimal_point() {
     let api = Api::start().await;
     let new = json!({"name": "N", "variants": variants(), "shards": 8, "plan": {"minimum_detectable_effect": 0.1, "users": 2}});

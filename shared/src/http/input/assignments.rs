@@ -70,6 +70,7 @@ fn fields(
         assigned_at: assigned_at?,
         source: AssignmentSource::Import,
         experiment_version: experiment.version,
+        layer: None,
         attributes: attributes.unwrap_or(Some(Attributes::new()))?,
     })
 }

@@ -242,6 +242,16 @@ pub fn unknown_experiment(index: usize, id: &ExperimentId) -> Fault {
     Fault::at(format!("/experiments/{index}"), invalid)
 }
 
+/// The fault of a named experiment that is a holdout.
+pub fn is_holdout(index: usize, id: &ExperimentId) -> Fault {
+    let detail =
+        format!("`{id}` is a holdout, and users are not assigned to it directly. Leave it out.");
+    Fault::at(
+        format!("/experiments/{index}"),
+        Invalid::new("is_holdout", detail),
+    )
+}
+
 fn enroll(body: &mut Object<'_>, faults: &mut Faults) -> Option<bool> {
     body.optional("enroll")
         .map_or(Some(true), |node| node.boolean(faults))

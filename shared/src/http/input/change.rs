@@ -1,6 +1,6 @@
 //! The body of `PATCH /experiments/{id}`.
 
-use super::{allocation, documentation, exclusion, experiment, plan, targeting, text};
+use super::{allocation, documentation, exclusion, experiment, layer, plan, targeting, text};
 use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
 use domain::Invalid;
@@ -10,7 +10,7 @@ use domain::experiment::Status;
 use domain::ids::VariantKey;
 use domain::time::Timestamp;
 
-const FIELDS: &str = "name, description, status, variants, traffic_percent, ramp, targeting, overrides, exclude, dimensions, metrics, plan, starts_at, ends_at, hypothesis, owner, tags, links, conclusion, release, reason";
+const FIELDS: &str = "name, description, status, variants, traffic_percent, ramp, layer, targeting, overrides, exclude, dimensions, metrics, plan, starts_at, ends_at, hypothesis, owner, tags, links, conclusion, release, reason";
 
 /// Fields with a value that cannot be removed.
 const NOT_REMOVABLE: [&str; 10] = [
@@ -84,6 +84,7 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
                 .and_then(|node| node.number(faults, domain::allocation::percent)),
             ramp: removable(&mut body, "ramp", |node| allocation::ramp(node, faults))
                 .map(Option::unwrap_or_default),
+            layer: removable(&mut body, "layer", |node| layer::layer(node, faults)),
             targeting: removable(&mut body, "targeting", |node| {
                 targeting::condition(node, faults)
             }),

@@ -2,6 +2,7 @@
 
 use super::allocation::{ramp, variants};
 use super::exclusion::exclusion;
+use super::layer::{holdout, layer};
 use super::text::{description, name};
 use super::{documentation, metric, plan, targeting};
 use crate::http::body::{Faults, Node, Object, prose};
@@ -13,13 +14,14 @@ use domain::documentation::Documentation;
 use domain::exclusion::Exclusion;
 use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{DimensionKey, ExperimentId, UnitKind};
+use domain::layer::LayerShare;
 use domain::metric::Metric;
 use domain::ramp::Ramp;
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
-const FIELDS: &str = "name, description, id, status, unit, variants, traffic_percent, ramp, targeting, overrides, exclude, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards, hypothesis, owner, tags, links, copy_of";
+const FIELDS: &str = "name, description, id, status, unit, variants, traffic_percent, ramp, layer, holdout, targeting, overrides, exclude, dimensions, metrics, plan, starts_at, ends_at, hash_seed, shards, hypothesis, owner, tags, links, copy_of";
 
 /// Values that are drawn at random unless the caller gives them.
 pub struct Drawn {
@@ -77,14 +79,18 @@ fn fields(
     let hash_seed = body
         .optional("hash_seed")
         .map(|node| node.text(faults, |text| prose(text, limits::MAX_NAME_CHARS)));
-    let allocation = allocation(
-        &mut body,
-        original,
-        is_copy,
-        hash_seed.unwrap_or(Some(drawn.hash_seed)),
-        faults,
-    );
-    let analysis = analysis(&mut body, original, faults);
+    let hash_seed = hash_seed.unwrap_or(Some(drawn.hash_seed));
+    let holdout_node = body.optional("holdout");
+    let is_holdout = holdout_node.is_some();
+    let allocation = match holdout_node {
+        Some(node) => holdout(&node, &mut body, hash_seed, faults),
+        None => allocation(&mut body, original, is_copy, hash_seed, faults),
+    };
+    let mut analysis = analysis(&mut body, original, faults);
+    if let Some(analysis) = analysis.as_mut().filter(|_| is_holdout) {
+        // Those of the experiment that it is a copy of.
+        analysis.dimensions.clear();
+    }
     if let (Some(allocation), Some(analysis)) = (&allocation, &analysis)
         && let Err(invalid) = allocation.ramp.fits(&analysis.metrics)
     {
@@ -125,6 +131,10 @@ fn asks_for_copy(
     if let (Some(id), None) = (id, original) {
         let detail = format!("There is no experiment `{id}`.");
         faults.push(node.pointer(), Invalid::new("unknown_experiment", detail));
+    }
+    if original.is_some_and(|original| original.allocation.holdout.is_some()) {
+        let detail = "A holdout cannot be copied. Send `holdout` to create another one.";
+        faults.push(node.pointer(), Invalid::new("is_holdout", detail));
     }
     true
 }
@@ -167,6 +177,7 @@ fn allocation(
         .optional("traffic_percent")
         .map(|node| node.number(faults, allocation::percent));
     let ramp = body.optional("ramp").map(|node| ramp(&node, faults));
+    let layer = body.optional("layer").map(|node| layer(&node, faults));
     let condition = original.map(|original| &original.targeting);
     let targeting = field(body, "targeting", condition, |node| {
         targeting::condition(node, faults).map(Some)
@@ -186,6 +197,10 @@ fn allocation(
     Some(Allocation {
         unit: unit?,
         ramp: ramp.unwrap_or_else(|| Some(Ramp::default()))?,
+        layer: match layer {
+            Some(layer) => layer.map(|(id, percent)| Some(LayerShare::requested(id, percent)))?,
+            None => None,
+        },
         targeting: targeting?,
         overrides: overrides?,
         ..Allocation::new(

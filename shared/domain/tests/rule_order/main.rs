@@ -6,19 +6,27 @@
     reason = "a test; values that it generates are valid"
 )]
 
+mod naive;
+
 use domain::allocation::{Allocation, Release, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
-use domain::bucketing::{HashVersion, bucket_value};
+use domain::assignment::{Assignment, AssignmentSource};
 use domain::condition::Condition;
-use domain::evaluation::evaluate;
+use domain::evaluation::{
+    EvaluationInput, EvaluationReason, RuleOutcome, evaluate_traced, restrict_traced,
+};
 use domain::evaluation_context::EvaluationContext;
 use domain::exclusion::Exclusion;
 use domain::experiment::{Experiment, NewExperiment, Status};
-use domain::ids::{ExperimentId, UserId, VariantKey};
+use domain::holdout::Holdout;
+use domain::ids::{ExperimentId, LayerId, UserId, VariantKey};
+use domain::layer::{BucketRange, LayerPercent, LayerShare};
 use domain::overrides::Override;
 use domain::ramp::{Ramp, RampStep};
 use domain::schedule::Schedule;
+use domain::stored_user::StoredUser;
 use domain::time::Timestamp;
+use naive::naive;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
@@ -113,6 +121,85 @@ fn allocation() -> impl Strategy<Value = Allocation> {
         )
 }
 
+/// A part of a layer. Most users are in the layer.
+fn layer() -> impl Strategy<Value = Option<LayerShare>> {
+    let ranges = select(vec![
+        vec![(0, 10_000)],
+        vec![(0, 4_000), (6_000, 10_000)],
+        vec![(2_000, 9_000)],
+        vec![],
+    ]);
+    let share = ("[a-z]{1,3}", ranges).prop_map(|(seed, ranges)| LayerShare {
+        id: LayerId::parse("l").unwrap(),
+        percent: LayerPercent::parse("50").unwrap(),
+        seed,
+        ranges: ranges
+            .into_iter()
+            .map(|(from, to)| BucketRange { from, to })
+            .collect(),
+    });
+    prop::option::weighted(0.4, share)
+}
+
+fn created(id: &str, status: Status, allocation: Allocation, schedule: Schedule) -> Experiment {
+    let new = NewExperiment {
+        id: ExperimentId::parse(id).unwrap(),
+        name: "E".to_owned(),
+        description: None,
+        status: Status::Draft,
+        allocation,
+        exclusion: None,
+        schedule,
+        analysis: AnalysisDefinition::default(),
+        documentation: domain::documentation::Documentation::default(),
+        shards: 1,
+    };
+    Experiment {
+        status,
+        ..new.create(at(0))
+    }
+}
+
+/// Up to two holdouts with large percentages.
+fn holdouts() -> impl Strategy<Value = Vec<Experiment>> {
+    let status = prop_oneof![4 => Just(Status::Running), 1 => Just(Status::Draft), 1 => Just(Status::Stopped)];
+    let end = prop::option::weighted(0.3, 0_i64..10);
+    let percent = select(vec![5.0, 30.0, 60.0]);
+    let one = (status, end, percent, "[a-z]{1,3}");
+    prop::collection::vec(one, 0..3).prop_map(|all| {
+        let all = all.into_iter().enumerate();
+        all.map(|(index, (status, end, percent, seed))| {
+            let holdout = Holdout {
+                percent,
+                layer: None,
+            };
+            let allocation = Allocation::of_holdout(holdout, seed).unwrap();
+            let schedule = Schedule::new(None, end.map(at));
+            created(&format!("h{index}"), status, allocation, schedule)
+        })
+        .collect()
+    })
+}
+
+/// A user without an assignment in the experiment, but perhaps in others, also of its layer.
+fn stored_user() -> impl Strategy<Value = StoredUser> {
+    let others = prop::collection::vec(prop::option::of(select(vec!["l", "m"])), 0..2);
+    (others, prop::bool::weighted(0.1)).prop_map(|(others, erased)| {
+        let others = others.into_iter().enumerate();
+        let assignment = |(index, layer): (usize, Option<&str>)| Assignment {
+            user_id: UserId::parse("u").unwrap(),
+            experiment_id: ExperimentId::parse(&format!("other{index}")).unwrap(),
+            variant: VariantKey::parse("v0").unwrap(),
+            assigned_at: at(0),
+            source: AssignmentSource::Hash,
+            experiment_version: 1,
+            layer: layer.map(|layer| LayerId::parse(layer).unwrap()),
+            attributes: BTreeMap::new(),
+        };
+        StoredUser::new(others.map(assignment).collect(), erased)
+    })
+}
+
 fn experiment() -> impl Strategy<Value = Experiment> {
     let status = select(Status::ALL.map(|(_, status)| status).to_vec());
     // Most are running, because the others end at the first rules.
@@ -120,35 +207,36 @@ fn experiment() -> impl Strategy<Value = Experiment> {
     let time = || prop::option::weighted(0.3, 0_i64..10);
     let release = prop::option::weighted(0.3, Just("v1"));
     let excluded = prop::option::weighted(0.3, condition());
-    (status, time(), time(), allocation(), release, excluded).prop_map(
-        |(status, start, end, mut allocation, release, excluded)| {
-            // A release stops the experiment.
-            let release = release.filter(|_| matches!(status, Status::Stopped | Status::Archived));
-            allocation.release = release.map(|variant| Release {
-                variant: VariantKey::parse(variant).unwrap(),
-                released_at: at(0),
-            });
-            let new = NewExperiment {
-                id: ExperimentId::parse("e").unwrap(),
-                name: "E".to_owned(),
-                description: None,
-                status: Status::Draft,
-                allocation,
-                exclusion: excluded.map(|condition| Exclusion {
+    (
+        status,
+        time(),
+        time(),
+        allocation(),
+        release,
+        layer(),
+        excluded,
+    )
+        .prop_map(
+            |(status, start, end, mut allocation, release, layer, excluded)| {
+                allocation.layer = layer;
+                // A release stops the experiment.
+                let release =
+                    release.filter(|_| matches!(status, Status::Stopped | Status::Archived));
+                allocation.release = release.map(|variant| Release {
+                    variant: VariantKey::parse(variant).unwrap(),
+                    released_at: at(0),
+                });
+                let schedule = Schedule::new(start.map(at), end.map(at));
+                let exclusion = excluded.map(|condition| Exclusion {
                     condition: Some(Condition::compile(condition).unwrap()),
                     ..Exclusion::default()
-                }),
-                schedule: Schedule::new(start.map(at), end.map(at)),
-                analysis: AnalysisDefinition::default(),
-                documentation: domain::documentation::Documentation::default(),
-                shards: 1,
-            };
-            Experiment {
-                status,
-                ..new.create(at(0))
-            }
-        },
-    )
+                });
+                Experiment {
+                    exclusion,
+                    ..created("e", status, allocation, schedule)
+                }
+            },
+        )
 }
 
 fn attributes() -> impl Strategy<Value = Map<String, Value>> {
@@ -170,134 +258,6 @@ fn attributes() -> impl Strategy<Value = Map<String, Value>> {
     })
 }
 
-/// The rules in the order of the table of reasons in the API guide.
-fn naive(definition: &Value, user: &str, attributes: &Value, now: &str) -> (String, String) {
-    let status = definition["status"].as_str().unwrap();
-    let control = definition["variants"][0]["key"].as_str().unwrap();
-    let is_past = |field: &str| definition[field].as_str().is_some_and(|time| time <= now);
-    let control_because = |reason: &str| (control.to_owned(), reason.to_owned());
-    if let Some(variant) = definition["release"]["variant"].as_str() {
-        return (variant.to_owned(), "released".to_owned());
-    }
-    if status == "stopped" || status == "archived" {
-        return control_because("stopped");
-    }
-    if status == "running" && is_past("ends_at") {
-        return control_because("ended");
-    }
-    for each in definition["overrides"].as_array().into_iter().flatten() {
-        let named = each["users"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|named| named == user);
-        let condition = &each["condition"];
-        if named || (condition.is_object() && holds(condition, attributes)) {
-            return (
-                each["variant"].as_str().unwrap().to_owned(),
-                "override".to_owned(),
-            );
-        }
-    }
-    if status == "draft" {
-        return control_because("not_running");
-    }
-    if status == "paused" {
-        return control_because("paused");
-    }
-    if definition["starts_at"].is_string() && !is_past("starts_at") {
-        return control_because("not_started");
-    }
-    let condition = &definition["exclude"]["condition"];
-    if condition.is_object() && holds(condition, attributes) {
-        return control_because("excluded");
-    }
-    let condition = &definition["targeting"];
-    if condition.is_object() && !holds(condition, attributes) {
-        return control_because("targeting");
-    }
-    let mut traffic = definition["traffic_percent"].as_f64().unwrap();
-    for step in definition["ramp"].as_array().into_iter().flatten() {
-        if step["at"].as_str().unwrap() <= now {
-            traffic = step["traffic_percent"].as_f64().unwrap();
-        }
-    }
-    let variants = definition["variants"].as_array().unwrap();
-    let bucket = bucket_value(
-        definition["hash_seed"].as_str().unwrap(),
-        user,
-        HashVersion::V2,
-    );
-    let last_with_share = variants
-        .iter()
-        .rposition(|variant| variant["percent"].as_f64().unwrap() > 0.0);
-    let mut start = 0.0;
-    for (index, variant) in variants.iter().enumerate() {
-        let mut weight = variant["percent"].as_f64().unwrap() / 100.0;
-        let rest: f64 = variants
-            .iter()
-            .map(|v| v["percent"].as_f64().unwrap() / 100.0)
-            .sum();
-        if Some(index) == last_with_share && 1.0 - rest > 1e-9 {
-            weight += 1.0 - rest;
-        }
-        if start <= bucket && bucket < start + traffic / 100.0 * weight {
-            return (
-                variant["key"].as_str().unwrap().to_owned(),
-                "split".to_owned(),
-            );
-        }
-        start += weight;
-    }
-    control_because("traffic")
-}
-
-/// Whether a condition with the operators of [`condition`] holds.
-fn holds(condition: &Value, attributes: &Value) -> bool {
-    condition
-        .as_object()
-        .unwrap()
-        .iter()
-        .all(|(name, expected)| match name.as_str() {
-            "$and" => expected
-                .as_array()
-                .unwrap()
-                .iter()
-                .all(|one| holds(one, attributes)),
-            "$or" => {
-                let any = expected.as_array().unwrap();
-                any.is_empty() || any.iter().any(|one| holds(one, attributes))
-            }
-            "$not" => !holds(expected, attributes),
-            path => {
-                let pointer = format!("/{}", path.replace('.', "/"));
-                let seen = attributes.pointer(&pointer).cloned().unwrap_or_default();
-                match expected.as_object() {
-                    // Attributes of the generated users that are compared with a text are texts or missing.
-                    None => seen == *expected,
-                    Some(operators) => operators
-                        .iter()
-                        .all(|(name, expected)| operator(name, &seen, expected)),
-                }
-            }
-        })
-}
-
-fn operator(name: &str, seen: &Value, expected: &Value) -> bool {
-    let number = seen.as_i64().unwrap_or(0);
-    match name {
-        "$in" => expected.as_array().unwrap().contains(seen),
-        "$ne" => seen != expected,
-        "$gte" => number >= expected.as_i64().unwrap(),
-        "$lt" => number < expected.as_i64().unwrap(),
-        "$exists" => seen.is_null() != *expected,
-        "$elemMatch" => seen
-            .as_array()
-            .is_some_and(|all| all.contains(&expected["$eq"])),
-        _ => panic!("{name} is not generated"),
-    }
-}
-
 fn config(cases: u32) -> Config {
     Config {
         failure_persistence: None,
@@ -308,18 +268,43 @@ fn config(cases: u32) -> Config {
 #[test]
 fn two_implementations_of_the_rules_agree_and_every_reason_occurs() {
     let seen = RefCell::new(BTreeMap::<String, u32>::new());
-    let context = (select(USERS.to_vec()), attributes(), -1_i64..11);
+    let context = (
+        select(USERS.to_vec()),
+        attributes(),
+        -1_i64..11,
+        stored_user(),
+    );
     let contexts = prop::collection::vec(context, CONTEXTS);
+    let cases = (experiment(), holdouts(), contexts);
     TestRunner::new(config(DEFINITIONS))
-        .run(&(experiment(), contexts), |(experiment, contexts)| {
+        .run(&cases, |(experiment, holdouts, contexts)| {
             let definition = serde_json::to_value(&experiment).unwrap();
-            for (user, attributes, now) in contexts {
+            let holdouts: Vec<&Experiment> = holdouts.iter().collect();
+            let json = |holdout| serde_json::to_value(holdout).unwrap();
+            let holdouts_json: Vec<Value> = holdouts.iter().map(json).collect();
+            for (user, attributes, now, stored) in contexts {
                 let context = EvaluationContext::new(UserId::parse(user).unwrap(), attributes);
-                let evaluation = evaluate(&experiment, &context, at(now));
+                let input = EvaluationInput {
+                    definition: &experiment,
+                    holdouts: &holdouts,
+                    context: &context,
+                    now: at(now),
+                };
+                let mut trace = Vec::new();
+                let mut evaluation = evaluate_traced(&input, &mut trace);
+                if evaluation.reason == EvaluationReason::Split {
+                    evaluation = restrict_traced(&input, &stored, &mut trace).unwrap_or(evaluation);
+                }
+                let deciding = trace
+                    .iter()
+                    .filter(|step| step.outcome == RuleOutcome::Decided);
+                prop_assert_eq!(deciding.count(), 1);
+                prop_assert_eq!(trace.last().unwrap().outcome, RuleOutcome::Decided);
                 let reason = serde_json::to_value(evaluation.reason).unwrap();
                 let reason = reason.as_str().unwrap().to_owned();
                 let now = at(now).to_string();
-                let naive = naive(&definition, user, context.attributes(), &now);
+                let who = (user, context.attributes());
+                let naive = naive(&definition, who, &now, &holdouts_json, &stored);
                 let own = (evaluation.variant.to_string(), reason.clone());
                 prop_assert_eq!(own, naive, "{} at {}", definition, now);
                 *seen.borrow_mut().entry(reason).or_default() += 1;
@@ -332,7 +317,10 @@ fn two_implementations_of_the_rules_agree_and_every_reason_occurs() {
     let often: Vec<_> = often.map(|(reason, _)| reason.as_str()).collect();
     let reasons = [
         "ended",
+        "erased",
         "excluded",
+        "holdout",
+        "layer",
         "not_running",
         "not_started",
         "override",

@@ -1,0 +1,6 @@
+//! `GET /layers`, as a Lambda function.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::http::run(list_layers::handle).await
+}

@@ -1,0 +1,6 @@
+//! `PUT /layers/{id}`, as a Lambda function.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::http::run(put_layer::handle).await
+}
