@@ -159,9 +159,13 @@ const RULES: [(&str, HasField, Changeable); 10] = [
 impl Change {
     /// The experiment after the change.
     ///
+    /// Versions are ordered in time: a process whose clock is behind makes the change at the time of the version before.
+    /// Otherwise it would remove a phase that has begun, and users would be counted in another one than before.
+    ///
     /// # Errors
     /// Every part of the change that the experiment does not allow.
     pub fn apply(self, before: &Experiment, now: Timestamp) -> Result<Experiment, Vec<Misfit>> {
+        let now = now.max(before.updated_at);
         let misfits = self.misfits(before);
         if !misfits.is_empty() {
             return Err(misfits);

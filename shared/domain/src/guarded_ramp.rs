@@ -36,6 +36,8 @@ impl Experiment {
     ///
     /// A ramp on hold stays so if there is no room for the phases of its steps: the caller decides then.
     pub fn guard_ramp(&self, worse: &[MetricKey], now: Timestamp) -> Option<GuardedChange> {
+        // As in a change by a caller, versions are ordered in time.
+        let now = now.max(self.updated_at);
         if !self.is_ramp_guarded(now) {
             return None;
         }

@@ -48,6 +48,7 @@ impl History {
         author.mix(&mut steps);
         if !small || author.draw.chance(50) {
             author.changes(&mut steps);
+            author.order_changes(&mut steps);
         }
         author.erasures(users, &mut steps);
         author.deliveries(&mut steps, small);
@@ -349,6 +350,27 @@ impl Author<'_> {
                 edit,
             };
             steps.insert(self.draw.below(steps.len() + 1), Step::Change(change));
+        }
+    }
+
+    /// Gives the changes their times in the order in which they are made. Sometimes the clock of a process is behind.
+    fn order_changes(&mut self, steps: &mut [Step]) {
+        if self.draw.chance(20) {
+            return;
+        }
+        let mut times: Vec<Timestamp> = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Change(change) => Some(change.at),
+                _ => None,
+            })
+            .collect();
+        times.sort_unstable();
+        let mut times = times.into_iter();
+        for step in steps {
+            if let Step::Change(change) = step {
+                change.at = times.next().unwrap_or(change.at);
+            }
         }
     }
 

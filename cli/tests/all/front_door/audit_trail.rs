@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::access::Scope;
 use domain::experiment::Experiment;
 use domain::launch_check::CheckedExperiment;
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn text<'i>(item: &'i Item, name: &str) -> &'i str {
     item[name].as_s().unwrap()

@@ -108,3 +108,49 @@ fn an_experiment_has_at_most_as_many_phases_as_its_item_can_hold() {
     };
     assert!(renamed.apply(&current, now(1_001)).is_ok());
 }
+
+#[test]
+fn a_change_by_a_process_whose_clock_is_behind_keeps_the_phases_that_have_begun() {
+    let weights = |control: f64| {
+        let variant = |key, percent| Variant {
+            key: VariantKey::parse(key).unwrap(),
+            percent,
+            name: None,
+        };
+        let variants = vec![
+            variant("control", control),
+            variant("green", 100.0 - control),
+        ];
+        Change {
+            allocation: AllocationChange {
+                variants: Some(Variants::new(variants).unwrap()),
+                ..AllocationChange::default()
+            },
+            ..Change::default()
+        }
+    };
+    let at = Timestamp::from_micros;
+    let start = Change {
+        status: Some(Status::Running),
+        ..Change::default()
+    };
+    let mut experiment = start.apply(&experiment(Status::Draft), at(1)).unwrap();
+    for (control, now) in [(10.0, 10), (50.0, 5), (10.0, 9)] {
+        experiment = weights(control).apply(&experiment, at(now)).unwrap();
+    }
+    let phases = &experiment.allocation.phases;
+    let begun: Vec<_> = phases
+        .iter()
+        .map(|one| (one.since, one.percents[0]))
+        .collect();
+    let expected = [
+        (at(1), 50.0),
+        (at(10), 10.0),
+        (at(10), 50.0),
+        (at(10), 10.0),
+    ];
+    assert_eq!(begun, expected);
+    // Users who were assigned in a phase stay in a phase with its weights.
+    assert_eq!(experiment.allocation.phase_at(at(7)), 0);
+    assert_eq!(experiment.allocation.phase_at(at(12)), 3);
+}
