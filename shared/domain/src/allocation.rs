@@ -247,6 +247,29 @@ impl Allocation {
         }
     }
 
+    /// The allocation of an experiment that is a holdout.
+    ///
+    /// # Errors
+    /// If the percentage is not valid.
+    pub fn of_holdout(holdout: Holdout, hash_seed: String) -> Result<Self, Invalid> {
+        let variant = |key, percent| {
+            VariantKey::parse(key).map(|key| Variant {
+                key,
+                percent,
+                name: None,
+            })
+        };
+        let variants = vec![
+            variant(Holdout::HELD_OUT, holdout.percent)?,
+            variant(Holdout::NOT_HELD_OUT, 100.0 - holdout.percent)?,
+        ];
+        let variants = Variants::try_from(variants)?;
+        Ok(Self {
+            holdout: Some(holdout),
+            ..Self::new(variants, 100.0, hash_seed)
+        })
+    }
+
     /// The percentage of all users that take part at an instant.
     pub fn traffic_at(&self, at: Timestamp) -> f64 {
         self.ramp.traffic_at(at).unwrap_or(self.traffic_percent)

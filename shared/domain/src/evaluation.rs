@@ -3,8 +3,8 @@
 use super::condition::SegmentLists;
 use super::evaluation_context::EvaluationContext;
 use super::experiment::{Experiment, Status};
-use super::holdout;
 use super::ids::VariantKey;
+use super::running_holdouts;
 use super::stored_user::StoredUser;
 use super::time::Timestamp;
 use serde::Serialize;
@@ -209,10 +209,11 @@ impl<'e> EvaluationInput<'e> {
     pub fn holdout_groups(&self) -> Vec<(&'e Experiment, &'e VariantKey)> {
         let mut groups = Vec::new();
         for holdout in self.holdouts {
-            if !holdout::is_active(holdout, self.now) {
+            if !running_holdouts::is_active(holdout, self.now) {
                 continue;
             }
-            let (group, held_out) = holdout::group(holdout, &self.context.user_id, self.now);
+            let (group, held_out) =
+                running_holdouts::group(holdout, &self.context.user_id, self.now);
             groups.push((*holdout, group));
             if held_out {
                 break;

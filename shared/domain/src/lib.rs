@@ -37,6 +37,7 @@ pub mod reason;
 pub mod record_aggregator;
 pub mod registry;
 pub mod report;
+pub mod running_holdouts;
 pub mod schedule;
 pub mod stored_user;
 pub mod sums;

@@ -4,9 +4,9 @@
 
 use super::change::Misfit;
 use super::experiment::{Experiment, Status};
-use super::holdout::RunningHoldouts;
 use super::ids::LayerId;
 use super::layer::{Layer, LayerShare};
+use super::running_holdouts::RunningHoldouts;
 use super::time::Timestamp;
 
 /// What a placement is based on.

@@ -12,10 +12,10 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem,
 };
-use domain::holdout::RunningHoldouts;
 use domain::ids::LayerId;
 use domain::layer::Layer;
 use domain::placement::Placement;
+use domain::running_holdouts::RunningHoldouts;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -9,11 +9,12 @@ use domain::documentation::Documentation;
 use domain::evaluation::{EvaluationInput, EvaluationReason, evaluate, restrict_traced};
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::{Experiment, NewExperiment, Status};
-use domain::holdout::{self, Holdout, RunningHoldouts};
+use domain::holdout::Holdout;
 use domain::ids::{ExperimentId, LayerId, UserId, VariantKey};
 use domain::layer::{Layer, LayerPercent, LayerShare};
 use domain::limits::LAYER_RELEASE_SECONDS;
 use domain::placement::{Needs, Placement, Surroundings, place};
+use domain::running_holdouts::{self, RunningHoldouts};
 use domain::schedule::Schedule;
 use domain::stored_user::StoredUser;
 use domain::time::Timestamp;
@@ -138,7 +139,8 @@ impl World {
                     percent: 20.0,
                     layer: None,
                 };
-                let allocation = holdout.allocation(format!("holdout{number}")).unwrap();
+                let allocation =
+                    Allocation::of_holdout(holdout, format!("holdout{number}")).unwrap();
                 let new = created(&format!("h{number}"), allocation, at(self.second));
                 if let Some(placed) = self.placed(None, new) {
                     self.started_holdouts.push(placed);
@@ -290,7 +292,7 @@ impl World {
             }
             for holdout in &self.started_holdouts {
                 let now = assignment.assigned_at;
-                let held_out = holdout::group(holdout, &assignment.user_id, now).1;
+                let held_out = running_holdouts::group(holdout, &assignment.user_id, now).1;
                 if held_out && self.applies(holdout, &assignment.experiment_id) {
                     return Some(format!("{} is held out", assignment.user_id));
                 }

@@ -170,7 +170,7 @@ fn holdouts() -> impl Strategy<Value = Vec<Experiment>> {
                 percent,
                 layer: None,
             };
-            let allocation = holdout.allocation(seed).unwrap();
+            let allocation = Allocation::of_holdout(holdout, seed).unwrap();
             let schedule = Schedule::new(None, end.map(at));
             created(&format!("h{index}"), status, allocation, schedule)
         })

@@ -97,7 +97,7 @@ pub(super) fn holdout(
         layer: layer.map_or(Some(None), |layer| layer.map(Some))?,
     };
     let pointer = format!("{}/percent", node.pointer());
-    let allocation = holdout.allocation(hash_seed?);
+    let allocation = Allocation::of_holdout(holdout, hash_seed?);
     allocation
         .map_err(|invalid| faults.push(pointer, invalid))
         .ok()
