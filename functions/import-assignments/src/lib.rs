@@ -5,7 +5,7 @@ use domain::access::Scope;
 use domain::assignment::{Assignment, AssignmentSource};
 use domain::experiment::{Experiment, Status};
 use domain::ids::{UserId, VariantKey};
-use domain::running_holdouts;
+use domain::running_holdouts::{group, is_active};
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use lambda_http::http::StatusCode;
@@ -139,7 +139,7 @@ async fn without_held_out(
 ) -> Result<Vec<ReadRow>, StoreError> {
     let holdouts = app.holdouts_of(experiment).await?;
     let keeps_out = |holdout: &Experiment, user: &UserId| {
-        running_holdouts::is_active(holdout, now) && running_holdouts::group(holdout, user, now).1
+        is_active(holdout, now) && group(holdout, user, now).1
     };
     let check = |(index, row): (usize, ReadRow)| {
         let row = row?;

@@ -6,7 +6,7 @@
 
 mod ranges;
 
-pub use ranges::{BucketRange, LayerRange, LayerRanges};
+pub use ranges::{BucketRange, LayerRange, LayerRanges, percent_of};
 
 use super::Invalid;
 use super::bucketing::bucket;
@@ -90,11 +90,6 @@ fn not_a_percentage() -> Invalid {
         "not_a_percentage",
         "Must be a number from 0.01 to 100. It is rounded to two decimals.",
     )
-}
-
-/// A number of bucket values as a percentage.
-pub fn percent_of(buckets: u16) -> f64 {
-    f64::from(buckets) / 100.0
 }
 
 /// The part of a layer that an experiment has.

@@ -1,4 +1,4 @@
-//! The holdouts that are running, and the groups of users in them.
+//! Which holdouts are running, which experiments they cover, and the group of a user in one of them.
 
 use super::Invalid;
 use super::experiment::{Experiment, Status};

@@ -104,7 +104,7 @@ impl Store {
             let reasons = self.send_transaction(actions.to_vec()).await;
             let is_conflict = match &reasons {
                 Ok(Some(reasons)) => {
-                    let is_refused = reasons.iter().any(is_refused);
+                    let is_refused = reasons.first().is_some_and(is_refused);
                     !is_refused && matches!(cancelled(reasons), StoreError::Contended(_))
                 }
                 Err(error) => matches!(error, StoreError::Contended(_)),

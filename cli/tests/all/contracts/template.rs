@@ -218,7 +218,7 @@ fn only_tables_of_source_records_have_a_stream_and_events_never_expire() {
 }
 
 #[test]
-fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_and_aggregates_delete() {
+fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_aggregates_and_layers_delete() {
     for function in template().functions.values() {
         for statement in &function.statements {
             for action in &statement.actions {

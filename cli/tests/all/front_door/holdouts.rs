@@ -146,7 +146,7 @@ async fn a_holdout_has_results_of_both_groups() {
     let world = World::start().await;
     let admin = world.admin();
     let body = json!({
-        "id": "h", "name": "A holdout", "holdout": {"percent": 20},
+        "id": "h", "name": "A holdout", "holdout": {"percent": 20}, "hash_seed": "holdout",
         "metrics": [{"key": "purchase", "kind": "conversion", "event_type": "purchase", "role": "primary"}],
     });
     admin.post("/experiments", &body).await.json(201);

@@ -28,7 +28,7 @@ impl Caller {
     /// The reasons of several users in an experiment.
     pub(crate) async fn reasons(&self, id: &str, users: &[String]) -> Vec<String> {
         let mut reasons = Vec::new();
-        for chunk in users.chunks(100) {
+        for chunk in users.chunks(20) {
             let users: Vec<_> = chunk.iter().map(|user| json!({"user_id": user})).collect();
             let path = format!("/experiments/{id}/assignments:evaluate");
             let answer = self.post(&path, &json!({ "users": users })).await.json(200);

@@ -276,7 +276,7 @@ impl LayerRanges {
     }
 
     fn full(&self, need: u16, free: u16) -> Invalid {
-        let percent = |buckets| plain(super::percent_of(buckets));
+        let percent = |buckets| plain(percent_of(buckets));
         let later = self.0.iter().filter_map(|range| range.free_from).max();
         let later = later.map_or_else(String::new, |at| {
             format!(" Ranges that were freed can be given away from {at} on.")
@@ -289,6 +289,11 @@ impl LayerRanges {
         );
         Invalid::new("layer_full", detail)
     }
+}
+
+/// A number of bucket values as a percentage.
+pub fn percent_of(buckets: u16) -> f64 {
+    f64::from(buckets) / 100.0
 }
 
 /// Ranges with `need` bucket values from classes of free ranges: the classes in their order, and few ranges of each. There
