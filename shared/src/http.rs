@@ -6,6 +6,7 @@
 pub mod assignment;
 pub mod body;
 pub mod caller;
+pub mod if_match;
 pub mod input;
 pub mod params;
 pub mod policy;
@@ -13,6 +14,7 @@ pub mod problem;
 pub mod response;
 pub mod routes;
 pub mod run;
+pub mod segment;
 
 pub use lambda_http::Request;
 pub use problem::{Fault, Problem};

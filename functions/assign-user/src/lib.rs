@@ -9,7 +9,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
-use shared::http::assignment::{AssignmentRequest, AssignmentResponse, StoredState, assign};
+use shared::http::assignment::{
+    AssignmentRequest, AssignmentResponse, StoredState, assign, prepare_segments,
+};
 use shared::http::input::batch;
 use shared::http::{Problem, Request, Response, body, caller::Caller, response};
 use std::collections::HashMap;
@@ -39,6 +41,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let context = &input.user.context;
     let user_data = app.store().user_data(&context.user_id).await?;
     let erased = user_data.tombstone.is_some();
+    prepare_segments(&app, &experiments, context).await?;
     let stored = user_data.assignments.into_iter();
     let mut stored: HashMap<ExperimentId, _> = stored
         .map(|assignment| (assignment.experiment_id.clone(), assignment))

@@ -3,12 +3,12 @@
 use domain::access::Scope;
 use domain::change::Misfit;
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::IF_MATCH;
 use shared::app::App;
+use shared::http::if_match::expected_version;
 use shared::http::{
     Fault, Problem, Request, Response, body, caller::Caller, input, params, response,
 };
-use shared::store::experiments::Author;
+use shared::store::experiments::{Author, ExperimentChange};
 
 /// Changes an experiment if it is still at the caller's version.
 ///
@@ -19,7 +19,10 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let id = params::experiment_id(&request)?;
     let version = expected_version(&request)?;
-    let change = input::change::read(body::json(&request)?)?;
+    let text = body::json(&request)?;
+    let names_segments = input::segment::names_segments(text);
+    let catalog = app.store().catalog_with(names_segments).await?;
+    let change = input::change::read(text, &catalog.graph())?;
 
     let found = app.store().definition(&id, true).await?;
     let (before, digest) = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
@@ -33,42 +36,21 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         reason: reason.as_deref(),
     };
     let after = change.apply(&before, app.now()).map_err(misfits)?;
-    if !app
-        .store()
-        .change_experiment(&before, &after, &digest, author)
+    input::change::check_names(&after)?;
+    let store = app.store();
+    match store
+        .change_experiment(&before, &after, &digest, author, catalog)
         .await?
     {
-        return Err(Problem::stale(after.version));
+        ExperimentChange::Written => {}
+        ExperimentChange::Outdated => return Err(Problem::stale(after.version)),
+        ExperimentChange::SegmentDeleted(id) => return Err(Problem::segment_deleted(&id)),
     }
 
     Ok(response::with_version(
         response::json(StatusCode::OK, &after),
         after.version,
     ))
-}
-
-/// The version in `If-Match`; `None` for `*`, which allows any version.
-fn expected_version(request: &Request) -> Result<Option<u64>, Problem> {
-    let mut headers = request.headers().get_all(IF_MATCH).iter();
-    let header = headers.next().ok_or_else(Problem::precondition_required)?;
-    if headers.next().is_some() {
-        let detail = "The request has more than one `If-Match`. Send one of them.";
-        return Err(Problem::malformed("bad_if_match", detail));
-    }
-    let text = header.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let version = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .and_then(|text| text.parse().ok());
-    version.map(Some).ok_or_else(|| {
-        Problem::malformed(
-            "bad_if_match",
-            "`If-Match` must be the `ETag` of an experiment, such as \"3\".",
-        )
-    })
 }
 
 fn misfits(misfits: Vec<Misfit>) -> Problem {

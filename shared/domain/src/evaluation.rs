@@ -1,6 +1,6 @@
 //! Evaluation: which variant a user without a stored assignment gets, and why.
 
-use super::condition::SegmentLists;
+use super::condition::SegmentTests;
 use super::evaluation_context::EvaluationContext;
 use super::experiment::{Experiment, Status};
 use super::ids::VariantKey;
@@ -99,20 +99,22 @@ pub struct TraceStep {
 pub fn evaluate<'e>(
     definition: &'e Experiment,
     context: &EvaluationContext,
+    segments: &dyn SegmentTests,
     now: Timestamp,
 ) -> Evaluation<'e> {
-    evaluate_traced(definition, context, now, |_| {})
+    evaluate_traced(definition, context, segments, now, |_| {})
 }
 
 /// As [`evaluate`], and reports each rule.
 pub fn evaluate_traced<'e>(
     definition: &'e Experiment,
     context: &EvaluationContext,
+    segments: &dyn SegmentTests,
     now: Timestamp,
     mut trace: impl FnMut(TraceStep),
 ) -> Evaluation<'e> {
     for (rule, apply) in RULES {
-        let evaluation = apply(definition, context, now);
+        let evaluation = apply(definition, context, segments, now);
         let outcome = match evaluation {
             Some(_) => RuleOutcome::Decided,
             None => RuleOutcome::Passed,
@@ -125,26 +127,30 @@ pub fn evaluate_traced<'e>(
     Evaluation::not_enrolled(definition, NotEnrolled::Traffic)
 }
 
-type ApplyRule =
-    for<'e> fn(&'e Experiment, &EvaluationContext, Timestamp) -> Option<Evaluation<'e>>;
+type ApplyRule = for<'e> fn(
+    &'e Experiment,
+    &EvaluationContext,
+    &dyn SegmentTests,
+    Timestamp,
+) -> Option<Evaluation<'e>>;
 
 const RULES: [(Rule, ApplyRule); 6] = [
-    (Rule::Release, |definition, _, _| released(definition)),
-    (Rule::End, |definition, _, now| {
+    (Rule::Release, |definition, _, _, _| released(definition)),
+    (Rule::End, |definition, _, _, now| {
         over(definition, now).map(|reason| Evaluation::not_enrolled(definition, reason))
     }),
-    (Rule::Overrides, |definition, context, _| {
-        overridden(definition, context)
+    (Rule::Overrides, |definition, context, segments, _| {
+        overridden(definition, context, segments)
     }),
-    (Rule::Status, |definition, _, now| {
+    (Rule::Status, |definition, _, _, now| {
         not_open(definition, now).map(|reason| Evaluation::not_enrolled(definition, reason))
     }),
-    (Rule::Targeting, |definition, context, _| {
+    (Rule::Targeting, |definition, context, segments, _| {
         let condition = definition.allocation.targeting.as_ref()?;
-        let matches = condition.matches(context.attributes(), &SegmentLists::default());
+        let matches = condition.matches(context.attributes(), segments);
         (!matches).then(|| Evaluation::not_enrolled(definition, NotEnrolled::Targeting))
     }),
-    (Rule::Traffic, |definition, context, now| {
+    (Rule::Traffic, |definition, context, _, now| {
         Some(split(definition, context, now))
     }),
 ];
@@ -161,10 +167,10 @@ pub fn released(definition: &Experiment) -> Option<Evaluation<'_>> {
 fn overridden<'e>(
     definition: &'e Experiment,
     context: &EvaluationContext,
+    segments: &dyn SegmentTests,
 ) -> Option<Evaluation<'e>> {
-    let segments = SegmentLists::default();
     let mut overrides = definition.allocation.overrides.iter();
-    let applied = overrides.find(|each| each.applies(context, &segments))?;
+    let applied = overrides.find(|each| each.applies(context, segments))?;
     Some(Evaluation {
         variant: &applied.variant,
         reason: EvaluationReason::Override,

@@ -23,6 +23,7 @@ pub mod event_count;
 pub mod experiment;
 pub mod filter;
 pub mod history;
+pub mod id_list;
 pub mod ids;
 pub mod limits;
 pub mod metric;
@@ -35,6 +36,9 @@ pub mod record_aggregator;
 pub mod registry;
 pub mod report;
 pub mod schedule;
+pub mod segment;
+pub mod segment_graph;
+pub mod segment_lookup;
 pub mod sums;
 pub mod time;
 

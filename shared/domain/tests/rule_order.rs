@@ -9,7 +9,7 @@
 use domain::allocation::{Allocation, Release, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::bucketing::{HashVersion, bucket_value};
-use domain::condition::Condition;
+use domain::condition::{Condition, NoSegments};
 use domain::evaluation::evaluate;
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::{Experiment, NewExperiment, Status};
@@ -304,7 +304,7 @@ fn two_implementations_of_the_rules_agree_and_every_reason_occurs() {
             let definition = serde_json::to_value(&experiment).unwrap();
             for (user, attributes, now) in contexts {
                 let context = EvaluationContext::new(UserId::parse(user).unwrap(), attributes);
-                let evaluation = evaluate(&experiment, &context, at(now));
+                let evaluation = evaluate(&experiment, &context, &NoSegments, at(now));
                 let reason = serde_json::to_value(evaluation.reason).unwrap();
                 let reason = reason.as_str().unwrap().to_owned();
                 let now = at(now).to_string();

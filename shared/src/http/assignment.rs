@@ -11,8 +11,10 @@ use domain::evaluation::{
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::Experiment;
 use domain::ids::{ExperimentId, UserId, VariantKey};
+use domain::segment_lookup::{LoadedChunks, SegmentLookup};
 use domain::time::Timestamp;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// A request for the variant of one user in one experiment.
 pub struct AssignmentRequest<'r> {
@@ -107,17 +109,7 @@ pub async fn assign(
         ));
     }
     let assigned_at = app.now();
-    let mut trace = Vec::new();
-    let mut evaluation = evaluate_traced(experiment, context, assigned_at, |step| {
-        trace.push(step);
-        // A released variant needs no assignment to be read.
-        if step.rule == Rule::Release && step.outcome == RuleOutcome::Passed {
-            trace.push(TraceStep {
-                rule: Rule::Assignment,
-                outcome: RuleOutcome::Passed,
-            });
-        }
-    });
+    let (mut evaluation, mut trace) = evaluate(app, experiment, context, assigned_at).await?;
     if evaluation.reason == EvaluationReason::Split {
         let erased = match erased {
             Some(erased) => erased,
@@ -157,6 +149,79 @@ pub async fn assign(
             AssignmentResponse::enrolled(earlier, Enrolled::Existing, None)
         }
     })
+}
+
+/// Evaluates an experiment, with the segments that its conditions name.
+async fn evaluate<'e>(
+    app: &App,
+    experiment: &'e Experiment,
+    context: &EvaluationContext,
+    now: Timestamp,
+) -> Result<(Evaluation<'e>, Vec<TraceStep>), Problem> {
+    let segments = app.segments_of(experiment).await?;
+    let mut loaded = LoadedChunks::new();
+    loop {
+        let lookup = SegmentLookup::new(&segments, &loaded);
+        let evaluated = evaluate_once(experiment, context, &lookup, now);
+        let missing = lookup.into_missing();
+        if missing.is_empty() {
+            return Ok(evaluated);
+        }
+        loaded.extend(app.id_chunks(missing).await?);
+    }
+}
+
+fn evaluate_once<'e>(
+    experiment: &'e Experiment,
+    context: &EvaluationContext,
+    segments: &SegmentLookup<'_>,
+    now: Timestamp,
+) -> (Evaluation<'e>, Vec<TraceStep>) {
+    let mut trace = Vec::new();
+    let evaluation = evaluate_traced(experiment, context, segments, now, |step| {
+        trace.push(step);
+        // A released variant needs no assignment to be read.
+        if step.rule == Rule::Release && step.outcome == RuleOutcome::Passed {
+            trace.push(TraceStep {
+                rule: Rule::Assignment,
+                outcome: RuleOutcome::Passed,
+            });
+        }
+    });
+    (evaluation, trace)
+}
+
+/// Reads the chunks of id lists that experiments need for a user, all together.
+///
+/// # Errors
+/// If the database fails.
+pub async fn prepare_segments(
+    app: &App,
+    experiments: &[Arc<Experiment>],
+    context: &EvaluationContext,
+) -> Result<(), Problem> {
+    let conditions = |one: &Arc<Experiment>| {
+        let mut conditions = one.allocation.conditions();
+        conditions.any(|condition| !condition.segments().is_empty())
+    };
+    let naming: Vec<_> = experiments.iter().filter(|one| conditions(one)).collect();
+    let Some(first) = naming.first() else {
+        return Ok(());
+    };
+    let segments = app.segments_of(first).await?;
+    let mut loaded = LoadedChunks::new();
+    loop {
+        let lookup = SegmentLookup::new(&segments, &loaded);
+        let now = app.now();
+        for experiment in &naming {
+            evaluate_once(experiment, context, &lookup, now);
+        }
+        let missing = lookup.into_missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        loaded.extend(app.id_chunks(missing).await?);
+    }
 }
 
 impl AssignmentResponse {

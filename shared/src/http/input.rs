@@ -12,6 +12,7 @@ pub mod events;
 pub mod experiment;
 mod metric;
 pub mod plan;
+pub mod segment;
 mod targeting;
 mod text;
 pub mod user;

@@ -4,7 +4,7 @@ use super::Request;
 pub use super::body::choice;
 use super::body::{Faults, listed};
 use super::problem::Problem;
-use domain::ids::{ExperimentId, UserId};
+use domain::ids::{ExperimentId, SegmentId, UserId};
 use domain::{Invalid, decimal, limits};
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
@@ -43,6 +43,15 @@ pub fn experiment_id(request: &Request) -> Result<ExperimentId, Problem> {
     ExperimentId::parse(&text).map_err(|_| Problem::unknown_experiment(&text))
 }
 
+/// The segment id in the path.
+///
+/// # Errors
+/// 404: a text that is no id names no segment.
+pub fn segment_id(request: &Request) -> Result<SegmentId, Problem> {
+    let text = path(request, "id").unwrap_or_default();
+    SegmentId::parse(&text).map_err(|_| Problem::unknown_segment(&text))
+}
+
 /// The user id in the path.
 ///
 /// # Errors
@@ -74,6 +83,12 @@ pub fn page_limit(text: &str) -> Result<usize, Invalid> {
                 format!("Must be a whole number from 1 to {}.", limits::MAX_PAGE),
             )
         })
+}
+
+/// Whether a text is the number of a version, as a cursor of a history has it.
+pub fn is_version(text: &str) -> bool {
+    text.parse::<u64>()
+        .is_ok_and(|version| version.to_string() == text)
 }
 
 /// The query parameters. Each may be given once, and unknown parameters are faults.

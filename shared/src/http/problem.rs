@@ -135,6 +135,19 @@ impl Problem {
         )
     }
 
+    /// 404 for a segment id.
+    pub fn unknown_segment(id: &str) -> Self {
+        Self::not_found("segment_not_found", format!("There is no segment `{id}`."))
+    }
+
+    /// 409: a segment was deleted while a definition that names it was written.
+    pub fn segment_deleted(id: &str) -> Self {
+        let detail = format!(
+            "The segment `{id}` was deleted at the same moment. Create it again, or name another segment."
+        );
+        Self::conflict("unknown_segment", detail, Vec::new())
+    }
+
     /// 409: the request does not fit the current state; with the parts that do not fit.
     pub fn conflict(code: &'static str, detail: impl Into<String>, errors: Vec<Fault>) -> Self {
         Self {
@@ -146,7 +159,7 @@ impl Problem {
     /// 412: the caller's version is outdated.
     pub fn stale(current: u64) -> Self {
         let detail = format!(
-            "The experiment has changed in the meantime and is at version {current}. Read it again, look at the \
+            "The definition has changed in the meantime and is at version {current}. Read it again, look at the \
              difference, and send `If-Match: \"{current}\"`."
         );
         Self::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail)

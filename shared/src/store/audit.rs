@@ -267,7 +267,7 @@ impl Store {
         let actions = [transaction::check(unchanged)?, next];
         Ok(match self.transact(&actions).await? {
             Transaction::Done => Some(generation.number),
-            Transaction::FirstRefused(_) => None,
+            Transaction::FirstRefused => None,
         })
     }
 }

@@ -147,7 +147,7 @@ impl Store {
                 Ok(())
             }
             // Another generation was requested meanwhile, or the step was done before.
-            Transaction::FirstRefused(_) => self.transact(&[end]).await.map(drop),
+            Transaction::FirstRefused => self.transact(&[end]).await.map(drop),
         }
     }
 

@@ -1,8 +1,11 @@
 //! Definitions and their audit trail.
 
+use super::batch::MAX_KEYS;
+use super::catalog::{Catalog, CatalogEntry, CatalogTries, CatalogWrite};
 use super::item::Item;
 use super::keys::{self, experiments as key};
-use super::transaction::{self, Transaction};
+use super::transaction;
+use super::used_by::{SegmentUser, UsesChange, used_by_experiment};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure};
@@ -10,6 +13,7 @@ use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A definition as stored: the keys, what the index needs, and the experiment itself.
 #[derive(Serialize, Deserialize)]
@@ -61,6 +65,28 @@ pub enum Creation {
         /// Digest of the request that created it.
         creation_digest: String,
     },
+    /// A segment that it names was deleted at the same moment.
+    SegmentDeleted(String),
+}
+
+/// The outcome of a change.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ExperimentChange {
+    /// It is stored.
+    Written,
+    /// Another caller changed the experiment first.
+    Outdated,
+    /// A segment that it names was deleted at the same moment.
+    SegmentDeleted(String),
+}
+
+/// The outcome of a write of a definition.
+enum DefinitionWrite {
+    Written,
+    /// The condition on the definition failed; with the stored item.
+    Refused(Item),
+    /// A segment that it names was deleted at the same moment.
+    SegmentDeleted(String),
 }
 
 /// The largest version whose audit record sorts behind all earlier ones.
@@ -76,7 +102,8 @@ pub struct Page {
 }
 
 impl Store {
-    /// Stores a new experiment and its first audit record, both or neither.
+    /// Stores a new experiment and its first audit record, both or neither. `catalog` is the catalog in which the segments
+    /// that it names were found.
     ///
     /// # Errors
     /// If the database fails; then nothing was stored, or a repeat finds it [`Creation::Taken`].
@@ -85,6 +112,7 @@ impl Store {
         experiment: &Experiment,
         creation_digest: &str,
         by: &str,
+        catalog: Catalog,
     ) -> Result<Creation, StoreError> {
         let put = self
             .definition_put(experiment, creation_digest)?
@@ -92,9 +120,11 @@ impl Store {
             .expression_attribute_names("#id", key::EXPERIMENT_ID)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let author = Author { by, reason: None };
-        match self.write_with_audit(put, None, experiment, author).await? {
-            None => Ok(Creation::Created),
-            Some(item) => {
+        let written = self.write_with_audit(put, None, experiment, author, catalog);
+        match written.await? {
+            DefinitionWrite::Written => Ok(Creation::Created),
+            DefinitionWrite::SegmentDeleted(id) => Ok(Creation::SegmentDeleted(id)),
+            DefinitionWrite::Refused(item) => {
                 let item: DefinitionItem = serde_dynamo::from_item(item)?;
                 Ok(Creation::Taken {
                     experiment: Box::new(item.definition),
@@ -104,8 +134,8 @@ impl Store {
         }
     }
 
-    /// Replaces an experiment by its next version and adds an audit record, both or neither. False if another caller
-    /// changed it first.
+    /// Replaces an experiment by its next version and adds an audit record, both or neither. `catalog` is the catalog in
+    /// which the segments that it newly names were found.
     ///
     /// # Errors
     /// If the database fails.
@@ -115,16 +145,19 @@ impl Store {
         after: &Experiment,
         creation_digest: &str,
         author: Author<'_>,
-    ) -> Result<bool, StoreError> {
+        catalog: Catalog,
+    ) -> Result<ExperimentChange, StoreError> {
         let put = self
             .definition_put(after, creation_digest)?
             .condition_expression("version = :before")
             .expression_attribute_values(":before", AttributeValue::N(before.version.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let outcome = self
-            .write_with_audit(put, Some(before), after, author)
-            .await?;
-        Ok(outcome.is_none())
+        let written = self.write_with_audit(put, Some(before), after, author, catalog);
+        Ok(match written.await? {
+            DefinitionWrite::Written => ExperimentChange::Written,
+            DefinitionWrite::Refused(_) => ExperimentChange::Outdated,
+            DefinitionWrite::SegmentDeleted(id) => ExperimentChange::SegmentDeleted(id),
+        })
     }
 
     fn definition_put(
@@ -146,15 +179,16 @@ impl Store {
             .set_item(Some(item)))
     }
 
-    /// Writes definition, audit record and the changes of generations in one transaction. Returns the stored definition
-    /// if its condition failed.
+    /// Writes definition, audit record, the changes of generations, the records of its segments and the change of the
+    /// catalog in one transaction. If the catalog has changed, it is read again.
     async fn write_with_audit(
         &self,
         definition: PutBuilder,
         before: Option<&Experiment>,
         experiment: &Experiment,
         author: Author<'_>,
-    ) -> Result<Option<Item>, StoreError> {
+        mut catalog: Catalog,
+    ) -> Result<DefinitionWrite, StoreError> {
         let audit: Item = serde_dynamo::to_item(AuditRecord {
             experiment_id: experiment.id.clone(),
             record: keys::audit_record(experiment.version),
@@ -166,11 +200,30 @@ impl Store {
         let audit = Put::builder()
             .table_name(&self.tables.experiments)
             .set_item(Some(audit));
+        let uses = UsesChange {
+            user: SegmentUser::Experiment(experiment.id.clone()),
+            before: before.map(used_by_experiment).unwrap_or_default(),
+            after: used_by_experiment(experiment),
+        };
         let mut actions = vec![transaction::put(definition)?, transaction::put(audit)?];
         actions.extend(self.generations_action(before, experiment)?);
-        match self.transact(&actions).await? {
-            Transaction::Done => Ok(None),
-            Transaction::FirstRefused(item) => Ok(Some(item)),
+        actions.extend(self.use_actions(&uses)?);
+        let mut tries = CatalogTries::default();
+        loop {
+            let known = catalog.graph();
+            let mut added = uses.added();
+            if let Some(deleted) = added.find(|name| known.get(name).is_none()) {
+                return Ok(DefinitionWrite::SegmentDeleted(deleted.to_owned()));
+            }
+            let entry = CatalogEntry::Experiment(experiment.id.clone());
+            let (actions, at) = (actions.clone(), experiment.updated_at);
+            let written = self.write_to_catalog(actions, &catalog.changes, entry, at);
+            match written.await? {
+                CatalogWrite::Written => return Ok(DefinitionWrite::Written),
+                CatalogWrite::FirstRefused(item) => return Ok(DefinitionWrite::Refused(item)),
+                CatalogWrite::CatalogChanged => tries.next().await?,
+            }
+            catalog = self.catalog_with(uses.added().next().is_some()).await?;
         }
     }
 
@@ -212,6 +265,34 @@ impl Store {
         Ok(Some((item.definition, item.creation_digest)))
     }
 
+    /// Experiments, read consistently, a hundred in one call. Unknown ids are left out.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn experiments_by_id(
+        &self,
+        ids: &BTreeSet<ExperimentId>,
+    ) -> Result<Vec<Experiment>, StoreError> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let keys: Vec<Item> = ids
+            .iter()
+            .map(|id| {
+                Item::from([
+                    (key::EXPERIMENT_ID.to_owned(), text(id.as_str())),
+                    (key::RECORD.to_owned(), text(key::DEFINITION)),
+                ])
+            })
+            .collect();
+        let mut experiments = Vec::new();
+        for keys in keys.chunks(MAX_KEYS) {
+            let table = &self.tables.experiments;
+            let items = self.read_batch(table, keys.to_vec(), true).await?;
+            let items: Vec<DefinitionItem> = serde_dynamo::from_items(items)?;
+            experiments.extend(items.into_iter().map(|item| item.definition));
+        }
+        Ok(experiments)
+    }
+
     /// Audit records of an experiment, the newest first, from before a version if one is given. Fewer than `limit` do not
     /// mean that there are no more: a page has at most 1 MB, and at least two records of the largest size.
     ///
@@ -223,6 +304,17 @@ impl Store {
         limit: usize,
         before: Option<u64>,
     ) -> Result<Vec<AuditRecord>, StoreError> {
+        let items = self.audit_items(id.to_string(), limit, before).await?;
+        Ok(serde_dynamo::from_items(items)?)
+    }
+
+    /// Audit records of a partition.
+    pub(super) async fn audit_items(
+        &self,
+        partition: String,
+        limit: usize,
+        before: Option<u64>,
+    ) -> Result<Vec<Item>, StoreError> {
         let last = before.map_or(u64::MAX, |version| version.saturating_sub(1));
         let text = |text: String| AttributeValue::S(text);
         let query = self
@@ -231,7 +323,7 @@ impl Store {
             .table_name(&self.tables.experiments)
             .expression_attribute_names("#id", key::EXPERIMENT_ID)
             .expression_attribute_names("#record", key::RECORD)
-            .expression_attribute_values(":id", text(id.to_string()))
+            .expression_attribute_values(":id", text(partition))
             .expression_attribute_values(":first", text(keys::audit_record(0)))
             .expression_attribute_values(":last", text(keys::audit_record(last.min(MAX_VERSION))))
             .key_condition_expression("#id = :id AND #record BETWEEN :first AND :last")
@@ -239,7 +331,7 @@ impl Store {
             .consistent_read(true)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = self.page(query).await?;
-        Ok(serde_dynamo::from_items(answer.items.unwrap_or_default())?)
+        Ok(answer.items.unwrap_or_default())
     }
 
     /// The running experiments, read until there are more than `most`.

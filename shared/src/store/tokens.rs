@@ -161,7 +161,7 @@ impl Store {
         match self.transact(&[one, other]).await? {
             Transaction::Done => Ok(()),
             // Neither action has a condition.
-            Transaction::FirstRefused(_) => Err(StoreError::Contended("a token".to_owned())),
+            Transaction::FirstRefused => Err(StoreError::Contended("a token".to_owned())),
         }
     }
 }

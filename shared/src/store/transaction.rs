@@ -18,8 +18,18 @@ const ATTEMPTS: u32 = 4;
 pub(super) enum Transaction {
     /// Everything was written.
     Done,
-    /// Nothing was written, because the condition of the first action failed; with the stored item.
-    FirstRefused(Item),
+    /// Nothing was written, because the condition of the first action failed.
+    FirstRefused,
+}
+
+/// The outcome of a transaction with several conditions.
+#[derive(Debug)]
+pub(super) enum Conditional {
+    /// Everything was written.
+    Written,
+    /// Nothing was written, because conditions failed. For each action the stored item, if it was refused and returns
+    /// the item.
+    Refused(Vec<Option<Item>>),
 }
 
 /// A put as an action of a transaction.
@@ -73,14 +83,31 @@ impl Store {
         let Some(reasons) = self.send_transaction(actions.to_vec()).await? else {
             return Ok(Transaction::Done);
         };
-        let refused = reasons
-            .first()
-            .filter(|reason| is_refused(reason))
-            .and_then(|reason| reason.item().cloned());
-        refused.map_or_else(
-            || Err(cancelled(&reasons)),
-            |item| Ok(Transaction::FirstRefused(item)),
-        )
+        if reasons.first().is_some_and(is_refused) {
+            Ok(Transaction::FirstRefused)
+        } else {
+            Err(cancelled(&reasons))
+        }
+    }
+
+    /// Writes all actions or none. A conflict with another writer counts as a refusal: what the other writer has written
+    /// may concern a condition.
+    pub(super) async fn transact_conditional(
+        &self,
+        actions: &[TransactWriteItem],
+    ) -> Result<Conditional, StoreError> {
+        let Some(reasons) = self.send_transaction(actions.to_vec()).await? else {
+            return Ok(Conditional::Written);
+        };
+        let conflicts = |reason: &CancellationReason| reason.code() == Some("TransactionConflict");
+        if !reasons.iter().any(|one| is_refused(one) || conflicts(one)) {
+            return Err(cancelled(&reasons));
+        }
+        let refused = reasons.iter().map(|reason| {
+            let item = reason.item().filter(|_| is_refused(reason));
+            item.cloned()
+        });
+        Ok(Conditional::Refused(refused.collect()))
     }
 
     /// Sends a transaction once. None: it is written. Otherwise the reasons of its cancellation, one per action.

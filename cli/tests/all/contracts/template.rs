@@ -239,8 +239,12 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_and_aggregates_de
                 let aggregates = |resource: &String| resource.ends_with("AggregatesTable");
                 let deletes_aggregates =
                     name == "DeleteItem" && statement.resources.iter().all(aggregates);
+                // A segment, and the record that a definition uses one.
+                let deletes_segments = name == "DeleteItem"
+                    && ["change-experiment", "change-segment", "delete-segment"]
+                        .contains(&function.binary.as_str());
                 assert!(
-                    permitted.contains(&name) || erases || deletes_aggregates,
+                    permitted.contains(&name) || erases || deletes_aggregates || deletes_segments,
                     "{} may {action}",
                     function.binary
                 );

@@ -14,6 +14,7 @@ use domain::ids::{DimensionKey, ExperimentId};
 use domain::metric::Metric;
 use domain::ramp::Ramp;
 use domain::schedule::Schedule;
+use domain::segment_graph::SegmentGraph;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
@@ -34,7 +35,8 @@ pub fn copy_of(text: &str) -> Option<ExperimentId> {
     node.text(faults, ExperimentId::parse)
 }
 
-/// Reads a new experiment. `original` is the experiment that [`copy_of`] names, if it exists.
+/// Reads a new experiment. `original` is the experiment that [`copy_of`] names, if it exists. `segments` has all segments,
+/// if the body or the original names any.
 ///
 /// # Errors
 /// 422 with all faults.
@@ -42,9 +44,10 @@ pub fn read(
     text: &str,
     drawn: Drawn,
     original: Option<&Experiment>,
+    segments: &SegmentGraph,
 ) -> Result<NewExperiment, Problem> {
     let mut faults = Faults::default();
-    let new = fields(&Node::root(text), drawn, original, &mut faults);
+    let new = fields(&Node::root(text), drawn, original, segments, &mut faults);
     faults.check(new)
 }
 
@@ -52,6 +55,7 @@ fn fields(
     body: &Node<'_>,
     drawn: Drawn,
     original: Option<&Experiment>,
+    segments: &SegmentGraph,
     faults: &mut Faults,
 ) -> Option<NewExperiment> {
     let mut body = body.object(faults)?;
@@ -80,6 +84,7 @@ fn fields(
         original,
         is_copy,
         hash_seed.unwrap_or(Some(drawn.hash_seed)),
+        segments,
         faults,
     );
     let analysis = analysis(&mut body, original, faults);
@@ -138,9 +143,13 @@ fn allocation(
     original: Option<&Experiment>,
     is_copy: bool,
     hash_seed: Option<String>,
+    segments: &SegmentGraph,
     faults: &mut Faults,
 ) -> Option<Allocation> {
     let original = original.map(|original| &original.allocation);
+    if let Some(original) = original {
+        targeting::check_copied(original, body, segments, faults);
+    }
     let variants = match (body.optional("variants"), original) {
         (Some(node), _) => variants(&node, faults),
         (None, Some(original)) => Some(original.variants.clone()),
@@ -156,18 +165,22 @@ fn allocation(
     let ramp = body.optional("ramp").map(|node| ramp(&node, faults));
     let condition = original.map(|original| &original.targeting);
     let targeting = field(body, "targeting", condition, |node| {
-        targeting::condition(node, faults).map(Some)
+        targeting::condition(node, segments, faults).map(Some)
     });
     let overrides = field(
         body,
         "overrides",
         original.map(|original| &original.overrides),
-        |node| targeting::overrides(node, faults),
+        |node| targeting::overrides(node, segments, faults),
     );
     if let (Some(overrides), Some(variants)) = (&overrides, &variants) {
         for (index, invalid) in variants.unknown_in(overrides) {
             faults.push(format!("/overrides/{index}/variant"), invalid);
         }
+    }
+    if let (Some(targeting), Some(overrides)) = (&targeting, &overrides) {
+        let overridden = overrides.iter().filter_map(|each| each.condition.as_ref());
+        targeting::check_names(targeting.iter().chain(overridden), faults);
     }
     let default_traffic = original.map_or(100.0, |original| original.traffic_percent);
     Some(Allocation {

@@ -175,7 +175,7 @@ impl Store {
             actions.push(transaction::update(self.shard_built(work))?);
         }
         match self.transact(&actions).await? {
-            Transaction::Done | Transaction::FirstRefused(_) => Ok(()),
+            Transaction::Done | Transaction::FirstRefused => Ok(()),
         }
     }
 
