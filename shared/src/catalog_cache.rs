@@ -4,7 +4,7 @@
 //! is one read of one small item. What was read after a look is at least as new as the look.
 
 use crate::store::catalog::{Catalog, CatalogChanges, CatalogEntry};
-use crate::store::segments::StoredSegment;
+use crate::store::stored_segment::StoredSegment;
 use crate::store::{Store, StoreError};
 use domain::experiment::{Experiment, Status};
 use domain::id_list::IdChunk;

@@ -29,6 +29,7 @@ pub mod registry;
 pub mod segments;
 pub mod sourced_aggregates;
 pub mod stored_records;
+pub mod stored_segment;
 pub mod tokens;
 mod transaction;
 pub mod usage;

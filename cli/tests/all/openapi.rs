@@ -9,3 +9,4 @@ mod pages;
 mod refusals;
 mod requests;
 mod results;
+mod segments;

@@ -11,7 +11,8 @@ use shared::http::{
 };
 use shared::store::catalog::{Catalog, CatalogTries};
 use shared::store::experiments::Author;
-use shared::store::segments::{SegmentVersion, SegmentWrite, StoredSegment};
+use shared::store::segments::SegmentWrite;
+use shared::store::stored_segment::{SegmentVersion, StoredSegment};
 
 /// Changes a segment if it is still at the caller's version. A change that changes nothing makes no version, so a repeat is
 /// safe.

@@ -13,7 +13,8 @@ use shared::http::segment::{check_names, check_not_erased};
 use shared::http::{Problem, Request, Response, body, caller::Caller, response};
 use shared::store::catalog::{Catalog, CatalogTries};
 use shared::store::experiments::Author;
-use shared::store::segments::{SegmentVersion, SegmentWrite, StoredSegment};
+use shared::store::segments::SegmentWrite;
+use shared::store::stored_segment::{SegmentVersion, StoredSegment};
 
 /// Creates a segment. A repeat with the same body returns it.
 ///

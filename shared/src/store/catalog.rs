@@ -6,9 +6,9 @@
 //! written. So a segment that is named exists, segments name each other in no circle, and a used one is not deleted.
 
 use super::cursor::collect_pages;
-use super::item::{Backoff, Item};
+use super::item::Item;
 use super::keys::{catalog as key, experiments as table_key};
-use super::segments::StoredSegment;
+use super::stored_segment::StoredSegment;
 use super::transaction::{self, Conditional};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
@@ -21,8 +21,11 @@ use std::time::{Duration, Instant};
 /// The changes that the item has. A process that has missed more reads everything again. The item stays below 8 KB.
 const MAX_CHANGES: usize = 50;
 
-/// How long a change is tried again while other changes are written.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a change is tried again while other changes are written. A function has ten seconds.
+const PATIENCE: Duration = Duration::from_secs(7);
+
+/// The longest pause before the next try. Of several changes one is always written, so the pauses need not grow.
+const LONGEST_PAUSE: Duration = Duration::from_millis(30);
 
 /// The number of changes of the catalog, and the last ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,14 +118,12 @@ pub(super) enum CatalogWrite {
 /// The tries of a change that others can get ahead of.
 pub struct CatalogTries {
     deadline: Instant,
-    backoff: Backoff,
 }
 
 impl Default for CatalogTries {
     fn default() -> Self {
         Self {
             deadline: Instant::now() + PATIENCE,
-            backoff: Backoff::new(),
         }
     }
 }
@@ -133,11 +134,12 @@ impl CatalogTries {
     /// # Errors
     /// If the time is over.
     pub async fn next(&mut self) -> Result<(), StoreError> {
-        if !self.backoff.fits(self.deadline) {
+        if Instant::now() >= self.deadline {
             let text = "other definitions are changed all the time".to_owned();
             return Err(StoreError::Contended(text));
         }
-        self.backoff.pause().await;
+        let [byte] = crate::clock::random_bits::<1>().unwrap_or([128]);
+        tokio::time::sleep(LONGEST_PAUSE * u32::from(byte) / 256).await;
         Ok(())
     }
 }

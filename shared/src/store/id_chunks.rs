@@ -3,7 +3,7 @@
 use super::batch::MAX_KEYS;
 use super::item::{Item, damaged, number, text};
 use super::keys::{catalog as key, experiments as table_key};
-use super::segments::{SegmentVersion, StoredSegment};
+use super::stored_segment::{ChunkChange, SegmentVersion, StoredSegment};
 use super::transaction;
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::primitives::Blob;
@@ -14,14 +14,6 @@ use domain::segment::{IdsChange, SegmentRule};
 use domain::segment_lookup::{ChunkKey, LoadedChunks};
 use domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A chunk with the content that it gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChunkChange {
-    chunk: u8,
-    version: u64,
-    ids: IdChunk,
-}
 
 impl Store {
     /// Chunks of id lists, read consistently, a hundred in one call. The content is of this version or a later one.

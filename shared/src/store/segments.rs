@@ -2,14 +2,13 @@
 
 use super::catalog::{Catalog, CatalogEntry, CatalogWrite, partition};
 use super::experiments::Author;
-use super::id_chunks::ChunkChange;
 use super::item::Item;
 use super::keys::{self, catalog as key, experiments as table_key};
+use super::stored_segment::{SegmentVersion, StoredSegment};
 use super::transaction;
 use super::used_by::{SegmentUser, UsesChange};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
-use domain::evaluation_context::EvaluationContext;
 use domain::id_list::IdListIndex;
 use domain::ids::SegmentId;
 use domain::segment::Segment;
@@ -17,29 +16,6 @@ use domain::segment_graph::named_by;
 use domain::time::Timestamp;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
-
-/// A segment as stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StoredSegment {
-    /// The definition.
-    pub segment: Segment,
-    /// Digest of the request that created it. A repeat has the same digest.
-    pub creation_digest: String,
-    /// How the ids of a list are found.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub index: Option<IdListIndex>,
-}
-
-impl StoredSegment {
-    /// Whether it is a list of user ids.
-    pub fn lists_users(&self) -> bool {
-        self.segment.rule.attribute() == Some(EvaluationContext::USER_ID_ATTRIBUTE)
-    }
-
-    pub(super) fn read(item: Item) -> Result<Self, StoreError> {
-        Ok(serde_dynamo::from_item(item)?)
-    }
-}
 
 /// An audit record: a version of a segment, and the token that made it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,37 +45,6 @@ pub struct SegmentAuditRecord {
 
 fn is_zero(number: &usize) -> bool {
     *number == 0
-}
-
-/// A new version of a segment.
-#[derive(Debug, Clone)]
-pub struct SegmentVersion {
-    /// The segment as it is stored.
-    pub stored: StoredSegment,
-    /// The chunks of its list that the version changes.
-    pub chunks: Vec<ChunkChange>,
-    /// Ids that the version adds.
-    pub ids_added: usize,
-    /// Ids that the version removes.
-    pub ids_removed: usize,
-}
-
-impl SegmentVersion {
-    /// A version that changes no ids.
-    pub fn with_same_ids(stored: StoredSegment) -> Self {
-        Self {
-            stored,
-            chunks: Vec::new(),
-            ids_added: 0,
-            ids_removed: 0,
-        }
-    }
-
-    /// The next version of a segment, which changes no ids.
-    pub fn without_ids(mut stored: StoredSegment, now: Timestamp) -> Self {
-        stored.segment.begin_version(now);
-        Self::with_same_ids(stored)
-    }
 }
 
 /// Whether a change was written.

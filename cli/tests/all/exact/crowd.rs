@@ -104,7 +104,9 @@ pub(crate) async fn experiment(
         shards: DEFAULT_SHARDS,
     };
     let experiment = new.create(start);
-    let created = world.store.create_experiment(&experiment, "", "a test");
+    let catalog = world.store.catalog_with(false).await.unwrap();
+    let store = &world.store;
+    let created = store.create_experiment(&experiment, "", "a test", catalog);
     created.await.unwrap();
     experiment
 }

@@ -11,6 +11,7 @@ use domain::time::Timestamp;
 use serde_json::Value;
 use shared::app::App;
 use shared::store::Store;
+use shared::store::experiments::ExperimentChange;
 use shared::store::usage::Reading;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -87,10 +88,10 @@ async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, e
         };
         let after = change.apply(&before, before.updated_at.plus_micros(1));
         let after = after.unwrap();
-        let changed = world
-            .store
-            .change_experiment(&before, &after, "", crowd::AUTHOR);
-        assert!(changed.await.unwrap());
+        let store = &world.store;
+        let catalog = store.catalog_with(false).await.unwrap();
+        let changed = store.change_experiment(&before, &after, "", crowd::AUTHOR, catalog);
+        assert_eq!(changed.await.unwrap(), ExperimentChange::Written);
         for batch in all.chunks(BATCH) {
             aggregator.aggregate(batch.to_vec()).await.unwrap().unwrap();
         }

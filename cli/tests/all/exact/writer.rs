@@ -11,6 +11,7 @@ use domain::experiment::{Experiment, NewExperiment, Status};
 use domain::ids::{EventId, ExperimentId, UserId};
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
+use shared::store::experiments::ExperimentChange;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -49,7 +50,9 @@ impl<'w> Writer<'w> {
                 shards: definition.shards,
             };
             let experiment = new.create(definition.start);
-            let created = world.store.create_experiment(&experiment, "", "a test");
+            let store = &world.store;
+            let catalog = store.catalog_with(false).await.unwrap();
+            let created = store.create_experiment(&experiment, "", "a test", catalog);
             created.await.unwrap();
             experiments.push(vec![experiment]);
         }
@@ -185,8 +188,10 @@ impl<'w> Writer<'w> {
         }
         // Invalid changes are refused, such as another end of a stopped experiment.
         if let Ok(after) = asked.apply(&before, change.at) {
-            let changed = store.change_experiment(&before, &after, "", super::crowd::AUTHOR);
-            assert!(changed.await.unwrap());
+            let catalog = store.catalog_with(false).await.unwrap();
+            let author = super::crowd::AUTHOR;
+            let changed = store.change_experiment(&before, &after, "", author, catalog);
+            assert_eq!(changed.await.unwrap(), ExperimentChange::Written);
             self.experiments[change.experiment].push(after);
         }
     }

@@ -236,9 +236,8 @@ async fn all_faults_of_a_segment_are_located() {
 async fn lists_are_limited_and_ids_are_added_and_removed_once() {
     let world = World::start().await;
     let admin = world.admin();
-    create(&admin, "beta", json!({"ids": ["first"]}))
-        .await
-        .json(201);
+    let list = json!({"attribute": "account", "ids": ["first"]});
+    create(&admin, "beta", list).await.json(201);
     let ids = |from: usize, to: usize| -> Vec<String> {
         (from..to).map(|number| format!("u{number}")).collect()
     };

@@ -112,7 +112,7 @@ fn limits_are_those_of_the_code() {
             limit(limits::MAX_SEGMENT_IDS),
         ),
         (
-            schema("SegmentWithUses/properties/used_by/maxItems"),
+            schema("Segment/properties/used_by/maxItems"),
             limit(limits::MAX_USED_BY_SHOWN),
         ),
         (schema("Key/maxLength"), limit(limits::MAX_KEY_CHARS)),

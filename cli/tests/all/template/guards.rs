@@ -144,6 +144,8 @@ fn every_route_except_those_of_visitors_and_lists_has_a_limit_of_its_own() {
         ("HEAD", "/health"),
         ("GET", "/experiments"),
         ("GET", "/experiments/{id}"),
+        ("GET", "/segments"),
+        ("GET", "/segments/{id}"),
         ("GET", "/experiments/{id}/assignment/{user_id}"),
         ("POST", "/assignments"),
         ("POST", "/experiments/{id}/assignments:evaluate"),

@@ -1,9 +1,10 @@
 //! The calls that the catalog takes, and how changes are noticed.
 
 use super::super::proxy::{Call, Counter};
-use super::super::support::{Caller, World};
+use super::super::support::{Item, World};
 use super::{change, create, reason};
 use assay::serve::PlatformOptions;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -37,41 +38,87 @@ fn condition(number: usize) -> Value {
     })
 }
 
-async fn fill(admin: &Caller, experiments: usize, segments: usize) {
-    for number in 0..segments / 2 {
-        let list = json!({"ids": ["u", format!("u{number}")]});
-        create(admin, &format!("list-{number}"), list)
-            .await
-            .json(201);
-        let group = json!({"description": "Users of the countries in which the product is sold.",
-            "condition": {"country": {"$in": ["DE", "FR"]}, "age": {"$gte": number}}});
-        create(admin, &format!("condition-{number}"), group)
-            .await
-            .json(201);
+/// Stores this number of experiments, and half of this number of lists and of conditions: one of each is created, and the
+/// others are copies of its items.
+async fn fill(world: &World, experiments: usize, segments: usize) {
+    let admin = world.admin();
+    let list = json!({"ids": ["u", "v"]});
+    create(&admin, "list-0", list).await.json(201);
+    let group = json!({"description": "Users of the countries in which the product is sold.",
+        "condition": {"country": {"$in": ["DE", "FR"]}, "age": {"$gte": 0}}});
+    create(&admin, "condition-0", group).await.json(201);
+    let fields = json!({
+        "description": "The button is green instead of grey, so that more users find it at first sight.",
+        "hypothesis": "More users buy something, because they find the button.",
+        "targeting": condition(0),
+        "metrics": [
+            {"key": "purchase", "kind": "conversion", "event_type": "purchase", "role": "primary"},
+            {"key": "revenue", "kind": "sum", "event_type": "purchase"},
+            {"key": "refund", "kind": "conversion", "event_type": "refund", "role": "guardrail", "direction": "decrease"},
+        ],
+    });
+    admin.experiment("experiment-0", fields).await;
+    let mut copies = Vec::new();
+    for item in world.items("ExperimentsTable").await {
+        let text = |name: &str| item[name].as_s().unwrap().as_str();
+        let numbers = match (text("experiment_id"), text("record")) {
+            ("experiment-0", "definition" | "generations") => 1..experiments,
+            ("#catalog", record) if record != "changes" => 1..segments / 2,
+            ("segment#list-0", record) if record.starts_with("ids#") => 1..segments / 2,
+            _ => continue,
+        };
+        copies.extend(numbers.map(|number| copy(&item, number)));
     }
-    for number in 0..experiments {
-        let fields = json!({
-            "description": "The button is green instead of grey, so that more users find it at first sight.",
-            "hypothesis": "More users buy something, because they find the button.",
-            "targeting": condition(number),
-            "metrics": [
-                {"key": "purchase", "kind": "conversion", "event_type": "purchase", "role": "primary"},
-                {"key": "revenue", "kind": "value", "event_type": "purchase"},
-                {"key": "refund", "kind": "conversion", "event_type": "refund", "role": "guardrail", "better": "lower"},
-            ],
-        });
-        admin
-            .experiment(&format!("experiment-{number}"), fields)
-            .await;
+    let table = &world.platform.template.tables["ExperimentsTable"].name;
+    for batch in copies.chunks(25) {
+        let write = world.platform.dynamodb.batch_write_item();
+        let write = write.request_items(table, batch.to_vec()).send().await;
+        let left = write.unwrap().unprocessed_items.unwrap_or_default();
+        assert!(left.is_empty(), "{left:?}");
     }
+}
+
+/// An item with another number in each name.
+fn copy(item: &Item, number: usize) -> WriteRequest {
+    let mut item = item.clone();
+    let rename = |text: &str| AttributeValue::S(text.replace("-0", &format!("-{number}")));
+    for name in ["experiment_id", "record"] {
+        let renamed = rename(item[name].as_s().unwrap());
+        item.insert(name.to_owned(), renamed);
+    }
+    if let Some(created_at_id) = item.get("created_at_id") {
+        let (created_at, _) = created_at_id.as_s().unwrap().split_once('#').unwrap();
+        let renamed = format!("{created_at}#experiment-{number}");
+        item.insert("created_at_id".to_owned(), AttributeValue::S(renamed));
+    }
+    for name in ["definition", "segment"] {
+        let Some(definition) = item.get(name) else {
+            continue;
+        };
+        let mut definition: Value = serde_dynamo::from_attribute_value(definition.clone()).unwrap();
+        let id = definition["id"]
+            .as_str()
+            .unwrap()
+            .replace("-0", &format!("-{number}"));
+        definition["id"] = id.into();
+        if name == "definition" {
+            definition["targeting"] = condition(number);
+        } else if let Some(age) = definition.pointer_mut("/condition/age/$gte") {
+            *age = json!(number);
+        }
+        let definition = serde_dynamo::to_attribute_value(definition).unwrap();
+        item.insert(name.to_owned(), definition);
+    }
+    let put = PutRequest::builder().set_item(Some(item)).build().unwrap();
+    WriteRequest::builder().put_request(put).build()
 }
 
 #[tokio::test]
 async fn the_largest_catalog_is_read_in_three_calls_and_then_only_its_changes() {
-    let options = PlatformOptions::for_tests().with_parameter("DefinitionCacheSeconds", "1");
+    let options = PlatformOptions::for_tests().with_parameter("DefinitionCacheSeconds", "3");
     let (world, counter) = Counter::in_front_of(options).await;
     let admin = world.admin();
-    fill(&admin, 500, 200).await;
+    fill(&world, 500, 200).await;
     counter.take();
     let attributes = json!({"country": "DE", "platform": "ios", "language": "de", "age": 60,
         "plan": "team", "version": "11.0.0", "company": {"size": 100}});
@@ -98,18 +145,18 @@ async fn the_largest_catalog_is_read_in_three_calls_and_then_only_its_changes() 
     let again = admin.post("/assignments", &user).await.json(200);
     assert_eq!(again, answer);
     assert!(catalog_reads(&counter).len() <= 1);
-    // A look, and the two definitions that have changed.
+    // A look, and the two definitions that have changed. More users match the changed condition, so their list is read too.
     let other = json!({"targeting": null});
     admin.change("experiment-0", &other).await.json(200);
     let older = json!({"condition": {"age": {"$gte": 0}}});
     change(&admin, "condition-99", &older).await.json(200);
     counter.take();
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
     let after = admin.post("/assignments", &user).await.json(200);
     assert_eq!(split(&after), 310);
     assert_eq!(
         sorted(catalog_reads(&counter)),
-        ["BatchGetItem", "GetItem", "GetItem"]
+        ["BatchGetItem", "BatchGetItem", "GetItem", "GetItem"]
     );
     // A stop is noticed, and a start.
     admin
@@ -117,7 +164,7 @@ async fn the_largest_catalog_is_read_in_three_calls_and_then_only_its_changes() 
         .await
         .json(200);
     admin.experiment("another", json!({})).await;
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
     counter.take();
     let after = admin.post("/assignments", &user).await.json(200);
     let ids: Vec<_> = after["assignments"].as_array().unwrap().iter().collect();
@@ -130,7 +177,7 @@ async fn the_largest_catalog_is_read_in_three_calls_and_then_only_its_changes() 
 
 #[tokio::test]
 async fn a_change_of_a_segment_is_noticed_within_the_time_of_the_cache() {
-    let options = PlatformOptions::for_tests().with_parameter("DefinitionCacheSeconds", "1");
+    let options = PlatformOptions::for_tests().with_parameter("DefinitionCacheSeconds", "3");
     let (world, counter) = Counter::in_front_of(options).await;
     let admin = world.admin();
     create(&admin, "beta", json!({"ids": ["ann"]}))
@@ -163,12 +210,14 @@ async fn a_change_of_a_segment_is_noticed_within_the_time_of_the_cache() {
     change(&admin, "europe", &json!({"condition": {"country": "FR"}}))
         .await
         .json(200);
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
     counter.take();
     assert_eq!(reasons("FR").await, ["targeting", "split"]);
-    // The look, two segments, and the chunks of two ids; the experiments are not read again.
-    let reads = catalog_reads(&counter);
-    assert!(reads.len() <= 5, "{reads:?}");
+    // The look, two segments, and a chunk for each request; the experiments are not read again.
+    let reads = sorted(catalog_reads(&counter));
+    let looks = reads.iter().filter(|operation| *operation == "GetItem");
+    assert_eq!(looks.count(), 3, "{reads:?}");
+    assert!(reads.len() <= 3 + 4, "{reads:?}");
     assert_eq!(reasons("DE").await, ["targeting", "targeting"]);
     counter.shutdown(world).await;
 }
@@ -195,7 +244,7 @@ async fn experiments_from_before_the_catalog_are_found() {
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
     let table = &world.platform.template.tables["ExperimentsTable"].name;
-    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let text = |text: &str| AttributeValue::S(text.to_owned());
     let delete = world.platform.dynamodb.delete_item().table_name(table);
     let delete = delete
         .key("experiment_id", text("#catalog"))

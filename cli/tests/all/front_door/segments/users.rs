@@ -45,15 +45,15 @@ async fn targeting_and_overrides_name_segments() {
         ("ann", "&attributes.country=DE", "targeting"),
         (
             "eve",
-            "&attributes.country=DE&attributes.friends=[\"bob\"]",
+            "&attributes.country=DE&attributes.friends=%5B%22bob%22%5D",
             "targeting",
         ),
         (
             "eve",
-            "&attributes.country=DE&attributes.friends=[\"dan\"]",
+            "&attributes.country=DE&attributes.friends=%5B%22dan%22%5D",
             "split",
         ),
-        ("ann", "&attributes.company={\"id\":\"c-1\"}", "override"),
+        ("ann", "&attributes.company.id=c-1", "override"),
     ] {
         let seen = reason(&admin, "e", user, attributes).await;
         assert_eq!(seen, expected, "{user} {attributes}");
