@@ -6,7 +6,7 @@ use crate::config::{self, BadSetting, Config};
 use crate::event_budget::{EventBudgets, Spent};
 use crate::store::stored_records::RecordKind;
 use crate::store::{Store, StoreError};
-use domain::experiment::Experiment;
+use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
 use domain::segment_lookup::{ChunkKey, EvaluatedSegments, LoadedChunks};
 use domain::time::Timestamp;
@@ -133,8 +133,10 @@ impl App {
         &self,
         experiment: &Experiment,
     ) -> Result<Arc<EvaluatedSegments>, StoreError> {
+        // The conditions of a stopped experiment are not evaluated.
+        let is_over = matches!(experiment.status, Status::Stopped | Status::Archived);
         let mut conditions = experiment.allocation.conditions();
-        if conditions.all(|condition| condition.segments().is_empty()) {
+        if is_over || conditions.all(|condition| condition.segments().is_empty()) {
             return Ok(Arc::default());
         }
         self.catalog.segments().await

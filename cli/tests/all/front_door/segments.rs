@@ -169,6 +169,16 @@ async fn all_faults_of_a_segment_are_located() {
             ]),
         ),
         (
+            json!({"id": "a".repeat(limits::MAX_SEGMENT_ID_CHARS + 1), "name": "A",
+                "attribute": "a".repeat(limits::MAX_ATTRIBUTE_NAME_CHARS + 1),
+                "ids": ["é".repeat(limits::MAX_LISTED_ID_BYTES / 2), format!("{}a", "é".repeat(limits::MAX_LISTED_ID_BYTES / 2))]}),
+            expected([
+                ("/attribute", "too_long"),
+                ("/id", "too_long"),
+                ("/ids/1", "too_long"),
+            ]),
+        ),
+        (
             json!({"id": "a", "name": "A", "attribute": "id", "condition": {}}),
             expected([("/attribute", "condition_or_ids")]),
         ),

@@ -5,6 +5,7 @@ use super::super::support::{Item, World};
 use super::{change, create, reason};
 use assay::serve::PlatformOptions;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use domain::limits;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -263,4 +264,17 @@ async fn experiments_from_before_the_catalog_are_found() {
         .change("e", &json!({"targeting": {"id": {"$inGroup": "beta"}}}))
         .await
         .json(200);
+}
+
+#[tokio::test]
+async fn the_number_of_segments_is_limited() {
+    let world = World::start().await;
+    fill(&world, 1, limits::MAX_SEGMENTS - 2).await;
+    let admin = world.admin();
+    create(&admin, "last-but-one", json!({"ids": []})).await;
+    create(&admin, "last", json!({"ids": []})).await.json(201);
+    let more = create(&admin, "more", json!({"ids": []})).await;
+    assert_eq!(more.code(409), "too_many_segments");
+    // A repeat of the last one still returns it.
+    create(&admin, "last", json!({"ids": []})).await.json(201);
 }
