@@ -118,6 +118,39 @@ class Journey:
         reasons = [assignment["reason"] for assignment in answer["assignments"]]
         expect("each request stores the users that are new", reasons == ["existing", "new"], reasons)
 
+    def segments(self):
+        """A list and a condition that names it, and an experiment that targets them."""
+        beta, nested = f"beta-{self.experiment}", f"nested-{self.experiment}"
+        new = {"id": beta, "name": "Beta testers", "ids": [self.user, "old"]}
+        self.api.call(201, "POST", "/segments", self.manager, new)
+        new = {"id": nested, "name": "Nested", "condition": {"$savedGroups": [beta]}}
+        self.api.call(201, "POST", "/segments", self.manager, new)
+        new = {"name": "Beta only", "copy_of": self.experiment, "targeting": {"id": {"$inGroup": beta}}}
+        experiment = self.api.call(201, "POST", "/experiments", self.manager, new)["id"]
+        path, any_version = f"/experiments/{experiment}", {"If-Match": "*"}
+        ids = {"ids": {"add": ["new"], "remove": ["old"]}}
+        changed = self.api.call(200, "PATCH", f"/segments/{beta}", self.manager, ids, any_version)
+        expect("ids are added and removed", changed["id_count"] == 2, changed)
+        for user, reason in ((self.user, "split"), ("old", "targeting")):
+            answer = self.api.call(200, "GET", f"{path}/assignment/{user}?enroll=false", self.visitor)
+            expect("the segment decides", answer["reason"] == reason, answer)
+        users = {"users": [{"user_id": "new"}], "enroll": False}
+        self.api.call(200, "POST", f"{path}/assignments:evaluate", self.visitor, users)
+        named = {"user_id": "new", "experiments": [experiment], "enroll": False}
+        self.api.call(200, "POST", "/assignments", self.visitor, named)
+        listed = self.api.call(200, "GET", "/segments?limit=100", self.reader)
+        expect("the segment is listed", beta in str(listed), listed)
+        read = self.api.call(200, "GET", f"/segments/{beta}", self.reader)
+        expect("the uses are known", read["used_by_count"] == 2, read)
+        self.api.refused(409, "segment_in_use", "DELETE", f"/segments/{beta}", self.manager, headers=any_version)
+        targeting = {"targeting": {"$savedGroups": [nested]}}
+        self.api.call(200, "PATCH", path, self.manager, targeting, any_version)
+        self.api.call(200, "PATCH", path, self.manager, {"status": "stopped"}, any_version)
+        self.api.call(200, "PATCH", f"/segments/{nested}", self.manager, {"condition": {}}, any_version)
+        self.api.call(200, "DELETE", f"/segments/{nested}", self.manager, None, any_version)
+        history = self.api.call(200, "GET", f"/segments/{nested}/history", self.reader)
+        expect("the history has the deletion", history["entries"][0]["action"] == "deleted", history)
+
     def crowd(self):
         """Several users at a time, a batch of events of half of them, and imported users with earlier events."""
 
@@ -225,6 +258,7 @@ class Journey:
             self.one_user,
             self.several,
             self.layers,
+            self.segments,
             self.crowd,
             self.results,
             self.plan,

@@ -1,6 +1,6 @@
-//! What a function keeps between invocations: the store, a cache of experiment definitions, and shares of the budgets of
-//! tokens.
+//! What a function keeps between invocations: the store, the catalog of definitions, and shares of the budgets of tokens.
 
+use crate::catalog_cache::CatalogCache;
 use crate::clock;
 use crate::config::{self, BadSetting, Config};
 use crate::event_budget::{EventBudgets, Spent};
@@ -8,35 +8,29 @@ use crate::store::stored_records::RecordKind;
 use crate::store::{Store, StoreError};
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
-use domain::limits::{LAYER_RELEASE_SECONDS, MAX_RUNNING_EXPERIMENTS};
+use domain::limits::LAYER_RELEASE_SECONDS;
+use domain::segment_lookup::{ChunkKey, EvaluatedSegments, LoadedChunks};
 use domain::time::Timestamp;
 use futures::future::try_join_all;
-use moka::Expiry;
 use moka::future::Cache;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Definitions cached by one process at most.
-const MAX_CACHED: u64 = 10_000;
+/// Checkpoints that one process remembers at most.
+const MAX_CHECKPOINTS: u64 = 10_000;
 /// How often one process advances a checkpoint. Until then results count the later records one by one.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 /// How often one process looks at the guardrails of a guarded ramp, in times of the definition cache: by default once a
 /// minute. A look costs as much as a request for results, and before the last change is in use everywhere it shows nothing.
 const GUARDRAIL_INTERVAL: u32 = 6;
-/// How long the definition of an archived experiment is cached. Its rules no longer change, and users keep their
-/// assignments for years.
-const ARCHIVED_CACHE: Duration = Duration::from_secs(3600);
 
 /// A function's state. A clone shares it.
 #[derive(Clone)]
 pub struct App {
     store: Store,
-    /// Entries expire after the configured time, so that every process sees a change within it. Unknown ids are not
-    /// cached: an experiment can be used as soon as it exists.
-    definitions: Cache<ExperimentId, Arc<Experiment>>,
-    /// The running experiments, or none if there are too many. It expires like a definition, so that every process
-    /// notices a start or a stop within this time.
-    running: Cache<(), Option<Arc<[Arc<Experiment>]>>>,
+    /// It looks at the changes after the configured time, so that every process sees a change within it.
+    catalog: Arc<CatalogCache>,
     /// How long a definition is cached.
     definition_cache: Duration,
     event_budgets: Arc<EventBudgets>,
@@ -63,26 +57,17 @@ impl App {
 
     /// The state over a given store.
     pub fn new(store: Store, config: &Config) -> Self {
-        let definitions = Cache::builder()
-            .max_capacity(MAX_CACHED)
-            .expire_after(DefinitionExpiry {
-                usual: config.definition_cache,
-            })
-            .build();
         Self {
+            catalog: Arc::new(CatalogCache::new(store.clone(), config.definition_cache)),
             store,
-            definitions,
-            running: Cache::builder()
-                .time_to_live(config.definition_cache)
-                .build(),
             definition_cache: config.definition_cache,
             event_budgets: Arc::default(),
             checkpoints: Cache::builder()
-                .max_capacity(MAX_CACHED)
+                .max_capacity(MAX_CHECKPOINTS)
                 .time_to_live(CHECKPOINT_INTERVAL)
                 .build(),
             guardrails: Cache::builder()
-                .max_capacity(MAX_CACHED)
+                .max_capacity(MAX_CHECKPOINTS)
                 .time_to_live(config.definition_cache * GUARDRAIL_INTERVAL)
                 .build(),
         }
@@ -157,24 +142,7 @@ impl App {
         &self,
         id: &ExperimentId,
     ) -> Result<Option<Arc<Experiment>>, StoreError> {
-        let loaded = self
-            .definitions
-            .try_get_with(id.clone(), async {
-                match self.store.experiment(id, false).await {
-                    Ok(Some(experiment)) => Ok(Arc::new(experiment)),
-                    Ok(None) => Err(None),
-                    Err(error) => Err(Some(error)),
-                }
-            })
-            .await;
-        match loaded {
-            Ok(experiment) => Ok(Some(experiment)),
-            // The error is shared by all callers of the read, so it is copied.
-            Err(absent) => absent
-                .as_ref()
-                .as_ref()
-                .map_or(Ok(None), |error| Err(error.copy())),
-        }
+        self.catalog.experiment(id).await
     }
 
     /// The holdouts that an experiment lists, at most some seconds old, in the order of the list.
@@ -198,35 +166,37 @@ impl App {
     }
 
     /// All running experiments by id, at most some seconds old; none if there are more than
-    /// [`MAX_RUNNING_EXPERIMENTS`]. Concurrent calls cause one read.
+    /// [`domain::limits::MAX_RUNNING_EXPERIMENTS`], or if their definitions need too much memory. Concurrent calls cause
+    /// one read.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn running_experiments(&self) -> Result<Option<Arc<[Arc<Experiment>]>>, StoreError> {
-        let loaded = self.running.try_get_with((), async {
-            let all = self.store.running_experiments(MAX_RUNNING_EXPERIMENTS);
-            let mut all = all.await?;
-            all.sort_by(|a, b| a.id.cmp(&b.id));
-            let fits = all.len() <= MAX_RUNNING_EXPERIMENTS;
-            Ok::<_, StoreError>(fits.then(|| all.into_iter().map(Arc::new).collect()))
-        });
-        loaded.await.map_err(|error| error.copy())
+        self.catalog.running(self.now()).await
     }
-}
 
-/// How long each definition is cached.
-struct DefinitionExpiry {
-    usual: Duration,
-}
-
-impl Expiry<ExperimentId, Arc<Experiment>> for DefinitionExpiry {
-    fn expire_after_create(
+    /// The segments that an experiment can name, at most some seconds old. Without any in its conditions, nothing is read.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn segments_of(
         &self,
-        _: &ExperimentId,
-        experiment: &Arc<Experiment>,
-        _: Instant,
-    ) -> Option<Duration> {
-        let archived = experiment.status == Status::Archived;
-        Some(if archived { ARCHIVED_CACHE } else { self.usual })
+        experiment: &Experiment,
+    ) -> Result<Arc<EvaluatedSegments>, StoreError> {
+        // The conditions of a stopped experiment are not evaluated.
+        let is_over = matches!(experiment.status, Status::Stopped | Status::Archived);
+        let mut conditions = experiment.conditions();
+        if is_over || conditions.all(|condition| condition.segments().is_empty()) {
+            return Ok(Arc::default());
+        }
+        self.catalog.segments().await
+    }
+
+    /// Chunks of id lists.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn id_chunks(&self, keys: BTreeSet<ChunkKey>) -> Result<LoadedChunks, StoreError> {
+        self.catalog.chunks(keys).await
     }
 }

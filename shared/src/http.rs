@@ -16,6 +16,7 @@ pub mod problem;
 pub mod response;
 pub mod routes;
 pub mod run;
+pub mod segment;
 
 pub use lambda_http::Request;
 pub use problem::{Fault, Problem};

@@ -11,6 +11,7 @@
 //! authorizer → function → `http` (read) → `domain` (decide) → `store` (keep) → `http` (respond).
 
 pub mod app;
+mod catalog_cache;
 pub mod clock;
 pub mod config;
 pub mod event_budget;

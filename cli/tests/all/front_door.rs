@@ -46,6 +46,7 @@ mod ramps;
 mod release;
 mod results;
 mod roles;
+mod segments;
 mod shop;
 mod stored_definitions;
 mod support;

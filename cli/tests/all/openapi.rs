@@ -10,3 +10,4 @@ mod pages;
 mod refusals;
 mod requests;
 mod results;
+mod segments;

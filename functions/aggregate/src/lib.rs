@@ -46,7 +46,10 @@ pub async fn handle(
     // contributions are removed, the records name the experiments.
     for user in &read.erased {
         if counted.is_up_to_date(user)
-            && let Err(error) = app.store().delete_remaining_records(user, deadline).await
+            && let Err(error) = app
+                .store()
+                .delete_remaining_records(user, app.now(), deadline)
+                .await
         {
             counted.failures.insert(user.clone(), error);
         }

@@ -52,7 +52,8 @@ async fn guard(app: &App, id: &ExperimentId) -> Result<(), RawError> {
     };
     let store = app.store();
     let placed = Placement::unchanged(experiment);
-    let changed = store.change_experiment(&before, &placed, &digest, author);
+    let catalog = store.catalog_with(false).await?;
+    let changed = store.change_experiment(&before, &placed, &digest, author, catalog);
     // Otherwise a caller or another process has changed it, and the next look decides.
     if changed.await? == ChangeOutcome::Changed {
         tracing::warn!(experiment_id = %id, reason, "a guarded ramp was changed");

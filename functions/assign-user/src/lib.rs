@@ -11,7 +11,7 @@ use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
 use shared::http::assignment::{
-    AssignmentRequest, AssignmentResponse, KnownUser, StoredState, assign,
+    AssignmentRequest, AssignmentResponse, KnownUser, StoredState, assign, prepare_segments,
 };
 use shared::http::input::batch::{self, SentAttributes};
 use shared::http::input::units::Units;
@@ -42,6 +42,11 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let dimensions = batch::dimensions_in(&input.attributes, all)?;
 
     let known = known(&app, &input.units, &input.attributes, &experiments).await?;
+    for (kind, (context, _)) in &known {
+        let all = experiments.iter();
+        let of_kind: Vec<_> = all.filter(|one| one.allocation.unit == *kind).collect();
+        prepare_segments(&app, &of_kind, context).await?;
+    }
     let mut calls = Vec::new();
     for (experiment, dimensions) in experiments.iter().zip(dimensions) {
         let Some((context, unit)) = known.get(&experiment.allocation.unit) else {

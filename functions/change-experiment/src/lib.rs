@@ -5,7 +5,7 @@ use domain::change::Misfit;
 use domain::launch_check::CheckedExperiment;
 use lambda_http::http::StatusCode;
 use shared::app::App;
-use shared::http::if_match::{self, IfMatch};
+use shared::http::if_match::expected_version;
 use shared::http::{
     Fault, Problem, Request, Response, body, caller::Caller, input, params, placement, response,
 };
@@ -19,12 +19,15 @@ use shared::store::experiments::Author;
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let id = params::experiment_id(&request)?;
-    let expected = if_match::read(&request)?.ok_or_else(Problem::precondition_required)?;
-    let change = input::change::read(body::json(&request)?)?;
+    let expected = expected_version(&request)?;
+    let text = body::json(&request)?;
+    let names_segments = input::segment::names_segments(text);
+    let catalog = app.store().catalog_with(names_segments).await?;
+    let change = input::change::read(text, &catalog.graph())?;
 
     let found = app.store().definition(&id, true).await?;
     let (before, digest) = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
-    if matches!(expected, IfMatch::Version(version) if version != before.version) {
+    if expected.is_some_and(|version| version != before.version) {
         return Err(Problem::stale(before.version));
     }
     input::change::check_not_empty(&change)?;
@@ -34,7 +37,8 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         reason: reason.as_deref(),
     };
     let after = change.apply(&before, app.now()).map_err(misfits)?;
-    let changed = placement::change(&app, &before, after, &digest, author).await?;
+    input::change::check_names(&after)?;
+    let changed = placement::change(&app, &before, after, &digest, author, catalog).await?;
     let after = changed.ok_or_else(|| Problem::stale(before.version + 1))?;
 
     Ok(response::with_version(

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use shared::app::App;
 use shared::clock;
 use shared::http::input::experiment::{self, Drawn};
+use shared::http::input::segment;
 use shared::http::{Problem, Request, Response, body, caller::Caller, placement, response};
 use shared::store::experiments::Creation;
 
@@ -27,25 +28,29 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         Some(id) => app.store().experiment(&id, true).await?,
         None => None,
     };
-    let new = experiment::read(
-        text,
-        Drawn {
-            id,
-            hash_seed: drawn_seed()?,
-        },
-        original.as_ref(),
-    )?;
+    let names_segments = names_segments(text, original.as_ref());
+    let catalog = app.store().catalog_with(names_segments).await?;
+    let hash_seed = drawn_seed()?;
+    let drawn = Drawn { id, hash_seed };
+    let new = experiment::read(text, drawn, original.as_ref(), &catalog.graph())?;
 
     let new = new.create(app.now());
     let id = new.id.clone();
-    match placement::create(&app, new, &digest, &caller.token_id).await? {
+    match placement::create(&app, new, &digest, &caller.token_id, catalog).await? {
         Creation::Created(experiment) => Ok(created_answer(&experiment)),
         Creation::Taken {
             experiment,
             creation_digest,
         } if is_repeat(&request, &creation_digest, &digest) => Ok(created_answer(&experiment)),
+        Creation::SegmentDeleted(id) => Err(Problem::segment_deleted(&id)),
         Creation::Taken { .. } | Creation::Moved => Err(taken(&request, &id)),
     }
+}
+
+/// Whether the new experiment may name segments in its conditions.
+fn names_segments(text: &str, original: Option<&Experiment>) -> bool {
+    let mut copied = original.into_iter().flat_map(|one| one.conditions());
+    segment::names_segments(text) || copied.any(|condition| !condition.segments().is_empty())
 }
 
 fn created_answer(experiment: &Experiment) -> Response {

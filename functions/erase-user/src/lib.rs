@@ -1,7 +1,7 @@
 //! `DELETE /users/{user_id}`: erases a user, or a unit of another kind.
 
 use domain::access::Scope;
-use domain::ids::{ExperimentId, UnitKind, UserId};
+use domain::ids::{ExperimentId, SegmentId, UnitKind, UserId};
 use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
@@ -23,6 +23,8 @@ struct Answer {
     events: usize,
     assignments: usize,
     experiments: BTreeSet<ExperimentId>,
+    /// The segments whose id list had the user.
+    segments: BTreeSet<SegmentId>,
     erased_at: Timestamp,
     /// Until then no data of the user is stored.
     tombstone_until: Timestamp,
@@ -34,11 +36,14 @@ struct Answer {
 /// 400 for an invalid user id; 429 and 503 if the database does not keep up; 503 if there was no time to delete all
 /// records. A repeat continues.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
-    Caller::with_scope(&request, Scope::Manage)?;
+    let caller = Caller::with_scope(&request, Scope::Manage)?;
     let user = input::user::read(&request)?;
 
     let deadline = Instant::now() + PATIENCE;
-    let erased = app.store().erase(&user, app.now(), deadline).await?;
+    let erased = app
+        .store()
+        .erase(&user, app.now(), &caller.token_id, deadline)
+        .await?;
     if !erased.is_complete {
         return Err(Problem::erasure_unfinished(erased.events));
     }
@@ -49,6 +54,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         events: erased.events,
         assignments: erased.assignments,
         experiments: erased.experiments,
+        segments: erased.segments,
         erased_at: erased.tombstone.erased_at,
         tombstone_until: erased.tombstone.until,
     };

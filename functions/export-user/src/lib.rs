@@ -5,7 +5,7 @@ mod view;
 
 use domain::access::Scope;
 use domain::assignment::Assignment;
-use domain::ids::{UnitKind, UserId};
+use domain::ids::{SegmentId, UnitKind, UserId};
 use domain::limits::MAX_ANSWER_BYTES;
 use lambda_http::http::StatusCode;
 use page::Page;
@@ -22,6 +22,8 @@ struct Head {
     user_id: UserId,
     assignments: Vec<Assignment>,
     sums: Vec<Part>,
+    /// The segments whose id list has the user.
+    segments: Vec<SegmentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_count: Option<EventCountShown>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +52,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         user_id: user.own(),
         assignments: Vec::new(),
         sums: Vec::new(),
+        segments: Vec::new(),
         event_count: None,
         erased: user_data.tombstone.map(Erased::from),
     };
@@ -61,9 +64,20 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         });
         head.assignments = shown.collect();
         head.event_count = user_data.event_count.map(EventCountShown::from);
+        head.segments = segments(&app, &user).await?;
         head.sums = parts(app.store().contributions_of(&user).await?);
     }
     let room = MAX_ANSWER_BYTES.saturating_sub(page::size(&page::text(&head)?));
     let page = Page::read(app.store(), &user, cursor, room).await?;
     Ok(response::json(StatusCode::OK, &Answer { head, page }))
+}
+
+/// The segments whose id list has the user.
+async fn segments(app: &App, user: &UserId) -> Result<Vec<SegmentId>, Problem> {
+    let catalog = app.store().catalog().await?;
+    let lists = app.store().lists_with_user(&catalog.segments, user).await?;
+    Ok(lists
+        .into_iter()
+        .map(|list| list.segment.id.clone())
+        .collect())
 }

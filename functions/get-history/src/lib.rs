@@ -40,7 +40,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let id = params::experiment_id(&request)?;
     let mut query = params::Query::read(&request, &["limit", "cursor"]);
     let limit = query.optional("limit", params::page_limit).unwrap_or(20);
-    let cursor = query.optional("cursor", |text| Cursor::decode(text, is_version));
+    let cursor = query.optional("cursor", |text| Cursor::decode(text, params::is_version));
     query.finish()?;
 
     let before = cursor.and_then(|cursor| cursor.0.parse().ok());
@@ -79,9 +79,4 @@ fn entries(records: &[AuditRecord], limit: usize) -> serde_json::Result<Vec<Entr
         })
     };
     complete.map(entry).collect()
-}
-
-fn is_version(text: &str) -> bool {
-    text.parse::<u64>()
-        .is_ok_and(|version| version.to_string() == text)
 }

@@ -98,15 +98,21 @@ impl Variants {
     /// The weights as fractions of 1, as GrowthBook's SDKs take them. They cover all bucket values: if the percentages add
     /// up to less than 100, the last variant with a share also gets the rest.
     pub fn weights(&self) -> Vec<f64> {
-        let percents = self.0.iter().map(|variant| variant.percent);
-        let mut weights: Vec<f64> = percents.map(|percent| percent / 100.0).collect();
+        let mut weights = vec![0.0; self.0.len()];
+        self.write_weights(&mut weights);
+        weights
+    }
+
+    fn write_weights(&self, weights: &mut [f64]) {
+        for (weight, variant) in weights.iter_mut().zip(&self.0) {
+            *weight = variant.percent / 100.0;
+        }
         let gap = 1.0 - weights.iter().sum::<f64>();
         if let Some(last) = weights.iter_mut().rev().find(|weight| **weight > 0.0)
             && gap > LEAST_GAP
         {
             *last += gap;
         }
-        weights
     }
 
     /// The keys in a sentence.
@@ -140,9 +146,12 @@ impl Variants {
     /// `traffic_percent` is the percentage of all users that take part.
     pub fn choose(&self, seed: &str, user: &UserId, traffic_percent: f64) -> Option<&Variant> {
         let coverage = traffic_percent / 100.0;
-        let ranges = bucketing::ranges(self.0.len(), coverage, &self.weights());
+        let mut weights = [0.0; limits::MAX_VARIANTS];
+        let weights = weights.get_mut(..self.0.len())?;
+        self.write_weights(weights);
         let value = bucketing::bucket_value(seed, user.as_str(), HashVersion::V2);
-        bucketing::choose(value, &ranges).and_then(|index| self.0.get(index))
+        let ranges = bucketing::ranges_of(coverage, weights);
+        bucketing::choose_among(value, ranges).and_then(|index| self.0.get(index))
     }
 }
 
@@ -280,6 +289,13 @@ impl Allocation {
             holdout: Some(holdout),
             ..Self::new(variants, 100.0, hash_seed)
         })
+    }
+
+    /// All its conditions: of the targeting, and of overrides.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let overrides = self.overrides.iter();
+        let overridden = overrides.filter_map(|each| each.condition.as_ref());
+        self.targeting.iter().chain(overridden)
     }
 
     /// The percentage of all users that take part at an instant.

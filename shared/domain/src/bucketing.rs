@@ -19,7 +19,11 @@ pub fn bucket_value(seed: &str, user: &str, version: HashVersion) -> f64 {
         HashVersion::V1 => {
             f64::from(fnv1a_32(user.encode_utf16().chain(seed.encode_utf16())) % 1000) / 1000.0
         }
-        HashVersion::V2 => f64::from(bucket(seed, user)) / 10_000.0,
+        HashVersion::V2 => {
+            let inner = fnv1a_32(seed.encode_utf16().chain(user.encode_utf16()));
+            let outer = fnv1a_32(decimal_digits(inner, &mut [0; 10]));
+            f64::from(outer % 10_000) / 10_000.0
+        }
     }
 }
 
@@ -37,6 +41,21 @@ fn fnv1a_32(units: impl Iterator<Item = u16>) -> u32 {
     })
 }
 
+/// The decimal digits of a number as UTF-16 code units, the first digit first.
+fn decimal_digits(mut number: u32, units: &mut [u16; 10]) -> impl Iterator<Item = u16> {
+    let mut first = units.len();
+    loop {
+        first -= 1;
+        let digit = u16::try_from(number % 10).unwrap_or_default();
+        units[first] = u16::from(b'0') + digit;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    units[first..].iter().copied()
+}
+
 /// `n` equal weights.
 pub fn equal_weights(n: usize) -> Vec<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a number of variants")]
@@ -49,29 +68,41 @@ pub fn equal_weights(n: usize) -> Vec<f64> {
 /// A range starts at a fixed value and grows with the coverage, so raising the traffic adds users and moves none.
 /// Weights are replaced by equal ones if their number is wrong or they do not add up to 1 within 0.01.
 pub fn ranges(n: usize, coverage: f64, weights: &[f64]) -> Vec<(f64, f64)> {
-    let coverage = coverage.clamp(0.0, 1.0);
-    let sum: f64 = weights.iter().sum();
-    let weights = if weights.len() == n && (0.99..=1.01).contains(&sum) {
-        weights.to_vec()
+    if weights.len() == n && add_up(weights) {
+        ranges_of(coverage, weights).collect()
     } else {
-        equal_weights(n)
-    };
+        ranges_of(coverage, &equal_weights(n)).collect()
+    }
+}
+
+/// Whether weights add up to 1 within 0.01.
+fn add_up(weights: &[f64]) -> bool {
+    let sum: f64 = weights.iter().sum();
+    (0.99..=1.01).contains(&sum)
+}
+
+/// As [`ranges`], for weights that add up to 1.
+pub fn ranges_of(coverage: f64, weights: &[f64]) -> impl Iterator<Item = (f64, f64)> {
+    let coverage = coverage.clamp(0.0, 1.0);
     let mut start = 0.0;
-    weights
-        .iter()
-        .map(|weight| {
-            let from = start;
-            start += weight;
-            (from, from + coverage * weight)
-        })
-        .collect()
+    weights.iter().map(move |weight| {
+        let from = start;
+        start += weight;
+        (from, from + coverage * weight)
+    })
 }
 
 /// The index of the first range that contains the bucket value; none if the user is outside the traffic.
 pub fn choose(bucket_value: f64, ranges: &[(f64, f64)]) -> Option<usize> {
-    ranges
-        .iter()
-        .position(|(start, end)| *start <= bucket_value && bucket_value < *end)
+    choose_among(bucket_value, ranges.iter().copied())
+}
+
+/// As [`choose`], for ranges that are computed one by one.
+pub fn choose_among(
+    bucket_value: f64,
+    mut ranges: impl Iterator<Item = (f64, f64)>,
+) -> Option<usize> {
+    ranges.position(|(start, end)| start <= bucket_value && bucket_value < end)
 }
 
 #[cfg(test)]

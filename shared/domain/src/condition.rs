@@ -1,6 +1,7 @@
 //! Targeting conditions: GrowthBook's condition language.
 //!
-//! A condition is checked and compiled once, when a definition is read. It compares values as the JavaScript SDK does, so
+//! A condition is checked and compiled when it is created, and once more by each process that evaluates it: a stored one is
+//! compiled at its first use. It compares values as the JavaScript SDK does, so
 //! that this service and the SDKs target the same users. The published test cases of the SDKs cover it.
 
 mod compile;
@@ -8,26 +9,27 @@ mod compiled;
 mod javascript;
 mod pattern;
 mod scalar;
-mod segment_lists;
+mod segment_tests;
 mod version;
 
 pub use javascript::{number_text, text as javascript_text};
-pub use segment_lists::SegmentLists;
+pub use segment_tests::{NoSegments, SegmentTests};
 
 use super::Invalid;
-use compiled::AllOf;
+use compile::Checked;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
-/// A condition on the attributes of a user, valid and compiled.
+/// A condition on the attributes of a user.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
+#[serde(from = "Value", into = "Value")]
 pub struct Condition {
     /// As the caller wrote it.
     source: Value,
-    compiled: AllOf,
-    segments: Vec<SegmentUse>,
-    patterns: usize,
+    /// The compiled condition; the inner none if it has a fault. Many readers of a definition never evaluate it.
+    checked: OnceLock<Option<Arc<Checked>>>,
 }
 
 /// A fault of a condition.
@@ -46,6 +48,13 @@ pub struct SegmentUse {
     pub pointer: String,
     /// The name of the segment.
     pub name: String,
+    /// Whether it must be an id list.
+    pub needs_list: bool,
+}
+
+impl SegmentUse {
+    /// The operators that name segments.
+    pub const OPERATORS: [&str; 3] = ["$inGroup", "$notInGroup", "$savedGroups"];
 }
 
 impl Condition {
@@ -54,29 +63,43 @@ impl Condition {
     /// # Errors
     /// Every fault with its place.
     pub fn compile(source: Value) -> Result<Self, Vec<ConditionFault>> {
-        let checked = compile::compile(&source)?;
+        let checked = Arc::new(compile::compile(&source)?);
         Ok(Self {
             source,
-            compiled: checked.compiled,
-            segments: checked.segments,
-            patterns: checked.patterns,
+            checked: OnceLock::from(Some(checked)),
         })
     }
 
-    /// Whether a user with these attributes is targeted. `attributes` is an object.
-    pub fn matches(&self, attributes: &Value, segments: &SegmentLists) -> bool {
-        self.compiled.matches(attributes, segments)
+    /// Whether it can be evaluated: a stored one may be damaged.
+    pub fn is_valid(&self) -> bool {
+        self.checked().is_some()
+    }
+
+    fn checked(&self) -> Option<&Checked> {
+        let compile = || compile::compile(&self.source).ok().map(Arc::new);
+        self.checked.get_or_init(compile).as_deref()
+    }
+
+    /// Whether a user with these attributes is targeted. `attributes` is an object. A damaged condition targets no user.
+    pub fn matches(&self, attributes: &Value, segments: &dyn SegmentTests) -> bool {
+        self.checked()
+            .is_some_and(|checked| checked.compiled.matches(attributes, segments))
     }
 
     /// The number of its regular expressions. A compiled one takes up to [`crate::limits::MAX_PATTERN_BYTES`] of memory.
     pub fn patterns(&self) -> usize {
-        self.patterns
+        self.checked().map_or(0, |checked| checked.patterns)
     }
 
     /// The segments that the condition names.
     pub fn segments(&self) -> &[SegmentUse] {
-        &self.segments
+        self.checked().map_or(&[], |checked| &checked.segments)
     }
+}
+
+/// The value at a path of names; null if there is none. In an array, a name is an index, or `length`.
+pub fn value_at<'v>(attributes: &'v Value, path: &[Box<str>]) -> Cow<'v, Value> {
+    compiled::at(attributes, path)
 }
 
 impl PartialEq for Condition {
@@ -85,10 +108,12 @@ impl PartialEq for Condition {
     }
 }
 
-impl TryFrom<Value> for Condition {
-    type Error = Invalid;
-    fn try_from(source: Value) -> Result<Self, Invalid> {
-        Self::compile(source).map_err(|mut faults| faults.remove(0).why)
+impl From<Value> for Condition {
+    fn from(source: Value) -> Self {
+        Self {
+            source,
+            checked: OnceLock::new(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Evaluation: which variant a user without a stored assignment gets, and why.
 
-use super::condition::SegmentLists;
+use super::condition::SegmentTests;
 use super::evaluation_context::EvaluationContext;
 use super::experiment::{Experiment, Status};
 use super::ids::VariantKey;
@@ -125,17 +125,18 @@ pub struct EvaluationInput<'e> {
 
 /// Evaluates an experiment for a user without a stored assignment in it, by the rules that need nothing else of what is
 /// stored. Overrides come before the status and the start, so they also show a draft to testers.
-pub fn evaluate<'e>(input: &EvaluationInput<'e>) -> Evaluation<'e> {
-    evaluate_traced(input, &mut Vec::new())
+pub fn evaluate<'e>(input: &EvaluationInput<'e>, segments: &dyn SegmentTests) -> Evaluation<'e> {
+    evaluate_traced(input, segments, &mut Vec::new())
 }
 
 /// As [`evaluate`], and adds each rule to a trace.
 pub fn evaluate_traced<'e>(
     input: &EvaluationInput<'e>,
+    segments: &dyn SegmentTests,
     trace: &mut Vec<TraceStep>,
 ) -> Evaluation<'e> {
     for (rule, apply) in RULES {
-        let evaluation = apply(input);
+        let evaluation = apply(input, segments);
         trace.push(TraceStep::of(rule, evaluation.is_some()));
         if let Some(evaluation) = evaluation {
             return evaluation;
@@ -163,35 +164,35 @@ pub fn restrict_traced<'e>(
     Some(Evaluation::not_enrolled(input.definition, reason))
 }
 
-type ApplyRule = for<'e> fn(&EvaluationInput<'e>) -> Option<Evaluation<'e>>;
+type ApplyRule = for<'e> fn(&EvaluationInput<'e>, &dyn SegmentTests) -> Option<Evaluation<'e>>;
 
 const RULES: [(Rule, ApplyRule); 8] = [
-    (Rule::Release, released),
-    (Rule::End, |input| {
+    (Rule::Release, |input, _| released(input)),
+    (Rule::End, |input, _| {
         over(input.definition, input.now).map(|reason| input.not_enrolled(reason))
     }),
-    (Rule::Overrides, |input| {
-        overridden(input.definition, input.context)
+    (Rule::Overrides, |input, segments| {
+        overridden(input.definition, input.context, segments)
     }),
-    (Rule::Status, |input| {
+    (Rule::Status, |input, _| {
         not_open(input.definition, input.now).map(|reason| input.not_enrolled(reason))
     }),
-    (Rule::Layer, |input| {
+    (Rule::Layer, |input, _| {
         let layer = input.definition.allocation.layer.as_ref()?;
         let is_outside = !layer.contains(&input.context.user_id);
         is_outside.then(|| input.not_enrolled(NotEnrolled::Layer))
     }),
-    (Rule::Exclusion, |input| {
+    (Rule::Exclusion, |input, segments| {
         let condition = input.definition.exclusion.as_ref()?.condition.as_ref()?;
-        let matches = condition.matches(input.context.attributes(), &SegmentLists::default());
+        let matches = condition.matches(input.context.attributes(), segments);
         matches.then(|| input.not_enrolled(NotEnrolled::Excluded))
     }),
-    (Rule::Targeting, |input| {
+    (Rule::Targeting, |input, segments| {
         let condition = input.definition.allocation.targeting.as_ref()?;
-        let matches = condition.matches(input.context.attributes(), &SegmentLists::default());
+        let matches = condition.matches(input.context.attributes(), segments);
         (!matches).then(|| input.not_enrolled(NotEnrolled::Targeting))
     }),
-    (Rule::Traffic, |input| {
+    (Rule::Traffic, |input, _| {
         Some(split(input.definition, input.context, input.now))
     }),
 ];
@@ -269,10 +270,10 @@ pub fn released<'e>(input: &EvaluationInput<'e>) -> Option<Evaluation<'e>> {
 fn overridden<'e>(
     definition: &'e Experiment,
     context: &EvaluationContext,
+    segments: &dyn SegmentTests,
 ) -> Option<Evaluation<'e>> {
-    let segments = SegmentLists::default();
     let mut overrides = definition.allocation.overrides.iter();
-    let applied = overrides.find(|each| each.applies(context, &segments))?;
+    let applied = overrides.find(|each| each.applies(context, segments))?;
     Some(Evaluation {
         variant: &applied.variant,
         reason: EvaluationReason::Override,

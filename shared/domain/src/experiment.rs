@@ -2,6 +2,7 @@
 
 use super::allocation::Allocation;
 use super::analysis_definition::AnalysisDefinition;
+use super::condition::Condition;
 use super::documentation::Documentation;
 use super::exclusion::Exclusion;
 use super::ids::ExperimentId;
@@ -128,6 +129,13 @@ impl EndChange {
 }
 
 impl Experiment {
+    /// All its conditions: of the targeting, of overrides and of the exclusion.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let excluded = self.exclusion.iter();
+        let excluded = excluded.filter_map(|exclusion| exclusion.condition.as_ref());
+        self.allocation.conditions().chain(excluded)
+    }
+
     /// The instant from which on no event is counted: the planned end or the stop, whichever is earlier.
     pub fn end(&self) -> Option<Timestamp> {
         self.schedule.end()

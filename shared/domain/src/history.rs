@@ -1,6 +1,7 @@
-//! What changed from one version of an experiment to the next.
+//! What changed from one version of a definition to the next.
 
 use super::experiment::Experiment;
+use super::segment::Segment;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -26,6 +27,18 @@ const DERIVED: [&str; 4] = ["version", "updated_at", "phases", "roll_back_percen
 /// # Errors
 /// If a definition cannot be written as JSON.
 pub fn changes(before: &Experiment, after: &Experiment) -> serde_json::Result<Vec<FieldChange>> {
+    field_changes(before, after)
+}
+
+/// The fields of a segment with other values.
+///
+/// # Errors
+/// If a definition cannot be written as JSON.
+pub fn segment_changes(before: &Segment, after: &Segment) -> serde_json::Result<Vec<FieldChange>> {
+    field_changes(before, after)
+}
+
+fn field_changes<T: Serialize>(before: &T, after: &T) -> serde_json::Result<Vec<FieldChange>> {
     let (before, after) = (fields(before)?, fields(after)?);
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed = names
@@ -39,8 +52,8 @@ pub fn changes(before: &Experiment, after: &Experiment) -> serde_json::Result<Ve
     Ok(changed.map(change).collect())
 }
 
-fn fields(experiment: &Experiment) -> serde_json::Result<Map<String, Value>> {
-    match serde_json::to_value(experiment)? {
+fn fields(definition: &impl Serialize) -> serde_json::Result<Map<String, Value>> {
+    match serde_json::to_value(definition)? {
         Value::Object(fields) => Ok(fields),
         _ => Ok(Map::new()),
     }

@@ -92,6 +92,13 @@ text_id!(
     dimension_value
 );
 text_id!(
+    /// A segment, e.g. `beta-testers`: 1 to 64 letters, digits, `-` and `_`, starting with a letter or digit.
+    ///
+    /// It contains no `#`, so keys are joined by `#` without ambiguity.
+    SegmentId,
+    |text| slug(text, limits::MAX_SEGMENT_ID_CHARS, "-_", "letters, digits, `-` and `_`")
+);
+text_id!(
     /// A kind of units, such as `account`: 1 to 32 lower-case letters, digits, `-` and `_`, starting with a letter or
     /// digit.
     UnitKind,
@@ -251,6 +258,12 @@ impl ExperimentId {
     /// 26 lower-case base32 characters.
     pub fn from_bits(bits: [u8; 16]) -> Self {
         Self(base32(&bits))
+    }
+}
+
+impl std::borrow::Borrow<str> for SegmentId {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -130,7 +130,7 @@ pub const MAX_CONDITION_BYTES: usize = 20_000;
 /// Levels of arrays and objects in a targeting condition. DynamoDB stores 32 levels, with those of the definition.
 pub const MAX_CONDITION_DEPTH: usize = 16;
 /// Regular expressions in one targeting condition, and in all overrides of an experiment together. A function compiles them
-/// whenever it reads the definition, and keeps them in memory.
+/// once for each version of the definition, and keeps them in memory.
 pub const MAX_PATTERNS: usize = 20;
 /// A regular expression of a targeting condition, in characters.
 pub const MAX_PATTERN_CHARS: usize = 500;
@@ -155,3 +155,24 @@ pub const MAX_HOLDOUT_PERCENT: f64 = 20.0;
 /// Seconds until a freed range of a layer can be given to another experiment, beside twice the time for which definitions
 /// are cached: a minute of difference between clocks, and half a minute of a request that is under way.
 pub const LAYER_RELEASE_SECONDS: i64 = 90;
+/// Segments of a deployment. All definitions fit into memory, and an erasure looks into each id list.
+pub const MAX_SEGMENTS: usize = 500;
+/// A segment id, in characters.
+pub const MAX_SEGMENT_ID_CHARS: usize = 64;
+/// Ids of one segment. Their hashes take 800 KB.
+pub const MAX_SEGMENT_IDS: usize = 100_000;
+/// Ids that one request adds to a segment and removes from it, together. They are written in one transaction.
+pub const MAX_IDS_PER_REQUEST: usize = 10_000;
+/// An id of a segment, in bytes of UTF-8: as long as a user id.
+pub const MAX_LISTED_ID_BYTES: usize = MAX_USER_ID_BYTES;
+/// The attribute that the ids of a segment are values of, in characters.
+pub const MAX_ATTRIBUTE_NAME_CHARS: usize = 128;
+/// Parts of an id list, each an item of the database. The largest list then has parts of about 50 KB.
+pub const ID_CHUNKS: usize = 16;
+/// Segments that the conditions of one experiment name together, or that one segment names. Each is a record of a
+/// transaction, and DynamoDB takes 100.
+pub const MAX_NAMED_SEGMENTS: usize = 20;
+/// Levels of segments that name segments: a segment that names none has one level.
+pub const MAX_SEGMENT_LEVELS: usize = 5;
+/// Users of a segment that an answer lists. The answer has the number of all of them.
+pub const MAX_USED_BY_SHOWN: usize = 20;

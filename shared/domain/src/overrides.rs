@@ -1,6 +1,6 @@
 //! Overrides: variants for testers, chosen by hand.
 
-use super::condition::{Condition, SegmentLists};
+use super::condition::{Condition, SegmentTests};
 use super::evaluation_context::EvaluationContext;
 use super::ids::{UserId, VariantKey};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub struct Override {
 
 impl Override {
     /// Whether it is for this user.
-    pub fn applies(&self, context: &EvaluationContext, segments: &SegmentLists) -> bool {
+    pub fn applies(&self, context: &EvaluationContext, segments: &dyn SegmentTests) -> bool {
         let matches = |condition: &Condition| condition.matches(context.attributes(), segments);
         self.users.contains(&context.user_id) || self.condition.as_ref().is_some_and(matches)
     }

@@ -10,7 +10,13 @@
 )]
 
 use domain::bucketing::{HashVersion, bucket_value, choose, equal_weights, ranges};
-use domain::condition::{Condition, SegmentLists};
+use domain::condition::Condition;
+use domain::id_list::{IdChunk, IdListIndex, chunk_of};
+use domain::ids::SegmentId;
+use domain::limits::ID_CHUNKS;
+use domain::segment_lookup::{
+    ChunkKey, EvaluatedSegment, EvaluatedSegments, LoadedChunks, SegmentLookup,
+};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -140,10 +146,8 @@ const REFUSED: [&str; 7] = [
 /// `[name, condition, attributes, whether they match, lists by segment?]`. A condition with a fault cannot be made here;
 /// in the SDKs it matches no user.
 fn condition(case: &Value) -> Result<(), String> {
-    let mut segments = SegmentLists::default();
-    for (name, list) in case[4].as_object().into_iter().flatten() {
-        segments.insert(name.clone(), list.as_array().into_iter().flatten());
-    }
+    let (segments, loaded) = lists(&case[4]);
+    let segments = SegmentLookup::new(&segments, &loaded);
     let compiled = Condition::compile(case[1].clone());
     same(
         compiled.is_err(),
@@ -151,6 +155,37 @@ fn condition(case: &Value) -> Result<(), String> {
     )?;
     let seen = compiled.is_ok_and(|condition| condition.matches(&case[2], &segments));
     same(Some(seen), case[3].as_bool())
+}
+
+/// Id lists with the values of a case, all loaded.
+fn lists(lists: &Value) -> (EvaluatedSegments, LoadedChunks) {
+    let (mut segments, mut loaded) = (EvaluatedSegments::new(), LoadedChunks::new());
+    for (name, values) in lists.as_object().into_iter().flatten() {
+        let id = SegmentId::parse(name).expect("a name that is an id");
+        let mut index = IdListIndex::new([1; 16]);
+        let values = values.as_array().into_iter().flatten();
+        let hashes: Vec<u64> = values
+            .filter_map(|value| index.hash_of_value(value))
+            .collect();
+        for chunk in (0..=u8::MAX).take(ID_CHUNKS) {
+            index.change(chunk, 1);
+            let own: Vec<_> = hashes
+                .iter()
+                .copied()
+                .filter(|hash| chunk_of(*hash) == chunk)
+                .collect();
+            let key = ChunkKey {
+                segment: id.clone(),
+                chunk,
+                version: 1,
+            };
+            let (ids, _) = IdChunk::default().changed(&own, &[]);
+            loaded.insert(key, ids.into());
+        }
+        let attribute = vec!["id".into()];
+        segments.insert(id, EvaluatedSegment::List { attribute, index }.into());
+    }
+    (segments, loaded)
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(seen: T, expected: T) -> Result<(), String> {

@@ -11,11 +11,13 @@ use domain::evaluation::{
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::Experiment;
 use domain::ids::{ExperimentId, UnitKind, UserId, VariantKey};
+use domain::segment_lookup::{LoadedChunks, SegmentLookup};
 use domain::stored_user::StoredUser;
 use domain::time::Timestamp;
 use futures::lock::Mutex;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A request for the variant of one user in one experiment.
 pub struct AssignmentRequest<'r> {
@@ -147,7 +149,7 @@ pub async fn assign(
             trace,
         ));
     }
-    let mut evaluation = evaluate_traced(&input, &mut trace);
+    let (mut evaluation, mut trace) = evaluate(app, &input).await?;
     // A released variant needs no assignment to be read.
     if let Some(rest) = trace.get(1..).map(<[TraceStep]>::to_vec)
         && !rest.is_empty()
@@ -265,6 +267,64 @@ fn new_assignment(
         experiment_version: experiment.version,
         layer: layer.map(|layer| layer.id.clone()),
         attributes: Attributes::new(),
+    }
+}
+
+/// Evaluates an experiment, with the segments that its conditions name.
+async fn evaluate<'e>(
+    app: &App,
+    input: &EvaluationInput<'e>,
+) -> Result<(Evaluation<'e>, Vec<TraceStep>), StoreError> {
+    let segments = app.segments_of(input.definition).await?;
+    let mut loaded = LoadedChunks::new();
+    loop {
+        let lookup = SegmentLookup::new(&segments, &loaded);
+        let mut trace = Vec::new();
+        let evaluation = evaluate_traced(input, &lookup, &mut trace);
+        let missing = lookup.into_missing();
+        if missing.is_empty() {
+            return Ok((evaluation, trace));
+        }
+        loaded.extend(app.id_chunks(missing).await?);
+    }
+}
+
+/// Reads the chunks of id lists that experiments need for a user, all together.
+///
+/// # Errors
+/// If the database fails.
+pub async fn prepare_segments(
+    app: &App,
+    experiments: &[&Arc<Experiment>],
+    context: &EvaluationContext,
+) -> Result<(), Problem> {
+    let names = |one: &&&Arc<Experiment>| {
+        let mut conditions = one.conditions();
+        conditions.any(|condition| !condition.segments().is_empty())
+    };
+    let naming: Vec<_> = experiments.iter().filter(names).collect();
+    let Some(first) = naming.first() else {
+        return Ok(());
+    };
+    let segments = app.segments_of(first).await?;
+    let mut loaded = LoadedChunks::new();
+    loop {
+        let lookup = SegmentLookup::new(&segments, &loaded);
+        let now = app.now();
+        for experiment in &naming {
+            let input = EvaluationInput {
+                definition: experiment,
+                holdouts: &[],
+                context,
+                now,
+            };
+            evaluate_traced(&input, &lookup, &mut Vec::new());
+        }
+        let missing = lookup.into_missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        loaded.extend(app.id_chunks(missing).await?);
     }
 }
 

@@ -40,3 +40,14 @@ pub fn read(request: &Request) -> Result<Option<IfMatch>, Problem> {
     })?;
     Ok(Some(IfMatch::Version(version)))
 }
+
+/// The version that a change needs; none for `*`, which allows any version.
+///
+/// # Errors
+/// 428 without the header, 400 if it is given more than once or is no `ETag`.
+pub fn expected_version(request: &Request) -> Result<Option<u64>, Problem> {
+    match read(request)?.ok_or_else(Problem::precondition_required)? {
+        IfMatch::Any => Ok(None),
+        IfMatch::Version(version) => Ok(Some(version)),
+    }
+}

@@ -14,6 +14,7 @@ pub mod experiment;
 pub mod layer;
 mod metric;
 pub mod plan;
+pub mod segment;
 mod targeting;
 mod text;
 pub mod units;

@@ -4,7 +4,7 @@ use super::Request;
 pub use super::body::choice;
 use super::body::{Faults, listed};
 use super::problem::{Fault, Problem};
-use domain::ids::{ExperimentId, LayerId, UserId};
+use domain::ids::{ExperimentId, LayerId, SegmentId, UserId};
 use domain::{Invalid, decimal, limits};
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
@@ -61,6 +61,15 @@ pub fn new_layer_id(request: &Request) -> Result<LayerId, Problem> {
     id.map_err(|invalid| Problem::bad_parameters(vec![Fault::at("{id}", invalid)]))
 }
 
+/// The segment id in the path.
+///
+/// # Errors
+/// 404: a text that is no id names no segment.
+pub fn segment_id(request: &Request) -> Result<SegmentId, Problem> {
+    let text = path(request, "id").unwrap_or_default();
+    SegmentId::parse(&text).map_err(|_| Problem::unknown_segment(&text))
+}
+
 /// The user id in the path.
 ///
 /// # Errors
@@ -92,6 +101,12 @@ pub fn page_limit(text: &str) -> Result<usize, Invalid> {
                 format!("Must be a whole number from 1 to {}.", limits::MAX_PAGE),
             )
         })
+}
+
+/// Whether a text is the number of a version, as a cursor of a history has it.
+pub fn is_version(text: &str) -> bool {
+    text.parse::<u64>()
+        .is_ok_and(|version| version.to_string() == text)
 }
 
 /// The query parameters. Each may be given once, and unknown parameters are faults.

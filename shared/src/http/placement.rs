@@ -3,6 +3,7 @@
 use super::problem::{Fault, Problem};
 use crate::app::App;
 use crate::store::StoreError;
+use crate::store::catalog::Catalog;
 use crate::store::experiments::{Author, ChangeOutcome, Creation};
 use domain::change::Misfit;
 use domain::experiment::Experiment;
@@ -20,6 +21,7 @@ pub async fn create(
     new: Experiment,
     creation_digest: &str,
     by: &str,
+    mut catalog: Catalog,
 ) -> Result<Creation, Problem> {
     let scope = new.allocation.holdout.as_ref();
     if let Some(id) = scope.and_then(|holdout| holdout.layer.as_ref())
@@ -42,10 +44,10 @@ pub async fn create(
         };
         let created = app
             .store()
-            .create_experiment(&placement, creation_digest, by);
+            .create_experiment(&placement, creation_digest, by, catalog);
         match created.await? {
-            Creation::Moved => {}
-            outcome @ (Creation::Created(_) | Creation::Taken { .. }) => return Ok(outcome),
+            Creation::Moved => catalog = app.store().catalog_with(true).await?,
+            outcome => return Ok(outcome),
         }
     }
     Err(contended())
@@ -61,16 +63,18 @@ pub async fn change(
     after: Experiment,
     creation_digest: &str,
     author: Author<'_>,
+    mut catalog: Catalog,
 ) -> Result<Option<Experiment>, Problem> {
     for _ in 0..ATTEMPTS {
         let placed = place(app, Some(before), after.clone()).await?;
         let placement = placed.map_err(refused)?;
         let store = app.store();
-        let changed = store.change_experiment(before, &placement, creation_digest, author);
+        let changed = store.change_experiment(before, &placement, creation_digest, author, catalog);
         match changed.await? {
-            ChangeOutcome::Moved => {}
+            ChangeOutcome::Moved => catalog = store.catalog_with(true).await?,
             ChangeOutcome::Changed => return Ok(Some(placement.experiment)),
             ChangeOutcome::Stale => return Ok(None),
+            ChangeOutcome::SegmentDeleted(id) => return Err(Problem::segment_deleted(&id)),
         }
     }
     Err(contended())

@@ -140,6 +140,19 @@ impl Problem {
         Self::not_found("layer_not_found", format!("There is no layer `{id}`."))
     }
 
+    /// 404 for a segment id.
+    pub fn unknown_segment(id: &str) -> Self {
+        Self::not_found("segment_not_found", format!("There is no segment `{id}`."))
+    }
+
+    /// 409: a segment was deleted while a definition that names it was written.
+    pub fn segment_deleted(id: &str) -> Self {
+        let detail = format!(
+            "The segment `{id}` was deleted at the same moment. Create it again, or name another segment."
+        );
+        Self::conflict("unknown_segment", detail, Vec::new())
+    }
+
     /// 409: the request does not fit the current state; with the parts that do not fit.
     pub fn conflict(code: &'static str, detail: impl Into<String>, errors: Vec<Fault>) -> Self {
         Self {

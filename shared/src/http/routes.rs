@@ -30,7 +30,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 21] = [
+pub const ROUTES: [Route; 27] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -115,6 +115,27 @@ pub const ROUTES: [Route; 21] = [
         "audit",
         "POST",
         "/experiments/{id}/audit",
+        Some(Scope::Manage),
+    ),
+    route("create-segment", "POST", "/segments", Some(Scope::Manage)),
+    route("list-segments", "GET", "/segments", Some(Scope::Read)),
+    route("get-segment", "GET", "/segments/{id}", Some(Scope::Read)),
+    route(
+        "get-segment-history",
+        "GET",
+        "/segments/{id}/history",
+        Some(Scope::Read),
+    ),
+    route(
+        "change-segment",
+        "PATCH",
+        "/segments/{id}",
+        Some(Scope::Manage),
+    ),
+    route(
+        "delete-segment",
+        "DELETE",
+        "/segments/{id}",
         Some(Scope::Manage),
     ),
 ];

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::ids::UserId;
 use domain::{Invalid, limits};
-use futures::Stream;
+use futures::{Stream, TryStreamExt};
 
 /// Items of a page: more than one megabyte holds of most items. DynamoDB ends a page after one megabyte in any case. A
 /// local engine that reads the rest of the partition for each page would need quadratic time.
@@ -50,7 +50,14 @@ impl Store {
         &self,
         query: QueryFluentBuilder,
     ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
-        let query = query.limit(PAGE_ITEMS);
+        self.pages_of(query.limit(PAGE_ITEMS))
+    }
+
+    /// The same with the query's own number of items of a page.
+    pub(super) fn pages_of(
+        &self,
+        query: QueryFluentBuilder,
+    ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + use<'_> {
         futures::stream::try_unfold(Pages::First, move |pages| {
             let query = query.clone();
             async move {
@@ -89,6 +96,13 @@ impl Store {
             .expression_attribute_values(":user", AttributeValue::S(user.to_string()))
             .consistent_read(true)
     }
+}
+
+/// All items of a query.
+pub(super) async fn collect_pages(
+    pages: impl Stream<Item = Result<Vec<Item>, StoreError>>,
+) -> Result<Vec<Item>, StoreError> {
+    pages.try_concat().await
 }
 
 /// A page token for callers: opaque, versioned, bounded. It contains a sort key only, no partition key, so a forged one

@@ -3,25 +3,33 @@
 //! The steps, in this order:
 //!
 //! 1. Put a tombstone. It keeps new records of the user out, and from then on no refresh counts the user.
-//! 2. Remove the user's contributions from all aggregates, by [`Store::refresh_users`].
-//! 3. Delete the user's records in steps of bounded size: first the events, then the assignments.
+//! 2. Remove the user from the id lists of segments. Lists that are being changed then see the tombstone.
+//! 3. Remove the user's contributions from all aggregates, by [`Store::refresh_users`].
+//! 4. Delete the user's records in steps of bounded size: first the events, then the assignments.
 //!
-//! The order of 2 and 3 is a constraint: the assignments name the experiments of step 2. If they were deleted first, a
+//! The order of 3 and 4 is a constraint: the assignments name the experiments of step 3. If they were deleted first, a
 //! call that fails between the two would leave contributions that no repeat finds. An event is stored for an experiment
 //! only if the user is assigned in it, so the assignments name all experiments, however many events are not listed yet.
 //!
 //! A call that runs out of time leaves a state that a repeat continues. The stream record of the tombstone triggers the
-//! aggregator, which does steps 2 and 3 as well.
+//! aggregator, which does steps 2 to 4 as well.
 
+use super::catalog::CatalogTries;
+use super::experiments::Author;
 use super::refresh::DirtyUser;
+use super::segments::SegmentWrite;
 use super::user_data::Tombstone;
 use super::user_records::UserRecordKeys;
 use super::{Store, StoreError};
 use domain::contribution::UserContribution;
-use domain::ids::{ExperimentId, UserId};
+use domain::ids::{ExperimentId, SegmentId, UserId};
+use domain::segment::IdsChange;
 use domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
+
+/// Who completes an erasure, in the audit trail of a segment.
+const BACKGROUND: &str = "aggregate";
 
 /// What a call of an erasure found of the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +42,8 @@ pub struct Erased {
     pub events: usize,
     /// The experiments that the user had a record or a contribution in.
     pub experiments: BTreeSet<ExperimentId>,
+    /// The segments whose list had the user.
+    pub segments: BTreeSet<SegmentId>,
     /// Whether all records are deleted. If not, there was no time to list and delete further events.
     pub is_complete: bool,
 }
@@ -47,9 +57,11 @@ impl Store {
         &self,
         user: &UserId,
         now: Timestamp,
+        by: &str,
         deadline: Instant,
     ) -> Result<Erased, StoreError> {
         let tombstone = self.put_tombstone(user, now).await?;
+        let segments = self.remove_from_lists(user, now, by).await?;
         let mut records = self.next_records_of(user).await?;
         let mut experiments = records.experiments();
         let contributions = self.contributions_of(user).await?.into_iter();
@@ -85,19 +97,59 @@ impl Store {
             assignments,
             events,
             experiments,
+            segments,
             is_complete: !records.more,
         })
     }
 
-    /// Deletes the remaining records of an erased user, whose contributions have been removed.
+    /// Removes a user with a tombstone from the id lists of segments, and returns these segments.
+    async fn remove_from_lists(
+        &self,
+        user: &UserId,
+        now: Timestamp,
+        by: &str,
+    ) -> Result<BTreeSet<SegmentId>, StoreError> {
+        let ids = IdsChange {
+            remove: vec![user.to_string()],
+            ..IdsChange::default()
+        };
+        let author = Author {
+            by,
+            reason: Some("a user was erased"),
+        };
+        let mut removed = BTreeSet::new();
+        let mut tries = CatalogTries::default();
+        let mut catalog = self.pass_catalog(now).await?;
+        loop {
+            let lists = self.lists_with_user(&catalog.segments, user).await?;
+            let Some(list) = lists.first() else {
+                return Ok(removed);
+            };
+            if let Some(version) = self.change_ids(list, &ids, now).await? {
+                let before = Some(&list.segment);
+                let written = self.write_segment(&catalog, before, version, author);
+                if written.await? == SegmentWrite::Written {
+                    removed.insert(list.segment.id.clone());
+                } else {
+                    tries.next().await?;
+                }
+            }
+            catalog = self.catalog().await?;
+        }
+    }
+
+    /// Completes an erasure whose caller may have given up: removes the user from the lists of segments, and deletes the
+    /// remaining records of the user, whose contributions have been removed.
     ///
     /// # Errors
     /// If the database fails or the time is over; a repeat continues.
     pub async fn delete_remaining_records(
         &self,
         user: &UserId,
+        now: Timestamp,
         deadline: Instant,
     ) -> Result<(), StoreError> {
+        self.remove_from_lists(user, now, BACKGROUND).await?;
         loop {
             let records = self.next_records_of(user).await?;
             self.delete_records(user, &records, deadline).await?;

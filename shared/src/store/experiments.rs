@@ -1,8 +1,11 @@
 //! Definitions and their audit trail.
 
+use super::batch::MAX_KEYS;
+use super::catalog::{Catalog, CatalogEntry, CatalogTries, CatalogWrite};
 use super::item::Item;
 use super::keys::{self, experiments as key};
-use super::transaction::{self, Changed};
+use super::transaction;
+use super::used_by::{SegmentUser, UsesChange, used_by_experiment};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure};
@@ -11,6 +14,7 @@ use domain::ids::ExperimentId;
 use domain::placement::Placement;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A definition as stored: the keys, what the index needs, and the experiment itself.
 #[derive(Serialize, Deserialize)]
@@ -64,10 +68,12 @@ pub enum Creation {
     },
     /// The layer or the running holdouts have changed since the placement was computed. Nothing is stored.
     Moved,
+    /// A segment that it names was deleted at the same moment.
+    SegmentDeleted(String),
 }
 
 /// The outcome of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeOutcome {
     /// It is stored.
     Changed,
@@ -75,6 +81,19 @@ pub enum ChangeOutcome {
     Stale,
     /// The layer or the running holdouts have changed since the placement was computed. Nothing is stored.
     Moved,
+    /// A segment that it names was deleted at the same moment.
+    SegmentDeleted(String),
+}
+
+/// The outcome of a write of a definition.
+enum DefinitionWrite {
+    Written,
+    /// The condition on the definition failed; with the stored item.
+    Refused(Item),
+    /// The layer, the running holdouts or the catalog has changed.
+    Moved,
+    /// A segment that it names was deleted at the same moment.
+    SegmentDeleted(String),
 }
 
 /// The largest version whose audit record sorts behind all earlier ones.
@@ -90,7 +109,8 @@ pub struct Page {
 }
 
 impl Store {
-    /// Stores a new experiment, its first audit record and its place, all or nothing.
+    /// Stores a new experiment, its first audit record and its place, all or nothing. `catalog` is the catalog in which the
+    /// segments that it names were found.
     ///
     /// # Errors
     /// If the database fails; then nothing was stored, or a repeat finds it [`Creation::Taken`].
@@ -99,6 +119,7 @@ impl Store {
         new: &Placement,
         creation_digest: &str,
         by: &str,
+        catalog: Catalog,
     ) -> Result<Creation, StoreError> {
         let put = self
             .definition_put(&new.experiment, creation_digest)?
@@ -106,20 +127,23 @@ impl Store {
             .expression_attribute_names("#id", key::EXPERIMENT_ID)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let author = Author { by, reason: None };
-        match self.write_with_audit(put, None, new, author).await? {
-            Changed::Nothing => Ok(Creation::Created(Box::new(new.experiment.clone()))),
-            Changed::First(item) => {
-                let item: DefinitionItem = serde_dynamo::from_item(item.unwrap_or_default())?;
+        let written = self.write_with_audit(put, None, new, author, catalog);
+        match written.await? {
+            DefinitionWrite::Written => Ok(Creation::Created(Box::new(new.experiment.clone()))),
+            DefinitionWrite::SegmentDeleted(id) => Ok(Creation::SegmentDeleted(id)),
+            DefinitionWrite::Moved => Ok(Creation::Moved),
+            DefinitionWrite::Refused(item) => {
+                let item: DefinitionItem = serde_dynamo::from_item(item)?;
                 Ok(Creation::Taken {
                     experiment: Box::new(item.definition),
                     creation_digest: item.creation_digest,
                 })
             }
-            Changed::Later => Ok(Creation::Moved),
         }
     }
 
-    /// Replaces an experiment by its next version, adds an audit record and changes its place, all or nothing.
+    /// Replaces an experiment by its next version, adds an audit record and changes its place, all or nothing. `catalog` is
+    /// the catalog in which the segments that it newly names were found.
     ///
     /// # Errors
     /// If the database fails.
@@ -129,17 +153,19 @@ impl Store {
         after: &Placement,
         creation_digest: &str,
         author: Author<'_>,
+        catalog: Catalog,
     ) -> Result<ChangeOutcome, StoreError> {
         let put = self
             .definition_put(&after.experiment, creation_digest)?
             .condition_expression("version = :before")
             .expression_attribute_values(":before", AttributeValue::N(before.version.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let outcome = self.write_with_audit(put, Some(before), after, author);
-        Ok(match outcome.await? {
-            Changed::Nothing => ChangeOutcome::Changed,
-            Changed::First(_) => ChangeOutcome::Stale,
-            Changed::Later => ChangeOutcome::Moved,
+        let written = self.write_with_audit(put, Some(before), after, author, catalog);
+        Ok(match written.await? {
+            DefinitionWrite::Written => ChangeOutcome::Changed,
+            DefinitionWrite::Refused(_) => ChangeOutcome::Stale,
+            DefinitionWrite::Moved => ChangeOutcome::Moved,
+            DefinitionWrite::SegmentDeleted(id) => ChangeOutcome::SegmentDeleted(id),
         })
     }
 
@@ -162,15 +188,16 @@ impl Store {
             .set_item(Some(item)))
     }
 
-    /// Writes definition, audit record, the changes of generations and the place in one transaction. Returns the stored
-    /// definition if its condition failed.
+    /// Writes definition, audit record, the changes of generations, the place, the records of its segments and the change of
+    /// the catalog in one transaction. If only the catalog can have changed, it is read again.
     async fn write_with_audit(
         &self,
         definition: PutBuilder,
         before: Option<&Experiment>,
         placement: &Placement,
         author: Author<'_>,
-    ) -> Result<Changed, StoreError> {
+        mut catalog: Catalog,
+    ) -> Result<DefinitionWrite, StoreError> {
         let experiment = &placement.experiment;
         let audit: Item = serde_dynamo::to_item(AuditRecord {
             experiment_id: experiment.id.clone(),
@@ -183,10 +210,36 @@ impl Store {
         let audit = Put::builder()
             .table_name(&self.tables.experiments)
             .set_item(Some(audit));
+        let uses = UsesChange {
+            user: SegmentUser::Experiment(experiment.id.clone()),
+            before: before.map(used_by_experiment).unwrap_or_default(),
+            after: used_by_experiment(experiment),
+        };
         let mut actions = vec![transaction::put(definition)?, transaction::put(audit)?];
         actions.extend(self.generations_action(before, experiment)?);
-        actions.extend(self.placement_actions(placement)?);
-        self.transact_unless_changed(&actions).await
+        let place = self.placement_actions(placement)?;
+        let has_place = !place.is_empty();
+        actions.extend(place);
+        actions.extend(self.use_actions(&uses)?);
+        let mut tries = CatalogTries::default();
+        loop {
+            let known = catalog.graph();
+            let mut added = uses.added();
+            if let Some(deleted) = added.find(|name| known.get(name).is_none()) {
+                return Ok(DefinitionWrite::SegmentDeleted(deleted.to_owned()));
+            }
+            let entry = CatalogEntry::Experiment(experiment.id.clone());
+            let (actions, at) = (actions.clone(), experiment.updated_at);
+            let written = self.write_to_catalog(actions, &catalog.changes, entry, at);
+            match written.await? {
+                CatalogWrite::Written => return Ok(DefinitionWrite::Written),
+                CatalogWrite::FirstRefused(item) => return Ok(DefinitionWrite::Refused(item)),
+                // The place may have changed, too.
+                CatalogWrite::CatalogChanged if has_place => return Ok(DefinitionWrite::Moved),
+                CatalogWrite::CatalogChanged => tries.next().await?,
+            }
+            catalog = self.catalog_with(uses.added().next().is_some()).await?;
+        }
     }
 
     /// The experiment. `fresh` reads consistently, at twice the price.
@@ -227,6 +280,34 @@ impl Store {
         Ok(Some((item.definition, item.creation_digest)))
     }
 
+    /// Experiments, read consistently, a hundred in one call. Unknown ids are left out.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn experiments_by_id(
+        &self,
+        ids: &BTreeSet<ExperimentId>,
+    ) -> Result<Vec<Experiment>, StoreError> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let keys: Vec<Item> = ids
+            .iter()
+            .map(|id| {
+                Item::from([
+                    (key::EXPERIMENT_ID.to_owned(), text(id.as_str())),
+                    (key::RECORD.to_owned(), text(key::DEFINITION)),
+                ])
+            })
+            .collect();
+        let mut experiments = Vec::new();
+        for keys in keys.chunks(MAX_KEYS) {
+            let table = &self.tables.experiments;
+            let items = self.read_batch(table, keys.to_vec(), true).await?;
+            let items: Vec<DefinitionItem> = serde_dynamo::from_items(items)?;
+            experiments.extend(items.into_iter().map(|item| item.definition));
+        }
+        Ok(experiments)
+    }
+
     /// Audit records of an experiment, the newest first, from before a version if one is given. Fewer than `limit` do not
     /// mean that there are no more: a page has at most 1 MB, and at least two records of the largest size.
     ///
@@ -238,6 +319,17 @@ impl Store {
         limit: usize,
         before: Option<u64>,
     ) -> Result<Vec<AuditRecord>, StoreError> {
+        let items = self.audit_items(id.to_string(), limit, before).await?;
+        Ok(serde_dynamo::from_items(items)?)
+    }
+
+    /// Audit records of a partition.
+    pub(super) async fn audit_items(
+        &self,
+        partition: String,
+        limit: usize,
+        before: Option<u64>,
+    ) -> Result<Vec<Item>, StoreError> {
         let last = before.map_or(u64::MAX, |version| version.saturating_sub(1));
         let text = |text: String| AttributeValue::S(text);
         let query = self
@@ -246,7 +338,7 @@ impl Store {
             .table_name(&self.tables.experiments)
             .expression_attribute_names("#id", key::EXPERIMENT_ID)
             .expression_attribute_names("#record", key::RECORD)
-            .expression_attribute_values(":id", text(id.to_string()))
+            .expression_attribute_values(":id", text(partition))
             .expression_attribute_values(":first", text(keys::audit_record(0)))
             .expression_attribute_values(":last", text(keys::audit_record(last.min(MAX_VERSION))))
             .key_condition_expression("#id = :id AND #record BETWEEN :first AND :last")
@@ -254,7 +346,7 @@ impl Store {
             .consistent_read(true)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = self.page(query).await?;
-        Ok(serde_dynamo::from_items(answer.items.unwrap_or_default())?)
+        Ok(answer.items.unwrap_or_default())
     }
 
     /// The running experiments, read until there are more than `most`.

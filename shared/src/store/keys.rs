@@ -64,6 +64,52 @@ pub mod experiments {
     }
 }
 
+/// The catalog and the segments, in the experiments table. Experiment ids begin with a letter or digit and contain no `#`,
+/// so no experiment has one of these partitions.
+pub mod catalog {
+    use domain::ids::SegmentId;
+
+    /// Partition of the changes and of all segments.
+    pub const PARTITION: &str = "#catalog";
+    /// The record of the changes. It is the first of its partition, so a query reads it before the segments.
+    pub const CHANGES: &str = "changes";
+    /// The number of changes.
+    pub const NUMBER: &str = "number";
+    /// The prefix of the records of users of a segment.
+    pub const USED_BY: &str = "used-by#";
+    /// The hashes of a chunk.
+    pub const HASHES: &str = "hashes";
+    /// The version of a chunk.
+    pub const VERSION: &str = "version";
+    /// The prefix of the records of segments, and of their own partitions. Roles name it.
+    pub const SEGMENT: &str = "segment#";
+
+    /// The record of a segment.
+    pub fn segment(id: &SegmentId) -> String {
+        segment_named(id.as_str())
+    }
+
+    /// The same for a text.
+    pub fn segment_named(name: &str) -> String {
+        format!("{SEGMENT}{name}")
+    }
+
+    /// The partition of a segment's audit records, users and ids.
+    pub fn of_segment(id: &SegmentId) -> String {
+        segment_named(id.as_str())
+    }
+
+    /// The record of a definition that uses a segment.
+    pub fn used_by(kind: &str, id: &str) -> String {
+        format!("{USED_BY}{kind}#{id}")
+    }
+
+    /// The record of a chunk of ids.
+    pub fn ids(chunk: u8) -> String {
+        format!("ids#{chunk:02}")
+    }
+}
+
 /// Key attributes and index names of the assignments table.
 pub mod assignments {
     /// Partition key.

@@ -18,7 +18,7 @@ const ATTEMPTS: u32 = 4;
 pub(super) enum Transaction {
     /// Everything was written.
     Done,
-    /// Nothing was written, because the condition of the first action failed on a stored item.
+    /// Nothing was written, because the condition of the first action failed.
     FirstRefused,
 }
 
@@ -31,6 +31,16 @@ pub(super) enum Changed {
     First(Option<Item>),
     /// Only items of later actions.
     Later,
+}
+
+/// The outcome of a transaction with several conditions.
+#[derive(Debug)]
+pub(super) enum Conditional {
+    /// Everything was written.
+    Written,
+    /// Nothing was written, because conditions failed. For each action the stored item, if it was refused and returns
+    /// the item.
+    Refused(Vec<Option<Item>>),
 }
 
 /// A put as an action of a transaction.
@@ -70,8 +80,7 @@ impl Store {
         let Some(reasons) = self.transact_patiently(actions).await? else {
             return Ok(Transaction::Done);
         };
-        let mut first = reasons.iter().take(1);
-        if first.any(|reason| is_refused(reason) && reason.item().is_some()) {
+        if reasons.first().is_some_and(is_refused) {
             Ok(Transaction::FirstRefused)
         } else {
             Err(cancelled(&reasons))
@@ -116,6 +125,26 @@ impl Store {
             attempt += 1;
             backoff.pause().await;
         }
+    }
+
+    /// Writes all actions or none. A conflict with another writer counts as a refusal: what the other writer has written
+    /// may concern a condition.
+    pub(super) async fn transact_conditional(
+        &self,
+        actions: &[TransactWriteItem],
+    ) -> Result<Conditional, StoreError> {
+        let Some(reasons) = self.send_transaction(actions.to_vec()).await? else {
+            return Ok(Conditional::Written);
+        };
+        let conflicts = |reason: &CancellationReason| reason.code() == Some("TransactionConflict");
+        if !reasons.iter().any(|one| is_refused(one) || conflicts(one)) {
+            return Err(cancelled(&reasons));
+        }
+        let refused = reasons.iter().map(|reason| {
+            let item = reason.item().filter(|_| is_refused(reason));
+            item.cloned()
+        });
+        Ok(Conditional::Refused(refused.collect()))
     }
 
     /// Sends a transaction once. None: it is written. Otherwise the reasons of its cancellation, one per action.

@@ -14,8 +14,11 @@ use domain::ids::{ExperimentId, UserId};
 use domain::limits::ERASED_DAYS;
 use domain::time::Timestamp;
 use futures::TryStreamExt;
+use futures::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Batches of keys that are read at once.
+const BATCHES_AT_ONCE: usize = 10;
 const DAY_MICROS: i64 = 24 * 3_600 * 1_000_000;
 
 /// What remains of an erased user for [`ERASED_DAYS`] days. While it exists, no data of the user is stored.
@@ -97,6 +100,36 @@ impl Store {
         &self,
         users: BTreeSet<&UserId>,
     ) -> Result<BTreeSet<UserId>, StoreError> {
+        self.erased_users(users, false).await
+    }
+
+    /// As [`Self::erased_among`], with consistent reads: a tombstone that was written before this call is seen.
+    ///
+    /// # Errors
+    /// If the database fails, does not keep up, or an item is damaged.
+    pub async fn erased_for_certain<'u>(
+        &self,
+        users: impl Iterator<Item = &'u UserId>,
+    ) -> Result<BTreeSet<UserId>, StoreError> {
+        let users: Vec<&UserId> = users.collect();
+        let batches = users.chunks(MAX_KEYS * BATCHES_AT_ONCE);
+        let mut erased = BTreeSet::new();
+        for users in batches {
+            let batches = users.chunks(MAX_KEYS);
+            let calls =
+                batches.map(|users| self.erased_users(users.iter().copied().collect(), true));
+            for found in try_join_all(calls).await? {
+                erased.extend(found);
+            }
+        }
+        Ok(erased)
+    }
+
+    async fn erased_users(
+        &self,
+        users: BTreeSet<&UserId>,
+        consistent: bool,
+    ) -> Result<BTreeSet<UserId>, StoreError> {
         let mut erased = BTreeSet::new();
         let users: Vec<&UserId> = users.into_iter().collect();
         for users in users.chunks(MAX_KEYS) {
@@ -110,7 +143,7 @@ impl Store {
                 ])
             });
             let table = &self.tables.assignments;
-            for item in self.read_batch(table, keys.collect(), false).await? {
+            for item in self.read_batch(table, keys.collect(), consistent).await? {
                 let user = UserId::stored(text(&item, key::USER_ID)?);
                 erased.insert(user.map_err(|error| StoreError::Corrupt(error.detail))?);
             }

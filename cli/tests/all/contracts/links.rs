@@ -143,6 +143,21 @@ fn the_docs_state_the_number_of_functions() {
         "eighteen",
         "nineteen",
         "twenty",
+        "twenty-one",
+        "twenty-two",
+        "twenty-three",
+        "twenty-four",
+        "twenty-five",
+        "twenty-six",
+        "twenty-seven",
+        "twenty-eight",
+        "twenty-nine",
+        "thirty",
+        "thirty-one",
+        "thirty-two",
+        "thirty-three",
+        "thirty-four",
+        "thirty-five",
     ];
     for page in pages() {
         for line in text(&page).lines() {

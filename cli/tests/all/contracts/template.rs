@@ -239,8 +239,15 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_aggregates_and_la
                 let aggregates = |resource: &String| resource.ends_with("AggregatesTable");
                 let deletes_aggregates =
                     name == "DeleteItem" && statement.resources.iter().all(aggregates);
-                // The item that the route is about.
-                let deletes_itself = name == "DeleteItem" && function.binary == "delete-layer";
+                // The item that the route is about, and the record that a definition uses a segment.
+                let deletes_itself = name == "DeleteItem"
+                    && [
+                        "change-experiment",
+                        "change-segment",
+                        "delete-layer",
+                        "delete-segment",
+                    ]
+                    .contains(&function.binary.as_str());
                 assert!(
                     permitted.contains(&name) || erases || deletes_aggregates || deletes_itself,
                     "{} may {action}",

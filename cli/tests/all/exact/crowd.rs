@@ -107,7 +107,9 @@ pub(crate) async fn experiment(
     };
     let experiment = new.create(start);
     let placement = Placement::unchanged(experiment.clone());
-    let created = world.store.create_experiment(&placement, "", "a test");
+    let catalog = world.store.catalog_with(false).await.unwrap();
+    let store = &world.store;
+    let created = store.create_experiment(&placement, "", "a test", catalog);
     created.await.unwrap();
     experiment
 }

@@ -90,9 +90,9 @@ async fn fill(world: &World, aggregator: &Process, id: &str, start: Timestamp, e
         let after = change.apply(&before, before.updated_at.plus_micros(1));
         let after = after.unwrap();
         let placement = Placement::unchanged(after.clone());
-        let changed = world
-            .store
-            .change_experiment(&before, &placement, "", crowd::AUTHOR);
+        let store = &world.store;
+        let catalog = store.catalog_with(false).await.unwrap();
+        let changed = store.change_experiment(&before, &placement, "", crowd::AUTHOR, catalog);
         assert_eq!(changed.await.unwrap(), ChangeOutcome::Changed);
         for batch in all.chunks(BATCH) {
             aggregator.aggregate(batch.to_vec()).await.unwrap().unwrap();

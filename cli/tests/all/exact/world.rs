@@ -67,7 +67,8 @@ impl Process {
     pub(crate) async fn erase(&self, user: &UserId) -> Option<()> {
         let erasing = async {
             let now = shared::clock::now();
-            let erased = self.app.store().erase(user, now, Instant::now() + TIME);
+            let store = self.app.store();
+            let erased = store.erase(user, now, "a test", Instant::now() + TIME);
             erased.await.unwrap();
         };
         self.unless_it_crashes(erasing).await

@@ -65,7 +65,9 @@ impl<'w> Writer<'w> {
             };
             let experiment = new.create(definition.start);
             let placement = Placement::unchanged(experiment.clone());
-            let created = world.store.create_experiment(&placement, "", "a test");
+            let store = &world.store;
+            let catalog = store.catalog_with(false).await.unwrap();
+            let created = store.create_experiment(&placement, "", "a test", catalog);
             created.await.unwrap();
             experiments.push(vec![experiment]);
         }
@@ -222,7 +224,9 @@ impl<'w> Writer<'w> {
         // Invalid changes are refused, such as another end of a stopped experiment.
         if let Ok(after) = asked.apply(&before, change.at) {
             let placement = Placement::unchanged(after.clone());
-            let changed = store.change_experiment(&before, &placement, "", super::crowd::AUTHOR);
+            let catalog = store.catalog_with(false).await.unwrap();
+            let author = super::crowd::AUTHOR;
+            let changed = store.change_experiment(&before, &placement, "", author, catalog);
             assert_eq!(changed.await.unwrap(), ChangeOutcome::Changed);
             self.experiments[change.experiment].push(after);
         }

@@ -129,6 +129,45 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     admin.experiment("guarded", guarded()).await;
     record_calls("create-experiment");
     layers(&admin, &mut record_calls).await;
+    let list = json!({"id": "beta", "name": "Beta", "ids": ["u", "x"]});
+    admin.post("/segments", &list).await.json(201);
+    let other = json!({"id": "other", "name": "Other", "condition": {"$savedGroups": ["beta"]}});
+    admin.post("/segments", &other).await.json(201);
+    record_calls("create-segment");
+    let named =
+        json!({"overrides": [{"variant": "green", "condition": {"id": {"$inGroup": "beta"}}}]});
+    let named = json!({"id": "h", "name": "H", "status": "draft", "overrides": named["overrides"], "copy_of": "e"});
+    admin.post("/experiments", &named).await.json(201);
+    record_calls("create-experiment");
+    let headers = [("content-type", "application/json"), ("if-match", "*")];
+    for (id, change) in [
+        ("beta", json!({"ids": {"add": ["y"], "remove": ["x"]}})),
+        ("other", json!({"condition": {}})),
+    ] {
+        let path = format!("/segments/{id}");
+        let changed = admin.send("PATCH", &path, &headers, change.to_string());
+        changed.await.json(200);
+    }
+    record_calls("change-segment");
+    admin.get("/segments").await.json(200);
+    record_calls("list-segments");
+    admin.get("/segments/beta").await.json(200);
+    record_calls("get-segment");
+    admin.get("/segments/beta/history").await.json(200);
+    record_calls("get-segment-history");
+    let deleted = admin.send("DELETE", "/segments/other", &headers, "").await;
+    deleted.json(200);
+    record_calls("delete-segment");
+    let targeting = json!({"targeting": {"id": {"$inGroup": "beta"}}});
+    admin.change("h", &targeting).await.json(200);
+    admin
+        .change("h", &json!({"targeting": null, "overrides": []}))
+        .await
+        .json(200);
+    // The users of these tests are not in the list, so each route looks for them in it.
+    let targeting = json!({"targeting": {"id": {"$notInGroup": "beta"}}});
+    admin.change("g", &targeting).await.json(200);
+    record_calls("change-experiment");
     admin.get("/experiments").await.json(200);
     admin
         .get("/experiments?status=running&limit=1")
@@ -146,14 +185,18 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     record_calls("change-experiment");
     admin.assign("e", "u").await;
     admin.assign("e", "u").await;
+    admin.assign("g", "u").await;
     record_calls("assign");
-    let user = json!({"user_id": "batch-1"});
+    let user = json!({"user_id": "u"});
     admin.post("/assignments", &user).await.json(200);
     let named = json!({"user_id": "batch-2", "experiments": ["e"]});
     admin.post("/assignments", &named).await.json(200);
     record_calls("assign-user");
     let users = json!({"users": [{"user_id": "batch-3"}]});
     let path = "/experiments/e/assignments:evaluate";
+    admin.post(path, &users).await.json(200);
+    let users = json!({"users": [{"user_id": "u"}]});
+    let path = "/experiments/g/assignments:evaluate";
     admin.post(path, &users).await.json(200);
     record_calls("assign-users");
     // The event arrives before its user is assigned. It is sent again after that, and the function looks it up.

@@ -115,6 +115,26 @@ fn limits_are_those_of_the_code() {
             schema("ExperimentId/maxLength"),
             limit(limits::MAX_EXPERIMENT_ID_CHARS),
         ),
+        (
+            schema("SegmentId/maxLength"),
+            limit(limits::MAX_SEGMENT_ID_CHARS),
+        ),
+        (
+            schema("AttributeName/maxLength"),
+            limit(limits::MAX_ATTRIBUTE_NAME_CHARS),
+        ),
+        (
+            schema("ListedIds/maxItems"),
+            limit(limits::MAX_IDS_PER_REQUEST),
+        ),
+        (
+            schema("Segment/properties/id_count/maximum"),
+            limit(limits::MAX_SEGMENT_IDS),
+        ),
+        (
+            schema("Segment/properties/used_by/maxItems"),
+            limit(limits::MAX_USED_BY_SHOWN),
+        ),
         (schema("Key/maxLength"), limit(limits::MAX_KEY_CHARS)),
         (schema("EventType/maxLength"), limit(limits::MAX_KEY_CHARS)),
         (schema("Name/maxLength"), limit(limits::MAX_NAME_CHARS)),

@@ -218,6 +218,37 @@ fn the_guide_lists_every_limit() {
             grouped(limits::MAX_PRE_EXPOSURE_EVENTS)
         ),
         format!("| phases of an experiment | {} |", limits::MAX_PHASES),
+        format!("| segments | {} |", limits::MAX_SEGMENTS),
+        format!(
+            "| segment id | {} characters |",
+            limits::MAX_SEGMENT_ID_CHARS
+        ),
+        format!(
+            "| ids of a segment | {} |",
+            grouped(limits::MAX_SEGMENT_IDS)
+        ),
+        format!(
+            "| ids in a call | {}, added and removed together |",
+            grouped(limits::MAX_IDS_PER_REQUEST)
+        ),
+        format!("| id in a list | {} bytes |", limits::MAX_LISTED_ID_BYTES),
+        format!("| parts of an id list | {} |", limits::ID_CHUNKS),
+        format!(
+            "| attribute of a list | {} characters |",
+            limits::MAX_ATTRIBUTE_NAME_CHARS
+        ),
+        format!(
+            "| segments that an experiment or a segment names | {} |",
+            limits::MAX_NAMED_SEGMENTS
+        ),
+        format!(
+            "| levels of segments that name segments | {} |",
+            limits::MAX_SEGMENT_LEVELS
+        ),
+        format!(
+            "| definitions in `used_by` | {} |",
+            limits::MAX_USED_BY_SHOWN
+        ),
     ] {
         assert!(listed.contains(&expected), "docs/api.md lacks: {expected}");
     }
@@ -291,6 +322,7 @@ fn kind(answer: &Value) -> &'static str {
         ("/request_id", "Problem"),
         ("/hash_seed", "Experiment"),
         ("/freed_ranges", "Layer"),
+        ("/id_count", "Segment"),
     ];
     let kind = kinds
         .iter()

@@ -6,7 +6,13 @@ use super::api::Api;
 use serde_json::{Value, json};
 
 /// Sends bodies that are `valid` except for the value at a pointer, and compares the schema's judgement with the server's.
-async fn agrees(api: &Api, path: &str, valid: Value, pointer: &str, values: &[(Value, bool)]) {
+pub(crate) async fn agrees(
+    api: &Api,
+    path: &str,
+    valid: Value,
+    pointer: &str,
+    values: &[(Value, bool)],
+) {
     let operation = api.document.operation("post", path);
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
     for (value, accepted) in values {

@@ -15,6 +15,7 @@ const OPERATORS: &str = "$eq, $ne, $lt, $lte, $gt, $gte, $in, $nin, $ini, $nini,
 const STORABLE_NUMBERS: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
 
 /// A checked condition.
+#[derive(Debug)]
 pub(super) struct Checked {
     pub(super) compiled: AllOf,
     pub(super) segments: Vec<SegmentUse>,
@@ -63,6 +64,8 @@ struct Compiler {
     faults: Vec<ConditionFault>,
     segments: Vec<SegmentUse>,
     patterns: usize,
+    /// Whether the part that is compiled is about an element of an array.
+    in_element: bool,
 }
 
 impl Compiler {
@@ -155,11 +158,12 @@ impl Compiler {
             "$nor" => self.conditions(value, place).map(Clause::NotAny),
             "$and" => self.conditions(value, place).map(Clause::All),
             "$not" => self.condition(value, place).map(Clause::Not),
+            "$savedGroups" => self.saved_groups(value, place).map(Clause::Segments),
             // An attribute may begin with `$`, but a list or an operator's name shows a misspelt or misplaced operator.
             name if name.starts_with('$') && (value.is_array() || is_operator(name)) => {
                 let detail = format!(
-                    "There is no operator `{name}` here; the operators of conditions are $and, $or, $nor and $not. An \
-                     operator on a value is inside its attribute: {{\"country\": {{\"$in\": [\"DE\"]}}}}."
+                    "There is no operator `{name}` here; the operators of conditions are $and, $or, $nor, $not and \
+                     $savedGroups. An operator on a value is inside its attribute: {{\"country\": {{\"$in\": [\"DE\"]}}}}."
                 );
                 self.fault(place, "unknown_operator", detail)
             }
@@ -232,8 +236,8 @@ impl Compiler {
             "$nini" => Operator::NotIn(self.set(value, place, true)?),
             "$all" => Operator::All(self.all(value, place)?),
             "$alli" => Operator::AllInAnyCase(self.all(value, place)?),
-            "$inGroup" => Operator::InSegment(self.segment(value, place)?),
-            "$notInGroup" => Operator::NotInSegment(self.segment(value, place)?),
+            "$inGroup" => Operator::InSegment(self.list(value, place)?),
+            "$notInGroup" => Operator::NotInSegment(self.list(value, place)?),
             "$not" => Operator::Not(Box::new(self.expected(value, place)?)),
             "$size" => Operator::Size(Box::new(self.size(value, place)?)),
             "$elemMatch" => self.element(value, place)?,
@@ -320,15 +324,38 @@ impl Compiler {
         expected.into_iter().collect()
     }
 
-    fn segment(&mut self, value: &Value, place: &Place) -> Option<Box<str>> {
+    fn list(&mut self, value: &Value, place: &Place) -> Option<Box<str>> {
+        self.segment(value, place, true)
+    }
+
+    fn segment(&mut self, value: &Value, place: &Place, needs_list: bool) -> Option<Box<str>> {
         let Some(name) = value.as_str() else {
-            return self.wrong_type(place, "the name of a segment");
+            return self.wrong_type(place, "the id of a segment");
         };
         self.segments.push(SegmentUse {
             pointer: place.0.clone(),
             name: name.to_owned(),
+            needs_list,
         });
         Some(name.into())
+    }
+
+    /// The segments that must all include the user. They are about the attributes of the user, so their result does not
+    /// depend on an element.
+    fn saved_groups(&mut self, value: &Value, place: &Place) -> Option<Vec<Box<str>>> {
+        if self.in_element {
+            let detail = "`$savedGroups` is about the user. Use it outside `$elemMatch`.";
+            return self.fault(place, "unknown_operator", detail);
+        }
+        let Some(elements) = value.as_array() else {
+            return self.wrong_type(place, "an array of ids of segments");
+        };
+        let names: Vec<_> = elements
+            .iter()
+            .enumerate()
+            .map(|(index, element)| self.segment(element, &place.element(index), false))
+            .collect();
+        names.into_iter().collect()
     }
 
     fn size(&mut self, value: &Value, place: &Place) -> Option<Expected> {
@@ -345,7 +372,12 @@ impl Compiler {
                 let expected = self.operators(fields, place)?;
                 Some(Operator::ElementIs(Box::new(expected)))
             }
-            _ => self.condition(value, place).map(Operator::ElementMatches),
+            _ => {
+                let outside = std::mem::replace(&mut self.in_element, true);
+                let condition = self.condition(value, place);
+                self.in_element = outside;
+                condition.map(Operator::ElementMatches)
+            }
         }
     }
 

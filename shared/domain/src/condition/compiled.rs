@@ -1,10 +1,10 @@
 //! A compiled condition, its operators, and its evaluation.
 
 use super::javascript::{compare_texts, is_truthy, number, same_json, text};
+use super::pattern::Pattern;
 use super::scalar::{Scalar, ScalarSet};
-use super::segment_lists::SegmentLists;
+use super::segment_tests::SegmentTests;
 use super::version;
-use regex::Regex;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -24,6 +24,8 @@ pub(super) enum Clause {
     All(Vec<AllOf>),
     /// `$not`
     Not(AllOf),
+    /// `$savedGroups`: the user is in all of these segments
+    Segments(Vec<Box<str>>),
     /// The value at a path of names.
     Attribute {
         path: Vec<Box<str>>,
@@ -49,26 +51,27 @@ pub(super) enum Expected {
 }
 
 impl AllOf {
-    pub(super) fn matches(&self, value: &Value, segments: &SegmentLists) -> bool {
+    pub(super) fn matches(&self, value: &Value, segments: &dyn SegmentTests) -> bool {
         self.0.iter().all(|clause| clause.holds(value, segments))
     }
 }
 
 impl Clause {
-    fn holds(&self, value: &Value, segments: &SegmentLists) -> bool {
+    fn holds(&self, value: &Value, segments: &dyn SegmentTests) -> bool {
         let matches = |condition: &AllOf| condition.matches(value, segments);
         match self {
             Self::Any(conditions) => conditions.is_empty() || conditions.iter().any(matches),
             Self::NotAny(conditions) => !conditions.is_empty() && !conditions.iter().any(matches),
             Self::All(conditions) => conditions.iter().all(matches),
             Self::Not(condition) => !matches(condition),
+            Self::Segments(names) => names.iter().all(|name| segments.includes(name, value)),
             Self::Attribute { path, expected } => expected.matches(&at(value, path), segments),
         }
     }
 }
 
 impl Expected {
-    pub(super) fn matches(&self, value: &Value, segments: &SegmentLists) -> bool {
+    pub(super) fn matches(&self, value: &Value, segments: &dyn SegmentTests) -> bool {
         match self {
             Self::Text(expected) => text(value) == **expected,
             Self::Number(expected) => number(value) == *expected,
@@ -82,7 +85,7 @@ impl Expected {
     }
 
     /// The same with texts compared in lower case. Only a text itself is, not one inside an operator.
-    pub(super) fn matches_in_any_case(&self, value: &Value, segments: &SegmentLists) -> bool {
+    pub(super) fn matches_in_any_case(&self, value: &Value, segments: &dyn SegmentTests) -> bool {
         match self {
             Self::Text(expected) => text(value).to_lowercase() == expected.to_lowercase(),
             other => other.matches(value, segments),
@@ -91,7 +94,7 @@ impl Expected {
 }
 
 /// The value at a path; null if there is none. In an array, a name is an index, or `length`.
-fn at<'v>(mut value: &'v Value, path: &[Box<str>]) -> Cow<'v, Value> {
+pub(super) fn at<'v>(mut value: &'v Value, path: &[Box<str>]) -> Cow<'v, Value> {
     for (index, name) in path.iter().enumerate() {
         let inner = match value {
             Value::Object(fields) => fields.get(&**name),
@@ -169,7 +172,7 @@ pub(super) enum Operator {
     /// `$alli`
     AllInAnyCase(Vec<Expected>),
     /// `$regex`, `$regexi`
-    Pattern(Regex),
+    Pattern(Pattern),
     /// `$type`
     Type(&'static str),
 }
@@ -188,7 +191,7 @@ impl Comparison {
 }
 
 impl Operator {
-    pub(super) fn holds(&self, value: &Value, segments: &SegmentLists) -> bool {
+    pub(super) fn holds(&self, value: &Value, segments: &dyn SegmentTests) -> bool {
         match self {
             Self::Version(comparison, version) => {
                 let own = version::sortable(value);
@@ -202,8 +205,8 @@ impl Operator {
             Self::Exists(exists) => *exists != value.is_null(),
             Self::In(set) => set.intersects(value),
             Self::NotIn(set) => !set.intersects(value),
-            Self::InSegment(name) => segments.contains(name, value),
-            Self::NotInSegment(name) => !segments.contains(name, value),
+            Self::InSegment(name) => segments.list_contains(name, value),
+            Self::NotInSegment(name) => !segments.list_contains(name, value),
             Self::Not(expected) => !expected.matches(value, segments),
             Self::Size(expected) => value
                 .as_array()

@@ -3,6 +3,9 @@
 //! The pattern is translated, because some escapes have another meaning in the `regex` crate: `\d` and `\w` are ASCII in
 //! JavaScript, `.` does not match four kinds of line ends, and `[` or `&&` in a class are characters. What takes more than
 //! linear time, such as a back reference, is refused.
+//!
+//! Most patterns of conditions are a text at the beginning, at the end or anywhere. They are compared as texts, which needs
+//! no compiled expression.
 
 use crate::{Invalid, limits};
 use regex::{Regex, RegexBuilder};
@@ -16,11 +19,67 @@ const WORD: &str = "0-9A-Za-z_";
 /// `.`: no line end.
 const ANY: &str = r"[^\n\r\x{2028}\x{2029}]";
 
+/// A compiled pattern.
+#[derive(Debug, Clone)]
+pub(super) enum Pattern {
+    /// A text, with its place.
+    Text(Place, Box<str>),
+    /// Anything else.
+    Expression(Regex),
+}
+
+/// Where a text must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Anywhere,
+    Beginning,
+    End,
+    Whole,
+}
+
+impl Pattern {
+    pub(super) fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Text(Place::Anywhere, part) => text.contains(&**part),
+            Self::Text(Place::Beginning, part) => text.starts_with(&**part),
+            Self::Text(Place::End, part) => text.ends_with(&**part),
+            Self::Text(Place::Whole, whole) => *text == **whole,
+            Self::Expression(expression) => expression.is_match(text),
+        }
+    }
+}
+
+/// The text that a pattern is, if it has nothing but characters that stand for themselves.
+fn plain_text(pattern: &str) -> Option<Pattern> {
+    let (begins, mut rest) = match pattern.strip_prefix('^') {
+        Some(rest) => (true, rest.chars()),
+        None => (false, pattern.chars()),
+    };
+    let (mut text, mut ends) = (String::new(), false);
+    while let Some(c) = rest.next() {
+        match c {
+            '$' if rest.as_str().is_empty() => ends = true,
+            '\\' => text.push(rest.next().filter(char::is_ascii_punctuation)?),
+            '^' | '$' | '.' | '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' => {
+                return None;
+            }
+            c => text.push(c),
+        }
+    }
+    let place = match (begins, ends) {
+        (false, false) => Place::Anywhere,
+        (true, false) => Place::Beginning,
+        (false, true) => Place::End,
+        (true, true) => Place::Whole,
+    };
+    Some(Pattern::Text(place, text.into()))
+}
+
 /// Compiles a pattern.
 ///
 /// # Errors
 /// If it is too long, malformed, too large when compiled, or needs more than linear time.
-pub(super) fn compile(pattern: &str, ignores_case: bool) -> Result<Regex, Invalid> {
+pub(super) fn compile(pattern: &str, ignores_case: bool) -> Result<Pattern, Invalid> {
     let length = pattern.chars().count();
     if length > limits::MAX_PATTERN_CHARS {
         let detail = format!(
@@ -29,6 +88,13 @@ pub(super) fn compile(pattern: &str, ignores_case: bool) -> Result<Regex, Invali
         );
         return Err(Invalid::new("too_long", detail));
     }
+    if let Some(plain) = plain_text(pattern).filter(|_| !ignores_case) {
+        return Ok(plain);
+    }
+    expression(pattern, ignores_case).map(Pattern::Expression)
+}
+
+fn expression(pattern: &str, ignores_case: bool) -> Result<Regex, Invalid> {
     let translated = translate(pattern).map_err(|detail| Invalid::new("bad_pattern", detail))?;
     let built = RegexBuilder::new(&translated)
         .case_insensitive(ignores_case)
@@ -216,6 +282,25 @@ mod tests {
         // JavaScript sees two UTF-16 units here; a character is one everywhere in this service.
         assert!(matches("^.$", "😀"));
         assert!(compile("STRASSE", true).unwrap().is_match("strasse"));
+    }
+
+    #[test]
+    fn texts_match_as_their_expressions() {
+        let patterns = "[ab.^$/\\\\*é-]{0,6}";
+        let plain = std::cell::Cell::new(0);
+        proptest::proptest!(|(pattern in patterns, texts in proptest::collection::vec("[ab.^$/\\\\é-]{0,6}", 8))| {
+            let compiled = compile(&pattern, false);
+            let Ok(expression) = expression(&pattern, false) else {
+                proptest::prop_assert!(compiled.is_err(), "{}", pattern);
+                return Ok(());
+            };
+            let compiled = compiled.unwrap();
+            plain.set(plain.get() + u32::from(matches!(compiled, Pattern::Text(..))));
+            for text in texts.iter().chain([&pattern]) {
+                proptest::prop_assert_eq!(compiled.is_match(text), expression.is_match(text), "{} {}", pattern, text);
+            }
+        });
+        assert!(plain.get() > 20);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use domain::allocation::{Allocation, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::{Assignment, AssignmentSource};
 use domain::change::{AllocationChange, Change};
+use domain::condition::NoSegments;
 use domain::documentation::Documentation;
 use domain::evaluation::{EvaluationInput, EvaluationReason, evaluate, restrict_traced};
 use domain::evaluation_context::EvaluationContext;
@@ -227,7 +228,9 @@ impl World {
             now: at(self.second),
         };
         let key = (context.user_id.clone(), id);
-        if self.stored.contains_key(&key) || evaluate(&input).reason != EvaluationReason::Split {
+        if self.stored.contains_key(&key)
+            || evaluate(&input, &NoSegments).reason != EvaluationReason::Split
+        {
             return;
         }
         let own = self
@@ -242,7 +245,7 @@ impl World {
             .map(|(holdout, group)| assignment(&context.user_id, holdout, group, self.second))
             .collect();
         if restricted.is_none() {
-            let variant = evaluate(&input).variant;
+            let variant = evaluate(&input, &NoSegments).variant;
             assignments.push(assignment(
                 &context.user_id,
                 &definition,

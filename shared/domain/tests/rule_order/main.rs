@@ -11,7 +11,7 @@ mod naive;
 use domain::allocation::{Allocation, Release, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::{Assignment, AssignmentSource};
-use domain::condition::Condition;
+use domain::condition::{Condition, NoSegments};
 use domain::evaluation::{
     EvaluationInput, EvaluationReason, RuleOutcome, evaluate_traced, restrict_traced,
 };
@@ -291,7 +291,7 @@ fn two_implementations_of_the_rules_agree_and_every_reason_occurs() {
                     now: at(now),
                 };
                 let mut trace = Vec::new();
-                let mut evaluation = evaluate_traced(&input, &mut trace);
+                let mut evaluation = evaluate_traced(&input, &NoSegments, &mut trace);
                 if evaluation.reason == EvaluationReason::Split {
                     evaluation = restrict_traced(&input, &stored, &mut trace).unwrap_or(evaluation);
                 }

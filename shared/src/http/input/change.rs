@@ -6,8 +6,9 @@ use crate::http::problem::{Fault, Problem};
 use domain::Invalid;
 use domain::change::{AllocationChange, AnalysisChange, Change, ScheduleChange};
 use domain::documentation::DocumentationChange;
-use domain::experiment::Status;
+use domain::experiment::{Experiment, Status};
 use domain::ids::VariantKey;
+use domain::segment_graph::SegmentGraph;
 use domain::time::Timestamp;
 
 const FIELDS: &str = "name, description, status, variants, traffic_percent, ramp, layer, targeting, overrides, exclude, dimensions, metrics, plan, starts_at, ends_at, hypothesis, owner, tags, links, conclusion, release, reason";
@@ -26,14 +27,24 @@ const NOT_REMOVABLE: [&str; 10] = [
     "metrics",
 ];
 
-/// Reads a change.
+/// Reads a change. `segments` has all segments, if the body names any.
 ///
 /// # Errors
 /// 422 with all faults.
-pub fn read(text: &str) -> Result<Change, Problem> {
+pub fn read(text: &str, segments: &SegmentGraph) -> Result<Change, Problem> {
     let mut faults = Faults::default();
-    let change = fields(&Node::root(text), &mut faults);
+    let change = fields(&Node::root(text), segments, &mut faults);
     faults.check(change)
+}
+
+/// Checks that the conditions of a changed experiment together do not name too many segments.
+///
+/// # Errors
+/// 422.
+pub fn check_names(after: &Experiment) -> Result<(), Problem> {
+    let mut faults = Faults::default();
+    targeting::check_names(after.conditions(), &mut faults);
+    faults.check(Some(()))
 }
 
 /// Checks that a change has at least one field besides its reason. A change of nothing would make a version that is equal to the last one.
@@ -55,7 +66,7 @@ pub fn check_not_empty(change: &Change) -> Result<(), Problem> {
     Err(Problem::invalid(vec![Fault::at("", invalid)]))
 }
 
-fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
+fn fields(body: &Node<'_>, segments: &SegmentGraph, faults: &mut Faults) -> Option<Change> {
     let mut body = body.object(faults)?;
     for name in NOT_REMOVABLE {
         if let Some(pointer) = body.pointer_of_null(name) {
@@ -86,17 +97,17 @@ fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<Change> {
                 .map(Option::unwrap_or_default),
             layer: removable(&mut body, "layer", |node| layer::layer(node, faults)),
             targeting: removable(&mut body, "targeting", |node| {
-                targeting::condition(node, faults)
+                targeting::condition(node, segments, faults)
             }),
             overrides: body
                 .optional("overrides")
-                .and_then(|node| targeting::overrides(&node, faults)),
+                .and_then(|node| targeting::overrides(&node, segments, faults)),
             release: removable(&mut body, "release", |node| {
                 node.text(faults, VariantKey::parse)
             }),
         },
         exclusion: removable(&mut body, "exclude", |node| {
-            exclusion::exclusion(node, faults)
+            exclusion::exclusion(node, segments, faults)
         }),
         schedule: ScheduleChange {
             starts_at: removable(&mut body, "starts_at", |node| {

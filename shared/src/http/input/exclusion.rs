@@ -7,14 +7,19 @@ use domain::exclusion::{ExcludedUsers, Exclusion};
 use domain::ids::{DimensionKey, DimensionLabel, EventType};
 use domain::limits::{MAX_DIMENSIONS, MAX_EXCLUDED};
 use domain::prose::grouped_size;
+use domain::segment_graph::SegmentGraph;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads an exclusion. It has at least one field.
-pub(super) fn exclusion(node: &Node<'_>, faults: &mut Faults) -> Option<Exclusion> {
+pub(super) fn exclusion(
+    node: &Node<'_>,
+    segments: &SegmentGraph,
+    faults: &mut Faults,
+) -> Option<Exclusion> {
     let mut fields = node.object(faults)?;
     let condition = fields
         .optional("condition")
-        .map(|node| targeting::condition(&node, faults));
+        .map(|node| targeting::condition(&node, segments, faults));
     let dimensions = fields
         .optional("dimensions")
         .map(|node| dimensions(&node, faults));

@@ -18,6 +18,7 @@ use domain::layer::LayerShare;
 use domain::metric::Metric;
 use domain::ramp::Ramp;
 use domain::schedule::Schedule;
+use domain::segment_graph::SegmentGraph;
 use domain::time::Timestamp;
 use domain::{Invalid, limits};
 
@@ -38,7 +39,8 @@ pub fn copy_of(text: &str) -> Option<ExperimentId> {
     node.text(faults, ExperimentId::parse)
 }
 
-/// Reads a new experiment. `original` is the experiment that [`copy_of`] names, if it exists.
+/// Reads a new experiment. `original` is the experiment that [`copy_of`] names, if it exists. `segments` has all segments,
+/// if the body or the original names any.
 ///
 /// # Errors
 /// 422 with all faults.
@@ -46,9 +48,10 @@ pub fn read(
     text: &str,
     drawn: Drawn,
     original: Option<&Experiment>,
+    segments: &SegmentGraph,
 ) -> Result<NewExperiment, Problem> {
     let mut faults = Faults::default();
-    let new = fields(&Node::root(text), drawn, original, &mut faults);
+    let new = fields(&Node::root(text), drawn, original, segments, &mut faults);
     faults.check(new)
 }
 
@@ -56,6 +59,7 @@ fn fields(
     body: &Node<'_>,
     drawn: Drawn,
     original: Option<&Experiment>,
+    segments: &SegmentGraph,
     faults: &mut Faults,
 ) -> Option<NewExperiment> {
     let mut body = body.object(faults)?;
@@ -84,7 +88,7 @@ fn fields(
     let is_holdout = holdout_node.is_some();
     let allocation = match holdout_node {
         Some(node) => holdout(&node, &mut body, hash_seed, faults),
-        None => allocation(&mut body, original, is_copy, hash_seed, faults),
+        None => allocation(&mut body, original, is_copy, hash_seed, segments, faults),
     };
     let mut analysis = analysis(&mut body, original, faults);
     if let Some(analysis) = analysis.as_mut().filter(|_| is_holdout) {
@@ -96,7 +100,7 @@ fn fields(
     {
         faults.push("/ramp", invalid);
     }
-    let exclusion = exclusion_of(&mut body, original, analysis.as_ref(), faults);
+    let exclusion = exclusion_of(&mut body, original, analysis.as_ref(), segments, faults);
     let schedule = schedule(&mut body, faults);
     let documentation = documentation(&mut body, original, faults);
     let shards = body
@@ -157,6 +161,7 @@ fn allocation(
     original: Option<&Experiment>,
     is_copy: bool,
     hash_seed: Option<String>,
+    segments: &SegmentGraph,
     faults: &mut Faults,
 ) -> Option<Allocation> {
     let original = original.map(|original| &original.allocation);
@@ -164,6 +169,9 @@ fn allocation(
     let unit = field(body, "unit", known, |node| {
         node.text(faults, UnitKind::parse)
     });
+    if let Some(original) = original {
+        targeting::check_copied(original, body, segments, faults);
+    }
     let variants = match (body.optional("variants"), original) {
         (Some(node), _) => variants(&node, faults),
         (None, Some(original)) => Some(original.variants.clone()),
@@ -180,18 +188,22 @@ fn allocation(
     let layer = body.optional("layer").map(|node| layer(&node, faults));
     let condition = original.map(|original| &original.targeting);
     let targeting = field(body, "targeting", condition, |node| {
-        targeting::condition(node, faults).map(Some)
+        targeting::condition(node, segments, faults).map(Some)
     });
     let overrides = field(
         body,
         "overrides",
         original.map(|original| &original.overrides),
-        |node| targeting::overrides(node, faults),
+        |node| targeting::overrides(node, segments, faults),
     );
     if let (Some(overrides), Some(variants)) = (&overrides, &variants) {
         for (index, invalid) in variants.unknown_in(overrides) {
             faults.push(format!("/overrides/{index}/variant"), invalid);
         }
+    }
+    if let (Some(targeting), Some(overrides)) = (&targeting, &overrides) {
+        let overridden = overrides.iter().filter_map(|each| each.condition.as_ref());
+        targeting::check_names(targeting.iter().chain(overridden), faults);
     }
     let default_traffic = original.map_or(100.0, |original| original.traffic_percent);
     Some(Allocation {
@@ -241,11 +253,12 @@ fn exclusion_of(
     body: &mut Object<'_>,
     original: Option<&Experiment>,
     analysis: Option<&AnalysisDefinition>,
+    segments: &SegmentGraph,
     faults: &mut Faults,
 ) -> Option<Option<Exclusion>> {
     let known = original.map(|original| &original.exclusion);
     let exclusion = field(body, "exclude", known, |node| {
-        exclusion(node, faults).map(Some)
+        exclusion(node, segments, faults).map(Some)
     })?;
     if let (Some(exclusion), Some(analysis)) = (&exclusion, analysis)
         && let Err(unknown) = exclusion.fits(&analysis.dimensions)

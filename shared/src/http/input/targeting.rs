@@ -1,39 +1,73 @@
 //! Targeting conditions and overrides.
 
-use crate::http::body::{Faults, Node};
+use super::segment::located;
+use crate::http::body::{Faults, Node, Object};
 use domain::Invalid;
+use domain::allocation::Allocation;
 use domain::condition::Condition;
 use domain::ids::{UserId, VariantKey};
 use domain::limits;
 use domain::overrides::Override;
 use domain::prose::grouped_size;
+use domain::segment_graph::{SegmentGraph, too_many_names};
 use std::collections::BTreeSet;
 
-pub(super) fn condition(node: &Node<'_>, faults: &mut Faults) -> Option<Condition> {
-    let pointer = node.pointer();
+pub(super) fn condition(
+    node: &Node<'_>,
+    segments: &SegmentGraph,
+    faults: &mut Faults,
+) -> Option<Condition> {
     match Condition::compile(node.value(faults)?) {
         Ok(condition) => {
-            for segment in condition.segments() {
-                let detail = format!("There is no segment `{}`.", segment.name);
-                let place = format!("{pointer}{}", segment.pointer);
-                faults.push(place, Invalid::new("unknown_segment", detail));
-            }
+            let found = segments.faults_of_names(&condition);
+            faults.extend(located(node.pointer(), found));
             Some(condition)
         }
         Err(found) => {
-            for fault in found {
-                faults.push(format!("{pointer}{}", fault.pointer), fault.why);
-            }
+            faults.extend(located(node.pointer(), found));
             None
         }
     }
 }
 
-pub(super) fn overrides(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Override>> {
+/// Notes a fault if all conditions of an experiment together name too many segments.
+pub(super) fn check_names<'c>(
+    conditions: impl Iterator<Item = &'c Condition>,
+    faults: &mut Faults,
+) {
+    if let Some(invalid) = too_many_names(conditions) {
+        faults.push("", invalid);
+    }
+}
+
+/// Notes a fault for each segment that a copied condition names and that does not exist any more.
+pub(super) fn check_copied(
+    original: &Allocation,
+    body: &Object<'_>,
+    segments: &SegmentGraph,
+    faults: &mut Faults,
+) {
+    let targeting = original.targeting.iter();
+    let targeting = targeting.filter(|_| !body.has("targeting"));
+    let overrides = original.overrides.iter();
+    let overridden = overrides.filter_map(|each| each.condition.as_ref());
+    let overridden = overridden.filter(|_| !body.has("overrides"));
+    for condition in targeting.chain(overridden) {
+        for fault in segments.faults_of_names(condition) {
+            faults.push("/copy_of", fault.why);
+        }
+    }
+}
+
+pub(super) fn overrides(
+    node: &Node<'_>,
+    segments: &SegmentGraph,
+    faults: &mut Faults,
+) -> Option<Vec<Override>> {
     let elements = node.array(faults, limits::MAX_OVERRIDES)?;
     let read: Vec<_> = elements
         .iter()
-        .map(|element| one_override(element, faults))
+        .map(|element| one_override(element, segments, faults))
         .collect();
     let overrides: Vec<Override> = read.into_iter().collect::<Option<_>>()?;
     let users: usize = overrides.iter().map(|each| each.users.len()).sum();
@@ -66,7 +100,7 @@ pub(super) fn overrides(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<Over
     Some(overrides)
 }
 
-fn one_override(node: &Node<'_>, faults: &mut Faults) -> Option<Override> {
+fn one_override(node: &Node<'_>, segments: &SegmentGraph, faults: &mut Faults) -> Option<Override> {
     let mut fields = node.object(faults)?;
     let variant = fields
         .required("variant", faults)
@@ -78,7 +112,7 @@ fn one_override(node: &Node<'_>, faults: &mut Faults) -> Option<Override> {
         faults.push(node.pointer(), Invalid::new("users_or_condition", detail));
     }
     let users = users_node.map(|node| users(&node, faults));
-    let condition = condition_node.map(|node| condition(&node, faults));
+    let condition = condition_node.map(|node| condition(&node, segments, faults));
     fields.finish(faults, "variant, users, condition");
     Some(Override {
         variant: variant?,

@@ -99,7 +99,8 @@ async fn an_erasure_without_time_says_so_and_repeats_complete_it() {
     let mut remaining = vec![records(&world).await];
     let (mut found, mut time) = (0, Duration::from_millis(10));
     loop {
-        let erased = store.erase(&user, ago(0), Instant::now() + time).await;
+        let deadline = Instant::now() + time;
+        let erased = store.erase(&user, ago(0), "a test", deadline).await;
         remaining.push(records(&world).await);
         time *= 2;
         match erased {

@@ -1,0 +1,6 @@
+//! `PATCH /segments/{id}`, as a Lambda function.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::http::run(change_segment::handle).await
+}

@@ -1,0 +1,102 @@
+//! `GET /segments/{id}/history`: who changed a segment, when, and what, newest first, in pages.
+
+use domain::access::Scope;
+use domain::history::{FieldChange, segment_changes};
+use domain::ids::SegmentId;
+use domain::time::Timestamp;
+use lambda_http::http::StatusCode;
+use serde::Serialize;
+use shared::app::App;
+use shared::http::{Problem, Request, Response, caller::Caller, params, response};
+use shared::store::cursor::Cursor;
+use shared::store::segments::SegmentAuditRecord;
+
+#[derive(Serialize)]
+struct History {
+    segment_id: SegmentId,
+    entries: Vec<Entry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// A version of the segment.
+#[derive(Serialize)]
+struct Entry {
+    version: u64,
+    action: Action,
+    at: Timestamp,
+    by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Empty unless the segment was changed.
+    changes: Vec<FieldChange>,
+    ids_added: usize,
+    ids_removed: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    Created,
+    Changed,
+    Deleted,
+}
+
+/// Returns the history of a segment, also of a deleted one.
+///
+/// # Errors
+/// 400 with all faults of the query, 404 if there never was such a segment.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    Caller::with_scope(&request, Scope::Read)?;
+    let id = params::segment_id(&request)?;
+    let mut query = params::Query::read(&request, &["limit", "cursor"]);
+    let limit = query.optional("limit", params::page_limit).unwrap_or(20);
+    let cursor = query.optional("cursor", |text| Cursor::decode(text, params::is_version));
+    query.finish()?;
+
+    let before = cursor.and_then(|cursor| cursor.0.parse().ok());
+    // One more, which the last entry is compared with.
+    let store = app.store();
+    let records = store.segment_audit_records(&id, limit + 1, before).await?;
+    if records.is_empty() && before.is_none() {
+        return Err(Problem::unknown_segment(id.as_str()));
+    }
+    let entries = entries(&records, limit).map_err(|error| Problem::internal(error.to_string()))?;
+
+    let next = entries.last().filter(|entry| entry.version > 1);
+    let next_cursor = next.map(|entry| Cursor(entry.version.to_string()).encode());
+    let history = History {
+        segment_id: id,
+        entries,
+        next_cursor,
+    };
+    Ok(response::json(StatusCode::OK, &history))
+}
+
+/// The entries of records, each change compared with the next older record.
+fn entries(records: &[SegmentAuditRecord], limit: usize) -> serde_json::Result<Vec<Entry>> {
+    let older = records.iter().skip(1).map(Some).chain([None]);
+    let pairs = records.iter().zip(older).take(limit);
+    let entry = |(record, older): (&SegmentAuditRecord, Option<&SegmentAuditRecord>)| {
+        let action = match (record.created, record.deleted) {
+            (true, _) => Action::Created,
+            (_, true) => Action::Deleted,
+            _ => Action::Changed,
+        };
+        let compared = older.filter(|_| action == Action::Changed);
+        let changes = compared.map(|older| segment_changes(&older.definition, &record.definition));
+        Ok(Entry {
+            version: record.definition.version,
+            action,
+            at: record.at,
+            by: record.by.clone(),
+            reason: record.reason.clone(),
+            changes: changes.transpose()?.unwrap_or_default(),
+            ids_added: record.ids_added,
+            ids_removed: record.ids_removed,
+        })
+    };
+    // A change without an older record is on the next page.
+    let complete = pairs.filter(|(record, older)| older.is_some() || record.created);
+    complete.map(entry).collect()
+}

@@ -1,0 +1,44 @@
+//! `GET /segments`: lists all segments by id, in pages.
+
+use domain::access::Scope;
+use domain::ids::SegmentId;
+use domain::segment::Segment;
+use lambda_http::http::StatusCode;
+use serde::Serialize;
+use shared::app::App;
+use shared::http::{Problem, Request, Response, caller::Caller, params, response};
+use shared::store::cursor::Cursor;
+
+#[derive(Serialize)]
+struct List {
+    segments: Vec<Segment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// Lists segments.
+///
+/// # Errors
+/// 400 with all faults of the query.
+pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
+    Caller::with_scope(&request, Scope::Read)?;
+    let mut query = params::Query::read(&request, &["limit", "cursor"]);
+    let limit = query.optional("limit", params::page_limit).unwrap_or(20);
+    let is_id = |text: &str| SegmentId::parse(text).is_ok();
+    let cursor = query.optional("cursor", |text| Cursor::decode(text, is_id));
+    query.finish()?;
+
+    let after = cursor.as_ref().map_or("", |cursor| cursor.0.as_str());
+    // One more shows whether there is another page.
+    let mut segments = app.store().segments_after(after, limit + 1).await?;
+
+    let more = segments.len() > limit;
+    segments.truncate(limit);
+    let last = segments.last().filter(|_| more);
+    let next_cursor = last.map(|last| Cursor(last.id.to_string()).encode());
+    let list = List {
+        segments,
+        next_cursor,
+    };
+    Ok(response::json(StatusCode::OK, &list))
+}
