@@ -316,7 +316,7 @@ impl State {
                         CatalogEntry::Segment(id) => {
                             self.changed_segments.insert(id.clone());
                         }
-                        CatalogEntry::Nothing => {}
+                        CatalogEntry::Erasure(_) => {}
                     }
                 }
                 if self.changed.len() > MAX_CHANGED {
@@ -330,7 +330,7 @@ impl State {
         self.recent = experiments
             .filter_map(|change| match &change.entry {
                 CatalogEntry::Experiment(id) => Some((id.clone(), change.at)),
-                CatalogEntry::Segment(_) | CatalogEntry::Nothing => None,
+                CatalogEntry::Segment(_) | CatalogEntry::Erasure(_) => None,
             })
             .collect();
     }

@@ -7,12 +7,12 @@
 
 use super::cursor::collect_pages;
 use super::item::Item;
-use super::keys::{catalog as key, experiments as table_key};
+use super::keys::{self, catalog as key, experiments as table_key};
 use super::stored_segment::StoredSegment;
 use super::transaction::{self, Conditional};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use domain::ids::{ExperimentId, SegmentId};
+use domain::ids::{ExperimentId, SegmentId, UserId};
 use domain::segment_graph::SegmentGraph;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -56,8 +56,9 @@ pub enum CatalogEntry {
     Experiment(ExperimentId),
     /// A segment.
     Segment(SegmentId),
-    /// Nothing that evaluations use: see [`Store::pass_catalog`].
-    Nothing,
+    /// An erasure, which changes nothing that evaluations use: see [`Store::pass_catalog`]. A hash of the user, and when the
+    /// user was erased.
+    Erasure(String),
 }
 
 impl CatalogChanges {
@@ -113,6 +114,8 @@ pub(super) enum CatalogWrite {
     FirstRefused(Item),
     /// The catalog has changed since it was read. The caller reads it again.
     CatalogChanged,
+    /// The condition of another action failed, and the catalog is as it was read.
+    LaterRefused,
 }
 
 /// The tries of a change that others can get ahead of.
@@ -217,28 +220,44 @@ impl Store {
         actions.push(self.changes_action(before, &before.with(entry, at))?);
         match self.transact_conditional(&actions).await? {
             Conditional::Written => Ok(CatalogWrite::Written),
-            Conditional::Refused(mut refused) => Ok(match refused.swap_remove(0) {
-                Some(item) => CatalogWrite::FirstRefused(item),
-                None => CatalogWrite::CatalogChanged,
-            }),
+            Conditional::Refused(mut refused) => {
+                let catalog_is_refused = refused.last().is_none_or(|last| last.is_refused);
+                let any_is_refused = refused.iter().any(|one| one.is_refused);
+                Ok(match refused.swap_remove(0).item {
+                    Some(item) => CatalogWrite::FirstRefused(item),
+                    None if any_is_refused && !catalog_is_refused => CatalogWrite::LaterRefused,
+                    // Also after a conflict, which can be about the catalog.
+                    None => CatalogWrite::CatalogChanged,
+                })
+            }
         }
     }
 
-    /// Makes every change of the catalog that is on its way be tried again: it then sees what was written before this
-    /// call. Returns the catalog after all changes that were not tried again.
+    /// Makes every change of the catalog that is on its way be tried again: it then sees the tombstone of this erasure,
+    /// which was written before. Returns the catalog after all changes that were not tried again.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn pass_catalog(&self, now: Timestamp) -> Result<Catalog, StoreError> {
+    pub async fn pass_catalog(
+        &self,
+        user: &UserId,
+        erased_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Catalog, StoreError> {
+        let entry = CatalogEntry::Erasure(format!("{}#{erased_at}", keys::hash_of(user)));
         let mut tries = CatalogTries::default();
         loop {
             let before = self.catalog_changes().await?;
-            let written = self.write_to_catalog(Vec::new(), &before, CatalogEntry::Nothing, now);
+            // A repeat of the same erasure has nothing to pass any more.
+            if before.changes.iter().any(|change| change.entry == entry) {
+                return self.catalog().await;
+            }
+            let written = self.write_to_catalog(Vec::new(), &before, entry.clone(), now);
             match written.await? {
                 CatalogWrite::Written => return self.catalog().await,
-                CatalogWrite::FirstRefused(_) | CatalogWrite::CatalogChanged => {
-                    tries.next().await?
-                }
+                CatalogWrite::FirstRefused(_)
+                | CatalogWrite::CatalogChanged
+                | CatalogWrite::LaterRefused => tries.next().await?,
             }
         }
     }

@@ -61,7 +61,9 @@ impl Store {
         deadline: Instant,
     ) -> Result<Erased, StoreError> {
         let tombstone = self.put_tombstone(user, now).await?;
-        let segments = self.remove_from_lists(user, now, by).await?;
+        let segments = self
+            .remove_from_lists(user, tombstone.erased_at, now, by)
+            .await?;
         let mut records = self.next_records_of(user).await?;
         let mut experiments = records.experiments();
         let contributions = self.contributions_of(user).await?.into_iter();
@@ -106,6 +108,7 @@ impl Store {
     async fn remove_from_lists(
         &self,
         user: &UserId,
+        erased_at: Timestamp,
         now: Timestamp,
         by: &str,
     ) -> Result<BTreeSet<SegmentId>, StoreError> {
@@ -119,7 +122,7 @@ impl Store {
         };
         let mut removed = BTreeSet::new();
         let mut tries = CatalogTries::default();
-        let mut catalog = self.pass_catalog(now).await?;
+        let mut catalog = self.pass_catalog(user, erased_at, now).await?;
         loop {
             let lists = self.lists_with_user(&catalog.segments, user).await?;
             let Some(list) = lists.first() else {
@@ -149,7 +152,10 @@ impl Store {
         now: Timestamp,
         deadline: Instant,
     ) -> Result<(), StoreError> {
-        self.remove_from_lists(user, now, BACKGROUND).await?;
+        if let Some(tombstone) = self.tombstone(user).await? {
+            self.remove_from_lists(user, tombstone.erased_at, now, BACKGROUND)
+                .await?;
+        }
         loop {
             let records = self.next_records_of(user).await?;
             self.delete_records(user, &records, deadline).await?;

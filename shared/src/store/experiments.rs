@@ -189,7 +189,7 @@ impl Store {
     }
 
     /// Writes definition, audit record, the changes of generations, the place, the records of its segments and the change of
-    /// the catalog in one transaction. If only the catalog can have changed, it is read again.
+    /// the catalog in one transaction. If the catalog has changed, it is read again.
     async fn write_with_audit(
         &self,
         definition: PutBuilder,
@@ -234,9 +234,8 @@ impl Store {
             match written.await? {
                 CatalogWrite::Written => return Ok(DefinitionWrite::Written),
                 CatalogWrite::FirstRefused(item) => return Ok(DefinitionWrite::Refused(item)),
-                // The place may have changed, too.
-                CatalogWrite::CatalogChanged if has_place => return Ok(DefinitionWrite::Moved),
-                CatalogWrite::CatalogChanged => tries.next().await?,
+                CatalogWrite::LaterRefused if has_place => return Ok(DefinitionWrite::Moved),
+                CatalogWrite::CatalogChanged | CatalogWrite::LaterRefused => tries.next().await?,
             }
             catalog = self.catalog_with(uses.added().next().is_some()).await?;
         }

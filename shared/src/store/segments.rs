@@ -230,9 +230,9 @@ impl Store {
         Ok(match written.await? {
             CatalogWrite::Written => SegmentWrite::Written,
             // Only the catalog has a condition.
-            CatalogWrite::FirstRefused(_) | CatalogWrite::CatalogChanged => {
-                SegmentWrite::CatalogChanged
-            }
+            CatalogWrite::FirstRefused(_)
+            | CatalogWrite::CatalogChanged
+            | CatalogWrite::LaterRefused => SegmentWrite::CatalogChanged,
         })
     }
 

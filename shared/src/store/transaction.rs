@@ -38,9 +38,17 @@ pub(super) enum Changed {
 pub(super) enum Conditional {
     /// Everything was written.
     Written,
-    /// Nothing was written, because conditions failed. For each action the stored item, if it was refused and returns
-    /// the item.
-    Refused(Vec<Option<Item>>),
+    /// Nothing was written, because conditions failed, or because of a conflict. One for each action.
+    Refused(Vec<Refusal>),
+}
+
+/// An action of a transaction that was not written.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Whether its own condition failed.
+    pub(super) is_refused: bool,
+    /// The stored item, if its condition failed and it returns the item.
+    pub(super) item: Option<Item>,
 }
 
 /// A put as an action of a transaction.
@@ -142,7 +150,10 @@ impl Store {
         }
         let refused = reasons.iter().map(|reason| {
             let item = reason.item().filter(|_| is_refused(reason));
-            item.cloned()
+            Refusal {
+                is_refused: is_refused(reason),
+                item: item.cloned(),
+            }
         });
         Ok(Conditional::Refused(refused.collect()))
     }

@@ -239,7 +239,8 @@ async fn the_definition_and_the_policy_are_read_once() {
         };
         first.iter().filter(on).count()
     };
-    assert_eq!(reads("ExperimentsTable"), 1, "{first:?}");
+    // The changes of the catalog, and the definition.
+    assert_eq!(reads("ExperimentsTable"), 2, "{first:?}");
     for user in 0..5 {
         admin.assign("e", &format!("user-{user}")).await;
     }
@@ -261,18 +262,20 @@ async fn creating_an_experiment_writes_its_definition_its_generations_and_one_au
     counter.take();
     admin.experiment("e", json!({})).await;
     let calls = counter.take();
-    // A start reads the running holdouts, and checks that they are still the same.
+    // A start reads the changes of the catalog, which are written with the definition, and the running holdouts, which must
+    // still be the same.
     let operations: Vec<_> = calls.iter().map(|call| call.operation.as_str()).collect();
-    assert_eq!(operations, ["GetItem", "TransactWriteItems"], "{calls:?}");
-    assert_eq!(calls[1].accesses.len(), 4);
+    let expected = ["GetItem", "GetItem", "TransactWriteItems"];
+    assert_eq!(operations, expected, "{calls:?}");
+    assert_eq!(calls[2].accesses.len(), 5);
     assert_eq!(
         admin.change("e", &json!({"name": "Other"})).await.status,
         200
     );
     let calls = counter.take();
     let operations: Vec<_> = calls.iter().map(|call| call.operation.as_str()).collect();
-    assert_eq!(operations, ["GetItem", "TransactWriteItems"]);
-    assert_eq!(calls[1].accesses.len(), 2);
+    assert_eq!(operations, ["GetItem", "GetItem", "TransactWriteItems"]);
+    assert_eq!(calls[2].accesses.len(), 3);
     counter.shutdown(world).await;
 }
 

@@ -71,7 +71,7 @@ async fn a_repeated_erasure_and_an_erasure_of_an_unknown_user_delete_nothing() {
         let contents = world.contents().await;
         let again = erase(&admin, user).await;
         let nothing = json!({
-            "user_id": user, "events": 0, "assignments": 0, "experiments": [],
+            "user_id": user, "events": 0, "assignments": 0, "experiments": [], "segments": [],
             "erased_at": first["erased_at"], "tombstone_until": first["tombstone_until"],
         });
         assert_eq!(again, nothing);

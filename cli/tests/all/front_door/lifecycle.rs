@@ -227,7 +227,7 @@ async fn a_creation_that_is_repeated_with_its_idempotency_key_creates_one_experi
     let list = admin.get("/experiments").await.json(200);
     assert_eq!(list["experiments"].as_array().unwrap().len(), 1);
     // The definition, its generations and one entry of its audit trail.
-    assert_eq!(world.items("ExperimentsTable").await.len(), 3);
+    assert_eq!(world.items("ExperimentsTable").await.len(), 4);
     assert_eq!(
         send(body.replace('N', "M")).await.code(409),
         "idempotency_key_reused"

@@ -365,6 +365,8 @@ async fn answers_are_not_cached_and_results_must_be_revalidated() {
     let admin = world.admin();
     admin.experiment("e", json!({})).await;
     admin.layer("e").await;
+    let segment = json!({"id": "e", "name": "E", "ids": ["u"]});
+    admin.post("/segments", &segment).await.json(201);
     for route in ROUTES.iter().filter(|route| route.method == "GET") {
         let path = route.path.replace("{id}", "e").replace("{user_id}", "u");
         let answer = admin.get(&path).await;

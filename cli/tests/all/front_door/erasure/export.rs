@@ -97,7 +97,8 @@ async fn an_export_contains_all_records_of_the_user_and_none_of_other_users() {
         );
         assert_eq!(contribution.get("enrolment"), None);
     }
-    let empty = json!({"user_id": "unknown", "assignments": [], "events": [], "sums": []});
+    let empty =
+        json!({"user_id": "unknown", "assignments": [], "events": [], "segments": [], "sums": []});
     assert_eq!(export(&admin, "unknown").await, empty);
 }
 
