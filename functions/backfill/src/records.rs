@@ -21,8 +21,8 @@ pub(crate) enum Step {
     /// Another generation was requested or completed.
     Generations {
         id: ExperimentId,
-        before: Generations,
-        after: Generations,
+        before: Box<Generations>,
+        after: Box<Generations>,
     },
     /// Work started or progressed.
     Work(Work),
@@ -88,8 +88,8 @@ pub(crate) fn read(record: &EventRecord) -> Result<Step, String> {
     if name == key::GENERATIONS {
         return Ok(Step::Generations {
             id: id()?,
-            before: image(before)?,
-            after: image(after)?,
+            before: Box::new(image(before)?),
+            after: Box::new(image(after)?),
         });
     }
     if name.starts_with(key::WORK) {

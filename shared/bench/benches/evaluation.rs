@@ -5,7 +5,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use domain::allocation::{Allocation, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
-use domain::condition::{Condition, SegmentLists};
+use domain::condition::{Condition, NoSegments};
 use domain::evaluation::{Evaluation, EvaluationInput, evaluate};
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::{Experiment, NewExperiment, Status};
@@ -91,16 +91,17 @@ fn variant<'e>(
     context: &'e EvaluationContext,
     now: Timestamp,
 ) -> Evaluation<'e> {
-    evaluate(&EvaluationInput {
+    let input = EvaluationInput {
         definition,
         holdouts: &[],
         context,
         now,
-    })
+    };
+    evaluate(&input, &NoSegments)
 }
 
 fn evaluation(bencher: &mut Criterion) {
-    let (attributes, segments) = (attributes(), SegmentLists::default());
+    let (attributes, segments) = (attributes(), NoSegments);
     let compiled = Condition::compile(condition()).unwrap();
     assert!(compiled.matches(&attributes, &segments));
     bencher.bench_function("condition of 20 clauses", |bencher| {
