@@ -18,7 +18,7 @@ RULES = [
     (r".*/(starts|ends)_at|.*/sent_at|.*/timestamp|\?(from|to|as_of)|.*/assigned_at", "time_out_of_range",
      "on the first and the last day of the range, the offset decides"),
     (r"/ends_at", "ends_before_start", "the end is after the start"),
-    (r"(/targeting|/overrides/\d+/condition).*", r"\w+", "the language of conditions has rules of its own"),
+    (r"(/targeting|/overrides/\d+/condition|/exclude/condition|/condition).*", r"\w+", "the language of conditions has rules of its own"),
     (r"\?format", "no_picture", "which formats exist depends on the view"),
     (r"/ramp/\d+/at", "not_in_order", "each step is later than the one before"),
     (r"(/plan)?/power", "out_of_range", "the power is above alpha"),
@@ -30,6 +30,9 @@ RULES = [
      "the numbers of an earlier experiment are stored"),
     (r"/metric/experiment_id|/copy_of|/experiments/\d+", "unknown_experiment", "experiments are stored"),
     (r"/layer/id|/holdout/layer", "unknown_layer", "layers are stored"),
+    (r"/ids", "too_many", "the limit is that of added and removed ids together"),
+    (r"/ids(/(add|remove))?/\d+", "erased|add_and_remove",
+     "erased users are stored, and a schema does not compare two lists"),
     (r"/copy_of|/experiments/\d+", "is_holdout", "experiments are stored"),
     (r"(/overrides/\d+|/conclusion|/release)/variant", "unknown_variant", "variants are stored in the experiment"),
     (r"\?baseline", "unknown_variant", "variants are stored in the experiment"),
@@ -48,6 +51,7 @@ RULES = [
 # Problems without a list of faults.
 PROBLEMS = {
     "stale_version": "the version in `If-Match` is stored",
+    "if_match_required": "whether a layer exists, and a request changes it, is stored",
     "too_much_work": "the cost of results depends on the stored data",
     "too_deep": "`properties` of an event has any form, up to a depth",
 }
