@@ -100,7 +100,8 @@ def map_body(context, body):
     if not isinstance(body, dict):
         return body
     body = dict(body)
-    if isinstance(body.get("id"), str) and body["id"] in CREATED:
+    is_experiment = "variants" in body or "copy_of" in body
+    if is_experiment and isinstance(body.get("id"), str) and body["id"] in CREATED:
         del body["id"]
     for name in ("variants", "metrics"):
         if isinstance(body.get(name), list):
