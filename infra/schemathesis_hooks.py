@@ -29,6 +29,7 @@ RULES = [
     (r"/metric", "no_units|too_few_units|no_conversions|all_users_converted|zero_baseline|zero_variance|zero_denominator",
      "the numbers of an earlier experiment are stored"),
     (r"/metric/experiment_id|/copy_of|/experiments/\d+", "unknown_experiment", "experiments are stored"),
+    (r"/exclude/dimensions/[a-z0-9_-]+", "unknown_dimension", "an exclusion is by declared dimensions"),
     (r"/layer/id|/holdout/layer", "unknown_layer", "layers are stored"),
     (r"/ids", "too_many", "the limit is that of added and removed ids together"),
     (r"/ids(/(add|remove))?/\d+", "erased|add_and_remove",

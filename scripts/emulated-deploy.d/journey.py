@@ -78,13 +78,14 @@ class Journey:
             expect("the holdout applies", started["holdouts"] == [holdout], started)
         self.api.refused(409, "layer_full", "POST", "/experiments", self.manager, draft)
         enrolled = []
+        users = {"users": [{"user_id": f"{self.user}-{number}"} for number in range(20)]}
         for part in parts:
             path = f"/experiments/{part}"
             self.api.call(200, "GET", f"{path}/assignment/{self.user}", self.visitor)
-            users = {"users": [{"user_id": self.user}]}
             answer = self.api.call(200, "POST", f"{path}/assignments:evaluate", self.visitor, users)
-            enrolled += [one for one in answer["assignments"] if one["enrolled"]]
-        expect("a user is in one experiment of the layer at most", len(enrolled) < 2, enrolled)
+            enrolled += [one["user_id"] for one in answer["assignments"] if one["enrolled"]]
+        expect("users are in the experiments of the layer", enrolled)
+        expect("a user is in one of them at most", len(enrolled) == len(set(enrolled)), enrolled)
         full = self.api.call(200, "GET", layer, self.reader)
         expect("the layer is full", full["free_percent"] == 0, full)
         listed = self.api.call(200, "GET", "/layers", self.reader)
