@@ -123,30 +123,53 @@ fn play_all(seeds: impl Iterator<Item = u64>) {
 async fn a_process_may_crash_before_and_after_every_call() {
     let world = World::start().await;
     let started = Instant::now();
-    for seed in 0..2 {
-        let history = History::draw(seed, Size::Small);
-        crash_at_every_call(&world, &history, CrashTarget::Aggregator).await;
-    }
-    let histories = (0..).map(|seed| History::draw(seed, Size::Small));
-    let mut backfilled = histories.filter(History::has_other_aggregates);
-    crash_at_every_call(&world, &backfilled.next().unwrap(), CrashTarget::Backfiller).await;
+    let histories = || (0..).map(|seed| History::draw(seed, Size::Small));
+    let backfilled = histories().filter(History::has_other_aggregates);
+    crash_at_calls_of(&world, histories(), 2, CrashTarget::Aggregator).await;
+    crash_at_calls_of(&world, backfilled, 1, CrashTarget::Backfiller).await;
     report(&world, started);
 }
 
-/// Plays a history repeatedly with one crash each, until every call has been a crash point.
-async fn crash_at_every_call(world: &World, history: &History, victim: CrashTarget) {
-    let mut call = 1;
-    let mut reached = true;
-    while reached {
-        for crash in [Crash::Before(call), Crash::After(call)] {
+/// Calls of a process in one history, from which on the history is worth the search: some are drawn with so few records
+/// that there is little to interrupt.
+const CALLS_WORTH_A_SEARCH: u64 = 10;
+/// Histories that a search looks at to find enough of them.
+const HISTORIES_LOOKED_AT: usize = 20;
+
+/// Crashes at every call of histories, in order, until `wanted` of them had many calls.
+async fn crash_at_calls_of(
+    world: &World,
+    histories: impl Iterator<Item = History>,
+    wanted: usize,
+    victim: CrashTarget,
+) {
+    let mut long = 0;
+    for history in histories.take(HISTORIES_LOOKED_AT) {
+        if crash_at_every_call(world, &history, victim).await > CALLS_WORTH_A_SEARCH {
+            long += 1;
+        }
+        if long == wanted {
+            return;
+        }
+    }
+    panic!("{victim:?}: {long} of {HISTORIES_LOOKED_AT} histories had enough calls, not {wanted}");
+}
+
+/// Plays a history repeatedly with one crash each, until every call has been a crash point. Answers the number of calls.
+async fn crash_at_every_call(world: &World, history: &History, victim: CrashTarget) -> u64 {
+    let mut calls = 0;
+    loop {
+        for crash in [Crash::Before(calls + 1), Crash::After(calls + 1)] {
             let outcome = play(world, history, Crashes::At(victim, crash)).await;
             let seed = history.seed;
-            reached =
+            let reached =
                 outcome.unwrap_or_else(|why| panic!("seed {seed}, {victim:?}, {crash:?}: {why}"));
+            if !reached {
+                return calls;
+            }
         }
-        call += 1;
+        calls += 1;
     }
-    assert!(call > 10, "a history with {call} calls is too short");
 }
 
 #[expect(clippy::print_stdout, reason = "output of `scripts/exactness`")]
