@@ -7,11 +7,12 @@
 )]
 
 mod naive;
+mod segments;
 
 use domain::allocation::{Allocation, Release, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::assignment::{Assignment, AssignmentSource};
-use domain::condition::{Condition, NoSegments};
+use domain::condition::Condition;
 use domain::evaluation::{
     EvaluationInput, EvaluationReason, RuleOutcome, evaluate_traced, restrict_traced,
 };
@@ -24,9 +25,10 @@ use domain::layer::{BucketRange, LayerPercent, LayerShare};
 use domain::overrides::Override;
 use domain::ramp::{Ramp, RampStep};
 use domain::schedule::Schedule;
+use domain::segment_lookup::SegmentLookup;
 use domain::stored_user::StoredUser;
 use domain::time::Timestamp;
-use naive::naive;
+use naive::{User, naive};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
@@ -54,6 +56,10 @@ fn condition() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(|exists| json!({"team.name": {"$exists": exists}})),
         select(USERS.to_vec()).prop_map(|user| json!({ "id": user })),
         (0..3).prop_map(|tag| json!({"tags": {"$elemMatch": {"$eq": tag}}})),
+        subsequence(vec!["testers", "german", "grown", "core"], 0..3)
+            .prop_map(|segments| json!({ "$savedGroups": segments })),
+        select(vec!["$inGroup", "$notInGroup"])
+            .prop_map(|operator| json!({"country": {operator: "german"}})),
     ];
     clause.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -276,6 +282,8 @@ fn two_implementations_of_the_rules_agree_and_every_reason_occurs() {
     );
     let contexts = prop::collection::vec(context, CONTEXTS);
     let cases = (experiment(), holdouts(), contexts);
+    let (segments, loaded) = segments::evaluated();
+    let segments_json = segments::segments_json();
     TestRunner::new(config(DEFINITIONS))
         .run(&cases, |(experiment, holdouts, contexts)| {
             let definition = serde_json::to_value(&experiment).unwrap();
@@ -291,7 +299,8 @@ fn two_implementations_of_the_rules_agree_and_every_reason_occurs() {
                     now: at(now),
                 };
                 let mut trace = Vec::new();
-                let mut evaluation = evaluate_traced(&input, &NoSegments, &mut trace);
+                let lookup = SegmentLookup::new(&segments, &loaded);
+                let mut evaluation = evaluate_traced(&input, &lookup, &mut trace);
                 if evaluation.reason == EvaluationReason::Split {
                     evaluation = restrict_traced(&input, &stored, &mut trace).unwrap_or(evaluation);
                 }
@@ -303,8 +312,14 @@ fn two_implementations_of_the_rules_agree_and_every_reason_occurs() {
                 let reason = serde_json::to_value(evaluation.reason).unwrap();
                 let reason = reason.as_str().unwrap().to_owned();
                 let now = at(now).to_string();
-                let who = (user, context.attributes());
-                let naive = naive(&definition, who, &now, &holdouts_json, &stored);
+                let who = User {
+                    id: user,
+                    attributes: context.attributes(),
+                    segments: &segments_json,
+                    stored: &stored,
+                };
+                let naive = naive(&definition, &who, &now, &holdouts_json);
+                prop_assert!(lookup.into_missing().is_empty());
                 let own = (evaluation.variant.to_string(), reason.clone());
                 prop_assert_eq!(own, naive, "{} at {}", definition, now);
                 *seen.borrow_mut().entry(reason).or_default() += 1;

@@ -10,14 +10,24 @@ fn bucket(seed: &Value, user: &str) -> f64 {
     bucket_value(seed.as_str().unwrap(), user, HashVersion::V2)
 }
 
+/// A user, and what is known of users.
+pub(crate) struct User<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) attributes: &'a Value,
+    /// All segments by name, as the API shows them.
+    pub(crate) segments: &'a Value,
+    pub(crate) stored: &'a StoredUser,
+}
+
 /// The rules in the order of the table of reasons in the API guide.
 pub(crate) fn naive(
     definition: &Value,
-    (user, attributes): (&str, &Value),
+    who: &User<'_>,
     now: &str,
     holdouts: &[Value],
-    stored: &StoredUser,
 ) -> (String, String) {
+    let (user, stored) = (who.id, who.stored);
+    let holds = |condition: &Value| who.fits(condition);
     let status = definition["status"].as_str().unwrap();
     let control = definition["variants"][0]["key"].as_str().unwrap();
     let is_past = |field: &str| definition[field].as_str().is_some_and(|time| time <= now);
@@ -47,7 +57,7 @@ pub(crate) fn naive(
             .flatten()
             .any(|named| named == user);
         let condition = &each["condition"];
-        if named || (condition.is_object() && holds(condition, attributes)) {
+        if named || (condition.is_object() && holds(condition)) {
             return (
                 each["variant"].as_str().unwrap().to_owned(),
                 "override".to_owned(),
@@ -75,11 +85,11 @@ pub(crate) fn naive(
         }
     }
     let condition = &definition["exclude"]["condition"];
-    if condition.is_object() && holds(condition, attributes) {
+    if condition.is_object() && holds(condition) {
         return control_because("excluded");
     }
     let condition = &definition["targeting"];
-    if condition.is_object() && !holds(condition, attributes) {
+    if condition.is_object() && !holds(condition) {
         return control_because("targeting");
     }
     let mut traffic = definition["traffic_percent"].as_f64().unwrap();
@@ -128,48 +138,67 @@ pub(crate) fn naive(
     control_because("traffic")
 }
 
-/// Whether a condition with the operators of [`condition`] holds.
-fn holds(condition: &Value, attributes: &Value) -> bool {
-    condition
-        .as_object()
-        .unwrap()
-        .iter()
-        .all(|(name, expected)| match name.as_str() {
-            "$and" => expected
-                .as_array()
-                .unwrap()
-                .iter()
-                .all(|one| holds(one, attributes)),
-            "$or" => {
-                let any = expected.as_array().unwrap();
-                any.is_empty() || any.iter().any(|one| holds(one, attributes))
+impl User<'_> {
+    /// Whether a condition with the operators of [`condition`](super::condition) holds.
+    fn fits(&self, condition: &Value) -> bool {
+        let mut parts = condition.as_object().unwrap().iter();
+        parts.all(|(name, expected)| match name.as_str() {
+            "$and" => list(expected).all(|one| self.fits(one)),
+            "$or" => list(expected).len() == 0 || list(expected).any(|one| self.fits(one)),
+            "$not" => !self.fits(expected),
+            "$savedGroups" => {
+                list(expected).all(|segment| self.is_in(&self.segments[text(segment)]))
             }
-            "$not" => !holds(expected, attributes),
             path => {
-                let pointer = format!("/{}", path.replace('.', "/"));
-                let seen = attributes.pointer(&pointer).cloned().unwrap_or_default();
+                let seen = self.attribute(path);
                 match expected.as_object() {
                     // Attributes of the generated users that are compared with a text are texts or missing.
                     None => seen == *expected,
                     Some(operators) => operators
                         .iter()
-                        .all(|(name, expected)| operator(name, &seen, expected)),
+                        .all(|(name, expected)| self.operator(name, &seen, expected)),
                 }
             }
         })
+    }
+
+    fn attribute(&self, path: &str) -> Value {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        self.attributes
+            .pointer(&pointer)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn is_in(&self, segment: &Value) -> bool {
+        match segment["attribute"].as_str() {
+            Some(path) => list(&segment["ids"]).any(|id| *id == self.attribute(path)),
+            None => self.fits(&segment["condition"]),
+        }
+    }
+
+    fn operator(&self, name: &str, seen: &Value, expected: &Value) -> bool {
+        let number = seen.as_i64().unwrap_or(0);
+        match name {
+            "$inGroup" => list(&self.segments[text(expected)]["ids"]).any(|id| id == seen),
+            "$notInGroup" => !self.operator("$inGroup", seen, expected),
+            "$in" => expected.as_array().unwrap().contains(seen),
+            "$ne" => seen != expected,
+            "$gte" => number >= expected.as_i64().unwrap(),
+            "$lt" => number < expected.as_i64().unwrap(),
+            "$exists" => seen.is_null() != *expected,
+            "$elemMatch" => seen
+                .as_array()
+                .is_some_and(|all| all.contains(&expected["$eq"])),
+            _ => panic!("{name} is not generated"),
+        }
+    }
 }
 
-fn operator(name: &str, seen: &Value, expected: &Value) -> bool {
-    let number = seen.as_i64().unwrap_or(0);
-    match name {
-        "$in" => expected.as_array().unwrap().contains(seen),
-        "$ne" => seen != expected,
-        "$gte" => number >= expected.as_i64().unwrap(),
-        "$lt" => number < expected.as_i64().unwrap(),
-        "$exists" => seen.is_null() != *expected,
-        "$elemMatch" => seen
-            .as_array()
-            .is_some_and(|all| all.contains(&expected["$eq"])),
-        _ => panic!("{name} is not generated"),
-    }
+fn list(value: &Value) -> std::slice::Iter<'_, Value> {
+    value.as_array().unwrap().iter()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
 }
