@@ -2,7 +2,7 @@
 
 use super::check;
 use super::draw::Draw;
-use super::history::{Change, Deliver, Edit, History, Step};
+use super::history::{Change, Deliver, Edit, Erase, History, Step};
 use super::network::{Crash, Pressure};
 use super::queue::Queue;
 use super::records::Records;
@@ -138,6 +138,16 @@ impl<'w> Play<'w> {
                 edit: Edit::Repair,
             };
             self.write(&Step::Change(repair)).await;
+        }
+        // A repair finds users by their assignments. An erased user has none, so the erasure is repeated.
+        let user = &self.writer.users[refused];
+        if self.world.store.tombstone(user).await.unwrap().is_some() {
+            let erase = Erase {
+                user: refused,
+                crash: None,
+                asked_again: false,
+            };
+            self.write(&Step::Erase(erase)).await;
         }
         self.settle(draw).await
     }
