@@ -25,6 +25,7 @@ mod item;
 pub mod keys;
 pub mod layers;
 pub mod raw;
+mod record;
 pub mod refresh;
 pub mod registry;
 pub mod segments;

@@ -94,5 +94,5 @@ async fn scan(
 }
 
 fn position(experiment: &Experiment) -> String {
-    keys::created_at_id(experiment.created_at, &experiment.id)
+    keys::created_at_id(experiment.created_at, experiment.id.as_str())
 }

@@ -153,17 +153,7 @@ impl Store {
     /// # Errors
     /// If the database fails or the item is damaged.
     pub async fn catalog_changes(&self) -> Result<CatalogChanges, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.tables.experiments)
-            .key(table_key::EXPERIMENT_ID, partition())
-            .key(
-                table_key::RECORD,
-                AttributeValue::S(key::CHANGES.to_owned()),
-            )
-            .consistent_read(true);
-        let item = self.read(get).await?;
+        let item = self.record(key::PARTITION, key::CHANGES, true).await?;
         Ok(item
             .map(serde_dynamo::from_item)
             .transpose()?

@@ -4,6 +4,7 @@ use super::batch::MAX_KEYS;
 use super::catalog::{Catalog, CatalogEntry, CatalogTries, CatalogWrite};
 use super::item::Item;
 use super::keys::{self, experiments as key};
+use super::record::record_key;
 use super::transaction;
 use super::used_by::{SegmentUser, UsesChange, used_by_experiment};
 use super::{Store, StoreError};
@@ -178,7 +179,7 @@ impl Store {
             experiment_id: experiment.id.clone(),
             record: key::DEFINITION.to_owned(),
             status: experiment.status,
-            created_at_id: keys::created_at_id(experiment.created_at, &experiment.id),
+            created_at_id: keys::created_at_id(experiment.created_at, experiment.id.as_str()),
             version: experiment.version,
             creation_digest: creation_digest.to_owned(),
             definition: experiment.clone(),
@@ -265,14 +266,8 @@ impl Store {
         id: &ExperimentId,
         fresh: bool,
     ) -> Result<Option<(Experiment, String)>, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.tables.experiments)
-            .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
-            .key(key::RECORD, AttributeValue::S(key::DEFINITION.to_owned()))
-            .consistent_read(fresh);
-        let Some(item) = self.read(get).await? else {
+        let read = self.record(id.as_str(), key::DEFINITION, fresh);
+        let Some(item) = read.await? else {
             return Ok(None);
         };
         let item: DefinitionItem = serde_dynamo::from_item(item)?;
@@ -287,16 +282,10 @@ impl Store {
         &self,
         ids: &BTreeSet<ExperimentId>,
     ) -> Result<Vec<Experiment>, StoreError> {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        let keys: Vec<Item> = ids
+        let keys = ids
             .iter()
-            .map(|id| {
-                Item::from([
-                    (key::EXPERIMENT_ID.to_owned(), text(id.as_str())),
-                    (key::RECORD.to_owned(), text(key::DEFINITION)),
-                ])
-            })
-            .collect();
+            .map(|id| record_key(id.as_str(), key::DEFINITION));
+        let keys: Vec<Item> = keys.collect();
         let mut experiments = Vec::new();
         for keys in keys.chunks(MAX_KEYS) {
             let table = &self.tables.experiments;

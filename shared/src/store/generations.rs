@@ -76,18 +76,8 @@ impl Store {
     /// # Errors
     /// If the database fails or the item is damaged.
     pub async fn generations(&self, id: &ExperimentId) -> Result<Generations, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.tables.experiments)
-            .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
-            .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
-            .consistent_read(true);
-        let read = self
-            .read(get)
-            .await?
-            .map(serde_dynamo::from_item)
-            .transpose()?;
+        let read = self.record(id.as_str(), key::GENERATIONS, true).await?;
+        let read = read.map(serde_dynamo::from_item).transpose()?;
         Ok(read.unwrap_or_default())
     }
 

@@ -3,6 +3,7 @@
 use super::batch::MAX_KEYS;
 use super::item::{Item, damaged, number, text};
 use super::keys::{catalog as key, experiments as table_key};
+use super::record::record_key;
 use super::stored_segment::{ChunkChange, SegmentVersion, StoredSegment};
 use super::transaction;
 use super::{Store, StoreError};
@@ -21,27 +22,15 @@ impl Store {
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn id_chunks(&self, keys: &BTreeSet<ChunkKey>) -> Result<LoadedChunks, StoreError> {
-        let item_key = |key: &ChunkKey| {
-            let own = (key::of_segment(&key.segment), key::ids(key.chunk));
-            let key = Item::from([
-                (
-                    table_key::EXPERIMENT_ID.to_owned(),
-                    AttributeValue::S(own.0.clone()),
-                ),
-                (
-                    table_key::RECORD.to_owned(),
-                    AttributeValue::S(own.1.clone()),
-                ),
-            ]);
-            (own, key)
-        };
+        let place = |key: &ChunkKey| (key::of_segment(&key.segment), key::ids(key.chunk));
         let all: Vec<&ChunkKey> = keys.iter().collect();
         let mut loaded = LoadedChunks::new();
         for keys in all.chunks(MAX_KEYS) {
-            let named: BTreeMap<_, _> = keys.iter().map(|key| (item_key(key).0, *key)).collect();
-            let asked = keys.iter().map(|key| item_key(key).1).collect();
+            let named: BTreeMap<_, _> = keys.iter().map(|key| (place(key), *key)).collect();
+            let asked = named.keys();
+            let asked = asked.map(|(partition, record)| record_key(partition, record));
             let table = &self.tables.experiments;
-            for item in self.read_batch(table, asked, true).await? {
+            for item in self.read_batch(table, asked.collect(), true).await? {
                 let own = (
                     text(&item, table_key::EXPERIMENT_ID)?.to_owned(),
                     text(&item, table_key::RECORD)?.to_owned(),

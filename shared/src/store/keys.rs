@@ -1,6 +1,6 @@
 //! Every partition and sort key. A test compares them with `template.yaml`.
 
-use domain::ids::{EventId, ExperimentId, LayerId, UserId};
+use domain::ids::{EventId, ExperimentId, UserId};
 use domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -276,17 +276,12 @@ pub fn audit_record(version: u64) -> String {
     format!("audit#{version:010}")
 }
 
-/// Sort key of the listing: creation time first, the id to order equal times.
-pub fn created_at_id(created_at: Timestamp, id: &ExperimentId) -> String {
+/// Sort key of the listings of experiments and of layers: creation time first, the id to order equal times.
+pub fn created_at_id(created_at: Timestamp, id: &str) -> String {
     format!("{created_at}#{id}")
 }
 
-/// Sort key of the listing of layers.
-pub fn layer_created_at_id(created_at: Timestamp, id: &LayerId) -> String {
-    format!("{created_at}#{id}")
-}
-
-/// Whether a text can be a [`created_at_id`] or a [`layer_created_at_id`]. DynamoDB refuses some other texts, such as an empty one.
+/// Whether a text can be a [`created_at_id`]. DynamoDB refuses some other texts, such as an empty one.
 pub fn is_created_at_id(text: &str) -> bool {
     text.split_once('#').is_some_and(|(created_at, id)| {
         let time = Timestamp::parse(created_at).map(|time| time.to_string());

@@ -4,8 +4,9 @@
 
 use super::experiments::Author;
 use super::item::Item;
-use super::keys::{experiments as key, layer_created_at_id};
-use super::transaction::{self, Changed};
+use super::keys::{created_at_id, experiments as key};
+use super::record::record_key;
+use super::transaction::{self, Transaction};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::builders::PutBuilder;
 use aws_sdk_dynamodb::types::{
@@ -68,7 +69,7 @@ impl Store {
     /// # Errors
     /// If the database fails or the item is damaged.
     pub async fn layer(&self, id: &LayerId) -> Result<Option<Layer>, StoreError> {
-        let item = self.record(&key::layer(id), key::LAYER).await?;
+        let item = self.record(&key::layer(id), key::LAYER, true).await?;
         let item: Option<LayerItem> = item.map(serde_dynamo::from_item).transpose()?;
         Ok(item.map(|item| item.layer))
     }
@@ -78,18 +79,11 @@ impl Store {
     /// # Errors
     /// If the database fails or the item is damaged.
     pub async fn running_holdouts(&self) -> Result<RunningHoldouts, StoreError> {
-        let item = self.record(key::HOLDOUTS, key::HOLDOUTS_RECORD).await?;
+        let item = self
+            .record(key::HOLDOUTS, key::HOLDOUTS_RECORD, true)
+            .await?;
         let item: Option<HoldoutsItem> = item.map(serde_dynamo::from_item).transpose()?;
         Ok(item.map(|item| item.holdouts).unwrap_or_default())
-    }
-
-    async fn record(&self, partition: &str, record: &str) -> Result<Option<Item>, StoreError> {
-        let get = self.client.get_item();
-        let get = get.table_name(&self.tables.experiments);
-        let get = get
-            .set_key(Some(record_key(partition, record)))
-            .consistent_read(true);
-        self.read(get).await
     }
 
     /// Layers, newest first, before a sort key if one is given.
@@ -119,7 +113,7 @@ impl Store {
         let put = self.layer_put(layer)?;
         let audit = self.layer_audit(&layer.id, layer.updated_at, Some(layer), author)?;
         let actions = [transaction::put(put)?, transaction::put(audit)?];
-        Ok(self.transact_unless_changed(&actions).await? == Changed::Nothing)
+        Ok(self.transact(&actions).await? == Transaction::Done)
     }
 
     /// Deletes a layer in this version and stores an audit record, both or neither. False if another caller changed it.
@@ -139,7 +133,7 @@ impl Store {
             .expression_attribute_values(":version", AttributeValue::N(layer.version.to_string()));
         let audit = self.layer_audit(&layer.id, now, None, author)?;
         let actions = [transaction::delete(delete)?, transaction::put(audit)?];
-        Ok(self.transact_unless_changed(&actions).await? == Changed::Nothing)
+        Ok(self.transact(&actions).await? == Transaction::Done)
     }
 
     /// What is written together with an experiment: its layer and the running holdouts, if they are still what the
@@ -187,7 +181,7 @@ impl Store {
             experiment_id: key::layer(&layer.id),
             record: key::LAYER.to_owned(),
             status: key::LAYER.to_owned(),
-            created_at_id: layer_created_at_id(layer.created_at, &layer.id),
+            created_at_id: created_at_id(layer.created_at, layer.id.as_str()),
             version: layer.version,
             layer: layer.clone(),
         })?;
@@ -232,14 +226,4 @@ fn is_version(version: u64) -> &'static str {
 fn value_of(version: u64) -> Option<Item> {
     let value = || AttributeValue::N(version.to_string());
     (version > 0).then(|| Item::from([(":version".to_owned(), value())]))
-}
-
-fn record_key(partition: &str, record: &str) -> Item {
-    Item::from([
-        (
-            key::EXPERIMENT_ID.to_owned(),
-            AttributeValue::S(partition.to_owned()),
-        ),
-        (key::RECORD.to_owned(), AttributeValue::S(record.to_owned())),
-    ])
 }

@@ -8,7 +8,7 @@ use super::stored_segment::{SegmentVersion, StoredSegment};
 use super::transaction;
 use super::used_by::{SegmentUser, UsesChange};
 use super::{Store, StoreError};
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::id_list::IdListIndex;
 use domain::ids::SegmentId;
 use domain::segment::Segment;
@@ -74,14 +74,8 @@ impl Store {
         &self,
         id: &SegmentId,
     ) -> Result<Option<StoredSegment>, StoreError> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.tables.experiments)
-            .key(table_key::EXPERIMENT_ID, partition())
-            .key(table_key::RECORD, AttributeValue::S(key::segment(id)))
-            .consistent_read(true);
-        self.read(get).await?.map(StoredSegment::read).transpose()
+        let item = self.record(key::PARTITION, &key::segment(id), true).await?;
+        item.map(StoredSegment::read).transpose()
     }
 
     /// Segments in the order of their ids, from after an id, at most this many. A page of the database has at most 1 MB; the
@@ -188,7 +182,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<SegmentWrite, StoreError> {
         let segment = &stored.segment;
-        let definition = self.delete_action(partition(), key::segment(&segment.id))?;
+        let definition = self.delete_action(key::PARTITION, &key::segment(&segment.id))?;
         let mut deleted = segment.clone();
         deleted.begin_version(now);
         let audit = SegmentAuditRecord {
@@ -206,8 +200,8 @@ impl Store {
             self.segment_audit_action(&segment.id, deleted.version, &audit)?,
         ];
         for chunk in stored.index.iter().flat_map(IdListIndex::used_chunks) {
-            let own = AttributeValue::S(key::of_segment(&segment.id));
-            actions.push(self.delete_action(own, key::ids(chunk))?);
+            let own = key::of_segment(&segment.id);
+            actions.push(self.delete_action(&own, &key::ids(chunk))?);
         }
         let uses = UsesChange {
             user: SegmentUser::Segment(segment.id.clone()),
@@ -251,18 +245,6 @@ impl Store {
             .table_name(&self.tables.experiments)
             .set_item(Some(item));
         transaction::put(put)
-    }
-
-    pub(super) fn delete_action(
-        &self,
-        partition: AttributeValue,
-        record: String,
-    ) -> Result<TransactWriteItem, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.tables.experiments)
-            .key(table_key::EXPERIMENT_ID, partition)
-            .key(table_key::RECORD, AttributeValue::S(record));
-        transaction::delete(delete)
     }
 
     /// Audit records of a segment, the newest first, from before a version if one is given.

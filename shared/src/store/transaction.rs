@@ -14,23 +14,12 @@ use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, Transa
 const ATTEMPTS: u32 = 4;
 
 /// The outcome of a transaction.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Transaction {
     /// Everything was written.
     Done,
     /// Nothing was written, because the condition of the first action failed.
     FirstRefused,
-}
-
-/// What another writer has changed, so that nothing was written.
-#[derive(Debug, PartialEq)]
-pub(super) enum Changed {
-    /// Nothing: everything was written.
-    Nothing,
-    /// The item of the first action, which is returned if the action asks for it.
-    First(Option<Item>),
-    /// Only items of later actions.
-    Later,
 }
 
 /// The outcome of a transaction with several conditions.
@@ -85,53 +74,26 @@ impl Store {
         &self,
         actions: &[TransactWriteItem],
     ) -> Result<Transaction, StoreError> {
-        let Some(reasons) = self.transact_patiently(actions).await? else {
-            return Ok(Transaction::Done);
-        };
-        if reasons.first().is_some_and(is_refused) {
-            Ok(Transaction::FirstRefused)
-        } else {
-            Err(cancelled(&reasons))
-        }
-    }
-
-    /// As [`Self::transact`], for actions with conditions on several items.
-    pub(super) async fn transact_unless_changed(
-        &self,
-        actions: &[TransactWriteItem],
-    ) -> Result<Changed, StoreError> {
-        let Some(reasons) = self.transact_patiently(actions).await? else {
-            return Ok(Changed::Nothing);
-        };
-        match reasons.iter().position(is_refused) {
-            Some(0) => Ok(Changed::First(reasons[0].item().cloned())),
-            Some(_) => Ok(Changed::Later),
-            None => Err(cancelled(&reasons)),
-        }
-    }
-
-    /// Sends a transaction, and repeats it after a conflict with another writer. None: it is written.
-    async fn transact_patiently(
-        &self,
-        actions: &[TransactWriteItem],
-    ) -> Result<Option<Vec<CancellationReason>>, StoreError> {
         let mut backoff = Backoff::new();
-        let mut attempt = 1;
-        loop {
-            let reasons = self.send_transaction(actions.to_vec()).await;
-            let is_conflict = match &reasons {
-                Ok(Some(reasons)) => {
-                    let is_refused = reasons.first().is_some_and(is_refused);
-                    !is_refused && matches!(cancelled(reasons), StoreError::Contended(_))
-                }
-                Err(error) => matches!(error, StoreError::Contended(_)),
-                Ok(None) => false,
-            };
-            if !is_conflict || attempt >= ATTEMPTS {
-                return reasons;
+        for _ in 1..ATTEMPTS {
+            match self.transact_once(actions).await {
+                Err(StoreError::Contended(_)) => backoff.pause().await,
+                outcome => return outcome,
             }
-            attempt += 1;
-            backoff.pause().await;
+        }
+        self.transact_once(actions).await
+    }
+
+    async fn transact_once(
+        &self,
+        actions: &[TransactWriteItem],
+    ) -> Result<Transaction, StoreError> {
+        match self.send_transaction(actions.to_vec()).await? {
+            None => Ok(Transaction::Done),
+            Some(reasons) if reasons.first().is_some_and(is_refused) => {
+                Ok(Transaction::FirstRefused)
+            }
+            Some(reasons) => Err(cancelled(&reasons)),
         }
     }
 

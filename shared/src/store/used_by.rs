@@ -3,6 +3,7 @@
 use super::cursor::collect_pages;
 use super::item::{Item, text};
 use super::keys::{catalog as key, experiments as table_key};
+use super::record::record_key;
 use super::transaction;
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
@@ -79,17 +80,16 @@ impl Store {
         &self,
         uses: &UsesChange<'_>,
     ) -> Result<Vec<TransactWriteItem>, StoreError> {
-        let partition = |name: &str| AttributeValue::S(key::segment_named(name));
         let mut actions = Vec::new();
         for name in uses.added() {
+            let item = record_key(&key::segment_named(name), &uses.user.record());
             let put = Put::builder()
                 .table_name(&self.tables.experiments)
-                .item(table_key::EXPERIMENT_ID, partition(name))
-                .item(table_key::RECORD, AttributeValue::S(uses.user.record()));
+                .set_item(Some(item));
             actions.push(transaction::put(put)?);
         }
         for name in uses.before.difference(&uses.after) {
-            actions.push(self.delete_action(partition(name), uses.user.record())?);
+            actions.push(self.delete_action(&key::segment_named(name), &uses.user.record())?);
         }
         Ok(actions)
     }
