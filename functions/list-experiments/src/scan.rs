@@ -79,13 +79,15 @@ async fn scan(
     let mut experiments: Vec<Experiment> = Vec::new();
     let mut next = before.map(str::to_owned);
     let read_at_once = if search.is_empty() { limit } else { MAX_PAGE };
+    let mut bytes = 0;
     for _ in 0..PAGES {
         let page = store.experiments_by_status(status, read_at_once, next.as_deref());
         let page = page.await?;
-        let matching = page.experiments.into_iter();
-        experiments.extend(matching.filter(|experiment| search.matches(experiment)));
+        let mut matching = page.experiments;
+        matching.retain(|experiment| search.matches(experiment));
+        bytes += matching.iter().map(size).sum::<usize>();
+        experiments.extend(matching);
         next = page.next;
-        let bytes: usize = experiments.iter().map(size).sum();
         if next.is_none() || experiments.len() >= limit || bytes > SCAN_BYTES {
             break;
         }

@@ -6,7 +6,7 @@ use super::holdout::Holdout;
 use super::ids::{ExperimentId, UnitKind, UserId, VariantKey};
 use super::layer::LayerShare;
 use super::overrides::Override;
-use super::ramp::{OnWorseGuardrail, Ramp, RampHold};
+use super::ramp::{Ramp, RampHold};
 use super::time::Timestamp;
 use super::{Invalid, limits};
 use serde::{Deserialize, Serialize};
@@ -335,8 +335,7 @@ impl Allocation {
         }
         if let Some((begun, before)) = self.ramp.last_begun(now) {
             let before = before.map_or(self.traffic_percent, |step| step.traffic_percent);
-            let rolls_back = begun.on_worse_guardrail == Some(OnWorseGuardrail::RollBack);
-            self.roll_back_percent = rolls_back.then_some(before);
+            self.roll_back_percent = begun.rolls_back().then_some(before);
             self.traffic_percent = begun.traffic_percent;
         }
         self.ramp.remove_begun(now);

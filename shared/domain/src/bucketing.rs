@@ -19,18 +19,14 @@ pub fn bucket_value(seed: &str, user: &str, version: HashVersion) -> f64 {
         HashVersion::V1 => {
             f64::from(fnv1a_32(user.encode_utf16().chain(seed.encode_utf16())) % 1000) / 1000.0
         }
-        HashVersion::V2 => {
-            let inner = fnv1a_32(seed.encode_utf16().chain(user.encode_utf16()));
-            let outer = fnv1a_32(decimal_digits(inner, &mut [0; 10]));
-            f64::from(outer % 10_000) / 10_000.0
-        }
+        HashVersion::V2 => f64::from(bucket(seed, user)) / 10_000.0,
     }
 }
 
 /// The bucket value of [`HashVersion::V2`] in ten-thousandths.
 pub fn bucket(seed: &str, user: &str) -> u16 {
     let inner = fnv1a_32(seed.encode_utf16().chain(user.encode_utf16()));
-    let outer = fnv1a_32(inner.to_string().encode_utf16());
+    let outer = fnv1a_32(decimal_digits(inner, &mut [0; 10]));
     u16::try_from(outer % 10_000).unwrap_or_default()
 }
 

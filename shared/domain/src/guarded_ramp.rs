@@ -24,11 +24,14 @@ impl Experiment {
     /// Whether guardrails can change the ramp at this time.
     pub fn is_ramp_guarded(&self, now: Timestamp) -> bool {
         let open = self.status == Status::Running && self.end().is_none_or(|end| now < end);
-        let mut allocation = self.allocation.clone();
-        allocation.pass_ramp_steps(now);
+        let allocation = &self.allocation;
+        let rolls_back = match allocation.ramp.last_begun(now) {
+            Some((begun, _)) => begun.rolls_back(),
+            None => allocation.roll_back_percent.is_some(),
+        };
         let next = allocation.ramp.after(now).next();
         open && (allocation.ramp_hold.is_some()
-            || allocation.roll_back_percent.is_some()
+            || rolls_back
             || next.is_some_and(|step| step.on_worse_guardrail.is_some()))
     }
 

@@ -19,6 +19,13 @@ pub struct RampStep {
     pub on_worse_guardrail: Option<OnWorseGuardrail>,
 }
 
+impl RampStep {
+    /// Whether a worse guardrail brings back the traffic from before the step.
+    pub(super) fn rolls_back(&self) -> bool {
+        self.on_worse_guardrail == Some(OnWorseGuardrail::RollBack)
+    }
+}
+
 /// What happens to a ramp while a guardrail is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
