@@ -28,7 +28,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let found = app.store().definition(&id, true).await?;
     let (before, digest) = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
     if expected.is_some_and(|version| version != before.version) {
-        return Err(Problem::stale(before.version));
+        return Err(Problem::stale("experiment", before.version));
     }
     input::change::check_not_empty(&change)?;
     let reason = change.reason.clone();
@@ -39,7 +39,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let after = change.apply(&before, app.now()).map_err(misfits)?;
     input::change::check_names(&after)?;
     let changed = placement::change(&app, &before, after, &digest, author, catalog).await?;
-    let after = changed.ok_or_else(|| Problem::stale(before.version + 1))?;
+    let after = changed.ok_or_else(|| Problem::stale("experiment", before.version + 1))?;
 
     Ok(response::with_version(
         response::json(StatusCode::OK, &CheckedExperiment::new(&after)),

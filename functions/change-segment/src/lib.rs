@@ -35,7 +35,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         let found = catalog.segment(&id);
         let before = found.ok_or_else(|| Problem::unknown_segment(id.as_str()))?;
         if expected.is_some_and(|version| version != before.segment.version) {
-            return Err(Problem::stale(before.segment.version));
+            return Err(Problem::stale("segment", before.segment.version));
         }
         let Some(version) = next_version(&app, &catalog, before, &change).await? else {
             return Ok(answer(&before.segment));

@@ -25,7 +25,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         reason: None,
     };
     if !app.store().delete_layer(&layer, now, author).await? {
-        return Err(Problem::stale_layer(layer.version + 1));
+        return Err(Problem::stale("layer", layer.version + 1));
     }
     let body = LayerResponse::new(&layer, now);
     Ok(response::json(StatusCode::OK, &body))

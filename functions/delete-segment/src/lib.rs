@@ -30,7 +30,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         let found = catalog.segment(&id);
         let stored = found.ok_or_else(|| Problem::unknown_segment(id.as_str()))?;
         if expected.is_some_and(|version| version != stored.segment.version) {
-            return Err(Problem::stale(stored.segment.version));
+            return Err(Problem::stale("segment", stored.segment.version));
         }
         // A use that is written after this query changes the catalog.
         let used_by = app.store().users_of_segment(&id).await?;

@@ -31,7 +31,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         (None, Some(_)) => return Err(Problem::unknown_layer(id.as_str())),
         (Some(_), None) => return Err(Problem::precondition_required()),
         (Some(before), Some(IfMatch::Version(version))) if version != before.version => {
-            return Err(Problem::stale_layer(before.version));
+            return Err(Problem::stale("layer", before.version));
         }
         (Some(before), Some(_)) => {
             let layer = before.with_texts(input.name, input.description, now);
@@ -43,7 +43,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         reason: input.reason.as_deref(),
     };
     if !app.store().write_layer(&layer, author).await? {
-        return Err(Problem::stale_layer(layer.version));
+        return Err(Problem::stale("layer", layer.version));
     }
 
     let response = response::json(status, &LayerResponse::new(&layer, now));

@@ -161,17 +161,8 @@ impl Problem {
         }
     }
 
-    /// 412: the caller's version of an experiment is outdated.
-    pub fn stale(current: u64) -> Self {
-        Self::stale_version("experiment", current)
-    }
-
-    /// 412: the caller's version of a layer is outdated.
-    pub fn stale_layer(current: u64) -> Self {
-        Self::stale_version("layer", current)
-    }
-
-    fn stale_version(what: &str, current: u64) -> Self {
+    /// 412: the caller's version of `what`, such as an experiment, is outdated.
+    pub fn stale(what: &str, current: u64) -> Self {
         let detail = format!(
             "The {what} has changed in the meantime and is at version {current}. Read it again, look at the difference, \
              and send `If-Match: \"{current}\"`."

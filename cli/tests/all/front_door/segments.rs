@@ -91,6 +91,8 @@ async fn a_segment_is_created_read_listed_changed_and_deleted() {
         json!({"name": "Europe", "description": null, "condition": {"eu": true}, "reason": "r"});
     let stale = change_if(&admin, "europe", "\"2\"", &new).await;
     assert_eq!(stale.code(412), "stale_version");
+    let detail = stale.problem().unwrap()["detail"].clone();
+    assert!(detail.as_str().unwrap().starts_with("The segment "));
     let changed = change_if(&admin, "europe", "\"1\"", &new).await;
     assert_eq!(changed.header("etag"), "\"2\"");
     let changed = changed.json(200);
