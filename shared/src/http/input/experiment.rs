@@ -9,6 +9,7 @@ use crate::http::body::{Faults, Node, Object, prose};
 use crate::http::problem::Problem;
 use domain::allocation::{self, Allocation};
 use domain::analysis_definition::AnalysisDefinition;
+use domain::condition::Condition;
 use domain::decimal;
 use domain::documentation::Documentation;
 use domain::exclusion::Exclusion;
@@ -86,9 +87,17 @@ fn fields(
     let hash_seed = hash_seed.unwrap_or(Some(drawn.hash_seed));
     let holdout_node = body.optional("holdout");
     let is_holdout = holdout_node.is_some();
+    let exclusion = exclusion_of(&mut body, original, segments, faults);
+    let excluded = exclusion.as_ref().and_then(Option::as_ref);
+    let excluding = excluded.and_then(|exclusion| exclusion.condition.as_ref());
     let allocation = match holdout_node {
-        Some(node) => holdout(&node, &mut body, hash_seed, faults),
-        None => allocation(&mut body, original, is_copy, hash_seed, segments, faults),
+        Some(node) => {
+            targeting::check_names(excluding, faults);
+            holdout(&node, &mut body, hash_seed, faults)
+        }
+        None => allocation(
+            &mut body, original, is_copy, hash_seed, excluding, segments, faults,
+        ),
     };
     let mut analysis = analysis(&mut body, original, faults);
     if let Some(analysis) = analysis.as_mut().filter(|_| is_holdout) {
@@ -100,7 +109,13 @@ fn fields(
     {
         faults.push("/ramp", invalid);
     }
-    let exclusion = exclusion_of(&mut body, original, analysis.as_ref(), segments, faults);
+    if let (Some(exclusion), Some(analysis)) = (excluded, &analysis)
+        && let Err(unknown) = exclusion.fits(&analysis.dimensions)
+    {
+        for (by, invalid) in unknown {
+            faults.push(format!("/exclude/dimensions/{by}"), invalid);
+        }
+    }
     let schedule = schedule(&mut body, faults);
     let documentation = documentation(&mut body, original, faults);
     let shards = body
@@ -161,6 +176,7 @@ fn allocation(
     original: Option<&Experiment>,
     is_copy: bool,
     hash_seed: Option<String>,
+    excluding: Option<&Condition>,
     segments: &SegmentGraph,
     faults: &mut Faults,
 ) -> Option<Allocation> {
@@ -170,7 +186,12 @@ fn allocation(
         node.text(faults, UnitKind::parse)
     });
     if let Some(original) = original {
-        targeting::check_copied(original, body, segments, faults);
+        let targeting = original.targeting.iter();
+        let overrides = original.overrides.iter();
+        let overridden = overrides.filter_map(|each| each.condition.as_ref());
+        let targeting = targeting.filter(|_| !body.has("targeting"));
+        let overridden = overridden.filter(|_| !body.has("overrides"));
+        targeting::check_copied(targeting.chain(overridden), segments, faults);
     }
     let variants = match (body.optional("variants"), original) {
         (Some(node), _) => variants(&node, faults),
@@ -203,7 +224,8 @@ fn allocation(
     }
     if let (Some(targeting), Some(overrides)) = (&targeting, &overrides) {
         let overridden = overrides.iter().filter_map(|each| each.condition.as_ref());
-        targeting::check_names(targeting.iter().chain(overridden), faults);
+        let all = targeting.iter().chain(overridden).chain(excluding);
+        targeting::check_names(all, faults);
     }
     let default_traffic = original.map_or(100.0, |original| original.traffic_percent);
     Some(Allocation {
@@ -252,22 +274,18 @@ fn analysis(
 fn exclusion_of(
     body: &mut Object<'_>,
     original: Option<&Experiment>,
-    analysis: Option<&AnalysisDefinition>,
     segments: &SegmentGraph,
     faults: &mut Faults,
 ) -> Option<Option<Exclusion>> {
     let known = original.map(|original| &original.exclusion);
-    let exclusion = field(body, "exclude", known, |node| {
-        exclusion(node, segments, faults).map(Some)
-    })?;
-    if let (Some(exclusion), Some(analysis)) = (&exclusion, analysis)
-        && let Err(unknown) = exclusion.fits(&analysis.dimensions)
-    {
-        for (by, invalid) in unknown {
-            faults.push(format!("/exclude/dimensions/{by}"), invalid);
-        }
+    if !body.has("exclude") {
+        let copied = known.and_then(Option::as_ref);
+        let condition = copied.and_then(|copied| copied.condition.as_ref());
+        targeting::check_copied(condition, segments, faults);
     }
-    Some(exclusion)
+    field(body, "exclude", known, |node| {
+        exclusion(node, segments, faults).map(Some)
+    })
 }
 
 fn schedule(body: &mut Object<'_>, faults: &mut Faults) -> Option<Schedule> {

@@ -1,9 +1,8 @@
 //! Targeting conditions and overrides.
 
 use super::segment::located;
-use crate::http::body::{Faults, Node, Object};
+use crate::http::body::{Faults, Node};
 use domain::Invalid;
-use domain::allocation::Allocation;
 use domain::condition::Condition;
 use domain::ids::{UserId, VariantKey};
 use domain::limits;
@@ -32,7 +31,7 @@ pub(super) fn condition(
 
 /// Notes a fault if all conditions of an experiment together name too many segments.
 pub(super) fn check_names<'c>(
-    conditions: impl Iterator<Item = &'c Condition>,
+    conditions: impl IntoIterator<Item = &'c Condition>,
     faults: &mut Faults,
 ) {
     if let Some(invalid) = too_many_names(conditions) {
@@ -41,18 +40,12 @@ pub(super) fn check_names<'c>(
 }
 
 /// Notes a fault for each segment that a copied condition names and that does not exist any more.
-pub(super) fn check_copied(
-    original: &Allocation,
-    body: &Object<'_>,
+pub(super) fn check_copied<'c>(
+    copied: impl IntoIterator<Item = &'c Condition>,
     segments: &SegmentGraph,
     faults: &mut Faults,
 ) {
-    let targeting = original.targeting.iter();
-    let targeting = targeting.filter(|_| !body.has("targeting"));
-    let overrides = original.overrides.iter();
-    let overridden = overrides.filter_map(|each| each.condition.as_ref());
-    let overridden = overridden.filter(|_| !body.has("overrides"));
-    for condition in targeting.chain(overridden) {
+    for condition in copied {
         for fault in segments.faults_of_names(condition) {
             faults.push("/copy_of", fault.why);
         }

@@ -123,6 +123,59 @@ async fn a_segment_that_an_experiment_names_must_exist() {
     );
 }
 
+#[tokio::test]
+async fn segments_of_an_exclusion_are_checked_as_those_of_the_targeting() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let names: Vec<_> = (0..=limits::MAX_NAMED_SEGMENTS)
+        .map(|number| format!("list-{number}"))
+        .collect();
+    for name in &names {
+        create(&admin, name, json!({"ids": []})).await.json(201);
+    }
+    let (last, others) = names.split_last().unwrap();
+    let excluded = |name: &str| json!({"condition": {"id": {"$inGroup": name}}});
+    let body = |name: &str| {
+        json!({
+            "id": "e",
+            "name": "E",
+            "variants": [{"key": "control", "percent": 50}, {"key": "green", "percent": 50}],
+            "targeting": {"$savedGroups": others},
+            "exclude": excluded(name),
+        })
+    };
+    let refused = admin.post("/experiments", &body(last)).await;
+    assert_eq!(
+        (refused.status, refused.faults()),
+        (422, expected([("", "too_many")]))
+    );
+    admin.post("/experiments", &body("list-0")).await.json(201);
+    admin
+        .change("e", &json!({"status": "stopped"}))
+        .await
+        .json(200);
+    delete(&admin, "list-0").await.json(200);
+
+    // A copy needs the segments that it copies.
+    let own = json!({"targeting": {}});
+    for other in [own.clone(), json!({"holdout": {"percent": 5}})] {
+        let mut copy = json!({"name": "Copy", "copy_of": "e"});
+        merge(&mut copy, other);
+        let refused = admin.post("/experiments", &copy).await;
+        let fault = [("/copy_of", "unknown_segment")];
+        assert_eq!((refused.status, refused.faults()), (422, expected(fault)));
+    }
+    let mut copy = json!({"name": "Copy", "copy_of": "e", "exclude": excluded("list-1")});
+    merge(&mut copy, own);
+    admin.post("/experiments", &copy).await.json(201);
+}
+
+/// Sets the fields of an object in another one.
+fn merge(object: &mut Value, fields: Value) {
+    let fields = fields.as_object().unwrap().clone();
+    object.as_object_mut().unwrap().extend(fields);
+}
+
 /// The ids in `used_by`.
 async fn users(caller: &Caller, id: &str) -> Vec<Value> {
     let segment = segment(caller, id).await;
