@@ -38,6 +38,14 @@ pub fn random_bits<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     Ok(bits)
 }
 
+/// A new seed of a hash: 128 random bits as hexadecimal digits.
+///
+/// # Errors
+/// If the operating system has no random bits.
+pub fn random_seed() -> Result<String, getrandom::Error> {
+    Ok(data_encoding::HEXLOWER.encode(&random_bits::<16>()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

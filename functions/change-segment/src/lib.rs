@@ -68,31 +68,24 @@ async fn next_version(
     check_names(catalog, &before.segment.id, change.condition.as_ref())?;
     let now = app.now();
     let segment = change.apply(&before.segment, now);
-    let Some(ids) = &change.ids else {
-        let stored = StoredSegment {
-            segment,
-            ..before.clone()
-        };
-        let changed = stored.segment.version > before.segment.version;
-        return Ok(changed.then(|| SegmentVersion::with_same_ids(stored)));
-    };
-    let attribute = before.segment.rule.attribute().unwrap_or_default();
-    check_not_erased(app, attribute, &ids.add, "/ids/add").await?;
+    let changed = segment.version > before.segment.version;
     let texts = StoredSegment {
-        segment: Segment {
-            version: before.segment.version,
-            ..segment.clone()
-        },
+        segment,
         ..before.clone()
     };
-    let with_ids = app.store().change_ids(&texts, ids, now).await?;
+    let with_ids = match &change.ids {
+        Some(ids) => {
+            let attribute = before.segment.rule.attribute().unwrap_or_default();
+            check_not_erased(app, attribute, &ids.add, "/ids/add").await?;
+            // Texts and ids that change together make one version.
+            let mut base = texts.clone();
+            base.segment.version = before.segment.version;
+            app.store().change_ids(&base, ids, now).await?
+        }
+        None => None,
+    };
     let Some(version) = with_ids else {
-        let changed = segment.version > before.segment.version;
-        let stored = StoredSegment {
-            segment,
-            ..before.clone()
-        };
-        return Ok(changed.then(|| SegmentVersion::with_same_ids(stored)));
+        return Ok(changed.then(|| SegmentVersion::with_same_ids(texts)));
     };
     if let SegmentRule::List { id_count, .. } = version.stored.segment.rule {
         check_size(id_count, "/ids/add")?;

@@ -23,14 +23,14 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let text = body::json(&request)?;
-    let (id, digest) = (drawn_id(&request, &caller)?, digest(text));
+    let (id, digest) = (drawn_id(&request, &caller)?, body::digest(text));
     let original = match experiment::copy_of(text) {
         Some(id) => app.store().experiment(&id, true).await?,
         None => None,
     };
     let names_segments = names_segments(text, original.as_ref());
     let catalog = app.store().catalog_with(names_segments).await?;
-    let hash_seed = drawn_seed()?;
+    let hash_seed = clock::random_seed()?;
     let drawn = Drawn { id, hash_seed };
     let new = experiment::read(text, drawn, original.as_ref(), &catalog.graph())?;
 
@@ -94,14 +94,6 @@ fn drawn_id(request: &Request, caller: &Caller) -> Result<ExperimentId, Problem>
     let mut bits = [0; 16];
     bits.copy_from_slice(&digest[..16]);
     Ok(ExperimentId::from_bits(bits))
-}
-
-fn drawn_seed() -> Result<String, Problem> {
-    Ok(data_encoding::HEXLOWER.encode(&clock::random_bits::<16>()?))
-}
-
-fn digest(text: &str) -> String {
-    data_encoding::HEXLOWER.encode(&Sha256::digest(text))
 }
 
 fn taken(request: &Request, id: &ExperimentId) -> Problem {

@@ -5,7 +5,6 @@ use domain::id_list::IdListIndex;
 use domain::limits::MAX_SEGMENTS;
 use domain::segment::{IdsChange, Segment, SegmentRule};
 use lambda_http::http::StatusCode;
-use sha2::{Digest, Sha256};
 use shared::app::App;
 use shared::clock;
 use shared::http::input::segment::{self, NewRule, NewSegment};
@@ -24,7 +23,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let text = body::json(&request)?;
     let new = segment::read_new(text)?;
-    let creation_digest = data_encoding::HEXLOWER.encode(&Sha256::digest(text));
+    let creation_digest = body::digest(text);
 
     let mut tries = CatalogTries::default();
     loop {

@@ -50,11 +50,10 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Read)?;
     let id = params::segment_id(&request)?;
     let mut query = params::Query::read(&request, &["limit", "cursor"]);
-    let limit = query.optional("limit", params::page_limit).unwrap_or(20);
-    let cursor = query.optional("cursor", |text| Cursor::decode(text, params::is_version));
+    let (limit, position) = query.page(params::is_version);
     query.finish()?;
 
-    let before = cursor.and_then(|cursor| cursor.0.parse().ok());
+    let before = position.and_then(|version| version.parse().ok());
     // One more, which the last entry is compared with.
     let store = app.store();
     let records = store.segment_audit_records(&id, limit + 1, before).await?;

@@ -34,14 +34,10 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         owner: query.optional("owner", criterion),
         text: query.optional("text", criterion),
     };
-    let limit = query.optional("limit", params::page_limit).unwrap_or(20);
-    let cursor = query.optional("cursor", |text| {
-        Cursor::decode(text, keys::is_created_at_id)
-    });
+    let (limit, before) = query.page(keys::is_created_at_id);
     query.finish()?;
 
-    let before = cursor.as_ref().map(|cursor| cursor.0.as_str());
-    let page = scan::page(app.store(), status, &search, limit, before).await?;
+    let page = scan::page(app.store(), status, &search, limit, before.as_deref()).await?;
 
     let list = List {
         experiments: page

@@ -23,14 +23,10 @@ struct ListLayersResponse<'l> {
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Read)?;
     let mut query = params::Query::read(&request, &["limit", "cursor"]);
-    let limit = query.optional("limit", params::page_limit).unwrap_or(20);
-    let cursor = query.optional("cursor", |text| {
-        Cursor::decode(text, keys::is_created_at_id)
-    });
+    let (limit, before) = query.page(keys::is_created_at_id);
     query.finish()?;
 
-    let before = cursor.as_ref().map(|cursor| cursor.0.as_str());
-    let page = app.store().layers(limit, before).await?;
+    let page = app.store().layers(limit, before.as_deref()).await?;
     let now = app.now();
     let layers = page.layers.iter();
     let body = ListLayersResponse {

@@ -23,14 +23,14 @@ struct List {
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Read)?;
     let mut query = params::Query::read(&request, &["limit", "cursor"]);
-    let limit = query.optional("limit", params::page_limit).unwrap_or(20);
-    let is_id = |text: &str| SegmentId::parse(text).is_ok();
-    let cursor = query.optional("cursor", |text| Cursor::decode(text, is_id));
+    let (limit, after) = query.page(|text| SegmentId::parse(text).is_ok());
     query.finish()?;
 
-    let after = cursor.as_ref().map_or("", |cursor| cursor.0.as_str());
     // One more shows whether there is another page.
-    let mut segments = app.store().segments_after(after, limit + 1).await?;
+    let mut segments = app
+        .store()
+        .segments_after(after.as_deref().unwrap_or_default(), limit + 1)
+        .await?;
 
     let more = segments.len() > limit;
     segments.truncate(limit);

@@ -25,7 +25,13 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let before = app.store().layer(&id).await?;
     let (status, layer) = match (before, expected) {
         (None, None) => {
-            let layer = Layer::new(id, drawn_seed()?, input.name, input.description, now);
+            let layer = Layer::new(
+                id,
+                clock::random_seed()?,
+                input.name,
+                input.description,
+                now,
+            );
             (StatusCode::CREATED, layer)
         }
         (None, Some(_)) => return Err(Problem::unknown_layer(id.as_str())),
@@ -48,8 +54,4 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
 
     let response = response::json(status, &LayerResponse::new(&layer, now));
     Ok(response::with_version(response, layer.version))
-}
-
-fn drawn_seed() -> Result<String, Problem> {
-    Ok(data_encoding::HEXLOWER.encode(&clock::random_bits::<16>()?))
 }

@@ -275,18 +275,12 @@ async fn evaluate<'e>(
     app: &App,
     input: &EvaluationInput<'e>,
 ) -> Result<(Evaluation<'e>, Vec<TraceStep>), StoreError> {
-    let segments = app.segments_of(input.definition).await?;
-    let mut loaded = LoadedChunks::new();
-    loop {
-        let lookup = SegmentLookup::new(&segments, &loaded);
+    with_segments(app, input.definition, |lookup| {
         let mut trace = Vec::new();
-        let evaluation = evaluate_traced(input, &lookup, &mut trace);
-        let missing = lookup.into_missing();
-        if missing.is_empty() {
-            return Ok((evaluation, trace));
-        }
-        loaded.extend(app.id_chunks(missing).await?);
-    }
+        let evaluation = evaluate_traced(input, lookup, &mut trace);
+        (evaluation, trace)
+    })
+    .await
 }
 
 /// Reads the chunks of id lists that experiments need for a user, all together.
@@ -306,11 +300,8 @@ pub async fn prepare_segments(
     let Some(first) = naming.first() else {
         return Ok(());
     };
-    let segments = app.segments_of(first).await?;
-    let mut loaded = LoadedChunks::new();
-    loop {
-        let lookup = SegmentLookup::new(&segments, &loaded);
-        let now = app.now();
+    let now = app.now();
+    let evaluate_all = |lookup: &SegmentLookup<'_>| {
         for experiment in &naming {
             let input = EvaluationInput {
                 definition: experiment,
@@ -318,11 +309,27 @@ pub async fn prepare_segments(
                 context,
                 now,
             };
-            evaluate_traced(&input, &lookup, &mut Vec::new());
+            evaluate_traced(&input, lookup, &mut Vec::new());
         }
+    };
+    Ok(with_segments(app, first, evaluate_all).await?)
+}
+
+/// Evaluates with all segments, if the experiment names any. It is repeated until the chunks of id lists that it needs
+/// have been read.
+async fn with_segments<T>(
+    app: &App,
+    experiment: &Experiment,
+    evaluate: impl Fn(&SegmentLookup<'_>) -> T,
+) -> Result<T, StoreError> {
+    let segments = app.segments_of(experiment).await?;
+    let mut loaded = LoadedChunks::new();
+    loop {
+        let lookup = SegmentLookup::new(&segments, &loaded);
+        let evaluated = evaluate(&lookup);
         let missing = lookup.into_missing();
         if missing.is_empty() {
-            return Ok(());
+            return Ok(evaluated);
         }
         loaded.extend(app.id_chunks(missing).await?);
     }

@@ -4,6 +4,7 @@ use super::Request;
 pub use super::body::choice;
 use super::body::{Faults, listed};
 use super::problem::{Fault, Problem};
+use crate::store::cursor::Cursor;
 use domain::ids::{ExperimentId, LayerId, SegmentId, UserId};
 use domain::{Invalid, decimal, limits};
 use lambda_http::RequestExt;
@@ -87,11 +88,14 @@ pub fn user_id(request: &Request) -> Result<UserId, Invalid> {
     )
 }
 
+/// Elements on a page, unless the request has a `limit`.
+const USUAL_PAGE: usize = 20;
+
 /// The number of elements on a page.
 ///
 /// # Errors
 /// If it is not from 1 to [`limits::MAX_PAGE`].
-pub fn page_limit(text: &str) -> Result<usize, Invalid> {
+fn page_limit(text: &str) -> Result<usize, Invalid> {
     decimal::whole(text)
         .and_then(|limit| usize::try_from(limit).ok())
         .filter(|limit| (1..=limits::MAX_PAGE).contains(limit))
@@ -177,6 +181,14 @@ impl Query {
         parse(value)
             .map_err(|invalid| self.faults.push(format!("?{name}"), invalid))
             .ok()
+    }
+
+    /// The parameters `limit` and `cursor`: the number of elements on a page, and the position after which it starts.
+    pub fn page(&mut self, is_position: impl Fn(&str) -> bool) -> (usize, Option<String>) {
+        let limit = self.optional("limit", page_limit);
+        let cursor = self.optional("cursor", |text| Cursor::decode(text, &is_position));
+        let position = cursor.map(|cursor| cursor.0);
+        (limit.unwrap_or(USUAL_PAGE), position)
     }
 
     /// The parameters that begin with `prefix`, without it, in the order of their names. Empty ones count as

@@ -5,6 +5,7 @@ use crate::http::problem::Problem;
 use domain::limits;
 use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 /// The body of a request: well-formed JSON within the limits of size and depth.
 ///
@@ -53,6 +54,11 @@ pub fn json(request: &Request) -> Result<&str, Problem> {
         )
     })?;
     Ok(text)
+}
+
+/// The digest of a body, by which a repeated creation is recognized: SHA-256 in hexadecimal digits.
+pub fn digest(text: &str) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(text))
 }
 
 fn check_content_type(request: &Request) -> Result<(), Problem> {
