@@ -5,12 +5,13 @@ use lambda_http::http::StatusCode;
 use shared::app::App;
 use shared::http::layer::{self, LayerResponse};
 use shared::http::{Problem, Request, Response, caller::Caller, params, response};
+use shared::store::StoreError;
 use shared::store::experiments::Author;
 
 /// Deletes a layer.
 ///
 /// # Errors
-/// 404 if there is none, 409 while an experiment has a range of it or had one a moment ago, 412 if it changes at the same
+/// 404 if there is none, 409 while an experiment has a range of it or had one a moment ago, 503 if it changes at the same
 /// moment.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
@@ -25,7 +26,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         reason: None,
     };
     if !app.store().delete_layer(&layer, now, author).await? {
-        return Err(Problem::stale("layer", layer.version + 1));
+        return Err(StoreError::Contended("the layer".to_owned()).into());
     }
     let body = LayerResponse::new(&layer, now);
     Ok(response::json(StatusCode::OK, &body))

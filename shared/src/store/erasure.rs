@@ -62,7 +62,7 @@ impl Store {
     ) -> Result<Erased, StoreError> {
         let tombstone = self.put_tombstone(user, now).await?;
         let segments = self
-            .remove_from_lists(user, tombstone.erased_at, now, by)
+            .remove_from_lists(user, tombstone.erased_at, (now, by), deadline)
             .await?;
         let mut records = self.next_records_of(user).await?;
         let mut experiments = records.experiments();
@@ -104,13 +104,14 @@ impl Store {
         })
     }
 
-    /// Removes a user with a tombstone from the id lists of segments, and returns these segments.
+    /// Removes a user with a tombstone from the id lists of segments, and returns these segments. Each call removes the
+    /// user from at least one of them, so that repeats come to an end.
     async fn remove_from_lists(
         &self,
         user: &UserId,
         erased_at: Timestamp,
-        now: Timestamp,
-        by: &str,
+        (now, by): (Timestamp, &str),
+        deadline: Instant,
     ) -> Result<BTreeSet<SegmentId>, StoreError> {
         let ids = IdsChange {
             remove: vec![user.to_string()],
@@ -137,6 +138,10 @@ impl Store {
                     tries.next().await?;
                 }
             }
+            if Instant::now() >= deadline {
+                let text = "there was no time to remove the user from every list".to_owned();
+                return Err(StoreError::Throttled(text));
+            }
             catalog = self.catalog().await?;
         }
     }
@@ -153,7 +158,7 @@ impl Store {
         deadline: Instant,
     ) -> Result<(), StoreError> {
         if let Some(tombstone) = self.tombstone(user).await? {
-            self.remove_from_lists(user, tombstone.erased_at, now, BACKGROUND)
+            self.remove_from_lists(user, tombstone.erased_at, (now, BACKGROUND), deadline)
                 .await?;
         }
         loop {

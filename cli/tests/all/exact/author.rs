@@ -33,6 +33,9 @@ impl History {
         if draw.chance(if small { 20 } else { 40 }) {
             experiments.push(definition(&mut draw));
         }
+        if draw.chance(25) {
+            experiments.push(holdout(&mut draw));
+        }
         let mut author = Author {
             draw,
             experiments: &experiments,
@@ -90,6 +93,17 @@ fn definition(draw: &mut Draw) -> Definition {
             false => ExcludedUsers::default(),
         },
         shards: draw.pick(&[1, 1, 3]),
+        held_out_percent: None,
+    }
+}
+
+/// A holdout. More users are held out than an API request can ask for, because a history has few.
+fn holdout(draw: &mut Draw) -> Definition {
+    Definition {
+        start: Timestamp::from_micros(MIDNIGHT),
+        ends_at: None,
+        held_out_percent: Some(draw.pick(&[20.0, 50.0])),
+        ..definition(draw)
     }
 }
 
@@ -196,7 +210,8 @@ impl Author<'_> {
         let mut steps = Vec::new();
         self.anchors.clear();
         for experiment in 0..self.experiments.len() {
-            if self.draw.chance(90) {
+            // The groups of a holdout are stored with the assignments in the experiments that it covers.
+            if self.experiments[experiment].held_out_percent.is_none() && self.draw.chance(90) {
                 let assign = self.assign(user, experiment);
                 self.anchors.push(assign.at.micros());
                 steps.push(Step::Assign(assign));

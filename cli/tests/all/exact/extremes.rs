@@ -77,6 +77,7 @@ fn definition() -> Definition {
         ends_at: None,
         excluded: ExcludedUsers::default(),
         shards: 1,
+        held_out_percent: None,
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) enum Size {
 pub(crate) struct History {
     pub(crate) seed: u64,
     pub(crate) users: usize,
-    /// One or two experiments with the same users.
+    /// One or two experiments with the same users, and perhaps a holdout that covers them.
     pub(crate) experiments: Vec<Definition>,
     pub(crate) steps: Vec<Step>,
     /// A user whose contributions the database refuses to store, until all steps are done.
@@ -44,6 +44,8 @@ pub(crate) struct Definition {
     pub(crate) ends_at: Option<Timestamp>,
     pub(crate) excluded: ExcludedUsers,
     pub(crate) shards: u16,
+    /// The percentage of a holdout; none for other experiments.
+    pub(crate) held_out_percent: Option<f64>,
 }
 
 /// A step. Users and experiments are identified by their indexes.

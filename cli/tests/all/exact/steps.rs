@@ -27,6 +27,7 @@ pub(crate) fn history(days: usize) -> History {
         ends_at: None,
         excluded: ExcludedUsers::default(),
         shards: 1,
+        held_out_percent: None,
     };
     let assign = Assign {
         user: 0,

@@ -5,13 +5,15 @@ use super::network::Pressure;
 use super::world::World;
 use domain::allocation::Allocation;
 use domain::analysis_definition::AnalysisDefinition;
-use domain::assignment::{Assignment, AssignmentSource};
+use domain::assignment::{Assignment, AssignmentSource, Attributes};
 use domain::event::Event;
 use domain::exclusion::Exclusion;
 use domain::experiment::{Experiment, NewExperiment, Status};
+use domain::holdout::Holdout;
 use domain::ids::{EventId, ExperimentId, UnitKind, UserId};
 use domain::overrides::Override;
 use domain::placement::Placement;
+use domain::running_holdouts;
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use shared::store::experiments::ChangeOutcome;
@@ -42,14 +44,24 @@ impl<'w> Writer<'w> {
                 _ => id,
             }
         };
+        let id = |place| ExperimentId::parse(&format!("x{serial}-{place}")).unwrap();
+        let definitions = history.experiments.iter().enumerate();
+        let holdouts = definitions.filter(|(_, definition)| definition.held_out_percent.is_some());
+        let holdouts: Vec<_> = holdouts.map(|(place, _)| id(place)).collect();
         let mut experiments = Vec::new();
         for (place, definition) in history.experiments.iter().enumerate() {
             let new = NewExperiment {
-                id: ExperimentId::parse(&format!("x{serial}-{place}")).unwrap(),
+                id: id(place),
                 name: "X".to_owned(),
                 description: None,
                 status: Status::Running,
-                allocation: Allocation::new(definition.variants.clone(), 100.0, serial.to_string()),
+                allocation: match definition.held_out_percent {
+                    Some(percent) => holdout(percent, serial),
+                    None => Allocation {
+                        holdouts: holdouts.clone(),
+                        ..Allocation::new(definition.variants.clone(), 100.0, serial.to_string())
+                    },
+                },
                 exclusion: Some(Exclusion {
                     condition: None,
                     results: definition.excluded.clone(),
@@ -97,6 +109,10 @@ impl<'w> Writer<'w> {
     }
 
     async fn assign(&mut self, assign: &Assign) {
+        // Imports do not evaluate rules.
+        if assign.variant.is_none() && self.is_held_out(assign).await {
+            return;
+        }
         let experiment = self.experiment(assign.experiment).clone();
         let user = &self.users[assign.user];
         let hashed = || {
@@ -125,6 +141,43 @@ impl<'w> Writer<'w> {
         stored.await.unwrap();
         self.assigned
             .insert((assign.user, assign.experiment), assign.at);
+    }
+
+    /// Stores the user's groups in holdouts, as the functions that assign users do before they store the assignment in an
+    /// experiment. Whether one of them keeps the user out.
+    async fn is_held_out(&mut self, assign: &Assign) -> bool {
+        let holdouts = &self.experiment(assign.experiment).allocation.holdouts;
+        let is_listed = |versions: &[Experiment]| holdouts.contains(&versions[0].id);
+        let places = self.experiments.iter().enumerate();
+        let places = places.filter(|(_, versions)| is_listed(versions));
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
+        for place in places {
+            let holdout = self.experiment(place).clone();
+            if !running_holdouts::is_active(&holdout, assign.at) {
+                continue;
+            }
+            let user = &self.users[assign.user];
+            let (variant, is_held_out) = running_holdouts::group(&holdout, user, assign.at);
+            let assignment = Assignment {
+                user_id: user.clone(),
+                experiment_id: holdout.id.clone(),
+                source: AssignmentSource::Hash,
+                variant: variant.clone(),
+                assigned_at: assign.at,
+                experiment_version: holdout.version,
+                layer: None,
+                attributes: Attributes::new(),
+            };
+            let stored = self.world.store.assign_first(&assignment, holdout.shards);
+            stored.await.unwrap();
+            self.assigned
+                .entry((assign.user, place))
+                .or_insert(assign.at);
+            if is_held_out {
+                return true;
+            }
+        }
+        false
     }
 
     /// Stores an event as the function that records events does, with the definitions and assignments that it knows.
@@ -231,4 +284,12 @@ impl<'w> Writer<'w> {
             self.experiments[change.experiment].push(after);
         }
     }
+}
+
+fn holdout(percent: f64, serial: impl ToString) -> Allocation {
+    let holdout = Holdout {
+        percent,
+        layer: None,
+    };
+    Allocation::of_holdout(holdout, serial.to_string()).unwrap()
 }

@@ -1,9 +1,12 @@
 //! Experiments and segments that name segments, and users in lists.
 
-use super::super::support::{Caller, World, expected};
+use super::super::support::{Caller, World, ago, expected};
 use super::{change, create, delete, reason, segment};
+use domain::ids::UserId;
 use domain::limits;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Instant;
 
 /// A list `beta`, and a segment `europe` with a condition.
 async fn beta_and_europe() -> World {
@@ -317,4 +320,28 @@ async fn an_erasure_removes_the_user_from_lists_and_an_export_names_them() {
     )
     .await
     .json(200);
+}
+
+#[tokio::test]
+async fn an_erasure_without_time_for_all_lists_says_so_and_repeats_complete_it() {
+    let world = World::start().await;
+    let admin = world.admin();
+    for list in ["a", "b", "c"] {
+        let listed = create(&admin, list, json!({"ids": ["ann"]})).await;
+        listed.json(201);
+    }
+    let user = UserId::parse("ann").unwrap();
+    let mut found = BTreeSet::new();
+    for remaining in [2, 1, 0] {
+        let erased = world.store();
+        let erased = erased.erase(&user, ago(0), "a test", Instant::now()).await;
+        assert!(erased.unwrap_err().is_passing());
+        let export = admin.get("/users/ann").await.json(200);
+        let segments = export["segments"].as_array().unwrap();
+        assert_eq!(segments.len(), remaining);
+        found.extend(segments.iter().map(ToString::to_string));
+    }
+    assert!(found.len() < 3);
+    let erased = admin.send("DELETE", "/users/ann", &[], "").await.json(200);
+    assert_eq!(erased["segments"], json!([]));
 }
