@@ -65,14 +65,8 @@ impl Variants {
                 faults.push((Some(index), Invalid::new("duplicate_key", detail)));
             }
         }
-        let sum: f64 = variants.iter().map(|variant| variant.percent).sum();
-        if (sum - 100.0).abs() > SUM_TOLERANCE {
-            let detail = format!(
-                "The percentages add up to {}; they must add up to 100 (to 0.01).",
-                decimal_sum(&variants)
-            );
-            faults.push((None, Invalid::new("wrong_sum", detail)));
-        }
+        let percents = variants.iter().map(|variant| variant.percent);
+        faults.extend(fault_of_sum(percents).map(|why| (None, why)));
         if faults.is_empty() {
             Ok(Self(variants))
         } else {
@@ -155,15 +149,27 @@ impl Variants {
     }
 }
 
+/// The fault of weights in percent that do not add up to 100.
+pub(crate) fn fault_of_sum(percents: impl Iterator<Item = f64> + Clone) -> Option<Invalid> {
+    let sum: f64 = percents.clone().sum();
+    ((sum - 100.0).abs() > SUM_TOLERANCE).then(|| {
+        let detail = format!(
+            "The percentages add up to {}; they must add up to 100 (to 0.01).",
+            decimal_sum(percents)
+        );
+        Invalid::new("wrong_sum", detail)
+    })
+}
+
 /// The sum of the percentages as decimals, without the errors of binary fractions. Digits beyond the twelfth after the
 /// point are left out.
-fn decimal_sum(variants: &[Variant]) -> String {
+fn decimal_sum(percents: impl Iterator<Item = f64>) -> String {
     const SCALE: i128 = 1_000_000_000_000;
     let scaled = |percent: f64| -> i128 {
         let text = format!("{percent:.12}").replace('.', "");
         text.parse().unwrap_or_default()
     };
-    let sum: i128 = variants.iter().map(|variant| scaled(variant.percent)).sum();
+    let sum: i128 = percents.map(scaled).sum();
     let text = format!("{}.{:012}", sum / SCALE, sum % SCALE);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -99,6 +99,24 @@ text_id!(
     |text| slug(text, limits::MAX_SEGMENT_ID_CHARS, "-_", "letters, digits, `-` and `_`")
 );
 text_id!(
+    /// A feature flag, e.g. `checkout.new-button`: 1 to 128 letters, digits, `-`, `_` and `.`, starting with a letter or
+    /// digit. Some OpenFeature clients do not encode a key in a URL, so no other characters are allowed.
+    FlagKey,
+    |text| slug(text, limits::MAX_KEY_CHARS, "-_.", "letters, digits, `-`, `_` and `.`")
+);
+text_id!(
+    /// An environment of feature flags, e.g. `production`: 1 to 32 lower-case letters, digits, `-` and `_`, starting with
+    /// a letter or digit.
+    EnvironmentName,
+    |text| lower_case_slug(text, limits::MAX_ENVIRONMENT_CHARS)
+);
+text_id!(
+    /// A rule of a feature flag, unique in its environment: 1 to 64 letters, digits, `-`, `_` and `.`, starting with a
+    /// letter or digit.
+    RuleId,
+    |text| slug(text, limits::MAX_RULE_ID_CHARS, "-_.", "letters, digits, `-`, `_` and `.`")
+);
+text_id!(
     /// A kind of units, such as `account`: 1 to 32 lower-case letters, digits, `-` and `_`, starting with a letter or
     /// digit.
     UnitKind,

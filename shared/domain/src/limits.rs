@@ -176,3 +176,31 @@ pub const MAX_NAMED_SEGMENTS: usize = 20;
 pub const MAX_SEGMENT_LEVELS: usize = 5;
 /// Users of a segment that an answer lists. The answer has the number of all of them.
 pub const MAX_USED_BY_SHOWN: usize = 20;
+/// Experiments whose ids one flag names. Each is a record of a transaction, and an evaluation reads all of them.
+pub const MAX_FLAG_EXPERIMENTS: usize = 20;
+/// The definition of a flag, in bytes of compact JSON. All flags of a deployment stay in the memory of a function.
+pub const MAX_FLAG_BYTES: usize = 32 * 1024;
+/// The value of a variant of a flag, in bytes of compact JSON. Payloads of client SDKs repeat it for each rule.
+pub const MAX_FLAG_VALUE_BYTES: usize = 8 * 1024;
+/// Levels of objects and arrays in the value of a variant. DynamoDB stores 32 levels, with those of the definition.
+pub const MAX_FLAG_VALUE_DEPTH: usize = 16;
+/// The size of a whole number as the value of a variant. JavaScript counts exactly up to here.
+pub const MAX_FLAG_INTEGER: i64 = (1 << 53) - 1;
+/// Environments of one flag: development, staging, production and regions of them.
+pub const MAX_ENVIRONMENTS: usize = 10;
+/// The name of an environment, in characters. It is part of URLs.
+pub const MAX_ENVIRONMENT_CHARS: usize = 32;
+/// Rules of a flag in one environment. An evaluation goes through all of them.
+pub const MAX_FLAG_RULES: usize = 50;
+/// The id of a rule, in characters.
+pub const MAX_RULE_ID_CHARS: usize = 64;
+/// Flags that must have certain variants before another flag is evaluated.
+pub const MAX_PREREQUISITES: usize = 10;
+/// Levels of flags with prerequisites: a flag without prerequisites has one level.
+pub const MAX_PREREQUISITE_LEVELS: usize = 5;
+/// The JSON Schema of a flag's values, in bytes of compact JSON. It is compiled at each change of the flag.
+pub const MAX_SCHEMA_BYTES: usize = 8 * 1024;
+/// Levels of objects and arrays in a JSON Schema.
+pub const MAX_SCHEMA_DEPTH: usize = 16;
+/// Days without a change after which a flag is stale that gives all users of an environment one variant.
+pub const STALE_FLAG_DAYS: i64 = 90;

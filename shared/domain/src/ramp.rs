@@ -93,6 +93,11 @@ impl Ramp {
         self.0.is_empty()
     }
 
+    /// The steps, the first one first.
+    pub fn steps(&self) -> &[RampStep] {
+        &self.0
+    }
+
     /// The traffic of the last step that has begun.
     pub fn traffic_at(&self, at: Timestamp) -> Option<f64> {
         let begun = self.0.iter().take_while(|step| step.at <= at);

@@ -3,6 +3,7 @@
 use super::compiled::{AllOf, Clause, Comparison, Expected, Operator, TYPES};
 use super::scalar::{Scalar, ScalarSet};
 use super::{ConditionFault, SegmentUse, pattern, version};
+use crate::json_value::{self, Place, depth};
 use crate::prose::grouped_size;
 use crate::{Invalid, limits};
 use serde_json::{Map, Value};
@@ -10,9 +11,6 @@ use serde_json::{Map, Value};
 /// The operators on values, as a message lists them.
 const OPERATORS: &str = "$eq, $ne, $lt, $lte, $gt, $gte, $in, $nin, $ini, $nini, $all, $alli, $size, $elemMatch, $exists, \
                          $type, $not, $regex, $regexi, $veq, $vne, $vlt, $vlte, $vgt, $vgte, $inGroup and $notInGroup";
-
-/// The sizes of numbers that DynamoDB stores, with a margin.
-const STORABLE_NUMBERS: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
 
 /// A checked condition.
 #[derive(Debug)]
@@ -41,24 +39,6 @@ pub(super) fn compile(source: &Value) -> Result<Checked, Vec<ConditionFault>> {
     }
 }
 
-/// A JSON pointer.
-struct Place(String);
-
-impl Place {
-    fn root() -> Self {
-        Self(String::new())
-    }
-
-    fn field(&self, name: &str) -> Self {
-        let name = name.replace('~', "~0").replace('/', "~1");
-        Self(format!("{}/{name}", self.0))
-    }
-
-    fn element(&self, index: usize) -> Self {
-        Self(format!("{}/{index}", self.0))
-    }
-}
-
 #[derive(Default)]
 struct Compiler {
     faults: Vec<ConditionFault>,
@@ -71,7 +51,7 @@ struct Compiler {
 impl Compiler {
     fn note(&mut self, place: &Place, code: &'static str, detail: impl Into<String>) {
         self.faults.push(ConditionFault {
-            pointer: place.0.clone(),
+            pointer: place.to_string(),
             why: Invalid::new(code, detail),
         });
     }
@@ -109,36 +89,13 @@ impl Compiler {
             self.note(&Place::root(), "too_long", detail);
             return false;
         }
-        self.check_storable(source, &Place::root());
+        let unstorable = json_value::unstorable(source, &Place::root());
+        self.faults.extend(
+            unstorable
+                .into_iter()
+                .map(|(pointer, why)| ConditionFault { pointer, why }),
+        );
         true
-    }
-
-    /// Notes what the database cannot store.
-    fn check_storable(&mut self, value: &Value, place: &Place) {
-        match value {
-            Value::Number(_) => {
-                let size = super::javascript::number(value).abs();
-                if size != 0.0 && !STORABLE_NUMBERS.contains(&size) {
-                    let detail = "Must be 0, or have a size between 1e-100 and 1e100.";
-                    self.note(place, "out_of_range", detail);
-                }
-            }
-            Value::Array(elements) => {
-                for (index, element) in elements.iter().enumerate() {
-                    self.check_storable(element, &place.element(index));
-                }
-            }
-            Value::Object(fields) => {
-                for (name, value) in fields {
-                    let place = place.field(name);
-                    if name.is_empty() {
-                        self.note(&place, "empty", "A name has at least one character.");
-                    }
-                    self.check_storable(value, &place);
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::String(_) => {}
-        }
     }
 
     fn condition(&mut self, source: &Value, place: &Place) -> Option<AllOf> {
@@ -333,7 +290,7 @@ impl Compiler {
             return self.wrong_type(place, "the id of a segment");
         };
         self.segments.push(SegmentUse {
-            pointer: place.0.clone(),
+            pointer: place.to_string(),
             name: name.to_owned(),
             needs_list,
         });
@@ -407,13 +364,4 @@ fn is_operators(fields: &Map<String, Value>) -> bool {
 
 fn is_operator(name: &str) -> bool {
     OPERATORS.split([',', ' ']).any(|operator| operator == name)
-}
-
-/// The levels of arrays and objects in a value. The depth of a body is bounded, so the recursion is.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or_default(),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
-        _ => 0,
-    }
 }
