@@ -3,6 +3,10 @@
 //! A process looks at the changes of the catalog every few seconds, and reads again only what has changed since. A look
 //! is one read of one small item. What was read after a look is at least as new as the look.
 
+mod flags;
+
+pub use flags::{Flags, FlagsAt};
+
 use crate::store::catalog::{Catalog, CatalogChanges, CatalogEntry};
 use crate::store::stored_segment::StoredSegment;
 use crate::store::{Store, StoreError};
@@ -68,6 +72,7 @@ struct State {
     changed: HashMap<ExperimentId, u64>,
     segments: Option<Arc<EvaluatedSegments>>,
     changed_segments: BTreeSet<SegmentId>,
+    flags: flags::FlagState,
     running: Option<Arc<Running>>,
     /// Experiments that have changed since the running ones were read.
     changed_running: BTreeSet<ExperimentId>,
@@ -316,6 +321,7 @@ impl State {
                         CatalogEntry::Segment(id) => {
                             self.changed_segments.insert(id.clone());
                         }
+                        CatalogEntry::Flag(key) => self.flags.note(key),
                         CatalogEntry::Erasure(_) => {}
                     }
                 }
@@ -330,7 +336,7 @@ impl State {
         self.recent = experiments
             .filter_map(|change| match &change.entry {
                 CatalogEntry::Experiment(id) => Some((id.clone(), change.at)),
-                CatalogEntry::Segment(_) | CatalogEntry::Erasure(_) => None,
+                CatalogEntry::Segment(_) | CatalogEntry::Flag(_) | CatalogEntry::Erasure(_) => None,
             })
             .collect();
     }

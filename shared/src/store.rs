@@ -19,6 +19,7 @@ mod event_counts;
 pub mod event_summaries;
 pub mod events;
 pub mod experiments;
+pub mod flags;
 pub mod generations;
 pub mod id_chunks;
 mod item;

@@ -20,6 +20,7 @@ mod event_ids;
 mod event_limits;
 mod exclusion;
 mod first_wins;
+mod flags;
 mod guarded_ramps;
 mod history;
 mod holdout_refusals;

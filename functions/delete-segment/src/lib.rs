@@ -51,6 +51,7 @@ fn in_use(id: &SegmentId, used_by: &UsedBy) -> Problem {
     let users = used_by.used_by.iter().map(|user| match user {
         SegmentUser::Experiment(id) => format!("experiment `{id}`"),
         SegmentUser::Segment(id) => format!("segment `{id}`"),
+        SegmentUser::Flag(key) => format!("flag `{key}`"),
     });
     let mut named = users.collect::<Vec<_>>().join(", ");
     let more = used_by.used_by_count - used_by.used_by.len();

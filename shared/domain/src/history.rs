@@ -1,6 +1,7 @@
 //! What changed from one version of a definition to the next.
 
 use super::experiment::Experiment;
+use super::flag::Flag;
 use super::segment::Segment;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -38,8 +39,39 @@ pub fn segment_changes(before: &Segment, after: &Segment) -> serde_json::Result<
     field_changes(before, after)
 }
 
+/// The values of a flag that a change made others. Those of an environment are named by their path, such as
+/// `environments/production/enabled`.
+///
+/// # Errors
+/// If a definition cannot be written as JSON.
+pub fn flag_changes(before: &Flag, after: &Flag) -> serde_json::Result<Vec<FieldChange>> {
+    Ok(differences(&flag_fields(before)?, &flag_fields(after)?))
+}
+
+fn flag_fields(flag: &Flag) -> serde_json::Result<Map<String, Value>> {
+    let mut all = fields(flag)?;
+    let Some(Value::Object(environments)) = all.remove("environments") else {
+        return Ok(all);
+    };
+    for (name, environment) in environments {
+        let Value::Object(fields) = environment else {
+            continue;
+        };
+        let path = |field: &str| format!("environments/{name}/{field}");
+        all.extend(
+            fields
+                .into_iter()
+                .map(|(field, value)| (path(&field), value)),
+        );
+    }
+    Ok(all)
+}
+
 fn field_changes<T: Serialize>(before: &T, after: &T) -> serde_json::Result<Vec<FieldChange>> {
-    let (before, after) = (fields(before)?, fields(after)?);
+    Ok(differences(&fields(before)?, &fields(after)?))
+}
+
+fn differences(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<FieldChange> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed = names
         .into_iter()
@@ -49,7 +81,7 @@ fn field_changes<T: Serialize>(before: &T, after: &T) -> serde_json::Result<Vec<
         before: before.get(name).cloned(),
         after: after.get(name).cloned(),
     };
-    Ok(changed.map(change).collect())
+    changed.map(change).collect()
 }
 
 fn fields(definition: &impl Serialize) -> serde_json::Result<Map<String, Value>> {

@@ -176,6 +176,11 @@ pub const MAX_NAMED_SEGMENTS: usize = 20;
 pub const MAX_SEGMENT_LEVELS: usize = 5;
 /// Users of a segment that an answer lists. The answer has the number of all of them.
 pub const MAX_USED_BY_SHOWN: usize = 20;
+/// Flags of a deployment, the archived ones included. Each process has all of them in memory.
+pub const MAX_FLAGS: usize = 2_000;
+/// All flags of a deployment, in bytes of compact JSON. They are read in four calls, and the payload for client SDKs fits
+/// into an answer.
+pub const MAX_ALL_FLAGS_BYTES: usize = 4_000_000;
 /// Experiments whose ids one flag names. Each is a record of a transaction, and an evaluation reads all of them.
 pub const MAX_FLAG_EXPERIMENTS: usize = 20;
 /// The definition of a flag, in bytes of compact JSON. All flags of a deployment stay in the memory of a function.

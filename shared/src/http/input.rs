@@ -1,5 +1,7 @@
 //! From requests to domain values, all faults at once.
 
+use super::body::{Node, Object};
+
 mod allocation;
 pub mod assignment;
 pub mod assignments;
@@ -11,6 +13,8 @@ mod documentation;
 pub mod events;
 mod exclusion;
 pub mod experiment;
+pub mod flag;
+mod flag_rule;
 pub mod layer;
 mod metric;
 pub mod plan;
@@ -19,3 +23,17 @@ mod targeting;
 mod text;
 pub mod units;
 pub mod user;
+
+/// `null` removes an optional value; a missing field keeps it.
+fn removable<T>(
+    body: &mut Object<'_>,
+    name: &str,
+    read: impl FnOnce(&Node<'_>) -> Option<T>,
+) -> Option<Option<T>> {
+    let node = body.nullable(name)?;
+    if node.is_null() {
+        Some(None)
+    } else {
+        read(&node).map(Some)
+    }
+}

@@ -5,7 +5,7 @@ pub use super::body::choice;
 use super::body::{Faults, listed};
 use super::problem::{Fault, Problem};
 use crate::store::cursor::Cursor;
-use domain::ids::{ExperimentId, LayerId, SegmentId, UserId};
+use domain::ids::{ExperimentId, FlagKey, LayerId, SegmentId, UserId};
 use domain::{Invalid, decimal, limits};
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
@@ -71,6 +71,15 @@ pub fn segment_id(request: &Request) -> Result<SegmentId, Problem> {
     SegmentId::parse(&text).map_err(|_| Problem::unknown_segment(&text))
 }
 
+/// The key of a flag in the path.
+///
+/// # Errors
+/// 404: a text that is no key names no flag.
+pub fn flag_key(request: &Request) -> Result<FlagKey, Problem> {
+    let text = path(request, "key").unwrap_or_default();
+    FlagKey::parse(&text).map_err(|_| Problem::unknown_flag(&text))
+}
+
 /// The user id in the path.
 ///
 /// # Errors
@@ -111,6 +120,14 @@ fn page_limit(text: &str) -> Result<usize, Invalid> {
 pub fn is_version(text: &str) -> bool {
     text.parse::<u64>()
         .is_ok_and(|version| version.to_string() == text)
+}
+
+/// A parameter that is `true` or `false`.
+///
+/// # Errors
+/// If it is neither.
+pub fn boolean(text: &str) -> Result<bool, Invalid> {
+    choice(&[("true", true), ("false", false)])(text)
 }
 
 /// The query parameters. Each may be given once, and unknown parameters are faults.

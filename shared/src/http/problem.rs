@@ -145,6 +145,11 @@ impl Problem {
         Self::not_found("segment_not_found", format!("There is no segment `{id}`."))
     }
 
+    /// 404: there is no such flag.
+    pub fn unknown_flag(key: &str) -> Self {
+        Self::not_found("flag_not_found", format!("There is no flag `{key}`."))
+    }
+
     /// 409: a segment was deleted while a definition that names it was written.
     pub fn segment_deleted(id: &str) -> Self {
         let detail = format!(

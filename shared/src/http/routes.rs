@@ -30,7 +30,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 27] = [
+pub const ROUTES: [Route; 34] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -115,6 +115,23 @@ pub const ROUTES: [Route; 27] = [
         "audit",
         "POST",
         "/experiments/{id}/audit",
+        Some(Scope::Manage),
+    ),
+    route("create-flag", "POST", "/flags", Some(Scope::Manage)),
+    route("list-flags", "GET", "/flags", Some(Scope::Read)),
+    route("get-flag", "GET", "/flags/{key}", Some(Scope::Read)),
+    route(
+        "get-flag-history",
+        "GET",
+        "/flags/{key}/history",
+        Some(Scope::Read),
+    ),
+    route("change-flag", "PATCH", "/flags/{key}", Some(Scope::Manage)),
+    route("delete-flag", "DELETE", "/flags/{key}", Some(Scope::Manage)),
+    route(
+        "revert-flag",
+        "POST",
+        "/flags/{key}/revert",
         Some(Scope::Manage),
     ),
     route("create-segment", "POST", "/segments", Some(Scope::Manage)),

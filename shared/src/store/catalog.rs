@@ -12,7 +12,7 @@ use super::stored_segment::StoredSegment;
 use super::transaction::{self, Conditional};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use domain::ids::{ExperimentId, SegmentId, UserId};
+use domain::ids::{ExperimentId, FlagKey, SegmentId, UserId};
 use domain::segment_graph::SegmentGraph;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,8 @@ pub enum CatalogEntry {
     Experiment(ExperimentId),
     /// A segment.
     Segment(SegmentId),
+    /// A feature flag.
+    Flag(FlagKey),
     /// An erasure, which changes nothing that evaluations use: see [`Store::pass_catalog`]. A hash of the user, and when the
     /// user was erased.
     Erasure(String),

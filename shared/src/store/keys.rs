@@ -110,6 +110,31 @@ pub mod catalog {
     }
 }
 
+/// Partitions and records of flags in the experiments table.
+pub mod flags {
+    use domain::ids::FlagKey;
+
+    /// Partition of all flags.
+    pub const PARTITION: &str = "#flags";
+    /// The prefix of the records of flags, and of their own partitions. Roles name it.
+    pub const FLAG: &str = "flag#";
+
+    /// The record of a flag.
+    pub fn flag(key: &FlagKey) -> String {
+        flag_named(key.as_str())
+    }
+
+    /// The same for a text.
+    pub fn flag_named(name: &str) -> String {
+        format!("{FLAG}{name}")
+    }
+
+    /// The partition of a flag's audit records.
+    pub fn of_flag(key: &FlagKey) -> String {
+        flag_named(key.as_str())
+    }
+}
+
 /// Key attributes and index names of the assignments table.
 pub mod assignments {
     /// Partition key.

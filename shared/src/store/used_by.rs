@@ -8,7 +8,7 @@ use super::transaction;
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::experiment::{Experiment, Status};
-use domain::ids::{ExperimentId, SegmentId};
+use domain::ids::{ExperimentId, FlagKey, SegmentId};
 use domain::limits::MAX_USED_BY_SHOWN;
 use domain::segment_graph::names_in;
 use serde::Serialize;
@@ -22,6 +22,8 @@ pub enum SegmentUser {
     Experiment(ExperimentId),
     /// Another segment.
     Segment(SegmentId),
+    /// A feature flag.
+    Flag(FlagKey),
 }
 
 /// The definitions that name a segment.
@@ -54,6 +56,7 @@ impl SegmentUser {
         match self {
             Self::Experiment(id) => key::used_by("experiment", id.as_str()),
             Self::Segment(id) => key::used_by("segment", id.as_str()),
+            Self::Flag(flag) => key::used_by("flag", flag.as_str()),
         }
     }
 
@@ -62,6 +65,7 @@ impl SegmentUser {
         match kind {
             "experiment" => ExperimentId::parse(id).ok().map(Self::Experiment),
             "segment" => SegmentId::parse(id).ok().map(Self::Segment),
+            "flag" => FlagKey::parse(id).ok().map(Self::Flag),
             _ => None,
         }
     }

@@ -109,6 +109,28 @@ impl FlagChange {
     }
 }
 
+impl Flag {
+    /// The flag with the content of an earlier version, as its next version. Equal to the flag itself if it has this content.
+    /// [`Self::faults`] says whether it is valid.
+    #[must_use]
+    pub fn reverted_to(&self, earlier: &Self, now: Timestamp) -> Self {
+        let same = Self {
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            ..earlier.clone()
+        };
+        if same == *self {
+            return same;
+        }
+        Self {
+            version: self.version + 1,
+            updated_at: now.max(self.updated_at),
+            ..same
+        }
+    }
+}
+
 fn set<T: Clone>(field: &mut T, new: Option<&T>) {
     if let Some(new) = new {
         field.clone_from(new);

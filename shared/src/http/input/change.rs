@@ -1,7 +1,9 @@
 //! The body of `PATCH /experiments/{id}`.
 
-use super::{allocation, documentation, exclusion, experiment, layer, plan, targeting, text};
-use crate::http::body::{Faults, Node, Object};
+use super::{
+    allocation, documentation, exclusion, experiment, layer, plan, removable, targeting, text,
+};
+use crate::http::body::{Faults, Node};
 use crate::http::problem::{Fault, Problem};
 use domain::Invalid;
 use domain::change::{AllocationChange, AnalysisChange, Change, ScheduleChange};
@@ -147,18 +149,4 @@ fn fields(body: &Node<'_>, segments: &SegmentGraph, faults: &mut Faults) -> Opti
     };
     body.finish(faults, FIELDS);
     Some(change)
-}
-
-/// `null` removes an optional value; a missing field keeps it.
-fn removable<T>(
-    body: &mut Object<'_>,
-    name: &str,
-    read: impl FnOnce(&Node<'_>) -> Option<T>,
-) -> Option<Option<T>> {
-    let node = body.nullable(name)?;
-    if node.is_null() {
-        Some(None)
-    } else {
-        read(&node).map(Some)
-    }
 }

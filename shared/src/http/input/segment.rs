@@ -165,7 +165,7 @@ fn change_fields(body: &Node<'_>, faults: &mut Faults) -> Option<SegmentChange> 
     Some(change)
 }
 
-fn condition(node: &Node<'_>, faults: &mut Faults) -> Option<Condition> {
+pub(super) fn condition(node: &Node<'_>, faults: &mut Faults) -> Option<Condition> {
     match Condition::compile(node.value(faults)?) {
         Ok(condition) => Some(condition),
         Err(found) => {

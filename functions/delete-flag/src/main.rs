@@ -1,0 +1,6 @@
+//! `DELETE /flags/{key}`, as a Lambda function.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::http::run(delete_flag::handle).await
+}

@@ -1,0 +1,6 @@
+//! `GET /flags/{key}/history`, as a Lambda function.
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::http::run(get_flag_history::handle).await
+}

@@ -1,0 +1,180 @@
+//! What the functions that create and change flags share.
+
+use super::Response;
+use super::input::flag::located;
+use super::problem::Problem;
+use super::response;
+use crate::app::App;
+use crate::store::StoreError;
+use crate::store::catalog::{Catalog, CatalogTries};
+use crate::store::experiments::Author;
+use crate::store::flags::{FlagWrite, StoredFlag};
+use domain::flag::{Flag, FlagGraph};
+use domain::ids::{ExperimentId, FlagKey};
+use domain::limits::{MAX_ALL_FLAGS_BYTES, MAX_FLAGS};
+use domain::prose::grouped_size;
+use lambda_http::http::StatusCode;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All flags and segments, at one version of the catalog. What is written is refused if the catalog has changed since.
+pub struct FlagCatalog {
+    catalog: Catalog,
+    flags: BTreeMap<FlagKey, StoredFlag>,
+}
+
+impl FlagCatalog {
+    /// Reads it consistently, in one call for each megabyte.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn read(app: &App) -> Result<Self, StoreError> {
+        // The changes are read first: what is read later is at least as new.
+        let catalog = app.store().catalog().await?;
+        let flags = app.store().flags().await?.into_iter();
+        let by_key = flags.map(|stored| (stored.flag.key.clone(), stored));
+        Ok(Self {
+            catalog,
+            flags: by_key.collect(),
+        })
+    }
+
+    /// The flag with a key.
+    pub fn flag(&self, key: &FlagKey) -> Option<&StoredFlag> {
+        self.flags.get(key)
+    }
+
+    /// The flags that need a flag, if there are any: it cannot be deleted.
+    pub fn users_of(&self, key: &FlagKey) -> Vec<FlagKey> {
+        let flags = self.flags.values().map(|stored| &stored.flag);
+        let needs = |flag: &&Flag| flag.prerequisites.iter().any(|each| each.flag == *key);
+        flags.filter(needs).map(|flag| flag.key.clone()).collect()
+    }
+
+    /// Checks a version of a flag: by itself, and against other flags, segments, experiments and environments.
+    ///
+    /// # Errors
+    /// 422 with all faults; 409 if there are too many flags; if the database fails.
+    pub async fn check(&self, app: &App, flag: &Flag) -> Result<(), Problem> {
+        self.check_room(flag)?;
+        let mut faults = flag.faults();
+        let others: FlagGraph = self.flags.values().map(|stored| &stored.flag).collect();
+        faults.extend(others.faults_of(flag));
+        faults.extend(flag.faults_of_segments(&self.catalog.graph()));
+        let named: BTreeSet<ExperimentId> = flag.experiments().into_iter().cloned().collect();
+        if named.len() <= domain::limits::MAX_FLAG_EXPERIMENTS {
+            let experiments = app.store().experiments_by_id(&named).await?.into_iter();
+            let by_id = experiments.map(|one| (one.id.clone(), one)).collect();
+            faults.extend(flag.faults_of_experiments(&by_id));
+        }
+        match located(faults) {
+            none if none.is_empty() => Ok(()),
+            faults => Err(Problem::invalid(faults)),
+        }
+    }
+
+    /// Checks that all flags together still fit into the memory of a function and into one answer.
+    fn check_room(&self, flag: &Flag) -> Result<(), Problem> {
+        let others = self.flags.values().map(|stored| &stored.flag);
+        let others: Vec<&Flag> = others.filter(|other| other.key != flag.key).collect();
+        let is_new = !self.flags.contains_key(&flag.key);
+        if is_new && others.len() >= MAX_FLAGS {
+            let detail = format!(
+                "There are {} flags, and there may be no more. Archive and delete those that are not used.",
+                grouped_size(others.len())
+            );
+            return Err(Problem::conflict("too_many_flags", detail, Vec::new()));
+        }
+        let bytes: usize = others.into_iter().map(size).sum::<usize>() + size(flag);
+        if bytes > MAX_ALL_FLAGS_BYTES {
+            let detail = format!(
+                "All flags together may have at most {} bytes as compact JSON; with this one they have {}. Archive and delete \
+                 those that are not used.",
+                grouped_size(MAX_ALL_FLAGS_BYTES),
+                grouped_size(bytes)
+            );
+            return Err(Problem::conflict("too_many_flags", detail, Vec::new()));
+        }
+        Ok(())
+    }
+}
+
+fn size(flag: &Flag) -> usize {
+    serde_json::to_vec(flag).map_or(MAX_ALL_FLAGS_BYTES, |json| json.len())
+}
+
+/// The response with a flag.
+pub fn answer(status: StatusCode, flag: &Flag) -> Response {
+    response::with_version(response::json(status, flag), flag.version)
+}
+
+/// Writes the next version of a flag. `next` makes it from the version before, and gives none if nothing changes. It is asked
+/// again if another definition is changed at the same moment. Returns the stored version.
+///
+/// # Errors
+/// 404 if there is no such flag, 412 if it is not in the expected version, 422 with all faults of the next version.
+pub async fn change(
+    app: &App,
+    key: &FlagKey,
+    expected: Option<u64>,
+    author: Author<'_>,
+    next: impl Fn(&Flag) -> Flag,
+) -> Result<Flag, Problem> {
+    let mut tries = CatalogTries::default();
+    loop {
+        let flags = FlagCatalog::read(app).await?;
+        let found = flags.flag(key);
+        let before = found.ok_or_else(|| Problem::unknown_flag(key.as_str()))?;
+        if expected.is_some_and(|version| version != before.flag.version) {
+            return Err(Problem::stale("flag", before.flag.version));
+        }
+        let after = next(&before.flag);
+        if after == before.flag {
+            return Ok(after);
+        }
+        flags.check(app, &after).await?;
+        let stored = StoredFlag {
+            flag: after,
+            creation_digest: before.creation_digest.clone(),
+        };
+        match flags
+            .write(app, Some(&before.flag), &stored, author)
+            .await?
+        {
+            FlagWrite::Written => return Ok(stored.flag),
+            FlagWrite::CatalogChanged => tries.next().await?,
+        }
+    }
+}
+
+impl FlagCatalog {
+    /// Stores a version that was checked.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn write(
+        &self,
+        app: &App,
+        before: Option<&Flag>,
+        after: &StoredFlag,
+        author: Author<'_>,
+    ) -> Result<FlagWrite, StoreError> {
+        let changes = &self.catalog.changes;
+        app.store().write_flag(changes, before, after, author).await
+    }
+
+    /// Deletes a flag.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn delete(
+        &self,
+        app: &App,
+        flag: &Flag,
+        author: Author<'_>,
+    ) -> Result<FlagWrite, StoreError> {
+        let changes = &self.catalog.changes;
+        app.store()
+            .delete_flag(changes, flag, author, app.now())
+            .await
+    }
+}

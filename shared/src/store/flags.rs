@@ -1,0 +1,249 @@
+//! Feature flags and their audit trail.
+//!
+//! All flags are in one partition of the experiments table, so that a process reads them with one query for each megabyte.
+//! The audit records of a flag are in a partition of its own. Each change is a change of the [catalog](super::catalog).
+
+use super::catalog::{CatalogChanges, CatalogEntry, CatalogWrite};
+use super::cursor::collect_pages;
+use super::experiments::Author;
+use super::item::Item;
+use super::keys::{self, experiments as table_key, flags as key};
+use super::record::record_key;
+use super::transaction;
+use super::used_by::{SegmentUser, UsesChange};
+use super::{Store, StoreError};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use domain::flag::Flag;
+use domain::ids::FlagKey;
+use domain::segment_graph::names_in;
+use domain::time::Timestamp;
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A flag as stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredFlag {
+    /// The definition.
+    pub flag: Flag,
+    /// Digest of the request that created it. A repeat has the same digest.
+    pub creation_digest: String,
+}
+
+/// An audit record: a version of a flag, and the token that made it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlagAuditRecord {
+    /// When it was made.
+    pub at: Timestamp,
+    /// The id of the token.
+    pub by: String,
+    /// Why, in the words of the caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The definition of this version; of the last one, if the version is the deletion.
+    pub definition: Flag,
+    /// Whether the flag was created.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub created: bool,
+    /// Whether the flag was deleted.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub deleted: bool,
+}
+
+/// Whether a change was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlagWrite {
+    /// All of it.
+    Written,
+    /// Nothing: the catalog has changed since it was read.
+    CatalogChanged,
+}
+
+/// What happens to a flag.
+#[derive(Debug, Clone, Copy)]
+enum Fate<'f> {
+    Stored(&'f StoredFlag),
+    Deleted,
+}
+
+impl Store {
+    /// The flag with a key, read consistently.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn flag(&self, flag: &FlagKey) -> Result<Option<StoredFlag>, StoreError> {
+        let item = self.record(key::PARTITION, &key::flag(flag), true).await?;
+        Ok(item.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// All flags, read consistently, in one call for each megabyte.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn flags(&self) -> Result<Vec<StoredFlag>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.experiments)
+            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
+            .expression_attribute_values(":id", AttributeValue::S(key::PARTITION.to_owned()))
+            .key_condition_expression("#id = :id")
+            .consistent_read(true);
+        let items = collect_pages(self.pages(query)).await?;
+        Ok(serde_dynamo::from_items(items)?)
+    }
+
+    /// Flags in the order of their keys, from after a key, at most this many. A page of the database has at most 1 MB; the
+    /// pages are read until there are enough.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn flags_after(&self, after: &str, limit: usize) -> Result<Vec<Flag>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.experiments)
+            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
+            .expression_attribute_names("#record", table_key::RECORD)
+            .expression_attribute_values(":id", AttributeValue::S(key::PARTITION.to_owned()))
+            .expression_attribute_values(":after", AttributeValue::S(key::flag_named(after)))
+            .key_condition_expression("#id = :id AND #record > :after")
+            .consistent_read(true)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let mut flags = Vec::new();
+        let mut pages = std::pin::pin!(self.pages_of(query));
+        while flags.len() < limit {
+            let Some(items) = pages.try_next().await? else {
+                break;
+            };
+            let stored: Vec<StoredFlag> = serde_dynamo::from_items(items)?;
+            flags.extend(stored.into_iter().map(|stored| stored.flag));
+        }
+        flags.truncate(limit);
+        Ok(flags)
+    }
+
+    /// The last version that a flag with this key had; 0 if there never was one.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn last_flag_version(&self, flag: &FlagKey) -> Result<u64, StoreError> {
+        let last = self.flag_audit_records(flag, 1, None).await?;
+        Ok(last.first().map_or(0, |record| record.definition.version))
+    }
+
+    /// Stores a version of a flag with its audit record and the records of the segments that it names, or nothing. `before`
+    /// is the version before, none for a new flag.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn write_flag(
+        &self,
+        changes: &CatalogChanges,
+        before: Option<&Flag>,
+        after: &StoredFlag,
+        author: Author<'_>,
+    ) -> Result<FlagWrite, StoreError> {
+        self.write_flag_version(changes, before, &after.flag, Fate::Stored(after), author)
+            .await
+    }
+
+    /// Deletes a flag, and keeps its audit trail. All is written, or nothing.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn delete_flag(
+        &self,
+        changes: &CatalogChanges,
+        flag: &Flag,
+        author: Author<'_>,
+        now: Timestamp,
+    ) -> Result<FlagWrite, StoreError> {
+        let mut last = flag.clone();
+        last.version += 1;
+        last.updated_at = now.max(flag.updated_at);
+        self.write_flag_version(changes, Some(flag), &last, Fate::Deleted, author)
+            .await
+    }
+
+    async fn write_flag_version(
+        &self,
+        changes: &CatalogChanges,
+        before: Option<&Flag>,
+        version: &Flag,
+        fate: Fate<'_>,
+        author: Author<'_>,
+    ) -> Result<FlagWrite, StoreError> {
+        let deleted = matches!(fate, Fate::Deleted);
+        let definition = match fate {
+            Fate::Stored(stored) => {
+                self.flag_record(key::PARTITION, &key::flag(&version.key), stored)?
+            }
+            Fate::Deleted => self.delete_action(key::PARTITION, &key::flag(&version.key))?,
+        };
+        let audit = FlagAuditRecord {
+            at: version.updated_at,
+            by: author.by.to_owned(),
+            reason: author.reason.map(str::to_owned),
+            definition: version.clone(),
+            created: before.is_none(),
+            deleted,
+        };
+        let own = key::of_flag(&version.key);
+        let audit = self.flag_record(&own, &keys::audit_record(version.version), &audit)?;
+        let after = if deleted {
+            BTreeSet::new()
+        } else {
+            segments_of(version)
+        };
+        let uses = UsesChange {
+            user: SegmentUser::Flag(version.key.clone()),
+            before: before.map(segments_of).unwrap_or_default(),
+            after,
+        };
+        let mut actions = vec![definition, audit];
+        actions.extend(self.use_actions(&uses)?);
+        let entry = CatalogEntry::Flag(version.key.clone());
+        let written = self.write_to_catalog(actions, changes, entry, version.updated_at);
+        Ok(match written.await? {
+            CatalogWrite::Written => FlagWrite::Written,
+            // Only the catalog has a condition.
+            CatalogWrite::FirstRefused(_)
+            | CatalogWrite::CatalogChanged
+            | CatalogWrite::LaterRefused => FlagWrite::CatalogChanged,
+        })
+    }
+
+    fn flag_record(
+        &self,
+        partition: &str,
+        record: &str,
+        content: &impl Serialize,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut item: Item = serde_dynamo::to_item(content)?;
+        item.extend(record_key(partition, record));
+        let put = Put::builder()
+            .table_name(&self.tables.experiments)
+            .set_item(Some(item));
+        transaction::put(put)
+    }
+
+    /// Audit records of a flag, the newest first, from before a version if one is given.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn flag_audit_records(
+        &self,
+        flag: &FlagKey,
+        limit: usize,
+        before: Option<u64>,
+    ) -> Result<Vec<FlagAuditRecord>, StoreError> {
+        let items = self.audit_items(key::of_flag(flag), limit, before).await?;
+        Ok(serde_dynamo::from_items(items)?)
+    }
+}
+
+/// The segments that a flag names.
+fn segments_of(flag: &Flag) -> BTreeSet<&str> {
+    names_in(flag.conditions().map(|(_, condition)| condition))
+}
