@@ -22,6 +22,7 @@ pub mod event;
 pub mod event_count;
 pub mod exclusion;
 pub mod experiment;
+pub mod feature;
 pub mod filter;
 pub mod flag;
 pub mod guarded_ramp;

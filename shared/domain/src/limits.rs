@@ -209,3 +209,13 @@ pub const MAX_SCHEMA_BYTES: usize = 8 * 1024;
 pub const MAX_SCHEMA_DEPTH: usize = 16;
 /// Days without a change after which a flag is stale that gives all users of an environment one variant.
 pub const STALE_FLAG_DAYS: i64 = 90;
+/// Levels of features whose rules need other features. Deeper ones are treated as a circle. It bounds the recursion for any
+/// payload; flags have at most [`MAX_PREREQUISITE_LEVELS`].
+pub const MAX_FEATURE_LEVELS: usize = 16;
+/// A condition of a feature, in bytes of compact JSON. It joins the conditions of a flag's rule and of an experiment: its
+/// targeting, its exclusion, and one override with up to 1,000 user ids.
+pub const MAX_JOINED_CONDITION_BYTES: usize = 512 * 1024;
+/// Levels of such a condition: those of its parts, and those that join them or replace segments by their conditions.
+pub const MAX_JOINED_CONDITION_DEPTH: usize = 64;
+/// Regular expressions in such a condition: those of a flag, of an experiment and of its overrides.
+pub const MAX_JOINED_PATTERNS: usize = 4 * MAX_PATTERNS;
