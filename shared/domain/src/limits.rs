@@ -176,3 +176,24 @@ pub const MAX_NAMED_SEGMENTS: usize = 20;
 pub const MAX_SEGMENT_LEVELS: usize = 5;
 /// Users of a segment that an answer lists. The answer has the number of all of them.
 pub const MAX_USED_BY_SHOWN: usize = 20;
+/// Environments of a deployment. A flag has settings for each of them.
+pub const MAX_ENVIRONMENTS: usize = 10;
+/// The name of an environment, in characters.
+pub const MAX_ENVIRONMENT_CHARS: usize = 32;
+/// Client keys of a deployment that are not revoked: ten teams with a hundred apps and environments.
+pub const MAX_CLIENT_KEYS: u32 = 1_000;
+/// Origins of one client key.
+pub const MAX_ORIGINS: usize = 20;
+/// An origin, in characters: `https://`, a host name of 253 characters, and a port.
+pub const MAX_ORIGIN_CHARS: usize = 267;
+/// Flag tags of one client key.
+pub const MAX_FLAG_TAGS: usize = MAX_TAGS;
+/// Event types that one client key may send. With the other fields, a key has at most 20 KB.
+pub const MAX_CLIENT_EVENT_TYPES: usize = 50;
+/// Events per second that a client key may send, unless it has a budget of its own. A visitor sends about one event in ten
+/// seconds, so 1,000 visitors can use a page at once.
+pub const DEFAULT_CLIENT_EVENTS_PER_SECOND: u32 = 100;
+/// The largest budget of a client key, in events per second. Everybody can read the key, so it bounds what a flood costs.
+pub const MAX_CLIENT_EVENTS_PER_SECOND: u32 = 1_000;
+/// Days for which lists show a client key after it was revoked.
+pub const REVOKED_CLIENT_KEY_DAYS: i64 = 30;
