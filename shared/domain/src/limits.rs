@@ -101,7 +101,7 @@ pub const MAX_USERS_PER_REQUEST: usize = 100;
 pub const MAX_NAMED_EXPERIMENTS: usize = 100;
 /// Running experiments that `POST /assignments` evaluates without names. Their definitions stay in memory.
 pub const MAX_RUNNING_EXPERIMENTS: usize = 500;
-/// Tags of one experiment.
+/// Tags of one experiment, and flag tags of one client key.
 pub const MAX_TAGS: usize = 20;
 /// A tag, in characters.
 pub const MAX_TAG_CHARS: usize = 50;
@@ -186,8 +186,6 @@ pub const MAX_CLIENT_KEYS: u32 = 1_000;
 pub const MAX_ORIGINS: usize = 20;
 /// An origin, in characters: `https://`, a host name of 253 characters, and a port.
 pub const MAX_ORIGIN_CHARS: usize = 267;
-/// Flag tags of one client key.
-pub const MAX_FLAG_TAGS: usize = MAX_TAGS;
 /// Event types that one client key may send. With the other fields, a key has at most 20 KB.
 pub const MAX_CLIENT_EVENT_TYPES: usize = 50;
 /// Events per second that a client key may send, unless it has a budget of its own. A visitor sends about one event in ten

@@ -34,7 +34,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 27] = [
+pub const ROUTES: [Route; 30] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -140,6 +140,24 @@ pub const ROUTES: [Route; 27] = [
         "delete-segment",
         "DELETE",
         "/segments/{id}",
+        Some(Scope::Manage),
+    ),
+    route(
+        "create-client-key",
+        "POST",
+        "/client-keys",
+        Some(Scope::Manage),
+    ),
+    route(
+        "list-client-keys",
+        "GET",
+        "/client-keys",
+        Some(Scope::Manage),
+    ),
+    route(
+        "revoke-client-key",
+        "DELETE",
+        "/client-keys/{id}",
         Some(Scope::Manage),
     ),
 ];
