@@ -214,3 +214,6 @@ pub const MAX_JOINED_CONDITION_BYTES: usize = 512 * 1024;
 pub const MAX_JOINED_CONDITION_DEPTH: usize = 64;
 /// Regular expressions in such a condition: those of a flag, of an experiment and of its overrides.
 pub const MAX_JOINED_PATTERNS: usize = 4 * MAX_PATTERNS;
+/// The conditions of segments that replace their names in one condition of a payload, in bytes of compact JSON. Segments may
+/// name each other, so a short condition can become a long one.
+pub const MAX_INLINED_BYTES: usize = 64 * 1024;
