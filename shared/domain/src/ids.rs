@@ -319,6 +319,12 @@ impl ExperimentId {
     }
 }
 
+impl std::borrow::Borrow<str> for FlagKey {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl std::borrow::Borrow<str> for SegmentId {
     fn borrow(&self) -> &str {
         &self.0

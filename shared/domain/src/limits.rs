@@ -234,3 +234,6 @@ pub const DEFAULT_CLIENT_EVENTS_PER_SECOND: u32 = 100;
 pub const MAX_CLIENT_EVENTS_PER_SECOND: u32 = 1_000;
 /// Days for which lists show a client key after it was revoked.
 pub const REVOKED_CLIENT_KEY_DAYS: i64 = 30;
+/// The conditions of segments that replace their names in one condition of a payload, in bytes of compact JSON. Segments may
+/// name each other, so a short condition can become a long one.
+pub const MAX_INLINED_BYTES: usize = 64 * 1024;
