@@ -5,7 +5,7 @@ use super::body::{Node, Object};
 mod allocation;
 pub mod assignment;
 pub mod assignments;
-mod attributes;
+pub(super) mod attributes;
 pub mod audit;
 pub mod batch;
 pub mod change;
