@@ -7,6 +7,7 @@ pub mod assignment;
 pub mod body;
 pub mod caller;
 pub mod client_key;
+pub mod idempotency;
 pub mod if_match;
 pub mod input;
 pub mod layer;

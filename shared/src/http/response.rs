@@ -1,6 +1,6 @@
 //! Responses of successful requests.
 
-use super::client_key::origin;
+use super::params::origin;
 use super::{Request, Response};
 use domain::client_key::ClientKey;
 use lambda_http::http::header::{
