@@ -238,6 +238,34 @@ async fn a_key_that_is_unknown_or_revoked_is_401() {
 }
 
 #[tokio::test]
+async fn pages_can_read_the_errors_of_routes_that_are_meant_for_them_and_of_the_gateway() {
+    let world = World::start().await;
+    let allowed = |answer: &super::support::Answer| {
+        let header = answer.header("access-control-allow-origin");
+        header.to_owned()
+    };
+    let (mut errors, admin) = (0, world.admin());
+    for route in ROUTES {
+        let path = route.path.replace("{id}", "e").replace("{user_id}", "u");
+        let answer = admin.send(route.method, &path, &[], "[").await;
+        if answer.status >= 400 {
+            let expected = if route.client_key { "*" } else { "" };
+            assert_eq!(allowed(&answer), expected, "{} {path}", route.method);
+            errors += 1;
+        }
+    }
+    assert!(errors >= 15, "{errors}");
+    // The gateway does not know which page asks.
+    let key = create(&admin, json!({})).await;
+    let page = world.bearer(key["key"].as_str().unwrap());
+    let refused = page.get("/experiments").await;
+    assert_eq!((refused.status, allowed(&refused).as_str()), (403, "*"));
+    let unknown = world.bearer("ck_AAAAAAAAAAAAAAAAAAAAAA");
+    let refused = unknown.get("/experiments").await;
+    assert_eq!((refused.status, allowed(&refused).as_str()), (401, "*"));
+}
+
+#[tokio::test]
 async fn only_managers_see_and_change_client_keys() {
     let world = World::start().await;
     let others = [Scope::Assign, Scope::Read, Scope::Track];

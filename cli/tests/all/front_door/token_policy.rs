@@ -39,6 +39,18 @@ fn client_key() -> ClientKey {
 }
 
 #[test]
+fn the_context_of_a_token_has_its_environment() {
+    let staging = Grant {
+        environment: EnvironmentName::parse("staging").ok(),
+        ..grant(1)
+    };
+    let policy = serde_json::to_value(Authorization::new(&staging, STAGE)).unwrap();
+    assert_eq!(policy["context"]["environment"], "staging");
+    let policy = serde_json::to_value(Authorization::new(&grant(1), STAGE)).unwrap();
+    assert_eq!(policy["context"].get("environment"), None);
+}
+
+#[test]
 fn the_context_of_a_client_key_has_its_text_and_environment_and_no_scopes() {
     let policy = Authorization::of_client_key(&client_key(), STAGE);
     let policy = serde_json::to_value(policy).unwrap();

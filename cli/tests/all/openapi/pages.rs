@@ -355,6 +355,7 @@ fn kind(answer: &Value) -> &'static str {
         ("/hash_seed", "Experiment"),
         ("/freed_ranges", "Layer"),
         ("/id_count", "Segment"),
+        ("/event_types", "ClientKey"),
     ];
     let kind = kinds
         .iter()
