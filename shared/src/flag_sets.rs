@@ -4,13 +4,13 @@ use crate::app::App;
 use crate::catalog_cache::FlagsAt;
 use crate::store::StoreError;
 use domain::experiment::Experiment;
-use domain::flag::{CompiledFlag, CompiledFlags, Flag, FlagCompiler};
-use domain::ids::{EnvironmentName, ExperimentId};
+use domain::flag::{CompiledFlag, CompiledFlags, Flag, FlagCompiler, FlagPayload};
+use domain::ids::{EnvironmentName, ExperimentId, FlagKey};
 use domain::time::Timestamp;
 use futures::lock::Mutex;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Definitions that are read at once.
 const AT_ONCE: usize = 32;
@@ -21,7 +21,7 @@ pub struct FlagSet {
     /// The flags, compiled.
     pub compiled: CompiledFlags,
     /// Their definitions, and those of archived flags and of other environments.
-    pub definitions: Arc<BTreeMap<domain::ids::FlagKey, Arc<Flag>>>,
+    pub definitions: Arc<BTreeMap<FlagKey, Arc<Flag>>>,
     /// The experiments that their rules name, and the holdouts of these.
     pub experiments: BTreeMap<ExperimentId, Arc<Experiment>>,
     /// The number of the catalog. While it is equal, no definition has changed.
@@ -30,6 +30,7 @@ pub struct FlagSet {
     pub compiled_at: Timestamp,
     /// Whether conditions name segments.
     pub names_segments: bool,
+    payload: OnceLock<FlagPayload>,
     /// From when on they can differ although no definition changes.
     valid_until: Option<Timestamp>,
 }
@@ -39,6 +40,40 @@ pub struct FlagSet {
 pub(crate) struct FlagSets(Mutex<HashMap<EnvironmentName, Arc<FlagSet>>>);
 
 impl FlagSet {
+    /// A flag, if a caller sees flags with these tags.
+    pub fn seen(&self, key: &FlagKey, sees: impl Fn(&[String]) -> bool) -> Option<&CompiledFlag> {
+        let flag = self.compiled.get(key.as_str())?;
+        let definition = self.definitions.get(key)?;
+        sees(&definition.tags).then_some(flag)
+    }
+
+    /// All flags that such a caller sees, by key.
+    pub fn all_seen(&self, sees: impl Fn(&[String]) -> bool) -> Vec<&CompiledFlag> {
+        let keys = self.definitions.keys();
+        keys.filter_map(|key| self.seen(key, &sees)).collect()
+    }
+
+    /// When one of the flags or of their experiments was last changed.
+    pub fn updated_at(&self) -> Timestamp {
+        let flags = self.definitions.values().map(|flag| flag.updated_at);
+        let experiments = self.experiments.values();
+        let experiments = experiments.map(|experiment| experiment.updated_at);
+        flags.chain(experiments).max().unwrap_or(Timestamp::MIN)
+    }
+
+    /// The features that client SDKs can evaluate. They are computed once.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn payload(&self, app: &App) -> Result<&FlagPayload, StoreError> {
+        if let Some(payload) = self.payload.get() {
+            return Ok(payload);
+        }
+        let catalog = app.store().catalog_with(self.names_segments).await?;
+        let computed = || self.compiled.payload(&catalog.graph());
+        Ok(self.payload.get_or_init(computed))
+    }
+
     /// Whether a rule of a flag depends on a hash of an attribute.
     pub fn hashes(&self, flag: &CompiledFlag, attribute: &str) -> bool {
         let mut rules = flag.definition.rules.iter();
@@ -106,6 +141,7 @@ async fn compiled(
         names_segments,
         catalog_number: flags.number,
         compiled_at: now,
+        payload: OnceLock::new(),
         valid_until,
         experiments,
         compiled,

@@ -9,6 +9,7 @@ pub mod caller;
 pub mod client_key;
 pub mod flag;
 pub mod flag_evaluation;
+pub mod idempotency;
 pub mod if_match;
 pub mod input;
 pub mod layer;
@@ -20,6 +21,7 @@ pub mod problem;
 pub mod response;
 pub mod routes;
 pub mod run;
+pub mod sdk_payload;
 pub mod segment;
 
 pub use lambda_http::Request;

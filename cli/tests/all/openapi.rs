@@ -2,6 +2,7 @@
 
 mod answers;
 mod api;
+mod client_keys;
 mod document;
 mod document_matches_code;
 mod layers;

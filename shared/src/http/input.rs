@@ -19,6 +19,7 @@ mod flag_rule;
 pub mod layer;
 mod metric;
 pub mod plan;
+pub mod sdk_user;
 pub mod segment;
 mod targeting;
 mod text;

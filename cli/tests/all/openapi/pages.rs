@@ -218,6 +218,38 @@ fn the_guide_lists_every_limit() {
             grouped(limits::MAX_PRE_EXPOSURE_EVENTS)
         ),
         format!("| phases of an experiment | {} |", limits::MAX_PHASES),
+        format!(
+            "| environments | {} of {} characters |",
+            limits::MAX_ENVIRONMENTS,
+            limits::MAX_ENVIRONMENT_CHARS
+        ),
+        format!(
+            "| client keys that are not revoked | {} |",
+            domain::prose::grouped(limits::MAX_CLIENT_KEYS.into())
+        ),
+        format!(
+            "| origins of a client key | {} of {} characters |",
+            limits::MAX_ORIGINS,
+            limits::MAX_ORIGIN_CHARS
+        ),
+        format!(
+            "| flag tags of a client key | {} of {} characters |",
+            limits::MAX_TAGS,
+            limits::MAX_TAG_CHARS
+        ),
+        format!(
+            "| event types of a client key | {} |",
+            limits::MAX_CLIENT_EVENT_TYPES
+        ),
+        format!(
+            "| events of a client key | {} per second, {} at most |",
+            limits::DEFAULT_CLIENT_EVENTS_PER_SECOND,
+            domain::prose::grouped(limits::MAX_CLIENT_EVENTS_PER_SECOND.into())
+        ),
+        format!(
+            "| a revoked client key in lists | {} days |",
+            limits::REVOKED_CLIENT_KEY_DAYS
+        ),
         format!("| segments | {} |", limits::MAX_SEGMENTS),
         format!(
             "| segment id | {} characters |",
@@ -323,6 +355,7 @@ fn kind(answer: &Value) -> &'static str {
         ("/hash_seed", "Experiment"),
         ("/freed_ranges", "Layer"),
         ("/id_count", "Segment"),
+        ("/event_types", "ClientKey"),
     ];
     let kind = kinds
         .iter()
