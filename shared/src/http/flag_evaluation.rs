@@ -286,20 +286,26 @@ async fn store<'e>(
         Some((id, experiment, user.context(unit), known))
     });
     let calls: Vec<_> = calls.collect();
-    let assigned = calls
-        .iter()
-        .map(|(id, experiment, context, known)| async move {
-            let request = AssignmentRequest {
-                experiment,
-                context,
-                dimensions: usable_dimension_values(
-                    context.attributes(),
-                    &experiment.analysis.dimensions,
-                ),
-                enroll: true,
-            };
-            let answer = assign(app, request, StoredState::Known(known)).await?;
-            Ok::<_, Problem>((*id, position(set, id, answer.enrolled_variant())))
-        });
+    let mut assigned = Vec::new();
+    for (id, experiment, context, known) in &calls {
+        assigned.push(store_one(app, set, (*id, experiment), (context, known)));
+    }
     stream::iter(assigned).buffered(AT_ONCE).try_collect().await
+}
+
+async fn store_one<'e>(
+    app: &App,
+    set: &FlagSet,
+    (id, experiment): (&'e ExperimentId, &Experiment),
+    (context, known): (&EvaluationContext, &KnownUser),
+) -> Result<(&'e ExperimentId, i64), Problem> {
+    let dimensions = &experiment.analysis.dimensions;
+    let request = AssignmentRequest {
+        experiment,
+        context,
+        dimensions: usable_dimension_values(context.attributes(), dimensions),
+        enroll: true,
+    };
+    let answer = assign(app, request, StoredState::Known(known)).await?;
+    Ok((id, position(set, id, answer.enrolled_variant())))
 }

@@ -21,7 +21,8 @@ use std::collections::BTreeMap;
 
 /// Pages and content delivery networks may keep the features as long as functions keep definitions, and may show them for a
 /// minute more while they fetch them again.
-const CACHED: HeaderValue = HeaderValue::from_static("public, max-age=10, stale-while-revalidate=60");
+const CACHED: HeaderValue =
+    HeaderValue::from_static("public, max-age=10, stale-while-revalidate=60");
 
 /// Features as an SDK reads them.
 #[derive(Debug, Serialize)]
@@ -55,7 +56,10 @@ impl<'s> SdkPayload<'s> {
                 let mut needed = rules.flat_map(|rule| &rule.parent_conditions);
                 needed.any(|parent| !seen.keys().any(|key| key.as_str() == parent.id))
             };
-            let hidden: Vec<_> = seen.iter().filter(|(_, feature)| needs_unseen(feature)).collect();
+            let hidden: Vec<_> = seen
+                .iter()
+                .filter(|(_, feature)| needs_unseen(feature))
+                .collect();
             let hidden: Vec<&FlagKey> = hidden.into_iter().map(|(key, _)| *key).collect();
             if hidden.is_empty() {
                 break;
@@ -118,7 +122,10 @@ fn tracked(flag: &EvaluatedFlag, user: &FlagUser, set: &FlagSet) -> Option<Value
     } else {
         unit.as_str()
     };
-    let keys = variants.as_slice().iter().map(|each| json!({"key": each.key}));
+    let keys = variants
+        .as_slice()
+        .iter()
+        .map(|each| json!({"key": each.key}));
     Some(json!({
         "experiment": {
             "key": id,
