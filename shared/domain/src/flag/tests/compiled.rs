@@ -352,6 +352,11 @@ fn payloads_contain_conditions_of_segments_and_no_flag_that_needs_an_id_list() {
             serve(json!({"b": 2, "$not": names("young")})),
             json!([]),
         ),
+        simple(
+            "empty",
+            serve(json!({"$savedGroups": [], "a": 1})),
+            json!([]),
+        ),
         simple("lost", serve(names("unknown")), json!([])),
         simple("circle", serve(names("circle")), json!([])),
         simple(
@@ -393,6 +398,7 @@ fn payloads_contain_conditions_of_segments_and_no_flag_that_needs_an_id_list() {
             .unwrap()
     };
     assert_eq!(condition("plain"), json!({"a": 1}));
+    assert_eq!(condition("empty"), json!({"a": 1}));
     let young = json!({"$and": [{"country": "DE"}, {"age": {"$lt": 30}}]});
     assert_eq!(
         condition("young"),
