@@ -84,7 +84,7 @@ fn prerequisites_exist_and_form_no_circle_and_few_levels() {
 
 #[test]
 fn many_paths_between_flags_are_checked_in_a_short_time() {
-    // Ten flags in each level, each of which needs all of the next one: 10^5 paths.
+    // Ten flags in each level. Each needs all flags of the next one: 10^5 paths.
     let names: Vec<Vec<String>> = (0..5)
         .map(|level| (0..10).map(|index| format!("f{level}-{index}")).collect())
         .collect();
