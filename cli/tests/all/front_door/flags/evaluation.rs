@@ -113,14 +113,34 @@ async fn a_user_of_an_experiment_is_assigned_and_keeps_the_variant() {
         variants.iter().any(|(_, flag)| flag == "on")
             && variants.iter().any(|(_, flag)| flag == "off")
     );
-    // Other weights move no user who is assigned, and the end neither.
+    // Other weights move no user who is assigned, a pause and the end neither.
     let weights = json!([{"key": "control", "percent": 100}, {"key": "green", "percent": 0}]);
     admin
         .change("e", &json!({"variants": weights}))
         .await
         .json(200);
-    for (user, flag) in &variants {
-        assert_eq!(variant(&admin, "f", user).await, *flag);
+    let keeps_all = async || {
+        for (user, flag) in &variants {
+            assert_eq!(variant(&admin, "f", user).await, *flag);
+        }
+    };
+    keeps_all().await;
+    for (status, reason) in [
+        ("paused", "paused"),
+        ("running", ""),
+        ("stopped", "stopped"),
+    ] {
+        admin
+            .change("e", &json!({"status": status}))
+            .await
+            .json(200);
+        keeps_all().await;
+        if !reason.is_empty() {
+            let explain = json!({"attributes": {"id": "new"}});
+            let explained = admin.post("/flags/f/evaluate", &explain).await.json(200);
+            assert_eq!(explained["left_out"][0]["reason"], reason, "{explained}");
+            assert_eq!(explained["reason"], "DEFAULT");
+        }
     }
     let released =
         json!({"release": "green", "conclusion": {"outcome": "won", "variant": "green"}});
