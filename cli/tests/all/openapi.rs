@@ -4,6 +4,8 @@ mod answers;
 mod api;
 mod document;
 mod document_matches_code;
+mod flag_bodies;
+mod flags;
 mod layers;
 mod null_fields;
 mod pages;

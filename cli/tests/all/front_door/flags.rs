@@ -1,5 +1,7 @@
 //! Feature flags: creation, changes, history, reverting, archiving and deletion.
 
+mod sizes;
+
 use super::support::{Answer, Caller, World, expected};
 use domain::limits;
 use serde_json::{Value, json};

@@ -238,7 +238,7 @@ fn the_guide_lists_every_limit() {
             limits::MAX_ATTRIBUTE_NAME_CHARS
         ),
         format!(
-            "| segments that an experiment or a segment names | {} |",
+            "| segments that an experiment, a flag or a segment names | {} |",
             limits::MAX_NAMED_SEGMENTS
         ),
         format!(
@@ -248,6 +248,60 @@ fn the_guide_lists_every_limit() {
         format!(
             "| definitions in `used_by` | {} |",
             limits::MAX_USED_BY_SHOWN
+        ),
+        format!(
+            "| flags | {}, the archived ones included, and {} bytes as compact JSON together |",
+            grouped(limits::MAX_FLAGS),
+            grouped(limits::MAX_ALL_FLAGS_BYTES)
+        ),
+        format!(
+            "| definition of a flag | {} bytes as compact JSON |",
+            grouped(limits::MAX_FLAG_BYTES)
+        ),
+        format!(
+            "| variants of a flag, and of a rollout | 1 to {} |",
+            limits::MAX_VARIANTS
+        ),
+        format!(
+            "| value of a variant of a flag | {} bytes as compact JSON, {} levels |",
+            grouped(limits::MAX_FLAG_VALUE_BYTES),
+            limits::MAX_FLAG_VALUE_DEPTH
+        ),
+        format!(
+            "| whole number as the value of a variant | ±{} |",
+            grouped(usize::try_from(limits::MAX_FLAG_INTEGER).unwrap())
+        ),
+        format!(
+            "| schema of the values of a flag | {} bytes as compact JSON, {} levels, {} patterns |",
+            grouped(limits::MAX_SCHEMA_BYTES),
+            limits::MAX_SCHEMA_DEPTH,
+            limits::MAX_PATTERNS
+        ),
+        format!("| environments of a flag | {} |", limits::MAX_ENVIRONMENTS),
+        format!(
+            "| name of an environment | {} characters |",
+            limits::MAX_ENVIRONMENT_CHARS
+        ),
+        format!(
+            "| rules of a flag in an environment | {} |",
+            limits::MAX_FLAG_RULES
+        ),
+        format!(
+            "| id of a rule | {} characters |",
+            limits::MAX_RULE_ID_CHARS
+        ),
+        format!(
+            "| experiments of a flag | {} |",
+            limits::MAX_FLAG_EXPERIMENTS
+        ),
+        format!(
+            "| prerequisites of a flag | {} in {} levels |",
+            limits::MAX_PREREQUISITES,
+            limits::MAX_PREREQUISITE_LEVELS
+        ),
+        format!(
+            "| days until a flag is stale | {} |",
+            limits::STALE_FLAG_DAYS
         ),
     ] {
         assert!(listed.contains(&expected), "docs/api.md lacks: {expected}");
@@ -308,6 +362,7 @@ fn the_stored_results_of_real_data_conform_to_the_document_and_the_page_quotes_t
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
         ("/digest", "Report"),
+        ("/flag", "FlagHistory"),
         ("/entries", "History"),
         ("/differing_numbers", "Audit"),
         ("/traffic", "Monitoring"),
@@ -321,6 +376,7 @@ fn kind(answer: &Value) -> &'static str {
         ("/enrolled", "AssignmentResponse"),
         ("/request_id", "Problem"),
         ("/hash_seed", "Experiment"),
+        ("/value_type", "Flag"),
         ("/freed_ranges", "Layer"),
         ("/id_count", "Segment"),
     ];

@@ -62,13 +62,25 @@ impl Flag {
         faults.0
     }
 
+    /// The bytes of compact JSON that count for the limits: those of the definition if it were archived and off in all
+    /// environments, in any version. A flag at a limit can therefore still be switched off and archived.
+    pub fn bytes(&self) -> usize {
+        let mut longest = self.clone();
+        longest.version = u64::MAX;
+        longest.archived = true;
+        for environment in longest.environments.values_mut() {
+            environment.enabled = false;
+        }
+        serde_json::to_vec(&longest).map_or(usize::MAX, |json| json.len())
+    }
+
     fn check_size(&self, root: &Place, faults: &mut Faults) {
-        let size = serde_json::to_vec(self).map_or(usize::MAX, |json| json.len());
-        if size > limits::MAX_FLAG_BYTES {
+        let bytes = self.bytes();
+        if bytes > limits::MAX_FLAG_BYTES {
             let detail = format!(
                 "A flag may have at most {} bytes as compact JSON; this has {}.",
                 grouped_size(limits::MAX_FLAG_BYTES),
-                grouped_size(size)
+                grouped_size(bytes)
             );
             faults.add(root, "too_long", detail);
         }
