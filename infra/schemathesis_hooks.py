@@ -23,6 +23,7 @@ RULES = [
     (r"\?format", "no_picture", "which formats exist depends on the view"),
     (r".*/ramp/\d+/at", "not_in_order", "each step is later than the one before"),
     (r".*/rules/\d+/ends_at", "not_in_order", "the end is after the start"),
+    (r"/environments/[^/]+", "unknown_environment", "environments are settings of the deployment"),
     (r"/environments/[^/]+/(off_variant|default_variant|rules/\d+/variants?(/.+)?)", "unknown_variant",
      "a schema cannot compare the keys of variants"),
     (r"/variants/\d+/value.*", "wrong_type|too_deep|too_long|out_of_range|empty|schema_mismatch",

@@ -44,6 +44,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("change-experiment", change_experiment::handle)?;
     wiring.http("change-flag", change_flag::handle)?;
     wiring.http("change-segment", change_segment::handle)?;
+    wiring.http("create-client-key", create_client_key::handle)?;
     wiring.http("create-experiment", create_experiment::handle)?;
     wiring.http("create-flag", create_flag::handle)?;
     wiring.http("create-segment", create_segment::handle)?;
@@ -62,6 +63,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("get-segment-history", get_segment_history::handle)?;
     wiring.http("health", health::handle)?;
     wiring.http("import-assignments", import_assignments::handle)?;
+    wiring.http("list-client-keys", list_client_keys::handle)?;
     wiring.http("list-experiments", list_experiments::handle)?;
     wiring.http("list-flags", list_flags::handle)?;
     wiring.http("list-layers", list_layers::handle)?;
@@ -70,6 +72,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("put-layer", put_layer::handle)?;
     wiring.http("record-events", record_events::handle)?;
     wiring.http("revert-flag", revert_flag::handle)?;
+    wiring.http("revoke-client-key", revoke_client_key::handle)?;
     wiring.stream("aggregate", aggregate::handle)?;
     wiring.stream("audit-sample", audit_sample::handle)?;
     wiring.stream("backfill", backfill::handle)?;
@@ -104,6 +107,7 @@ pub async fn store_development_token(
         expires_at: None,
         events_per_second: None,
         hides_assignments: false,
+        environment: None,
     };
     let replace = async {
         // An earlier run may have stored another development token in the same data.

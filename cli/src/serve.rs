@@ -11,10 +11,15 @@ pub use token::{DevelopmentTokenError, new_token, stored_token};
 use crate::engine::Storage;
 use crate::template::{LocalNames, TemplateError};
 use domain::access::Token;
+use domain::environment::Environments;
+use domain::ids::EnvironmentName;
 use std::future::Future;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+
+/// The parameter of the template with the environments.
+const ENVIRONMENTS_PARAMETER: &str = "Environments";
 
 /// Start the whole platform locally: API, functions and database in one process.
 #[derive(Debug, Clone, clap::Args)]
@@ -40,6 +45,9 @@ pub struct ServeArgs {
     /// SAM template to run. By default the built-in template.
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
+    /// Names of the environments, separated by commas. The first one is the default. By default there is production.
+    #[arg(long, value_name = "NAMES", value_parser = environment_names)]
+    pub environments: Option<String>,
 }
 
 /// Runs the platform until Ctrl-C or SIGTERM, then stops it. A second signal ends the process immediately.
@@ -76,14 +84,23 @@ fn options(args: &ServeArgs) -> Result<PlatformOptions, PlatformError> {
         None if args.in_memory => Database::Embedded(Storage::Memory),
         None => Database::Embedded(Storage::File(args.data.clone())),
     };
+    let environments = args.environments.as_deref();
+    let environments = environments.map(|names| (ENVIRONMENTS_PARAMETER, names));
     Ok(PlatformOptions {
         address: (args.host, args.port).into(),
         database,
         template,
-        local: LocalNames::default(),
+        local: LocalNames::with_parameters(environments),
         token: args.token.clone(),
         ..PlatformOptions::default()
     })
+}
+
+/// Checks the names, so that an invalid one fails now and not in each function.
+fn environment_names(text: &str) -> Result<String, String> {
+    let environments = Environments::parse(text).map_err(|invalid| invalid.detail)?;
+    let names: Vec<&str> = environments.iter().map(EnvironmentName::as_str).collect();
+    Ok(names.join(","))
 }
 
 /// Checks the form of the token, so that an invalid token fails now and not at every request.

@@ -8,6 +8,7 @@ use crate::output::{note, print};
 use crate::serve::DEFAULT_DATA_FILE;
 use crate::template::{LocalNames, Template, TemplateError};
 use domain::access::{Grant, Scope, Token};
+use domain::ids::EnvironmentName;
 use domain::time::Timestamp;
 use shared::clock;
 use shared::config::{self, BadSetting};
@@ -48,6 +49,9 @@ enum Action {
         /// For callers that you trust less. Needs the scope track and no other.
         #[arg(long)]
         hide_assignments: bool,
+        /// Environment of the caller, such as staging. By default the first environment of the deployment.
+        #[arg(long, value_name = "NAME", value_parser = environment)]
+        environment: Option<EnvironmentName>,
     },
     /// List the names and scopes of all tokens. The tokens themselves are not stored.
     List,
@@ -145,6 +149,7 @@ async fn act(store: &Store, action: Action) -> Result<(), TokenError> {
             expires,
             events_per_second,
             hide_assignments,
+            environment,
         } => {
             if hide_assignments && scopes.0 != BTreeSet::from([Scope::Track]) {
                 return Err(TokenError::HiddenWithOtherScopes);
@@ -158,6 +163,7 @@ async fn act(store: &Store, action: Action) -> Result<(), TokenError> {
                 expires_at: expires.map(|micros| created_at.plus_micros(micros)),
                 events_per_second,
                 hides_assignments: hide_assignments,
+                environment,
             };
             create(store, &grant).await
         }
@@ -178,10 +184,11 @@ async fn create(store: &Store, grant: &Grant) -> Result<(), TokenError> {
     let token = Token::from_bits(clock::random_bits()?);
     store.store_token(&token.sha256(), grant).await?;
     note(format_args!(
-        "{} ({}): {}, {} events per second, {}. The token is shown only once:",
+        "{} ({}): {}, environment {}, {} events per second, {}. The token is shown only once:",
         grant.token_id,
         grant.name,
         scope_names(grant),
+        environment_of(grant),
         grant.events_per_second(),
         end(grant)
     ));
@@ -192,7 +199,8 @@ async fn create(store: &Store, grant: &Grant) -> Result<(), TokenError> {
 
 async fn list(store: &Store) -> Result<(), TokenError> {
     let now = clock::now();
-    let mut rows = vec![["id", "name", "scopes", "created", "expires"].map(str::to_owned)];
+    let mut rows =
+        vec![["id", "name", "scopes", "environment", "created", "expires"].map(str::to_owned)];
     for listed in store.list_tokens().await? {
         let grant = &listed.grant;
         let expired = if grant.is_valid_at(now) {
@@ -204,6 +212,7 @@ async fn list(store: &Store) -> Result<(), TokenError> {
             grant.token_id.clone(),
             grant.name.clone(),
             scope_names(grant),
+            environment_of(grant),
             day(grant.created_at),
             grant.expires_at.map_or("never".to_owned(), day) + expired,
         ]);
@@ -212,11 +221,11 @@ async fn list(store: &Store) -> Result<(), TokenError> {
         let widths = rows.iter().map(|row| row[column].chars().count());
         widths.max().unwrap_or_default()
     };
-    let widths = [0, 1, 2, 3].map(width);
-    for [id, name, scopes, created, expires] in &rows {
+    let widths = [0, 1, 2, 3, 4].map(width);
+    for [id, name, scopes, environment, created, expires] in &rows {
         print(format_args!(
-            "{id:<0$}  {name:<1$}  {scopes:<2$}  {created:<3$}  {expires}",
-            widths[0], widths[1], widths[2], widths[3]
+            "{id:<0$}  {name:<1$}  {scopes:<2$}  {environment:<3$}  {created:<4$}  {expires}",
+            widths[0], widths[1], widths[2], widths[3], widths[4]
         ));
     }
     Ok(())
@@ -275,6 +284,11 @@ fn scope_names(grant: &Grant) -> String {
     names.join(",")
 }
 
+fn environment_of(grant: &Grant) -> String {
+    let name = grant.environment.as_ref();
+    name.map_or("(default)".to_owned(), ToString::to_string)
+}
+
 fn end(grant: &Grant) -> String {
     grant
         .expires_at
@@ -296,6 +310,10 @@ fn name(text: &str) -> Result<String, String> {
         return Err("must have 1 to 100 characters, none of them a control character".to_owned());
     }
     Ok(text.to_owned())
+}
+
+fn environment(text: &str) -> Result<EnvironmentName, String> {
+    EnvironmentName::parse(text).map_err(|invalid| invalid.detail)
 }
 
 fn scopes(text: &str) -> Result<Scopes, String> {

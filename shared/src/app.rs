@@ -1,11 +1,14 @@
-//! What a function keeps between invocations: the store, the catalog of definitions, and shares of the budgets of tokens.
+//! What a function keeps between invocations: the store, the catalog of definitions, client keys, and shares of budgets.
 
 use crate::catalog_cache::CatalogCache;
+use crate::client_key_cache::ClientKeyCache;
 use crate::clock;
 use crate::config::{self, BadSetting, Config};
 use crate::event_budget::{EventBudgets, Spent};
 use crate::store::stored_records::RecordKind;
 use crate::store::{Store, StoreError};
+use domain::client_key::ClientKey;
+use domain::environment::Environments;
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
 use domain::limits::LAYER_RELEASE_SECONDS;
@@ -33,6 +36,8 @@ pub struct App {
     catalog: Arc<CatalogCache>,
     /// How long a definition is cached.
     definition_cache: Duration,
+    environments: Arc<Environments>,
+    client_keys: ClientKeyCache,
     event_budgets: Arc<EventBudgets>,
     /// Checkpoints of stored records that this process has advanced a moment ago.
     checkpoints: Cache<CheckpointKey, ()>,
@@ -59,8 +64,10 @@ impl App {
     pub fn new(store: Store, config: &Config) -> Self {
         Self {
             catalog: Arc::new(CatalogCache::new(store.clone(), config.definition_cache)),
+            client_keys: ClientKeyCache::new(store.clone(), config.definition_cache),
             store,
             definition_cache: config.definition_cache,
+            environments: Arc::new(config.environments.clone()),
             event_budgets: Arc::default(),
             checkpoints: Cache::builder()
                 .max_capacity(MAX_CHECKPOINTS)
@@ -76,6 +83,20 @@ impl App {
     /// The storage.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The environments of the deployment.
+    pub fn environments(&self) -> &Environments {
+        &self.environments
+    }
+
+    /// The client key with this text, at most a minute old; none if the text is no key, or if there is no such key or it
+    /// is revoked. Texts that are no key, and keys that were looked up a moment ago, cost no read.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn client_key(&self, text: &str) -> Result<Option<Arc<ClientKey>>, StoreError> {
+        self.client_keys.find(text).await
     }
 
     /// The current instant.

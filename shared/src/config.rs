@@ -5,16 +5,18 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCrede
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
+use domain::environment::Environments;
 use std::time::Duration;
 
 /// Names of the environment variables, as `template.yaml` sets them.
-pub const VARIABLES: [&str; 6] = [
+pub const VARIABLES: [&str; 7] = [
     "EXPERIMENTS_TABLE",
     "ASSIGNMENTS_TABLE",
     "EVENTS_TABLE",
     "AGGREGATES_TABLE",
     "TOKENS_TABLE",
     "DEFINITION_CACHE_SECONDS",
+    "ENVIRONMENTS",
 ];
 
 /// The settings of a deployment.
@@ -24,6 +26,8 @@ pub struct Config {
     pub tables: Tables,
     /// How long a definition is cached. For that time a process may use the definition from before a change.
     pub definition_cache: Duration,
+    /// The environments that callers may belong to.
+    pub environments: Environments,
 }
 
 /// A setting that is missing or invalid, by the name of its environment variable.
@@ -48,6 +52,12 @@ impl Config {
                 "is not a whole number of seconds",
             )
         })?;
+        let environments = Environments::parse(&required("ENVIRONMENTS")?).map_err(|_| {
+            BadSetting(
+                "ENVIRONMENTS",
+                "is not a list of at most 10 names of lower-case letters, digits and `-`, separated by commas",
+            )
+        })?;
         Ok(Self {
             tables: Tables {
                 experiments: required("EXPERIMENTS_TABLE")?,
@@ -57,6 +67,7 @@ impl Config {
                 tokens: required("TOKENS_TABLE")?,
             },
             definition_cache: Duration::from_secs(seconds),
+            environments,
         })
     }
 }

@@ -6,6 +6,7 @@
 pub mod assignment;
 pub mod body;
 pub mod caller;
+pub mod client_key;
 pub mod flag;
 pub mod if_match;
 pub mod input;

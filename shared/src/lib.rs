@@ -1,8 +1,8 @@
 //! What every function shares.
 //!
 //! - [`store`] reads and writes DynamoDB
-//! - [`app`] keeps the store and a cache of definitions between invocations
-//! - [`event_budget`] limits the events of a token
+//! - [`app`] keeps the store and caches of definitions and client keys between invocations
+//! - [`event_budget`] limits the events of a token or a client key
 //! - [`http`] is the edge to API Gateway: caller, input, output, problems
 //! - [`clock`], [`config`] and [`telemetry`] hold time and randomness, settings, and logs
 //!
@@ -12,6 +12,7 @@
 
 pub mod app;
 mod catalog_cache;
+mod client_key_cache;
 pub mod clock;
 pub mod config;
 pub mod event_budget;

@@ -11,6 +11,7 @@ mod batch;
 mod budgets;
 pub mod catalog;
 pub mod client;
+pub mod client_keys;
 pub mod cursor;
 pub mod earlier_events;
 pub mod erasure;

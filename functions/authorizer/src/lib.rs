@@ -1,10 +1,12 @@
-//! Validates a token and returns its policy.
+//! Validates a token or a client key and returns its policy.
 
 use domain::access::Token;
+use domain::client_key::ClientKeyText;
 use lambda_runtime::Diagnostic;
 use serde::Deserialize;
 use shared::app::App;
 use shared::http::policy::Authorization;
+use shared::store::StoreError;
 
 /// The request of API Gateway to a token authorizer.
 #[derive(Debug, Deserialize)]
@@ -19,7 +21,7 @@ pub struct TokenRequest {
 /// Why there is no policy.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The token is missing, malformed, unknown or expired: the caller gets 401.
+    /// The token is missing, malformed, unknown or expired, or the client key unknown or revoked: the caller gets 401.
     Unauthorized,
     /// The token could not be checked: the caller gets 500.
     Failed(String),
@@ -39,18 +41,27 @@ impl From<Refusal> for Diagnostic {
     }
 }
 
-/// The policy of a token. It follows from the token alone.
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// The policy of a token or a client key. It follows from the token or the key alone.
 ///
 /// # Errors
-/// If the token is invalid or cannot be checked.
+/// If it is invalid or cannot be checked.
 pub async fn handle(app: App, request: TokenRequest) -> Result<Authorization, Refusal> {
+    if let Some(key) = ClientKeyText::from_header(&request.authorization_token) {
+        let found = app.client_key(key.as_str()).await?;
+        let key = found.ok_or(Refusal::Unauthorized)?;
+        return Ok(Authorization::of_client_key(&key, &request.method_arn));
+    }
     let token = Token::from_header(&request.authorization_token).ok_or(Refusal::Unauthorized)?;
     let grant = app
         .store()
         .grant(&token.sha256())
-        .await
-        .map_err(|error| Refusal::Failed(error.to_string()))?;
-    let grant = grant
+        .await?
         .filter(|grant| grant.is_valid_at(app.now()))
         .ok_or(Refusal::Unauthorized)?;
     Ok(Authorization::new(&grant, &request.method_arn))

@@ -1,6 +1,8 @@
 //! Access: tokens and their scopes.
 
 use super::Invalid;
+use super::client_key::ClientKeyText;
+use super::ids::EnvironmentName;
 use super::limits::DEFAULT_EVENTS_PER_SECOND;
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -83,6 +85,9 @@ pub struct Grant {
     /// of callers that only send events and are trusted less, such as the service of a partner.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub hides_assignments: bool,
+    /// The environment that it belongs to; none for the default of the deployment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub environment: Option<EnvironmentName>,
 }
 
 impl Grant {
@@ -112,8 +117,12 @@ impl Token {
     /// A token with a chosen text, for development.
     ///
     /// # Errors
-    /// If it cannot be sent in a header that the gateway accepts.
+    /// If it cannot be sent in a header that the gateway accepts, or begins as client keys do.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.starts_with(ClientKeyText::PREFIX) {
+            let detail = "This is a client key. A token does not begin with `ck_`.";
+            return Err(Invalid::new("bad_token", detail));
+        }
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if (20..=128).contains(&text.len()) && text.bytes().all(fits) {
             return Ok(Self(text.to_owned()));
@@ -140,5 +149,33 @@ impl Token {
     /// The secret itself, shown once at its creation.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_grant_without_an_environment_is_read() {
+        let stored =
+            r#"{"token_id":"t","name":"n","scopes":["read"],"created_at":"2026-11-23T08:00:00Z"}"#;
+        let grant: Grant = serde_json::from_str(stored).unwrap();
+        assert_eq!(grant.environment, None);
+        let staging = Grant {
+            environment: EnvironmentName::parse("staging").ok(),
+            ..grant
+        };
+        let text = serde_json::to_string(&staging).unwrap();
+        assert_eq!(serde_json::from_str::<Grant>(&text).unwrap(), staging);
+    }
+
+    #[test]
+    fn no_token_is_a_client_key() {
+        let key = ClientKeyText::from_bits([1; 16]);
+        assert!(Token::parse(key.as_str()).is_err());
+        let token = Token::from_bits([1; 32]);
+        assert!(Token::parse(token.reveal()).is_ok());
+        assert!(ClientKeyText::parse(token.reveal()).is_err());
     }
 }

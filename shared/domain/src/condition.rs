@@ -12,11 +12,12 @@ mod scalar;
 mod segment_tests;
 mod version;
 
+pub(super) use javascript::is_truthy;
 pub use javascript::{number_text, text as javascript_text};
 pub use segment_tests::{NoSegments, SegmentTests};
 
 use super::Invalid;
-use compile::Checked;
+use compile::{Bounds, Checked};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -63,11 +64,25 @@ impl Condition {
     /// # Errors
     /// Every fault with its place.
     pub fn compile(source: Value) -> Result<Self, Vec<ConditionFault>> {
-        let checked = Arc::new(compile::compile(&source)?);
+        let checked = Arc::new(compile::compile(&source, Bounds::WRITTEN)?);
         Ok(Self {
             source,
             checked: OnceLock::from(Some(checked)),
         })
+    }
+
+    /// Compiles a condition that is made of several, so it may be larger. With a fault, it targets no user.
+    pub(super) fn joined(source: Value) -> Self {
+        let checked = compile::compile(&source, Bounds::JOINED).ok().map(Arc::new);
+        Self {
+            source,
+            checked: OnceLock::from(checked),
+        }
+    }
+
+    /// As the caller wrote it.
+    pub fn source(&self) -> &Value {
+        &self.source
     }
 
     /// Whether it can be evaluated: a stored one may be damaged.
@@ -76,7 +91,10 @@ impl Condition {
     }
 
     fn checked(&self) -> Option<&Checked> {
-        let compile = || compile::compile(&self.source).ok().map(Arc::new);
+        let compile = || {
+            let checked = compile::compile(&self.source, Bounds::WRITTEN);
+            checked.ok().map(Arc::new)
+        };
         self.checked.get_or_init(compile).as_deref()
     }
 

@@ -295,7 +295,7 @@ fn split<'e>(
 }
 
 /// Why the experiment is over, if it is.
-fn over(definition: &Experiment, now: Timestamp) -> Option<NotEnrolled> {
+pub(super) fn over(definition: &Experiment, now: Timestamp) -> Option<NotEnrolled> {
     match definition.status {
         Status::Stopped | Status::Archived => Some(NotEnrolled::Stopped),
         Status::Draft | Status::Running | Status::Paused => {
@@ -308,7 +308,7 @@ fn over(definition: &Experiment, now: Timestamp) -> Option<NotEnrolled> {
 }
 
 /// Why the experiment enrols no user at this time although it is not over, if it does not.
-fn not_open(definition: &Experiment, now: Timestamp) -> Option<NotEnrolled> {
+pub(super) fn not_open(definition: &Experiment, now: Timestamp) -> Option<NotEnrolled> {
     let start = definition.schedule.starts_at;
     match definition.status {
         Status::Draft => Some(NotEnrolled::NotRunning),

@@ -4,7 +4,11 @@
 //! feature, and the payload for client SDKs contains it, so both give a user the same variant.
 
 mod change;
+mod compile;
+mod evaluation;
+mod fault;
 mod graph;
+mod payload;
 mod rule;
 mod schema;
 mod stale;
@@ -12,11 +16,16 @@ mod validate;
 mod value;
 
 pub use change::{FlagChange, NewFlag};
+pub use compile::{
+    CompiledFlag, CompiledFlags, FlagCompiler, LeftOut, LeftOutRule, RuleOrigin, RulePart,
+};
+pub use evaluation::{FlagEvaluation, FlagEvaluator, FlagExposure, FlagReason, FlagStep};
+pub use fault::FlagFault;
 pub use graph::FlagGraph;
+pub use payload::{FlagPayload, RemoteOnly};
 pub use rule::{FlagRule, FlagRuleKind, Rollout, RolloutVariant};
 pub use schema::ValueSchema;
 pub use stale::StaleFlag;
-pub use validate::FlagFault;
 pub use value::ValueType;
 
 use super::condition::Condition;

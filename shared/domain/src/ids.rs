@@ -105,12 +105,6 @@ text_id!(
     |text| slug(text, limits::MAX_KEY_CHARS, "-_.", "letters, digits, `-`, `_` and `.`")
 );
 text_id!(
-    /// An environment of feature flags, e.g. `production`: 1 to 32 lower-case letters, digits, `-` and `_`, starting with
-    /// a letter or digit.
-    EnvironmentName,
-    |text| lower_case_slug(text, limits::MAX_ENVIRONMENT_CHARS)
-);
-text_id!(
     /// A rule of a feature flag, unique in its environment: 1 to 64 letters, digits, `-`, `_` and `.`, starting with a
     /// letter or digit.
     RuleId,
@@ -121,6 +115,17 @@ text_id!(
     /// digit.
     UnitKind,
     |text| lower_case_slug(text, limits::MAX_UNIT_KIND_CHARS)
+);
+text_id!(
+    /// An environment of a deployment, such as `production`: 1 to 32 lower-case letters, digits and `-`, starting with a
+    /// letter or digit.
+    EnvironmentName,
+    environment_name
+);
+text_id!(
+    /// A client key in lists, logs and paths: 16 lower-case base32 characters. It follows from the key.
+    ClientKeyId,
+    client_key_id
 );
 text_id!(
     /// An event type, e.g. `purchase`: 1 to 128 characters without control characters.
@@ -163,6 +168,41 @@ fn lower_case_slug(text: &str, max: usize) -> Result<(), Invalid> {
         ));
     }
     Ok(())
+}
+
+fn environment_name(text: &str) -> Result<(), Invalid> {
+    let allowed = "lower-case letters, digits and `-`";
+    slug(text, limits::MAX_ENVIRONMENT_CHARS, "-", allowed)?;
+    if text.contains(|c: char| c.is_ascii_uppercase()) {
+        return Err(Invalid::new(
+            "bad_characters",
+            format!("Must consist of {allowed}."),
+        ));
+    }
+    Ok(())
+}
+
+fn client_key_id(text: &str) -> Result<(), Invalid> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || (b'2'..=b'7').contains(&byte);
+    if text.len() == ClientKeyId::CHARS && text.bytes().all(fits) {
+        return Ok(());
+    }
+    let detail = format!(
+        "Must have {} lower-case letters and digits from 2 to 7.",
+        ClientKeyId::CHARS
+    );
+    Err(Invalid::new("bad_id", detail))
+}
+
+impl ClientKeyId {
+    /// The number of characters.
+    const CHARS: usize = 16;
+
+    /// The id of a client key, from the first 80 bits of the digest of its text.
+    pub(super) fn of_key(text: &str) -> Self {
+        let digest = Sha256::digest(text);
+        Self(base32(&digest[..10]))
+    }
 }
 
 fn dimension_key(text: &str) -> Result<(), Invalid> {
@@ -276,6 +316,12 @@ impl ExperimentId {
     /// 26 lower-case base32 characters.
     pub fn from_bits(bits: [u8; 16]) -> Self {
         Self(base32(&bits))
+    }
+}
+
+impl std::borrow::Borrow<str> for FlagKey {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

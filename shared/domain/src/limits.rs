@@ -101,7 +101,7 @@ pub const MAX_USERS_PER_REQUEST: usize = 100;
 pub const MAX_NAMED_EXPERIMENTS: usize = 100;
 /// Running experiments that `POST /assignments` evaluates without names. Their definitions stay in memory.
 pub const MAX_RUNNING_EXPERIMENTS: usize = 500;
-/// Tags of one experiment.
+/// Tags of one experiment, and flag tags of one client key.
 pub const MAX_TAGS: usize = 20;
 /// A tag, in characters.
 pub const MAX_TAG_CHARS: usize = 50;
@@ -191,10 +191,6 @@ pub const MAX_FLAG_VALUE_BYTES: usize = 8 * 1024;
 pub const MAX_FLAG_VALUE_DEPTH: usize = 16;
 /// The size of a whole number as the value of a variant. JavaScript counts exactly up to here.
 pub const MAX_FLAG_INTEGER: i64 = (1 << 53) - 1;
-/// Environments of one flag: development, staging, production and regions of them.
-pub const MAX_ENVIRONMENTS: usize = 10;
-/// The name of an environment, in characters. It is part of URLs.
-pub const MAX_ENVIRONMENT_CHARS: usize = 32;
 /// Rules of a flag in one environment. An evaluation goes through all of them.
 pub const MAX_FLAG_RULES: usize = 50;
 /// The id of a rule, in characters.
@@ -209,3 +205,35 @@ pub const MAX_SCHEMA_BYTES: usize = 8 * 1024;
 pub const MAX_SCHEMA_DEPTH: usize = 16;
 /// Days without a change after which a flag is stale that gives all users of an environment one variant.
 pub const STALE_FLAG_DAYS: i64 = 90;
+/// Levels of features whose rules need other features. Deeper ones are treated as a circle. It bounds the recursion for any
+/// payload; flags have at most [`MAX_PREREQUISITE_LEVELS`].
+pub const MAX_FEATURE_LEVELS: usize = 16;
+/// A condition of a feature, in bytes of compact JSON. It joins the conditions of a flag's rule and of an experiment: its
+/// targeting, its exclusion, and one override with up to 1,000 user ids.
+pub const MAX_JOINED_CONDITION_BYTES: usize = 512 * 1024;
+/// Levels of such a condition: those of its parts, and those that join them or replace segments by their conditions.
+pub const MAX_JOINED_CONDITION_DEPTH: usize = 64;
+/// Regular expressions in such a condition: those of a flag, of an experiment and of its overrides.
+pub const MAX_JOINED_PATTERNS: usize = 4 * MAX_PATTERNS;
+/// Environments of a deployment. A flag has settings for each of them.
+pub const MAX_ENVIRONMENTS: usize = 10;
+/// The name of an environment, in characters.
+pub const MAX_ENVIRONMENT_CHARS: usize = 32;
+/// Client keys of a deployment that are not revoked: ten teams with a hundred apps and environments.
+pub const MAX_CLIENT_KEYS: u32 = 1_000;
+/// Origins of one client key.
+pub const MAX_ORIGINS: usize = 20;
+/// An origin, in characters: `https://`, a host name of 253 characters, and a port.
+pub const MAX_ORIGIN_CHARS: usize = 267;
+/// Event types that one client key may send. With the other fields, a key has at most 20 KB.
+pub const MAX_CLIENT_EVENT_TYPES: usize = 50;
+/// Events per second that a client key may send, unless it has a budget of its own. A visitor sends about one event in ten
+/// seconds, so 1,000 visitors can use a page at once.
+pub const DEFAULT_CLIENT_EVENTS_PER_SECOND: u32 = 100;
+/// The largest budget of a client key, in events per second. Everybody can read the key, so it bounds what a flood costs.
+pub const MAX_CLIENT_EVENTS_PER_SECOND: u32 = 1_000;
+/// Days for which lists show a client key after it was revoked.
+pub const REVOKED_CLIENT_KEY_DAYS: i64 = 30;
+/// The conditions of segments that replace their names in one condition of a payload, in bytes of compact JSON. Segments may
+/// name each other, so a short condition can become a long one.
+pub const MAX_INLINED_BYTES: usize = 64 * 1024;

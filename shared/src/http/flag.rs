@@ -1,16 +1,18 @@
 //! What the functions that create and change flags share.
 
 use super::Response;
+use super::body::listed;
 use super::input::flag::located;
-use super::problem::Problem;
+use super::problem::{Fault, Problem};
 use super::response;
 use crate::app::App;
 use crate::store::StoreError;
 use crate::store::catalog::{Catalog, CatalogTries};
 use crate::store::experiments::Author;
 use crate::store::flags::{FlagWrite, StoredFlag};
+use domain::Invalid;
 use domain::flag::{Flag, FlagGraph};
-use domain::ids::{ExperimentId, FlagKey};
+use domain::ids::{EnvironmentName, ExperimentId, FlagKey};
 use domain::limits::{MAX_ALL_FLAGS_BYTES, MAX_FLAGS};
 use domain::prose::grouped_size;
 use lambda_http::http::StatusCode;
@@ -66,7 +68,9 @@ impl FlagCatalog {
             let by_id = experiments.map(|one| (one.id.clone(), one)).collect();
             faults.extend(flag.faults_of_experiments(&by_id));
         }
-        match located(faults) {
+        let mut faults = located(faults);
+        faults.extend(unknown_environments(app, flag));
+        match faults {
             none if none.is_empty() => Ok(()),
             faults => Err(Problem::invalid(faults)),
         }
@@ -97,6 +101,23 @@ impl FlagCatalog {
         }
         Ok(())
     }
+}
+
+fn unknown_environments(app: &App, flag: &Flag) -> Vec<Fault> {
+    let environments = app.environments();
+    let unknown = flag.environments.keys();
+    let unknown = unknown.filter(|name| !environments.contains(name));
+    unknown
+        .map(|name| {
+            let known: Vec<&str> = environments.iter().map(EnvironmentName::as_str).collect();
+            let detail = format!(
+                "The deployment has no environment `{name}`; it has {}. Remove it with `null`.",
+                listed(known)
+            );
+            let pointer = format!("/environments/{name}");
+            Fault::at(pointer, Invalid::new("unknown_environment", detail))
+        })
+        .collect()
 }
 
 /// The response with a flag.

@@ -9,6 +9,7 @@ mod attributes;
 pub mod audit;
 pub mod batch;
 pub mod change;
+pub mod client_key;
 mod documentation;
 pub mod events;
 mod exclusion;

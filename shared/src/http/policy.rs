@@ -1,10 +1,11 @@
-//! The IAM policy of a token, for API Gateway.
+//! The IAM policy of a token or a client key, for API Gateway.
 //!
 //! API Gateway caches a policy for minutes and applies it to every method of the stage, whichever was called first. So
-//! the policy follows from the grant alone and lists everything that the grant allows.
+//! the policy follows from the grant or the key alone and lists everything that it allows.
 
 use super::routes::{ROUTES, Route};
 use domain::access::{Grant, Scope};
+use domain::client_key::ClientKey;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Authorization {
-    /// Identifies the token in access logs.
+    /// Identifies the token or the client key in access logs.
     pub principal_id: String,
-    /// What the token allows.
+    /// What it allows.
     pub policy_document: PolicyDocument,
     /// Context for the function. The values are texts, because API Gateway allows no nested values.
     pub context: BTreeMap<&'static str, String>,
@@ -46,48 +47,15 @@ pub const EXPIRES_AT: &str = "expires_at";
 pub const EVENTS_PER_SECOND: &str = "events_per_second";
 /// Name of the context value that exists if outcomes of events say nothing about users.
 pub const HIDES_ASSIGNMENTS: &str = "hides_assignments";
+/// Name of the context value that holds the environment of the caller; missing for the default of the deployment.
+pub const ENVIRONMENT: &str = "environment";
+/// Name of the context value that holds the client key; missing for a token.
+pub const CLIENT_KEY: &str = "client_key";
 
 impl Authorization {
     /// The policy of a grant in the stage of a method ARN (`arn:aws:execute-api:region:account:api/stage/METHOD/path`).
     /// The rest of the ARN has no influence.
     pub fn new(grant: &Grant, method_arn: &str) -> Self {
-        let stage: String = method_arn
-            .splitn(3, '/')
-            .take(2)
-            .collect::<Vec<_>>()
-            .join("/");
-        // API Gateway ignores a slash at the end of a path, but compares the whole path with the policy. The functions
-        // refuse such a path with the same answer for every route.
-        let with_slash = |pattern: &String| match pattern.ends_with('*') {
-            true => vec![pattern.clone()],
-            false => vec![pattern.clone(), format!("{pattern}/")],
-        };
-        let arns = |patterns: Vec<String>| {
-            patterns
-                .iter()
-                .flat_map(with_slash)
-                .map(|pattern| format!("{stage}/{pattern}"))
-                .collect()
-        };
-        let statement = |effect, patterns| Statement {
-            action: vec!["execute-api:Invoke"], // in full: `sam local` knows no wildcard here
-            effect,
-            resource: arns(patterns),
-        };
-        let allowed = open(&grant.scopes);
-        let mut statements = Vec::new();
-        if !allowed.is_empty() {
-            statements.push(statement("Allow", allowed));
-        }
-        // An empty policy would be malformed, and a wildcard in one route's pattern may match another route.
-        let denied = if grant.scopes.is_empty() {
-            vec!["*".to_owned()]
-        } else {
-            covered(&grant.scopes)
-        };
-        if !denied.is_empty() {
-            statements.push(statement("Deny", denied));
-        }
         let scopes: Vec<_> = grant.scopes.iter().map(|scope| scope.name()).collect();
         let mut context =
             BTreeMap::from([(SCOPES, scopes.join(" ")), (TOKEN_NAME, grant.name.clone())]);
@@ -100,35 +68,88 @@ impl Authorization {
         if grant.hides_assignments {
             context.insert(HIDES_ASSIGNMENTS, true.to_string());
         }
+        if let Some(environment) = &grant.environment {
+            context.insert(ENVIRONMENT, environment.to_string());
+        }
+        let is_open = |route: &Route| is_open(route, &grant.scopes);
         Self {
             principal_id: grant.token_id.clone(),
-            policy_document: PolicyDocument {
-                version: "2012-10-17",
-                statement: statements,
-            },
+            policy_document: PolicyDocument::new(method_arn, is_open),
             context,
+        }
+    }
+
+    /// The policy of a client key in the stage of a method ARN. It has no scopes: it allows only the routes that are open to
+    /// client keys.
+    pub fn of_client_key(client_key: &ClientKey, method_arn: &str) -> Self {
+        let is_open = |route: &Route| route.scope.is_some() && route.client_key;
+        Self {
+            principal_id: client_key.id.to_string(),
+            policy_document: PolicyDocument::new(method_arn, is_open),
+            context: BTreeMap::from([
+                (CLIENT_KEY, client_key.key.to_string()),
+                (ENVIRONMENT, client_key.environment.to_string()),
+            ]),
         }
     }
 }
 
-/// Patterns of the routes that the scopes allow.
-fn open(scopes: &BTreeSet<Scope>) -> Vec<String> {
-    ROUTES
-        .iter()
-        .filter(|route| is_open(route, scopes))
-        .map(Route::pattern)
-        .collect()
+impl PolicyDocument {
+    fn new(method_arn: &str, is_open: impl Fn(&Route) -> bool) -> Self {
+        let stage: String = method_arn
+            .splitn(3, '/')
+            .take(2)
+            .collect::<Vec<_>>()
+            .join("/");
+        // API Gateway ignores a slash at the end of a path, but compares the whole path with the policy. The functions
+        // refuse such a path with the same answer for every route.
+        let with_slash = |pattern: &String| match pattern.ends_with('*') {
+            true => vec![pattern.clone()],
+            false => vec![pattern.clone(), format!("{pattern}/")],
+        };
+        let arns = |patterns: &[String]| {
+            patterns
+                .iter()
+                .flat_map(with_slash)
+                .map(|pattern| format!("{stage}/{pattern}"))
+                .collect()
+        };
+        let statement = |effect, patterns: &[String]| Statement {
+            action: vec!["execute-api:Invoke"], // in full: `sam local` knows no wildcard here
+            effect,
+            resource: arns(patterns),
+        };
+        let (allowed, others): (Vec<&Route>, Vec<&Route>) =
+            ROUTES.iter().partition(|route| is_open(route));
+        let allowed: Vec<String> = allowed.into_iter().map(Route::pattern).collect();
+        let mut statements = Vec::new();
+        if !allowed.is_empty() {
+            statements.push(statement("Allow", &allowed));
+        }
+        // An empty policy would be malformed, and a wildcard in one route's pattern may match another route.
+        let denied = if allowed.is_empty() {
+            vec!["*".to_owned()]
+        } else {
+            covered(&allowed, &others)
+        };
+        if !denied.is_empty() {
+            statements.push(statement("Deny", &denied));
+        }
+        Self {
+            version: "2012-10-17",
+            statement: statements,
+        }
+    }
 }
 
-/// Patterns of routes that the scopes do not allow, but that a pattern of an allowed route matches: `GET/experiments/*`
-/// also matches `GET/experiments/{id}/assignment/{user_id}`.
-fn covered(scopes: &BTreeSet<Scope>) -> Vec<String> {
-    let open = open(scopes);
-    let is_covered = |pattern: &String| open.iter().any(|wider| covers(wider, pattern));
-    ROUTES
+/// Patterns of routes that are not allowed, but that a pattern of an allowed route matches: `GET/experiments/*` also matches
+/// `GET/experiments/{id}/assignment/{user_id}`.
+fn covered(allowed: &[String], others: &[&Route]) -> Vec<String> {
+    let is_covered = |pattern: &String| allowed.iter().any(|wider| covers(wider, pattern));
+    others
         .iter()
-        .filter(|route| route.scope.is_some() && !is_open(route, scopes))
-        .map(Route::pattern)
+        .filter(|route| route.scope.is_some())
+        .map(|route| route.pattern())
         .filter(is_covered)
         .collect()
 }

@@ -113,7 +113,13 @@ impl Problem {
 
     /// 401: the token has expired while its policy was cached. API Gateway lets no function send `WWW-Authenticate`.
     pub fn expired_token() -> Self {
-        let detail = "The token has expired. Send a valid token as: Authorization: Bearer TOKEN.";
+        Self::unauthorized(
+            "The token has expired. Send a valid token as: Authorization: Bearer TOKEN.",
+        )
+    }
+
+    /// 401.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 

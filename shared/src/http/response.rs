@@ -1,8 +1,11 @@
 //! Responses of successful requests.
 
+use super::client_key::origin;
 use super::{Request, Response};
+use domain::client_key::ClientKey;
 use lambda_http::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, ETAG,
+    HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, VARY,
 };
 use lambda_http::{Body, http::StatusCode};
 use serde::Serialize;
@@ -55,6 +58,35 @@ pub fn if_changed(request: &Request, response: Response, digest: &str) -> Respon
     let caching = HeaderValue::from_static("private, no-cache");
     response.headers_mut().insert(CACHE_CONTROL, caching);
     with_header(response, ETAG, &tag)
+}
+
+/// Headers that the code of a page can read, beside those that every page can read.
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("ETag, Retry-After");
+
+/// Lets the pages of a client key read the response: its origins, or all pages if it has none. Browsers send a page no
+/// cookies of this API, so all pages may read what a key without origins may read.
+pub fn with_cors(mut response: Response, request: &Request, client_key: &ClientKey) -> Response {
+    // Caches must not give one page the response with the origin of another.
+    let vary = HeaderValue::from_static("Origin");
+    response.headers_mut().append(VARY, vary);
+    let origin = origin(request).filter(|origin| client_key.allows_origin(Some(origin)));
+    match origin {
+        _ if client_key.origins.is_empty() => for_all_pages(response),
+        Some(origin) => {
+            let headers = response.headers_mut();
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+            with_header(response, ACCESS_CONTROL_ALLOW_ORIGIN, origin)
+        }
+        None => response,
+    }
+}
+
+/// Lets all pages read the response.
+pub(super) fn for_all_pages(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
 }
 
 fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {

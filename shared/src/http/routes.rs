@@ -13,6 +13,9 @@ pub struct Route {
     pub path: &'static str,
     /// The scope that a token needs; none for a route without a token.
     pub scope: Option<Scope>,
+    /// Whether the route is open to client keys: as bearers, or in the path or the query of a route without a token. Pages
+    /// of other origins can read all its responses.
+    pub client_key: bool,
 }
 
 const fn route(
@@ -26,11 +29,12 @@ const fn route(
         method,
         path,
         scope,
+        client_key: false,
     }
 }
 
 /// All routes.
-pub const ROUTES: [Route; 34] = [
+pub const ROUTES: [Route; 37] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -155,9 +159,44 @@ pub const ROUTES: [Route; 34] = [
         "/segments/{id}",
         Some(Scope::Manage),
     ),
+    route(
+        "create-client-key",
+        "POST",
+        "/client-keys",
+        Some(Scope::Manage),
+    ),
+    route(
+        "list-client-keys",
+        "GET",
+        "/client-keys",
+        Some(Scope::Manage),
+    ),
+    route(
+        "revoke-client-key",
+        "DELETE",
+        "/client-keys/{id}",
+        Some(Scope::Manage),
+    ),
 ];
 
+/// Whether the route of a resource path is open to client keys.
+pub fn is_open_to_client_keys(method: &str, path: &str) -> bool {
+    let is_this = |route: &&Route| route.method == method && route.path == path;
+    ROUTES
+        .iter()
+        .find(is_this)
+        .is_some_and(|route| route.client_key)
+}
+
 impl Route {
+    /// The same route, open to client keys.
+    pub const fn for_client_keys(self) -> Self {
+        Self {
+            client_key: true,
+            ..self
+        }
+    }
+
     /// The path as a pattern of an IAM resource: every parameter is a `*`.
     pub fn pattern(&self) -> String {
         let dimensions = self.path.split('/').map(|dimension| {

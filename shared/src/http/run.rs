@@ -2,9 +2,10 @@
 //! request.
 
 use super::problem::Problem;
-use super::{Request, Response};
+use super::routes::is_open_to_client_keys;
+use super::{Request, Response, response};
 use crate::app::App;
-use lambda_http::request::LambdaRequest;
+use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::tower::ServiceExt;
 use lambda_http::{Adapter, Context, LambdaEvent, RequestExt};
 use std::convert::Infallible;
@@ -55,6 +56,7 @@ where
     let before = app.store().usage().reading();
     let request_id = request_id(&request);
     let method = request.method().clone();
+    let is_for_pages = is_for_pages(&request);
     let outcome = if has_slash_at_the_end(&request) {
         Err(Problem::slash_at_the_end())
     } else {
@@ -66,7 +68,12 @@ where
             if let Some(cause) = problem.cause() {
                 tracing::error!(request_id, code = problem.code(), cause, "request failed");
             }
-            problem.respond(&request_id)
+            let response = problem.respond(&request_id);
+            // The page of an app must see why a request failed. An error says nothing that the caller did not send.
+            match is_for_pages {
+                true => response::for_all_pages(response),
+                false => response,
+            }
         }
     };
     let used = app.store().usage().reading() - before;
@@ -84,6 +91,15 @@ where
     Ok(response)
 }
 
+/// Whether the route of the request is open to client keys, and so to pages of other origins.
+fn is_for_pages(request: &Request) -> bool {
+    let Some(RequestContext::ApiGatewayV1(context)) = request.request_context_ref() else {
+        return false;
+    };
+    let path = context.resource_path.as_deref().unwrap_or_default();
+    is_open_to_client_keys(request.method().as_str(), path)
+}
+
 /// API Gateway ignores one slash at the end of a path when it chooses the resource, and leaves the slash in the path that
 /// the function gets. Such a path is refused, so that it has one meaning everywhere.
 fn has_slash_at_the_end(request: &Request) -> bool {
@@ -94,9 +110,7 @@ fn has_slash_at_the_end(request: &Request) -> bool {
 /// The gateway's id of the request, which it also returns to the caller; without a gateway Lambda's id.
 fn request_id(request: &Request) -> String {
     let gateway = match request.request_context_ref() {
-        Some(lambda_http::request::RequestContext::ApiGatewayV1(context)) => {
-            context.request_id.clone()
-        }
+        Some(RequestContext::ApiGatewayV1(context)) => context.request_id.clone(),
         _ => None,
     };
     gateway

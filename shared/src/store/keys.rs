@@ -29,7 +29,7 @@ pub mod experiments {
     pub const HOLDOUTS_RECORD: &str = "holdouts";
     /// Its sort key.
     pub const CREATED_AT_ID: &str = "created_at_id";
-    /// Time to live, in epoch seconds; only records of backfills have one.
+    /// Time to live, in epoch seconds; only records of backfills and revoked client keys have one.
     pub const EXPIRES_AT: &str = "expires_at";
     /// The prefix of the records of work.
     pub const WORK: &str = "work#";
@@ -132,6 +132,33 @@ pub mod flags {
     /// The partition of a flag's audit records.
     pub fn of_flag(key: &FlagKey) -> String {
         flag_named(key.as_str())
+    }
+}
+
+/// Client keys, in the experiments table. Functions that look up client keys then need no access to tokens, and a query
+/// lists the keys.
+pub mod client_keys {
+    use domain::ids::ClientKeyId;
+
+    /// Partition of all client keys. No experiment has such an id. Roles name it.
+    pub const PARTITION: &str = "#client-keys";
+    /// The record that counts the keys that are not revoked.
+    pub const COUNT: &str = "count";
+    /// The number of keys in [`COUNT`].
+    pub const ACTIVE: &str = "active";
+    /// The prefix of the records of keys.
+    pub const KEY: &str = "key#";
+    /// The attribute with the key itself.
+    pub const CLIENT_KEY: &str = "client_key";
+
+    /// The record of a key.
+    pub fn key(id: &ClientKeyId) -> String {
+        key_named(id.as_str())
+    }
+
+    /// The same for a text.
+    pub fn key_named(text: &str) -> String {
+        format!("{KEY}{text}")
     }
 }
 

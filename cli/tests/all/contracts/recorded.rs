@@ -45,6 +45,7 @@ async fn prepared() -> Platform {
                 .map(|at| Timestamp::parse(at).unwrap()),
             events_per_second: None,
             hides_assignments: false,
+            environment: None,
         };
         let secret = Token::parse(text("token")).unwrap();
         store.store_token(&secret.sha256(), &grant).await.unwrap();

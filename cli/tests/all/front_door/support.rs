@@ -325,6 +325,7 @@ pub(crate) fn grant(token_id: &str, scopes: &[Scope]) -> Grant {
         expires_at: None,
         events_per_second: None,
         hides_assignments: false,
+        environment: None,
     }
 }
 

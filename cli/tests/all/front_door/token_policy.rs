@@ -20,6 +20,7 @@ fn grant(bits: u8) -> Grant {
         expires_at: None,
         events_per_second: None,
         hides_assignments: false,
+        environment: None,
     }
 }
 

@@ -72,7 +72,7 @@ fn edges() -> Vec<(&'static str, Vec<(Value, bool)>)> {
                 (json!({"production": null}), true),
                 (json!({"Production": null}), false),
                 (json!({"a b": null}), false),
-                (json!({"p": {}}), false),
+                (json!({"production": {}}), false),
                 (json!([]), false),
             ],
         ),

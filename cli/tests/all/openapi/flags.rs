@@ -34,7 +34,7 @@ pub(crate) fn full() -> Value {
             {"key": "off", "value": {"color": "grey"}},
         ],
         "schema": {"type": "object", "required": ["color"], "properties": {"color": {"type": "string"}}},
-        "environments": {"production": environment(rules), "staging": environment(json!([]))},
+        "environments": {"production": environment(rules)},
         "prerequisites": [{"flag": "needed", "variants": ["on"]}],
     })
 }

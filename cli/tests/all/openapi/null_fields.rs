@@ -59,9 +59,8 @@ async fn null_counts_as_missing_in_every_optional_field() {
             json!({
                 "key": "g", "name": "N", "value_type": "string", "variants": [{"key": "a", "value": ""}],
                 "environments": {
-                    "none": null,
-                    "dev": {"enabled": true, "off_variant": "a", "default_variant": "a", "rules": null},
-                    "prod": {"enabled": true, "off_variant": "a", "default_variant": "a", "rules": [
+                    "staging": null,
+                    "production": {"enabled": true, "off_variant": "a", "default_variant": "a", "rules": [
                         {"id": "s", "type": "serve", "variant": "a", "description": null, "condition": null, "starts_at": null, "ends_at": null},
                         {"id": "r", "type": "rollout", "variants": [{"variant": "a", "percent": 100}], "traffic_percent": null, "ramp": null,
                             "attribute": null, "hash_seed": null},

@@ -21,9 +21,32 @@ pub(super) struct Checked {
     pub(super) patterns: usize,
 }
 
+/// How large a condition may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    bytes: usize,
+    depth: usize,
+    patterns: usize,
+}
+
+impl Bounds {
+    /// A condition that a caller writes.
+    pub(super) const WRITTEN: Self = Self {
+        bytes: limits::MAX_CONDITION_BYTES,
+        depth: limits::MAX_CONDITION_DEPTH,
+        patterns: limits::MAX_PATTERNS,
+    };
+    /// A condition that is made of several.
+    pub(super) const JOINED: Self = Self {
+        bytes: limits::MAX_JOINED_CONDITION_BYTES,
+        depth: limits::MAX_JOINED_CONDITION_DEPTH,
+        patterns: limits::MAX_JOINED_PATTERNS,
+    };
+}
+
 /// Checks and compiles a condition.
-pub(super) fn compile(source: &Value) -> Result<Checked, Vec<ConditionFault>> {
-    let mut compiler = Compiler::default();
+pub(super) fn compile(source: &Value, bounds: Bounds) -> Result<Checked, Vec<ConditionFault>> {
+    let mut compiler = Compiler::new(bounds);
     // Depth first: it bounds the recursion.
     let compiled = compiler
         .size_is_allowed(source)
@@ -39,8 +62,8 @@ pub(super) fn compile(source: &Value) -> Result<Checked, Vec<ConditionFault>> {
     }
 }
 
-#[derive(Default)]
 struct Compiler {
+    bounds: Bounds,
     faults: Vec<ConditionFault>,
     segments: Vec<SegmentUse>,
     patterns: usize,
@@ -49,6 +72,16 @@ struct Compiler {
 }
 
 impl Compiler {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            faults: Vec::new(),
+            segments: Vec::new(),
+            patterns: 0,
+            in_element: false,
+        }
+    }
+
     fn note(&mut self, place: &Place, code: &'static str, detail: impl Into<String>) {
         self.faults.push(ConditionFault {
             pointer: place.to_string(),
@@ -71,19 +104,19 @@ impl Compiler {
     }
 
     fn size_is_allowed(&mut self, source: &Value) -> bool {
-        if depth(source) > limits::MAX_CONDITION_DEPTH {
+        if depth(source) > self.bounds.depth {
             let detail = format!(
                 "A condition may be nested at most {} levels deep.",
-                limits::MAX_CONDITION_DEPTH
+                self.bounds.depth
             );
             self.note(&Place::root(), "too_deep", detail);
             return false;
         }
         let size = source.to_string().len();
-        if size > limits::MAX_CONDITION_BYTES {
+        if size > self.bounds.bytes {
             let detail = format!(
                 "A condition may have at most {} bytes as compact JSON; this has {}.",
-                grouped_size(limits::MAX_CONDITION_BYTES),
+                grouped_size(self.bounds.bytes),
                 grouped_size(size)
             );
             self.note(&Place::root(), "too_long", detail);
@@ -343,10 +376,10 @@ impl Compiler {
             return self.wrong_type(place, "a regular expression as text");
         };
         self.patterns += 1;
-        if self.patterns > limits::MAX_PATTERNS {
+        if self.patterns > self.bounds.patterns {
             let detail = format!(
                 "A condition may have at most {} patterns.",
-                limits::MAX_PATTERNS
+                self.bounds.patterns
             );
             return self.fault(place, "too_many", detail);
         }

@@ -91,7 +91,7 @@ pub(super) fn number_of_text(text: &str) -> f64 {
 }
 
 /// Whether a value counts as true.
-pub(super) fn is_truthy(value: &Value) -> bool {
+pub(crate) fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(value) => *value,

@@ -1,3 +1,4 @@
+mod compiled;
 mod relations;
 
 use super::*;

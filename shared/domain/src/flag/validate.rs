@@ -1,7 +1,9 @@
 //! What a valid flag is. All faults are found, with their places in the definition.
 
+use super::fault::{Faults, FlagFault};
 use super::{Flag, FlagEnvironment, FlagRule, FlagRuleKind, Rollout, ValueType, schema};
-use crate::condition::{Condition, ConditionFault};
+use crate::allocation;
+use crate::condition::Condition;
 use crate::experiment::Experiment;
 use crate::ids::{ExperimentId, VariantKey};
 use crate::json_value::{Place, depth};
@@ -9,30 +11,7 @@ use crate::limits;
 use crate::prose::grouped_size;
 use crate::segment;
 use crate::segment_graph::{SegmentGraph, too_many_names};
-use crate::{Invalid, allocation};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A fault of a flag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlagFault {
-    /// JSON pointer from the root of the definition.
-    pub pointer: String,
-    /// The fault.
-    pub why: Invalid,
-}
-
-impl FlagFault {
-    pub(super) fn new(place: &Place, why: Invalid) -> Self {
-        Self {
-            pointer: place.to_string(),
-            why,
-        }
-    }
-
-    fn of_condition(place: &Place, fault: ConditionFault) -> Self {
-        Self::new(&place.inner(&fault.pointer), fault.why)
-    }
-}
 
 impl Flag {
     /// The faults of the definition alone. [`super::FlagGraph::faults_of`] finds those of the prerequisites,
@@ -355,30 +334,5 @@ fn check_seed(seed: &str, place: &Place, faults: &mut Faults) {
             limits::MAX_NAME_CHARS
         );
         faults.add(place, "bad_characters", detail);
-    }
-}
-
-/// The faults that were found.
-#[derive(Default)]
-pub(super) struct Faults(Vec<FlagFault>);
-
-impl Faults {
-    fn note(&mut self, place: &Place, why: Invalid) {
-        self.0.push(FlagFault::new(place, why));
-    }
-
-    pub(super) fn add(&mut self, place: &Place, code: &'static str, detail: impl Into<String>) {
-        self.note(place, Invalid::new(code, detail));
-    }
-
-    pub(super) fn extend(&mut self, faults: impl IntoIterator<Item = FlagFault>) {
-        self.0.extend(faults);
-    }
-
-    fn limit(&mut self, place: &Place, number: usize, most: usize, what: &str) {
-        if number > most {
-            let detail = format!("May have at most {most} {what}; this has {number}.");
-            self.add(place, "too_many", detail);
-        }
     }
 }

@@ -1,13 +1,16 @@
 //! Users fall where GrowthBook's client SDKs put them: every published case of theirs that concerns
-//! bucketing or targeting is one reported result.
+//! bucketing, targeting or features is one reported result.
 //!
 //! The cases are read from `$ASSAY_REFERENCE_DATA/data/growthbook/cases-0.8.0.json`.
 
 #![expect(
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "the test reads the published cases; the crate itself reads nothing"
 )]
+
+mod features;
 
 use domain::bucketing::{HashVersion, bucket_value, choose, equal_weights, ranges};
 use domain::condition::Condition;
@@ -26,13 +29,16 @@ use std::process::ExitCode;
 type Check = fn(&Value) -> Result<(), String>;
 
 /// The sections with the number of cases that each holds: a file that lost some must not pass for complete.
-const SECTIONS: [(&str, usize, Check); 6] = [
+const SECTIONS: [(&str, usize, Check); 9] = [
     ("hash", 15, hash),
     ("getBucketRange", 13, bucket_range),
     ("chooseVariation", 13, choose_variation),
     ("getEqualWeights", 6, weights),
     ("inNamespace", 16, in_namespace),
     ("evalCondition", 248, condition),
+    ("feature", 55, features::feature),
+    ("run", 73, features::run),
+    ("stickyBucket", 13, features::sticky_bucket),
 ];
 
 fn main() -> ExitCode {
@@ -62,10 +68,12 @@ fn trials(cases: &Value, (section, expected, check): (&'static str, usize, Check
     })];
     for (index, case) in cases.into_iter().enumerate() {
         let name = case[0].as_str().filter(|name| !name.is_empty());
+        let is_skipped = name.is_some_and(|name| features::is_skipped(section, name));
         let name = name.map_or_else(String::new, |name| format!(" {name}"));
-        trials.push(Trial::test(format!("{section}-{index}{name}"), move || {
+        let trial = Trial::test(format!("{section}-{index}{name}"), move || {
             check(&case).map_err(|why| Failed::from(format!("{case}: {why}")))
-        }));
+        });
+        trials.push(trial.with_ignored_flag(is_skipped));
     }
     trials
 }
@@ -158,7 +166,7 @@ fn condition(case: &Value) -> Result<(), String> {
 }
 
 /// Id lists with the values of a case, all loaded.
-fn lists(lists: &Value) -> (EvaluatedSegments, LoadedChunks) {
+pub(crate) fn lists(lists: &Value) -> (EvaluatedSegments, LoadedChunks) {
     let (mut segments, mut loaded) = (EvaluatedSegments::new(), LoadedChunks::new());
     for (name, values) in lists.as_object().into_iter().flatten() {
         let id = SegmentId::parse(name).expect("a name that is an id");
@@ -188,7 +196,7 @@ fn lists(lists: &Value) -> (EvaluatedSegments, LoadedChunks) {
     (segments, loaded)
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(seen: T, expected: T) -> Result<(), String> {
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(seen: T, expected: T) -> Result<(), String> {
     if seen == expected {
         Ok(())
     } else {

@@ -1,0 +1,188 @@
+//! The payload for client SDKs: the features of an environment without the names of segments.
+//!
+//! The SDKs know no segments with conditions, so their names are replaced by their conditions. Id lists are stored as hashes
+//! and cannot be sent. Features that need one are evaluated by the server only.
+
+use super::compile::{CompiledFlag, CompiledFlags};
+use crate::condition::Condition;
+use crate::feature::FeatureDefinition;
+use crate::ids::FlagKey;
+use crate::limits::{MAX_INLINED_BYTES, MAX_SEGMENT_LEVELS};
+use crate::segment_graph::SegmentGraph;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The features that client SDKs can evaluate, and those that only the server can.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FlagPayload {
+    /// The features of the payload.
+    pub features: BTreeMap<FlagKey, FeatureDefinition>,
+    /// The flags that only the server can evaluate.
+    pub remote_only: BTreeMap<FlagKey, RemoteOnly>,
+}
+
+/// Why only the server can evaluate a flag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum RemoteOnly {
+    /// A condition needs an id list.
+    IdList {
+        /// The segment.
+        segment: String,
+    },
+    /// A condition would be too large with the conditions of its segments.
+    TooLarge,
+    /// A prerequisite can only be evaluated by the server.
+    Prerequisite {
+        /// The other flag.
+        flag: String,
+    },
+}
+
+impl CompiledFlags {
+    /// The payload of these flags.
+    pub fn payload(&self, segments: &SegmentGraph) -> FlagPayload {
+        let mut payload = FlagPayload::default();
+        for flag in self.iter() {
+            match flag.portable(segments) {
+                Ok(definition) => {
+                    payload.features.insert(flag.key.clone(), definition);
+                }
+                Err(reason) => {
+                    payload.remote_only.insert(flag.key.clone(), reason);
+                }
+            }
+        }
+        payload.withdraw_users();
+        payload
+    }
+}
+
+impl FlagPayload {
+    /// Removes features that need one which only the server can evaluate. Each round removes at least one, or is the last.
+    fn withdraw_users(&mut self) {
+        loop {
+            let remote_only = &self.remote_only;
+            let found = self.features.iter().find_map(|(key, definition)| {
+                let mut needed = definition
+                    .rules
+                    .iter()
+                    .flat_map(|rule| &rule.parent_conditions);
+                let needed = needed.find(|parent| remote_only.contains_key(parent.id.as_str()))?;
+                let flag = needed.id.clone();
+                Some((key.clone(), RemoteOnly::Prerequisite { flag }))
+            });
+            let Some((key, reason)) = found else {
+                return;
+            };
+            self.features.remove(&key);
+            self.remote_only.insert(key, reason);
+        }
+    }
+}
+
+impl CompiledFlag {
+    /// The feature without the names of segments.
+    ///
+    /// # Errors
+    /// Why an SDK cannot evaluate it.
+    pub fn portable(&self, segments: &SegmentGraph) -> Result<FeatureDefinition, RemoteOnly> {
+        let mut definition = self.definition.clone();
+        for rule in &mut definition.rules {
+            if let Some(condition) = &mut rule.experiment.condition {
+                *condition = without_segments(condition, segments)?;
+            }
+        }
+        Ok(definition)
+    }
+}
+
+/// A condition without the names of segments.
+fn without_segments(condition: &Value, segments: &SegmentGraph) -> Result<Value, RemoteOnly> {
+    let compiled = Condition::joined(condition.clone());
+    if !compiled.is_valid() {
+        return Err(RemoteOnly::TooLarge);
+    }
+    if compiled.segments().is_empty() {
+        return Ok(condition.clone());
+    }
+    let mut inliner = Inliner {
+        segments,
+        bytes_left: MAX_INLINED_BYTES,
+    };
+    let inlined = inliner.inlined(&compiled, 0)?;
+    // The depth is bounded as well.
+    let is_valid = Condition::joined(inlined.clone()).is_valid();
+    is_valid.then_some(inlined).ok_or(RemoteOnly::TooLarge)
+}
+
+struct Inliner<'s> {
+    segments: &'s SegmentGraph,
+    bytes_left: usize,
+}
+
+impl Inliner<'_> {
+    fn inlined(&mut self, condition: &Condition, level: usize) -> Result<Value, RemoteOnly> {
+        if let Some(list) = condition.segments().iter().find(|each| each.needs_list) {
+            let segment = list.name.clone();
+            return Err(RemoteOnly::IdList { segment });
+        }
+        self.replaced(condition.source(), level)
+    }
+
+    fn replaced(&mut self, condition: &Value, level: usize) -> Result<Value, RemoteOnly> {
+        let Value::Object(fields) = condition else {
+            return Ok(condition.clone());
+        };
+        let mut clauses = Map::new();
+        let mut of_segments = Vec::new();
+        for (name, value) in fields {
+            match (name.as_str(), value) {
+                ("$and" | "$or" | "$nor", Value::Array(conditions)) => {
+                    let conditions = conditions.iter().map(|each| self.replaced(each, level));
+                    let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
+                    clauses.insert(name.clone(), conditions.into());
+                }
+                ("$not", inner) => {
+                    clauses.insert(name.clone(), self.replaced(inner, level)?);
+                }
+                ("$savedGroups", names) => {
+                    let names = names.as_array().into_iter().flatten();
+                    for name in names.filter_map(Value::as_str) {
+                        of_segments.push(self.segment(name, level)?);
+                    }
+                }
+                _ => {
+                    clauses.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        if of_segments.is_empty() {
+            return Ok(Value::Object(clauses));
+        }
+        if !clauses.is_empty() {
+            of_segments.push(Value::Object(clauses));
+        }
+        Ok(json!({ "$and": of_segments }))
+    }
+
+    /// The condition of a segment. As for the server, no user is in a segment that does not exist or is too deep.
+    fn segment(&mut self, name: &str, level: usize) -> Result<Value, RemoteOnly> {
+        let segment = self.segments.get(name);
+        let Some(segment) = segment.filter(|_| level < MAX_SEGMENT_LEVELS) else {
+            return Ok(json!({"$not": {}}));
+        };
+        let Some(condition) = segment.rule.condition() else {
+            let segment = name.to_owned();
+            return Err(RemoteOnly::IdList { segment });
+        };
+        let bytes = condition.source().to_string().len();
+        let left = self.bytes_left.checked_sub(bytes);
+        self.bytes_left = left.ok_or(RemoteOnly::TooLarge)?;
+        if !condition.is_valid() {
+            return Ok(json!({"$not": {}}));
+        }
+        self.inlined(condition, level + 1)
+    }
+}

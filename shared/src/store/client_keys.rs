@@ -1,0 +1,174 @@
+//! Client keys, and their number.
+//!
+//! They are in one partition of the experiments table, each in an item of its own. The id of a key follows from its text,
+//! so that the same item is found by either of them.
+
+use super::item::{Item, damaged};
+use super::keys::{client_keys as key, experiments as table_key};
+use super::record::record_key;
+use super::transaction::{self, Transaction};
+use super::{Store, StoreError};
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, Update};
+use domain::client_key::{ClientKey, ClientKeyText};
+use domain::ids::ClientKeyId;
+use domain::limits::{MAX_CLIENT_KEYS, REVOKED_CLIENT_KEY_DAYS};
+use domain::time::Timestamp;
+use futures::TryStreamExt;
+
+/// The outcome of the creation of a client key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientKeyCreation {
+    /// It is stored.
+    Created,
+    /// There are [`MAX_CLIENT_KEYS`] keys that are not revoked.
+    TooMany,
+}
+
+impl Store {
+    /// The client key with this text, also if it is revoked. A key that was created or revoked less than a second ago may
+    /// be read as it was before.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn client_key(&self, text: &ClientKeyText) -> Result<Option<ClientKey>, StoreError> {
+        let found = self.client_key_of(&text.id(), false).await?;
+        // Another text can have the same id: the id is a part of a hash.
+        Ok(found.filter(|found| found.key == *text))
+    }
+
+    /// Client keys by id, after an id, those that were revoked in the last [`REVOKED_CLIENT_KEY_DAYS`] days included.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn client_keys_after(
+        &self,
+        id: &str,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Vec<ClientKey>, StoreError> {
+        let text = |text: String| AttributeValue::S(text);
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.experiments)
+            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
+            .expression_attribute_names("#record", table_key::RECORD)
+            .expression_attribute_values(":id", text(key::PARTITION.to_owned()))
+            .expression_attribute_values(":after", text(key::key_named(id)))
+            // After every key: `$` is the character after `#`.
+            .expression_attribute_values(":end", text("key$".to_owned()))
+            .key_condition_expression("#id = :id AND #record BETWEEN :after AND :end")
+            .consistent_read(true)
+            .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX));
+        let mut keys = Vec::new();
+        let mut pages = std::pin::pin!(self.pages_of(query));
+        while keys.len() < limit {
+            let Some(items) = pages.try_next().await? else {
+                break;
+            };
+            for item in items {
+                let found = read(item)?;
+                if found.id.as_str() != id && is_listed(&found, now) {
+                    keys.push(found);
+                }
+            }
+        }
+        keys.truncate(limit);
+        Ok(keys)
+    }
+
+    /// Stores a new client key and counts it, both or neither.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn create_client_key(
+        &self,
+        client_key: &ClientKey,
+    ) -> Result<ClientKeyCreation, StoreError> {
+        let count = self
+            .count_update()
+            .update_expression("ADD #active :one")
+            .condition_expression("attribute_not_exists(#active) OR #active < :most")
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(":most", AttributeValue::N(MAX_CLIENT_KEYS.to_string()));
+        let value = serde_dynamo::to_attribute_value(client_key)?;
+        let mut item = key_of(&client_key.id);
+        item.insert(key::CLIENT_KEY.to_owned(), value);
+        let put = Put::builder()
+            .table_name(&self.tables.experiments)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#record)")
+            .expression_attribute_names("#record", table_key::RECORD);
+        let actions = [transaction::update(count)?, transaction::put(put)?];
+        match self.transact(&actions).await? {
+            Transaction::Done => Ok(ClientKeyCreation::Created),
+            Transaction::FirstRefused => Ok(ClientKeyCreation::TooMany),
+        }
+    }
+
+    /// Revokes a client key. Returns the revoked key, also if it was revoked before; none if there is no such key.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn revoke_client_key(
+        &self,
+        id: &ClientKeyId,
+        now: Timestamp,
+    ) -> Result<Option<ClientKey>, StoreError> {
+        let revoked_at = serde_dynamo::to_attribute_value(now)?;
+        let kept = REVOKED_CLIENT_KEY_DAYS * 86_400;
+        let expires_at = (now.epoch_seconds() + kept).to_string();
+        let revoke = Update::builder()
+            .table_name(&self.tables.experiments)
+            .set_key(Some(key_of(id)))
+            .update_expression("SET #key.revoked_at = :revoked_at, #expires_at = :expires_at")
+            .condition_expression("attribute_exists(#key) AND attribute_not_exists(#expires_at)")
+            .expression_attribute_names("#key", key::CLIENT_KEY)
+            .expression_attribute_names("#expires_at", table_key::EXPIRES_AT)
+            .expression_attribute_values(":revoked_at", revoked_at)
+            .expression_attribute_values(":expires_at", AttributeValue::N(expires_at));
+        let count = self
+            .count_update()
+            .update_expression("ADD #active :less")
+            .expression_attribute_values(":less", AttributeValue::N("-1".to_owned()));
+        let actions = [transaction::update(revoke)?, transaction::update(count)?];
+        // Refused: it does not exist, or is revoked already. Both are read from the item.
+        self.transact(&actions).await?;
+        let found = self.client_key_of(id, true).await?;
+        Ok(found.filter(|found| is_listed(found, now)))
+    }
+
+    async fn client_key_of(
+        &self,
+        id: &ClientKeyId,
+        fresh: bool,
+    ) -> Result<Option<ClientKey>, StoreError> {
+        let item = self.record(key::PARTITION, &key::key(id), fresh).await?;
+        item.map(read).transpose()
+    }
+
+    fn count_update(&self) -> UpdateBuilder {
+        Update::builder()
+            .table_name(&self.tables.experiments)
+            .set_key(Some(record_key(key::PARTITION, key::COUNT)))
+            .expression_attribute_names("#active", key::ACTIVE)
+    }
+}
+
+fn key_of(id: &ClientKeyId) -> Item {
+    record_key(key::PARTITION, &key::key(id))
+}
+
+fn read(mut item: Item) -> Result<ClientKey, StoreError> {
+    let value = item.remove(key::CLIENT_KEY);
+    let value = value.ok_or_else(|| damaged(key::CLIENT_KEY))?;
+    Ok(serde_dynamo::from_attribute_value(value)?)
+}
+
+/// DynamoDB deletes an expired item within days, and lists show it no longer.
+fn is_listed(client_key: &ClientKey, now: Timestamp) -> bool {
+    let shown_for = REVOKED_CLIENT_KEY_DAYS * 86_400 * 1_000_000;
+    let revoked_at = client_key.revoked_at;
+    revoked_at.is_none_or(|at| now < at.plus_micros(shown_for))
+}
