@@ -126,11 +126,14 @@ async fn refusals_of_flags_conform_to_the_document() {
     let prerequisite = |flag: &str| json!({"prerequisites": [{"flag": flag, "variants": ["on"]}]});
     let mut taken = boolean("needed");
     taken["name"] = json!("Other");
+    let mut invalid = taken.clone();
+    invalid["variants"] = json!([]);
     for (method, path, body, status) in [
         ("delete", "/flags/needed", None, 409),
         ("delete", "/flags/parent", None, 409),
         ("delete", "/flags/nothing", None, 404),
         ("post", "/flags", Some(taken), 409),
+        ("post", "/flags", Some(invalid), 422),
         (
             "patch",
             "/flags/needed",
