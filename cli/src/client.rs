@@ -1,4 +1,4 @@
-//! The API client that `import`, `results`, `audit`, `repair` and `simulate` share.
+//! The API client that `import`, `results`, `audit`, `repair`, `simulate` and `key` share.
 
 use crate::serve::DEFAULT_DATA_FILE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -229,6 +229,14 @@ impl Client {
             request = request.header("idempotency-key", key);
         }
         self.read(&self.call(request.body(body)).await?)
+    }
+
+    /// Sends a DELETE request. It is sent again after a failure, so the call must be idempotent.
+    ///
+    /// # Errors
+    /// If the API refuses the request or cannot be reached.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.read(&self.call(self.request(Method::DELETE, path)).await?)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -52,6 +52,10 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("delete-layer", delete_layer::handle)?;
     wiring.http("delete-segment", delete_segment::handle)?;
     wiring.http("erase-user", erase_user::handle)?;
+    wiring.http("evaluate-flag", evaluate_flag::handle)?;
+    wiring.http("evaluate-flags", evaluate_flags::handle)?;
+    wiring.http("evaluate-sdk-features", evaluate_sdk_features::handle)?;
+    wiring.http("explain-flag", explain_flag::handle)?;
     wiring.http("export-user", export_user::handle)?;
     wiring.http("get-experiment", get_experiment::handle)?;
     wiring.http("get-flag", get_flag::handle)?;
@@ -59,6 +63,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("get-history", get_history::handle)?;
     wiring.http("get-layer", get_layer::handle)?;
     wiring.http("get-results", get_results::handle)?;
+    wiring.http("get-sdk-features", get_sdk_features::handle)?;
     wiring.http("get-segment", get_segment::handle)?;
     wiring.http("get-segment-history", get_segment_history::handle)?;
     wiring.http("health", health::handle)?;

@@ -2,8 +2,8 @@
 //! answers requests as the service does.
 //!
 //! The modules handle a request in this order: `route`, `authorizer` (with `policy`), `event`, `invoke`, `response`. If one
-//! of them refuses the request, `refusal` makes the answer. The local gateway does not implement throttling, quotas,
-//! request models and CORS preflight requests, because they do not affect the functions.
+//! of them refuses the request, `refusal` makes the answer. The local gateway does not implement throttling, quotas
+//! and request models, because they do not affect the functions.
 
 mod access_log;
 mod authorizer;
@@ -23,7 +23,7 @@ pub(crate) use request::new_trace;
 
 pub use function::{Function, FunctionError, Functions, event_function, http_function};
 
-use crate::template::{LocalNames, Template};
+use crate::template::{LocalNames, Preflight, Template};
 use access_log::AccessLogEntry;
 use authorizer::Authorizer;
 use axum::body::Body;
@@ -85,8 +85,15 @@ struct RestApi {
     integration_timeout: Duration,
 }
 
+/// What answers the requests of a route.
+enum Target {
+    Function(FunctionTarget),
+    /// The gateway itself.
+    Preflight(Preflight),
+}
+
 /// The function and the authorizer of a route.
-struct Target {
+struct FunctionTarget {
     function: Option<DeployedFunction>,
     authorizer: Option<String>,
 }
@@ -130,14 +137,19 @@ impl Gateway {
         }
         let mut routes = Vec::new();
         for (function, route) in template.routes() {
-            let target = Target {
+            let target = FunctionTarget {
                 function: deployed(function),
                 authorizer: template.authorizer_of(route).map(str::to_owned),
             };
             if target.function.is_none() {
                 unwired.push(function.binary.clone());
             }
+            let target = Target::Function(target);
             routes.push((route.method.clone(), route.path.clone(), target));
+        }
+        for preflight in &template.api.preflights {
+            let (path, target) = (preflight.path.clone(), preflight.clone());
+            routes.push(("OPTIONS".to_owned(), path, Target::Preflight(target)));
         }
         let api = RestApi {
             stage: Stage::new(template, local),
@@ -252,9 +264,12 @@ impl RestApi {
         let found = self.router.find(request.method.as_str(), &request.path);
         let found = found.ok_or(RefusalKind::MissingAuthenticationToken)?;
         log_entry.resource = Some(found.resource.to_owned());
-        let authorizer = self.authorize(found.target, request, log_entry).await?;
-        let function = found
-            .target
+        let target = match found.target {
+            Target::Function(target) => target,
+            Target::Preflight(preflight) => return Ok(response::preflight_response(preflight)),
+        };
+        let authorizer = self.authorize(target, request, log_entry).await?;
+        let function = target
             .function
             .as_ref()
             .ok_or(RefusalKind::ApiConfigurationError)?;
@@ -286,7 +301,7 @@ impl RestApi {
     /// Returns `requestContext.authorizer` of an allowed request, or `None` if the route has no authorizer.
     async fn authorize(
         &self,
-        target: &Target,
+        target: &FunctionTarget,
         request: &IncomingRequest,
         log_entry: &mut AccessLogEntry,
     ) -> Result<Option<Map<String, Value>>, RefusalKind> {

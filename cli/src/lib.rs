@@ -7,7 +7,7 @@
 //! - [`functions`] connects the Lambda functions to this process
 //! - [`streams`] runs Lambda's event-source mappings locally
 //! - [`serve`] starts all of them together
-//! - [`import`], [`results`], [`audit`], [`repair`] and [`simulate`] call the API of a platform through the shared [`client`]
+//! - [`import`], [`results`], [`audit`], [`repair`], [`simulate`] and [`key`] call the API of a platform through the shared [`client`]
 //! - [`token`] creates, lists and revokes tokens
 
 pub mod audit;
@@ -18,6 +18,7 @@ pub mod environment;
 pub mod functions;
 pub mod gateway;
 pub mod import;
+pub mod key;
 mod output;
 pub mod repair;
 pub mod results;

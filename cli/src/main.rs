@@ -24,6 +24,7 @@ enum Command {
     Repair(assay::repair::RepairArgs),
     Simulate(assay::simulate::SimulateArgs),
     Token(assay::token::TokenArgs),
+    Key(assay::key::KeyArgs),
 }
 
 #[tokio::main]
@@ -48,6 +49,7 @@ async fn main() -> ExitCode {
             assay::simulate::run(args).await.map_err(|e| e.to_string())
         }
         Some(Command::Token(args)) => assay::token::run(args).await.map_err(|e| e.to_string()),
+        Some(Command::Key(args)) => assay::key::run(args).await.map_err(|e| e.to_string()),
         None => Ok(()),
     };
     match outcome {

@@ -11,6 +11,7 @@ mod function;
 mod intrinsics;
 mod local;
 mod node;
+mod preflight;
 mod table;
 
 pub use api::{Api, GatewayResponse, TokenAuthorizer};
@@ -18,6 +19,7 @@ pub use error::TemplateError;
 pub use event_source::{ApiRoute, EventSource, RouteAuthorizer, StreamSource};
 pub use function::{LambdaFunction, PolicyStatement};
 pub use local::LocalNames;
+pub use preflight::Preflight;
 pub use table::{KeyAttribute, Projection, Table, TableIndex, TableKey};
 
 use intrinsics::Resolver;

@@ -186,6 +186,16 @@ class Journey:
         read = self.api.call(200, "GET", f"/segments/{beta}", self.reader)
         expect("a deleted flag uses no segment", {"kind": "flag", "id": key} not in read["used_by"], read)
 
+    def client_keys(self):
+        """A public key is created, listed and revoked. It opens no route of tokens."""
+        new = {"name": "Shop", "origins": ["https://shop.example"]}
+        created = self.api.call(201, "POST", "/client-keys", self.manager, new)
+        self.api.refused(403, "forbidden", "GET", "/experiments", created["key"])
+        listed = self.api.call(200, "GET", "/client-keys?limit=100", self.manager)
+        expect("the client key is listed", created in listed["client_keys"], listed)
+        revoked = self.api.call(200, "DELETE", f"/client-keys/{created['id']}", self.manager)
+        expect("the client key is revoked", "revoked_at" in revoked, revoked)
+
     def crowd(self):
         """Several users at a time, a batch of events of half of them, and imported users with earlier events."""
 
@@ -295,6 +305,7 @@ class Journey:
             self.layers,
             self.segments,
             self.flags,
+            self.client_keys,
             self.crowd,
             self.results,
             self.plan,

@@ -5,12 +5,13 @@ use crate::client_key_cache::ClientKeyCache;
 use crate::clock;
 use crate::config::{self, BadSetting, Config};
 use crate::event_budget::{EventBudgets, Spent};
+use crate::flag_sets::{FlagSet, FlagSets};
 use crate::store::stored_records::RecordKind;
 use crate::store::{Store, StoreError};
 use domain::client_key::ClientKey;
 use domain::environment::Environments;
 use domain::experiment::{Experiment, Status};
-use domain::ids::ExperimentId;
+use domain::ids::{EnvironmentName, ExperimentId};
 use domain::limits::LAYER_RELEASE_SECONDS;
 use domain::segment_lookup::{ChunkKey, EvaluatedSegments, LoadedChunks};
 use domain::time::Timestamp;
@@ -39,6 +40,7 @@ pub struct App {
     environments: Arc<Environments>,
     client_keys: ClientKeyCache,
     event_budgets: Arc<EventBudgets>,
+    flag_sets: Arc<FlagSets>,
     /// Checkpoints of stored records that this process has advanced a moment ago.
     checkpoints: Cache<CheckpointKey, ()>,
     /// Experiments with guarded ramps whose guardrails this process has looked at a moment ago.
@@ -69,6 +71,7 @@ impl App {
             definition_cache: config.definition_cache,
             environments: Arc::new(config.environments.clone()),
             event_budgets: Arc::default(),
+            flag_sets: Arc::default(),
             checkpoints: Cache::builder()
                 .max_capacity(MAX_CHECKPOINTS)
                 .time_to_live(CHECKPOINT_INTERVAL)
@@ -211,6 +214,24 @@ impl App {
             return Ok(Arc::default());
         }
         self.catalog.segments().await
+    }
+
+    /// All segments, at most some seconds old.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn segments(&self) -> Result<Arc<EvaluatedSegments>, StoreError> {
+        self.catalog.segments().await
+    }
+
+    /// The flags of an environment, at most some seconds old. Concurrent calls cause one read and compile them once.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn flags(&self, environment: &EnvironmentName) -> Result<Arc<FlagSet>, StoreError> {
+        let flags = self.catalog.flags().await?;
+        let keeps = !self.definition_cache.is_zero();
+        self.flag_sets.of(self, flags, environment, keeps).await
     }
 
     /// Chunks of id lists.

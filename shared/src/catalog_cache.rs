@@ -5,7 +5,7 @@
 
 mod flags;
 
-pub use flags::{Flags, FlagsAt};
+pub(crate) use flags::FlagsAt;
 
 use crate::store::catalog::{Catalog, CatalogChanges, CatalogEntry};
 use crate::store::stored_segment::StoredSegment;

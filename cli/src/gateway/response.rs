@@ -1,6 +1,7 @@
 //! Converts a function's proxy response to HTTP. It is checked as strictly as the service does.
 
 use super::stage::Stage;
+use crate::template::Preflight;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Deserialize;
@@ -32,6 +33,21 @@ struct ProxyResponse {
     body: Option<String>,
     #[serde(default)]
     is_base64_encoded: Option<bool>,
+}
+
+/// The response of a mock integration, without a body.
+pub(super) fn preflight_response(preflight: &Preflight) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    // The status is that of the checked template, so it is always valid.
+    *response.status_mut() =
+        StatusCode::from_u16(preflight.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let json = ("content-type".to_owned(), "application/json".to_owned());
+    for (name, value) in std::iter::once(&json).chain(&preflight.headers) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
 }
 
 /// Converts the value that a function returned. `accept` is a header of the caller: a base64 body is decoded only if the

@@ -3,6 +3,7 @@
 use super::error::TemplateError;
 use super::function::members;
 use super::node::Node;
+use super::preflight::Preflight;
 use super::table::list;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Api {
     pub default_authorizer: Option<String>,
     /// The gateway's own responses by response type, such as `UNAUTHORIZED`.
     pub gateway_responses: BTreeMap<String, GatewayResponse>,
+    /// Preflight responses.
+    pub preflights: Vec<Preflight>,
     /// Media types whose bodies are base64 in events.
     pub binary_media_types: Vec<String>,
     /// `stageVariables` of every event.
@@ -62,6 +65,8 @@ impl Api {
             "GatewayResponses",
             "BinaryMediaTypes",
             "Variables",
+            "MergeDefinitions",
+            "DefinitionBody",
             "Name",
             "Description",
             "EndpointConfiguration",
@@ -105,6 +110,7 @@ impl Api {
             authorizers,
             default_authorizer,
             gateway_responses,
+            preflights: Preflight::read_all(properties)?,
             stage_variables,
             // SAM writes the slash as `~1`.
             binary_media_types: binary
@@ -158,12 +164,7 @@ fn read_response(response: &Node) -> Result<GatewayResponse, TemplateError> {
     if let Some(parameters) = response.get("ResponseParameters") {
         parameters.only(&["Headers"])?;
         for (name, value) in members(parameters.get("Headers"))? {
-            let text = value.text()?;
-            let fixed = text
-                .strip_prefix('\'')
-                .and_then(|text| text.strip_suffix('\''));
-            let fixed = fixed.ok_or_else(|| value.unexpected("a fixed value in single quotes"))?;
-            headers.push((name, fixed.to_owned()));
+            headers.push((name, value.fixed_text()?));
         }
     }
     let mut templates = Vec::new();

@@ -34,6 +34,17 @@ impl Node {
         scalar_text(&self.value).ok_or_else(|| self.unexpected("a string, number or boolean"))
     }
 
+    /// The fixed value of a header, which API Gateway expects in single quotes.
+    pub(super) fn fixed_text(&self) -> Result<String, TemplateError> {
+        let text = self.text()?;
+        let fixed = text
+            .strip_prefix('\'')
+            .and_then(|text| text.strip_suffix('\''));
+        fixed
+            .map(str::to_owned)
+            .ok_or_else(|| self.unexpected("a fixed value in single quotes"))
+    }
+
     pub(super) fn integer(&self) -> Result<i64, TemplateError> {
         self.text()?
             .parse()

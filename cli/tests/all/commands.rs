@@ -6,6 +6,7 @@ mod import;
 mod import_files;
 mod import_order;
 mod import_users;
+mod key;
 mod repair;
 mod result_options;
 mod results;

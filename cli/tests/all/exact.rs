@@ -103,6 +103,9 @@ fn play_all(seeds: impl Iterator<Item = u64>) {
                 let world = &world;
                 async move {
                     let history = History::draw(seed, Size::Any);
+                    if std::env::var("ASSAY_PRINT").is_ok() {
+                        eprintln!("{history:#?}");
+                    }
                     (seed, play(world, &history, Crashes::Drawn).await)
                 }
             })

@@ -10,6 +10,7 @@ mod backfill;
 mod bad_bodies;
 mod bad_requests;
 mod batch;
+mod client_keys;
 mod costs;
 mod crash;
 mod dimensions;

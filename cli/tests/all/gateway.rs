@@ -6,6 +6,7 @@ mod bodies;
 mod failures;
 mod paths;
 mod policy;
+mod preflight;
 mod requests;
 mod responses;
 mod support;

@@ -2,10 +2,12 @@
 
 mod answers;
 mod api;
+mod client_keys;
 mod document;
 mod document_matches_code;
 mod flag_bodies;
 mod flags;
+mod guide_limits;
 mod layers;
 mod null_fields;
 mod pages;

@@ -5,15 +5,14 @@ use domain::experiment::Experiment;
 use domain::ids::ExperimentId;
 use domain::launch_check::CheckedExperiment;
 use lambda_http::http::StatusCode;
-use sha2::{Digest, Sha256};
 use shared::app::App;
 use shared::clock;
 use shared::http::input::experiment::{self, Drawn};
 use shared::http::input::segment;
-use shared::http::{Problem, Request, Response, body, caller::Caller, placement, response};
+use shared::http::{
+    Problem, Request, Response, body, caller::Caller, idempotency, placement, response,
+};
 use shared::store::experiments::Creation;
-
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Creates an experiment.
 ///
@@ -23,7 +22,8 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let text = body::json(&request)?;
-    let (id, digest) = (drawn_id(&request, &caller)?, body::digest(text));
+    let bits = idempotency::bits(&request, &caller, b"")?;
+    let (id, digest) = (ExperimentId::from_bits(bits), body::digest(text));
     let original = match experiment::copy_of(text) {
         Some(id) => app.store().experiment(&id, true).await?,
         None => None,
@@ -59,47 +59,15 @@ fn created_answer(experiment: &Experiment) -> Response {
     response::with_location(response, &format!("/experiments/{}", experiment.id))
 }
 
-fn idempotency_key(request: &Request) -> Option<&[u8]> {
-    request
-        .headers()
-        .get(IDEMPOTENCY_KEY)
-        .map(|key| key.as_bytes())
-}
-
 fn is_repeat(request: &Request, stored: &str, sent: &str) -> bool {
-    idempotency_key(request).is_some() && stored == sent
-}
-
-/// The id follows from the idempotency key, so a repeat finds the first experiment under the same id. No second record
-/// is needed, which could be lost or expire.
-fn drawn_id(request: &Request, caller: &Caller) -> Result<ExperimentId, Problem> {
-    if request.headers().get_all(IDEMPOTENCY_KEY).iter().count() > 1 {
-        let detail = "The request has more than one `Idempotency-Key`. Send one of them.";
-        return Err(Problem::malformed("bad_idempotency_key", detail));
-    }
-    let Some(key) = idempotency_key(request) else {
-        return Ok(ExperimentId::from_bits(clock::random_bits()?));
-    };
-    if key.is_empty() || key.len() > 255 {
-        return Err(Problem::malformed(
-            "bad_idempotency_key",
-            "An `Idempotency-Key` has 1 to 255 bytes.",
-        ));
-    }
-    let digest = Sha256::new()
-        .chain_update(&caller.token_id)
-        .chain_update([0])
-        .chain_update(key)
-        .finalize();
-    let mut bits = [0; 16];
-    bits.copy_from_slice(&digest[..16]);
-    Ok(ExperimentId::from_bits(bits))
+    idempotency::key(request).is_some() && stored == sent
 }
 
 fn taken(request: &Request, id: &ExperimentId) -> Problem {
-    if idempotency_key(request).is_some() {
-        let detail = "This `Idempotency-Key` or id was used with another body. Send a new key for a new experiment.";
-        return Problem::conflict("idempotency_key_reused", detail, Vec::new());
+    if idempotency::key(request).is_some() {
+        return idempotency::reused(
+            "This `Idempotency-Key` or id was used with another body. Send a new key for a new experiment.",
+        );
     }
     let detail = format!(
         "The experiment `{id}` exists already. Choose another id, or leave `id` out to get a generated one."

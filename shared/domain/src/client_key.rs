@@ -73,8 +73,8 @@ impl ClientKey {
     }
 
     /// Whether a page of this origin may use the key. `None` is a request without an `Origin` header, such as that of an
-    /// app or a server: it may use only a key without origins. Programs can send any `Origin`, so this keeps other pages
-    /// from using a copied key, and nobody else.
+    /// app or a server: it may use only a key without origins. Programs can send any `Origin`, so this
+    /// only keeps other pages from using a copied key.
     pub fn allows_origin(&self, origin: Option<&str>) -> bool {
         self.origins.is_empty()
             || origin.is_some_and(|origin| self.origins.iter().any(|own| own.as_str() == origin))

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// All flags by key.
-pub type Flags = BTreeMap<FlagKey, Arc<Flag>>;
+pub(crate) type Flags = BTreeMap<FlagKey, Arc<Flag>>;
 
 /// Flags as they were at a number of the catalog.
 #[derive(Clone)]
-pub struct FlagsAt {
+pub(crate) struct FlagsAt {
     /// The number of the catalog. While it is equal, no definition has changed.
     pub number: u64,
     /// The flags.

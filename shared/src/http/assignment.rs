@@ -11,7 +11,7 @@ use domain::evaluation::{
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::Experiment;
 use domain::ids::{ExperimentId, UnitKind, UserId, VariantKey};
-use domain::segment_lookup::{LoadedChunks, SegmentLookup};
+use domain::segment_lookup::{EvaluatedSegments, LoadedChunks, SegmentLookup};
 use domain::stored_user::StoredUser;
 use domain::time::Timestamp;
 use futures::lock::Mutex;
@@ -59,6 +59,12 @@ impl KnownUser {
             stored: StoredUser::new(user_data.assignments, erased),
             holdouts: Mutex::new(BTreeSet::new()),
         })
+    }
+
+    /// The variant of the stored assignment in an experiment.
+    pub fn stored_variant(&self, experiment: &ExperimentId) -> Option<&VariantKey> {
+        let stored = self.stored.assignments.get(experiment);
+        stored.map(|assignment| &assignment.variant)
     }
 
     /// A user without stored assignments, as far as a rule needs them.
@@ -275,7 +281,8 @@ async fn evaluate<'e>(
     app: &App,
     input: &EvaluationInput<'e>,
 ) -> Result<(Evaluation<'e>, Vec<TraceStep>), StoreError> {
-    with_segments(app, input.definition, |lookup| {
+    let segments = app.segments_of(input.definition).await?;
+    with_segments(app, &segments, |lookup| {
         let mut trace = Vec::new();
         let evaluation = evaluate_traced(input, lookup, &mut trace);
         (evaluation, trace)
@@ -312,20 +319,19 @@ pub async fn prepare_segments(
             evaluate_traced(&input, lookup, &mut Vec::new());
         }
     };
-    Ok(with_segments(app, first, evaluate_all).await?)
+    let segments = app.segments_of(first).await?;
+    Ok(with_segments(app, &segments, evaluate_all).await?)
 }
 
-/// Evaluates with all segments, if the experiment names any. It is repeated until the chunks of id lists that it needs
-/// have been read.
-async fn with_segments<T>(
+/// Evaluates with segments. It is repeated until the chunks of id lists that it needs have been read.
+pub(super) async fn with_segments<T>(
     app: &App,
-    experiment: &Experiment,
+    segments: &EvaluatedSegments,
     evaluate: impl Fn(&SegmentLookup<'_>) -> T,
 ) -> Result<T, StoreError> {
-    let segments = app.segments_of(experiment).await?;
     let mut loaded = LoadedChunks::new();
     loop {
-        let lookup = SegmentLookup::new(&segments, &loaded);
+        let lookup = SegmentLookup::new(segments, &loaded);
         let evaluated = evaluate(&lookup);
         let missing = lookup.into_missing();
         if missing.is_empty() {
@@ -336,6 +342,11 @@ async fn with_segments<T>(
 }
 
 impl AssignmentResponse {
+    /// The variant, if the user is enrolled.
+    pub fn enrolled_variant(&self) -> Option<&VariantKey> {
+        self.enrolled.then_some(&self.variant)
+    }
+
     fn enrolled(assignment: Assignment, reason: Enrolled, trace: Option<Vec<TraceStep>>) -> Self {
         Self {
             experiment_id: assignment.experiment_id,

@@ -13,7 +13,6 @@ use domain::access::Scope;
 use domain::client_key::ClientKey;
 use domain::ids::{ClientKeyId, EnvironmentName};
 use lambda_http::RequestExt;
-use lambda_http::http::header::ORIGIN;
 use std::sync::Arc;
 
 /// The name of the path parameter and of the query parameter with the key.
@@ -110,7 +109,7 @@ async fn usable(app: &App, request: &Request, text: &str) -> Result<Arc<ClientKe
         let detail = "There is no such client key, or it is revoked. Send a key that `GET /client-keys` lists.";
         Problem::unauthorized(detail)
     })?;
-    if key.allows_origin(origin(request)) {
+    if key.allows_origin(params::origin(request)) {
         return Ok(key);
     }
     let detail = format!(
@@ -118,11 +117,4 @@ async fn usable(app: &App, request: &Request, text: &str) -> Result<Arc<ClientKe
         key.id
     );
     Err(Problem::forbidden(detail))
-}
-
-/// The `Origin` of a request, if it has exactly one.
-pub(super) fn origin(request: &Request) -> Option<&str> {
-    let mut values = request.headers().get_all(ORIGIN).iter();
-    let only = values.next().filter(|_| values.next().is_none())?;
-    only.to_str().ok()
 }

@@ -8,6 +8,7 @@ use crate::store::cursor::Cursor;
 use domain::ids::{ExperimentId, FlagKey, LayerId, SegmentId, UserId};
 use domain::{Invalid, decimal, limits};
 use lambda_http::RequestExt;
+use lambda_http::http::header::ORIGIN;
 use lambda_http::request::RequestContext;
 use percent_encoding::percent_decode_str;
 
@@ -95,6 +96,13 @@ pub fn user_id(request: &Request) -> Result<UserId, Invalid> {
         },
         UserId::parse,
     )
+}
+
+/// The `Origin` of a request, if it has exactly one.
+pub fn origin(request: &Request) -> Option<&str> {
+    let mut values = request.headers().get_all(ORIGIN).iter();
+    let only = values.next().filter(|_| values.next().is_none())?;
+    only.to_str().ok()
 }
 
 /// Elements on a page, unless the request has a `limit`.

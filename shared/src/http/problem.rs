@@ -285,6 +285,23 @@ impl Problem {
         self.code
     }
 
+    /// What is wrong in one text: the first fault with its place, or else the detail.
+    pub fn first_fault(&self) -> String {
+        match self.errors.first() {
+            Some(fault) => format!("`{}`: {}", fault.pointer, fault.detail),
+            None => self.detail.clone(),
+        }
+    }
+
+    /// Seconds after which a caller may repeat the request, for a problem that passes.
+    pub fn retry_after(&self) -> Option<u32> {
+        let passes = [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+        ];
+        passes.contains(&self.status).then_some(self.retry_after)
+    }
+
     /// Details for the log.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
@@ -313,11 +330,8 @@ impl Problem {
             header::CACHE_CONTROL,
             header::HeaderValue::from_static("no-store"),
         );
-        if matches!(
-            self.status,
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-        ) {
-            headers.insert(header::RETRY_AFTER, self.retry_after.into());
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -1,6 +1,6 @@
 //! Responses of successful requests.
 
-use super::client_key::origin;
+use super::params::origin;
 use super::{Request, Response};
 use domain::client_key::ClientKey;
 use lambda_http::http::header::{
@@ -14,6 +14,15 @@ use serde::Serialize;
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let text = serde_json::to_string(body).unwrap_or_default();
     text_of(status, "application/json", text)
+}
+
+/// The response with an `ETag` of its body, or 304 if the caller has this body.
+pub fn if_body_changed(request: &Request, response: Response) -> Response {
+    let digest = match response.body() {
+        Body::Text(text) => super::body::digest(text),
+        _ => return response,
+    };
+    if_changed(request, response, &digest[..32])
 }
 
 /// A text response with a content type.

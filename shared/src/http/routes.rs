@@ -34,7 +34,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 37] = [
+pub const ROUTES: [Route; 42] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -138,6 +138,40 @@ pub const ROUTES: [Route; 37] = [
         "/flags/{key}/revert",
         Some(Scope::Manage),
     ),
+    route(
+        "explain-flag",
+        "POST",
+        "/flags/{key}/evaluate",
+        Some(Scope::Read),
+    ),
+    route(
+        "evaluate-flag",
+        "POST",
+        "/ofrep/v1/evaluate/flags/{key}",
+        Some(Scope::Assign),
+    )
+    .for_client_keys(),
+    route(
+        "evaluate-flags",
+        "POST",
+        "/ofrep/v1/evaluate/flags",
+        Some(Scope::Assign),
+    )
+    .for_client_keys(),
+    route(
+        "get-sdk-features",
+        "GET",
+        "/api/features/{client_key}",
+        None,
+    )
+    .for_client_keys(),
+    route(
+        "evaluate-sdk-features",
+        "POST",
+        "/api/eval/{client_key}",
+        None,
+    )
+    .for_client_keys(),
     route("create-segment", "POST", "/segments", Some(Scope::Manage)),
     route("list-segments", "GET", "/segments", Some(Scope::Read)),
     route("get-segment", "GET", "/segments/{id}", Some(Scope::Read)),

@@ -3,24 +3,34 @@
 //! They are in one partition of the experiments table, each in an item of its own. The id of a key follows from its text,
 //! so that the same item is found by either of them.
 
-use super::item::{Item, damaged};
+use super::item::{Backoff, Item, damaged, text};
 use super::keys::{client_keys as key, experiments as table_key};
 use super::record::record_key;
-use super::transaction::{self, Transaction};
+use super::transaction::{self, Conditional};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, Update};
 use domain::client_key::{ClientKey, ClientKeyText};
 use domain::ids::ClientKeyId;
 use domain::limits::{MAX_CLIENT_KEYS, REVOKED_CLIENT_KEY_DAYS};
 use domain::time::Timestamp;
 use futures::TryStreamExt;
 
+/// How often creations may meet at the number of keys. A team creates a key at a time.
+const ATTEMPTS: u32 = 6;
+
 /// The outcome of the creation of a client key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ClientKeyCreation {
     /// It is stored.
     Created,
+    /// An earlier request has created it.
+    Existing {
+        /// The key as it is now.
+        client_key: Box<ClientKey>,
+        /// The digest of the body that created it.
+        creation_digest: String,
+    },
     /// There are [`MAX_CLIENT_KEYS`] keys that are not revoked.
     TooMany,
 }
@@ -81,10 +91,11 @@ impl Store {
     /// Stores a new client key and counts it, both or neither.
     ///
     /// # Errors
-    /// If the database fails.
+    /// If the database fails or the item of an existing key is damaged.
     pub async fn create_client_key(
         &self,
         client_key: &ClientKey,
+        creation_digest: &str,
     ) -> Result<ClientKeyCreation, StoreError> {
         let count = self
             .count_update()
@@ -95,16 +106,37 @@ impl Store {
         let value = serde_dynamo::to_attribute_value(client_key)?;
         let mut item = key_of(&client_key.id);
         item.insert(key::CLIENT_KEY.to_owned(), value);
+        let digest = AttributeValue::S(creation_digest.to_owned());
+        item.insert(key::CREATION_DIGEST.to_owned(), digest);
         let put = Put::builder()
             .table_name(&self.tables.experiments)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(#record)")
-            .expression_attribute_names("#record", table_key::RECORD);
-        let actions = [transaction::update(count)?, transaction::put(put)?];
-        match self.transact(&actions).await? {
-            Transaction::Done => Ok(ClientKeyCreation::Created),
-            Transaction::FirstRefused => Ok(ClientKeyCreation::TooMany),
+            .expression_attribute_names("#record", table_key::RECORD)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let actions = [transaction::put(put)?, transaction::update(count)?];
+        let mut backoff = Backoff::new();
+        for _ in 0..ATTEMPTS {
+            let refusals = match self.transact_conditional(&actions).await? {
+                Conditional::Written => return Ok(ClientKeyCreation::Created),
+                Conditional::Refused(refusals) => refusals,
+            };
+            let mut refusals = refusals.into_iter();
+            let existing = refusals.next().and_then(|refusal| refusal.item);
+            if let Some(item) = existing {
+                return Ok(ClientKeyCreation::Existing {
+                    creation_digest: text(&item, key::CREATION_DIGEST)?.to_owned(),
+                    client_key: Box::new(read(item)?),
+                });
+            }
+            if refusals.any(|refusal| refusal.is_refused) {
+                return Ok(ClientKeyCreation::TooMany);
+            }
+            backoff.pause().await;
         }
+        Err(StoreError::Contended(
+            "the number of client keys".to_owned(),
+        ))
     }
 
     /// Revokes a client key. Returns the revoked key, also if it was revoked before; none if there is no such key.

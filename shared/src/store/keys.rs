@@ -150,6 +150,8 @@ pub mod client_keys {
     pub const KEY: &str = "key#";
     /// The attribute with the key itself.
     pub const CLIENT_KEY: &str = "client_key";
+    /// The digest of the body that created a key.
+    pub const CREATION_DIGEST: &str = "creation_digest";
 
     /// The record of a key.
     pub fn key(id: &ClientKeyId) -> String {

@@ -43,6 +43,8 @@ async fn a_token_allows_its_scopes_until_it_is_revoked() {
         "read",
         "--expires",
         "90d",
+        "--environment",
+        "staging",
     ];
     let made = token(folder.path(), &[&create[..], &data].concat()).await;
     assert!(made.ok, "{}", made.stderr);
@@ -74,6 +76,7 @@ async fn a_token_allows_its_scopes_until_it_is_revoked() {
         .lines()
         .find(|line| line.contains("Dashboard"))
         .unwrap();
+    assert!(row.contains("  staging  "), "{row}");
     let id = row.split_whitespace().next().unwrap();
     let revoked = token(folder.path(), &[&["revoke", id], &data[..]].concat()).await;
     assert!(
@@ -94,7 +97,19 @@ async fn a_token_allows_its_scopes_until_it_is_revoked() {
 #[tokio::test]
 async fn invalid_arguments_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
+        (
+            &[
+                "create",
+                "--name",
+                "x",
+                "--scopes",
+                "read",
+                "--environment",
+                "Staging",
+            ],
+            "lower-case letters",
+        ),
         (&["list"], "there is no data"),
         (
             &["create", "--name", "x", "--scopes", "write"],

@@ -46,6 +46,19 @@ fn routes_and_their_scopes_are_those_of_the_code() {
 }
 
 #[test]
+fn the_paths_with_preflight_responses_are_those_that_are_open_to_client_keys() {
+    let template = template();
+    let declared: BTreeSet<&str> = template
+        .api
+        .preflights
+        .iter()
+        .map(|preflight| preflight.path.as_str())
+        .collect();
+    let open = ROUTES.iter().filter(|route| route.client_key);
+    assert_eq!(declared, open.map(|route| route.path).collect());
+}
+
+#[test]
 fn every_scope_is_required_by_a_route() {
     for (name, scope) in Scope::ALL {
         assert!(

@@ -5,7 +5,7 @@ use aws_lambda_events::dynamodb::{EventRecord, StreamRecord};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::ids::UserId;
 use shared::store::keys;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -13,7 +13,8 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 #[derive(Default)]
 pub(crate) struct Records {
     pub(crate) all: Vec<EventRecord>,
-    known: HashSet<[String; 2]>,
+    /// The items that were found last, by key. An item that is deleted and stored again with other content has another record.
+    known: HashMap<[String; 2], Item>,
 }
 
 impl Records {
@@ -30,7 +31,7 @@ impl Records {
             ] {
                 for item in items_of(world, table, key[0], user.as_str()).await {
                     let values = key.map(|name| item[name].as_s().unwrap().clone());
-                    if self.known.insert(values) {
+                    if self.known.insert(values, item.clone()).as_ref() != Some(&item) {
                         let number = self.all.len();
                         self.all.push(inserted(item, key, number));
                     }

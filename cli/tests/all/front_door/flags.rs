@@ -1,5 +1,6 @@
 //! Feature flags: creation, changes, history, reverting, archiving and deletion.
 
+mod evaluation;
 mod sizes;
 
 use super::support::{Answer, Caller, World, expected};

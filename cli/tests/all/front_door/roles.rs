@@ -161,6 +161,17 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     deleted.json(200);
     record_calls("delete-segment");
     flags::flags(&admin, &mut record_calls).await;
+    let created = admin.post("/client-keys", &json!({"name": "Shop"})).await;
+    let created = created.json(201);
+    record_calls("create-client-key");
+    admin.get("/client-keys").await.json(200);
+    record_calls("list-client-keys");
+    let page = world.bearer(created["key"].as_str().unwrap());
+    page.get("/experiments").await.code(403);
+    record_calls("authorizer");
+    let path = format!("/client-keys/{}", created["id"].as_str().unwrap());
+    admin.send("DELETE", &path, &[], "").await.json(200);
+    record_calls("revoke-client-key");
     let targeting = json!({"targeting": {"id": {"$inGroup": "beta"}}});
     admin.change("h", &targeting).await.json(200);
     admin

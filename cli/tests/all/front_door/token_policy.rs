@@ -1,10 +1,12 @@
 //! The policy of a token, evaluated as IAM evaluates it. It depends only on the token.
 
 use domain::access::{Grant, Scope};
+use domain::client_key::{ClientKey, ClientKeyText, NewClientKey};
+use domain::ids::EnvironmentName;
 use domain::time::Timestamp;
 use proptest::prelude::*;
 use shared::http::policy::Authorization;
-use shared::http::routes::ROUTES;
+use shared::http::routes::{ROUTES, Route};
 use std::collections::BTreeSet;
 
 const STAGE: &str = "arn:aws:execute-api:eu-west-1:123456789012:abcdef1234/live";
@@ -22,6 +24,40 @@ fn grant(bits: u8) -> Grant {
         hides_assignments: false,
         environment: None,
     }
+}
+
+fn client_key() -> ClientKey {
+    let new = NewClientKey {
+        name: "Shop".to_owned(),
+        environment: EnvironmentName::parse("staging").unwrap(),
+        origins: Vec::new(),
+        flag_tags: Vec::new(),
+        event_types: Vec::new(),
+        events_per_second: 100,
+    };
+    ClientKey::new(ClientKeyText::from_bits([7; 16]), new, Timestamp::MIN)
+}
+
+#[test]
+fn the_context_of_a_token_has_its_environment() {
+    let staging = Grant {
+        environment: EnvironmentName::parse("staging").ok(),
+        ..grant(1)
+    };
+    let policy = serde_json::to_value(Authorization::new(&staging, STAGE)).unwrap();
+    assert_eq!(policy["context"]["environment"], "staging");
+    let policy = serde_json::to_value(Authorization::new(&grant(1), STAGE)).unwrap();
+    assert_eq!(policy["context"].get("environment"), None);
+}
+
+#[test]
+fn the_context_of_a_client_key_has_its_text_and_environment_and_no_scopes() {
+    let policy = Authorization::of_client_key(&client_key(), STAGE);
+    let policy = serde_json::to_value(policy).unwrap();
+    let key = client_key();
+    let expected = serde_json::json!({"client_key": key.key, "environment": "staging"});
+    assert_eq!(policy["context"], expected);
+    assert_eq!(policy["principalId"], key.id.as_str());
 }
 
 /// Whether a policy allows a method. As in IAM, a matching deny overrides any allow.
@@ -86,6 +122,22 @@ proptest! {
         let grant = grant(bits);
         let expected = Authorization::new(&grant, &format!("{STAGE}/GET/experiments"));
         prop_assert_eq!(Authorization::new(&grant, &format!("{STAGE}/{method}/{path}")), expected);
+    }
+
+    #[test]
+    fn the_policy_of_a_client_key_allows_exactly_the_routes_that_are_open_to_it(id in path_segment(), user in path_segment()) {
+        let policy = serde_json::to_value(Authorization::of_client_key(&client_key(), STAGE)).unwrap();
+        for route in ROUTES.iter().filter(|route| route.scope.is_some()) {
+            let path = route.path.replace("{id}", &id).replace("{user_id}", &user);
+            let arn = format!("{STAGE}/{}{path}", route.method);
+            prop_assert_eq!(allows(&policy, &arn), route.client_key, "{}", arn);
+        }
+        let statements = policy["policyDocument"]["Statement"].as_array().unwrap();
+        // Without an open route, everything is denied.
+        let all = serde_json::json!([format!("{STAGE}/*")]);
+        let denies_all = statements.iter().any(|one| one["Effect"] == "Deny" && one["Resource"] == all);
+        let is_open = |route: &Route| route.scope.is_some() && route.client_key;
+        prop_assert_eq!(denies_all, !ROUTES.iter().any(is_open));
     }
 
     #[test]

@@ -126,6 +126,27 @@ fn limits_are_those_of_the_code() {
             limit(limits::MAX_SEGMENT_ID_CHARS),
         ),
         (
+            schema("EnvironmentName/maxLength"),
+            limit(limits::MAX_ENVIRONMENT_CHARS),
+        ),
+        (schema("Origin/maxLength"), limit(limits::MAX_ORIGIN_CHARS)),
+        (
+            schema("CreateClientKeyRequest/properties/origins/maxItems"),
+            limit(limits::MAX_ORIGINS),
+        ),
+        (
+            schema("CreateClientKeyRequest/properties/event_types/maxItems"),
+            limit(limits::MAX_CLIENT_EVENT_TYPES),
+        ),
+        (
+            schema("CreateClientKeyRequest/properties/events_per_second/maximum"),
+            limits::MAX_CLIENT_EVENTS_PER_SECOND.into(),
+        ),
+        (
+            schema("CreateClientKeyRequest/properties/events_per_second/default"),
+            limits::DEFAULT_CLIENT_EVENTS_PER_SECOND.into(),
+        ),
+        (
             schema("AttributeName/maxLength"),
             limit(limits::MAX_ATTRIBUTE_NAME_CHARS),
         ),

@@ -13,6 +13,18 @@ Resources:
           Tokens:
             FunctionArn: !GetAtt Caller.Arn
             Identity: { ReauthorizeEvery: 60 }
+      MergeDefinitions: true
+      DefinitionBody:
+        paths:
+          /a:
+            options:
+              responses: { \"204\": { headers: { X-A: {} } } }
+              x-amazon-apigateway-integration:
+                type: mock
+                responses:
+                  default:
+                    statusCode: 204
+                    responseParameters: { method.response.header.X-A: \"'c'\" }
       GatewayResponses:
         UNAUTHORIZED:
           StatusCode: 401
@@ -92,6 +104,38 @@ fn unsupported_settings_are_refused_with_their_path() {
             "method.request.header.X",
             "Headers.X-A: expected a fixed value in single quotes",
         ),
+        (
+            "MergeDefinitions: true",
+            "MergeDefinitions: false",
+            "MergeDefinitions: expected true",
+        ),
+        (
+            "      MergeDefinitions: true\n",
+            "",
+            "Properties.MergeDefinitions: missing",
+        ),
+        (
+            "            options:",
+            "            get:",
+            "/a.get: not supported",
+        ),
+        ("type: mock", "type: http", "type: expected mock"),
+        (
+            "headers: { X-A: {} }",
+            "headers: { X-B: {} }",
+            "expected a header that the responses of the method declare",
+        ),
+        (
+            "statusCode: 204",
+            "statusCode: 205",
+            "responses.205: missing",
+        ),
+        (
+            "method.response.header.X-A",
+            "integration.response.header.X-A",
+            "expected the name of a header of the response",
+        ),
+        ("\"'c'\"", "c", "expected a fixed value in single quotes"),
         (
             "Binary: caller",
             "Name: caller",

@@ -52,7 +52,7 @@ impl FlagGraph {
     pub fn faults_of(&self, flag: &Flag) -> Vec<FlagFault> {
         let mut faults = Vec::new();
         let root = Place::root();
-        let above = self.levels_above(&flag.key, 0);
+        let above = self.levels_above(&flag.key);
         for (index, prerequisite) in flag.prerequisites.iter().enumerate() {
             let place = root.field("prerequisites").element(index);
             let other = &prerequisite.flag;
@@ -114,14 +114,14 @@ impl FlagGraph {
                 format!("The flag `{other}` is archived, so no user gets a variant of it.");
             return Some(Invalid::new("archived_flag", detail));
         }
-        if self.reaches(other, &flag.key, 0) {
+        if self.needed_by(other).contains(&flag.key) {
             let detail = format!(
                 "The flag `{other}` needs `{}`, so this is a circle.",
                 flag.key
             );
             return Some(Invalid::new("prerequisite_circle", detail));
         }
-        let levels = above + 1 + self.levels(other, 0);
+        let levels = above + 1 + self.levels(other);
         (levels > MAX_PREREQUISITE_LEVELS).then(|| {
             let detail = format!(
                 "Flags may need flags in at most {MAX_PREREQUISITE_LEVELS} levels; with `{other}` there are more."
@@ -153,38 +153,35 @@ impl FlagGraph {
     }
 
     /// The levels of a flag and of those that it needs.
-    fn levels(&self, key: &FlagKey, level: usize) -> usize {
-        if level > MAX_PREREQUISITE_LEVELS {
-            return level;
-        }
-        let needs = self.flags.get(key).map(|node| &node.needs);
-        let below = needs.into_iter().flat_map(BTreeMap::keys);
-        1 + below
-            .map(|other| self.levels(other, level + 1))
-            .max()
-            .unwrap_or_default()
+    fn levels(&self, key: &FlagKey) -> usize {
+        1 + rounds(key, |level| {
+            let nodes = level.iter().filter_map(|key| self.flags.get(*key));
+            nodes.flat_map(|node| node.needs.keys()).collect()
+        })
     }
 
     /// The levels of the flags that need a flag.
-    fn levels_above(&self, key: &FlagKey, level: usize) -> usize {
-        if level > MAX_PREREQUISITE_LEVELS {
-            return level;
-        }
-        let above = self.users_of(key);
-        let above = above.map(|user| 1 + self.levels_above(user, level + 1));
-        above.max().unwrap_or_default()
+    fn levels_above(&self, key: &FlagKey) -> usize {
+        rounds(key, |level| {
+            let all = self.flags.iter().filter(|(_, node)| !node.archived);
+            let users = all.filter(|(_, node)| node.needs.keys().any(|need| level.contains(need)));
+            users.map(|(user, _)| user).collect()
+        })
     }
+}
 
-    /// Whether a flag is another one, or needs it.
-    fn reaches(&self, from: &FlagKey, to: &FlagKey, level: usize) -> bool {
-        if from == to {
-            return true;
+/// How often there is a next level: the length of the longest path from a flag. A level is a set, so flags on many paths are
+/// looked at once for each level. One more than the levels that are allowed ends it, also in a circle.
+fn rounds<'g>(
+    from: &'g FlagKey,
+    next: impl Fn(&BTreeSet<&'g FlagKey>) -> BTreeSet<&'g FlagKey>,
+) -> usize {
+    let mut level = BTreeSet::from([from]);
+    for round in 0..=MAX_PREREQUISITE_LEVELS {
+        level = next(&level);
+        if level.is_empty() {
+            return round;
         }
-        let needs = self.flags.get(from).map(|node| &node.needs);
-        level <= MAX_PREREQUISITE_LEVELS
-            && needs
-                .into_iter()
-                .flat_map(BTreeMap::keys)
-                .any(|other| self.reaches(other, to, level + 1))
     }
+    MAX_PREREQUISITE_LEVELS + 1
 }

@@ -104,9 +104,7 @@ fn without_segments(condition: &Value, segments: &SegmentGraph) -> Result<Value,
     if !compiled.is_valid() {
         return Err(RemoteOnly::TooLarge);
     }
-    if compiled.segments().is_empty() {
-        return Ok(condition.clone());
-    }
+    // Also without names: an SDK knows no `$savedGroups`, not even an empty one.
     let mut inliner = Inliner {
         segments,
         bytes_left: MAX_INLINED_BYTES,

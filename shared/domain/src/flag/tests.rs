@@ -1,4 +1,5 @@
 mod compiled;
+mod payload;
 mod relations;
 
 use super::*;

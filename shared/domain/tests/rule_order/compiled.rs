@@ -163,6 +163,8 @@ fn an_experiment_in_a_flag_gives_the_variants_of_the_experiment_alone() {
                         Ok(portable) => {
                             let user = FeatureUser::new(context.attributes(), &NoSegments);
                             prop_assert_eq!(&value_of_payload(&portable, user), &value);
+                            let text = serde_json::to_string(&portable).unwrap();
+                            prop_assert!(!text.contains("$savedGroups"), "{text}");
                             count(if compiled.segments().is_empty() {
                                 "portable"
                             } else {

@@ -65,7 +65,7 @@ fn too_deep() -> Invalid {
 }
 
 /// Checks the attributes of a user as a whole: their size, and that `id` is the user id.
-pub(super) fn check(
+pub(in crate::http) fn check(
     attributes: &Map<String, Value>,
     user: Option<&UserId>,
 ) -> Vec<(String, Invalid)> {
@@ -124,6 +124,19 @@ pub(super) fn dimension_values(
     } else {
         Err(faults)
     }
+}
+
+/// The values of the declared dimensions. Those that cannot be the value of a dimension count as missing: the attributes of
+/// flags are for all rules, and not for one experiment.
+pub(in crate::http) fn usable_dimension_values(
+    attributes: &Value,
+    dimensions: &[DimensionKey],
+) -> Attributes {
+    let labels = dimensions.iter().filter_map(|key| {
+        let value = attributes.get(key.as_str())?;
+        Some((key.clone(), label(value).ok()??))
+    });
+    labels.collect()
 }
 
 fn label(value: &Value) -> Result<Option<DimensionLabel>, Invalid> {

@@ -1,12 +1,15 @@
 //! The bodies of `POST /flags` and `PATCH /flags/{key}`. What a valid flag is, [`domain::flag`] says.
 
+use super::attributes;
 use super::flag_rule::rule;
 use super::removable;
 use super::text::{description, name};
 use crate::http::body::{Faults, Node};
+use crate::http::flag_evaluation::FlagUser;
 use crate::http::input::documentation::tags;
 use crate::http::problem::{Fault, Problem};
 use domain::Invalid;
+use domain::environment::Environments;
 use domain::flag::{
     FlagChange, FlagEnvironment, FlagFault, FlagVariant, NewFlag, Prerequisite, ValueSchema,
     ValueType,
@@ -188,6 +191,47 @@ fn revert_fields(body: &Node<'_>, faults: &mut Faults) -> Option<Revert> {
 fn whole_version(text: &str) -> Result<u64, Invalid> {
     let version = decimal::whole(text).filter(|version| *version > 0);
     version.ok_or_else(|| Invalid::new("not_a_version", "Must be a whole number from 1."))
+}
+
+/// The body of `POST /flags/{key}/evaluate`.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The environment; none for that of the caller.
+    pub environment: Option<EnvironmentName>,
+    /// The user.
+    pub user: FlagUser,
+}
+
+/// Reads for whom a flag is to be evaluated.
+///
+/// # Errors
+/// 422 with all faults.
+pub fn read_explanation(text: &str, environments: &Environments) -> Result<Explanation, Problem> {
+    let mut faults = Faults::default();
+    let explanation = explanation_fields(&Node::root(text), environments, &mut faults);
+    faults.check(explanation)
+}
+
+fn explanation_fields(
+    body: &Node<'_>,
+    environments: &Environments,
+    faults: &mut Faults,
+) -> Option<Explanation> {
+    let mut body = body.object(faults)?;
+    let environment = body
+        .optional("environment")
+        .map(|node| node.text(faults, |text| environments.find(text)));
+    let sent = body.optional("attributes");
+    let sent = sent.map(|node| node.map(faults));
+    body.finish(faults, "environment, attributes");
+    let sent = or_default(sent)?;
+    for (name, invalid) in attributes::check(&sent, None) {
+        faults.push(format!("/attributes/{name}").trim_end_matches('/'), invalid);
+    }
+    Some(Explanation {
+        environment: optional(environment)?,
+        user: FlagUser::new(sent),
+    })
 }
 
 fn variants(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<FlagVariant>> {

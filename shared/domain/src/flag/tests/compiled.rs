@@ -1,15 +1,13 @@
-//! Compiled flags: their features, their results and their payloads.
+//! Compiled flags: their features and their results.
 
 use super::*;
 use crate::bucketing::bucket;
 use crate::condition::NoSegments;
 use crate::experiment::Experiment;
 use crate::feature::FeatureUser;
-use crate::segment::Segment;
-use crate::segment_graph::SegmentGraph;
 use std::collections::BTreeMap;
 
-const NOW: &str = "2026-01-15T00:00:00.000000Z";
+pub(super) const NOW: &str = "2026-01-15T00:00:00.000000Z";
 
 fn instant(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
@@ -20,7 +18,7 @@ fn production() -> EnvironmentName {
 }
 
 /// A flag with boolean values, these rules and these prerequisites.
-fn simple(key: &str, rules: Value, prerequisites: Value) -> Flag {
+pub(super) fn simple(key: &str, rules: Value, prerequisites: Value) -> Flag {
     flag(json!({
         "key": key, "version": 3, "name": key, "value_type": "boolean", "prerequisites": prerequisites,
         "variants": [{"key": "off", "value": false}, {"key": "on", "value": true}, {"key": "also-off", "value": false}],
@@ -29,7 +27,7 @@ fn simple(key: &str, rules: Value, prerequisites: Value) -> Flag {
     }))
 }
 
-fn compiled(flags: &[Flag], experiments: &[Experiment], now: &str) -> CompiledFlags {
+pub(super) fn compiled(flags: &[Flag], experiments: &[Experiment], now: &str) -> CompiledFlags {
     let compiler = FlagCompiler::new(flags, experiments, instant(now));
     let compiled = flags
         .iter()
@@ -311,99 +309,4 @@ fn an_experiment_of_accounts_hashes_the_attribute_of_that_name() {
         assert_eq!(flags.get("f").unwrap().left_out[0].reason, reason);
         assert_eq!(evaluated(&flags, "f", json!({})).1, FlagReason::Static);
     }
-}
-
-#[test]
-fn payloads_contain_conditions_of_segments_and_no_flag_that_needs_an_id_list() {
-    let segment = |id: &str, rule: Value| {
-        let mut segment =
-            json!({"id": id, "version": 1, "name": id, "created_at": NOW, "updated_at": NOW});
-        segment
-            .as_object_mut()
-            .unwrap()
-            .extend(rule.as_object().unwrap().clone());
-        serde_json::from_value::<Segment>(segment).unwrap()
-    };
-    let matching = |condition: Value| json!({"kind": "condition", "condition": condition});
-    let names = |name: &str| json!({"$savedGroups": [name]});
-    let twenty: Vec<_> = std::iter::repeat_n("wide0", 20).collect();
-    let graph: SegmentGraph = [
-        segment("german", matching(json!({"country": "DE"}))),
-        segment(
-            "young",
-            matching(json!({"$savedGroups": ["german"], "age": {"$lt": 30}})),
-        ),
-        segment(
-            "testers",
-            json!({"kind": "list", "attribute": "id", "id_count": 1}),
-        ),
-        segment("some-testers", matching(names("testers"))),
-        segment("wide0", matching(json!({"a": "x".repeat(5_000)}))),
-        segment("wide", matching(json!({"$or": [{"$savedGroups": twenty}]}))),
-        segment("circle", matching(names("circle"))),
-    ]
-    .into_iter()
-    .collect();
-    let serve = |condition: Value| json!([{"id": "r", "type": "serve", "variant": "on", "condition": condition}]);
-    let flags = [
-        simple("plain", serve(json!({"a": 1})), json!([])),
-        simple(
-            "young",
-            serve(json!({"b": 2, "$not": names("young")})),
-            json!([]),
-        ),
-        simple("lost", serve(names("unknown")), json!([])),
-        simple("circle", serve(names("circle")), json!([])),
-        simple(
-            "listed",
-            serve(json!({"id": {"$inGroup": "testers"}})),
-            json!([]),
-        ),
-        simple("listed-by-segment", serve(names("some-testers")), json!([])),
-        simple(
-            "needs",
-            serve(json!({"a": 1})),
-            json!([{"flag": "listed", "variants": ["on"]}]),
-        ),
-        simple(
-            "needs-needs",
-            serve(json!({"a": 1})),
-            json!([{"flag": "needs", "variants": ["on"]}]),
-        ),
-        simple("wide", serve(names("wide")), json!([])),
-    ];
-    let flags = compiled(&flags, &[], NOW);
-    let payload = flags.payload(&graph);
-    let reasons = serde_json::to_value(&payload.remote_only).unwrap();
-    assert_eq!(
-        reasons,
-        json!({
-            "listed": {"reason": "id_list", "segment": "testers"},
-            "listed-by-segment": {"reason": "id_list", "segment": "testers"},
-            "needs": {"reason": "prerequisite", "flag": "listed"},
-            "needs-needs": {"reason": "prerequisite", "flag": "needs"},
-            "wide": {"reason": "too_large"}
-        })
-    );
-    let condition = |key: &str| {
-        payload.features[key].rules[0]
-            .experiment
-            .condition
-            .clone()
-            .unwrap()
-    };
-    assert_eq!(condition("plain"), json!({"a": 1}));
-    let young = json!({"$and": [{"country": "DE"}, {"age": {"$lt": 30}}]});
-    assert_eq!(
-        condition("young"),
-        json!({"b": 2, "$not": {"$and": [young]}})
-    );
-    assert_eq!(condition("lost"), json!({"$and": [{"$not": {}}]}));
-    assert!(
-        condition("circle")
-            .to_string()
-            .ends_with(r#"{"$and":[{"$not":{}}]}]}]}]}]}]}"#)
-    );
-    let needed: Vec<_> = flags.get("young").unwrap().segments().into_iter().collect();
-    assert_eq!(needed, ["young"]);
 }

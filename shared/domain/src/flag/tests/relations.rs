@@ -82,6 +82,28 @@ fn prerequisites_exist_and_form_no_circle_and_few_levels() {
     assert_eq!(needed, ["a", "b", "c"]);
 }
 
+#[test]
+fn many_paths_between_flags_are_checked_in_a_short_time() {
+    // Ten flags in each level. Each needs all flags of the next one: 10^5 paths.
+    let names: Vec<Vec<String>> = (0..5)
+        .map(|level| (0..10).map(|index| format!("f{level}-{index}")).collect())
+        .collect();
+    let flags = (0..5).flat_map(|level| {
+        let below = names.get(level + 1).cloned().unwrap_or_default();
+        names[level].clone().into_iter().map(move |name| {
+            let needs: Vec<_> = below.iter().map(|other| (other.as_str(), "blue")).collect();
+            needing(&name, &needs)
+        })
+    });
+    let flags: Vec<_> = flags.collect();
+    let graph: FlagGraph = flags.iter().collect();
+    for flag in &flags {
+        assert_eq!(graph.faults_of(flag), []);
+    }
+    let faults = graph.faults_of(&needing("top", &[("f0-0", "blue")]));
+    assert_eq!(codes(&faults), [("/prerequisites/0/flag", "too_deep")]);
+}
+
 fn experiment(keys: [&str; 2], holdout: Option<Holdout>) -> Experiment {
     let variant = |key: &str| Variant {
         key: VariantKey::parse(key).unwrap(),

@@ -1,0 +1,177 @@
+//! `assay key`: creates, lists and revokes client keys through the API.
+
+use crate::client::{Client, ClientError, Connection, RetryPolicy, path_segment};
+use crate::output::{note, print};
+use domain::client_key::ClientKey;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// Create, list and revoke client keys: public keys of browsers and apps. Needs a token with the scope manage.
+#[derive(Debug, Clone, clap::Args)]
+pub struct KeyArgs {
+    #[command(subcommand)]
+    action: Action,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Action {
+    /// Create a client key and print it.
+    Create {
+        /// Name of the app that uses the key.
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Environment whose flags the key sees. By default the first environment of the deployment.
+        #[arg(long, value_name = "NAME")]
+        environment: Option<String>,
+        /// Origin of a page that may use the key, such as https://shop.example. Can be given several times; by default all.
+        #[arg(long = "origin", value_name = "ORIGIN")]
+        origins: Vec<String>,
+        /// Tag of flags that the key sees. Can be given several times; by default it sees all flags of the environment.
+        #[arg(long = "flag-tag", value_name = "TAG")]
+        flag_tags: Vec<String>,
+        /// Event type that the key may send. Can be given several times; by default none.
+        #[arg(long = "event-type", value_name = "TYPE")]
+        event_types: Vec<String>,
+        /// Events that the key may send per second, on average over ten seconds. By default 100.
+        #[arg(long, value_name = "NUMBER")]
+        events_per_second: Option<u32>,
+    },
+    /// List all client keys, with those that were revoked in the last 30 days.
+    List {
+        /// Print the keys as JSON, with their origins, flag tags and event types.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a client key. It may work for another minute.
+    Revoke {
+        /// Id of the key; `assay key list` shows it.
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// One page of the list.
+#[derive(Deserialize)]
+struct Page {
+    client_keys: Vec<ClientKey>,
+    next_cursor: Option<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the API refuses the request or cannot be reached.
+pub async fn run(args: KeyArgs) -> Result<(), ClientError> {
+    let client = |policy| Client::new(&args.connection, policy);
+    match args.action {
+        Action::Create {
+            name,
+            environment,
+            origins,
+            flag_tags,
+            event_types,
+            events_per_second,
+        } => {
+            let mut body = Map::from_iter([
+                ("name".to_owned(), json!(name)),
+                ("origins".to_owned(), json!(origins)),
+                ("flag_tags".to_owned(), json!(flag_tags)),
+                ("event_types".to_owned(), json!(event_types)),
+            ]);
+            if let Some(environment) = environment {
+                body.insert("environment".to_owned(), json!(environment));
+            }
+            if let Some(events) = events_per_second {
+                body.insert("events_per_second".to_owned(), json!(events));
+            }
+            let client = client(RetryPolicy::Interactive)?;
+            create(&client, &Value::Object(body)).await
+        }
+        Action::List { json } => list(&client(RetryPolicy::Interactive)?, json).await,
+        Action::Revoke { id } => {
+            let path = format!("/client-keys/{}", path_segment(&id));
+            let client = client(RetryPolicy::Interactive)?;
+            let revoked: ClientKey = client.delete(&path).await?;
+            note(format_args!(
+                "revoked {} ({}). It may work for another minute.",
+                revoked.id,
+                printable(&revoked.name)
+            ));
+            Ok(())
+        }
+    }
+}
+
+async fn create(client: &Client, body: &Value) -> Result<(), ClientError> {
+    // A repeated attempt creates no second key.
+    let once = uuid::Uuid::new_v4().to_string();
+    let created = client.post("/client-keys", body.to_string(), Some(&once));
+    let created: ClientKey = created.await?;
+    note(format_args!(
+        "{} ({}): environment {}, {} events per second. The key is public:",
+        created.id,
+        printable(&created.name),
+        created.environment,
+        created.events_per_second
+    ));
+    // Only the key goes to stdout, so that a script can read it.
+    print(&created.key);
+    Ok(())
+}
+
+async fn list(client: &Client, json: bool) -> Result<(), ClientError> {
+    let mut keys = Vec::new();
+    let mut path = "/client-keys?limit=100".to_owned();
+    loop {
+        let page: Page = client.get(&path).await?;
+        keys.extend(page.client_keys);
+        let Some(cursor) = page.next_cursor else {
+            break;
+        };
+        path = format!("/client-keys?limit=100&cursor={}", path_segment(&cursor));
+    }
+    if json {
+        print(json!(keys));
+    } else {
+        table(&keys);
+    }
+    Ok(())
+}
+
+fn table(keys: &[ClientKey]) {
+    let heads = ["id", "key", "environment", "name", "origins", "state"].map(str::to_owned);
+    let row = |key: &ClientKey| {
+        let origins: Vec<&str> = key.origins.iter().map(|origin| origin.as_str()).collect();
+        let state = key.revoked_at.map_or("active", |_| "revoked");
+        [
+            key.id.to_string(),
+            key.key.to_string(),
+            key.environment.to_string(),
+            printable(&key.name),
+            match origins.as_slice() {
+                [] => "(all)".to_owned(),
+                origins => origins.join(","),
+            },
+            state.to_owned(),
+        ]
+    };
+    let rows: Vec<_> = std::iter::once(heads).chain(keys.iter().map(row)).collect();
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or_default()
+    };
+    let widths = [0, 1, 2, 3, 4].map(width);
+    for [id, key, environment, name, origins, state] in &rows {
+        print(format_args!(
+            "{id:<0$}  {key:<1$}  {environment:<2$}  {name:<3$}  {origins:<4$}  {state}",
+            widths[0], widths[1], widths[2], widths[3], widths[4]
+        ));
+    }
+}
+
+/// Removes control characters, because names come from other users and must not control the terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
