@@ -53,9 +53,9 @@ for (const remoteEval of [false, true]) {
   // Only remote evaluation stores assignments: a client that evaluates by itself sends its exposures as events.
   await split(client, values, { stored: remoteEval });
 
-  const nobody = await started({}, { remoteEval });
-  must('without a user, the experiment has the default variant', nobody.growthbook.getFeatureValue('sdk-tested', 'x'), 'not enrolled');
-  nobody.growthbook.destroy();
+  const anonymous = await started({}, { remoteEval });
+  must('without a user, the experiment has the default variant', anonymous.growthbook.getFeatureValue('sdk-tested', 'x'), 'not enrolled');
+  anonymous.growthbook.destroy();
 
   for (const wrong of ['ck_AAAAAAAAAAAAAAAAAAAAAA', 'nonsense']) {
     statuses = [];

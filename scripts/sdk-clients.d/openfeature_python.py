@@ -54,10 +54,10 @@ split(
     lambda id: (client.get_boolean_value("sdk-rollout", False, user(id)), client.get_string_value("sdk-tested", "x", user(id))),
     stored=True,
 )
-for nobody in (None, EvaluationContext(), user(None, country="DE")):
-    details = client.get_string_details("sdk-tested", "x", nobody)
+for anonymous in (None, EvaluationContext(), user(None, country="DE")):
+    details = client.get_string_details("sdk-tested", "x", anonymous)
     must("without a user, an experiment has the default", (details.value, details.error_code), ("x", ErrorCode.TARGETING_KEY_MISSING))
-    must("and a flag that needs no user its value", client.get_boolean_value("sdk-boolean", False, nobody), True)
+    must("and a flag that needs no user its value", client.get_boolean_value("sdk-boolean", False, anonymous), True)
 invalid = client.get_string_details("sdk-tested", "x", user("py-ann", id="another"))
 must("a context with two users is refused", (invalid.value, invalid.error_code), ("x", ErrorCode.INVALID_CONTEXT))
 

@@ -51,8 +51,8 @@ await split(
   }),
   { stored: true },
 );
-const nobody = await client.getStringDetails('sdk-tested', 'x', {});
-must('without a user, an experiment has the default', [nobody.value, nobody.errorCode], ['x', ErrorCode.TARGETING_KEY_MISSING]);
+const anonymous = await client.getStringDetails('sdk-tested', 'x', {});
+must('without a user, an experiment has the default', [anonymous.value, anonymous.errorCode], ['x', ErrorCode.TARGETING_KEY_MISSING]);
 must('and a flag that needs no user its value', await client.getBooleanValue('sdk-boolean', false, {}), true);
 const invalid = await client.getStringDetails('sdk-tested', 'x', { ...ann, id: 'another' });
 must('a context with two users is refused', [invalid.value, invalid.errorCode], ['x', ErrorCode.INVALID_CONTEXT]);

@@ -71,8 +71,8 @@ await split(
 );
 await OpenFeature.setContext({});
 must('without a user, flags that need none have values', client.getBooleanValue('sdk-boolean', false), true);
-const nobody = client.getStringDetails('sdk-tested', 'x');
-must('the others have the default', [nobody.value, nobody.errorCode], ['x', ErrorCode.TARGETING_KEY_MISSING]);
+const anonymous = client.getStringDetails('sdk-tested', 'x');
+must('the others have the default', [anonymous.value, anonymous.errorCode], ['x', ErrorCode.TARGETING_KEY_MISSING]);
 
 for (const wrong of ['ck_AAAAAAAAAAAAAAAAAAAAAA', 'nonsense']) {
   statuses = [];
