@@ -103,6 +103,12 @@ pub(super) async fn rollout(client: &Client, args: &RolloutArgs) -> Result<(), F
     let changed = changed.await?;
     let traffic = format!("{}% of the users are in the rollout", args.percent);
     changed.report(&traffic);
+    if let Some(earlier) = serves_all_before_rollout(&changed.settings, args.rule.as_deref()) {
+        note(format_args!(
+            "The rule `{}` is before the rollout and serves all users, so none gets to it.",
+            earlier.id
+        ));
+    }
     if !changed.settings.enabled {
         note(format_args!(
             "The flag is off, so all users get `{}` until `assay flags on`.",
@@ -309,6 +315,23 @@ fn check_variant(id: &RuleId, rollout: &Rollout, variant: Option<&str>) -> Resul
          PATCH /flags/KEY",
         given.join(", ")
     )))
+}
+
+/// A rule before the rollout that decides for all users.
+fn serves_all_before_rollout<'e>(
+    environment: &'e FlagEnvironment,
+    id: Option<&str>,
+) -> Option<&'e FlagRule> {
+    let is_meant = |rule: &&FlagRule| match id {
+        Some(id) => rule.id.as_str() == id,
+        None => matches!(rule.kind, FlagRuleKind::Rollout(_)),
+    };
+    let mut before = environment.rules.iter().take_while(|rule| !is_meant(rule));
+    before.find(|rule| {
+        let is_always = rule.starts_at.is_none() && rule.ends_at.is_none();
+        let serves = matches!(rule.kind, FlagRuleKind::Serve { .. });
+        serves && is_always && rule.condition.is_none()
+    })
 }
 
 /// The variant of a new rollout.

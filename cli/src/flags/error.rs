@@ -11,6 +11,9 @@ pub enum FlagsError {
     /// The arguments do not fit the flag. The text says how to mend them.
     #[error("{0}")]
     DoesNotFit(String),
+    /// A flag in a response does not have the form of this API.
+    #[error("the API sent a flag of another form: {0}")]
+    UnexpectedFlag(String),
     /// The flag was changed by others each time between the reading and the change.
     #[error(
         "the flag `{0}` is being changed by others at the same time; nothing was changed. Try again"

@@ -103,10 +103,7 @@ pub(super) async fn all(client: &Client, query: &str) -> Result<Vec<Value>, Clie
 }
 
 fn parsed<T: for<'de> Deserialize<'de>>(value: &Value) -> Result<T, FlagsError> {
-    T::deserialize(value).map_err(|error| {
-        let reason = format!("the API sent a flag of another form: {error}");
-        FlagsError::DoesNotFit(reason)
-    })
+    T::deserialize(value).map_err(|error| FlagsError::UnexpectedFlag(error.to_string()))
 }
 
 fn row(flag: &Flag, stale: &[StaleEnvironment]) -> [String; 6] {

@@ -130,8 +130,14 @@ impl Draft {
     /// Adds a variant and returns its key. A key that is not allowed here, or is taken, is changed.
     pub(super) fn variant(&mut self, wanted: &str, value: &Value, name: Option<&str>) -> String {
         let taken = |key: &str| self.variants.iter().any(|each| each["key"] == key);
-        let key = unique(&slug(wanted, "variant"), taken);
-        if VariantKey::parse(wanted).is_ok() && key != wanted {
+        let is_allowed = VariantKey::parse(wanted).is_ok();
+        let base = if is_allowed {
+            wanted.to_owned()
+        } else {
+            slug(wanted, "variant")
+        };
+        let key = unique(&base, taken);
+        if is_allowed && key != wanted {
             self.note(
                 "",
                 format!("there are two variants `{wanted}`; one becomes `{key}`"),

@@ -289,6 +289,28 @@ async fn a_rollout_is_created_raised_and_moves_no_user() {
         )
         .await;
 
+    // No user gets to a rollout after a rule for all.
+    let all = json!({"environments": {"production": {
+        "enabled": true, "off_variant": "off", "default_variant": "off",
+        "rules": [{"id": "all", "type": "serve", "variant": "off"}],
+    }}});
+    send(&world, Method::PATCH, "/flags/checkout", &all).await;
+    let ran = world
+        .run(&[
+            "flags",
+            "rollout",
+            "checkout",
+            "10",
+            "--environment",
+            "production",
+        ])
+        .await;
+    assert!(
+        ran.ok && ran.stderr.contains("The rule `all` is before the rollout"),
+        "{}",
+        ran.stderr
+    );
+
     // A ramp would replace the percentage at its next step.
     let mut staging = world.get("/flags/checkout").await["environments"]["staging"].clone();
     staging["rules"][0]["ramp"] = json!([{"at": "2026-01-01T00:00:00Z", "traffic_percent": 90}]);

@@ -153,9 +153,11 @@ fn times(
         };
         let millis = millis.ok_or("a value is neither a time nor milliseconds since 1970")?;
         let time = Timestamp::from_micros(millis.saturating_mul(MICROS_PER_MILLI));
-        // Without the fraction and the zone: then a text is compared by its seconds.
+        // Without the fraction, because most texts have none. `Z` is after it, so an equal time is neither before nor after.
         let text = time.to_string();
         let text = text.split('.').next().unwrap_or_default();
+        let zone = if operator == "$gt" { "Z" } else { "" };
+        let text = format!("{text}{zone}");
         tests.push(on(attribute, json!({"$type": "number", operator: millis})));
         tests.push(on(attribute, json!({"$type": "string", operator: text})));
     }

@@ -201,6 +201,28 @@ fn what_has_no_counterpart_is_reported() {
 }
 
 #[test]
+fn names_of_variants_that_are_no_keys_are_changed_and_reported() {
+    let long = "v".repeat(128);
+    let file = json!({"flags": {"size": {
+        "state": "ENABLED", "variants": {"größe L": 1, "": 2, long.as_str(): 3}, "defaultVariant": "größe L",
+    }}});
+    let imported = Imported::new(read(&file.to_string(), "production"));
+    let variants = imported.body("size")["variants"].as_array().unwrap();
+    let mut keys: Vec<&str> = variants
+        .iter()
+        .map(|variant| variant["key"].as_str().unwrap())
+        .collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["gr--e-L", "variant", long.as_str()]);
+    assert_eq!(imported.variant("size", &json!({})), "gr--e-L");
+    let renamed = imported.findings("size");
+    assert!(
+        renamed.len() == 2 && renamed.iter().all(|(_, text)| text.contains("becomes")),
+        "{renamed:?}"
+    );
+}
+
+#[test]
 fn disabled_flags_and_missing_defaults_are_reported() {
     let file = json!({"flags": {"new": {
         "state": "DISABLED", "variants": {"yes": true, "no": false}, "defaultVariant": null, "metadata": {"team": "web"},

@@ -127,6 +127,25 @@ fn clauses_keep_their_users() {
 }
 
 #[test]
+fn an_equal_time_is_neither_before_nor_after() {
+    let after = json!({"attribute": "born", "op": "after", "values": [1_767_225_600_000_i64]});
+    let imported = with_clause(&after);
+    for (born, expected) in [
+        (json!("2026-01-01T00:00:00Z"), "old"),
+        (json!("2026-01-01T00:00:01Z"), "new"),
+        (json!(1_767_225_600_000_i64), "old"),
+        (json!(1_767_225_600_001_i64), "new"),
+        (json!(null), "old"),
+    ] {
+        assert_eq!(
+            imported.variant("checkout", &json!({"born": born})),
+            expected,
+            "{born}"
+        );
+    }
+}
+
+#[test]
 fn rollouts_keep_their_percentages_and_the_report_says_that_users_move() {
     let mut checkout = flag(json!([{
         "id": "r", "clauses": [{"attribute": "country", "op": "in", "values": ["DE"]}], "description": "Germany",
