@@ -17,7 +17,8 @@ const valueOf = (key, variant) => {
 export const plain = [
   ['sdk-boolean', 'boolean', 'on', false],
   ['sdk-string', 'string', 'text', 'default'],
-  ['sdk-integer', 'number', 'largest', -1],
+  ['sdk-integer', 'number', 'answer', -1],
+  ['sdk-large', 'number', 'largest', -1],
   ['sdk-number', 'number', 'part', -1],
   ['sdk-whole', 'number', 'one', -1],
   ['sdk-object', 'object', 'full', { default: true }],

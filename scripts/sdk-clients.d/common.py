@@ -26,7 +26,8 @@ PLAIN = [
     for key, variant, otherwise in [
         ("sdk-boolean", "on", False),
         ("sdk-string", "text", "default"),
-        ("sdk-integer", "largest", -1),
+        ("sdk-integer", "answer", -1),
+        ("sdk-large", "largest", -1),
         ("sdk-number", "part", -1.5),
         ("sdk-whole", "one", -1.5),
         ("sdk-object", "full", {"default": True}),
