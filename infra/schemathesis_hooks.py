@@ -13,14 +13,28 @@ import schemathesis
 # Position (a JSON pointer, `?name` or `{name}`), code, and the reason that no schema can state the rule.
 RULES = [
     (r".*/variants", "wrong_sum", "the percentages add up to 100"),
-    (r".*/(variants|metrics)/\d+/key|/users/\d+/user_id|/experiments/\d+", "duplicate_key",
-     "a schema compares whole elements, not their keys"),
+    (r".*/(variants|metrics)/\d+/key|/users/\d+/user_id|/experiments/\d+|/prerequisites/\d+/flag|.*/variants/\d+/variant",
+     "duplicate_key", "a schema compares whole elements, not their keys"),
+    (r".*/rules/\d+/id", "duplicate_id", "the same"),
     (r".*/(starts|ends)_at|.*/sent_at|.*/timestamp|\?(from|to|as_of)|.*/assigned_at", "time_out_of_range",
      "on the first and the last day of the range, the offset decides"),
     (r"/ends_at", "ends_before_start", "the end is after the start"),
-    (r"(/targeting|/overrides/\d+/condition|/exclude/condition|/condition).*", r"\w+", "the language of conditions has rules of its own"),
+    (r"(/targeting|/overrides/\d+/condition|/exclude/condition|/condition|/environments/[^/]+/rules/\d+/condition).*", r"\w+", "the language of conditions has rules of its own"),
     (r"\?format", "no_picture", "which formats exist depends on the view"),
-    (r"/ramp/\d+/at", "not_in_order", "each step is later than the one before"),
+    (r".*/ramp/\d+/at", "not_in_order", "each step is later than the one before"),
+    (r".*/rules/\d+/ends_at", "not_in_order", "the end is after the start"),
+    (r"/environments/[^/]+", "unknown_environment", "environments are settings of the deployment"),
+    (r"/environments/[^/]+/(off_variant|default_variant|rules/\d+/variants?(/.+)?)", "unknown_variant",
+     "a schema cannot compare the keys of variants"),
+    (r"/variants/\d+/value.*", "wrong_type|too_deep|too_long|out_of_range|empty|schema_mismatch",
+     "the values have the `value_type` of the flag, fit its schema, and can be stored"),
+    (r"/schema.*", r"\w+", "only objects have a schema, which is a JSON Schema without references"),
+    (r"/prerequisites/\d+/flag", "unknown_flag|archived_flag|prerequisite_circle|too_deep", "flags are stored"),
+    (r"/prerequisites/\d+/variants", "unknown_variant", "flags are stored"),
+    (r"/archived|/variants", "in_use", "the flags that need a flag are stored"),
+    (r".*/rules/\d+/experiment", "unknown_experiment|is_holdout", "experiments are stored"),
+    (r".*/rules/\d+/variants", "missing_variant", "experiments are stored"),
+    (r"/version", "unknown_version", "versions are stored"),
     (r"(/plan)?/power", "out_of_range", "the power is above alpha"),
     (r"/minimum_detectable_effect", "out_of_range", "a rate stays below 1"),
     (r"/plan/metric", "unknown_metric", "the metric of a plan is a declared one"),
@@ -107,6 +121,8 @@ def map_body(context, body):
     for name in ("variants", "metrics"):
         if isinstance(body.get(name), list):
             body[name] = with_unique_keys(body[name])
+    if "environments" in body and isinstance(body.get("variants"), list):
+        body = with_known_variants(body)
     if are_weighted(body.get("variants")):
         body["variants"] = with_sum_of_100(body["variants"])
     return body
@@ -122,6 +138,34 @@ def with_unique_keys(elements):
             seen.add(element["key"])
         unique.append(element)
     return unique
+
+
+def with_known_variants(flag):
+    """A flag whose valid names of variants are those of its variants, and whose values have one type."""
+    variants = [variant for variant in flag["variants"] if isinstance(variant, dict)]
+    keys = [variant["key"] for variant in variants if is_key(variant.get("key"))]
+    values = [variant["value"] for variant in variants if "value" in variant]
+    kinds = {bool: "boolean", str: "string", int: "integer", float: "number", dict: "object"}
+    if keys and isinstance(flag["environments"], dict):
+        flag["environments"] = {name: renamed(environment, keys[0]) for name, environment in flag["environments"].items()}
+    if values and flag.get("value_type") in kinds.values() and type(values[0]) in kinds:
+        flag["value_type"] = kinds[type(values[0])]
+        flag["variants"] = [
+            variant | {"value": values[0]} if isinstance(variant, dict) and type(variant.get("value")) in kinds else variant
+            for variant in flag["variants"]
+        ]
+    return flag
+
+
+def renamed(environment, key):
+    if not isinstance(environment, dict):
+        return environment
+    names = {name: key for name in ("off_variant", "default_variant") if is_key(environment.get(name))}
+    return environment | names
+
+
+def is_key(value):
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", value, re.ASCII) is not None
 
 
 def are_weighted(variants):

@@ -1,11 +1,12 @@
-//! The API client that `import`, `results`, `audit`, `repair`, `simulate` and `key` share.
+//! The API client that `import`, `results`, `audit`, `repair`, `simulate`, `key` and `flags` share.
 
 use crate::serve::DEFAULT_DATA_FILE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -84,6 +85,16 @@ pub struct ApiProblem {
     /// Errors in the input.
     #[serde(default)]
     pub errors: Vec<InputError>,
+}
+
+impl ClientError {
+    /// The error response of the API with this status.
+    pub fn refused_with(&self, status: u16) -> Option<&ApiProblem> {
+        match self {
+            Self::Refused(problem) if problem.status == status => Some(problem),
+            _ => None,
+        }
+    }
 }
 
 /// An error in the input.
@@ -237,6 +248,25 @@ impl Client {
     /// If the API refuses the request or cannot be reached.
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.read(&self.call(self.request(Method::DELETE, path)).await?)
+    }
+
+    /// Sends a change of a definition with a JSON body. The API refuses it with 412 if the definition is in another version.
+    /// It is sent again after a failure, so a repeat of a change that was made must be refused or change nothing.
+    ///
+    /// # Errors
+    /// If the API refuses the request or cannot be reached.
+    pub async fn change<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+        version: u64,
+    ) -> Result<T, ClientError> {
+        let request = self
+            .request(method, path)
+            .header(CONTENT_TYPE, "application/json")
+            .header(IF_MATCH, format!("\"{version}\""));
+        self.read(&self.call(request.body(body.to_string())).await?)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

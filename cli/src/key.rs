@@ -1,7 +1,7 @@
 //! `assay key`: creates, lists and revokes client keys through the API.
 
 use crate::client::{Client, ClientError, Connection, RetryPolicy, path_segment};
-use crate::output::{note, print};
+use crate::output::{note, print, print_table, printable};
 use domain::client_key::ClientKey;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -157,21 +157,6 @@ fn table(keys: &[ClientKey]) {
             state.to_owned(),
         ]
     };
-    let rows: Vec<_> = std::iter::once(heads).chain(keys.iter().map(row)).collect();
-    let width = |column: usize| {
-        let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or_default()
-    };
-    let widths = [0, 1, 2, 3, 4].map(width);
-    for [id, key, environment, name, origins, state] in &rows {
-        print(format_args!(
-            "{id:<0$}  {key:<1$}  {environment:<2$}  {name:<3$}  {origins:<4$}  {state}",
-            widths[0], widths[1], widths[2], widths[3], widths[4]
-        ));
-    }
-}
-
-/// Removes control characters, because names come from other users and must not control the terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    let rows = std::iter::once(heads).chain(keys.iter().map(row));
+    print_table(&rows.collect::<Vec<_>>());
 }

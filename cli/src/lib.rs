@@ -7,7 +7,7 @@
 //! - [`functions`] connects the Lambda functions to this process
 //! - [`streams`] runs Lambda's event-source mappings locally
 //! - [`serve`] starts all of them together
-//! - [`import`], [`results`], [`audit`], [`repair`], [`simulate`] and [`key`] call the API of a platform through the shared [`client`]
+//! - [`import`], [`results`], [`audit`], [`repair`], [`simulate`], [`key`] and [`flags`] call the API of a platform through the shared [`client`]
 //! - [`token`] creates, lists and revokes tokens
 
 pub mod audit;
@@ -15,6 +15,7 @@ pub mod client;
 mod counting;
 pub mod engine;
 pub mod environment;
+pub mod flags;
 pub mod functions;
 pub mod gateway;
 pub mod import;

@@ -25,6 +25,7 @@ enum Command {
     Simulate(assay::simulate::SimulateArgs),
     Token(assay::token::TokenArgs),
     Key(assay::key::KeyArgs),
+    Flags(assay::flags::FlagsArgs),
 }
 
 #[tokio::main]
@@ -50,6 +51,7 @@ async fn main() -> ExitCode {
         }
         Some(Command::Token(args)) => assay::token::run(args).await.map_err(|e| e.to_string()),
         Some(Command::Key(args)) => assay::key::run(args).await.map_err(|e| e.to_string()),
+        Some(Command::Flags(args)) => assay::flags::run(args).await.map_err(|e| e.to_string()),
         None => Ok(()),
     };
     match outcome {

@@ -15,6 +15,27 @@ pub(crate) fn print_raw(text: &str) {
     let _ = write!(std::io::stdout(), "{text}");
 }
 
+/// Prints rows of the same number of cells as a table.
+pub(crate) fn print_table<const N: usize>(rows: &[[String; N]]) {
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or_default()
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    for row in rows {
+        let cells = row.iter().zip(widths);
+        let cells: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        print(cells.join("  ").trim_end());
+    }
+}
+
+/// Removes control characters, because texts come from other users and must not control the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
 /// Prints a line to stderr that is not part of the result.
 pub(crate) fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "{text}");

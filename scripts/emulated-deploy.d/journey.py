@@ -152,6 +152,40 @@ class Journey:
         history = self.api.call(200, "GET", f"/segments/{nested}/history", self.reader)
         expect("the history has the deletion", history["entries"][0]["action"] == "deleted", history)
 
+    def flags(self):
+        """A flag that uses an experiment and a segment, off and on again, and its deletion."""
+        key, beta, any_version = f"flag-{self.experiment}", f"beta-{self.experiment}", {"If-Match": "*"}
+        path = f"/flags/{key}"
+
+        def production(enabled, *rules):
+            return {"production": {"enabled": enabled, "off_variant": "off", "default_variant": "off", "rules": list(rules)}}
+
+        test = {"id": "test", "type": "experiment", "experiment": self.experiment}
+        test |= {"variants": {"control": "off", "green": "on"}}
+        testers = {"id": "testers", "type": "serve", "condition": {"id": {"$inGroup": beta}}, "variant": "on"}
+        new = {"key": key, "name": "New checkout", "value_type": "boolean", "environments": production(True, test, testers)}
+        new |= {"variants": [{"key": "on", "value": True}, {"key": "off", "value": False}]}
+        self.api.call(201, "POST", "/flags", self.manager, new)
+        read = self.api.call(200, "GET", f"/segments/{beta}", self.reader)
+        expect("the flag uses the segment", {"kind": "flag", "id": key} in read["used_by"], read)
+        off = {"environments": production(False, test), "reason": "errors"}
+        changed = self.api.call(200, "PATCH", path, self.manager, off, any_version)
+        expect("the flag is off", not changed["environments"]["production"]["enabled"], changed)
+        self.api.call(200, "PATCH", path, self.manager, {"environments": production(True, test, testers)}, any_version)
+        for version in (2, 1):
+            reverted = self.api.call(200, "POST", f"{path}/revert", self.manager, {"version": version}, any_version)
+        expect("the flag has its first content", len(reverted["environments"]["production"]["rules"]) == 2, reverted)
+        self.api.call(200, "GET", path, self.reader)
+        history = self.api.call(200, "GET", f"{path}/history", self.reader)
+        expect("the history has all versions", len(history["entries"]) == 5, history)
+        listed = self.api.call(200, "GET", "/flags?limit=100", self.reader)
+        expect("the flag is listed", key in str(listed), listed)
+        self.api.refused(409, "not_archived", "DELETE", path, self.manager, headers=any_version)
+        self.api.call(200, "PATCH", path, self.manager, {"archived": True}, any_version)
+        self.api.call(200, "DELETE", path, self.manager, None, any_version)
+        read = self.api.call(200, "GET", f"/segments/{beta}", self.reader)
+        expect("a deleted flag uses no segment", {"kind": "flag", "id": key} not in read["used_by"], read)
+
     def client_keys(self):
         """A public key is created, listed and revoked. It opens no route of tokens."""
         new = {"name": "Shop", "origins": ["https://shop.example"]}
@@ -270,6 +304,7 @@ class Journey:
             self.several,
             self.layers,
             self.segments,
+            self.flags,
             self.client_keys,
             self.crowd,
             self.results,

@@ -2,6 +2,8 @@
 
 mod audit;
 mod example;
+mod flags;
+mod flags_import;
 mod import;
 mod import_files;
 mod import_order;

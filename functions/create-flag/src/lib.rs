@@ -5,7 +5,7 @@ use domain::flag::Flag;
 use lambda_http::http::StatusCode;
 use shared::app::App;
 use shared::http::flag::{self, FlagCatalog};
-use shared::http::input::flag::read_new;
+use shared::http::input::flag::{located, read_new};
 use shared::http::{Problem, Request, Response, body, caller::Caller, response};
 use shared::store::catalog::CatalogTries;
 use shared::store::experiments::Author;
@@ -29,7 +29,14 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     loop {
         let flags = FlagCatalog::read(&app).await?;
         if let Some(taken) = flags.flag(&new.key) {
-            return repeated(taken, &creation_digest);
+            if taken.creation_digest == creation_digest {
+                return Ok(answer(&taken.flag));
+            }
+            // A body is checked before it is compared with what is stored.
+            return Err(match located(new.create(app.now()).faults()) {
+                none if none.is_empty() => key_taken(&taken.flag),
+                faults => Problem::invalid(faults),
+            });
         }
         let mut created = new.clone().create(app.now());
         // The audit trail of a deleted flag with this key goes on.
@@ -51,13 +58,10 @@ fn answer(flag: &Flag) -> Response {
     response::with_location(response, &format!("/flags/{}", flag.key))
 }
 
-fn repeated(taken: &StoredFlag, creation_digest: &str) -> Result<Response, Problem> {
-    if taken.creation_digest == creation_digest {
-        return Ok(answer(&taken.flag));
-    }
+fn key_taken(taken: &Flag) -> Problem {
     let detail = format!(
         "The flag `{}` exists already. Choose another key, or change it with `PATCH`.",
-        taken.flag.key
+        taken.key
     );
-    Err(Problem::conflict("key_taken", detail, Vec::new()))
+    Problem::conflict("key_taken", detail, Vec::new())
 }

@@ -4,6 +4,7 @@ use domain::access::Scope;
 use domain::flag::{Flag, StaleFlag};
 use domain::ids::FlagKey;
 use domain::limits;
+use domain::search::criterion;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
@@ -44,9 +45,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let wanted = |flag: &Flag| {
         (archived || !flag.archived)
             && tag.as_ref().is_none_or(|tag| flag.tags.contains(tag))
-            && owner
-                .as_ref()
-                .is_none_or(|owner| flag.owner.as_ref() == Some(owner))
+            && owner.as_ref().is_none_or(|owner| is_owner(flag, owner))
             && (!stale || !flag.stale_in(now).is_empty())
     };
     // One more shows whether there is another page.
@@ -67,6 +66,12 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Ok(response::json(StatusCode::OK, &list))
 }
 
+/// Whether a flag has an owner, in upper or lower case, as in searches for experiments.
+fn is_owner(flag: &Flag, owner: &str) -> bool {
+    let own = flag.owner.as_ref();
+    own.is_some_and(|own| own.to_lowercase() == owner.to_lowercase())
+}
+
 /// The first flags after a key that are wanted. There are at most [`limits::MAX_FLAGS`] of all kinds.
 async fn matching(
     app: &App,
@@ -85,8 +90,4 @@ async fn matching(
     }
     found.truncate(limit);
     Ok(found)
-}
-
-fn criterion(text: &str) -> Result<String, domain::Invalid> {
-    shared::http::body::prose(text, limits::MAX_SEARCH_CHARS)
 }

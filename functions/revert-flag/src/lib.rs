@@ -5,7 +5,7 @@ use domain::flag::Flag;
 use domain::ids::FlagKey;
 use lambda_http::http::StatusCode;
 use shared::app::App;
-use shared::http::flag;
+use shared::http::flag::{self, FlagCatalog};
 use shared::http::if_match::expected_version;
 use shared::http::input::flag::read_revert;
 use shared::http::{Fault, Problem, Request, Response, body, caller::Caller, params};
@@ -38,10 +38,15 @@ async fn version(app: &App, key: &FlagKey, version: u64) -> Result<Flag, Problem
         .flag_audit_records(key, 1, Some(version.saturating_add(1)));
     let found = records.await?.into_iter().next();
     let found = found.filter(|record| record.definition.version == version);
-    let found = found.map(|record| record.definition);
-    found.ok_or_else(|| {
-        let detail = format!("There is no version {version} of this flag. `GET /flags/{key}/history` lists all of them.");
-        let invalid = domain::Invalid::new("unknown_version", detail);
-        Problem::invalid(vec![Fault::at("/version", invalid)])
-    })
+    if let Some(record) = found {
+        return Ok(record.definition);
+    }
+    if FlagCatalog::read(app).await?.flag(key).is_none() {
+        return Err(Problem::unknown_flag(key.as_str()));
+    }
+    let detail = format!(
+        "There is no version {version} of this flag. `GET /flags/{key}/history` lists all of them."
+    );
+    let invalid = domain::Invalid::new("unknown_version", detail);
+    Err(Problem::invalid(vec![Fault::at("/version", invalid)]))
 }

@@ -1,4 +1,5 @@
-//! The time to evaluate targeting: one condition of 20 clauses, and 500 experiments with such conditions for one user.
+//! The time to evaluate targeting and flags for one user: one condition of 20 clauses, 500 experiments with such conditions,
+//! and flags with five rules.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that a failure ends")]
 
@@ -9,7 +10,9 @@ use domain::condition::{Condition, NoSegments};
 use domain::evaluation::{Evaluation, EvaluationInput, evaluate};
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::{Experiment, NewExperiment, Status};
-use domain::ids::{ExperimentId, UserId, VariantKey};
+use domain::feature::FeatureUser;
+use domain::flag::{CompiledFlags, Flag, FlagCompiler, FlagEvaluator};
+use domain::ids::{EnvironmentName, ExperimentId, UserId, VariantKey};
 use domain::schedule::Schedule;
 use domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -130,5 +133,58 @@ fn evaluation(bencher: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, evaluation);
+/// A flag with five rules; the last one decides for the user of [`attributes`].
+fn flag(number: usize) -> Flag {
+    let serve = |id: &str, condition: Value| json!({"id": id, "type": "serve", "variant": "on", "condition": condition});
+    let flag = json!({
+        "key": format!("flag-{number}"), "version": 1, "name": "A flag", "value_type": "boolean",
+        "variants": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+        "environments": {"production": {
+            "enabled": true, "off_variant": "off", "default_variant": "off",
+            "rules": [
+                serve("team", json!({"email": {"$regex": "@example[.]org$"}})),
+                serve("country", json!({"country": {"$in": ["AT", "CH"]}})),
+                serve("version", json!({"version": {"$vgte": "11.0.0"}})),
+                serve("plan", json!({"plan": "enterprise", "company.size": {"$gt": 500}})),
+                {"id": "rest", "type": "rollout", "variants": [{"variant": "on", "percent": 50}, {"variant": "off", "percent": 50}], "hash_seed": format!("flag-{number}:")},
+            ],
+        }},
+        "created_at": Timestamp::MIN, "updated_at": Timestamp::MIN,
+    });
+    serde_json::from_value(flag).unwrap()
+}
+
+fn flags(bencher: &mut Criterion) {
+    let (attributes, segments) = (attributes(), NoSegments);
+    let flags: Vec<Flag> = (0..100).map(flag).collect();
+    let now = Timestamp::from_micros(1);
+    let environment = EnvironmentName::parse("production").unwrap();
+    let compiler = FlagCompiler::new(&flags, [], now);
+    let compiled = flags.iter();
+    let compiled = compiled.filter_map(|flag| compiler.compile(flag, &environment));
+    let compiled: CompiledFlags = compiled.collect();
+    let user = FeatureUser::new(&attributes, &segments);
+    bencher.bench_function("one flag with five rules", |bencher| {
+        bencher.iter(|| {
+            let mut evaluator = FlagEvaluator::new(&compiled, black_box(user));
+            let evaluated = evaluator.evaluate("flag-7");
+            evaluated.map(|flag| flag.variant.as_str().len())
+        });
+    });
+    bencher.bench_function("100 flags with five rules", |bencher| {
+        bencher.iter(|| {
+            let mut evaluator = FlagEvaluator::new(&compiled, black_box(user));
+            let evaluated = flags.iter();
+            let evaluated = evaluated.filter_map(|flag| evaluator.evaluate(flag.key.as_str()));
+            evaluated
+                .filter(|flag| flag.variant.as_str() == "on")
+                .count()
+        });
+    });
+    bencher.bench_function("compile a flag with five rules", |bencher| {
+        bencher.iter(|| compiler.compile(black_box(&flags[0]), &environment));
+    });
+}
+
+criterion_group!(benches, evaluation, flags);
 criterion_main!(benches);

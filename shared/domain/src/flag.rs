@@ -6,6 +6,7 @@
 mod change;
 mod compile;
 mod evaluation;
+mod fault;
 mod graph;
 mod payload;
 mod rule;
@@ -19,12 +20,12 @@ pub use compile::{
     CompiledFlag, CompiledFlags, FlagCompiler, LeftOut, LeftOutRule, RuleOrigin, RulePart,
 };
 pub use evaluation::{FlagEvaluation, FlagEvaluator, FlagExposure, FlagReason, FlagStep};
+pub use fault::FlagFault;
 pub use graph::FlagGraph;
 pub use payload::{FlagPayload, RemoteOnly};
 pub use rule::{FlagRule, FlagRuleKind, Rollout, RolloutVariant};
 pub use schema::ValueSchema;
 pub use stale::StaleFlag;
-pub use validate::FlagFault;
 pub use value::ValueType;
 
 use super::condition::Condition;

@@ -35,6 +35,16 @@
 //! - An *erasure* puts the tombstone, lists the items and deletes them. In each generation that the head names, it
 //!   then writes an erased contribution, even if there is none, and subtracts the old one from the aggregates.
 //!
+//! # Features of experiments
+//!
+//! The model has what each feature does to stored data:
+//!
+//! - A step of a ramp, its hold and other weights are changes of the definition.
+//! - A release ends the enrolment, and an override stores nothing: the user has no assignment, and perhaps events.
+//! - The group of a user in a holdout is an assignment in another experiment. Experiments share nothing but the user's
+//!   tombstone, so the search of one experiment is that of each.
+//! - A unit of another kind is another user.
+//!
 //! # Search
 //!
 //! The model checker tries every order of these steps, with a crash before and after each step. A crash deletes

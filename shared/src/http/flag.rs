@@ -88,7 +88,8 @@ impl FlagCatalog {
             );
             return Err(Problem::conflict("too_many_flags", detail, Vec::new()));
         }
-        let bytes: usize = others.into_iter().map(size).sum::<usize>() + size(flag);
+        let sizes = others.into_iter().map(Flag::bytes);
+        let bytes = sizes.fold(flag.bytes(), usize::saturating_add);
         if bytes > MAX_ALL_FLAGS_BYTES {
             let detail = format!(
                 "All flags together may have at most {} bytes as compact JSON; with this one they have {}. Archive and delete \
@@ -117,10 +118,6 @@ fn unknown_environments(app: &App, flag: &Flag) -> Vec<Fault> {
             Fault::at(pointer, Invalid::new("unknown_environment", detail))
         })
         .collect()
-}
-
-fn size(flag: &Flag) -> usize {
-    serde_json::to_vec(flag).map_or(MAX_ALL_FLAGS_BYTES, |json| json.len())
 }
 
 /// The response with a flag.

@@ -134,7 +134,8 @@ impl Failure {
 
     /// The response.
     pub fn respond(&self) -> Response {
-        let mut response = response::json(self.status, self);
+        // The page of an app must see why a request failed.
+        let mut response = response::for_all_pages(response::json(self.status, self));
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }

@@ -61,7 +61,7 @@ pub enum FlagWrite {
 
 /// What happens to a flag.
 #[derive(Debug, Clone, Copy)]
-enum Fate<'f> {
+enum FlagContent<'f> {
     Stored(&'f StoredFlag),
     Deleted,
 }
@@ -144,8 +144,14 @@ impl Store {
         after: &StoredFlag,
         author: Author<'_>,
     ) -> Result<FlagWrite, StoreError> {
-        self.write_flag_version(changes, before, &after.flag, Fate::Stored(after), author)
-            .await
+        self.write_flag_version(
+            changes,
+            before,
+            &after.flag,
+            FlagContent::Stored(after),
+            author,
+        )
+        .await
     }
 
     /// Deletes a flag, and keeps its audit trail. All is written, or nothing.
@@ -162,7 +168,7 @@ impl Store {
         let mut last = flag.clone();
         last.version += 1;
         last.updated_at = now.max(flag.updated_at);
-        self.write_flag_version(changes, Some(flag), &last, Fate::Deleted, author)
+        self.write_flag_version(changes, Some(flag), &last, FlagContent::Deleted, author)
             .await
     }
 
@@ -171,15 +177,15 @@ impl Store {
         changes: &CatalogChanges,
         before: Option<&Flag>,
         version: &Flag,
-        fate: Fate<'_>,
+        content: FlagContent<'_>,
         author: Author<'_>,
     ) -> Result<FlagWrite, StoreError> {
-        let deleted = matches!(fate, Fate::Deleted);
-        let definition = match fate {
-            Fate::Stored(stored) => {
+        let deleted = matches!(content, FlagContent::Deleted);
+        let definition = match content {
+            FlagContent::Stored(stored) => {
                 self.flag_record(key::PARTITION, &key::flag(&version.key), stored)?
             }
-            Fate::Deleted => self.delete_action(key::PARTITION, &key::flag(&version.key))?,
+            FlagContent::Deleted => self.delete_action(key::PARTITION, &key::flag(&version.key))?,
         };
         let audit = FlagAuditRecord {
             at: version.updated_at,

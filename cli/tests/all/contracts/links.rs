@@ -158,6 +158,16 @@ fn the_docs_state_the_number_of_functions() {
         "thirty-three",
         "thirty-four",
         "thirty-five",
+        "thirty-six",
+        "thirty-seven",
+        "thirty-eight",
+        "thirty-nine",
+        "forty",
+        "forty-one",
+        "forty-two",
+        "forty-three",
+        "forty-four",
+        "forty-five",
     ];
     for page in pages() {
         for line in text(&page).lines() {

@@ -256,9 +256,12 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_aggregates_and_la
                 let deletes_itself = name == "DeleteItem"
                     && [
                         "change-experiment",
+                        "change-flag",
                         "change-segment",
+                        "delete-flag",
                         "delete-layer",
                         "delete-segment",
+                        "revert-flag",
                     ]
                     .contains(&function.binary.as_str());
                 assert!(

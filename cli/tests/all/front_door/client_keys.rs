@@ -27,6 +27,21 @@ async fn revoke(caller: &Caller, key: &Value) -> super::support::Answer {
     caller.send("DELETE", &path, &[], "").await
 }
 
+/// The path of a route with values for its parameters.
+fn path_of(path: &str, key: &Value) -> String {
+    let key = key["key"].as_str().unwrap();
+    [
+        ("{id}", "e"),
+        ("{user_id}", "u"),
+        ("{key}", "f"),
+        ("{client_key}", key),
+    ]
+    .iter()
+    .fold(path.to_owned(), |path, (name, value)| {
+        path.replace(name, value)
+    })
+}
+
 /// The state of a function of this platform, with its own cache.
 fn app(world: &World, cache_seconds: &str) -> App {
     let environment = world.platform.environments.of("authorizer").unwrap();
@@ -202,7 +217,7 @@ async fn a_client_key_opens_only_routes_that_are_meant_for_it() {
     let key = create(&world.admin(), json!({})).await;
     let page = world.bearer(key["key"].as_str().unwrap());
     for route in ROUTES {
-        let path = route.path.replace("{id}", "e").replace("{user_id}", "u");
+        let path = path_of(route.path, &key);
         let json = [("content-type", "application/json")];
         let answer = page.send(route.method, &path, &json, "{}").await;
         let what = format!("{} {path}: {}", route.method, answer.status);

@@ -1,6 +1,7 @@
 //! Feature flags: creation, changes, history, reverting, archiving and deletion.
 
 mod evaluation;
+mod sizes;
 
 use super::support::{Answer, Caller, World, expected};
 use domain::limits;
@@ -141,6 +142,32 @@ async fn a_flag_is_created_read_changed_reverted_archived_and_deleted() {
     );
     // The versions of a flag that is created again go on.
     assert_eq!(created(&admin, checkout("checkout")).await["version"], 7);
+}
+
+#[tokio::test]
+async fn flags_are_listed_by_tag_owner_and_age() {
+    let world = World::start().await;
+    let admin = world.admin();
+    for (key, owner, tag) in [("a", "Search Team", "q3"), ("b", "checkout", "q3")] {
+        let mut flag = checkout(key);
+        flag["owner"] = json!(owner);
+        flag["tags"] = json!([tag, key]);
+        created(&admin, flag).await;
+    }
+    for (query, expected) in [
+        ("owner=search%20team", vec!["a"]),
+        ("owner=search", vec![]),
+        ("tag=q3", vec!["a", "b"]),
+        ("tag=b&owner=CHECKOUT", vec!["b"]),
+        ("tag=b&owner=", vec!["b"]),
+        ("tag=Q3%01", vec![]),
+        ("stale=true", vec![]),
+    ] {
+        let list = admin.get(&format!("/flags?{query}")).await.json(200);
+        let flags = list["flags"].as_array().unwrap().iter();
+        let keys: Vec<_> = flags.map(|flag| flag["key"].as_str().unwrap()).collect();
+        assert_eq!(keys, expected, "{query}");
+    }
 }
 
 #[tokio::test]

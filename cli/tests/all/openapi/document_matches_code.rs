@@ -3,9 +3,11 @@
 use super::document::Document;
 use domain::access::Scope;
 use domain::experiment::Status;
+use domain::flag::{FlagRuleKind, ValueType};
 use domain::limits;
 use domain::metric::{Direction, Measure, MetricKind, MetricRole};
 use domain::plan::PlannedKind;
+use domain::prose::grouped_size;
 use domain::report::{Correction, DEFAULT_ALPHA, DecidingMethod};
 use serde_json::{Value, json};
 use shared::http::routes::ROUTES;
@@ -85,6 +87,10 @@ fn limits_are_those_of_the_code() {
             limit(limits::MAX_EXPERIMENT_ID_CHARS),
         ),
         (schema("NewRamp/maxItems"), limit(limits::MAX_RAMP_STEPS)),
+        (
+            schema("NewRolloutRamp/maxItems"),
+            limit(limits::MAX_RAMP_STEPS),
+        ),
         (schema("Overrides/maxItems"), limit(limits::MAX_OVERRIDES)),
         (
             schema("Attributes/maxProperties"),
@@ -156,6 +162,44 @@ fn limits_are_those_of_the_code() {
             schema("Segment/properties/used_by/maxItems"),
             limit(limits::MAX_USED_BY_SHOWN),
         ),
+        (schema("FlagKey/maxLength"), limit(limits::MAX_KEY_CHARS)),
+        (schema("RuleId/maxLength"), limit(limits::MAX_RULE_ID_CHARS)),
+        (
+            schema("EnvironmentName/maxLength"),
+            limit(limits::MAX_ENVIRONMENT_CHARS),
+        ),
+        (
+            schema("NewFlagVariants/maxItems"),
+            limit(limits::MAX_VARIANTS),
+        ),
+        (
+            schema("RolloutVariants/maxItems"),
+            limit(limits::MAX_VARIANTS),
+        ),
+        (
+            schema("FlagEnvironment/properties/rules/maxItems"),
+            limit(limits::MAX_FLAG_RULES),
+        ),
+        (
+            schema("NewFlagEnvironment/properties/rules/anyOf/0/maxItems"),
+            limit(limits::MAX_FLAG_RULES),
+        ),
+        (
+            schema("Flag/properties/environments/maxProperties"),
+            limit(limits::MAX_ENVIRONMENTS),
+        ),
+        (
+            schema("CreateFlagRequest/properties/environments/anyOf/0/maxProperties"),
+            limit(limits::MAX_ENVIRONMENTS),
+        ),
+        (
+            schema("Prerequisites/maxItems"),
+            limit(limits::MAX_PREREQUISITES),
+        ),
+        (
+            schema("RevertFlagRequest/properties/version/maximum"),
+            limits::MAX_FLAG_INTEGER.into(),
+        ),
         (schema("Key/maxLength"), limit(limits::MAX_KEY_CHARS)),
         (schema("EventType/maxLength"), limit(limits::MAX_KEY_CHARS)),
         (schema("Name/maxLength"), limit(limits::MAX_NAME_CHARS)),
@@ -221,6 +265,30 @@ fn limits_are_those_of_the_code() {
             format!("{} minutes", limits::MAX_FUTURE_MINUTES),
         ),
         (
+            "FlagValue/description",
+            format!("{} bytes", grouped_size(limits::MAX_FLAG_VALUE_BYTES)),
+        ),
+        (
+            "FlagValue/description",
+            format!("{} levels", limits::MAX_FLAG_VALUE_DEPTH),
+        ),
+        (
+            "ValueSchema/description",
+            format!("{} bytes", grouped_size(limits::MAX_SCHEMA_BYTES)),
+        ),
+        (
+            "ValueSchema/description",
+            format!("{} levels", limits::MAX_SCHEMA_DEPTH),
+        ),
+        (
+            "CreateFlagRequest/description",
+            format!("{} bytes", grouped_size(limits::MAX_FLAG_BYTES)),
+        ),
+        (
+            "Flag/properties/stale/description",
+            format!("{} days", limits::STALE_FLAG_DAYS),
+        ),
+        (
             "VariantUsers/properties/outlier_users/description",
             limits::MAX_EVENTS_PER_USER.to_string(),
         ),
@@ -262,6 +330,8 @@ fn enumerations_are_those_of_the_code() {
     named("Correction", Correction::ALL.map(|(name, _)| name).to_vec());
     let planned = PlannedKind::ALL.map(|(name, _)| name);
     named("PlanMetric/oneOf/1/properties/kind", planned[1..].to_vec());
+    named("ValueType", ValueType::ALL.map(|(name, _)| name).to_vec());
+    named("RuleType", FlagRuleKind::NAMES.to_vec());
     named("Role", MetricRole::ALL.map(|(name, _)| name).to_vec());
     named("Direction", Direction::ALL.map(|(name, _)| name).to_vec());
 }

@@ -47,6 +47,28 @@ async fn null_counts_as_missing_in_every_optional_field() {
             json!({"sent_at": null, "events": [{"user_id": "u", "type": "buy", "timestamp": "2026-01-02T00:00:00Z", "event_id": null}]}),
         ),
         ("/experiments/e/audit", json!({"repair": null})),
+        (
+            "/flags",
+            json!({
+                "key": "f", "name": "N", "value_type": "object", "variants": [{"key": "a", "value": {"b": null}, "name": null}],
+                "description": null, "owner": null, "tags": null, "schema": null, "environments": null, "prerequisites": null,
+            }),
+        ),
+        (
+            "/flags",
+            json!({
+                "key": "g", "name": "N", "value_type": "string", "variants": [{"key": "a", "value": ""}],
+                "environments": {
+                    "staging": null,
+                    "production": {"enabled": true, "off_variant": "a", "default_variant": "a", "rules": [
+                        {"id": "s", "type": "serve", "variant": "a", "description": null, "condition": null, "starts_at": null, "ends_at": null},
+                        {"id": "r", "type": "rollout", "variants": [{"variant": "a", "percent": 100}], "traffic_percent": null, "ramp": null,
+                            "attribute": null, "hash_seed": null},
+                        {"id": "e", "type": "experiment", "experiment": "e", "variants": {"a": "a", "b": "a"}, "description": null},
+                    ]},
+                },
+            }),
+        ),
     ];
     for (path, body) in bodies {
         // `Api` checks that the document describes each body that the API accepts.

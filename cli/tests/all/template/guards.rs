@@ -148,6 +148,8 @@ fn every_route_except_those_of_visitors_and_lists_has_a_limit_of_its_own() {
         ("GET", "/layers/{id}"),
         ("GET", "/segments"),
         ("GET", "/segments/{id}"),
+        ("GET", "/flags"),
+        ("GET", "/flags/{key}"),
         ("GET", "/experiments/{id}/assignment/{user_id}"),
         ("POST", "/assignments"),
         ("POST", "/experiments/{id}/assignments:evaluate"),

@@ -106,6 +106,18 @@ impl Feature {
         }
     }
 
+    /// Compiles the feature of a flag. A stored assignment is given to its evaluation as a forced variation, and decides before
+    /// layers and holdouts do, so these are checked with the other rules of an experiment.
+    pub fn of_flag(key: &str, definition: &FeatureDefinition) -> Self {
+        let mut feature = Self::new(key, definition);
+        for rule in &mut feature.rules {
+            if let Action::Experiment(experiment) = &mut rule.action {
+                experiment.filters = std::mem::take(&mut rule.filters);
+            }
+        }
+        feature
+    }
+
     /// The segments that its conditions name.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentUse> {
         let conditions = self.rules.iter().filter_map(|rule| match &rule.action {

@@ -195,7 +195,7 @@ impl<'a> FlagCompiler<'a> {
             key: flag.key.clone(),
             version: flag.version,
             enabled: environment.enabled,
-            feature: Feature::new(flag.key.as_str(), &definition),
+            feature: Feature::of_flag(flag.key.as_str(), &definition),
             definition,
             origins,
             left_out,

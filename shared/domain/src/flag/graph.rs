@@ -1,6 +1,7 @@
 //! Which flags may be prerequisites: those that exist, without circles, to a limited depth.
 
-use super::{Flag, FlagFault};
+use super::Flag;
+use super::fault::FlagFault;
 use crate::Invalid;
 use crate::ids::{FlagKey, VariantKey};
 use crate::json_value::Place;

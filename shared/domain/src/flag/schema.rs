@@ -3,7 +3,7 @@
 //! It is a schema of draft 2020-12 without references: a value is then checked in a time that its size and that of the schema
 //! bound, and nothing is fetched.
 
-use super::FlagFault;
+use super::fault::FlagFault;
 use crate::Invalid;
 use crate::json_value::{Place, depth, unstorable};
 use crate::limits;

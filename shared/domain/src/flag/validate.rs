@@ -1,7 +1,9 @@
 //! What a valid flag is. All faults are found, with their places in the definition.
 
+use super::fault::{Faults, FlagFault};
 use super::{Flag, FlagEnvironment, FlagRule, FlagRuleKind, Rollout, ValueType, schema};
-use crate::condition::{Condition, ConditionFault};
+use crate::allocation;
+use crate::condition::Condition;
 use crate::experiment::Experiment;
 use crate::ids::{ExperimentId, VariantKey};
 use crate::json_value::{Place, depth};
@@ -9,30 +11,7 @@ use crate::limits;
 use crate::prose::grouped_size;
 use crate::segment;
 use crate::segment_graph::{SegmentGraph, too_many_names};
-use crate::{Invalid, allocation};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A fault of a flag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlagFault {
-    /// JSON pointer from the root of the definition.
-    pub pointer: String,
-    /// The fault.
-    pub why: Invalid,
-}
-
-impl FlagFault {
-    pub(super) fn new(place: &Place, why: Invalid) -> Self {
-        Self {
-            pointer: place.to_string(),
-            why,
-        }
-    }
-
-    fn of_condition(place: &Place, fault: ConditionFault) -> Self {
-        Self::new(&place.inner(&fault.pointer), fault.why)
-    }
-}
 
 impl Flag {
     /// The faults of the definition alone. [`super::FlagGraph::faults_of`] finds those of the prerequisites,
@@ -62,13 +41,25 @@ impl Flag {
         faults.0
     }
 
+    /// The bytes of compact JSON that count for the limits: those of the definition if it were archived and off in all
+    /// environments, in any version. A flag at a limit can therefore still be switched off and archived.
+    pub fn bytes(&self) -> usize {
+        let mut longest = self.clone();
+        longest.version = u64::MAX;
+        longest.archived = true;
+        for environment in longest.environments.values_mut() {
+            environment.enabled = false;
+        }
+        serde_json::to_vec(&longest).map_or(usize::MAX, |json| json.len())
+    }
+
     fn check_size(&self, root: &Place, faults: &mut Faults) {
-        let size = serde_json::to_vec(self).map_or(usize::MAX, |json| json.len());
-        if size > limits::MAX_FLAG_BYTES {
+        let bytes = self.bytes();
+        if bytes > limits::MAX_FLAG_BYTES {
             let detail = format!(
                 "A flag may have at most {} bytes as compact JSON; this has {}.",
                 grouped_size(limits::MAX_FLAG_BYTES),
-                grouped_size(size)
+                grouped_size(bytes)
             );
             faults.add(root, "too_long", detail);
         }
@@ -343,30 +334,5 @@ fn check_seed(seed: &str, place: &Place, faults: &mut Faults) {
             limits::MAX_NAME_CHARS
         );
         faults.add(place, "bad_characters", detail);
-    }
-}
-
-/// The faults that were found.
-#[derive(Default)]
-pub(super) struct Faults(Vec<FlagFault>);
-
-impl Faults {
-    fn note(&mut self, place: &Place, why: Invalid) {
-        self.0.push(FlagFault::new(place, why));
-    }
-
-    pub(super) fn add(&mut self, place: &Place, code: &'static str, detail: impl Into<String>) {
-        self.note(place, Invalid::new(code, detail));
-    }
-
-    pub(super) fn extend(&mut self, faults: impl IntoIterator<Item = FlagFault>) {
-        self.0.extend(faults);
-    }
-
-    fn limit(&mut self, place: &Place, number: usize, most: usize, what: &str) {
-        if number > most {
-            let detail = format!("May have at most {most} {what}; this has {number}.");
-            self.add(place, "too_many", detail);
-        }
     }
 }

@@ -1,7 +1,6 @@
 //! The values of a flag's variants.
 
-use super::FlagFault;
-use super::validate::Faults;
+use super::fault::{Faults, FlagFault};
 use crate::json_value::{Place, depth, unstorable};
 use crate::limits;
 use crate::prose::grouped_size;

@@ -22,13 +22,15 @@ const FIELDS: &str = "key, name, description, owner, tags, value_type, variants,
 const CHANGE_FIELDS: &str = "name, description, owner, tags, variants, schema, environments, prerequisites, archived, reason";
 
 /// Fields of a change that `null` does not remove.
-const NOT_REMOVABLE: [&str; 6] = [
+const NOT_REMOVABLE: [&str; 8] = [
     "name",
     "tags",
+    "value_type",
     "variants",
     "environments",
     "prerequisites",
     "archived",
+    "reason",
 ];
 
 /// Reads a new flag. The faults that follow from the whole definition are not among those of this function.

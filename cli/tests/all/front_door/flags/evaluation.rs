@@ -1,7 +1,9 @@
 //! The evaluation of flags: OFREP, GrowthBook's payload and remote evaluation, and the explanation.
 
+use super::super::proxy::Counter;
 use super::super::support::{Answer, Caller, World, without_definition_cache};
 use super::{change, checkout, created};
+use assay::serve::PlatformOptions;
 use serde_json::{Value, json};
 
 /// Evaluates one flag for a user.
@@ -113,14 +115,34 @@ async fn a_user_of_an_experiment_is_assigned_and_keeps_the_variant() {
         variants.iter().any(|(_, flag)| flag == "on")
             && variants.iter().any(|(_, flag)| flag == "off")
     );
-    // Other weights move no user who is assigned, and the end neither.
+    // Other weights move no user who is assigned, a pause and the end neither.
     let weights = json!([{"key": "control", "percent": 100}, {"key": "green", "percent": 0}]);
     admin
         .change("e", &json!({"variants": weights}))
         .await
         .json(200);
-    for (user, flag) in &variants {
-        assert_eq!(variant(&admin, "f", user).await, *flag);
+    let keeps_all = async || {
+        for (user, flag) in &variants {
+            assert_eq!(variant(&admin, "f", user).await, *flag);
+        }
+    };
+    keeps_all().await;
+    for (status, reason) in [
+        ("paused", "paused"),
+        ("running", ""),
+        ("stopped", "stopped"),
+    ] {
+        admin
+            .change("e", &json!({"status": status}))
+            .await
+            .json(200);
+        keeps_all().await;
+        if !reason.is_empty() {
+            let explain = json!({"attributes": {"id": "new"}});
+            let explained = admin.post("/flags/f/evaluate", &explain).await.json(200);
+            assert_eq!(explained["left_out"][0]["reason"], reason, "{explained}");
+            assert_eq!(explained["reason"], "DEFAULT");
+        }
     }
     let released =
         json!({"release": "green", "conclusion": {"outcome": "won", "variant": "green"}});
@@ -285,4 +307,63 @@ async fn client_keys_see_flags_and_nothing_else() {
         .await;
     assert_eq!(hidden.json(404)["errorCode"], "FLAG_NOT_FOUND");
     assert_eq!(bearer.send("GET", "/flags", &headers, "").await.status, 403);
+}
+
+#[tokio::test]
+async fn flags_cost_no_call_and_those_with_experiments_one_for_all_of_them() {
+    let (world, counter) = Counter::in_front_of(PlatformOptions::for_tests()).await;
+    let admin = world.admin();
+    for number in 0..100 {
+        created(&admin, checkout(&format!("f{number}"))).await;
+    }
+    let key = admin
+        .post("/client-keys", &json!({"name": "Shop"}))
+        .await
+        .json(201);
+    let key = key["key"].as_str().unwrap();
+    let headers = [("content-type", "application/json")];
+    let all = async |user: &str| {
+        let body = json!({"context": {"targetingKey": user, "team": "core"}}).to_string();
+        let path = "/ofrep/v1/evaluate/flags";
+        let answer = admin.send("POST", path, &headers, body).await.json(200);
+        answer["flags"].as_array().unwrap().len()
+    };
+    // Each function reads the flags once.
+    assert_eq!(all("ann").await, 100);
+    evaluate(&admin, "f7", &json!({})).await.json(200);
+    let page = world.authorization(None);
+    let features = format!("/api/features/{key}");
+    page.get(&features).await.json(200);
+    counter.take();
+    assert_eq!(all("bob").await, 100);
+    evaluate(&admin, "f7", &json!({"targetingKey": "bob"}))
+        .await
+        .json(200);
+    page.get(&features).await.json(200);
+    let calls = counter.take();
+    assert!(calls.is_empty(), "{calls:?}");
+    counter.shutdown(world).await;
+
+    // Two experiments: one query finds the assignments of a user.
+    let (world, counter) = Counter::in_front_of(PlatformOptions::for_tests()).await;
+    let admin = world.admin();
+    for id in ["e", "g"] {
+        admin.experiment(id, json!({})).await;
+        created(&admin, experiment_flag(&format!("flag-{id}"), id)).await;
+    }
+    let all = async |user: &str| {
+        let body = json!({"context": {"targetingKey": user}}).to_string();
+        let path = "/ofrep/v1/evaluate/flags";
+        admin.send("POST", path, &headers, body).await.json(200);
+    };
+    all("ann").await;
+    all("bob").await;
+    counter.take();
+    all("bob").await;
+    let cost = counter.cost();
+    assert_eq!((cost.calls, cost.write_units), (1, 0.0));
+    all("new").await;
+    let cost = counter.cost();
+    assert_eq!((cost.calls, cost.write_units), (3, 4.0));
+    counter.shutdown(world).await;
 }

@@ -5,12 +5,15 @@
 //! | rule of the experiment | in the feature |
 //! |---|---|
 //! | a variant was released | the variant is forced, with a filter for each holdout |
-//! | it is over | nothing |
+//! | it is over | as without traffic |
 //! | an override | the variant is forced for its users |
-//! | it does not run yet, or is paused | nothing more |
+//! | it does not run yet | nothing more |
+//! | it is paused | as without traffic |
 //! | layer, holdouts | filters |
 //! | exclusion, targeting | a condition |
 //! | traffic, weights | coverage and weights, with the seed of the experiment |
+//!
+//! Without traffic, only users with a stored assignment, which the server knows, get a variant: those who were assigned keep it.
 //!
 //! Users who are not enrolled get to the next rule of the flag. The condition of the flag's rule holds for all of them, also
 //! for overrides and the release.
@@ -23,7 +26,7 @@ use super::{
 };
 use crate::allocation::Allocation;
 use crate::bucketing::ranges_of;
-use crate::evaluation::{not_open, over};
+use crate::evaluation::{NotEnrolled, not_open, over};
 use crate::evaluation_context::EvaluationContext;
 use crate::experiment::Experiment;
 use crate::feature::{BucketFilter, ExperimentDefinition, FeatureRule, VariationMeta};
@@ -77,20 +80,23 @@ impl FlagCompiler<'_> {
             rules.push((forced, origin));
             return Ok(());
         }
-        if let Some(reason) = over(experiment, self.now) {
-            return Err(LeftOut::NotEnrolled(reason));
-        }
-        for each in &allocation.overrides {
+        let over = over(experiment, self.now);
+        let overrides = allocation.overrides.iter().filter(|_| over.is_none());
+        for each in overrides {
             let variant = mapped(&each.variant)?;
             let users = users_of(each, allocation);
             let condition = all_of(own_condition().into_iter().chain([users]));
             let forced = forced(flag, rule, variant, condition);
             rules.push((forced, origin(RulePart::Override, vec![variant])));
         }
-        if let Some(reason) = not_open(experiment, self.now) {
+        let closed = over.or_else(|| not_open(experiment, self.now));
+        if let Some(reason @ (NotEnrolled::NotRunning | NotEnrolled::NotStarted)) = closed {
             return Err(LeftOut::NotEnrolled(reason));
         }
-        let split = self.split(experiment, own_condition(), holdouts);
+        let mut split = self.split(experiment, own_condition(), holdouts);
+        if closed.is_some() {
+            split.coverage = Some(0.0);
+        }
         let values = variants.iter().map(|variant| value_of(flag, variant));
         let split = FeatureRule {
             id: Some(rule.id.to_string()),
@@ -106,7 +112,7 @@ impl FlagCompiler<'_> {
             ..origin(RulePart::Experiment, variants)
         };
         rules.push((split, origin));
-        Ok(())
+        closed.map_or(Ok(()), |reason| Err(LeftOut::NotEnrolled(reason)))
     }
 
     /// The experiment without its values.
