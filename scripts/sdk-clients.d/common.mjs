@@ -24,7 +24,7 @@ export const plain = [
   ['sdk-object', 'object', 'full', { default: true }],
 ].map(([key, type, variant, otherwise]) => ({ key, type, variant, value: valueOf(key, variant), otherwise }));
 
-// Users of whom some are in each part of a rollout and of an experiment.
+// Users for the rollout and for the experiment: some are in each part.
 export const users = (client) => Array.from({ length: 40 }, (_, n) => `${client}-${['ann', 'zoé', '日本', '😀'][n % 4]}-${n}`);
 
 export async function api(method, path, body) {

@@ -36,7 +36,7 @@ PLAIN = [
 
 
 def users(client):
-    """Users of whom some are in each part of a rollout and of an experiment."""
+    """Users for the rollout and for the experiment: some are in each part."""
     return [f"{client}-{('ann', 'zoé', '日本', '😀')[n % 4]}-{n}" for n in range(40)]
 
 
