@@ -17,13 +17,14 @@ const valueOf = (key, variant) => {
 export const plain = [
   ['sdk-boolean', 'boolean', 'on', false],
   ['sdk-string', 'string', 'text', 'default'],
-  ['sdk-integer', 'number', 'largest', -1],
+  ['sdk-integer', 'number', 'answer', -1],
+  ['sdk-large', 'number', 'largest', -1],
   ['sdk-number', 'number', 'part', -1],
   ['sdk-whole', 'number', 'one', -1],
   ['sdk-object', 'object', 'full', { default: true }],
 ].map(([key, type, variant, otherwise]) => ({ key, type, variant, value: valueOf(key, variant), otherwise }));
 
-// Users of whom some are in each part of a rollout and of an experiment.
+// Users for the rollout and for the experiment: some are in each part.
 export const users = (client) => Array.from({ length: 40 }, (_, n) => `${client}-${['ann', 'zoé', '日本', '😀'][n % 4]}-${n}`);
 
 export async function api(method, path, body) {

@@ -26,7 +26,8 @@ PLAIN = [
     for key, variant, otherwise in [
         ("sdk-boolean", "on", False),
         ("sdk-string", "text", "default"),
-        ("sdk-integer", "largest", -1),
+        ("sdk-integer", "answer", -1),
+        ("sdk-large", "largest", -1),
         ("sdk-number", "part", -1.5),
         ("sdk-whole", "one", -1.5),
         ("sdk-object", "full", {"default": True}),
@@ -35,7 +36,7 @@ PLAIN = [
 
 
 def users(client):
-    """Users of whom some are in each part of a rollout and of an experiment."""
+    """Users for the rollout and for the experiment: some are in each part."""
     return [f"{client}-{('ann', 'zoé', '日本', '😀')[n % 4]}-{n}" for n in range(40)]
 
 

@@ -84,4 +84,33 @@ for (const wrong of ['ck_AAAAAAAAAAAAAAAAAAAAAA', 'nonsense']) {
   must('a wrong key gets defaults', other.getBooleanValue('sdk-boolean', false), false);
 }
 await OpenFeature.close();
+
+// What a browser asks for before the requests of both clients, and what it lets a page read.
+const Origin = 'https://shop.example';
+const list = (response, name) => (response.headers.get(name) ?? '').toLowerCase().split(/,\s*/);
+const requests = [
+  ['POST', '/ofrep/v1/evaluate/flags', ['authorization', 'content-type', 'if-none-match']],
+  ['POST', '/ofrep/v1/evaluate/flags/sdk-boolean', ['authorization', 'content-type']],
+  ['POST', `/api/eval/${clientKey}`, ['content-type']],
+];
+for (const [method, path, names] of requests) {
+  const asked = { Origin, 'Access-Control-Request-Method': method, 'Access-Control-Request-Headers': names.join(',') };
+  const preflight = await fetch(url + path, { method: 'OPTIONS', headers: asked });
+  must(`the preflight request of ${path} succeeds`, preflight.ok, true);
+  must('for the page', ['*', Origin].includes(preflight.headers.get('Access-Control-Allow-Origin')), true);
+  must('with the method', list(preflight, 'Access-Control-Allow-Methods').includes(method.toLowerCase()), true);
+  const allowed = list(preflight, 'Access-Control-Allow-Headers');
+  must('with the headers', names.filter((name) => !allowed.includes(name)), []);
+}
+for (const [method, path] of [...requests, ['GET', `/api/features/${clientKey}`]]) {
+  const body = method === 'POST' ? '{}' : undefined;
+  const headers = { Origin, ...bearer(clientKey), 'Content-Type': 'application/json' };
+  const response = await fetch(url + path, { method, headers, body });
+  must(`${path} is answered`, response.status, 200);
+  must('the page may read it', ['*', Origin].includes(response.headers.get('Access-Control-Allow-Origin')), true);
+  const exposed = list(response, 'Access-Control-Expose-Headers');
+  must('with its headers', ['etag', 'retry-after'].filter((name) => !exposed.includes(name)), []);
+}
+const refused = await fetch(`${url}/ofrep/v1/evaluate/flags`, { method: 'POST', headers: { Origin, ...bearer('nonsense') } });
+must('and an error too', [refused.status, refused.headers.get('Access-Control-Allow-Origin')], [401, '*']);
 finish('openfeature_web');
