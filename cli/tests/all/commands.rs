@@ -4,6 +4,7 @@ mod audit;
 mod example;
 mod flags;
 mod flags_import;
+mod flags_versions;
 mod import;
 mod import_files;
 mod import_order;

@@ -190,25 +190,28 @@ async fn the_kill_switch_changes_one_environment_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn switches_at_the_same_moment_are_all_made() {
+async fn changes_at_the_same_moment_are_all_made() {
     let world = world().await;
-    let commands = ["production", "staging"].map(|environment| {
+    let environments = ["production", "staging"];
+    let commands = environments.iter().flat_map(|environment| {
+        let environment = ["--environment", *environment];
+        let off = [&["flags", "off", "checkout"][..], &environment].concat();
+        let rollout = [&["flags", "rollout", "checkout", "20"][..], &environment].concat();
+        [off, rollout]
+    });
+    let commands = commands.map(|arguments| {
         let world = &world;
-        async move {
-            world
-                .done(&["flags", "off", "checkout", "--environment", environment])
-                .await
-        }
+        async move { world.done(&arguments).await }
     });
     futures::future::join_all(commands).await;
     let flag = world.get("/flags/checkout").await;
-    for environment in ["production", "staging"] {
-        assert_eq!(
-            flag["environments"][environment]["enabled"], false,
-            "{flag}"
-        );
+    for name in environments {
+        let settings = &flag["environments"][name];
+        assert_eq!(settings["enabled"], false, "{flag}");
+        let rules = settings["rules"].as_array().unwrap();
+        assert!(rules.iter().any(|rule| rule["id"] == "rollout"), "{flag}");
     }
-    assert_eq!(flag["version"], 3);
+    assert_eq!(flag["version"], 5);
 }
 
 #[tokio::test]
