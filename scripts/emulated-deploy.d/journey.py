@@ -13,6 +13,7 @@ USERS = 40
 IMPORTED = 10
 ERASED_EVENTS = 10
 BACKFILL_SECONDS = 34
+FLAG_SECONDS = 30
 METRICS = [
     {"key": "purchase", "kind": "conversion", "event_type": "purchase"},
     {"key": "revenue", "kind": "sum", "event_type": "purchase"},
@@ -163,7 +164,7 @@ class Journey:
         test = {"id": "test", "type": "experiment", "experiment": self.experiment}
         test |= {"variants": {"control": "off", "green": "on"}}
         testers = {"id": "testers", "type": "serve", "condition": {"id": {"$inGroup": beta}}, "variant": "on"}
-        new = {"key": key, "name": "New checkout", "value_type": "boolean", "environments": production(True, test, testers)}
+        new = {"key": key, "name": "New checkout", "value_type": "boolean", "environments": production(True, testers, test)}
         new |= {"variants": [{"key": "on", "value": True}, {"key": "off", "value": False}]}
         self.api.call(201, "POST", "/flags", self.manager, new)
         read = self.api.call(200, "GET", f"/segments/{beta}", self.reader)
@@ -171,7 +172,7 @@ class Journey:
         off = {"environments": production(False, test), "reason": "errors"}
         changed = self.api.call(200, "PATCH", path, self.manager, off, any_version)
         expect("the flag is off", not changed["environments"]["production"]["enabled"], changed)
-        self.api.call(200, "PATCH", path, self.manager, {"environments": production(True, test, testers)}, any_version)
+        self.api.call(200, "PATCH", path, self.manager, {"environments": production(True, testers, test)}, any_version)
         for version in (2, 1):
             reverted = self.api.call(200, "POST", f"{path}/revert", self.manager, {"version": version}, any_version)
         expect("the flag has its first content", len(reverted["environments"]["production"]["rules"]) == 2, reverted)
@@ -180,11 +181,51 @@ class Journey:
         expect("the history has all versions", len(history["entries"]) == 5, history)
         listed = self.api.call(200, "GET", "/flags?limit=100", self.reader)
         expect("the flag is listed", key in str(listed), listed)
+        self.evaluations(key)
         self.api.refused(409, "not_archived", "DELETE", path, self.manager, headers=any_version)
         self.api.call(200, "PATCH", path, self.manager, {"archived": True}, any_version)
         self.api.call(200, "DELETE", path, self.manager, None, any_version)
         read = self.api.call(200, "GET", f"/segments/{beta}", self.reader)
         expect("a deleted flag uses no segment", {"kind": "flag", "id": key} not in read["used_by"], read)
+
+    def evaluations(self, key):
+        """The flag, evaluated on each route for a user of its list, and for users about whom the experiment decides."""
+        client_key = self.api.call(201, "POST", "/client-keys", self.manager, {"name": "SDK"})
+
+        def evaluated(method, path, bearer, body=None):
+            # A function that has other flags in memory reads the new one after `DefinitionCacheSeconds`.
+            for _ in range(FLAG_SECONDS):
+                answer = self.api.send(method, path, bearer, body, None)
+                if answer.status == 200 and key in answer.text:
+                    return answer.json
+                time.sleep(1)
+            expect(f"{method} {path} evaluates the flag", False, answer.text)
+
+        # A user of the list needs its ids.
+        context, attributes = {"context": {"targetingKey": self.user}}, {"attributes": {"id": self.user}}
+        evaluated("POST", f"/ofrep/v1/evaluate/flags/{key}", client_key["key"], context)
+        evaluated("POST", "/ofrep/v1/evaluate/flags", client_key["key"], context)
+        evaluated("POST", f"/api/eval/{client_key['key']}", None, attributes)
+        evaluated("POST", f"/flags/{key}/evaluate", self.reader, attributes)
+        # These users are in the crowd of the experiment.
+        context = {"context": {"targetingKey": "user-2"}}
+        one = evaluated("POST", f"/ofrep/v1/evaluate/flags/{key}", client_key["key"], context)
+        expect("the experiment decides", one["metadata"]["experiment"] == self.experiment, one)
+        again = evaluated("POST", f"/ofrep/v1/evaluate/flags/{key}", self.visitor, context)
+        expect("a user keeps the variant", again["variant"] == one["variant"], again)
+        context = {"context": {"targetingKey": "user-3"}}
+        evaluated("POST", "/ofrep/v1/evaluate/flags", client_key["key"], context)
+        attributes = {"attributes": {"id": "user-4"}}
+        evaluated("POST", f"/api/eval/{client_key['key']}", None, attributes)
+        for user in ("user-2", "user-3", "user-4"):
+            stored = self.api.call(200, "GET", f"{self.path}/assignment/{user}", self.visitor)
+            expect("an evaluation stores the assignment", stored["reason"] == "existing", stored)
+        explained = evaluated("POST", f"/flags/{key}/evaluate", self.reader, {"attributes": {"id": "user-5"}})
+        expect("a trace has both rules", [step["rule"] for step in explained["trace"]] == ["testers", "test"], explained)
+        # A flag with an id list is not among the features that SDKs evaluate.
+        features = self.api.call(200, "GET", f"/api/features/{client_key['key']}")
+        expect("features name no list", key not in features["features"], features)
+        self.api.call(200, "DELETE", f"/client-keys/{client_key['id']}", self.manager)
 
     def client_keys(self):
         """A public key is created, listed and revoked. It opens no route of tokens."""

@@ -1,11 +1,13 @@
 //! What a function keeps between invocations: the store, the catalog of definitions, client keys, and shares of budgets.
 
+pub mod flag_sets;
+
+use self::flag_sets::{FlagSet, FlagSets};
 use crate::catalog_cache::CatalogCache;
 use crate::client_key_cache::ClientKeyCache;
 use crate::clock;
 use crate::config::{self, BadSetting, Config};
 use crate::event_budget::{EventBudgets, Spent};
-use crate::flag_sets::{FlagSet, FlagSets};
 use crate::store::stored_records::RecordKind;
 use crate::store::{Store, StoreError};
 use domain::client_key::ClientKey;

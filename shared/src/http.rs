@@ -9,6 +9,7 @@ pub mod caller;
 pub mod client_key;
 pub mod flag;
 pub mod flag_evaluation;
+pub mod flag_user;
 pub mod idempotency;
 pub mod if_match;
 pub mod input;

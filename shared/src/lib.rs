@@ -1,9 +1,8 @@
 //! What every function shares.
 //!
 //! - [`store`] reads and writes DynamoDB
-//! - [`app`] keeps the store and caches of definitions and client keys between invocations
+//! - [`app`] keeps the store, the compiled flags of each environment, and caches of definitions and client keys between invocations
 //! - [`event_budget`] limits the events of a token or a client key
-//! - [`flag_sets`] has the compiled flags of each environment
 //! - [`http`] is the edge to API Gateway: caller, input, output, problems
 //! - [`clock`], [`config`] and [`telemetry`] hold time and randomness, settings, and logs
 //!
@@ -17,7 +16,6 @@ mod client_key_cache;
 pub mod clock;
 pub mod config;
 pub mod event_budget;
-pub mod flag_sets;
 pub mod http;
 pub mod store;
 pub mod telemetry;

@@ -5,6 +5,7 @@ mod api;
 mod client_keys;
 mod document;
 mod document_matches_code;
+mod evaluation;
 mod flag_bodies;
 mod flags;
 mod guide_limits;

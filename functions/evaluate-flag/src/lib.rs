@@ -4,9 +4,10 @@ use domain::access::Scope;
 use domain::ids::FlagKey;
 use lambda_http::http::StatusCode;
 use shared::app::App;
-use shared::flag_sets::FlagSet;
+use shared::app::flag_sets::FlagSet;
 use shared::http::client_key::Bearer;
-use shared::http::flag_evaluation::{FlagUser, Mode, evaluate};
+use shared::http::flag_evaluation::{Mode, evaluate};
+use shared::http::flag_user::FlagUser;
 use shared::http::ofrep::{self, Failure, Success, lacks_user};
 use shared::http::{Problem, Request, Response, params, response};
 

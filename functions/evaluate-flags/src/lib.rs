@@ -6,7 +6,8 @@ use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
 use shared::http::client_key::Bearer;
-use shared::http::flag_evaluation::{FlagUser, Mode, evaluate};
+use shared::http::flag_evaluation::{Mode, evaluate};
+use shared::http::flag_user::FlagUser;
 use shared::http::ofrep::{self, Failure, FlagResult, lacks_user};
 use shared::http::{Problem, Request, Response, response};
 

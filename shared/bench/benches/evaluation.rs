@@ -133,7 +133,7 @@ fn evaluation(bencher: &mut Criterion) {
     });
 }
 
-/// A flag with five rules; the last one decides for the user of [`attributes`].
+/// A flag with five rules. The last one decides for the user of [`attributes`].
 fn flag(number: usize) -> Flag {
     let serve = |id: &str, condition: Value| json!({"id": id, "type": "serve", "variant": "on", "condition": condition});
     let flag = json!({

@@ -52,7 +52,8 @@ impl FlagCatalog {
         flags.filter(needs).map(|flag| flag.key.clone()).collect()
     }
 
-    /// Checks a version of a flag: by itself, and against other flags, segments, experiments and environments.
+    /// Checks a version of a flag: by itself, and against other flags, segments, experiments and environments. An archived flag
+    /// is not evaluated, so what its conditions name can be deleted; it is checked again when the flag comes back.
     ///
     /// # Errors
     /// 422 with all faults; 409 if there are too many flags; if the database fails.
@@ -61,7 +62,9 @@ impl FlagCatalog {
         let mut faults = flag.faults();
         let others: FlagGraph = self.flags.values().map(|stored| &stored.flag).collect();
         faults.extend(others.faults_of(flag));
-        faults.extend(flag.faults_of_segments(&self.catalog.graph()));
+        if !flag.archived {
+            faults.extend(flag.faults_of_segments(&self.catalog.graph()));
+        }
         let named: BTreeSet<ExperimentId> = flag.experiments().into_iter().cloned().collect();
         if named.len() <= domain::limits::MAX_FLAG_EXPERIMENTS {
             let experiments = app.store().experiments_by_id(&named).await?.into_iter();
@@ -69,7 +72,8 @@ impl FlagCatalog {
             faults.extend(flag.faults_of_experiments(&by_id));
         }
         let mut faults = located(faults);
-        faults.extend(unknown_environments(app, flag));
+        let before = self.flags.get(&flag.key).map(|stored| &stored.flag);
+        faults.extend(unknown_environments(app, flag, before));
         match faults {
             none if none.is_empty() => Ok(()),
             faults => Err(Problem::invalid(faults)),
@@ -103,10 +107,13 @@ impl FlagCatalog {
     }
 }
 
-fn unknown_environments(app: &App, flag: &Flag) -> Vec<Fault> {
+/// The environments that neither the deployment nor the version before has. A flag keeps an environment that has left the
+/// deployment, so that it can still be switched off, changed and archived.
+fn unknown_environments(app: &App, flag: &Flag, before: Option<&Flag>) -> Vec<Fault> {
     let environments = app.environments();
+    let is_kept = |name| before.is_some_and(|before| before.environments.contains_key(name));
     let unknown = flag.environments.keys();
-    let unknown = unknown.filter(|name| !environments.contains(name));
+    let unknown = unknown.filter(|name| !environments.contains(name) && !is_kept(name));
     unknown
         .map(|name| {
             let known: Vec<&str> = environments.iter().map(EnvironmentName::as_str).collect();

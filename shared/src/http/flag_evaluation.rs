@@ -6,11 +6,11 @@
 
 use super::Problem;
 use super::assignment::{AssignmentRequest, KnownUser, StoredState, assign, with_segments};
+use super::flag_user::FlagUser;
 use super::input::attributes::usable_dimension_values;
 use crate::app::App;
-use crate::flag_sets::FlagSet;
+use crate::app::flag_sets::FlagSet;
 use crate::store::StoreError;
-use domain::condition::javascript_text;
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::Experiment;
 use domain::feature::FeatureUser;
@@ -18,7 +18,7 @@ use domain::flag::{FlagEvaluation, FlagEvaluator, FlagReason, LeftOutRule, RuleP
 use domain::ids::{ExperimentId, FlagKey, RuleId, UnitKind, UserId, VariantKey};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Assignments that are stored at once.
@@ -27,44 +27,6 @@ const AT_ONCE: usize = 16;
 const MOST_ROUNDS: usize = 4;
 /// The variation of an experiment that does not take the user in, although its own rules do.
 const NOT_ENROLLED: i64 = -1;
-
-/// A user for whom flags are evaluated.
-#[derive(Debug)]
-pub struct FlagUser {
-    attributes: Value,
-}
-
-impl FlagUser {
-    /// A user with these attributes; the user id is the attribute `id`.
-    pub fn new(attributes: Map<String, Value>) -> Self {
-        Self {
-            attributes: Value::Object(attributes),
-        }
-    }
-
-    /// The attributes, an object.
-    pub fn attributes(&self) -> &Value {
-        &self.attributes
-    }
-
-    /// The unit that an experiment assigns, if the attributes have its id.
-    fn unit(&self, experiment: &Experiment) -> Option<(UnitKind, UserId)> {
-        let kind = &experiment.allocation.unit;
-        let name = if kind.is_user() {
-            EvaluationContext::USER_ID_ATTRIBUTE
-        } else {
-            kind.as_str()
-        };
-        let text = javascript_text(self.attributes.get(name)?);
-        let unit = UserId::parse(&text).ok()?;
-        Some((kind.clone(), unit))
-    }
-
-    fn context(&self, unit: &UserId) -> EvaluationContext {
-        let attributes = self.attributes.as_object().cloned().unwrap_or_default();
-        EvaluationContext::new(unit.clone(), attributes)
-    }
-}
 
 /// The variant of a flag for a user, and why.
 #[derive(Debug, Clone, Serialize)]
@@ -255,7 +217,7 @@ async fn evaluate_once(
         Default::default()
     };
     with_segments(app, &segments, |lookup| {
-        let mut feature_user = FeatureUser::new(&user.attributes, lookup);
+        let mut feature_user = FeatureUser::new(user.attributes(), lookup);
         feature_user.forced_variations = Some(variations);
         let mut evaluator = FlagEvaluator::new(&set.compiled, feature_user);
         if mode == Mode::Explain {

@@ -39,3 +39,13 @@ fn removable<T>(
         read(&node).map(Some)
     }
 }
+
+/// A field that may be missing; none if it has a fault.
+fn optional<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    read.map_or(Some(None), |value| value.map(Some))
+}
+
+/// The same, with a default for a missing field.
+fn or_default<T: Default>(read: Option<Option<T>>) -> Option<T> {
+    read.unwrap_or_else(|| Some(T::default()))
+}

@@ -4,12 +4,13 @@
 //! error, and a decimal point in the values of flags with the type `number`.
 
 use super::body;
-use super::flag_evaluation::{EvaluatedFlag, FlagUser};
+use super::flag_evaluation::EvaluatedFlag;
+use super::flag_user::FlagUser;
 use super::input::attributes;
 use super::problem::Problem;
 use super::response;
 use super::{Request, Response};
-use crate::flag_sets::FlagSet;
+use crate::app::flag_sets::FlagSet;
 use domain::evaluation_context::EvaluationContext;
 use domain::flag::{CompiledFlag, FlagReason};
 use domain::ids::{ExperimentId, FlagKey, UserId, VariantKey};

@@ -1,11 +1,12 @@
 //! The answers for GrowthBook's SDKs: features that they evaluate by themselves, and features that were evaluated here.
 
-use super::flag_evaluation::{EvaluatedFlag, FlagUser};
+use super::flag_evaluation::EvaluatedFlag;
+use super::flag_user::FlagUser;
 use super::problem::Problem;
 use super::response;
 use super::{Request, Response};
 use crate::app::App;
-use crate::flag_sets::FlagSet;
+use crate::app::flag_sets::FlagSet;
 use crate::store::StoreError;
 use domain::evaluation_context::EvaluationContext;
 use domain::feature::FeatureDefinition;

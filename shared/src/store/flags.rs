@@ -197,15 +197,11 @@ impl Store {
         };
         let own = key::of_flag(&version.key);
         let audit = self.flag_record(&own, &keys::audit_record(version.version), &audit)?;
-        let after = if deleted {
-            BTreeSet::new()
-        } else {
-            segments_of(version)
-        };
+        let after = Some(version).filter(|_| !deleted);
         let uses = UsesChange {
             user: SegmentUser::Flag(version.key.clone()),
             before: before.map(segments_of).unwrap_or_default(),
-            after,
+            after: after.map(segments_of).unwrap_or_default(),
         };
         let mut actions = vec![definition, audit];
         actions.extend(self.use_actions(&uses)?);
@@ -249,7 +245,11 @@ impl Store {
     }
 }
 
-/// The segments that a flag names.
+/// The segments that a flag keeps in use: those that it names, and none while it is archived, because its conditions are not
+/// evaluated then.
 fn segments_of(flag: &Flag) -> BTreeSet<&str> {
+    if flag.archived {
+        return BTreeSet::new();
+    }
     names_in(flag.conditions().map(|(_, condition)| condition))
 }

@@ -119,8 +119,14 @@ fn every_function_has_the_same_structure() {
         if signature.starts_with("request") && !folder.ends_with("health") {
             let body = handler.split("pub async fn handle(").nth(1).unwrap();
             let first = body.lines().nth(1).unwrap_or_default();
+            // A caller with a token, with a token or a client key, or with a client key in the path.
+            let checks = [
+                "Caller::with_scope(&request, Scope::",
+                "Bearer::of(&app, &request, Scope::",
+                "client_key::from_path(&app, &request)",
+            ];
             assert!(
-                first.contains("Caller::with_scope(&request, Scope::"),
+                checks.iter().any(|check| first.contains(check)),
                 "{shown}: the handler must check the caller first"
             );
         }

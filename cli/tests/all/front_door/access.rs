@@ -6,6 +6,14 @@ use domain::access::Scope;
 use serde_json::json;
 use shared::http::routes::{ROUTES, Route};
 
+/// The routes that a token opens. Those with a client key in the path have no token.
+fn routes() -> Vec<&'static Route> {
+    let routes = ROUTES.iter();
+    routes
+        .filter(|route| !route.path.contains("{client_key}"))
+        .collect()
+}
+
 /// Every set of scopes.
 fn scope_sets() -> Vec<Vec<Scope>> {
     let pick = |bits: usize| {
@@ -56,17 +64,18 @@ async fn a_token_opens_exactly_the_routes_of_its_scopes_in_any_order_of_calls() 
     for id in ["e", "assignment", "results"] {
         world.admin().experiment(id, json!({})).await;
     }
+    let routes = routes();
     let mut calls = 0;
     for (number, scopes) in scope_sets().into_iter().enumerate() {
         // One token for each first route: the gateway caches the policy of the first call.
-        for first in 0..ROUTES.len() {
+        for first in 0..routes.len() {
             // To save time, each first route is tested with a third of the sets of scopes.
             if (first + number) % 3 != 0 {
                 continue;
             }
             let caller = world.caller(&scopes).await;
-            for step in 0..ROUTES.len() {
-                let route = &ROUTES[(first + step) % ROUTES.len()];
+            for step in 0..routes.len() {
+                let route = routes[(first + step) % routes.len()];
                 for path in paths(route) {
                     let answer = call(&caller, route, &path).await;
                     let open = route.scope.is_none_or(|scope| scopes.contains(&scope));
@@ -74,7 +83,13 @@ async fn a_token_opens_exactly_the_routes_of_its_scopes_in_any_order_of_calls() 
                     assert_eq!(answer.status != 403, open, "{what}");
                     assert!(answer.status != 401 && answer.status < 500, "{what}");
                     if answer.status >= 400 {
-                        answer.problem().unwrap();
+                        // An open route of OFREP reports errors as its protocol does.
+                        if route.path.starts_with("/ofrep/") && open {
+                            let failure = answer.json(answer.status);
+                            assert!(failure["errorCode"].is_string(), "{what}");
+                        } else {
+                            answer.problem().unwrap();
+                        }
                     }
                     calls += 1;
                 }

@@ -3,7 +3,7 @@
 mod evaluation;
 mod sizes;
 
-use super::support::{Answer, Caller, World, expected};
+use super::support::{Answer, Caller, World, expected, without_definition_cache};
 use domain::limits;
 use serde_json::{Value, json};
 
@@ -296,6 +296,78 @@ async fn a_segment_that_a_flag_names_is_not_deleted() {
     let refused = revert(&admin, "f", &json!({"version": 1})).await;
     let place = "/environments/production/rules/0/condition/id/$inGroup";
     assert_eq!(refused.faults(), expected([(place, "unknown_segment")]));
+}
+
+#[tokio::test]
+async fn an_archived_flag_keeps_no_segment_in_use() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let list = json!({"id": "beta", "name": "Beta", "ids": ["ann"]});
+    admin.post("/segments", &list).await.json(201);
+    let mut flag = checkout("f");
+    let condition = json!({"id": {"$inGroup": "beta"}});
+    flag["environments"]["production"]["rules"][0]["condition"] = condition;
+    created(&admin, flag).await;
+    let archived = async |archived: bool| change(&admin, "f", &json!({"archived": archived})).await;
+    let used_by = async || admin.get("/segments/beta").await.json(200)["used_by"].clone();
+    archived(true).await.json(200);
+    assert_eq!(used_by().await, json!([]));
+    // A flag that comes back uses its segment again.
+    archived(false).await.json(200);
+    assert_eq!(used_by().await, json!([{"kind": "flag", "id": "f"}]));
+
+    archived(true).await.json(200);
+    let remove = admin.send("DELETE", "/segments/beta", &[("if-match", "*")], "");
+    remove.await.json(200);
+    // It can be changed without the segment, but does not come back.
+    let renamed = change(&admin, "f", &json!({"name": "Other"})).await;
+    assert_eq!(renamed.json(200)["name"], "Other");
+    let place = "/environments/production/rules/0/condition/id/$inGroup";
+    let refused = archived(false).await;
+    assert_eq!(refused.faults(), expected([(place, "unknown_segment")]));
+    let without = json!({"archived": false, "environments": {"production": null}});
+    change(&admin, "f", &without).await.json(200);
+}
+
+#[tokio::test]
+async fn a_flag_is_switched_off_in_an_environment_that_has_left_the_deployment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("assay.db");
+    let start = async |environments: &str| {
+        let options = without_definition_cache().with_parameter("Environments", environments);
+        World::with(options.with_data(&file)).await
+    };
+    let with_staging = |key: &str| {
+        let mut flag = checkout(key);
+        flag["environments"]["staging"] = flag["environments"]["production"].clone();
+        flag
+    };
+    let world = start("production,staging").await;
+    created(&world.admin(), with_staging("f")).await;
+    world.platform.shutdown().await.unwrap();
+
+    let world = start("production").await;
+    let admin = world.admin();
+    let off = json!({"enabled": false, "off_variant": "off", "default_variant": "off"});
+    for environment in ["production", "staging"] {
+        let body = json!({"environments": {environment: off}});
+        let changed = change(&admin, "f", &body).await.json(200);
+        assert_eq!(changed["environments"][environment]["enabled"], false);
+    }
+    for archived in [true, false] {
+        let body = json!({ "archived": archived });
+        change(&admin, "f", &body).await.json(200);
+    }
+    // No flag gets the environment any more.
+    let unknown = || expected([("/environments/staging", "unknown_environment")]);
+    let new = admin.post("/flags", &with_staging("g")).await;
+    assert_eq!(new.faults(), unknown());
+    let gone = json!({"environments": {"staging": null}});
+    change(&admin, "f", &gone).await.json(200);
+    let again = change(&admin, "f", &json!({"environments": {"staging": off}})).await;
+    assert_eq!(again.faults(), unknown());
+    let earlier = revert(&admin, "f", &json!({"version": 1})).await;
+    assert_eq!(earlier.faults(), unknown());
 }
 
 #[tokio::test]

@@ -160,7 +160,7 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     let deleted = admin.send("DELETE", "/segments/other", &headers, "").await;
     deleted.json(200);
     record_calls("delete-segment");
-    flags::flags(&admin, &mut record_calls).await;
+    flags::flags(&world, &mut record_calls).await;
     let created = admin.post("/client-keys", &json!({"name": "Shop"})).await;
     let created = created.json(201);
     record_calls("create-client-key");

@@ -380,7 +380,7 @@ pub(crate) fn all_documented(answer: &CheckedAnswer) {
 fn documented(value: &Value) {
     match value {
         Value::Object(object) => {
-            for name in ["code", "reason"] {
+            for name in ["code", "reason", "errorCode", "skipped"] {
                 if let Some(code) = object.get(name).and_then(Value::as_str) {
                     let known = Document::guide().contains(&format!("`{code}`"));
                     assert!(known, "docs/api.md does not mention `{code}`");

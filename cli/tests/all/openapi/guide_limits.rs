@@ -178,6 +178,10 @@ fn the_guide_lists_every_limit() {
             grouped(limits::MAX_ANSWER_BYTES)
         ),
         format!(
+            "| features of a client key in one answer | {} bytes |",
+            grouped(limits::MAX_ANSWER_BYTES)
+        ),
+        format!(
             "| value of an event | ±{} |",
             grouped(usize::try_from(limits::MAX_VALUE_UNITS).unwrap())
         ),

@@ -69,6 +69,15 @@ async fn null_counts_as_missing_in_every_optional_field() {
                 },
             }),
         ),
+        ("/ofrep/v1/evaluate/flags", json!({"context": null})),
+        (
+            "/ofrep/v1/evaluate/flags",
+            json!({"context": {"targetingKey": null}}),
+        ),
+        (
+            "/flags/g/evaluate",
+            json!({"attributes": null, "environment": null}),
+        ),
     ];
     for (path, body) in bodies {
         // `Api` checks that the document describes each body that the API accepts.

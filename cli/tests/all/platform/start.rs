@@ -25,7 +25,9 @@ async fn the_real_template_starts_with_all_its_tables_and_functions() {
 async fn the_development_token_has_access_to_every_route_and_another_token_to_none() {
     let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
     let client = http_client();
-    for (_, route) in platform.template.routes() {
+    let routes = platform.template.routes();
+    // Routes with a client key in the path have no token.
+    for (_, route) in routes.filter(|(_, route)| !route.path.contains("{client_key}")) {
         let path = route.path.replace(['{', '}'], "");
         let ask = |token: &str| {
             let method = route.method.parse().unwrap();

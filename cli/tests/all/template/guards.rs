@@ -154,6 +154,10 @@ fn every_route_except_those_of_visitors_and_lists_has_a_limit_of_its_own() {
         ("POST", "/assignments"),
         ("POST", "/experiments/{id}/assignments:evaluate"),
         ("POST", "/events"),
+        ("POST", "/ofrep/v1/evaluate/flags/{key}"),
+        ("POST", "/ofrep/v1/evaluate/flags"),
+        ("GET", "/api/features/{client_key}"),
+        ("POST", "/api/eval/{client_key}"),
     ];
     let template = Template::parse(BUILT_IN_TEMPLATE, &LocalNames::default()).unwrap();
     let routes = template.routes();

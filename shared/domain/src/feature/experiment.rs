@@ -4,6 +4,7 @@ use super::attribute::Attribute;
 use super::compiled::FeatureExperiment;
 use super::evaluate::Evaluator;
 use super::result::{ExperimentResult, NotIncluded};
+use super::sticky::StickyDocuments;
 use crate::bucketing::choose;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -42,8 +43,11 @@ impl<'e> Evaluator<'e> {
                     .ok_or(NotIncluded::UnknownVariation)
             });
         let result = experiment.result(attribute, value, chosen);
-        if result.hash_used && experiment.is_sticky {
-            self.store(experiment, &result);
+        if result.hash_used
+            && experiment.is_sticky
+            && let Some(documents) = &mut self.sticky
+        {
+            StickyDocuments::store(documents, experiment, &result);
         }
         result
     }
@@ -67,7 +71,10 @@ impl<'e> Evaluator<'e> {
             return Err(NotIncluded::Inactive);
         }
         let value = value.ok_or(NotIncluded::NoHashAttribute)?;
-        let (stored, is_blocked) = self.stored_variation(experiment);
+        let documents = self.sticky.as_ref().filter(|_| experiment.is_sticky);
+        let (stored, is_blocked) = documents.map_or((None, false), |documents| {
+            documents.variation(experiment, self.user.attributes)
+        });
         if stored.is_none() {
             self.check_targeting(experiment, value)?;
         }

@@ -1,11 +1,11 @@
 //! Sticky buckets: stored variations, which users keep although the definition changes.
 
 use super::compiled::FeatureExperiment;
-use super::evaluate::Evaluator;
 use super::result::ExperimentResult;
 use crate::condition::javascript_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Stored variations by the attribute and the value that they are stored for.
@@ -40,19 +40,14 @@ impl StickyDocuments {
     pub fn iter(&self) -> impl Iterator<Item = &StickyDocument> {
         self.0.values()
     }
-}
 
-fn key(attribute: &str, value: &str) -> String {
-    format!("{attribute}||{value}")
-}
-
-impl<'e> Evaluator<'e> {
-    /// The stored variation of the user, and whether one of a blocked version is stored.
-    pub(super) fn stored_variation(&self, experiment: &FeatureExperiment) -> (Option<usize>, bool) {
-        let Some(documents) = self.sticky.as_ref().filter(|_| experiment.is_sticky) else {
-            return (None, false);
-        };
-        let attributes = self.user.attributes;
+    /// The variation of an experiment that is stored for a user with these attributes, and whether one of a blocked version is
+    /// stored.
+    pub(super) fn variation(
+        &self,
+        experiment: &FeatureExperiment,
+        attributes: &Value,
+    ) -> (Option<usize>, bool) {
         let own = experiment.attribute.value(attributes);
         let own = own.as_deref().unwrap_or(&Value::Null);
         let other = &experiment.stored_for;
@@ -61,7 +56,7 @@ impl<'e> Evaluator<'e> {
             Some(key(experiment.attribute.name(), &javascript_text(own))),
             of_other.map(|value| key(other.name(), &javascript_text(&value))),
         ];
-        let found = keys.iter().flatten().filter_map(|key| documents.0.get(key));
+        let found = keys.iter().flatten().filter_map(|key| self.0.get(key));
         let blocked = |document: &StickyDocument| {
             let mut stored = document.assignments.keys();
             stored.any(|stored| experiment.blocks(stored))
@@ -78,9 +73,13 @@ impl<'e> Evaluator<'e> {
         (variation, false)
     }
 
-    /// Stores the variation that the user got.
-    pub(super) fn store(&mut self, experiment: &FeatureExperiment, result: &ExperimentResult<'e>) {
-        let (Some(documents), Some(value)) = (&mut self.sticky, &result.hash_value) else {
+    /// Stores the variation that a user got. Borrowed documents are copied only if it is a new one.
+    pub(super) fn store(
+        documents: &mut Cow<'_, Self>,
+        experiment: &FeatureExperiment,
+        result: &ExperimentResult<'_>,
+    ) {
+        let Some(value) = &result.hash_value else {
             return;
         };
         let value = javascript_text(value);
@@ -99,6 +98,10 @@ impl<'e> Evaluator<'e> {
         });
         document.assignments.insert(name, result.key.to_owned());
     }
+}
+
+fn key(attribute: &str, value: &str) -> String {
+    format!("{attribute}||{value}")
 }
 
 impl FeatureExperiment {

@@ -2,10 +2,10 @@
 
 use super::attributes;
 use super::flag_rule::rule;
-use super::removable;
 use super::text::{description, name};
+use super::{optional, or_default, removable};
 use crate::http::body::{Faults, Node};
-use crate::http::flag_evaluation::FlagUser;
+use crate::http::flag_user::FlagUser;
 use crate::http::input::documentation::tags;
 use crate::http::problem::{Fault, Problem};
 use domain::Invalid;
@@ -348,14 +348,4 @@ pub fn located(faults: Vec<FlagFault>) -> Vec<Fault> {
         .into_iter()
         .map(|fault| Fault::at(fault.pointer, fault.why));
     located.collect()
-}
-
-/// A field that may be missing; none if it has a fault.
-pub(super) fn optional<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    read.map_or(Some(None), |value| value.map(Some))
-}
-
-/// The same, with a default for a missing field.
-pub(super) fn or_default<T: Default>(read: Option<Option<T>>) -> Option<T> {
-    read.unwrap_or_else(|| Some(T::default()))
 }

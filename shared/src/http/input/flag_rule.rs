@@ -1,9 +1,9 @@
 //! The rules of a flag in the body of a request.
 
 use super::allocation::ramp;
-use super::flag::{optional, or_default};
 use super::segment::condition;
 use super::text::description;
+use super::{optional, or_default};
 use crate::http::body::{Faults, Node, Object};
 use domain::allocation;
 use domain::evaluation_context::EvaluationContext;

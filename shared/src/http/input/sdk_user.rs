@@ -2,7 +2,7 @@
 
 use super::attributes;
 use crate::http::body::{Faults, Node};
-use crate::http::flag_evaluation::FlagUser;
+use crate::http::flag_user::FlagUser;
 use crate::http::problem::Problem;
 use serde_json::Map;
 

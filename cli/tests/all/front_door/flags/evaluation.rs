@@ -222,8 +222,11 @@ async fn all_flags_are_evaluated_at_once_and_the_tag_changes_with_the_context() 
     let core = json!({"targetingKey": "ann", "team": "core"});
     let other = all(&core, &[("if-none-match", tag)]).await;
     assert_eq!(other.json(200)["flags"][0]["value"], true);
-    let nobody = all(&json!({}), &[]).await.json(200);
-    assert_eq!(nobody["flags"][1]["errorCode"], "TARGETING_KEY_MISSING");
+    let without_user = all(&json!({}), &[]).await.json(200);
+    assert_eq!(
+        without_user["flags"][1]["errorCode"],
+        "TARGETING_KEY_MISSING"
+    );
 }
 
 #[tokio::test]
@@ -241,8 +244,8 @@ async fn client_keys_see_flags_and_nothing_else() {
     let page = [("origin", "https://shop.example")];
 
     let path = format!("/api/features/{key}");
-    let nobody = world.authorization(None);
-    let features = nobody.send("GET", &path, &page, "").await;
+    let visitor = world.authorization(None);
+    let features = visitor.send("GET", &path, &page, "").await;
     assert_eq!(
         features.header("access-control-allow-origin"),
         "https://shop.example"
@@ -262,16 +265,16 @@ async fn client_keys_see_flags_and_nothing_else() {
     );
     let tag = features.header("etag");
     let headers = [page[0], ("if-none-match", tag)];
-    assert_eq!(nobody.send("GET", &path, &headers, "").await.status, 304);
+    assert_eq!(visitor.send("GET", &path, &headers, "").await.status, 304);
     assert_eq!(
-        nobody
+        visitor
             .send("GET", &path, &[("origin", "https://evil.example")], "")
             .await
             .status,
         403
     );
     assert_eq!(
-        nobody
+        visitor
             .send("GET", "/api/features/ck_AAAAAAAAAAAAAAAAAAAAAA", &page, "")
             .await
             .status,
@@ -281,7 +284,7 @@ async fn client_keys_see_flags_and_nothing_else() {
     let body = json!({"attributes": {"id": "ann"}, "forcedVariations": {}, "forcedFeatures": [], "url": ""});
     let headers = [page[0], ("content-type", "application/json")];
     let path = format!("/api/eval/{key}");
-    let evaluated = nobody
+    let evaluated = visitor
         .send("POST", &path, &headers, body.to_string())
         .await
         .json(200);

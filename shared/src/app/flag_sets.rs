@@ -1,6 +1,6 @@
 //! Compiled flags of each environment, which a process keeps until a definition changes or a time comes.
 
-use crate::app::App;
+use super::App;
 use crate::catalog_cache::FlagsAt;
 use crate::store::StoreError;
 use domain::experiment::Experiment;
