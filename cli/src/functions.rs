@@ -76,6 +76,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("plan-experiment", plan_experiment::handle)?;
     wiring.http("put-layer", put_layer::handle)?;
     wiring.http("record-events", record_events::handle)?;
+    wiring.http("record-sdk-events", record_sdk_events::handle)?;
     wiring.http("revert-flag", revert_flag::handle)?;
     wiring.http("revoke-client-key", revoke_client_key::handle)?;
     wiring.stream("aggregate", aggregate::handle)?;

@@ -234,6 +234,11 @@ class Journey:
         self.api.refused(403, "forbidden", "GET", "/experiments", created["key"])
         listed = self.api.call(200, "GET", "/client-keys?limit=100", self.manager)
         expect("the client key is listed", created in listed["client_keys"], listed)
+        page = {"Origin": "https://shop.example"}
+        track = f"/track?client_key={created['key']}"
+        tracked = self.api.call(200, "POST", track, None, [{"event_name": "purchase", "device_id": "ada"}], page)
+        expect("the key allows no event type", tracked["rejected"] == 1, tracked)
+        self.api.refused(403, "forbidden", "POST", track, None, [])
         revoked = self.api.call(200, "DELETE", f"/client-keys/{created['id']}", self.manager)
         expect("the client key is revoked", "revoked_at" in revoked, revoked)
 

@@ -19,6 +19,7 @@ pub mod params;
 pub mod placement;
 pub mod policy;
 pub mod problem;
+pub mod recording;
 pub mod response;
 pub mod routes;
 pub mod run;

@@ -48,6 +48,7 @@ mod ramps;
 mod release;
 mod results;
 mod roles;
+mod sdk_events;
 mod segments;
 mod shop;
 mod stored_definitions;

@@ -1,17 +1,11 @@
 //! `POST /events`: records events, each once for every experiment that it counts for.
 
-mod ingest_summary;
-mod outcome;
-mod record;
-mod user;
-
 use domain::access::Scope;
-use ingest_summary::IngestSummary;
 use lambda_http::http::StatusCode;
-use outcome::{EventOutcome, HiddenOutcome, HiddenResult};
 use serde::Serialize;
 use shared::app::App;
 use shared::event_budget::Spent;
+use shared::http::recording::{self, EventOutcome, HiddenOutcome, HiddenResult, IngestSummary};
 use shared::http::{Problem, Request, Response, body, caller::Caller, input, response};
 
 #[derive(Serialize)]
@@ -44,7 +38,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let events = input::events::read(text, received_at)?;
     spend(&app, &caller, events.records()).await?;
 
-    let outcomes = record::all(&app, events, received_at).await?;
+    let outcomes = recording::all(&app, events, received_at).await?;
 
     let summary = IngestSummary::of(&outcomes);
     summary.log();

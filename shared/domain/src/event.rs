@@ -81,18 +81,40 @@ pub fn derived_id(
     value: Option<Decimal>,
     properties: Option<&str>,
 ) -> EventId {
-    let mut digest = Sha256::new();
     let value = value.map(|value| value.millionths().to_string());
     let units: Vec<&str> = units.iter().map(UserId::as_str).collect();
     // No id contains the separator.
     let units = units.join("\u{1e}");
-    let parts = [
+    digest_of(&[
         Some(units.as_str()),
         Some(event_type.as_str()),
         Some(&timestamp.to_string()),
         value.as_deref(),
         properties,
-    ];
+    ])
+}
+
+/// The id of an event of a sender that repeats no request and says no time: a digest of its content, of the time of receipt
+/// and of its place in the request. Two equal events are two events.
+pub fn received_id(
+    user_id: &UserId,
+    event_type: &EventType,
+    (received_at, place): (Timestamp, usize),
+    properties: Option<&str>,
+) -> EventId {
+    digest_of(&[
+        Some(user_id.as_str()),
+        Some(event_type.as_str()),
+        Some(&received_at.to_string()),
+        Some(&place.to_string()),
+        // A sixth part: no derived id has so many, so that the two are never equal.
+        None,
+        properties,
+    ])
+}
+
+fn digest_of(parts: &[Option<&str>]) -> EventId {
+    let mut digest = Sha256::new();
     for part in parts {
         // Lengths separate neighbouring parts, and an absent part from an empty one.
         let length = part.map_or(u64::MAX, |text| text.len() as u64);
@@ -158,5 +180,24 @@ mod tests {
             ids[0],
             derived_id(&users(&["a"]), &kind("bc"), at(0), None, None)
         );
+    }
+
+    #[test]
+    fn two_equal_events_of_one_request_or_of_two_are_two_events() {
+        let user = UserId::parse("ann").unwrap();
+        let click = EventType::parse("click").unwrap();
+        let id = |seconds, place, properties| {
+            received_id(&user, &click, (at(seconds), place), properties)
+        };
+        let ids = [
+            id(0, 0, None),
+            id(0, 1, None),
+            id(1, 0, None),
+            id(0, 0, Some("{}")),
+        ];
+        for (index, one) in ids.iter().enumerate() {
+            assert!(!ids[..index].contains(one), "{one}");
+        }
+        assert_eq!(ids[0], id(0, 0, None));
     }
 }

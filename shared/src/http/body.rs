@@ -7,7 +7,7 @@ mod envelope;
 mod json_value;
 mod values;
 
-pub use envelope::{digest, json};
+pub use envelope::{digest, json, json_as_text};
 pub use values::{choice, listed, prose};
 
 use super::problem::{Fault, Problem};

@@ -157,7 +157,7 @@ async fn known_units(
 }
 
 /// The experiments that decide about these flags, and about the flags that they need.
-fn experiments_of<'s>(set: &'s FlagSet, keys: &[&FlagKey]) -> Vec<&'s Experiment> {
+pub fn experiments_of<'s>(set: &'s FlagSet, keys: &[&FlagKey]) -> Vec<&'s Experiment> {
     let mut needed: BTreeSet<&str> = keys.iter().map(|key| key.as_str()).collect();
     let mut open: Vec<&str> = needed.iter().copied().collect();
     let mut experiments = BTreeSet::new();

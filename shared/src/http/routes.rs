@@ -34,7 +34,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 42] = [
+pub const ROUTES: [Route; 43] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -172,6 +172,7 @@ pub const ROUTES: [Route; 42] = [
         None,
     )
     .for_client_keys(),
+    route("record-sdk-events", "POST", "/track", None).for_client_keys(),
     route("create-segment", "POST", "/segments", Some(Scope::Manage)),
     route("list-segments", "GET", "/segments", Some(Scope::Read)),
     route("get-segment", "GET", "/segments/{id}", Some(Scope::Read)),

@@ -168,6 +168,7 @@ fn the_docs_state_the_number_of_functions() {
         "forty-three",
         "forty-four",
         "forty-five",
+        "forty-six",
     ];
     for page in pages() {
         for line in text(&page).lines() {

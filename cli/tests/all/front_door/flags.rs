@@ -8,7 +8,7 @@ use domain::limits;
 use serde_json::{Value, json};
 
 /// A boolean flag that is on for a team in production.
-fn checkout(key: &str) -> Value {
+pub(super) fn checkout(key: &str) -> Value {
     json!({
         "key": key, "name": "New checkout", "value_type": "boolean",
         "variants": [{"key": "on", "value": true}, {"key": "off", "value": false}],
@@ -19,7 +19,7 @@ fn checkout(key: &str) -> Value {
     })
 }
 
-async fn created(caller: &Caller, flag: Value) -> Value {
+pub(super) async fn created(caller: &Caller, flag: Value) -> Value {
     caller.post("/flags", &flag).await.json(201)
 }
 

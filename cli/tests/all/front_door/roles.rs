@@ -1,6 +1,7 @@
 //! Each function uses exactly the permissions that its role in the template has.
 
 mod flags;
+mod sdk_events;
 
 use super::guarded_ramps::{errors, guarded, rows};
 use super::proxy::{Access, Counter};
@@ -161,6 +162,7 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     deleted.json(200);
     record_calls("delete-segment");
     flags::flags(&world, &mut record_calls).await;
+    sdk_events::sdk_events(&world, &mut record_calls).await;
     let created = admin.post("/client-keys", &json!({"name": "Shop"})).await;
     let created = created.json(201);
     record_calls("create-client-key");

@@ -56,6 +56,7 @@ fn the_stored_results_of_real_data_conform_to_the_document_and_the_page_quotes_t
 /// The schema of an answer, by a field that only it has.
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
+        ("/events/0/errors", "TrackResponse"),
         ("/digest", "Report"),
         ("/flag", "FlagHistory"),
         ("/entries", "History"),

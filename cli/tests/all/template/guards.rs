@@ -158,6 +158,7 @@ fn every_route_except_those_of_visitors_and_lists_has_a_limit_of_its_own() {
         ("POST", "/ofrep/v1/evaluate/flags"),
         ("GET", "/api/features/{client_key}"),
         ("POST", "/api/eval/{client_key}"),
+        ("POST", "/track"),
     ];
     let template = Template::parse(BUILT_IN_TEMPLATE, &LocalNames::default()).unwrap();
     let routes = template.routes();
@@ -259,5 +260,5 @@ fn the_only_items_of_the_tokens_table_that_a_function_writes_are_budgets() {
             }
         }
     }
-    assert_eq!(writers, ["RecordEventsFunction"]);
+    assert_eq!(writers, ["RecordEventsFunction", "RecordSdkEventsFunction"]);
 }

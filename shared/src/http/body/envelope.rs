@@ -12,7 +12,23 @@ use sha2::{Digest, Sha256};
 /// # Errors
 /// 413; 415 for another media type or content encoding; or 400 with the position where the JSON is malformed.
 pub fn json(request: &Request) -> Result<&str, Problem> {
-    check_content_type(request)?;
+    check_content_type(request, is_json)?;
+    read(request)
+}
+
+/// The body of a request of a page, as [`json`] reads it, also with the media type `text/plain`: browsers send such a
+/// request without a preflight request, and while a page is closed.
+///
+/// # Errors
+/// As [`json`].
+pub fn json_as_text(request: &Request) -> Result<&str, Problem> {
+    check_content_type(request, |essence| {
+        essence == "text/plain" || is_json(essence)
+    })?;
+    read(request)
+}
+
+fn read(request: &Request) -> Result<&str, Problem> {
     check_content_encoding(request)?;
     let bytes: &[u8] = request.body().as_ref();
     if bytes.len() > limits::MAX_BODY_BYTES {
@@ -61,16 +77,23 @@ pub fn digest(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text))
 }
 
-fn check_content_type(request: &Request) -> Result<(), Problem> {
+fn is_json(essence: &str) -> bool {
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Checks the media type without its parameters.
+fn check_content_type(
+    request: &Request,
+    is_accepted: impl Fn(&str) -> bool,
+) -> Result<(), Problem> {
     let Some(content_type) = request.headers().get(CONTENT_TYPE) else {
         return Ok(());
     };
     let text = content_type.to_str().unwrap_or("unreadable");
     let essence = text.split(';').next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
-    let is_json = essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"));
-    if is_json {
+    if is_accepted(&essence) {
         Ok(())
     } else {
         Err(Problem::unsupported_media_type(text))

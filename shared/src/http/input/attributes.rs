@@ -128,10 +128,7 @@ pub(super) fn dimension_values(
 
 /// The values of the declared dimensions. Those that cannot be the value of a dimension count as missing: the attributes of
 /// flags are for all rules, and not for one experiment.
-pub(in crate::http) fn usable_dimension_values(
-    attributes: &Value,
-    dimensions: &[DimensionKey],
-) -> Attributes {
+pub fn usable_dimension_values(attributes: &Value, dimensions: &[DimensionKey]) -> Attributes {
     let labels = dimensions.iter().filter_map(|key| {
         let value = attributes.get(key.as_str())?;
         Some((key.clone(), label(value).ok()??))

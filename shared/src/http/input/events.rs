@@ -20,6 +20,14 @@ pub struct ReadEvents {
 }
 
 impl ReadEvents {
+    /// The events of a list, each of one unit.
+    pub fn of_list(events: Vec<Event>) -> Self {
+        Self {
+            events: events.into_iter().map(|event| Ok(vec![event])).collect(),
+            batch: true,
+        }
+    }
+
     /// The JSON pointer of an event's unit.
     pub fn unit_pointer(&self, index: usize, unit: &UserId) -> String {
         let field = match unit.other_kind() {

@@ -1,15 +1,18 @@
 //! How many events of a request had which outcome.
 
-use crate::outcome::{AcceptedEvent, EventOutcome, EventResult, NotCounted};
+use super::outcome::{AcceptedEvent, EventOutcome, EventResult, NotCounted};
 
 /// Events by outcome.
 #[derive(Debug, Default)]
-pub(crate) struct IngestSummary {
-    pub(crate) received: usize,
-    pub(crate) stored: usize,
-    pub(crate) duplicates: usize,
+pub struct IngestSummary {
+    /// All events.
+    pub received: usize,
+    /// Newly stored.
+    pub stored: usize,
+    /// Stored before.
+    pub duplicates: usize,
     /// With faults, of an erased user, or of a user with too many events.
-    pub(crate) rejected: usize,
+    pub rejected: usize,
     erased: usize,
     too_many_events: usize,
     no_assignment: usize,
@@ -19,7 +22,8 @@ pub(crate) struct IngestSummary {
 }
 
 impl IngestSummary {
-    pub(crate) fn of(outcomes: &[EventOutcome]) -> Self {
+    /// The summary of these outcomes.
+    pub fn of(outcomes: &[EventOutcome]) -> Self {
         let mut summary = Self {
             received: outcomes.len(),
             ..Self::default()
@@ -61,7 +65,7 @@ impl IngestSummary {
 
     /// Logs a line if not every event counts. Rejected events are stored nowhere, so this line is the only trace of
     /// them for an operator who looks for missing events.
-    pub(crate) fn log(&self) {
+    pub fn log(&self) {
         let Self {
             received,
             stored,

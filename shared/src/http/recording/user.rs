@@ -1,30 +1,30 @@
 //! The users of a request: what decides about their events, and the number of events that are newly stored.
 
+use crate::app::App;
+use crate::http::Problem;
 use domain::assignment::Assignment;
 use domain::event_count::{EventCount, ReachedLimit, day_of};
 use domain::experiment::Experiment;
 use domain::ids::UserId;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::app::App;
-use shared::http::Problem;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Reads or writes under way at once: enough to hide the latency, few enough for one process.
-pub(crate) const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 
 /// The users of a request. None: the user was erased.
-pub(crate) type Users = HashMap<UserId, Option<Arc<User>>>;
+pub(super) type Users = HashMap<UserId, Option<Arc<User>>>;
 
 /// A user of a request.
 #[derive(Default)]
-pub(crate) struct User {
+pub(super) struct User {
     /// The assignments, each with the definition of its experiment.
-    pub(crate) assigned: Vec<(Assignment, Arc<Experiment>)>,
+    pub(super) assigned: Vec<(Assignment, Arc<Experiment>)>,
     /// The limit of stored events that the user has reached.
-    pub(crate) reached: Option<ReachedLimit>,
+    pub(super) reached: Option<ReachedLimit>,
     /// The number of stored events before this request.
     event_count: Option<EventCount>,
     /// Events that this request has stored, one for each experiment that an event is stored for.
@@ -33,13 +33,13 @@ pub(crate) struct User {
 
 impl User {
     /// Notes that an event was stored.
-    pub(crate) fn has_stored(&self) {
+    pub(super) fn has_stored(&self) {
         self.stored.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// Reads the users, each with one query.
-pub(crate) async fn read(
+pub(super) async fn read(
     app: &App,
     users: HashSet<UserId>,
     received_at: Timestamp,
@@ -78,7 +78,7 @@ async fn read_one(
 }
 
 /// Adds the newly stored events to the number of each user, with one update per user.
-pub(crate) async fn count_stored(
+pub(super) async fn count_stored(
     app: &App,
     users: &Users,
     received_at: Timestamp,

@@ -1,39 +1,50 @@
 //! The outcome of one event.
 
+use crate::http::Fault;
 use domain::ids::{EventId, ExperimentId, VariantKey};
 use domain::time::Timestamp;
 use serde::Serialize;
-use shared::http::Fault;
 
 /// The outcome of the event with this index in the request.
 #[derive(Debug, Serialize)]
-pub(crate) struct EventOutcome {
-    pub(crate) index: usize,
+pub struct EventOutcome {
+    /// The index of the event in the request, from 0.
+    pub index: usize,
+    /// What was done with it.
     #[serde(flatten)]
-    pub(crate) result: EventResult,
+    pub result: EventResult,
 }
 
 /// What was done with an event.
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
-pub(crate) enum EventResult {
+pub enum EventResult {
     /// It is stored.
     Stored(AcceptedEvent),
     /// It was stored before.
     Duplicate(AcceptedEvent),
     /// It has faults.
-    Rejected { errors: Vec<Fault> },
+    Rejected {
+        /// All of them.
+        errors: Vec<Fault>,
+    },
     /// Its user was erased.
     #[serde(rename = "rejected")]
-    Erased { errors: [Fault; 1] },
+    Erased {
+        /// Where the request names the user.
+        errors: [Fault; 1],
+    },
     /// Its user has reached a limit of stored events.
     #[serde(rename = "rejected")]
-    TooMany { errors: [Fault; 1] },
+    TooMany {
+        /// The limit, where the request names the user.
+        errors: [Fault; 1],
+    },
 }
 
 impl EventResult {
     /// Adds the result of the same event for another of its units. The event is stored if it is stored for any of them.
-    pub(crate) fn join(&mut self, other: Self) {
+    pub(super) fn join(&mut self, other: Self) {
         use EventResult::{Duplicate, Stored};
         match (&mut *self, other) {
             (Stored(own), Stored(other) | Duplicate(other))
@@ -50,7 +61,7 @@ impl EventResult {
     }
 
     /// The result of a repeat of the event in the same request, whose user is at this pointer.
-    pub(crate) fn of_repeat(&self, pointer: String) -> Self {
+    pub(super) fn of_repeat(&self, pointer: String) -> Self {
         match self {
             Self::Stored(accepted) | Self::Duplicate(accepted) => Self::Duplicate(accepted.clone()),
             Self::Rejected { errors } => Self::Rejected {
@@ -71,13 +82,16 @@ impl EventResult {
 
 /// An event as it is stored.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct AcceptedEvent {
-    pub(crate) event_id: EventId,
-    pub(crate) counted_at: Timestamp,
-    pub(crate) counts_for: Vec<CountsFor>,
+pub struct AcceptedEvent {
+    /// Its id, as sent or derived.
+    pub event_id: EventId,
+    /// When it happened, with the sender's clock corrected.
+    pub counted_at: Timestamp,
+    /// The experiments that it counts for.
+    pub counts_for: Vec<CountsFor>,
     /// Why it counts for no experiment.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<NotCounted>,
+    pub reason: Option<NotCounted>,
 }
 
 impl AcceptedEvent {
@@ -90,15 +104,17 @@ impl AcceptedEvent {
 
 /// An experiment that an event counts for.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct CountsFor {
-    pub(crate) experiment_id: ExperimentId,
-    pub(crate) variant: VariantKey,
+pub struct CountsFor {
+    /// The experiment.
+    pub experiment_id: ExperimentId,
+    /// The variant of the user's assignment.
+    pub variant: VariantKey,
 }
 
 /// Why an event counts for no experiment.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum NotCounted {
+pub enum NotCounted {
     /// The user is in no experiment.
     NoAssignment,
     /// The event happened before each of the user's assignments.
@@ -111,20 +127,25 @@ pub(crate) enum NotCounted {
 
 /// The outcome of the event with this index in the request, for a token that may learn nothing about users.
 #[derive(Debug, Serialize)]
-pub(crate) struct HiddenOutcome {
-    pub(crate) index: usize,
+pub struct HiddenOutcome {
+    /// The index of the event in the request, from 0.
+    pub index: usize,
+    /// What the token learns.
     #[serde(flatten)]
-    pub(crate) result: HiddenResult,
+    pub result: HiddenResult,
 }
 
 /// What such a token learns about an event.
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
-pub(crate) enum HiddenResult {
+pub enum HiddenResult {
     /// It has no faults. Whether it is stored depends on the user.
     Accepted,
     /// It has faults.
-    Rejected { errors: Vec<Fault> },
+    Rejected {
+        /// All of them.
+        errors: Vec<Fault>,
+    },
 }
 
 impl From<EventOutcome> for HiddenOutcome {

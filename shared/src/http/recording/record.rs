@@ -1,7 +1,13 @@
 //! Records the events of a request.
 
-use crate::outcome::{AcceptedEvent, CountsFor, EventOutcome, EventResult, NotCounted};
-use crate::user::{self, AT_ONCE, User, Users};
+use super::outcome::{AcceptedEvent, CountsFor, EventOutcome, EventResult, NotCounted};
+use super::user::{self, AT_ONCE, User, Users};
+use crate::app::App;
+use crate::http::input::events::ReadEvents;
+use crate::http::{Fault, Problem};
+use crate::store::earlier_events::{EarlierEvent, EventPlace};
+use crate::store::events::StoredTimes;
+use crate::store::{FirstWrite, StoreError};
 use domain::assignment::Assignment;
 use domain::event::Event;
 use domain::event_count::ReachedLimit;
@@ -9,12 +15,6 @@ use domain::experiment::Experiment;
 use domain::ids::{EventId, UserId};
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
-use shared::app::App;
-use shared::http::input::events::ReadEvents;
-use shared::http::{Fault, Problem};
-use shared::store::earlier_events::{EarlierEvent, EventPlace};
-use shared::store::events::StoredTimes;
-use shared::store::{FirstWrite, StoreError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -34,7 +34,10 @@ struct Part {
 }
 
 /// Records events; the outcomes are in the order of the events.
-pub(crate) async fn all(
+///
+/// # Errors
+/// If the database fails; a repeat is safe.
+pub async fn all(
     app: &App,
     read: ReadEvents,
     received_at: Timestamp,
