@@ -240,7 +240,7 @@ impl Problem {
     /// 429: the token has sent as many events as it may until the next window of its budget.
     pub fn event_budget_exceeded(events_per_second: u32, seconds: u32) -> Self {
         let detail = format!(
-            "The token may send {events_per_second} events per second, on average over 10 seconds. Repeat the request \
+            "The caller may send {events_per_second} events per second, on average over 10 seconds. Repeat the request \
              in {seconds} seconds; no event of it is stored."
         );
         Self {

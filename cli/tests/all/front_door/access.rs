@@ -6,11 +6,11 @@ use domain::access::Scope;
 use serde_json::json;
 use shared::http::routes::{ROUTES, Route};
 
-/// The routes that a token opens. Those with a client key in the path have no token.
+/// The routes that a token opens. Those with a client key in the path or the query have no token.
 fn routes() -> Vec<&'static Route> {
     let routes = ROUTES.iter();
     routes
-        .filter(|route| !route.path.contains("{client_key}"))
+        .filter(|route| route.path != "/track" && !route.path.contains("{client_key}"))
         .collect()
 }
 

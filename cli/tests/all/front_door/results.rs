@@ -367,11 +367,27 @@ async fn answers_are_not_cached_and_results_must_be_revalidated() {
     admin.layer("e").await;
     let segment = json!({"id": "e", "name": "E", "ids": ["u"]});
     admin.post("/segments", &segment).await.json(201);
+    let flag = json!({"key": "e", "name": "E", "value_type": "boolean", "variants": [{"key": "on", "value": true}]});
+    admin.post("/flags", &flag).await.json(201);
+    let key = admin.post("/client-keys", &json!({"name": "E"})).await;
+    let key = key.json(201)["key"].as_str().unwrap().to_owned();
     for route in ROUTES.iter().filter(|route| route.method == "GET") {
-        let path = route.path.replace("{id}", "e").replace("{user_id}", "u");
+        let parameters = [
+            ("{id}", "e"),
+            ("{user_id}", "u"),
+            ("{key}", "e"),
+            ("{client_key}", &key),
+        ];
+        let path = parameters
+            .iter()
+            .fold(route.path.to_owned(), |path, (name, value)| {
+                path.replace(name, value)
+            });
         let answer = admin.get(&path).await;
         let caching = match route.function {
             "get-results" => "private, no-cache",
+            // They are the same for all users of a client key.
+            "get-sdk-features" => "public, max-age=10, stale-while-revalidate=60",
             _ => "no-store",
         };
         assert_eq!(
