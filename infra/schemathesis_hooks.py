@@ -23,7 +23,8 @@ RULES = [
     (r"\?format", "no_picture", "which formats exist depends on the view"),
     (r".*/ramp/\d+/at", "not_in_order", "each step is later than the one before"),
     (r".*/rules/\d+/ends_at", "not_in_order", "the end is after the start"),
-    (r"/environments/[^/]+", "unknown_environment", "environments are settings of the deployment"),
+    (r"/environment|/environments/[^/]+", "unknown_environment", "environments are settings of the deployment"),
+    (r"/origins/\d+", "bad_origin", "a schema does not measure the parts of a host name, nor compare a port"),
     (r"/environments/[^/]+/(off_variant|default_variant|rules/\d+/variants?(/.+)?)", "unknown_variant",
      "a schema cannot compare the keys of variants"),
     (r"/variants/\d+/value.*", "wrong_type|too_deep|too_long|out_of_range|empty|schema_mismatch",
@@ -71,6 +72,12 @@ PROBLEMS = {
     "too_deep": "`properties` of an event has any form, up to a depth",
 }
 
+# Codes of OFREP, whose errors have no list of faults.
+EVALUATION_FAILURES = {
+    "TARGETING_KEY_MISSING": "whether a flag needs a user is stored",
+    "INVALID_CONTEXT": "limits of a context are in bytes and in levels, and `id` equals the user id",
+}
+
 
 def body_of(response):
     try:
@@ -87,7 +94,7 @@ def is_beyond_a_schema(response):
     problem = body_of(response)
     faults = problem.get("errors")
     if not faults:
-        return problem.get("code") in PROBLEMS
+        return problem.get("code") in PROBLEMS or problem.get("errorCode") in EVALUATION_FAILURES
     return all(
         any(re.fullmatch(code, fault["code"]) and re.fullmatch(position, fault["pointer"], re.DOTALL) for position, code, _ in RULES)
         for fault in faults
