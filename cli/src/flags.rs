@@ -1,10 +1,10 @@
 //! `assay flags`: lists, changes, explains and imports feature flags through the API.
 //!
-//! - [`error`] says why a command failed
-//! - [`read`] shows flags, their definitions and their histories
-//! - [`change`] switches flags on and off, sets rollouts and reverts changes
-//! - [`evaluate`] explains which variant a user gets
-//! - [`import`] creates flags from the files of other systems
+//! - `error` says why a command failed
+//! - `read` shows flags, their definitions and their histories
+//! - `change` switches flags on and off, sets rollouts and reverts changes
+//! - `evaluate` explains which variant a user gets
+//! - `import` creates flags from the files of other systems
 
 mod change;
 mod error;

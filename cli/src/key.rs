@@ -25,7 +25,7 @@ enum Action {
         /// Environment whose flags the key sees. By default the first environment of the deployment.
         #[arg(long, value_name = "NAME")]
         environment: Option<String>,
-        /// Origin of a page that may use the key, such as https://shop.example. Can be given several times; by default all.
+        /// Origin of a page that may use the key, such as `https://shop.example`. Can be given several times; by default all.
         #[arg(long = "origin", value_name = "ORIGIN")]
         origins: Vec<String>,
         /// Tag of flags that the key sees. Can be given several times; by default it sees all flags of the environment.
