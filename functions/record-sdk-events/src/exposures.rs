@@ -10,7 +10,6 @@ use shared::app::App;
 use shared::http::Problem;
 use shared::http::assignment::{AssignmentRequest, KnownUser, StoredState, assign};
 use shared::http::flag_evaluation::experiments_of;
-use shared::http::input::attributes::usable_dimension_values;
 use shared::http::input::sdk_events::Exposure;
 use shared::store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,24 +88,13 @@ pub(crate) async fn assign_all(
 
 /// Whether an experiment assigns by this attribute.
 fn is_by(experiment: &Experiment, attribute: &str) -> bool {
-    let kind = &experiment.allocation.unit;
-    if kind.is_user() {
-        attribute == EvaluationContext::USER_ID_ATTRIBUTE
-    } else {
-        attribute == kind.as_str()
-    }
+    attribute == EvaluationContext::attribute_of(&experiment.allocation.unit)
 }
 
 async fn assign_one(app: &App, group: Group<'_>, known: &KnownUser) -> Result<Summary, Problem> {
     let Group { experiment, .. } = group;
     let context = EvaluationContext::new(group.first.unit, group.first.attributes);
-    let dimensions = &experiment.analysis.dimensions;
-    let request = AssignmentRequest {
-        experiment,
-        context: &context,
-        dimensions: usable_dimension_values(context.attributes(), dimensions),
-        enroll: true,
-    };
+    let request = AssignmentRequest::of_attributes(experiment, &context);
     let answer = assign(app, request, StoredState::Known(known)).await?;
     let mut summary = Summary::default();
     match answer.enrolled_variant() {

@@ -1,6 +1,6 @@
 //! The user for whom an experiment is evaluated.
 
-use super::ids::UserId;
+use super::ids::{UnitKind, UserId};
 use serde_json::{Map, Value};
 
 /// What a request tells about a user. It is not stored; the dimension values of an assignment are.
@@ -15,6 +15,15 @@ pub struct EvaluationContext {
 impl EvaluationContext {
     /// The attribute that is the user id, as in GrowthBook's SDKs.
     pub const USER_ID_ATTRIBUTE: &'static str = "id";
+
+    /// The attribute that is the id of a unit: that of the user, or the name of the kind of other units.
+    pub fn attribute_of(kind: &UnitKind) -> &str {
+        if kind.is_user() {
+            Self::USER_ID_ATTRIBUTE
+        } else {
+            kind.as_str()
+        }
+    }
 
     /// The attributes of the user, an object.
     pub fn attributes(&self) -> &Value {

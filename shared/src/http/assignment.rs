@@ -1,6 +1,7 @@
 //! The assignment of a user to an experiment, the same on every route.
 
 use super::Problem;
+use super::input::attributes::usable_dimension_values;
 use crate::app::App;
 use crate::store::{FirstWrite, StoreError};
 use domain::assignment::{Assignment, AssignmentSource, Attributes};
@@ -29,6 +30,20 @@ pub struct AssignmentRequest<'r> {
     pub dimensions: Attributes,
     /// Whether a new assignment is stored.
     pub enroll: bool,
+}
+
+impl<'r> AssignmentRequest<'r> {
+    /// The assignment of a user whose attributes are for all rules and not for one experiment: those that cannot be the value of
+    /// a dimension count as missing.
+    pub fn of_attributes(experiment: &'r Experiment, context: &'r EvaluationContext) -> Self {
+        let dimensions = &experiment.analysis.dimensions;
+        Self {
+            experiment,
+            context,
+            dimensions: usable_dimension_values(context.attributes(), dimensions),
+            enroll: true,
+        }
+    }
 }
 
 /// What is already known of the user's stored assignments.

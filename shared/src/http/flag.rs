@@ -105,6 +105,37 @@ impl FlagCatalog {
         }
         Ok(())
     }
+
+    /// Stores a version that was checked.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn write(
+        &self,
+        app: &App,
+        before: Option<&Flag>,
+        after: &StoredFlag,
+        author: Author<'_>,
+    ) -> Result<FlagWrite, StoreError> {
+        let changes = &self.catalog.changes;
+        app.store().write_flag(changes, before, after, author).await
+    }
+
+    /// Deletes a flag.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn delete(
+        &self,
+        app: &App,
+        flag: &Flag,
+        author: Author<'_>,
+    ) -> Result<FlagWrite, StoreError> {
+        let changes = &self.catalog.changes;
+        app.store()
+            .delete_flag(changes, flag, author, app.now())
+            .await
+    }
 }
 
 /// The environments that neither the deployment nor the version before has. A flag keeps an environment that has left the
@@ -132,8 +163,8 @@ pub fn answer(status: StatusCode, flag: &Flag) -> Response {
     response::with_version(response::json(status, flag), flag.version)
 }
 
-/// Writes the next version of a flag. `next` makes it from the version before, and gives none if nothing changes. It is asked
-/// again if another definition is changed at the same moment. Returns the stored version.
+/// Writes the next version of a flag. `next` makes it from the version before; if the two are equal, nothing is
+/// written. It is asked again if another definition is changed at the same moment. Returns the stored version.
 ///
 /// # Errors
 /// 404 if there is no such flag, 412 if it is not in the expected version, 422 with all faults of the next version.
@@ -168,38 +199,5 @@ pub async fn change(
             FlagWrite::Written => return Ok(stored.flag),
             FlagWrite::CatalogChanged => tries.next().await?,
         }
-    }
-}
-
-impl FlagCatalog {
-    /// Stores a version that was checked.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn write(
-        &self,
-        app: &App,
-        before: Option<&Flag>,
-        after: &StoredFlag,
-        author: Author<'_>,
-    ) -> Result<FlagWrite, StoreError> {
-        let changes = &self.catalog.changes;
-        app.store().write_flag(changes, before, after, author).await
-    }
-
-    /// Deletes a flag.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn delete(
-        &self,
-        app: &App,
-        flag: &Flag,
-        author: Author<'_>,
-    ) -> Result<FlagWrite, StoreError> {
-        let changes = &self.catalog.changes;
-        app.store()
-            .delete_flag(changes, flag, author, app.now())
-            .await
     }
 }

@@ -7,7 +7,6 @@
 use super::Problem;
 use super::assignment::{AssignmentRequest, KnownUser, StoredState, assign, with_segments};
 use super::flag_user::FlagUser;
-use super::input::attributes::usable_dimension_values;
 use crate::app::App;
 use crate::app::flag_sets::FlagSet;
 use crate::store::StoreError;
@@ -261,13 +260,7 @@ async fn store_one<'e>(
     (id, experiment): (&'e ExperimentId, &Experiment),
     (context, known): (&EvaluationContext, &KnownUser),
 ) -> Result<(&'e ExperimentId, i64), Problem> {
-    let dimensions = &experiment.analysis.dimensions;
-    let request = AssignmentRequest {
-        experiment,
-        context,
-        dimensions: usable_dimension_values(context.attributes(), dimensions),
-        enroll: true,
-    };
+    let request = AssignmentRequest::of_attributes(experiment, context);
     let answer = assign(app, request, StoredState::Known(known)).await?;
     Ok((id, position(set, id, answer.enrolled_variant())))
 }

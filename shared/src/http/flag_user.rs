@@ -28,11 +28,7 @@ impl FlagUser {
     /// The unit that an experiment assigns, if the attributes have its id.
     pub(super) fn unit(&self, experiment: &Experiment) -> Option<(UnitKind, UserId)> {
         let kind = &experiment.allocation.unit;
-        let name = if kind.is_user() {
-            EvaluationContext::USER_ID_ATTRIBUTE
-        } else {
-            kind.as_str()
-        };
+        let name = EvaluationContext::attribute_of(kind);
         let text = javascript_text(self.attributes.get(name)?);
         let unit = UserId::parse(&text).ok()?;
         Some((kind.clone(), unit))

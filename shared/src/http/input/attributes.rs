@@ -1,5 +1,6 @@
 //! Attributes of a user: what targeting and dimensions are evaluated on.
 
+use crate::http::body::{Faults, Node};
 use domain::Invalid;
 use domain::assignment::Attributes;
 use domain::condition::{javascript_text, number_text};
@@ -101,6 +102,25 @@ fn depth<'v>(values: impl Iterator<Item = &'v Value>) -> usize {
         _ => 0,
     });
     1 + inner.max().unwrap_or_default()
+}
+
+/// The attributes of a user in a body, as a whole: see [`check`].
+pub(super) fn read(
+    node: Option<Node<'_>>,
+    pointer: &str,
+    user: Option<&UserId>,
+    faults: &mut Faults,
+) -> Option<Map<String, Value>> {
+    let sent = node.map_or_else(|| Some(Map::new()), |node| node.map(faults))?;
+    for (name, invalid) in check(&sent, user) {
+        let place = if name.is_empty() {
+            pointer.to_owned()
+        } else {
+            format!("{pointer}/{name}")
+        };
+        faults.push(place, invalid);
+    }
+    Some(sent)
 }
 
 /// The values of the declared dimensions. Missing and empty ones are absent.

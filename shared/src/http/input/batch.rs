@@ -202,16 +202,8 @@ fn sent_attributes(
     faults: &mut Faults,
 ) -> Option<SentAttributes> {
     let node = fields.optional("attributes");
-    let sent = node.map_or_else(|| Some(Map::new()), |node| node.map(faults))?;
     let pointer = format!("{pointer}/attributes");
-    for (name, invalid) in attributes::check(&sent, user) {
-        let place = if name.is_empty() {
-            pointer.clone()
-        } else {
-            format!("{pointer}/{name}")
-        };
-        faults.push(place, invalid);
-    }
+    let sent = attributes::read(node, &pointer, user, faults)?;
     Some(SentAttributes { sent, pointer })
 }
 

@@ -222,15 +222,11 @@ fn explanation_fields(
         .optional("environment")
         .map(|node| node.text(faults, |text| environments.find(text)));
     let sent = body.optional("attributes");
-    let sent = sent.map(|node| node.map(faults));
+    let sent = attributes::read(sent, "/attributes", None, faults);
     body.finish(faults, "environment, attributes");
-    let sent = or_default(sent)?;
-    for (name, invalid) in attributes::check(&sent, None) {
-        faults.push(format!("/attributes/{name}").trim_end_matches('/'), invalid);
-    }
     Some(Explanation {
         environment: optional(environment)?,
-        user: FlagUser::new(sent),
+        user: FlagUser::new(sent?),
     })
 }
 

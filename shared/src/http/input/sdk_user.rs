@@ -4,7 +4,6 @@ use super::attributes;
 use crate::http::body::{Faults, Node};
 use crate::http::flag_user::FlagUser;
 use crate::http::problem::Problem;
-use serde_json::Map;
 
 /// Reads the user. Variations and values that a developer has chosen by hand are left to the SDK, which applies them to the
 /// answer; the server does not let a page choose the variant that is stored.
@@ -19,12 +18,7 @@ pub fn read(text: &str) -> Result<FlagUser, Problem> {
 
 fn fields(body: &Node<'_>, faults: &mut Faults) -> Option<FlagUser> {
     let mut body = body.object(faults)?;
-    let sent = body
-        .optional("attributes")
-        .map_or_else(|| Some(Map::new()), |node| node.map(faults))?;
-    for (name, invalid) in attributes::check(&sent, None) {
-        faults.push(format!("/attributes/{name}").trim_end_matches('/'), invalid);
-    }
     // Other fields are the SDK's own. A newer one may send more of them.
-    Some(FlagUser::new(sent))
+    let sent = body.optional("attributes");
+    attributes::read(sent, "/attributes", None, faults).map(FlagUser::new)
 }

@@ -123,7 +123,7 @@ impl FlagCompiler<'_> {
         holdouts: Vec<BucketFilter>,
     ) -> ExperimentDefinition {
         let allocation = &experiment.allocation;
-        let attribute = hash_attribute(allocation);
+        let attribute = EvaluationContext::attribute_of(&allocation.unit);
         let excluded = experiment.exclusion.as_ref();
         let excluded = excluded.and_then(|exclusion| exclusion.condition.as_ref());
         let excluded =
@@ -193,20 +193,11 @@ fn filters(filters: Vec<BucketFilter>) -> Option<Vec<BucketFilter>> {
     (!filters.is_empty()).then_some(filters)
 }
 
-/// The attribute whose value is the id of a unit.
-fn hash_attribute(allocation: &Allocation) -> &str {
-    if allocation.unit.is_user() {
-        USER_ID
-    } else {
-        allocation.unit.as_str()
-    }
-}
-
 /// The users of an override.
 fn users_of(each: &Override, allocation: &Allocation) -> Value {
     let users = (!each.users.is_empty()).then(|| {
         let ids: Vec<_> = each.users.iter().map(|user| user.as_str()).collect();
-        json!({hash_attribute(allocation): {"$in": ids}})
+        json!({EvaluationContext::attribute_of(&allocation.unit): {"$in": ids}})
     });
     let matching = each.condition.as_ref();
     let matching = matching.map(|each| of_units(each.source().clone(), allocation));
