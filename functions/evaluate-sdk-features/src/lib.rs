@@ -20,7 +20,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let seen = set.all_seen(|tags| key.sees_flag(tags));
     let keys: Vec<_> = seen.into_iter().map(|flag| &flag.key).collect();
     let evaluated = evaluate(&app, &set, &keys, &user, Mode::Serve).await?;
-    let payload = SdkPayload::evaluated(&evaluated, &user, &set);
+    let payload = SdkPayload::evaluated(&evaluated, &user, &set, app.now());
     let response = payload.response()?;
     Ok(response::with_cors(response, &request, &key))
 }

@@ -26,13 +26,24 @@ pub struct FlagSet {
     pub experiments: BTreeMap<ExperimentId, Arc<Experiment>>,
     /// The number of the catalog. While it is equal, no definition has changed.
     pub catalog_number: u64,
-    /// When the flags were compiled.
-    pub compiled_at: Timestamp,
+    /// When a flag or an experiment was last changed, or when the last instant of a schedule or a ramp was. It follows from the
+    /// definitions and the time, so it is equal in all processes.
+    changed_at: Timestamp,
     /// Whether conditions name segments.
     pub names_segments: bool,
-    payload: OnceLock<FlagPayload>,
+    payload: OnceLock<PayloadAt>,
     /// From when on they can differ although no definition changes.
     valid_until: Option<Timestamp>,
+}
+
+/// The features for client SDKs.
+#[derive(Debug)]
+pub struct PayloadAt {
+    /// The features.
+    pub payload: FlagPayload,
+    /// Since when they are as they are. It is later for later features: SDKs ignore features with the date of those that they
+    /// have.
+    pub changed_at: Timestamp,
 }
 
 /// The sets of a process by environment.
@@ -53,24 +64,23 @@ impl FlagSet {
         keys.filter_map(|key| self.seen(key, &sees)).collect()
     }
 
-    /// When one of the flags or of their experiments was last changed.
-    pub fn updated_at(&self) -> Timestamp {
-        let flags = self.definitions.values().map(|flag| flag.updated_at);
-        let experiments = self.experiments.values();
-        let experiments = experiments.map(|experiment| experiment.updated_at);
-        flags.chain(experiments).max().unwrap_or(Timestamp::MIN)
-    }
-
     /// The features that client SDKs can evaluate. They are computed once.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn payload(&self, app: &App) -> Result<&FlagPayload, StoreError> {
+    pub async fn payload(&self, app: &App) -> Result<&PayloadAt, StoreError> {
         if let Some(payload) = self.payload.get() {
             return Ok(payload);
         }
         let catalog = app.store().catalog_with(self.names_segments).await?;
-        let computed = || self.compiled.payload(&catalog.graph());
+        let segments = catalog.graph();
+        let computed = || PayloadAt {
+            payload: self.compiled.payload(&segments),
+            changed_at: segments
+                .iter()
+                .map(|segment| segment.updated_at)
+                .fold(self.changed_at, Timestamp::max),
+        };
         Ok(self.payload.get_or_init(computed))
     }
 
@@ -134,13 +144,17 @@ async fn compiled(
         let mut flags = compiled.iter();
         flags.any(|flag| !flag.segments().is_empty())
     };
+    let changes = flags.flags.values().map(|flag| flag.updated_at);
+    let changes = changes.chain(experiments.values().map(|each| each.updated_at));
+    let last_changes = served().filter_map(|flag| compiler.last_change(flag, environment));
+    let changed_at = changes.chain(last_changes).max();
     let next_changes = served().filter_map(|flag| compiler.next_change(flag, environment));
     let valid_until = next_changes.min();
     Ok(FlagSet {
         definitions: flags.flags.clone(),
         names_segments,
         catalog_number: flags.number,
-        compiled_at: now,
+        changed_at: changed_at.unwrap_or(Timestamp::MIN),
         payload: OnceLock::new(),
         valid_until,
         experiments,

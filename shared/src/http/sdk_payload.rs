@@ -6,10 +6,9 @@ use super::problem::Problem;
 use super::response;
 use super::{Request, Response};
 use crate::app::App;
-use crate::app::flag_sets::FlagSet;
+use crate::app::flag_sets::{FlagSet, PayloadAt};
 use crate::store::StoreError;
 use domain::evaluation_context::EvaluationContext;
-use domain::feature::FeatureDefinition;
 use domain::ids::FlagKey;
 use domain::limits::MAX_ANSWER_BYTES;
 use domain::time::Timestamp;
@@ -17,7 +16,6 @@ use lambda_http::http::StatusCode;
 use lambda_http::http::header::{CACHE_CONTROL, HeaderValue};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Pages and content delivery networks may keep the features as long as functions keep definitions, and may show them for a
@@ -30,13 +28,12 @@ const CACHED: HeaderValue =
 #[serde(rename_all = "camelCase")]
 pub struct SdkPayload<'s> {
     status: u16,
-    features: BTreeMap<&'s FlagKey, Cow<'s, Value>>,
+    features: BTreeMap<&'s FlagKey, Value>,
     date_updated: Timestamp,
 }
 
 impl<'s> SdkPayload<'s> {
-    /// The features of a set that SDKs can evaluate, if a caller sees flags with these tags. A feature whose prerequisites the
-    /// caller does not see is left out: an SDK would evaluate it in another way than the server.
+    /// The features of a set that SDKs can evaluate, if a caller sees flags with these tags.
     ///
     /// # Errors
     /// If the database fails.
@@ -45,42 +42,30 @@ impl<'s> SdkPayload<'s> {
         set: &'s FlagSet,
         sees: impl Fn(&[String]) -> bool,
     ) -> Result<Self, StoreError> {
-        let payload = set.payload(app).await?;
-        let mut seen: BTreeMap<&FlagKey, &FeatureDefinition> = payload
-            .features
-            .iter()
-            .filter(|(key, _)| set.seen(key, &sees).is_some())
-            .collect();
-        loop {
-            let needs_unseen = |feature: &FeatureDefinition| {
-                let rules = feature.rules.iter();
-                let mut needed = rules.flat_map(|rule| &rule.parent_conditions);
-                needed.any(|parent| !seen.keys().any(|key| key.as_str() == parent.id))
-            };
-            let hidden: Vec<_> = seen
-                .iter()
-                .filter(|(_, feature)| needs_unseen(feature))
-                .collect();
-            let hidden: Vec<&FlagKey> = hidden.into_iter().map(|(key, _)| *key).collect();
-            if hidden.is_empty() {
-                break;
-            }
-            seen.retain(|key, _| !hidden.contains(key));
-        }
+        let PayloadAt {
+            payload,
+            changed_at,
+        } = set.payload(app).await?;
+        let seen = payload.seen(|key| set.seen(key, &sees).is_some());
         let features = seen.into_iter().map(|(key, feature)| {
             let feature = serde_json::to_value(feature).unwrap_or_default();
-            (key, Cow::Owned(feature))
+            (key, feature)
         });
         Ok(Self {
             status: StatusCode::OK.as_u16(),
             features: features.collect(),
-            date_updated: set.updated_at(),
+            date_updated: *changed_at,
         })
     }
 
-    /// Features that were evaluated for a user: values without rules. An SDK reports the experiments in them as if it had
-    /// evaluated them.
-    pub fn evaluated(evaluated: &'s [EvaluatedFlag], user: &FlagUser, set: &FlagSet) -> Self {
+    /// Features that were evaluated for a user at an instant: values without rules. An SDK reports the experiments in them as
+    /// if it had evaluated them.
+    pub fn evaluated(
+        evaluated: &'s [EvaluatedFlag],
+        user: &FlagUser,
+        set: &FlagSet,
+        at: Timestamp,
+    ) -> Self {
         let features = evaluated.iter().map(|flag| {
             let feature = match tracked(flag, user, set) {
                 Some(track) => json!({
@@ -89,12 +74,12 @@ impl<'s> SdkPayload<'s> {
                 }),
                 None => json!({"defaultValue": flag.value}),
             };
-            (&flag.key, Cow::Owned(feature))
+            (&flag.key, feature)
         });
         Self {
             status: StatusCode::OK.as_u16(),
             features: features.collect(),
-            date_updated: set.updated_at(),
+            date_updated: at,
         }
     }
 
@@ -117,12 +102,7 @@ fn tracked(flag: &EvaluatedFlag, user: &FlagUser, set: &FlagSet) -> Option<Value
     let (id, variant) = flag.experiment.as_ref()?;
     let experiment = set.experiments.get(id)?;
     let variants = &experiment.allocation.variants;
-    let unit = &experiment.allocation.unit;
-    let attribute = if unit.is_user() {
-        EvaluationContext::USER_ID_ATTRIBUTE
-    } else {
-        unit.as_str()
-    };
+    let attribute = EvaluationContext::attribute_of(&experiment.allocation.unit);
     let keys = variants
         .as_slice()
         .iter()

@@ -205,8 +205,21 @@ impl<'a> FlagCompiler<'a> {
 
     /// The first instant after now at which the compiled flag can differ, if no definition changes until then.
     pub fn next_change(&self, flag: &Flag, environment: &EnvironmentName) -> Option<Timestamp> {
-        let environment = flag.served_in(environment)?;
-        let rules = environment.rules.iter();
+        let instants = self.instants(flag, environment).into_iter();
+        instants.filter(|at| *at > self.now).min()
+    }
+
+    /// The last instant until now at which the compiled flag could differ although no definition changed.
+    pub fn last_change(&self, flag: &Flag, environment: &EnvironmentName) -> Option<Timestamp> {
+        let instants = self.instants(flag, environment).into_iter();
+        instants.filter(|at| *at <= self.now).max()
+    }
+
+    /// The instants at which the compiled flag can differ: those of schedules and ramps.
+    fn instants(&self, flag: &Flag, environment: &EnvironmentName) -> Vec<Timestamp> {
+        let served = flag.served_in(environment);
+        let enabled = served.filter(|environment| environment.enabled);
+        let rules = enabled.into_iter().flat_map(|enabled| &enabled.rules);
         let instants = rules.flat_map(|rule| {
             let schedule = [rule.starts_at, rule.ends_at].into_iter().flatten();
             let of_kind = match &rule.kind {
@@ -218,8 +231,7 @@ impl<'a> FlagCompiler<'a> {
             };
             schedule.chain(of_kind)
         });
-        let later = instants.filter(|at| environment.enabled && *at > self.now);
-        later.min()
+        instants.collect()
     }
 
     /// The instants at which the rules of an experiment change.

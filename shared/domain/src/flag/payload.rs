@@ -11,7 +11,7 @@ use crate::limits::{MAX_INLINED_BYTES, MAX_SEGMENT_LEVELS};
 use crate::segment_graph::SegmentGraph;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The features that client SDKs can evaluate, and those that only the server can.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -60,25 +60,53 @@ impl CompiledFlags {
 }
 
 impl FlagPayload {
-    /// Removes features that need one which only the server can evaluate. Each round removes at least one, or is the last.
+    /// The features that a caller sees, without those that need one which the caller does not see: an SDK would evaluate them
+    /// in another way than the server. A prerequisite that is not in the environment hides nothing, because it has no value
+    /// for the server either.
+    pub fn seen(&self, sees: impl Fn(&FlagKey) -> bool) -> BTreeMap<&FlagKey, &FeatureDefinition> {
+        let unseen = self.features.keys().filter(|key| !sees(key));
+        let unseen: BTreeSet<&str> = unseen.map(FlagKey::as_str).collect();
+        let needing = needing(&self.features, &unseen);
+        let is_seen = |key: &str| !unseen.contains(key) && !needing.contains_key(key);
+        let all = self.features.iter();
+        all.filter(|(key, _)| is_seen(key.as_str())).collect()
+    }
+
+    /// Removes features that need one which only the server can evaluate.
     fn withdraw_users(&mut self) {
-        loop {
-            let remote_only = &self.remote_only;
-            let found = self.features.iter().find_map(|(key, definition)| {
-                let mut needed = definition
-                    .rules
-                    .iter()
-                    .flat_map(|rule| &rule.parent_conditions);
-                let needed = needed.find(|parent| remote_only.contains_key(parent.id.as_str()))?;
-                let flag = needed.id.clone();
-                Some((key.clone(), RemoteOnly::Prerequisite { flag }))
-            });
-            let Some((key, reason)) = found else {
-                return;
-            };
-            self.features.remove(&key);
-            self.remote_only.insert(key, reason);
+        let remote_only = self.remote_only.keys().map(FlagKey::as_str).collect();
+        let needing = needing(&self.features, &remote_only).into_iter();
+        let withdrawn = needing.map(|(key, flag)| (key.to_owned(), flag.to_owned()));
+        for (key, flag) in withdrawn.collect::<Vec<_>>() {
+            if let Some((key, _)) = self.features.remove_entry(key.as_str()) {
+                let reason = RemoteOnly::Prerequisite { flag };
+                self.remote_only.insert(key, reason);
+            }
         }
+    }
+}
+
+/// The features that need one of these keys, directly or not: each with the key of one that it needs. There is a round for each
+/// level of prerequisites.
+fn needing<'f>(
+    features: &'f BTreeMap<FlagKey, FeatureDefinition>,
+    keys: &BTreeSet<&str>,
+) -> BTreeMap<&'f str, &'f str> {
+    let mut needing = BTreeMap::new();
+    loop {
+        let is_in = |key: &str| keys.contains(key) || needing.contains_key(key);
+        let found = features.iter().filter(|(key, _)| !is_in(key.as_str()));
+        let found = found.filter_map(|(key, feature)| {
+            let rules = feature.rules.iter();
+            let mut needed = rules.flat_map(|rule| &rule.parent_conditions);
+            let needed = needed.find(|parent| is_in(&parent.id))?;
+            Some((key.as_str(), needed.id.as_str()))
+        });
+        let found: Vec<_> = found.collect();
+        if found.is_empty() {
+            return needing;
+        }
+        needing.extend(found);
     }
 }
 

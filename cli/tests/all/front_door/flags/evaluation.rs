@@ -1,10 +1,11 @@
 //! The evaluation of flags: OFREP, GrowthBook's payload and remote evaluation, and the explanation.
 
 use super::super::proxy::Counter;
-use super::super::support::{Answer, Caller, World, without_definition_cache};
+use super::super::support::{Answer, Caller, World, ago, without_definition_cache};
 use super::{change, checkout, created};
 use assay::serve::PlatformOptions;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Evaluates one flag for a user.
 async fn evaluate(caller: &Caller, key: &str, context: &Value) -> Answer {
@@ -369,4 +370,63 @@ async fn flags_cost_no_call_and_those_with_experiments_one_for_all_of_them() {
     let cost = counter.cost();
     assert_eq!((cost.calls, cost.write_units), (3, 4.0));
     counter.shutdown(world).await;
+}
+
+/// GrowthBook's SDKs ignore a payload whose date is that of the payload that they have.
+#[tokio::test]
+async fn the_date_of_a_payload_changes_with_its_features() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let key = admin.post("/client-keys", &json!({"name": "Shop"})).await;
+    let key = key.json(201)["key"].as_str().unwrap().to_owned();
+    let segment = json!({"id": "europe", "name": "Europe", "condition": {"country": "DE"}});
+    admin.post("/segments", &segment).await.json(201);
+    let starts_at = ago(-3);
+    let mut flag = checkout("f");
+    flag["environments"]["production"]["rules"] = json!([
+        {"id": "europe", "type": "serve", "condition": {"$savedGroups": ["europe"]}, "variant": "on"},
+        {"id": "later", "type": "serve", "variant": "on", "starts_at": starts_at},
+    ]);
+    created(&admin, flag).await;
+    let path = format!("/api/features/{key}");
+    let payload = async || admin.get(&path).await.json(200);
+    let mut earlier = payload().await;
+    assert_eq!(earlier, payload().await);
+    let mut changed = async |what: &str| {
+        let now = payload().await;
+        assert_ne!(now["features"], earlier["features"], "{what}");
+        let dates = [&earlier, &now].map(|each| each["dateUpdated"].as_str().unwrap().to_owned());
+        assert!(dates[0] < dates[1], "{what}: {dates:?}");
+        earlier = now;
+    };
+    let change = json!({"condition": {"country": "FR"}}).to_string();
+    let headers = [("content-type", "application/json"), ("if-match", "*")];
+    let segment = admin.send("PATCH", "/segments/europe", &headers, change);
+    segment.await.json(200);
+    changed("a segment").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    changed("a schedule").await;
+}
+
+#[tokio::test]
+async fn a_payload_has_a_flag_whose_prerequisite_is_not_in_the_environment() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let key = admin.post("/client-keys", &json!({"name": "Shop"})).await;
+    let key = key.json(201)["key"].as_str().unwrap().to_owned();
+    let mut elsewhere = checkout("elsewhere");
+    elsewhere["environments"] = json!({});
+    created(&admin, elsewhere).await;
+    let mut flag = checkout("f");
+    flag["prerequisites"] = json!([{"flag": "elsewhere", "variants": ["on"]}]);
+    created(&admin, flag).await;
+    // As on the server: the prerequisite is not met, so the user gets the off variant, and not the default of the application.
+    let core = json!({"targetingKey": "ann", "team": "core"});
+    assert_eq!(
+        evaluate(&admin, "f", &core).await.json(200)["variant"],
+        "off"
+    );
+    let payload = admin.get(&format!("/api/features/{key}")).await.json(200);
+    let rule = &payload["features"]["f"]["rules"][0];
+    assert_eq!(rule["parentConditions"][0]["id"], "elsewhere", "{payload}");
 }
