@@ -10,6 +10,7 @@ pub mod client_key;
 pub mod flag;
 pub mod flag_evaluation;
 pub mod flag_user;
+pub mod history;
 pub mod idempotency;
 pub mod if_match;
 pub mod input;

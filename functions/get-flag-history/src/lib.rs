@@ -1,15 +1,14 @@
 //! `GET /flags/{key}/history`: who changed a feature flag, when, and what, newest first, in pages.
 
 use domain::access::Scope;
-use domain::flag::Flag;
 use domain::history::{FieldChange, flag_changes};
 use domain::ids::FlagKey;
 use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
+use shared::http::history::{self, Action};
 use shared::http::{Problem, Request, Response, caller::Caller, params, response};
-use shared::store::cursor::Cursor;
 use shared::store::flags::FlagAuditRecord;
 
 #[derive(Serialize)]
@@ -33,14 +32,6 @@ struct Entry {
     changes: Vec<FieldChange>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Action {
-    Created,
-    Changed,
-    Deleted,
-}
-
 /// Returns the history of a flag, also of a deleted one.
 ///
 /// # Errors
@@ -59,37 +50,22 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     if records.is_empty() && before.is_none() {
         return Err(Problem::unknown_flag(key.as_str()));
     }
-    let entries = entries(&records, limit).map_err(|error| Problem::internal(error.to_string()))?;
+    let entries = history::entries(&records, limit, |record| record.created, entry)?;
 
-    let next = entries.last().filter(|entry| entry.version > 1);
-    let next_cursor = next.map(|entry| Cursor(entry.version.to_string()).encode());
-    let history = History {
+    let next_cursor = history::next_cursor(entries.last().map(|entry| entry.version));
+    let body = History {
         flag: key,
         entries,
         next_cursor,
     };
-    Ok(response::json(StatusCode::OK, &history))
+    Ok(response::json(StatusCode::OK, &body))
 }
 
-/// The entries of records, each change compared with the next older record.
-fn entries(records: &[FlagAuditRecord], limit: usize) -> serde_json::Result<Vec<Entry>> {
-    let older = records.iter().skip(1).map(Some).chain([None]);
-    let pairs = records.iter().zip(older).take(limit);
-    // A change without an older record is on the next page.
-    let complete = pairs.filter(|(record, older)| older.is_some() || record.created);
-    complete
-        .map(|(record, older)| entry(record, older.map(|older| &older.definition)))
-        .collect()
-}
-
-fn entry(record: &FlagAuditRecord, older: Option<&Flag>) -> serde_json::Result<Entry> {
-    let action = match (record.created, record.deleted) {
-        (true, _) => Action::Created,
-        (_, true) => Action::Deleted,
-        _ => Action::Changed,
-    };
+/// A version. Only a change is compared with the version before.
+fn entry(record: &FlagAuditRecord, older: Option<&FlagAuditRecord>) -> serde_json::Result<Entry> {
+    let action = Action::of(record.created, record.deleted);
     let compared = older.filter(|_| action == Action::Changed);
-    let changes = compared.map(|older| flag_changes(older, &record.definition));
+    let changes = compared.map(|older| flag_changes(&older.definition, &record.definition));
     Ok(Entry {
         version: record.definition.version,
         action,

@@ -7,8 +7,7 @@ use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
-use shared::http::{Problem, Request, Response, caller::Caller, params, response};
-use shared::store::cursor::Cursor;
+use shared::http::{Problem, Request, Response, caller::Caller, history, params, response};
 use shared::store::experiments::AuditRecord;
 
 #[derive(Serialize)]
@@ -48,34 +47,28 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     if records.is_empty() && before.is_none() {
         return Err(Problem::unknown_experiment(id.as_str()));
     }
-    let entries = entries(&records, limit).map_err(|error| Problem::internal(error.to_string()))?;
+    let entries = history::entries(&records, limit, is_creation, entry)?;
 
-    let next = entries.last().filter(|entry| entry.version > 1);
-    let next_cursor = next.map(|entry| Cursor(entry.version.to_string()).encode());
-    let history = History {
+    let next_cursor = history::next_cursor(entries.last().map(|entry| entry.version));
+    let body = History {
         experiment_id: id,
         entries,
         next_cursor,
     };
-    Ok(response::json(StatusCode::OK, &history))
+    Ok(response::json(StatusCode::OK, &body))
 }
 
-/// The entries of records, each compared with the next older one. A record without an older one is an entry only if it is
-/// the creation.
-fn entries(records: &[AuditRecord], limit: usize) -> serde_json::Result<Vec<Entry>> {
-    let older = records.iter().skip(1).map(Some).chain([None]);
-    let pairs = records.iter().zip(older).take(limit);
-    let complete =
-        pairs.filter(|(record, older)| older.is_some() || record.definition.version == 1);
-    let entry = |(record, older): (&AuditRecord, Option<&AuditRecord>)| {
-        let changes = older.map(|older| changes(&older.definition, &record.definition));
-        Ok(Entry {
-            version: record.definition.version,
-            at: record.at,
-            by: record.by.clone(),
-            reason: record.reason.clone(),
-            changes: changes.transpose()?.unwrap_or_default(),
-        })
-    };
-    complete.map(entry).collect()
+fn is_creation(record: &AuditRecord) -> bool {
+    record.definition.version == 1
+}
+
+fn entry(record: &AuditRecord, older: Option<&AuditRecord>) -> serde_json::Result<Entry> {
+    let changes = older.map(|older| changes(&older.definition, &record.definition));
+    Ok(Entry {
+        version: record.definition.version,
+        at: record.at,
+        by: record.by.clone(),
+        reason: record.reason.clone(),
+        changes: changes.transpose()?.unwrap_or_default(),
+    })
 }

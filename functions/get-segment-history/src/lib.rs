@@ -7,8 +7,8 @@ use domain::time::Timestamp;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
+use shared::http::history::{self, Action};
 use shared::http::{Problem, Request, Response, caller::Caller, params, response};
-use shared::store::cursor::Cursor;
 use shared::store::segments::SegmentAuditRecord;
 
 #[derive(Serialize)]
@@ -34,14 +34,6 @@ struct Entry {
     ids_removed: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Action {
-    Created,
-    Changed,
-    Deleted,
-}
-
 /// Returns the history of a segment, also of a deleted one.
 ///
 /// # Errors
@@ -60,42 +52,33 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     if records.is_empty() && before.is_none() {
         return Err(Problem::unknown_segment(id.as_str()));
     }
-    let entries = entries(&records, limit).map_err(|error| Problem::internal(error.to_string()))?;
+    let entries = history::entries(&records, limit, |record| record.created, entry)?;
 
-    let next = entries.last().filter(|entry| entry.version > 1);
-    let next_cursor = next.map(|entry| Cursor(entry.version.to_string()).encode());
-    let history = History {
+    let next_cursor = history::next_cursor(entries.last().map(|entry| entry.version));
+    let body = History {
         segment_id: id,
         entries,
         next_cursor,
     };
-    Ok(response::json(StatusCode::OK, &history))
+    Ok(response::json(StatusCode::OK, &body))
 }
 
-/// The entries of records, each change compared with the next older record.
-fn entries(records: &[SegmentAuditRecord], limit: usize) -> serde_json::Result<Vec<Entry>> {
-    let older = records.iter().skip(1).map(Some).chain([None]);
-    let pairs = records.iter().zip(older).take(limit);
-    let entry = |(record, older): (&SegmentAuditRecord, Option<&SegmentAuditRecord>)| {
-        let action = match (record.created, record.deleted) {
-            (true, _) => Action::Created,
-            (_, true) => Action::Deleted,
-            _ => Action::Changed,
-        };
-        let compared = older.filter(|_| action == Action::Changed);
-        let changes = compared.map(|older| segment_changes(&older.definition, &record.definition));
-        Ok(Entry {
-            version: record.definition.version,
-            action,
-            at: record.at,
-            by: record.by.clone(),
-            reason: record.reason.clone(),
-            changes: changes.transpose()?.unwrap_or_default(),
-            ids_added: record.ids_added,
-            ids_removed: record.ids_removed,
-        })
-    };
-    // A change without an older record is on the next page.
-    let complete = pairs.filter(|(record, older)| older.is_some() || record.created);
-    complete.map(entry).collect()
+/// A version. Only a change is compared with the version before.
+fn entry(
+    record: &SegmentAuditRecord,
+    older: Option<&SegmentAuditRecord>,
+) -> serde_json::Result<Entry> {
+    let action = Action::of(record.created, record.deleted);
+    let compared = older.filter(|_| action == Action::Changed);
+    let changes = compared.map(|older| segment_changes(&older.definition, &record.definition));
+    Ok(Entry {
+        version: record.definition.version,
+        action,
+        at: record.at,
+        by: record.by.clone(),
+        reason: record.reason.clone(),
+        changes: changes.transpose()?.unwrap_or_default(),
+        ids_added: record.ids_added,
+        ids_removed: record.ids_removed,
+    })
 }

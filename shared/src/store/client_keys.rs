@@ -14,7 +14,6 @@ use domain::client_key::{ClientKey, ClientKeyText};
 use domain::ids::ClientKeyId;
 use domain::limits::{MAX_CLIENT_KEYS, REVOKED_CLIENT_KEY_DAYS};
 use domain::time::Timestamp;
-use futures::TryStreamExt;
 
 /// How often creations may meet at the number of keys. A team creates a key at a time.
 const ATTEMPTS: u32 = 6;
@@ -57,35 +56,9 @@ impl Store {
         limit: usize,
         now: Timestamp,
     ) -> Result<Vec<ClientKey>, StoreError> {
-        let text = |text: String| AttributeValue::S(text);
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
-            .expression_attribute_names("#record", table_key::RECORD)
-            .expression_attribute_values(":id", text(key::PARTITION.to_owned()))
-            .expression_attribute_values(":after", text(key::key_named(id)))
-            // After every key: `$` is the character after `#`.
-            .expression_attribute_values(":end", text("key$".to_owned()))
-            .key_condition_expression("#id = :id AND #record BETWEEN :after AND :end")
-            .consistent_read(true)
-            .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX));
-        let mut keys = Vec::new();
-        let mut pages = std::pin::pin!(self.pages_of(query));
-        while keys.len() < limit {
-            let Some(items) = pages.try_next().await? else {
-                break;
-            };
-            for item in items {
-                let found = read(item)?;
-                if found.id.as_str() != id && is_listed(&found, now) {
-                    keys.push(found);
-                }
-            }
-        }
-        keys.truncate(limit);
-        Ok(keys)
+        let read = |item| Ok(Some(read(item)?).filter(|found| is_listed(found, now)));
+        self.list_after(key::PARTITION, (key::KEY, id), limit, read)
+            .await
     }
 
     /// Stores a new client key and counts it, both or neither.

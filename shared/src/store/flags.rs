@@ -17,7 +17,6 @@ use domain::flag::Flag;
 use domain::ids::FlagKey;
 use domain::segment_graph::names_in;
 use domain::time::Timestamp;
-use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -93,34 +92,17 @@ impl Store {
         Ok(serde_dynamo::from_items(items)?)
     }
 
-    /// Flags in the order of their keys, from after a key, at most this many. A page of the database has at most 1 MB; the
-    /// pages are read until there are enough.
+    /// Flags in the order of their keys, from after a key, at most this many.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn flags_after(&self, after: &str, limit: usize) -> Result<Vec<Flag>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
-            .expression_attribute_names("#record", table_key::RECORD)
-            .expression_attribute_values(":id", AttributeValue::S(key::PARTITION.to_owned()))
-            .expression_attribute_values(":after", AttributeValue::S(key::flag_named(after)))
-            .key_condition_expression("#id = :id AND #record > :after")
-            .consistent_read(true)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let mut flags = Vec::new();
-        let mut pages = std::pin::pin!(self.pages_of(query));
-        while flags.len() < limit {
-            let Some(items) = pages.try_next().await? else {
-                break;
-            };
-            let stored: Vec<StoredFlag> = serde_dynamo::from_items(items)?;
-            flags.extend(stored.into_iter().map(|stored| stored.flag));
-        }
-        flags.truncate(limit);
-        Ok(flags)
+        let read = |item| {
+            let stored: StoredFlag = serde_dynamo::from_item(item)?;
+            Ok(Some(stored.flag))
+        };
+        self.list_after(key::PARTITION, (key::FLAG, after), limit, read)
+            .await
     }
 
     /// The last version that a flag with this key had; 0 if there never was one.

@@ -14,7 +14,6 @@ use domain::ids::SegmentId;
 use domain::segment::Segment;
 use domain::segment_graph::named_by;
 use domain::time::Timestamp;
-use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 /// An audit record: a version of a segment, and the token that made it.
@@ -78,41 +77,14 @@ impl Store {
         item.map(StoredSegment::read).transpose()
     }
 
-    /// Segments in the order of their ids, from after an id, at most this many. A page of the database has at most 1 MB; the
-    /// pages are read until there are enough.
+    /// Segments in the order of their ids, from after an id, at most this many.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn segments_after(&self, id: &str, limit: usize) -> Result<Vec<Segment>, StoreError> {
-        let text = |text: String| AttributeValue::S(text);
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
-            .expression_attribute_names("#record", table_key::RECORD)
-            .expression_attribute_values(":id", partition())
-            .expression_attribute_values(":after", text(key::segment_named(id)))
-            // After every segment: `$` is the character after `#`.
-            .expression_attribute_values(":end", text("segment$".to_owned()))
-            .key_condition_expression("#id = :id AND #record BETWEEN :after AND :end")
-            .consistent_read(true)
-            .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX));
-        let mut segments = Vec::new();
-        let mut pages = std::pin::pin!(self.pages_of(query));
-        while segments.len() < limit {
-            let Some(items) = pages.try_next().await? else {
-                break;
-            };
-            for item in items {
-                let segment = StoredSegment::read(item)?.segment;
-                if segment.id.as_str() != id {
-                    segments.push(segment);
-                }
-            }
-        }
-        segments.truncate(limit);
-        Ok(segments)
+        let read = |item| Ok(Some(StoredSegment::read(item)?.segment));
+        self.list_after(key::PARTITION, (key::SEGMENT, id), limit, read)
+            .await
     }
 
     /// The last version that a segment with this id had; 0 if there never was one.
