@@ -14,6 +14,13 @@ EXPLAINED = (
     # A tombstone triggers the aggregator.
     ("the aggregator can delete the records of an erased user first", (ERASE,), DELETIONS, "EventsTable"),
     ("the same", (ERASE,), ("DeleteItem",), "AssignmentsTable"),
+    # Where a list has no other user of the same part, whoever comes second reads nothing.
+    (
+        "the function or the aggregator removes an erased user from lists, whoever is first",
+        (AGGREGATE, ERASE),
+        ("BatchGetItem", "PutItem"),
+        "ExperimentsTable",
+    ),
     (
         "an event is stored again only if it and the assignment are stored at the same moment",
         (AGGREGATE, BACKFILL),
