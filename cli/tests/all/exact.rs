@@ -158,8 +158,10 @@ async fn crash_at_calls_of(
     panic!("{victim:?}: {long} of {HISTORIES_LOOKED_AT} histories had enough calls, not {wanted}");
 }
 
-/// Plays a history repeatedly with one crash each, until every call has been a crash point. Answers the number of calls.
+/// Plays a history repeatedly with one crash each, until every call has been a crash point, or every n-th one where
+/// `ASSAY_CRASH_STEP` is n. Answers the number of calls.
 async fn crash_at_every_call(world: &World, history: &History, victim: CrashTarget) -> u64 {
+    let step = std::env::var("ASSAY_CRASH_STEP").map_or(1, |step| step.parse().unwrap());
     let mut calls = 0;
     loop {
         for crash in [Crash::Before(calls + 1), Crash::After(calls + 1)] {
@@ -171,7 +173,7 @@ async fn crash_at_every_call(world: &World, history: &History, victim: CrashTarg
                 return calls;
             }
         }
-        calls += 1;
+        calls += step;
     }
 }
 
