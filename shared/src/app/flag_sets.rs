@@ -55,7 +55,7 @@ pub struct PayloadAt {
 pub(crate) struct FlagSets {
     kept: std::sync::Mutex<HashMap<EnvironmentName, Arc<FlagSet>>>,
     /// A lock for each environment. Callers of one environment do not wait while another one is compiled.
-    compiling: std::sync::Mutex<HashMap<EnvironmentName, Arc<Mutex<()>>>>,
+    turns: std::sync::Mutex<HashMap<EnvironmentName, Arc<Mutex<()>>>>,
 }
 
 impl FlagSet {
@@ -114,13 +114,7 @@ impl FlagSets {
         if keeps && let Some(set) = self.valid(environment, flags.number, app.now()) {
             return Ok(set);
         }
-        let turn = {
-            let mut compiling = self
-                .compiling
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            compiling.entry(environment.clone()).or_default().clone()
-        };
+        let turn = self.turn(environment);
         let _turn = turn.lock().await;
         let now = app.now();
         // Another call can have compiled them in the meantime.
@@ -130,6 +124,13 @@ impl FlagSets {
         let set = Arc::new(compiled(app, flags, environment, now).await?);
         self.keep(environment, &set);
         Ok(set)
+    }
+
+    /// The lock of an environment.
+    fn turn(&self, environment: &EnvironmentName) -> Arc<Mutex<()>> {
+        let turns = self.turns.lock();
+        let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
+        turns.entry(environment.clone()).or_default().clone()
     }
 
     fn valid(
@@ -237,4 +238,88 @@ async fn experiments_by_id(
         experiments.insert(id, experiment);
     }
     Ok(experiments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, sdk_config};
+    use crate::store::Store;
+    use serde_json::{Value, json};
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    /// A state over tables that no test reads.
+    fn app() -> App {
+        let variable = |name: &str| match name {
+            "DEFINITION_CACHE_SECONDS" => Some("10".to_owned()),
+            "ENVIRONMENTS" => Some("production,staging".to_owned()),
+            name => Some(name.to_owned()),
+        };
+        let config = Config::read(variable).unwrap();
+        let sdk = sdk_config(variable).unwrap();
+        App::new(Store::with_config(&sdk, config.tables.clone()), &config)
+    }
+
+    fn environments() -> [EnvironmentName; 2] {
+        ["production", "staging"].map(|name| EnvironmentName::parse(name).unwrap())
+    }
+
+    /// Flags whose rules repeat a value of this length.
+    fn flags(number: usize, value_chars: usize) -> FlagsAt {
+        let rule = |number: usize| json!({"id": format!("r{number}"), "type": "serve", "variant": "on", "condition": {"a": number}});
+        let rules: Vec<Value> = (0..50).map(rule).collect();
+        let environment =
+            json!({"enabled": true, "off_variant": "on", "default_variant": "on", "rules": rules});
+        let flag = |number: usize| -> Flag {
+            let at = "2026-01-01T00:00:00.000000Z";
+            let flag = json!({
+                "key": format!("f{number}"), "version": 1, "name": "F", "value_type": "string", "created_at": at, "updated_at": at,
+                "variants": [{"key": "on", "value": "x".repeat(value_chars)}],
+                "environments": {"production": environment, "staging": environment},
+            });
+            serde_json::from_value(flag).unwrap()
+        };
+        let all = (0..number).map(flag);
+        let by_key = all.map(|flag| (flag.key.clone(), Arc::new(flag)));
+        FlagsAt {
+            number: 1,
+            flags: Arc::new(by_key.collect()),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_environment_does_not_wait_while_another_one_is_compiled() {
+        let (app, sets) = (app(), FlagSets::default());
+        let [production, staging] = environments();
+        let turn = sets.turn(&production);
+        let compiling = turn.lock().await;
+        let other = sets.of(&app, flags(1, 1), &staging, true);
+        timeout(Duration::from_secs(60), other)
+            .await
+            .unwrap()
+            .unwrap();
+        let same = || sets.of(&app, flags(1, 1), &production, true);
+        timeout(Duration::from_millis(50), same())
+            .await
+            .unwrap_err();
+        drop(compiling);
+        same().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_flags_of_several_environments_are_kept_as_far_as_there_is_memory() {
+        let app = app();
+        for (number, value_chars, kept) in [(1, 1, 2), (11, 8_000, 1)] {
+            let sets = FlagSets::default();
+            let flags = flags(number, value_chars);
+            for environment in environments() {
+                let set = sets.of(&app, flags.clone(), &environment, true);
+                assert!(set.await.unwrap().compiled.memory_bytes() <= MAX_COMPILED_FLAGS_BYTES);
+                // The environment that is in use is always kept.
+                assert!(sets.valid(&environment, 1, app.now()).is_some());
+            }
+            assert_eq!(sets.kept.lock().unwrap().len(), kept, "{number} flags");
+        }
+    }
 }

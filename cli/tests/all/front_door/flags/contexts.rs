@@ -43,7 +43,14 @@ async fn a_flag_needs_a_user_if_a_flag_that_it_needs_does() {
             let key = flag["key"].as_str().unwrap();
             let path = format!("/ofrep/v1/evaluate/flags/{key}");
             let one = admin.post(&path, &context).await;
-            assert_eq!(one.status, if flag["errorCode"].is_null() { 200 } else { 400 });
+            assert_eq!(
+                one.status,
+                if flag["errorCode"].is_null() {
+                    200
+                } else {
+                    400
+                }
+            );
             if flag["errorCode"] == "TARGETING_KEY_MISSING" {
                 lacking.push(key.to_owned());
             }
@@ -64,7 +71,18 @@ fn value() -> impl Strategy<Value = Value> {
     let text = || {
         prop_oneof![
             prop::sample::select(vec![
-                "", "id", "country", "DE", "1.2.3", "$in", "a.b", "__proto__", "targetingKey", "é😀\u{0}", "-0", "1e999",
+                "",
+                "id",
+                "country",
+                "DE",
+                "1.2.3",
+                "$in",
+                "a.b",
+                "__proto__",
+                "targetingKey",
+                "é😀\u{0}",
+                "-0",
+                "1e999",
             ])
             .prop_map(str::to_owned),
             ".{0,40}",
@@ -88,7 +106,15 @@ fn value() -> impl Strategy<Value = Value> {
 
 /// The text of a context.
 fn context() -> impl Strategy<Value = String> {
-    let fields = ["targetingKey", "id", "account", "country", "groups", "version", "a"];
+    let fields = [
+        "targetingKey",
+        "id",
+        "account",
+        "country",
+        "groups",
+        "version",
+        "a",
+    ];
     let small = prop::collection::btree_map(prop::sample::select(fields.to_vec()), value(), 0..5)
         .prop_map(|fields| json!(fields).to_string());
     let long = prop_oneof![
@@ -111,8 +137,14 @@ async fn flags(admin: &Caller) {
     let serve = |id: &str, condition: Value| json!({"id": id, "type": "serve", "variant": "on", "condition": condition});
     let rules = json!([
         serve("pattern", json!({"country": {"$regex": "^(a|aa)+$"}})),
-        serve("array", json!({"groups": {"$elemMatch": {"$eq": 1}}, "a": {"$size": {"$gt": 3}}})),
-        serve("version", json!({"version": {"$vgt": "1.2.3"}, "a.b.0.c": {"$exists": true}})),
+        serve(
+            "array",
+            json!({"groups": {"$elemMatch": {"$eq": 1}}, "a": {"$size": {"$gt": 3}}})
+        ),
+        serve(
+            "version",
+            json!({"version": {"$vgt": "1.2.3"}, "a.b.0.c": {"$exists": true}})
+        ),
         serve("equal", json!({"a": [[[[["x"]]]]]})),
     ]);
     created(admin, flag("rules", rules, json!([]))).await;
@@ -162,11 +194,19 @@ fn any_context_gets_values_or_an_error_of_the_protocol_and_never_much_time() {
             let answer = runtime.block_on(admin.send("POST", path, &headers, body.clone()));
             let shown: String = body.chars().take(400).collect();
             prop_assert!(begun.elapsed() < Duration::from_secs(20), "{path} {shown}");
-            prop_assert!([200, 400, 413, 422].contains(&answer.status), "{path} {shown}\n{}", answer.text);
+            prop_assert!(
+                [200, 400, 413, 422].contains(&answer.status),
+                "{path} {shown}\n{}",
+                answer.text
+            );
             let is_ofrep = path.starts_with("/ofrep");
             let answer_body: Value = serde_json::from_str(&answer.text).unwrap();
             if is_ofrep && answer.status != 200 {
-                prop_assert!(answer_body["errorCode"].is_string(), "{path} {shown}\n{}", answer.text);
+                prop_assert!(
+                    answer_body["errorCode"].is_string(),
+                    "{path} {shown}\n{}",
+                    answer.text
+                );
                 prop_assert_ne!(answer.status, 422);
             }
             if body.len() > MAX_BODY_BYTES {
@@ -176,7 +216,8 @@ fn any_context_gets_values_or_an_error_of_the_protocol_and_never_much_time() {
             let parsed: Option<Value> = serde_json::from_str(&context).ok();
             let parsed = parsed.filter(Value::is_object);
             let compact = parsed.map_or(0, |value| value.to_string().len());
-            let is_too_deep = context.starts_with(&format!("{{\"a\":{}", "[".repeat(MAX_ATTRIBUTE_DEPTH)));
+            let is_too_deep =
+                context.starts_with(&format!("{{\"a\":{}", "[".repeat(MAX_ATTRIBUTE_DEPTH)));
             if compact > MAX_ATTRIBUTES_BYTES + 2 || is_too_deep {
                 prop_assert_ne!(answer.status, 200, "{} {}", path, shown);
             }

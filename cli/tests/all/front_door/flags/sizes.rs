@@ -161,5 +161,8 @@ async fn there_is_a_largest_number_of_flags() {
     let all = admin.post("/ofrep/v1/evaluate/flags", &context).await;
     let all = all.json(200);
     let values = all["flags"].as_array().unwrap().iter();
-    assert_eq!(values.filter(|flag| flag["value"] == "1").count(), MAX_FLAGS);
+    assert_eq!(
+        values.filter(|flag| flag["value"] == "1").count(),
+        MAX_FLAGS
+    );
 }

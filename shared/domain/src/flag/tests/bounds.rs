@@ -37,8 +37,8 @@ fn flags_that_have_no_room_in_memory_are_compiled_without_rules() {
             "condition": {"group": number},
         })
     };
-    let rules: Vec<Value> = (0..limits::MAX_FLAG_RULES).map(rule).collect();
-    let mut flags: Vec<Flag> = (0..10)
+    let rules: Vec<Value> = (0..20).map(rule).collect();
+    let mut flags: Vec<Flag> = (10..22)
         .map(|number| simple(&format!("f{number}"), json!(rules), json!([])))
         .collect();
     let own: usize = flags.iter().map(Flag::bytes).sum();
@@ -53,18 +53,18 @@ fn flags_that_have_no_room_in_memory_are_compiled_without_rules() {
     let is_whole = |flag: &Flag| compiled.get(flag.key.as_str()).unwrap().left_out.is_empty();
     let whole: Vec<bool> = flags.iter().map(is_whole).collect();
     let first = whole.iter().take_while(|is_whole| **is_whole).count();
-    assert!((1..10).contains(&first), "{whole:?}");
-    assert!(!whole[first..10].contains(&true) && whole[10], "{whole:?}");
+    assert!((1..12).contains(&first), "{whole:?}");
+    assert!(!whole[first..12].contains(&true) && whole[12], "{whole:?}");
 
-    let left_out = &compiled.get("f9").unwrap().left_out;
+    let left_out = &compiled.get("f21").unwrap().left_out;
     assert_eq!(left_out.len(), rules.len());
     assert!(left_out.iter().all(|each| each.reason == LeftOut::TooLarge));
     let attributes = json!({"id": format!("{:0>32}", 7), "group": 3});
     let user = FeatureUser::new(&attributes, &NoSegments);
     let mut evaluator = FlagEvaluator::new(&compiled, user);
     let mut variant = |key: &str| evaluator.evaluate(key).unwrap().variant.to_string();
-    assert_eq!(variant("f0"), "on");
-    assert_eq!(variant("f9"), "also-off");
+    assert_eq!(variant("f10"), "on");
+    assert_eq!(variant("f21"), "also-off");
     assert_eq!(variant("small"), "on");
 }
 
