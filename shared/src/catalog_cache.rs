@@ -13,7 +13,7 @@ use crate::store::{Store, StoreError};
 use domain::experiment::{Experiment, Status};
 use domain::id_list::IdChunk;
 use domain::ids::{ExperimentId, SegmentId};
-use domain::limits::MAX_RUNNING_EXPERIMENTS;
+use domain::limits::{BYTES_PER_JSON_BYTE, BYTES_PER_PATTERN, MAX_RUNNING_EXPERIMENTS};
 use domain::segment::SegmentRule;
 use domain::segment_lookup::{ChunkKey, EvaluatedSegment, EvaluatedSegments, LoadedChunks};
 use domain::time::Timestamp;
@@ -28,10 +28,6 @@ use std::time::{Duration, Instant};
 const MAX_DEFINITION_BYTES: u64 = 64 * 1024 * 1024;
 /// Memory of chunks of id lists: 40 of the largest lists.
 const MAX_CHUNK_BYTES: u64 = 32 * 1024 * 1024;
-/// The memory of a compiled definition, in relation to its JSON.
-const BYTES_PER_JSON_BYTE: usize = 4;
-/// The memory of a usual compiled pattern.
-const BYTES_PER_PATTERN: usize = 16 * 1024;
 /// After this time everything is read again, also what has not changed. A change that an older version of the program
 /// makes, while a deployment moves the traffic, is not in the catalog.
 const KEPT_FOR: Duration = Duration::from_secs(3600);
@@ -393,7 +389,7 @@ fn fits<'e>(running: impl ExactSizeIterator<Item = &'e Arc<Experiment>>) -> bool
 }
 
 /// The memory of a definition, estimated from the size of its JSON and the number of its patterns.
-fn weight(experiment: &Experiment) -> u32 {
+pub(crate) fn weight(experiment: &Experiment) -> u32 {
     let json = serde_json::to_string(experiment).map_or(usize::MAX, |text| text.len());
     let conditions = experiment.conditions();
     let patterns: usize = conditions.map(|condition| condition.patterns()).sum();

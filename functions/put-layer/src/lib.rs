@@ -7,14 +7,16 @@ use shared::app::App;
 use shared::clock;
 use shared::http::if_match::{self, IfMatch};
 use shared::http::layer::LayerResponse;
-use shared::http::{Problem, Request, Response, body, caller::Caller, input, params, response};
+use shared::http::{
+    Fault, Problem, Request, Response, body, caller::Caller, input, params, response,
+};
 use shared::store::experiments::Author;
 
 /// Creates a layer if the request has no `If-Match`. Otherwise it changes the texts of the layer in this version.
 ///
 /// # Errors
-/// 400 for an invalid id, 404 if the layer to change does not exist, 412 if the version is outdated, 422 with all faults of
-/// the body, 428 if the layer exists and there is no `If-Match`.
+/// 400 for an invalid id, 404 if the layer to change does not exist, 409 if it has another unit, 412 if the version is
+/// outdated, 422 with all faults of the body, 428 if the layer exists and there is no `If-Match`.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let caller = Caller::with_scope(&request, Scope::Manage)?;
     let id = params::new_layer_id(&request)?;
@@ -44,6 +46,10 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
             (StatusCode::OK, layer)
         }
     };
+    let layer = layer.with_unit(input.unit).map_err(|why| {
+        let detail = why.detail.clone();
+        Problem::conflict(why.code, detail, vec![Fault::at("/unit".to_owned(), why)])
+    })?;
     let author = Author {
         by: &caller.token_id,
         reason: input.reason.as_deref(),

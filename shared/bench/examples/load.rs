@@ -1,8 +1,9 @@
 //! Sends many small requests to a local server, and prints how many it answers in a second. It uses little processor time
 //! itself, because it shares the machine with the server: one thread per connection, and HTTP/1.1 over a plain socket.
 //!
-//! `load assign|event HOST:PORT TOKEN EXPERIMENT FIRST COUNT CONNECTIONS` calls for the users with the numbers from FIRST
-//! on: `assign` requests the assignment of each, `event` sends one event of each.
+//! `load assign|event|flag HOST:PORT TOKEN KEY FIRST COUNT CONNECTIONS` calls for the users with the numbers from FIRST on:
+//! `assign` requests the assignment of each in the experiment KEY, `event` sends one event of each, and `flag` evaluates the
+//! flag KEY for each by OpenFeature's protocol.
 
 #![expect(clippy::expect_used, reason = "a tool that a failure ends")]
 
@@ -13,8 +14,8 @@ use std::time::Instant;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, address, token, experiment, first, count, connections] = arguments.as_slice() else {
-        panic!("usage: load assign|event HOST:PORT TOKEN EXPERIMENT FIRST COUNT CONNECTIONS");
+    let [mode, address, token, key, first, count, connections] = arguments.as_slice() else {
+        panic!("usage: load assign|event|flag HOST:PORT TOKEN KEY FIRST COUNT CONNECTIONS");
     };
     let number = |text: &String| text.parse::<u64>().expect("a number");
     let (first, count, connections) = (number(first), number(count), number(connections));
@@ -30,7 +31,7 @@ fn main() {
                     if user >= first + count {
                         break;
                     }
-                    let request = request(mode, token, experiment, user);
+                    let request = request(mode, token, key, user);
                     connection
                         .get_mut()
                         .write_all(request.as_bytes())
@@ -48,25 +49,34 @@ fn main() {
     }
 }
 
-fn request(mode: &str, token: &str, experiment: &str, user: u64) -> String {
+fn request(mode: &str, token: &str, key: &str, user: u64) -> String {
     let head = |method: &str, path: &str, more: &str| {
         format!(
             "{method} {path} HTTP/1.1\r\nhost: local\r\nauthorization: Bearer {token}\r\n{more}\r\n"
         )
     };
+    let post = |path: &str, body: String| {
+        let length = body.len();
+        let more = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+        head("POST", path, &more) + &body
+    };
     match mode {
         "assign" => head(
             "GET",
-            &format!("/experiments/{experiment}/assignment/user-{user}"),
+            &format!("/experiments/{key}/assignment/user-{user}"),
             "",
         ),
         "event" => {
             let body = format!(
                 r#"{{"user_id":"user-{user}","type":"purchase","event_id":"order-{user}","value":19.99}}"#
             );
-            let length = body.len();
-            let more = format!("content-type: application/json\r\ncontent-length: {length}\r\n");
-            head("POST", "/events", &more) + &body
+            post("/events", body)
+        }
+        "flag" => {
+            let body = format!(
+                r#"{{"context":{{"targetingKey":"user-{user}","country":"DE","plan":"pro"}}}}"#
+            );
+            post(&format!("/ofrep/v1/evaluate/flags/{key}"), body)
         }
         other => panic!("no mode {other}"),
     }

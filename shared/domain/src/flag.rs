@@ -5,6 +5,7 @@
 
 mod change;
 mod compile;
+mod compiled_flags;
 mod evaluation;
 mod fault;
 mod graph;
@@ -16,9 +17,8 @@ mod validate;
 mod value;
 
 pub use change::{FlagChange, NewFlag};
-pub use compile::{
-    CompiledFlag, CompiledFlags, FlagCompiler, LeftOut, LeftOutRule, RuleOrigin, RulePart,
-};
+pub use compile::{CompiledFlag, FlagCompiler, LeftOut, LeftOutRule, RuleOrigin, RulePart};
+pub use compiled_flags::CompiledFlags;
 pub use evaluation::{FlagEvaluation, FlagEvaluator, FlagExposure, FlagReason, FlagStep};
 pub use fault::FlagFault;
 pub use graph::FlagGraph;

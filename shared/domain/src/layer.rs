@@ -1,6 +1,7 @@
 //! Layers: experiments of one layer have no users in common.
 //!
-//! A layer has a hash of its own, with 10,000 bucket values. Each experiment of the layer has ranges of these values, and
+//! A layer divides units of one kind: an account and a user would have no bucket value in common. It has a hash of its own,
+//! with 10,000 bucket values. Each experiment of the layer has ranges of these values, and
 //! no value belongs to two experiments. A definition contains a copy of its ranges, so that an evaluation reads no layer.
 //! A layer is what GrowthBook's SDKs call a filter with hash version 2.
 
@@ -10,7 +11,7 @@ pub use ranges::{BucketRange, LayerRange, LayerRanges, percent_of};
 
 use super::Invalid;
 use super::bucketing::bucket;
-use super::ids::{ExperimentId, LayerId, UserId};
+use super::ids::{ExperimentId, LayerId, UnitKind, UserId};
 use super::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ pub struct Layer {
     /// A description for readers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
+    /// What its experiments assign. None until it is declared or the first experiment joins.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unit: Option<UnitKind>,
     /// Seed of the hash.
     pub seed: String,
     /// The bucket values that are or were given to experiments.
@@ -137,6 +141,7 @@ impl Layer {
             version: 1,
             name,
             description,
+            unit: None,
             seed,
             ranges: LayerRanges::default(),
             created_at: now,
@@ -154,6 +159,42 @@ impl Layer {
             updated_at: now,
             ..self
         }
+    }
+
+    /// The same layer with a declared kind of unit. No kind declares nothing.
+    ///
+    /// # Errors
+    /// If it has another kind, or experiments have had a part of it before a kind was known.
+    pub fn with_unit(self, unit: Option<UnitKind>) -> Result<Self, Invalid> {
+        let detail = match (&unit, &self.unit) {
+            (None, _) => return Ok(self),
+            (Some(new), Some(unit)) if new == unit => return Ok(self),
+            (Some(_), None) if self.ranges.as_slice().is_empty() => return Ok(Self { unit, ..self }),
+            (Some(_), Some(unit)) => {
+                format!("The layer has the unit `{unit}`, which cannot change. Create another layer.")
+            }
+            (Some(_), None) => "The layer has or had experiments, so its unit is that of the next one that joins. Leave \
+                                `unit` out."
+                .to_owned(),
+        };
+        Err(Invalid::new("unit_fixed", detail))
+    }
+
+    /// Lets an experiment with this kind of unit join: the first one sets the kind of the layer.
+    ///
+    /// # Errors
+    /// If the layer has another kind.
+    pub(crate) fn join(&mut self, unit: &UnitKind) -> Result<(), Invalid> {
+        let own = self.unit.get_or_insert_with(|| unit.clone());
+        if own == unit {
+            return Ok(());
+        }
+        let detail = format!(
+            "The layer `{}` is for experiments with the unit `{own}`, and this one has `{unit}`: they could not exclude each \
+             other. Choose another layer, or create the experiment with the unit `{own}`.",
+            self.id
+        );
+        Err(Invalid::new("other_unit", detail))
     }
 
     /// The share of an experiment with its current ranges.

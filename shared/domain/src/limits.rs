@@ -181,6 +181,17 @@ pub const MAX_FLAGS: usize = 2_000;
 /// All flags of a deployment, in bytes of compact JSON. They are read in four calls, and the payload for client SDKs fits
 /// into an answer.
 pub const MAX_ALL_FLAGS_BYTES: usize = 4_000_000;
+/// The memory of a definition that is kept, in relation to its JSON.
+pub const BYTES_PER_JSON_BYTE: usize = 4;
+/// The memory of a usual compiled regular expression.
+pub const BYTES_PER_PATTERN: usize = 16 * 1024;
+/// Memory of the compiled flags of one environment, and of those of all environments that a process keeps, as it is
+/// estimated. A function has 256 MB, and 96 MB of them are for definitions and id lists. [`MAX_ALL_FLAGS_BYTES`] need half of
+/// it if no rule names an experiment and values are short.
+pub const MAX_COMPILED_FLAGS_BYTES: usize = 64 * 1024 * 1024;
+/// Memory of the experiments that the flags of one environment name, as it is estimated: as much as the cache of
+/// definitions, which shares them.
+pub const MAX_FLAG_EXPERIMENTS_BYTES: usize = 64 * 1024 * 1024;
 /// Experiments whose ids one flag names. Each is a record of a transaction, and an evaluation reads all of them.
 pub const MAX_FLAG_EXPERIMENTS: usize = 20;
 /// The definition of a flag, in bytes of compact JSON. All flags of a deployment stay in the memory of a function.

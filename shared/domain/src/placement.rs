@@ -2,9 +2,10 @@
 //!
 //! A version of an experiment, the ranges of its layer and the list of running holdouts are written together or not at all.
 
+use super::Invalid;
 use super::change::Misfit;
 use super::experiment::{Experiment, Status};
-use super::ids::LayerId;
+use super::ids::{LayerId, UnitKind};
 use super::layer::{Layer, LayerShare};
 use super::running_holdouts::RunningHoldouts;
 use super::time::Timestamp;
@@ -74,7 +75,7 @@ impl Placement {
 /// Places a new version. Ranges that it gives back are free from `free_from` on.
 ///
 /// # Errors
-/// If the layer does not exist or has not enough free ranges, or too many holdouts are running.
+/// If the layer does not exist, has not enough free ranges or is for other units, or too many holdouts are running.
 pub fn place(
     before: Option<&Experiment>,
     after: Experiment,
@@ -124,6 +125,26 @@ pub fn place(
     })
 }
 
+/// Checks the layer that a new holdout names.
+///
+/// # Errors
+/// If there is no such layer, or its experiments assign other units than users: a holdout consists of users.
+pub fn check_holdout_layer(id: &LayerId, layer: Option<&Layer>) -> Result<(), Misfit> {
+    let layer = layer.ok_or_else(|| Misfit::unknown_layer("holdout/layer", id))?;
+    let Some(unit) = layer.unit.as_ref().filter(|unit| !unit.is_user()) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "A holdout consists of units of the kind `{}`, and the layer `{id}` is for experiments with the unit `{unit}`, so the \
+         holdout could keep nothing out. Choose another layer.",
+        UnitKind::USER
+    );
+    Err(Misfit {
+        field: "holdout/layer",
+        why: Invalid::new("other_unit", detail),
+    })
+}
+
 fn in_layer(
     mut layer: Layer,
     before: Option<&Experiment>,
@@ -137,6 +158,13 @@ fn in_layer(
     match &experiment.allocation.layer {
         Some(LayerShare { percent, .. }) if !ends(before, experiment) => {
             let percent = *percent;
+            if layer.ranges.of(id).is_empty() {
+                let joined = layer.join(&experiment.allocation.unit);
+                joined.map_err(|why| Misfit {
+                    field: "layer/id",
+                    why,
+                })?;
+            }
             let resized = layer.ranges.resize(id, percent.buckets(), now, free_from);
             resized.map_err(|why| Misfit {
                 field: "layer/percent",

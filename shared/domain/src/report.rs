@@ -41,6 +41,7 @@ pub use comparison::{Comparison, Decisive, Finding};
 pub use csv::to_csv;
 pub use data_quality::{
     DataQuality, PreExposureImbalance, SampleRatio, SampleRatioVerdict, SequentialSampleRatio,
+    UnsentDimension,
 };
 pub use decision::{
     Decision, Facts, Impact, PrimaryState, Readiness, Reason, Ruling, VariantDecision, Verdict,

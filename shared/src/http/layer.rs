@@ -1,7 +1,7 @@
 //! Layers in responses.
 
 use super::problem::Problem;
-use domain::ids::{ExperimentId, LayerId};
+use domain::ids::{ExperimentId, LayerId, UnitKind};
 use domain::layer::{BucketRange, Layer, LayerRange, percent_of};
 use domain::time::Timestamp;
 use serde::Serialize;
@@ -26,6 +26,8 @@ pub struct LayerSummary<'l> {
     name: &'l str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'l UnitKind>,
     /// Percentage of all users that can be given to experiments now.
     free_percent: f64,
     experiments: Vec<LayerExperiment<'l>>,
@@ -94,6 +96,7 @@ impl<'l> LayerSummary<'l> {
             version: layer.version,
             name: &layer.name,
             description: layer.description.as_deref(),
+            unit: layer.unit.as_ref(),
             free_percent: percent_of(layer.ranges.free_at(now)),
             experiments: experiments.into_iter().map(share).collect(),
             created_at: layer.created_at,

@@ -222,8 +222,9 @@ fn invalid(details: &str) -> Failure {
     Failure::new(StatusCode::BAD_REQUEST, ErrorCode::InvalidContext, details)
 }
 
-/// Whether a flag can be evaluated for a user: flags that are decided by a hash of the user id need one.
+/// Whether a flag cannot be evaluated for a user: flags that are decided by a hash of the user id need one, also if the rules
+/// of a prerequisite do.
 pub fn lacks_user(set: &FlagSet, flag: &CompiledFlag, user: &FlagUser) -> bool {
     let name = EvaluationContext::USER_ID_ATTRIBUTE;
-    user.attributes().get(name).is_none() && set.hashes(flag, name)
+    user.attributes().get(name).is_none() && set.hashes_users(flag)
 }

@@ -15,7 +15,8 @@ const ATTEMPTS: usize = 8;
 /// Stores a new experiment with its place.
 ///
 /// # Errors
-/// 409 if the layer has not enough free ranges or too many holdouts are running, 422 if there is no such layer.
+/// 409 if the layer has not enough free ranges or too many holdouts are running, 422 if there is no such layer or it is for
+/// other units.
 pub async fn create(
     app: &App,
     new: Experiment,
@@ -24,10 +25,9 @@ pub async fn create(
     mut catalog: Catalog,
 ) -> Result<Creation, Problem> {
     let scope = new.allocation.holdout.as_ref();
-    if let Some(id) = scope.and_then(|holdout| holdout.layer.as_ref())
-        && app.store().layer(id).await?.is_none()
-    {
-        return Err(refused(Misfit::unknown_layer("holdout/layer", id)));
+    if let Some(id) = scope.and_then(|holdout| holdout.layer.as_ref()) {
+        let layer = app.store().layer(id).await?;
+        placement::check_holdout_layer(id, layer.as_ref()).map_err(refused)?;
     }
     for _ in 0..ATTEMPTS {
         let placement = match place(app, None, new.clone()).await? {
@@ -100,7 +100,7 @@ async fn place(
 fn refused(misfit: Misfit) -> Problem {
     let (code, detail) = (misfit.why.code, misfit.why.detail.clone());
     let fault = Fault::at(format!("/{}", misfit.field), misfit.why);
-    if code == "unknown_layer" {
+    if matches!(code, "unknown_layer" | "other_unit") {
         return Problem::invalid(vec![fault]);
     }
     Problem::conflict(code, detail, vec![fault])

@@ -18,6 +18,9 @@ const KNOWN: [&str; 4] = ["state", "variants", "defaultVariant", "targeting"];
 
 const MOVED: &str = "users get other variants than before, because flagd's hash is another one. Its percentages are kept";
 
+const CONVERTED: &str = "`==` and `!=` convert types in flagd: the number 5 and the text \"5\" are equal. Here they are not, \
+                         so send attributes with the type of the value that they are compared with";
+
 /// The flags of a file.
 pub(super) fn read(text: &str, environment: &str) -> Result<Vec<ImportedFlag>, String> {
     let file: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
@@ -132,6 +135,9 @@ impl<'f> Branches<'f> {
                     continue;
                 }
             };
+            if self.evaluators.converts_types(condition, level + 1) {
+                self.draft.note(&format!("{place}/if/{index}"), CONVERTED);
+            }
             let mut inner = conditions.to_vec();
             match test {
                 Test::Never => continue,

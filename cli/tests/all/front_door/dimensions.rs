@@ -1,6 +1,7 @@
 //! Dimensions: attributes of users that the experiment declares. They are stored with the assignment.
 
 mod declared;
+mod unsent;
 
 use super::support::{Answer, Caller, Item, World, ago, encoded, expected, faults};
 use domain::ids::ExperimentId;

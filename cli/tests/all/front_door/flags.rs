@@ -1,5 +1,6 @@
 //! Feature flags: creation, changes, history, reverting, archiving and deletion.
 
+mod contexts;
 mod evaluation;
 mod sizes;
 

@@ -1,5 +1,7 @@
 //! Layers: experiments of one layer have no users in common, whatever happens to them.
 
+mod units;
+
 use super::support::{Caller, World, ago, expected};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};

@@ -290,6 +290,14 @@ fn the_guide_lists_every_limit() {
             grouped(limits::MAX_ALL_FLAGS_BYTES)
         ),
         format!(
+            "| compiled flags of an environment | {} bytes of memory",
+            grouped(limits::MAX_COMPILED_FLAGS_BYTES)
+        ),
+        format!(
+            "| experiments that the flags of an environment name | {} bytes of memory",
+            grouped(limits::MAX_FLAG_EXPERIMENTS_BYTES)
+        ),
+        format!(
             "| definition of a flag | {} bytes as compact JSON |",
             grouped(limits::MAX_FLAG_BYTES)
         ),

@@ -120,12 +120,21 @@ impl Feature {
 
     /// The segments that its conditions name.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentUse> {
-        let conditions = self.rules.iter().filter_map(|rule| match &rule.action {
+        self.conditions().flat_map(Condition::segments)
+    }
+
+    /// The number of regular expressions in its conditions.
+    pub fn patterns(&self) -> usize {
+        self.conditions().map(Condition::patterns).sum()
+    }
+
+    /// The conditions on users.
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.rules.iter().filter_map(|rule| match &rule.action {
             Action::Force { condition, .. } => condition.as_ref(),
             Action::Experiment(experiment) => experiment.condition.as_ref(),
             Action::None => None,
-        });
-        conditions.flat_map(Condition::segments)
+        })
     }
 
     /// The features that its rules need.

@@ -18,13 +18,14 @@ use crate::bucketing::ranges_of;
 use crate::evaluation::NotEnrolled;
 use crate::experiment::Experiment;
 use crate::feature::{
-    ExperimentDefinition, Feature, FeatureDefinition, FeatureRule, Features, ParentCondition,
+    ExperimentDefinition, Feature, FeatureDefinition, FeatureRule, ParentCondition,
 };
 use crate::ids::{EnvironmentName, ExperimentId, FlagKey, RuleId, VariantKey};
+use crate::limits::{BYTES_PER_JSON_BYTE, BYTES_PER_PATTERN};
 use crate::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A flag, compiled.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub struct CompiledFlag {
     pub left_out: Vec<LeftOutRule>,
     /// The variant of users for whom no rule decides: the off variant if the flag is not enabled.
     pub default_variant: VariantKey,
+    /// The memory that it needs, estimated from the size of its JSON and the number of its regular expressions.
+    pub memory_bytes: usize,
 }
 
 /// Where a rule of a feature comes from.
@@ -105,38 +108,13 @@ pub enum LeftOut {
     UnknownHoldout,
     /// A variant of the experiment has no variant of the flag.
     MissingVariant,
+    /// The traffic of the rollout is 0%.
+    NoTraffic,
+    /// All compiled flags of the environment together need more memory than a function has for them.
+    TooLarge,
     /// The experiment enrolls no user.
     #[serde(untagged)]
     NotEnrolled(NotEnrolled),
-}
-
-/// Compiled flags of one environment by key.
-#[derive(Debug, Clone, Default)]
-pub struct CompiledFlags(HashMap<FlagKey, CompiledFlag>);
-
-impl FromIterator<CompiledFlag> for CompiledFlags {
-    fn from_iter<I: IntoIterator<Item = CompiledFlag>>(flags: I) -> Self {
-        let by_key = |flag: CompiledFlag| (flag.key.clone(), flag);
-        Self(flags.into_iter().map(by_key).collect())
-    }
-}
-
-impl Features for CompiledFlags {
-    fn feature(&self, key: &str) -> Option<&Feature> {
-        self.0.get(key).map(|flag| &flag.feature)
-    }
-}
-
-impl CompiledFlags {
-    /// The flag with a key.
-    pub fn get(&self, key: &str) -> Option<&CompiledFlag> {
-        self.0.get(key)
-    }
-
-    /// All flags, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &CompiledFlag> {
-        self.0.values()
-    }
 }
 
 /// Compiles flags at one instant.
@@ -191,16 +169,35 @@ impl<'a> FlagCompiler<'a> {
             default_value: value_of(flag, default_variant),
             rules,
         };
+        let feature = Feature::of_flag(flag.key.as_str(), &definition);
         Some(CompiledFlag {
             key: flag.key.clone(),
             version: flag.version,
             enabled: environment.enabled,
-            feature: Feature::of_flag(flag.key.as_str(), &definition),
+            memory_bytes: memory_bytes(&definition, &feature),
+            feature,
             definition,
             origins,
             left_out,
             default_variant: default_variant.clone(),
         })
+    }
+
+    /// Compiles a flag without its rules: only prerequisites can decide.
+    pub(super) fn compile_without_rules(
+        &self,
+        flag: &Flag,
+        environment: &EnvironmentName,
+    ) -> Option<CompiledFlag> {
+        let mut bare = flag.clone();
+        let rules = &mut bare.environments.get_mut(environment)?.rules;
+        let left_out = std::mem::take(rules).into_iter().map(|rule| LeftOutRule {
+            rule: rule.id,
+            reason: LeftOut::TooLarge,
+        });
+        let mut compiled = self.compile(&bare, environment)?;
+        compiled.left_out.extend(left_out);
+        Some(compiled)
     }
 
     /// The first instant after now at which the compiled flag can differ, if no definition changes until then.
@@ -301,8 +298,7 @@ impl<'a> FlagCompiler<'a> {
                 Ok(())
             }
             FlagRuleKind::Rollout(rollout) => {
-                self.rollout(flag, rule, rollout, condition.as_ref(), rules);
-                Ok(())
+                self.rollout(flag, rule, rollout, condition.as_ref(), rules)
             }
             FlagRuleKind::Experiment {
                 experiment,
@@ -318,7 +314,8 @@ impl<'a> FlagCompiler<'a> {
         rollout: &Rollout,
         condition: Option<&Value>,
         rules: &mut Rules,
-    ) {
+    ) -> Result<(), LeftOut> {
+        let rules_before = rules.len();
         let weights = rollout.weights();
         let ranges = ranges_of(rollout.traffic_at(self.now) / 100.0, &weights);
         for (each, (from, to)) in rollout.variants.iter().zip(ranges) {
@@ -337,6 +334,9 @@ impl<'a> FlagCompiler<'a> {
             };
             rules.push((forced, origin));
         }
+        (rules.len() > rules_before)
+            .then_some(())
+            .ok_or(LeftOut::NoTraffic)
     }
 }
 
@@ -363,6 +363,14 @@ impl CompiledFlag {
         let uses = self.feature.segments();
         uses.map(|each| each.name.as_str()).collect()
     }
+}
+
+/// The definition is there twice: for payloads, and compiled.
+fn memory_bytes(definition: &FeatureDefinition, feature: &Feature) -> usize {
+    let json = serde_json::to_string(definition).map_or(usize::MAX, |text| text.len());
+    let patterns = feature.patterns().saturating_mul(BYTES_PER_PATTERN);
+    json.saturating_mul(2 * BYTES_PER_JSON_BYTE)
+        .saturating_add(patterns)
 }
 
 /// The value of a variant, as responses write it.

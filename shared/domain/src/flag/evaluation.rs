@@ -1,6 +1,7 @@
 //! The evaluation of a flag for a user.
 
-use super::compile::{CompiledFlag, CompiledFlags, LeftOutRule, RuleOrigin, RulePart};
+use super::compile::{CompiledFlag, LeftOutRule, RuleOrigin, RulePart};
+use super::compiled_flags::CompiledFlags;
 use crate::feature::{Evaluator, FeatureResult, FeatureSource, FeatureUser, Skipped};
 use crate::ids::{ExperimentId, FlagKey, RuleId, VariantKey};
 use serde::Serialize;

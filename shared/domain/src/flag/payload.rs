@@ -3,7 +3,8 @@
 //! The SDKs know no segments with conditions, so their names are replaced by their conditions. Id lists are stored as hashes
 //! and cannot be sent. Features that need one are evaluated by the server only.
 
-use super::compile::{CompiledFlag, CompiledFlags};
+use super::compile::CompiledFlag;
+use super::compiled_flags::CompiledFlags;
 use crate::condition::Condition;
 use crate::feature::FeatureDefinition;
 use crate::ids::FlagKey;

@@ -1,3 +1,4 @@
+mod bounds;
 mod compiled;
 mod payload;
 mod relations;

@@ -33,7 +33,7 @@ impl Analysis {
         Ok(Self {
             settings: inputs.settings.clone(),
             variants: VariantUsers::all(inputs.experiment, inputs.aggregates),
-            data_quality: DataQuality::check(inputs.experiment, inputs.aggregates, &metrics),
+            data_quality: DataQuality::check(inputs, &metrics),
             metrics,
             event_types_left_out,
             metrics_not_broken_down,

@@ -1,9 +1,10 @@
-//! Data quality: the sample ratio check and the pre-exposure balance check.
+//! Data quality: the sample ratio check, the pre-exposure balance check, and dimensions that no request sends.
 
+use super::inputs::AnalysisInputs;
 use super::metrics::MetricReport;
 use crate::aggregates::{ExperimentAggregates, VariantAggregates};
 use crate::experiment::Experiment;
-use crate::ids::{MetricKey, VariantKey};
+use crate::ids::{DimensionKey, DimensionLabel, MetricKey, VariantKey};
 use serde::Serialize;
 use stats::{MissingReason, SequentialSplit, chi_squared_against_expected};
 
@@ -15,6 +16,11 @@ const SEQUENTIAL_MISMATCH_P_VALUE: f64 = 0.01;
 const IMBALANCE_P_VALUE: f64 = 0.001;
 /// A variant with at least this many expected users and none assigned is broken: chance does not explain it.
 const EXPECTED_AT_LEAST: f64 = 10.0;
+/// With fewer users, a dimension can be rare by chance.
+const USERS_FOR_DIMENSIONS: u64 = 100;
+/// If fewer users have a value, one in this many, the requests that assign users do not send the dimension: a mistake of
+/// the caller and not a property of the users.
+const ONE_VALUE_IN: u64 = 100;
 
 /// The checks on the data.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +36,20 @@ pub struct DataQuality {
     /// Metrics that differed before exposure; checked only if the request asks for CUPED.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pre_exposure_imbalance: Vec<PreExposureImbalance>,
+    /// Declared dimensions that almost no user has a value of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dimensions_without_values: Vec<UnsentDimension>,
+}
+
+/// A declared dimension that almost no user has a value of.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnsentDimension {
+    /// The dimension.
+    pub dimension: DimensionKey,
+    /// Users of all variants.
+    pub users: u64,
+    /// Those of them with a value.
+    pub users_with_value: u64,
 }
 
 /// A metric that differed before exposure.
@@ -92,11 +112,8 @@ pub enum SampleRatioVerdict {
 }
 
 impl DataQuality {
-    pub(super) fn check(
-        experiment: &Experiment,
-        aggregates: &ExperimentAggregates,
-        metrics: &[MetricReport],
-    ) -> Self {
+    pub(super) fn check(inputs: &AnalysisInputs<'_>, metrics: &[MetricReport]) -> Self {
+        let (experiment, aggregates) = (inputs.experiment, inputs.aggregates);
         let sample_ratio = SampleRatio::check(experiment, aggregates);
         let variants = experiment.allocation.variants.as_slice().iter();
         let counts = sample_ratio.observed.iter().zip(&sample_ratio.expected);
@@ -110,6 +127,7 @@ impl DataQuality {
             weights_changed: experiment.allocation.weights_changed()
                 && phases_with_users(experiment, aggregates) > 1,
             pre_exposure_imbalance: imbalances(metrics),
+            dimensions_without_values: unsent_dimensions(inputs),
             sample_ratio,
         }
     }
@@ -124,6 +142,36 @@ fn phases_with_users(experiment: &Experiment, aggregates: &ExperimentAggregates)
 fn users_in_phase(aggregates: &ExperimentAggregates, phase: usize) -> u64 {
     let users = |variant: &VariantAggregates| variant.users_in_phase(phase);
     aggregates.variants.iter().map(users).sum()
+}
+
+/// The dimensions without values. One that the users are filtered by is not checked: its value follows from the request.
+fn unsent_dimensions(inputs: &AnalysisInputs<'_>) -> Vec<UnsentDimension> {
+    let filtered_by = inputs.request.filter.only.as_ref();
+    let declared = inputs.experiment.analysis.dimensions.iter();
+    let checked = declared.filter(|key| filtered_by.is_none_or(|only| only.by != key.as_str()));
+    let counted = checked.map(|key| {
+        let variants = inputs.aggregates.variants.iter();
+        let values = variants.flat_map(|variant| &variant.dimensions);
+        let values = values.filter(|(value, _)| value.by == key.as_str());
+        let (mut users, mut users_with_value) = (0, 0);
+        for (value, days) in values {
+            let of_value: u64 = days.values().map(|cell| cell.users).sum();
+            users += of_value;
+            if value.value != DimensionLabel::NONE {
+                users_with_value += of_value;
+            }
+        }
+        UnsentDimension {
+            dimension: key.clone(),
+            users,
+            users_with_value,
+        }
+    });
+    let is_unsent = |found: &UnsentDimension| {
+        found.users >= USERS_FOR_DIMENSIONS
+            && found.users_with_value.saturating_mul(ONE_VALUE_IN) < found.users
+    };
+    counted.filter(is_unsent).collect()
 }
 
 fn imbalances(metrics: &[MetricReport]) -> Vec<PreExposureImbalance> {

@@ -6,7 +6,7 @@ use crate::http::problem::Problem;
 use domain::Invalid;
 use domain::allocation::Allocation;
 use domain::holdout::Holdout;
-use domain::ids::LayerId;
+use domain::ids::{LayerId, UnitKind};
 use domain::layer::LayerPercent;
 
 /// Fields of an experiment that a holdout has no choice of.
@@ -22,17 +22,19 @@ const NOT_OF_HOLDOUTS: [&str; 9] = [
     "starts_at",
 ];
 
-/// The texts of a layer.
+/// The texts of a layer, and its kind of unit.
 pub struct LayerInput {
     /// A name for readers.
     pub name: String,
     /// A description for readers.
     pub description: Option<String>,
+    /// What the experiments of the layer assign, if the caller declares it.
+    pub unit: Option<UnitKind>,
     /// Why the layer is changed.
     pub reason: Option<String>,
 }
 
-/// Reads the texts of a layer.
+/// Reads the texts of a layer, and its kind of unit.
 ///
 /// # Errors
 /// 422 with all faults.
@@ -47,10 +49,13 @@ pub fn read(text: &str) -> Result<LayerInput, Problem> {
             description(&node, &mut faults)
         };
         let (description, reason) = (prose("description"), prose("reason"));
-        body.finish(&mut faults, "name, description, reason");
+        let unit = body.optional("unit");
+        let unit = unit.and_then(|node| node.text(&mut faults, UnitKind::parse));
+        body.finish(&mut faults, "name, description, unit, reason");
         Some(LayerInput {
             name: name?,
             description,
+            unit,
             reason,
         })
     });

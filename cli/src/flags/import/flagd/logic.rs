@@ -79,6 +79,34 @@ impl<'f> Evaluators<'f> {
         }
     }
 
+    /// Whether the result of an expression can depend on a conversion of types: JsonLogic's `==` and `!=` take the number 5
+    /// and the text "5" for equal. A text such as "DE" equals no value of another type.
+    pub(super) fn converts_types(&self, expression: &'f Value, level: usize) -> bool {
+        let Ok(Value::Object(operation)) = self.resolved(expression, level) else {
+            return false;
+        };
+        operation.iter().any(|(operator, arguments)| {
+            let arguments = match arguments {
+                Value::Array(arguments) => arguments.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            let is_converted = |literal: &Value| match literal {
+                Value::Number(_) | Value::Bool(_) => true,
+                // JavaScript takes a blank text for 0.
+                Value::String(text) => text.trim().is_empty() || text.trim().parse::<f64>().is_ok(),
+                _ => false,
+            };
+            match operator.as_str() {
+                "==" | "!=" => arguments.iter().any(is_converted),
+                "and" | "or" | "!" | "!!" => {
+                    let mut parts = arguments.iter();
+                    parts.any(|part| self.converts_types(part, level + 1))
+                }
+                _ => false,
+            }
+        })
+    }
+
     fn joined(&self, is_and: bool, parts: &'f [Value], level: usize) -> Result<Test, String> {
         let (decides, otherwise) = if is_and {
             (Test::Never, Test::Always)

@@ -151,6 +151,28 @@ fn comparisons_keep_their_users() {
 }
 
 #[test]
+fn a_comparison_that_converts_types_is_reported() {
+    for (condition, is_reported) in [
+        (json!({"==": [{"var": "a"}, 5]}), true),
+        (json!({"!=": ["5", {"var": "a"}]}), true),
+        (json!({"==": [{"var": "a"}, true]}), true),
+        (json!({"==": [{"var": "a"}, " "]}), true),
+        (
+            json!({"and": [true, {"!": {"or": [{"==": [{"var": "a"}, 1e3]}]}}]}),
+            true,
+        ),
+        (json!({"===": [{"var": "a"}, 5]}), false),
+        (json!({"==": [{"var": "a"}, "DE"]}), false),
+        (json!({"==": [{"var": "a"}, null]}), false),
+        (json!({"in": [{"var": "a"}, [5]]}), false),
+    ] {
+        let imported = imported(json!({"if": [condition, "green", "blue"]}));
+        let finding = [("/targeting/if/0", "convert types")];
+        imported.assert_findings("color", if is_reported { &finding } else { &[] });
+    }
+}
+
+#[test]
 fn what_has_no_counterpart_is_reported() {
     for (targeting, place, text) in [
         (
@@ -179,7 +201,7 @@ fn what_has_no_counterpart_is_reported() {
             "default value",
         ),
         (
-            json!({"if": [{"==": [{"var": "a"}, 1]}, "pink"]}),
+            json!({"if": [{"===": [{"var": "a"}, 1]}, "pink"]}),
             "/targeting/if/1",
             "no variant `pink`",
         ),

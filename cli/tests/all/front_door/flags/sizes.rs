@@ -157,4 +157,12 @@ async fn there_is_a_largest_number_of_flags() {
     stored.try_collect::<Vec<_>>().await.unwrap();
     let refused = admin.post("/flags", &smallest("more")).await;
     assert_eq!(refused.code(409), "too_many_flags");
+    let context = json!({"context": {"targetingKey": "ann"}});
+    let all = admin.post("/ofrep/v1/evaluate/flags", &context).await;
+    let all = all.json(200);
+    let values = all["flags"].as_array().unwrap().iter();
+    assert_eq!(
+        values.filter(|flag| flag["value"] == "1").count(),
+        MAX_FLAGS
+    );
 }

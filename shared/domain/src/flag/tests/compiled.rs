@@ -310,3 +310,25 @@ fn an_experiment_of_accounts_hashes_the_attribute_of_that_name() {
         assert_eq!(evaluated(&flags, "f", json!({})).1, FlagReason::Static);
     }
 }
+
+#[test]
+fn a_rollout_without_traffic_is_left_out() {
+    let rule = |traffic: f64| {
+        json!([{
+            "id": "r", "type": "rollout", "hash_seed": "s", "traffic_percent": traffic,
+            "variants": [{"variant": "on", "percent": 100.0}],
+        }])
+    };
+    for (traffic, reasons) in [
+        (0.0, json!([{"rule": "r", "reason": "no_traffic"}])),
+        (0.01, json!([])),
+    ] {
+        let flags = compiled(&[simple("f", rule(traffic), json!([]))], &[], NOW);
+        let left_out = &flags.get("f").unwrap().left_out;
+        assert_eq!(
+            serde_json::to_value(left_out).unwrap(),
+            reasons,
+            "{traffic}"
+        );
+    }
+}

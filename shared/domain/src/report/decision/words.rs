@@ -264,6 +264,14 @@ pub(super) fn notes(analysis: &Analysis) -> Vec<String> {
             check.threshold
         ));
     }
+    for unsent in &analysis.data_quality.dimensions_without_values {
+        notes.push(format!(
+            "The dimension `{}` has a value for {} of {} users: send it with the requests that assign users.",
+            unsent.dimension,
+            grouped(unsent.users_with_value),
+            grouped(unsent.users)
+        ));
+    }
     if analysis.settings.deciding_method == DecidingMethod::Fixed {
         notes.push(
             "These p-values and intervals are valid for one reading at a size that was fixed in advance."
