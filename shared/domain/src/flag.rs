@@ -11,6 +11,7 @@ mod graph;
 mod payload;
 mod rule;
 mod schema;
+mod secure;
 mod stale;
 mod validate;
 mod value;
@@ -22,7 +23,7 @@ pub use compile::{
 pub use evaluation::{FlagEvaluation, FlagEvaluator, FlagExposure, FlagReason, FlagStep};
 pub use fault::FlagFault;
 pub use graph::FlagGraph;
-pub use payload::{FlagPayload, RemoteOnly};
+pub use payload::{ClientPayload, FlagPayload, RemoteOnly};
 pub use rule::{FlagRule, FlagRuleKind, Rollout, RolloutVariant};
 pub use schema::ValueSchema;
 pub use stale::StaleFlag;
