@@ -152,6 +152,8 @@ pub mod client_keys {
     pub const CLIENT_KEY: &str = "client_key";
     /// The digest of the body that created a key.
     pub const CREATION_DIGEST: &str = "creation_digest";
+    /// The key that encrypts the payload. It is beside the key itself, because no response but one may show it.
+    pub const DECRYPTION_KEY: &str = "decryption_key";
 
     /// The record of a key.
     pub fn key(id: &ClientKeyId) -> String {

@@ -53,6 +53,18 @@ pub enum RemoteOnly {
     },
 }
 
+impl RemoteOnly {
+    /// The reason, without names of segments and of other flags.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::IdList { .. } => "id_list",
+            Self::SecureAttribute => "secure_attribute",
+            Self::TooLarge => "too_large",
+            Self::Prerequisite { .. } => "prerequisite",
+        }
+    }
+}
+
 impl CompiledFlags {
     /// The payload of these flags.
     pub fn payload(&self, segments: &SegmentGraph) -> FlagPayload {
