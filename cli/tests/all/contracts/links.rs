@@ -169,6 +169,8 @@ fn the_docs_state_the_number_of_functions() {
         "forty-four",
         "forty-five",
         "forty-six",
+        "forty-seven",
+        "forty-eight",
     ];
     for page in pages() {
         for line in text(&page).lines() {
