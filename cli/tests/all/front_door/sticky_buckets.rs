@@ -182,7 +182,7 @@ async fn only_assignments_of_experiments_of_visible_flags_are_readable_and_readi
     for query in [
         "attributes.account=ann",
         "attributes.id=a-1",
-        "attributes.id=nobody",
+        "attributes.id=without",
         "",
     ] {
         assert_eq!(page.documents(query).await, json!({}), "{query}");

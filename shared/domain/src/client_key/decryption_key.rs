@@ -26,8 +26,8 @@ impl DecryptionKey {
     /// Encrypts a text as GrowthBook's SDKs decrypt it: the initialisation vector and the result of AES-128-CBC, each as base64,
     /// with a dot between them.
     ///
-    /// The vector is a hash of the key and the text. Two texts have two vectors, as with random ones, and nobody without the key
-    /// can predict one. The same text has the same result, so that the `ETag` of a payload changes with its content only.
+    /// The vector is a hash of the key and the text. Two texts have two vectors, as with random ones, and it takes the key to predict
+    /// one. The same text has the same result, so that the `ETag` of a payload changes with its content only.
     pub fn encrypt(&self, text: &str) -> String {
         let digest = Sha256::new()
             .chain_update(b"assay payload\0")

@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 pub struct SecureAttributes {
     /// The attributes, or paths of attributes; at least one.
     pub names: Vec<String>,
-    /// Is hashed before each value. It is in the application, so it is no secret; but without it, nobody can compare values
-    /// with a payload.
+    /// Is hashed before each value. It is in the application, so it is no secret; but it takes the salt to compare values with a
+    /// payload.
     pub salt: String,
 }
 

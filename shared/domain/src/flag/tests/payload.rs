@@ -3,8 +3,12 @@
 use super::compiled::{NOW, compiled, simple};
 use super::*;
 use crate::client_key::SecureAttributes;
+use crate::condition::NoSegments;
+use crate::feature::FeatureDefinition;
 use crate::segment::Segment;
 use crate::segment_graph::SegmentGraph;
+use proptest::prelude::*;
+use proptest::sample::select;
 use std::collections::BTreeMap;
 
 #[test]
@@ -255,4 +259,72 @@ fn flags_that_choose_by_a_secure_attribute_are_left_out_with_those_that_need_the
     let keys: Vec<_> = client.features.keys().map(|key| key.as_str()).collect();
     assert_eq!(keys, ["other"]);
     assert_eq!(client.remote_only.len(), 1);
+}
+
+/// Values and texts of conditions on a secure attribute: few, so that they are often equal.
+fn secret() -> impl Strategy<Value = Value> {
+    select(vec![json!("a"), json!("b"), json!("A"), json!(null)])
+}
+
+/// What a condition expects of a secure attribute, tests that do not work on hashes included.
+fn expectation() -> impl Strategy<Value = Value> {
+    let list = || prop::collection::vec(secret(), 0..3);
+    let leaf = prop_oneof![
+        secret(),
+        secret().prop_map(|text| json!({"$eq": text})),
+        secret().prop_map(|text| json!({"$ne": text})),
+        list().prop_map(|texts| json!({"$in": texts})),
+        list().prop_map(|texts| json!({"$nin": texts, "$exists": true})),
+        list().prop_map(|texts| json!({"$ini": texts})),
+        Just(json!({"$size": 1})),
+        Just(json!({"$type": "string"})),
+        Just(json!({"$regex": "a"})),
+        Just(json!({"$gt": "a"})),
+    ];
+    leaf.prop_recursive(2, 6, 2, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|each| json!({"$not": each})),
+            inner.clone().prop_map(|each| json!({"$elemMatch": each})),
+            prop::collection::vec(inner, 0..3).prop_map(|each| json!({"$all": each})),
+        ]
+    })
+}
+
+fn conditions() -> impl Strategy<Value = Value> {
+    let plain = secret().prop_map(|text| json!({"plan": text}));
+    let leaf = prop_oneof![expectation().prop_map(|each| json!({"email": each})), plain];
+    leaf.prop_recursive(2, 6, 2, |inner| {
+        let list = || prop::collection::vec(inner.clone(), 0..3);
+        prop_oneof![
+            inner.clone().prop_map(|each| json!({"$not": each})),
+            list().prop_map(|each| json!({"$and": each})),
+            list().prop_map(|each| json!({"$or": each})),
+            list().prop_map(|each| json!({"$nor": each})),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_condition_holds_for_hashes_if_and_only_if_it_holds_for_the_values(
+        condition in conditions(),
+        value in prop_oneof![secret(), prop::collection::vec(secret(), 0..3).prop_map(Value::from)],
+        plan in secret(),
+    ) {
+        let secure = SecureAttributes { names: vec!["email".to_owned()], salt: "a salt of the shop".to_owned() };
+        let feature: FeatureDefinition =
+            serde_json::from_value(json!({"defaultValue": 0, "rules": [{"force": 1, "condition": condition}]})).unwrap();
+        let Ok(hashed) = secure.hashed(&feature) else { return Ok(()) };
+        let hash = |value: &Value| value.as_str().map_or_else(|| value.clone(), |text| secure.hash(text).into());
+        let hashed_value = match &value {
+            Value::Array(elements) => elements.iter().map(hash).collect(),
+            value => hash(value),
+        };
+        let holds = |feature: &FeatureDefinition, email: &Value| {
+            let condition = feature.rules[0].experiment.condition.clone().unwrap();
+            let attributes = json!({"email": email, "plan": plan});
+            Condition::joined(condition).matches(&attributes, &NoSegments)
+        };
+        prop_assert_eq!(holds(&feature, &value), holds(&hashed, &hashed_value));
+    }
 }
