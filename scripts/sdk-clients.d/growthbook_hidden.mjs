@@ -46,9 +46,10 @@ const started = async (attributes, options) => {
 const local = { clientKey: encrypted.key, decryptionKey: encrypted.decryption_key };
 for (const email of ['ann@example.com', 'zoé@例.jp', 'bob@example.com', undefined]) {
   for (const groups of [['staff', 'beta'], ['beta'], [], undefined]) {
-    const hashed = { id: 'ann', email: email && hash(email), groups: groups?.map(hash) };
-    const evaluated = await started(hashed, local);
-    const remote = await started({ id: 'ann', email, groups }, { clientKey: encrypted.key, remoteEval: true });
+    // A missing attribute is no attribute with the value undefined.
+    const user = (of) => ({ id: 'ann', ...(email && { email: of(email) }), ...(groups && { groups: groups.map(of) }) });
+    const evaluated = await started(user(hash), local);
+    const remote = await started(user((value) => value), { clientKey: encrypted.key, remoteEval: true });
     for (const key of Object.keys(conditions)) {
       if (key === 'sdk-company') must('only the server evaluates it', evaluated.evalFeature(key).source, 'unknownFeature');
       else must(`${key} of ${email} in ${groups}`, evaluated.isOn(key), remote.isOn(key));

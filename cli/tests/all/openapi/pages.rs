@@ -59,7 +59,6 @@ fn kind(answer: &Value) -> &'static str {
         ("/events/0/errors", "TrackResponse"),
         ("/documents", "StickyBuckets"),
         ("/assignments/checkout-button__0", "RecordedStickyBuckets"),
-        ("/decryption_key", "CreatedClientKey"),
         ("/digest", "Report"),
         ("/flag", "FlagHistory"),
         ("/entries", "History"),

@@ -263,9 +263,9 @@ fn the_only_items_of_the_tokens_table_that_a_function_writes_are_budgets() {
         }
     }
     let expected = [
+        "GetStickyBucketsFunction",
         "RecordEventsFunction",
         "RecordSdkEventsFunction",
-        "GetStickyBucketsFunction",
         "RecordStickyBucketsFunction",
     ];
     assert_eq!(writers, expected);
