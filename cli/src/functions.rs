@@ -75,6 +75,8 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("list-layers", list_layers::handle)?;
     wiring.http("list-segments", list_segments::handle)?;
     wiring.http("plan-experiment", plan_experiment::handle)?;
+    wiring.http("publish-flag", publish_flag::handle)?;
+    wiring.http("put-flag-draft", put_flag_draft::handle)?;
     wiring.http("put-layer", put_layer::handle)?;
     wiring.http("record-events", record_events::handle)?;
     wiring.http("record-sdk-events", record_sdk_events::handle)?;

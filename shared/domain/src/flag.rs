@@ -5,6 +5,7 @@
 
 mod change;
 mod compile;
+mod draft;
 mod evaluation;
 mod fault;
 mod graph;
@@ -20,6 +21,7 @@ pub use change::{FlagChange, NewFlag};
 pub use compile::{
     CompiledFlag, CompiledFlags, FlagCompiler, LeftOut, LeftOutRule, RuleOrigin, RulePart,
 };
+pub use draft::FlagDraft;
 pub use evaluation::{FlagEvaluation, FlagEvaluator, FlagExposure, FlagReason, FlagStep};
 pub use fault::FlagFault;
 pub use graph::FlagGraph;
@@ -68,6 +70,9 @@ pub struct Flag {
     /// What other flags must be for a user. Otherwise the user gets the off variant.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub prerequisites: Vec<Prerequisite>,
+    /// Whether another token than that of the author must publish each change, except the kill switch.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub requires_approval: bool,
     /// Whether it is hidden and evaluated no more.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub archived: bool,

@@ -34,7 +34,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 45] = [
+pub const ROUTES: [Route; 47] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -136,6 +136,18 @@ pub const ROUTES: [Route; 45] = [
         "revert-flag",
         "POST",
         "/flags/{key}/revert",
+        Some(Scope::Manage),
+    ),
+    route(
+        "put-flag-draft",
+        "PUT",
+        "/flags/{key}/draft",
+        Some(Scope::Manage),
+    ),
+    route(
+        "publish-flag",
+        "POST",
+        "/flags/{key}/publish",
         Some(Scope::Manage),
     ),
     route(

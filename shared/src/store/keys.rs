@@ -116,7 +116,9 @@ pub mod flags {
 
     /// Partition of all flags.
     pub const PARTITION: &str = "#flags";
-    /// The prefix of the records of flags, and of their own partitions. Roles name it.
+    /// Partition of the drafts of flags. Roles name it.
+    pub const DRAFTS: &str = "#flag-drafts";
+    /// The prefix of the records of flags and of their drafts, and of their own partitions. Roles name it.
     pub const FLAG: &str = "flag#";
 
     /// The record of a flag.

@@ -171,6 +171,8 @@ fn the_docs_state_the_number_of_functions() {
         "forty-six",
         "forty-seven",
         "forty-eight",
+        "forty-nine",
+        "fifty",
     ];
     for page in pages() {
         for line in text(&page).lines() {

@@ -1,5 +1,6 @@
 //! Feature flags: creation, changes, history, reverting, archiving and deletion.
 
+mod drafts;
 mod evaluation;
 mod sizes;
 

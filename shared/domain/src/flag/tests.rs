@@ -1,4 +1,5 @@
 mod compiled;
+mod draft;
 mod payload;
 mod relations;
 
