@@ -66,6 +66,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("get-sdk-features", get_sdk_features::handle)?;
     wiring.http("get-segment", get_segment::handle)?;
     wiring.http("get-segment-history", get_segment_history::handle)?;
+    wiring.http("get-sticky-buckets", get_sticky_buckets::handle)?;
     wiring.http("health", health::handle)?;
     wiring.http("import-assignments", import_assignments::handle)?;
     wiring.http("list-client-keys", list_client_keys::handle)?;
@@ -74,9 +75,12 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("list-layers", list_layers::handle)?;
     wiring.http("list-segments", list_segments::handle)?;
     wiring.http("plan-experiment", plan_experiment::handle)?;
+    wiring.http("publish-flag", publish_flag::handle)?;
+    wiring.http("put-flag-draft", put_flag_draft::handle)?;
     wiring.http("put-layer", put_layer::handle)?;
     wiring.http("record-events", record_events::handle)?;
     wiring.http("record-sdk-events", record_sdk_events::handle)?;
+    wiring.http("record-sticky-buckets", record_sticky_buckets::handle)?;
     wiring.http("revert-flag", revert_flag::handle)?;
     wiring.http("revoke-client-key", revoke_client_key::handle)?;
     wiring.stream("aggregate", aggregate::handle)?;

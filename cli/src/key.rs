@@ -2,7 +2,7 @@
 
 use crate::client::{Client, ClientError, Connection, RetryPolicy, path_segment};
 use crate::output::{note, print, print_table, printable};
-use domain::client_key::ClientKey;
+use domain::client_key::{ClientKey, DecryptionKey};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -37,6 +37,15 @@ enum Action {
         /// Events that the key may send per second, on average over ten seconds. By default 100.
         #[arg(long, value_name = "NUMBER")]
         events_per_second: Option<u32>,
+        /// Attribute whose values the payload hashes, such as `email`. Can be given several times.
+        #[arg(long = "secure-attribute", value_name = "NAME")]
+        secure_attributes: Vec<String>,
+        /// Salt of these hashes, which the app uses as well. By default a random one.
+        #[arg(long, value_name = "SALT", requires = "secure_attributes")]
+        salt: Option<String>,
+        /// Encrypt the payload. The key that decrypts it is the second line of the output, and is not shown again.
+        #[arg(long)]
+        encrypted: bool,
     },
     /// List all client keys, with those that were revoked in the last 30 days.
     List {
@@ -50,6 +59,14 @@ enum Action {
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+/// A new key, with the key that decrypts its payload.
+#[derive(Deserialize)]
+struct Created {
+    #[serde(flatten)]
+    client_key: ClientKey,
+    decryption_key: Option<DecryptionKey>,
 }
 
 /// One page of the list.
@@ -73,6 +90,9 @@ pub async fn run(args: KeyArgs) -> Result<(), ClientError> {
             flag_tags,
             event_types,
             events_per_second,
+            secure_attributes,
+            salt,
+            encrypted,
         } => {
             let mut body = Map::from_iter([
                 ("name".to_owned(), json!(name)),
@@ -85,6 +105,13 @@ pub async fn run(args: KeyArgs) -> Result<(), ClientError> {
             }
             if let Some(events) = events_per_second {
                 body.insert("events_per_second".to_owned(), json!(events));
+            }
+            if !secure_attributes.is_empty() {
+                let secure = json!({"names": secure_attributes, "salt": salt});
+                body.insert("secure_attributes".to_owned(), secure);
+            }
+            if encrypted {
+                body.insert("encrypted".to_owned(), json!(true));
             }
             let client = client(RetryPolicy::Interactive)?;
             create(&client, &Value::Object(body)).await
@@ -108,16 +135,32 @@ async fn create(client: &Client, body: &Value) -> Result<(), ClientError> {
     // A repeated attempt creates no second key.
     let once = uuid::Uuid::new_v4().to_string();
     let created = client.post("/client-keys", body.to_string(), Some(&once));
-    let created: ClientKey = created.await?;
+    let Created {
+        client_key,
+        decryption_key,
+    } = created.await?;
     note(format_args!(
         "{} ({}): environment {}, {} events per second. The key is public:",
-        created.id,
-        printable(&created.name),
-        created.environment,
-        created.events_per_second
+        client_key.id,
+        printable(&client_key.name),
+        client_key.environment,
+        client_key.events_per_second
     ));
-    // Only the key goes to stdout, so that a script can read it.
-    print(&created.key);
+    // Only keys go to stdout, so that a script can read them.
+    print(&client_key.key);
+    if let Some(secure) = &client_key.secure_attributes {
+        note(format_args!(
+            "The salt of the secure attributes {} is {}",
+            printable(&secure.names.join(", ")),
+            printable(&secure.salt)
+        ));
+    }
+    if let Some(decryption_key) = &decryption_key {
+        note(format_args!(
+            "The payload is encrypted. This decrypts it, and is not shown again:"
+        ));
+        print(decryption_key);
+    }
     Ok(())
 }
 

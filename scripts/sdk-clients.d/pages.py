@@ -19,7 +19,7 @@ DOCS = pathlib.Path(os.environ["SDK_DOCS"])
 HERE = pathlib.Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
 RUNNERS = {"js": ["node"], "python": [sys.executable]}
-COUNT = 6
+COUNT = 8
 # New flags are seen when the definitions that functions keep are older than a second, as the script has set.
 DEFINITIONS_SECONDS = 1.5
 

@@ -102,6 +102,8 @@ mod tests {
             flag_tags: Vec::new(),
             event_types: Vec::new(),
             events_per_second: 100,
+            secure_attributes: None,
+            decryption_key: None,
         };
         let text = ClientKeyText::from_bits([1; 16]);
         let key = ClientKey::new(text, new, Timestamp::from_micros(0));

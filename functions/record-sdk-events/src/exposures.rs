@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use shared::app::App;
 use shared::http::Problem;
 use shared::http::assignment::{AssignmentRequest, KnownUser, StoredState, assign};
-use shared::http::flag_evaluation::experiments_of;
+use shared::http::flag_evaluation::experiments_for;
 use shared::http::input::sdk_events::Exposure;
 use shared::store::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,25 +25,19 @@ struct Group<'e> {
     claims: Vec<String>,
 }
 
-/// Assigns the units of exposures, each once, and logs how many exposures do not agree with the assignments.
+/// Assigns the units of exposures, each once. Returns how many exposures contradict the assignments of their users.
 ///
 /// Only experiments count that decide about flags that the key sees: no page can put users into other experiments.
 pub(crate) async fn assign_all(
     app: &App,
     key: &ClientKey,
     exposures: Vec<(usize, Exposure)>,
-) -> Result<(), Problem> {
+) -> Result<usize, Problem> {
     if exposures.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let set = app.flags(&key.environment).await?;
-    let seen = set.all_seen(|tags| key.sees_flag(tags));
-    let keys: Vec<_> = seen.into_iter().map(|flag| &flag.key).collect();
-    let experiments = experiments_of(&set, &keys);
-    let experiments: BTreeMap<&ExperimentId, &Experiment> = experiments
-        .into_iter()
-        .map(|each| (&each.id, each))
-        .collect();
+    let experiments = experiments_for(&set, key);
 
     let mut summary = Summary::default();
     let mut groups: BTreeMap<(ExperimentId, UserId), Group<'_>> = BTreeMap::new();
@@ -83,7 +77,7 @@ pub(crate) async fn assign_all(
         summary.not_enrolled += one.not_enrolled;
     }
     summary.log(key);
-    Ok(())
+    Ok(summary.contradicting)
 }
 
 /// Whether an experiment assigns by this attribute.
@@ -130,7 +124,7 @@ struct Summary {
 }
 
 impl Summary {
-    /// Logs a line if not every exposure agrees. The response says nothing about it, so this is the only trace.
+    /// Logs a line if not every exposure agrees. A metric adds up `contradicting_exposures`.
     fn log(&self, key: &ClientKey) {
         let Self {
             exposures,

@@ -7,16 +7,16 @@ use lambda_http::http::StatusCode;
 use page_events::RejectedEvent;
 use serde::Serialize;
 use shared::app::App;
-use shared::event_budget::Spent;
 use shared::http::input::sdk_events::{self, SdkEvent};
 use shared::http::{Problem, Request, Response, body, client_key, response};
 
-/// Says which events have faults, and nothing about users, variants and experiments.
+/// Says which events have faults, and how many exposures name another variant than the user has.
 #[derive(Serialize)]
 struct TrackResponse {
     received: usize,
     accepted: usize,
     rejected: usize,
+    contradicting_exposures: usize,
     events: Vec<RejectedEvent>,
 }
 
@@ -29,11 +29,7 @@ struct TrackResponse {
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let key = client_key::from_path(&app, &request).await?;
     let read = sdk_events::read(body::json_as_text(&request)?)?;
-    let per_second = key.events_per_second;
-    let spent = app.spend_events(key.id.as_str(), per_second, read.len(), app.now());
-    if let Spent::UsedUp { seconds } = spent.await? {
-        return Err(Problem::event_budget_exceeded(per_second, seconds));
-    }
+    client_key::spend(&app, &key, read.len()).await?;
 
     let received = read.len();
     let received_at = app.now();
@@ -52,7 +48,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         }
     }
     let first_exposure = exposed.first().map(|(index, _)| *index);
-    exposures::assign_all(&app, &key, exposed).await?;
+    let contradicting_exposures = exposures::assign_all(&app, &key, exposed).await?;
     page_events::record(&app, events, first_exposure, received_at).await?;
 
     page_events::log_rejected(&key, received, &rejected);
@@ -60,6 +56,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         received,
         accepted: received - rejected.len(),
         rejected: rejected.len(),
+        contradicting_exposures,
         events: rejected,
     };
     let response = response::json(StatusCode::OK, &body);

@@ -5,13 +5,13 @@ use domain::flag::Flag;
 use domain::ids::FlagKey;
 use lambda_http::http::StatusCode;
 use shared::app::App;
-use shared::http::flag::{self, FlagCatalog};
+use shared::http::flag::{self, Approval, FlagCatalog};
 use shared::http::if_match::expected_version;
 use shared::http::input::flag::read_revert;
 use shared::http::{Fault, Problem, Request, Response, body, caller::Caller, params};
 use shared::store::experiments::Author;
 
-/// Makes a new version with the content of an earlier one.
+/// Makes a new version with the content of an earlier one. It needs no approval, because this version was in use before.
 ///
 /// # Errors
 /// 404, 412 if the version is outdated, 422 if there is no such version or its content is not valid any more, 428.
@@ -28,7 +28,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         reason: Some(&reason),
     };
     let next = |before: &Flag| before.reverted_to(&earlier, app.now());
-    let changed = flag::change(&app, &key, expected, author, next).await?;
+    let changed = flag::change(&app, &key, expected, (author, Approval::Given), next).await?;
     Ok(flag::answer(StatusCode::OK, &changed))
 }
 

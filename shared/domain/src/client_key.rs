@@ -3,9 +3,13 @@
 //! Everybody who uses the app can read its key. A key therefore opens only routes that are meant for the public, and what
 //! it may do there is narrow: one environment, some flags, some event types, and a small budget of events.
 
+mod decryption_key;
 mod origin;
+mod secure_attributes;
 
+pub use decryption_key::DecryptionKey;
 pub use origin::Origin;
+pub use secure_attributes::SecureAttributes;
 
 use super::Invalid;
 use super::ids::{ClientKeyId, EnvironmentName, EventType};
@@ -31,6 +35,15 @@ pub struct ClientKey {
     pub event_types: Vec<EventType>,
     /// Events that it may send per second.
     pub events_per_second: u32,
+    /// Attributes whose values its payload hashes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub secure_attributes: Option<SecureAttributes>,
+    /// Whether its payload is encrypted.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub encrypted: bool,
+    /// The key that encrypts the payload. It is stored beside the others, and only the response to the creation shows it.
+    #[serde(skip)]
+    pub decryption_key: Option<DecryptionKey>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it was revoked. A revoked key opens nothing.
@@ -53,6 +66,10 @@ pub struct NewClientKey {
     pub event_types: Vec<EventType>,
     /// Events that it may send per second.
     pub events_per_second: u32,
+    /// Attributes whose values its payload hashes.
+    pub secure_attributes: Option<SecureAttributes>,
+    /// Encrypts its payload; none for a payload that is not encrypted.
+    pub decryption_key: Option<DecryptionKey>,
 }
 
 impl ClientKey {
@@ -67,6 +84,9 @@ impl ClientKey {
             flag_tags: new.flag_tags,
             event_types: new.event_types,
             events_per_second: new.events_per_second,
+            secure_attributes: new.secure_attributes,
+            encrypted: new.decryption_key.is_some(),
+            decryption_key: new.decryption_key,
             created_at,
             revoked_at: None,
         }
@@ -173,6 +193,8 @@ mod tests {
             flag_tags: Vec::new(),
             event_types: Vec::new(),
             events_per_second: 100,
+            secure_attributes: None,
+            decryption_key: None,
         };
         let text = ClientKeyText::from_bits([7; 16]);
         ClientKey::new(text, new, Timestamp::from_micros(0))

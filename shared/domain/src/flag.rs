@@ -6,12 +6,14 @@
 mod change;
 mod compile;
 mod compiled_flags;
+mod draft;
 mod evaluation;
 mod fault;
 mod graph;
 mod payload;
 mod rule;
 mod schema;
+mod secure;
 mod stale;
 mod validate;
 mod value;
@@ -19,10 +21,11 @@ mod value;
 pub use change::{FlagChange, NewFlag};
 pub use compile::{CompiledFlag, FlagCompiler, LeftOut, LeftOutRule, RuleOrigin, RulePart};
 pub use compiled_flags::CompiledFlags;
+pub use draft::FlagDraft;
 pub use evaluation::{FlagEvaluation, FlagEvaluator, FlagExposure, FlagReason, FlagStep};
 pub use fault::FlagFault;
 pub use graph::FlagGraph;
-pub use payload::{FlagPayload, RemoteOnly};
+pub use payload::{ClientPayload, FlagPayload, RemoteOnly};
 pub use rule::{FlagRule, FlagRuleKind, Rollout, RolloutVariant};
 pub use schema::ValueSchema;
 pub use stale::StaleFlag;
@@ -67,6 +70,9 @@ pub struct Flag {
     /// What other flags must be for a user. Otherwise the user gets the off variant.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub prerequisites: Vec<Prerequisite>,
+    /// Whether another token than that of the author must publish each change, except the kill switch.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub requires_approval: bool,
     /// Whether it is hidden and evaluated no more.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub archived: bool,

@@ -243,6 +243,15 @@ pub const MAX_CLIENT_EVENT_TYPES: usize = 50;
 pub const DEFAULT_CLIENT_EVENTS_PER_SECOND: u32 = 100;
 /// The largest budget of a client key, in events per second. Everybody can read the key, so it bounds what a flood costs.
 pub const MAX_CLIENT_EVENTS_PER_SECOND: u32 = 1_000;
+/// Attributes whose values the payload of one client key hashes: personal data is in few of them.
+pub const MAX_SECURE_ATTRIBUTES: usize = 20;
+/// The shortest salt, in characters. A shorter one could be found by trying all of them.
+pub const MIN_SALT_CHARS: usize = 8;
+/// The longest salt, in characters: longer ones protect no better.
+pub const MAX_SALT_CHARS: usize = 64;
+/// Assignments of one sticky-bucket document. An SDK sends those of all experiments of its flags that the user is in, and few
+/// users are in a hundred at once.
+pub const MAX_STICKY_ASSIGNMENTS: usize = 500;
 /// Days for which lists show a client key after it was revoked.
 pub const REVOKED_CLIENT_KEY_DAYS: i64 = 30;
 /// The conditions of segments that replace their names in one condition of a payload, in bytes of compact JSON. Segments may

@@ -357,6 +357,17 @@ pub(super) async fn with_segments<T>(
 }
 
 impl AssignmentResponse {
+    /// The variant that the hash gives a user who is not enrolled yet and whom the rules let take part.
+    pub fn split_variant(&self) -> Option<&VariantKey> {
+        let is_split = matches!(self.reason, Reason::Evaluated(EvaluationReason::Split));
+        is_split.then_some(&self.variant)
+    }
+
+    /// Whether the assignment was stored by this request.
+    pub fn is_new(&self) -> bool {
+        matches!(self.reason, Reason::Enrolled(Enrolled::New))
+    }
+
     /// The variant, if the user is enrolled.
     pub fn enrolled_variant(&self) -> Option<&VariantKey> {
         self.enrolled.then_some(&self.variant)

@@ -9,6 +9,7 @@ use super::policy::CLIENT_KEY;
 use super::problem::Problem;
 use super::{Request, Response, response};
 use crate::app::App;
+use crate::event_budget::Spent;
 use domain::access::Scope;
 use domain::client_key::ClientKey;
 use domain::ids::{ClientKeyId, EnvironmentName};
@@ -84,6 +85,19 @@ impl Bearer {
             Self::Token(_) => response,
             Self::ClientKey(key) => response::with_cors(response, request, key),
         }
+    }
+}
+
+/// Spends events of the budget of a client key: those that a request sends, or 1 for a request that reads of one user.
+///
+/// # Errors
+/// 429 if the budget is used up; if the database fails.
+pub async fn spend(app: &App, key: &ClientKey, events: usize) -> Result<(), Problem> {
+    let per_second = key.events_per_second;
+    let spent = app.spend_events(key.id.as_str(), per_second, events, app.now());
+    match spent.await? {
+        Spent::Within => Ok(()),
+        Spent::UsedUp { seconds } => Err(Problem::event_budget_exceeded(per_second, seconds)),
     }
 }
 

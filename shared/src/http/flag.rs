@@ -11,11 +11,13 @@ use crate::store::catalog::{Catalog, CatalogTries};
 use crate::store::experiments::Author;
 use crate::store::flags::{FlagWrite, StoredFlag};
 use domain::Invalid;
-use domain::flag::{Flag, FlagGraph};
+use domain::flag::{Flag, FlagDraft, FlagGraph};
+use domain::history::{FieldChange, flag_changes};
 use domain::ids::{EnvironmentName, ExperimentId, FlagKey};
 use domain::limits::{MAX_ALL_FLAGS_BYTES, MAX_FLAGS};
 use domain::prose::grouped_size;
 use lambda_http::http::StatusCode;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All flags and segments, at one version of the catalog. What is written is refused if the catalog has changed since.
@@ -158,21 +160,58 @@ fn unknown_environments(app: &App, flag: &Flag, before: Option<&Flag>) -> Vec<Fa
         .collect()
 }
 
+/// A draft, as responses show it.
+#[derive(Debug, Serialize)]
+pub struct DraftResponse {
+    #[serde(flatten)]
+    draft: FlagDraft,
+    /// What it changes.
+    changes: Vec<FieldChange>,
+}
+
+impl DraftResponse {
+    /// A draft of the next version of a flag.
+    ///
+    /// # Errors
+    /// 500 if a definition cannot be written as JSON.
+    pub fn of(draft: FlagDraft, flag: &Flag) -> Result<Self, Problem> {
+        let changes = flag_changes(flag, &draft.definition);
+        let changes = changes.map_err(|error| Problem::internal(error.to_string()))?;
+        Ok(Self { draft, changes })
+    }
+}
+
 /// The response with a flag.
 pub fn answer(status: StatusCode, flag: &Flag) -> Response {
     response::with_version(response::json(status, flag), flag.version)
+}
+
+/// Whether a change was seen by two tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// It is the change of one token. A flag that requires an approval only lets it switch environments off.
+    None,
+    /// Another token has published it, or it brings back what was in use before.
+    Given,
+}
+
+/// 409: the change needs an approval.
+pub fn approval_required(key: &FlagKey, detail: &str) -> Problem {
+    let detail = format!("The flag `{key}` requires an approval. {detail}");
+    Problem::conflict("approval_required", detail, Vec::new())
 }
 
 /// Writes the next version of a flag. `next` makes it from the version before; if the two are equal, nothing is
 /// written. It is asked again if another definition is changed at the same moment. Returns the stored version.
 ///
 /// # Errors
-/// 404 if there is no such flag, 412 if it is not in the expected version, 422 with all faults of the next version.
+/// 404 if there is no such flag, 409 if the change needs an approval, 412 if the flag is not in the expected version, 422 with
+/// all faults of the next version.
 pub async fn change(
     app: &App,
     key: &FlagKey,
     expected: Option<u64>,
-    author: Author<'_>,
+    (author, approval): (Author<'_>, Approval),
     next: impl Fn(&Flag) -> Flag,
 ) -> Result<Flag, Problem> {
     let mut tries = CatalogTries::default();
@@ -186,6 +225,12 @@ pub async fn change(
         let after = next(&before.flag);
         if after == before.flag {
             return Ok(after);
+        }
+        let is_direct = approval == Approval::None && before.flag.requires_approval;
+        if is_direct && !after.only_switches_off(&before.flag) {
+            let detail = "Save the change with `PUT /flags/{key}/draft`, and let another token publish it. Only switching off \
+                          an environment needs no approval.";
+            return Err(approval_required(key, detail));
         }
         flags.check(app, &after).await?;
         let stored = StoredFlag {

@@ -10,6 +10,7 @@ use super::flag_user::FlagUser;
 use crate::app::App;
 use crate::app::flag_sets::FlagSet;
 use crate::store::StoreError;
+use domain::client_key::ClientKey;
 use domain::evaluation_context::EvaluationContext;
 use domain::experiment::Experiment;
 use domain::feature::FeatureUser;
@@ -156,7 +157,7 @@ async fn known_units(
 }
 
 /// The experiments that decide about these flags, and about the flags that they need.
-pub fn experiments_of<'s>(set: &'s FlagSet, keys: &[&FlagKey]) -> Vec<&'s Experiment> {
+fn experiments_of<'s>(set: &'s FlagSet, keys: &[&FlagKey]) -> Vec<&'s Experiment> {
     let mut needed: BTreeSet<&str> = keys.iter().map(|key| key.as_str()).collect();
     let mut open: Vec<&str> = needed.iter().copied().collect();
     let mut experiments = BTreeSet::new();
@@ -176,6 +177,18 @@ pub fn experiments_of<'s>(set: &'s FlagSet, keys: &[&FlagKey]) -> Vec<&'s Experi
     experiments
         .filter_map(|id| set.experiments.get(id).map(|each| &**each))
         .collect()
+}
+
+/// The experiments that decide about the flags that a client key sees: the only ones about which it learns anything, and in
+/// which it can assign users.
+pub fn experiments_for<'s>(
+    set: &'s FlagSet,
+    key: &ClientKey,
+) -> BTreeMap<&'s ExperimentId, &'s Experiment> {
+    let seen = set.all_seen(|tags| key.sees_flag(tags));
+    let keys: Vec<_> = seen.into_iter().map(|flag| &flag.key).collect();
+    let experiments = experiments_of(set, &keys).into_iter();
+    experiments.map(|each| (&each.id, each)).collect()
 }
 
 /// The variations of the user's stored assignments, by experiment.

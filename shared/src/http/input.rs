@@ -22,6 +22,7 @@ pub mod plan;
 pub mod sdk_events;
 pub mod sdk_user;
 pub mod segment;
+pub mod sticky_buckets;
 mod targeting;
 mod text;
 pub mod units;

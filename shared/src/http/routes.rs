@@ -34,7 +34,7 @@ const fn route(
 }
 
 /// All routes.
-pub const ROUTES: [Route; 43] = [
+pub const ROUTES: [Route; 47] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
     route(
@@ -139,6 +139,18 @@ pub const ROUTES: [Route; 43] = [
         Some(Scope::Manage),
     ),
     route(
+        "put-flag-draft",
+        "PUT",
+        "/flags/{key}/draft",
+        Some(Scope::Manage),
+    ),
+    route(
+        "publish-flag",
+        "POST",
+        "/flags/{key}/publish",
+        Some(Scope::Manage),
+    ),
+    route(
         "explain-flag",
         "POST",
         "/flags/{key}/evaluate",
@@ -173,6 +185,14 @@ pub const ROUTES: [Route; 43] = [
     )
     .for_client_keys(),
     route("record-sdk-events", "POST", "/track", None).for_client_keys(),
+    route("get-sticky-buckets", "GET", "/sticky/{client_key}", None).for_client_keys(),
+    route(
+        "record-sticky-buckets",
+        "POST",
+        "/sticky/{client_key}",
+        None,
+    )
+    .for_client_keys(),
     route("create-segment", "POST", "/segments", Some(Scope::Manage)),
     route("list-segments", "GET", "/segments", Some(Scope::Read)),
     route("get-segment", "GET", "/segments/{id}", Some(Scope::Read)),

@@ -8,6 +8,7 @@ use super::{Request, Response};
 use crate::app::App;
 use crate::app::flag_sets::{FlagSet, PayloadAt};
 use crate::store::StoreError;
+use domain::client_key::{ClientKey, DecryptionKey};
 use domain::evaluation_context::EvaluationContext;
 use domain::ids::FlagKey;
 use domain::limits::MAX_ANSWER_BYTES;
@@ -29,33 +30,55 @@ const CACHED: HeaderValue =
 pub struct SdkPayload<'s> {
     status: u16,
     features: BTreeMap<&'s FlagKey, Value>,
+    /// The features as encrypted text. The others are empty then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypted_features: Option<String>,
+    /// The flags that only the server can evaluate, and why. SDKs ignore it; it is for developers who miss a flag.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    server_only: BTreeMap<&'s FlagKey, &'static str>,
     date_updated: Timestamp,
 }
 
 impl<'s> SdkPayload<'s> {
-    /// The features of a set that SDKs can evaluate, if a caller sees flags with these tags.
+    /// The features of a set that SDKs can evaluate, for a client key: with hashes of secure attributes, and encrypted if the key
+    /// says so.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn of(
-        app: &App,
-        set: &'s FlagSet,
-        sees: impl Fn(&[String]) -> bool,
-    ) -> Result<Self, StoreError> {
+    pub async fn of(app: &App, set: &'s FlagSet, key: &ClientKey) -> Result<Self, StoreError> {
         let PayloadAt {
             payload,
             changed_at,
         } = set.payload(app).await?;
-        let seen = payload.seen(|key| set.seen(key, &sees).is_some());
-        let features = seen.into_iter().map(|(key, feature)| {
+        let sees = |flag: &FlagKey| set.seen(flag, |tags| key.sees_flag(tags)).is_some();
+        let client = payload.for_client(sees, key.secure_attributes.as_ref());
+        let features = client.features.into_iter().map(|(key, feature)| {
             let feature = serde_json::to_value(feature).unwrap_or_default();
             (key, feature)
         });
-        Ok(Self {
+        let server_only = client.remote_only.into_iter();
+        let plain = Self {
             status: StatusCode::OK.as_u16(),
             features: features.collect(),
+            encrypted_features: None,
+            server_only: server_only.map(|(key, why)| (key, why.code())).collect(),
             date_updated: *changed_at,
+        };
+        Ok(match &key.decryption_key {
+            Some(decryption_key) => plain.encrypted(decryption_key),
+            None => plain,
         })
+    }
+
+    /// The same without readable features and keys of flags.
+    fn encrypted(self, key: &DecryptionKey) -> Self {
+        let features = serde_json::to_string(&self.features).unwrap_or_default();
+        Self {
+            features: BTreeMap::new(),
+            encrypted_features: Some(key.encrypt(&features)),
+            server_only: BTreeMap::new(),
+            ..self
+        }
     }
 
     /// Features that were evaluated for a user at an instant: values without rules. An SDK reports the experiments in them as
@@ -79,6 +102,8 @@ impl<'s> SdkPayload<'s> {
         Self {
             status: StatusCode::OK.as_u16(),
             features: features.collect(),
+            encrypted_features: None,
+            server_only: BTreeMap::new(),
             date_updated: at,
         }
     }

@@ -81,6 +81,10 @@ impl Store {
         item.insert(key::CLIENT_KEY.to_owned(), value);
         let digest = AttributeValue::S(creation_digest.to_owned());
         item.insert(key::CREATION_DIGEST.to_owned(), digest);
+        if let Some(decryption_key) = &client_key.decryption_key {
+            let text = AttributeValue::S(decryption_key.to_string());
+            item.insert(key::DECRYPTION_KEY.to_owned(), text);
+        }
         let put = Put::builder()
             .table_name(&self.tables.experiments)
             .set_item(Some(item))
@@ -168,7 +172,17 @@ fn key_of(id: &ClientKeyId) -> Item {
 fn read(mut item: Item) -> Result<ClientKey, StoreError> {
     let value = item.remove(key::CLIENT_KEY);
     let value = value.ok_or_else(|| damaged(key::CLIENT_KEY))?;
-    Ok(serde_dynamo::from_attribute_value(value)?)
+    let decryption_key = item.remove(key::DECRYPTION_KEY);
+    let decryption_key = decryption_key.map(serde_dynamo::from_attribute_value);
+    let client_key: ClientKey = serde_dynamo::from_attribute_value(value)?;
+    if client_key.encrypted != decryption_key.is_some() {
+        // Without this, a damaged item would show the payload to everybody.
+        return Err(damaged(key::DECRYPTION_KEY));
+    }
+    Ok(ClientKey {
+        decryption_key: decryption_key.transpose()?,
+        ..client_key
+    })
 }
 
 /// DynamoDB deletes an expired item within days, and lists show it no longer.

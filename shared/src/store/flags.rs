@@ -13,7 +13,7 @@ use super::transaction;
 use super::used_by::{SegmentUser, UsesChange};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use domain::flag::Flag;
+use domain::flag::{Flag, FlagDraft};
 use domain::ids::FlagKey;
 use domain::segment_graph::names_in;
 use domain::time::Timestamp;
@@ -196,6 +196,26 @@ impl Store {
             | CatalogWrite::CatalogChanged
             | CatalogWrite::LaterRefused => FlagWrite::CatalogChanged,
         })
+    }
+
+    /// The draft of a flag, read consistently. It can be one of an earlier version.
+    ///
+    /// # Errors
+    /// If the database fails or the item is damaged.
+    pub async fn flag_draft(&self, flag: &FlagKey) -> Result<Option<FlagDraft>, StoreError> {
+        let item = self.record(key::DRAFTS, &key::flag(flag), true).await?;
+        Ok(item.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// Saves the draft of a flag, in place of another one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn put_flag_draft(&self, draft: &FlagDraft) -> Result<(), StoreError> {
+        let record = key::flag(&draft.definition.key);
+        let put = self.flag_record(key::DRAFTS, &record, draft)?;
+        // The action has no condition, so it is written.
+        self.transact(&[put]).await.map(drop)
     }
 
     fn flag_record(

@@ -116,7 +116,9 @@ pub mod flags {
 
     /// Partition of all flags.
     pub const PARTITION: &str = "#flags";
-    /// The prefix of the records of flags, and of their own partitions. Roles name it.
+    /// Partition of the drafts of flags. Roles name it.
+    pub const DRAFTS: &str = "#flag-drafts";
+    /// The prefix of the records of flags and of their drafts, and of their own partitions. Roles name it.
     pub const FLAG: &str = "flag#";
 
     /// The record of a flag.
@@ -152,6 +154,8 @@ pub mod client_keys {
     pub const CLIENT_KEY: &str = "client_key";
     /// The digest of the body that created a key.
     pub const CREATION_DIGEST: &str = "creation_digest";
+    /// The key that encrypts the payload. It is beside the key itself, because no response but one may show it.
+    pub const DECRYPTION_KEY: &str = "decryption_key";
 
     /// The record of a key.
     pub fn key(id: &ClientKeyId) -> String {

@@ -62,6 +62,54 @@ async fn a_client_key_is_created_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn the_decryption_key_of_an_encrypted_payload_is_the_second_line() {
+    let world = World::start().await;
+    let secure = [
+        "--secure-attribute",
+        "email",
+        "--salt",
+        "a salt of the shop",
+    ];
+    let create = ["key", "create", "--name", "App", "--encrypted"];
+    let created = world.run(&[&create[..], &secure].concat()).await;
+    assert!(created.ok, "{}", created.stderr);
+    assert!(
+        created.stderr.contains("a salt of the shop"),
+        "{}",
+        created.stderr
+    );
+    let lines: Vec<&str> = created.stdout.lines().collect();
+    let [key, decryption_key] = lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert!(key.starts_with("ck_"), "{key}");
+    assert!(
+        decryption_key.len() == 24 && decryption_key.ends_with("=="),
+        "{decryption_key}"
+    );
+    let listed = world.done(&["key", "list", "--json"]).await;
+    assert!(
+        listed.contains(key) && !listed.contains(decryption_key),
+        "{listed}"
+    );
+    let refused = world
+        .run(&[
+            "key",
+            "create",
+            "--name",
+            "App",
+            "--salt",
+            "a salt of the shop",
+        ])
+        .await;
+    assert!(
+        !refused.ok && refused.stderr.contains("--secure-attribute"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[tokio::test]
 async fn refusals_of_the_api_are_shown() {
     let world = World::start().await;
     for (arguments, expected) in [

@@ -261,6 +261,7 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_aggregates_and_la
                         "delete-flag",
                         "delete-layer",
                         "delete-segment",
+                        "publish-flag",
                         "revert-flag",
                     ]
                     .contains(&function.binary.as_str());

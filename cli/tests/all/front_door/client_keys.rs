@@ -158,6 +158,8 @@ async fn all_faults_of_a_client_key_are_reported_at_once() {
         "flag_tags": many(limits::MAX_TAGS, &|number| format!("tag-{number}")),
         "event_types": many(limits::MAX_CLIENT_EVENT_TYPES, &|number| format!("type-{number}")),
         "events_per_second": 1001,
+        "secure_attributes": {"names": ["id", "email", "email", "$x"], "salt": "short", "hash": "md5"},
+        "encrypted": "yes",
         "scopes": ["manage"],
     });
     let answer = world.admin().post("/client-keys", &body).await;
@@ -169,6 +171,12 @@ async fn all_faults_of_a_client_key_are_reported_at_once() {
         ("/flag_tags", "too_many"),
         ("/event_types", "too_many"),
         ("/events_per_second", "out_of_range"),
+        ("/secure_attributes/names/0", "hashed_for_variants"),
+        ("/secure_attributes/names/2", "duplicate_key"),
+        ("/secure_attributes/names/3", "bad_characters"),
+        ("/secure_attributes/salt", "bad_salt"),
+        ("/secure_attributes/hash", "unknown_field"),
+        ("/encrypted", "wrong_type"),
         ("/scopes", "unknown_field"),
     ]);
     assert_eq!(answer.faults(), faults);
@@ -188,6 +196,20 @@ async fn all_faults_of_a_client_key_are_reported_at_once() {
         (
             json!({"name": "n", "event_types": ["(other types)"]}),
             ("/event_types/0", "reserved"),
+        ),
+        (
+            json!({"name": "n", "secure_attributes": {}}),
+            ("/secure_attributes/names", "required"),
+        ),
+        (
+            json!({"name": "n", "secure_attributes": {"names": []}}),
+            ("/secure_attributes/names", "empty"),
+        ),
+        (
+            json!({"name": "n", "secure_attributes": {
+                "names": many(limits::MAX_SECURE_ATTRIBUTES, &|number| format!("a{number}")),
+            }}),
+            ("/secure_attributes/names", "too_many"),
         ),
     ] {
         let answer = world.admin().post("/client-keys", &body).await;

@@ -1,6 +1,7 @@
 //! Feature flags: creation, changes, history, reverting, archiving and deletion.
 
 mod contexts;
+mod drafts;
 mod evaluation;
 mod sizes;
 

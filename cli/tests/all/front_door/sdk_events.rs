@@ -83,8 +83,10 @@ fn exposure(experiment: &str, variation: impl Into<Value>, user: &str) -> Value 
     event("Experiment Viewed", properties, user)
 }
 
-fn accepted(count: usize) -> Value {
-    json!({"received": count, "accepted": count, "rejected": 0, "events": []})
+fn accepted(count: usize, contradicting: usize) -> Value {
+    json!({
+        "received": count, "accepted": count, "rejected": 0, "contradicting_exposures": contradicting, "events": [],
+    })
 }
 
 #[tokio::test]
@@ -106,8 +108,13 @@ async fn exposures_assign_users_by_the_rules_and_their_later_events_count() {
                 exposure("e", claim, &user),
             ]))
             .await;
-        assert_eq!(answer, accepted(5));
         variants.push(page.stored("e", &user).await);
+        let contradicting = if variants.last().unwrap() == "green" {
+            0
+        } else {
+            2
+        };
+        assert_eq!(answer, accepted(5, contradicting));
         let expected = admin.assign("hidden", &user).await;
         assert_eq!(variants.last().unwrap(), &expected["variant"], "one seed");
         let stored = admin.get(&format!("/users/{user}")).await.json(200);
@@ -154,7 +161,7 @@ async fn a_page_changes_no_assignment_and_puts_users_into_no_other_experiment() 
             event("click", json!({}), "erased"),
         ]))
         .await;
-    assert_eq!(answer, accepted(7));
+    assert_eq!(answer, accepted(7, 2));
     assert_eq!(page.stored("e", "ann").await, first["variant"]);
     assert_ne!(page.stored("e", "carl").await, Value::Null);
     for (experiment, user) in [("e", "bob"), ("hidden", "ann"), ("e", "erased")] {
@@ -293,7 +300,7 @@ async fn bad_bodies_are_refused_and_never_an_error_of_the_service() {
     let stranger = page.world.authorization(None);
     let answer = stranger.send("POST", &page.path, &html, "[]").await;
     assert_eq!(answer.code(415), "unsupported_media_type");
-    assert_eq!(page.send("[]").await.json(200), accepted(0));
+    assert_eq!(page.send("[]").await.json(200), accepted(0, 0));
 
     let values = [
         "null",

@@ -34,6 +34,8 @@ fn client_key() -> ClientKey {
         flag_tags: Vec::new(),
         event_types: Vec::new(),
         events_per_second: 100,
+        secure_attributes: None,
+        decryption_key: None,
     };
     ClientKey::new(ClientKeyText::from_bits([7; 16]), new, Timestamp::MIN)
 }

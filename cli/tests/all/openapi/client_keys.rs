@@ -15,6 +15,8 @@ async fn client_keys_conform_to_the_document() {
         "flag_tags": ["web"],
         "event_types": ["page view ö"],
         "events_per_second": 1,
+        "secure_attributes": {"names": ["email", "home.street"], "salt": "a salt of the shop"},
+        "encrypted": true,
     });
     for body in [json!({"name": "App"}), full] {
         let created = api.post("/client-keys", body).await;
@@ -49,7 +51,7 @@ async fn bodies_of_client_keys_are_accepted_exactly_as_described() {
     let api = Api::start().await;
     let valid = json!({
         "name": "N", "environment": null, "origins": [], "flag_tags": null, "event_types": null,
-        "events_per_second": null,
+        "events_per_second": null, "secure_attributes": null, "encrypted": null,
     });
     let many = |most: usize, text: &dyn Fn(usize) -> String| {
         json!((0..most).map(text).collect::<Vec<_>>())
@@ -121,6 +123,39 @@ async fn bodies_of_client_keys_are_accepted_exactly_as_described() {
                 (json!(1001), false),
                 (json!(1.5), false),
                 (json!("1"), false),
+            ],
+        ),
+        (
+            "/secure_attributes",
+            vec![
+                (json!({"names": ["email"]}), true),
+                (json!({"names": ["email"], "salt": null}), true),
+                (
+                    json!({"names": ["idea", "a.id"], "salt": "x".repeat(8)}),
+                    true,
+                ),
+                (json!({"names": ["email"], "salt": "x".repeat(7)}), false),
+                (json!({"names": ["email"], "salt": "x".repeat(64)}), true),
+                (json!({"names": ["email"], "salt": "x".repeat(65)}), false),
+                (json!({"names": ["email"], "salt": "12345678\n"}), false),
+                (json!({"names": ["id"]}), false),
+                (json!({"names": ["id.part"]}), false),
+                (json!({"names": ["$email"]}), false),
+                (json!({"names": ["a", "a"]}), false),
+                (json!({"names": []}), false),
+                (json!({"names": many(20, &word)}), true),
+                (json!({"names": many(21, &word)}), false),
+                (json!({}), false),
+                (json!({"names": ["email"], "hash": "md5"}), false),
+                (json!(["email"]), false),
+            ],
+        ),
+        (
+            "/encrypted",
+            vec![
+                (json!(true), true),
+                (json!(false), true),
+                (json!("true"), false),
             ],
         ),
     ] {

@@ -107,6 +107,51 @@ async fn evaluations_conform_to_the_document() {
     ];
     let unchanged = api.send("get", &path, &unchanged, None).await;
     assert_eq!((unchanged.status, unchanged.text.as_str()), (304, ""));
+
+    let hidden =
+        json!({"name": "Hidden", "encrypted": true, "secure_attributes": {"names": ["team"]}});
+    let hidden = api.post("/client-keys", hidden).await;
+    all_documented(&hidden);
+    for text in [hidden.at("/key").as_str().unwrap(), &key] {
+        let path = format!("/api/features/{text}");
+        let features = api.call("get", &path, &page, None).await;
+        assert_eq!(features.status, 200, "{}", features.text);
+    }
+}
+
+#[tokio::test]
+async fn sticky_buckets_conform_to_the_document() {
+    let (api, key) = started().await;
+    let path = format!("/sticky/{key}");
+    let page = [("origin", "https://shop.example")];
+    let document = |assignments: Value| {
+        json!({"attributeName": "id", "attributeValue": "bea", "assignments": assignments, "attributes": null}).to_string()
+    };
+    for claim in ["control", "green"] {
+        let body = document(json!({"e__0": claim, "e__1": claim}));
+        let answer = api.call("post", &path, &page, Some(body)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        all_documented(&answer);
+    }
+    let of_bea = format!("{path}?attributes.id=bea&attributes.account=");
+    let documents = api.call("get", &of_bea, &page, None).await;
+    assert_eq!(documents.at("/documents/id||bea/attributeName"), "id");
+    all_documented(&documents);
+    let other = [("origin", "https://other.example")];
+    let unknown = "/sticky/ck_AAAAAAAAAAAAAAAAAAAAAA".to_owned();
+    for (method, path, page, body, status) in [
+        ("get", &path, &other, None, 403),
+        ("get", &unknown, &page, None, 401),
+        ("get", &format!("{path}?user=ann"), &page, None, 400),
+        ("post", &path, &other, Some(document(json!({}))), 403),
+        ("post", &unknown, &page, Some(document(json!({}))), 401),
+        ("post", &path, &page, Some("{}".to_owned()), 422),
+        ("post", &path, &page, Some("{".to_owned()), 400),
+    ] {
+        let answer = api.call(method, path, page, body).await;
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
+        all_documented(&answer);
+    }
 }
 
 #[tokio::test]

@@ -84,6 +84,20 @@ async fn flags_conform_to_the_document() {
         let reverted = sent(&api, "post", "/flags/full/revert", Some(revert), 200).await;
         all_documented(&reverted);
     }
+    let draft = json!({"name": "Draft", "requires_approval": true, "reason": "later"});
+    let saved = sent(&api, "put", "/flags/full/draft", Some(draft), 200).await;
+    all_documented(&saved);
+    all_documented(&api.get("/flags/full").await);
+    let published = sent(&api, "post", "/flags/full/publish", None, 200).await;
+    all_documented(&published);
+    let direct = json!({"requires_approval": false});
+    let refused = sent(&api, "patch", "/flags/full", Some(direct.clone()), 409).await;
+    all_documented(&refused);
+    sent(&api, "put", "/flags/full/draft", Some(direct), 200).await;
+    for path in ["/flags/full/publish", "/flags/needed/publish"] {
+        all_documented(&sent(&api, "post", path, None, 409).await);
+    }
+    all_documented(&sent(&api, "post", "/flags/nothing/publish", None, 404).await);
     all_documented(&api.get("/flags/full").await);
     let page = api.get("/flags?limit=2&archived=true&stale=false").await;
     all_documented(&page);

@@ -9,6 +9,19 @@ fn the_guide_lists_every_limit() {
     let (_, listed) = guide.split_once("\n## Limits\n").unwrap();
     for expected in [
         format!(
+            "| secure attributes of a client key | {}, each",
+            limits::MAX_SECURE_ATTRIBUTES
+        ),
+        format!(
+            "| salt of secure attributes | {} to {} characters |",
+            limits::MIN_SALT_CHARS,
+            limits::MAX_SALT_CHARS
+        ),
+        format!(
+            "| assignments of a sticky-bucket document | {} |",
+            limits::MAX_STICKY_ASSIGNMENTS
+        ),
+        format!(
             "| variants of an experiment | 2 to {} |",
             limits::MAX_VARIANTS
         ),

@@ -159,6 +159,8 @@ fn every_route_except_those_of_visitors_and_lists_has_a_limit_of_its_own() {
         ("GET", "/api/features/{client_key}"),
         ("POST", "/api/eval/{client_key}"),
         ("POST", "/track"),
+        ("GET", "/sticky/{client_key}"),
+        ("POST", "/sticky/{client_key}"),
     ];
     let template = Template::parse(BUILT_IN_TEMPLATE, &LocalNames::default()).unwrap();
     let routes = template.routes();
@@ -260,5 +262,11 @@ fn the_only_items_of_the_tokens_table_that_a_function_writes_are_budgets() {
             }
         }
     }
-    assert_eq!(writers, ["RecordEventsFunction", "RecordSdkEventsFunction"]);
+    let expected = [
+        "GetStickyBucketsFunction",
+        "RecordEventsFunction",
+        "RecordSdkEventsFunction",
+        "RecordStickyBucketsFunction",
+    ];
+    assert_eq!(writers, expected);
 }

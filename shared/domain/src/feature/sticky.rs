@@ -3,6 +3,7 @@
 use super::compiled::FeatureExperiment;
 use super::result::ExperimentResult;
 use crate::condition::javascript_text;
+use crate::ids::ExperimentId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -97,6 +98,23 @@ impl StickyDocuments {
             assignments: BTreeMap::new(),
         });
         document.assignments.insert(name, result.key.to_owned());
+    }
+}
+
+impl StickyDocument {
+    /// The bucket version of experiments of flags: their payload has none, and SDKs take 0 then. Users keep their variants for
+    /// as long as the experiment exists, so there is no other one.
+    const BUCKET_VERSION: &str = "__0";
+
+    /// The name of an experiment of a flag in the assignments of documents.
+    pub fn name_of(experiment: &ExperimentId) -> String {
+        format!("{experiment}{}", Self::BUCKET_VERSION)
+    }
+
+    /// The experiment of a flag with this name; none if no such experiment can have it.
+    pub fn experiment_of(name: &str) -> Option<ExperimentId> {
+        let id = name.strip_suffix(Self::BUCKET_VERSION)?;
+        ExperimentId::parse(id).ok()
     }
 }
 

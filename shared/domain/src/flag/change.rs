@@ -28,6 +28,8 @@ pub struct NewFlag {
     pub environments: BTreeMap<EnvironmentName, FlagEnvironment>,
     /// What other flags must be.
     pub prerequisites: Vec<Prerequisite>,
+    /// Whether changes need an approval.
+    pub requires_approval: bool,
 }
 
 impl NewFlag {
@@ -45,6 +47,7 @@ impl NewFlag {
             schema: self.schema,
             environments: self.environments,
             prerequisites: self.prerequisites,
+            requires_approval: self.requires_approval,
             archived: false,
             created_at: now,
             updated_at: now,
@@ -71,6 +74,8 @@ pub struct FlagChange {
     pub environments: BTreeMap<EnvironmentName, Option<FlagEnvironment>>,
     /// Other prerequisites.
     pub prerequisites: Option<Vec<Prerequisite>>,
+    /// Whether changes need an approval.
+    pub requires_approval: Option<bool>,
     /// Whether it is archived.
     pub archived: Option<bool>,
     /// Why the change is made. Only the history keeps it.
@@ -89,6 +94,10 @@ impl FlagChange {
         set(&mut after.variants, self.variants.as_ref());
         set(&mut after.schema, self.schema.as_ref());
         set(&mut after.prerequisites, self.prerequisites.as_ref());
+        set(
+            &mut after.requires_approval,
+            self.requires_approval.as_ref(),
+        );
         set(&mut after.archived, self.archived.as_ref());
         for (name, environment) in &self.environments {
             match environment {
@@ -111,6 +120,7 @@ impl FlagChange {
 
 impl Flag {
     /// The flag with the content of an earlier version, as its next version. Equal to the flag itself if it has this content.
+    /// Whether changes need an approval stays as it is, so that a revert needs none.
     /// [`Self::faults`] says whether it is valid.
     #[must_use]
     pub fn reverted_to(&self, earlier: &Self, now: Timestamp) -> Self {
@@ -118,6 +128,7 @@ impl Flag {
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            requires_approval: self.requires_approval,
             ..earlier.clone()
         };
         if same == *self {

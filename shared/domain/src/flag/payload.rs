@@ -5,6 +5,7 @@
 
 use super::compile::CompiledFlag;
 use super::compiled_flags::CompiledFlags;
+use crate::client_key::SecureAttributes;
 use crate::condition::Condition;
 use crate::feature::FeatureDefinition;
 use crate::ids::FlagKey;
@@ -12,6 +13,7 @@ use crate::limits::{MAX_INLINED_BYTES, MAX_SEGMENT_LEVELS};
 use crate::segment_graph::SegmentGraph;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The features that client SDKs can evaluate, and those that only the server can.
@@ -23,6 +25,15 @@ pub struct FlagPayload {
     pub remote_only: BTreeMap<FlagKey, RemoteOnly>,
 }
 
+/// What one caller gets of a payload.
+#[derive(Debug, Default, PartialEq)]
+pub struct ClientPayload<'p> {
+    /// The features of the flags that the caller sees.
+    pub features: BTreeMap<&'p FlagKey, Cow<'p, FeatureDefinition>>,
+    /// The flags that the caller sees and only the server can evaluate.
+    pub remote_only: BTreeMap<&'p FlagKey, RemoteOnly>,
+}
+
 /// Why only the server can evaluate a flag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
@@ -32,6 +43,8 @@ pub enum RemoteOnly {
         /// The segment.
         segment: String,
     },
+    /// A rule needs more of a secure attribute than its hash, or chooses variants by it.
+    SecureAttribute,
     /// A condition would be too large with the conditions of its segments.
     TooLarge,
     /// A prerequisite can only be evaluated by the server.
@@ -39,6 +52,18 @@ pub enum RemoteOnly {
         /// The other flag.
         flag: String,
     },
+}
+
+impl RemoteOnly {
+    /// The reason, without names of segments and of other flags.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::IdList { .. } => "id_list",
+            Self::SecureAttribute => "secure_attribute",
+            Self::TooLarge => "too_large",
+            Self::Prerequisite { .. } => "prerequisite",
+        }
+    }
 }
 
 impl CompiledFlags {
@@ -61,16 +86,50 @@ impl CompiledFlags {
 }
 
 impl FlagPayload {
-    /// The features that a caller sees, without those that need one which the caller does not see: an SDK would evaluate them
-    /// in another way than the server. A prerequisite that is not in the environment hides nothing, because it has no value
-    /// for the server either.
-    pub fn seen(&self, sees: impl Fn(&FlagKey) -> bool) -> BTreeMap<&FlagKey, &FeatureDefinition> {
-        let unseen = self.features.keys().filter(|key| !sees(key));
-        let unseen: BTreeSet<&str> = unseen.map(FlagKey::as_str).collect();
-        let needing = needing(&self.features, &unseen);
-        let is_seen = |key: &str| !unseen.contains(key) && !needing.contains_key(key);
-        let all = self.features.iter();
-        all.filter(|(key, _)| is_seen(key.as_str())).collect()
+    /// What a caller gets who sees some flags, with hashes instead of the values of secure attributes.
+    ///
+    /// A feature that needs one which the caller does not get is left out: an SDK would evaluate it in another way than the
+    /// server. A prerequisite that is not in the environment hides nothing, because it has no value for the server either.
+    pub fn for_client(
+        &self,
+        sees: impl Fn(&FlagKey) -> bool,
+        secure: Option<&SecureAttributes>,
+    ) -> ClientPayload<'_> {
+        let mut client = ClientPayload::default();
+        let remote_only = self.remote_only.iter().filter(|(key, _)| sees(key));
+        client.remote_only = remote_only.map(|(key, why)| (key, why.clone())).collect();
+        let mut missing = BTreeSet::new();
+        for (key, feature) in &self.features {
+            if !sees(key) {
+                missing.insert(key.as_str());
+                continue;
+            }
+            let feature = match secure {
+                None => Ok(Cow::Borrowed(feature)),
+                Some(secure) => secure.hashed(feature).map(Cow::Owned),
+            };
+            match feature {
+                Ok(feature) => {
+                    client.features.insert(key, feature);
+                }
+                Err(why) => {
+                    missing.insert(key.as_str());
+                    client.remote_only.insert(key, why);
+                }
+            }
+        }
+        let needing = needing(&self.features, &missing);
+        client.features.retain(|key, _| {
+            let needed = needing.get(key.as_str());
+            if let Some(flag) = needed {
+                let flag = (*flag).to_owned();
+                client
+                    .remote_only
+                    .insert(key, RemoteOnly::Prerequisite { flag });
+            }
+            needed.is_none()
+        });
+        client
     }
 
     /// Removes features that need one which only the server can evaluate.

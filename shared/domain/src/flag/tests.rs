@@ -1,5 +1,6 @@
 mod bounds;
 mod compiled;
+mod draft;
 mod payload;
 mod relations;
 

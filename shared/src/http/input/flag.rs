@@ -18,17 +18,18 @@ use domain::ids::{EnvironmentName, FlagKey, VariantKey};
 use domain::{decimal, limits};
 use std::collections::BTreeMap;
 
-const FIELDS: &str = "key, name, description, owner, tags, value_type, variants, schema, environments, prerequisites";
-const CHANGE_FIELDS: &str = "name, description, owner, tags, variants, schema, environments, prerequisites, archived, reason";
+const FIELDS: &str = "key, name, description, owner, tags, value_type, variants, schema, environments, prerequisites, requires_approval";
+const CHANGE_FIELDS: &str = "name, description, owner, tags, variants, schema, environments, prerequisites, requires_approval, archived, reason";
 
 /// Fields of a change that `null` does not remove.
-const NOT_REMOVABLE: [&str; 8] = [
+const NOT_REMOVABLE: [&str; 9] = [
     "name",
     "tags",
     "value_type",
     "variants",
     "environments",
     "prerequisites",
+    "requires_approval",
     "archived",
     "reason",
 ];
@@ -68,6 +69,8 @@ fn new_fields(body: &Node<'_>, faults: &mut Faults) -> Option<NewFlag> {
     let environments = environments.map(|node| environments_of(&node, seeds, faults));
     let needed = body.optional("prerequisites");
     let needed = needed.map(|node| prerequisites(&node, faults));
+    let approval = body.optional("requires_approval");
+    let approval = approval.map(|node| node.boolean(faults));
     body.finish(faults, FIELDS);
     let environments = or_default(environments)?.into_iter();
     Some(NewFlag {
@@ -83,6 +86,7 @@ fn new_fields(body: &Node<'_>, faults: &mut Faults) -> Option<NewFlag> {
             .filter_map(|(name, environment)| environment.map(|environment| (name, environment)))
             .collect(),
         prerequisites: or_default(needed)?,
+        requires_approval: or_default(approval)?,
     })
 }
 
@@ -126,6 +130,9 @@ fn change_fields(body: &Node<'_>, key: &FlagKey, faults: &mut Faults) -> Option<
         prerequisites: body
             .optional("prerequisites")
             .and_then(|node| prerequisites(&node, faults)),
+        requires_approval: body
+            .optional("requires_approval")
+            .and_then(|node| node.boolean(faults)),
         archived: body
             .optional("archived")
             .and_then(|node| node.boolean(faults)),

@@ -79,6 +79,13 @@ pub(super) async fn flags(world: &World, record_calls: &mut impl FnMut(&str)) {
         send("POST", "/flags/f/revert", revert).await.json(200);
     }
     record_calls("revert-flag");
+    for rules in [json!([]), rules(), json!([])] {
+        let draft = json!({"environments": production(&rules), "name": rules.to_string().len().to_string()});
+        send("PUT", "/flags/f/draft", draft).await.json(200);
+        send("POST", "/flags/f/publish", json!({})).await.json(200);
+    }
+    record_calls("put-flag-draft");
+    record_calls("publish-flag");
     send("PATCH", "/flags/f", json!({"archived": true}))
         .await
         .json(200);

@@ -36,6 +36,20 @@ pub(super) async fn sdk_events(world: &World, record_calls: &mut impl FnMut(&str
     let answer = admin.post(&path, &events).await.json(200);
     assert_eq!(answer["accepted"], 3, "{answer}");
     record_calls("record-sdk-events");
+    let sticky = format!("/sticky/{}", key["key"].as_str().unwrap());
+    let of_page = format!("{sticky}?attributes.id=of-page");
+    let documents = admin.get(&of_page).await.json(200);
+    let document = &documents["documents"]["id||of-page"];
+    assert_eq!(document["attributeName"], "id", "{documents}");
+    record_calls("get-sticky-buckets");
+    // The one of the list, and one that is assigned now: one of the two variants is that of the rules.
+    for (user, variant) in [("u", "green"), ("other", "green"), ("other", "control")] {
+        let assignments = json!({"of-pages__0": variant});
+        let sent =
+            json!({"attributeName": "id", "attributeValue": user, "assignments": assignments});
+        admin.post(&sticky, &sent).await.json(200);
+    }
+    record_calls("record-sticky-buckets");
     world.platform.settle().await;
 
     let headers = [("content-type", "application/json"), ("if-match", "*")];
