@@ -136,7 +136,7 @@ impl<'f> Branches<'f> {
                 }
             };
             if self.evaluators.converts_types(condition, level + 1) {
-                self.draft.note(&format!("{place}/if/{index}"), CONVERTED);
+                self.draft.note(format!("{place}/if/{index}"), CONVERTED);
             }
             let mut inner = conditions.to_vec();
             match test {
