@@ -84,7 +84,9 @@ impl Policy {
                 "Deny" => false,
                 _ => return Err(PolicyError::Effect(statement.effect)),
             };
-            let actions = statement.action.into_vec();
+            // The case of an action does not matter.
+            let actions = statement.action.into_vec().into_iter();
+            let actions: Vec<_> = actions.map(|action| action.to_lowercase()).collect();
             let resources = statement.resource.into_vec();
             if actions.is_empty() || resources.is_empty() {
                 return Err(PolicyError::Empty);
@@ -115,8 +117,7 @@ impl Policy {
     /// Whether the policy allows a method: at least one statement allows it and none denies it.
     pub(super) fn allows(&self, method_arn: &str) -> bool {
         let applies = |statement: &&Statement| {
-            let to_action =
-                |action: &String| wildcard_match(&action.to_lowercase(), "execute-api:invoke");
+            let to_action = |action: &String| wildcard_match(action, "execute-api:invoke");
             statement.actions.iter().any(to_action)
                 && statement
                     .resources
@@ -139,32 +140,74 @@ impl Policy {
     }
 }
 
-/// Matches IAM's wildcards: `*` stands for any characters including slashes and colons, `?` for exactly one character.
+/// Matches IAM's wildcards: `*` stands for any characters including slashes and colons, `?` for exactly one character. It
+/// allocates nothing: a policy has a resource for each route, and all of them are compared for each request.
 pub(super) fn wildcard_match(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let text: Vec<char> = text.chars().collect();
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    // Both positions are always at the first byte of a character or within equal characters.
     let (mut p, mut t) = (0, 0);
     // Position of the last `*` in the pattern, and the position in the text up to which it matches.
     let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
+    while let Some(&byte) = text.get(t) {
         match pattern.get(p) {
-            Some('*') => {
+            Some(b'*') => {
                 star = Some((p, t));
                 p += 1;
             }
-            Some(&c) if c == '?' || c == text[t] => {
+            Some(b'?') => {
+                p += 1;
+                t += character_bytes(byte);
+            }
+            Some(&expected) if expected == byte => {
                 p += 1;
                 t += 1;
             }
             _ => match star {
                 Some((at, taken)) => {
-                    star = Some((at, taken + 1));
+                    let taken = taken + text.get(taken).copied().map_or(1, character_bytes);
+                    star = Some((at, taken));
                     p = at + 1;
-                    t = taken + 1;
+                    t = taken;
                 }
                 None => return false,
             },
         }
     }
-    pattern[p..].iter().all(|&c| c == '*')
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+/// The bytes of a character of UTF-8 with this first byte.
+fn character_bytes(first: u8) -> usize {
+    match first {
+        0..0xc0 => 1,
+        0xc0..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        0xf0.. => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// By the definition, without any cleverness.
+    fn matches(pattern: &[char], text: &[char]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some(('*', rest)), None) => matches(rest, text),
+            (Some(('*', rest)), Some((_, after))) => matches(rest, text) || matches(pattern, after),
+            (Some(('?', rest)), Some((_, after))) => matches(rest, after),
+            (Some((one, rest)), Some((other, after))) => one == other && matches(rest, after),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn wildcards_match_whole_characters(pattern in "[ab*?é😀/]{0,8}", text in "[abé😀è/]{0,8}") {
+            let [pattern_chars, text_chars] = [&pattern, &text].map(|one| one.chars().collect::<Vec<_>>());
+            prop_assert_eq!(wildcard_match(&pattern, &text), matches(&pattern_chars, &text_chars), "{} {}", pattern, text);
+        }
+    }
 }
