@@ -3,6 +3,7 @@
 mod drafts;
 mod evaluation;
 mod sizes;
+mod usage;
 
 use super::support::{Answer, Caller, World, expected, without_definition_cache};
 use domain::limits;
