@@ -275,6 +275,12 @@ class Journey:
         tracked = self.api.call(200, "POST", track, None, [{"event_name": "purchase", "device_id": "ada"}], page)
         expect("the key allows no event type", tracked["rejected"] == 1, tracked)
         self.api.refused(403, "forbidden", "POST", track, None, [])
+        sticky = f"/sticky/{created['key']}"
+        documents = self.api.call(200, "GET", f"{sticky}?attributes.id=ada", None, None, page)
+        expect("the key shows no assignment without a flag", documents == {"documents": {}}, documents)
+        claim = {"attributeName": "id", "attributeValue": "ada", "assignments": {f"{self.experiment}__0": "green"}}
+        claimed = self.api.call(200, "POST", sticky, None, claim, page)
+        expect("a page assigns in no experiment without a flag", set(claimed["assignments"].values()) == {"unknown"}, claimed)
         revoked = self.api.call(200, "DELETE", f"/client-keys/{created['id']}", self.manager)
         expect("the client key is revoked", "revoked_at" in revoked, revoked)
 

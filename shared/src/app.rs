@@ -1,7 +1,9 @@
 //! What a function keeps between invocations: the store, the catalog of definitions, client keys, and shares of budgets.
 
+mod evaluated_flags;
 pub mod flag_sets;
 
+use self::evaluated_flags::EvaluatedFlags;
 use self::flag_sets::{FlagSet, FlagSets};
 use crate::catalog_cache::CatalogCache;
 use crate::client_key_cache::ClientKeyCache;
@@ -43,6 +45,7 @@ pub struct App {
     client_keys: ClientKeyCache,
     event_budgets: Arc<EventBudgets>,
     flag_sets: Arc<FlagSets>,
+    evaluated_flags: Arc<EvaluatedFlags>,
     /// Checkpoints of stored records that this process has advanced a moment ago.
     checkpoints: Cache<CheckpointKey, ()>,
     /// Experiments with guarded ramps whose guardrails this process has looked at a moment ago.
@@ -74,6 +77,7 @@ impl App {
             environments: Arc::new(config.environments.clone()),
             event_budgets: Arc::default(),
             flag_sets: Arc::default(),
+            evaluated_flags: Arc::default(),
             checkpoints: Cache::builder()
                 .max_capacity(MAX_CHECKPOINTS)
                 .time_to_live(CHECKPOINT_INTERVAL)

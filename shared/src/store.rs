@@ -20,6 +20,7 @@ mod event_counts;
 pub mod event_summaries;
 pub mod events;
 pub mod experiments;
+pub mod flag_evaluations;
 pub mod flags;
 pub mod generations;
 pub mod id_chunks;

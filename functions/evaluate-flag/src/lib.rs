@@ -2,6 +2,7 @@
 
 use domain::access::Scope;
 use domain::ids::FlagKey;
+use futures::future::join;
 use lambda_http::http::StatusCode;
 use shared::app::App;
 use shared::app::flag_sets::FlagSet;
@@ -46,7 +47,11 @@ async fn success(
     if lacks_user(set, flag, user) {
         return Err(Failure::targeting_key_missing(text));
     }
-    let evaluated = evaluate(app, set, &[&key], user, Mode::Serve).await?;
+    let keys = [&key];
+    let evaluated = evaluate(app, set, &keys, user, Mode::Serve);
+    let noted = app.note_flag_evaluation(caller.environment(app), &key);
+    let (evaluated, ()) = join(evaluated, noted).await;
+    let evaluated = evaluated?;
     let flag = evaluated.into_iter().next();
     flag.map(Success::from)
         .ok_or_else(|| Failure::flag_not_found(text))

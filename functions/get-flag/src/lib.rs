@@ -6,7 +6,7 @@ use futures::try_join;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
-use shared::http::flag::DraftResponse;
+use shared::http::flag::{DraftResponse, LastEvaluated, last_evaluated};
 use shared::http::{Problem, Request, Response, caller::Caller, params, response};
 
 #[derive(Serialize)]
@@ -15,6 +15,8 @@ struct Answer {
     flag: Flag,
     /// The environments in which the flag can be removed from the code.
     stale: Vec<StaleFlag>,
+    #[serde(skip_serializing_if = "LastEvaluated::is_empty")]
+    last_evaluated: LastEvaluated,
     /// The change that can be published.
     #[serde(skip_serializing_if = "Option::is_none")]
     draft: Option<DraftResponse>,
@@ -29,7 +31,8 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let key = params::flag_key(&request)?;
 
     let store = app.store();
-    let (found, draft) = try_join!(store.flag(&key), store.flag_draft(&key))?;
+    let days = store.flag_evaluations(Some(&key));
+    let (found, draft, days) = try_join!(store.flag(&key), store.flag_draft(&key), days)?;
     let flag = found
         .ok_or_else(|| Problem::unknown_flag(key.as_str()))?
         .flag;
@@ -39,6 +42,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let (version, stale) = (flag.version, flag.stale_in(app.now()));
     let answer = Answer {
         draft: draft.transpose()?,
+        last_evaluated: days.get(&key).map(last_evaluated).unwrap_or_default(),
         flag,
         stale,
     };

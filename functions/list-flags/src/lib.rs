@@ -8,6 +8,7 @@ use domain::search::criterion;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use shared::app::App;
+use shared::http::flag::{LastEvaluated, last_evaluated};
 use shared::http::{Problem, Request, Response, caller::Caller, params, response};
 use shared::store::cursor::Cursor;
 
@@ -24,6 +25,8 @@ struct Listed {
     flag: Flag,
     /// The environments in which the flag can be removed from the code.
     stale: Vec<StaleFlag>,
+    #[serde(skip_serializing_if = "LastEvaluated::is_empty")]
+    last_evaluated: LastEvaluated,
 }
 
 /// Lists flags: without the archived ones unless `archived` is `true`, with a tag, of an owner, or only stale ones.
@@ -55,8 +58,10 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     flags.truncate(limit);
     let last = flags.last().filter(|_| more);
     let next_cursor = last.map(|last| Cursor(last.key.to_string()).encode());
+    let days = app.store().flag_evaluations(None).await?;
     let listed = flags.into_iter().map(|flag| Listed {
         stale: flag.stale_in(now),
+        last_evaluated: days.get(&flag.key).map(last_evaluated).unwrap_or_default(),
         flag,
     });
     let list = List {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use shared::app::App;
 use shared::http::input::sdk_events::{self, SdkEvent};
 use shared::http::{Problem, Request, Response, body, client_key, response};
+use std::collections::BTreeSet;
 
 /// Says which events have faults, and how many exposures name another variant than the user has.
 #[derive(Serialize)]
@@ -35,7 +36,11 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     let received_at = app.now();
     let mut rejected = Vec::new();
     let (mut exposed, mut events) = (Vec::new(), Vec::new());
+    let mut evaluated = BTreeSet::new();
     for (index, event) in read.into_iter().enumerate() {
+        if let Ok(SdkEvent::Other(event)) = &event {
+            evaluated.extend(event.evaluated.clone());
+        }
         match event {
             Ok(SdkEvent::Exposure(exposure)) => exposed.push((index, exposure)),
             Ok(SdkEvent::Other(event)) if key.allows_event_type(&event.event_type) => {
@@ -49,6 +54,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     }
     let first_exposure = exposed.first().map(|(index, _)| *index);
     let contradicting_exposures = exposures::assign_all(&app, &key, exposed).await?;
+    page_events::note_evaluations(&app, &key, evaluated).await?;
     page_events::record(&app, events, first_exposure, received_at).await?;
 
     page_events::log_rejected(&key, received, &rejected);

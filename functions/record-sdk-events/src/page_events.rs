@@ -3,14 +3,19 @@
 use domain::Invalid;
 use domain::client_key::ClientKey;
 use domain::event::{Event, received_id};
-use domain::ids::EventType;
+use domain::ids::{EventType, FlagKey};
 use domain::time::Timestamp;
+use futures::{StreamExt, stream};
 use serde::Serialize;
 use shared::app::App;
 use shared::http::input::events::ReadEvents;
 use shared::http::input::sdk_events::PageEvent;
 use shared::http::recording::{self, IngestSummary};
 use shared::http::{Fault, Problem};
+use std::collections::BTreeSet;
+
+/// Notes under way at once.
+const AT_ONCE: usize = 16;
 
 /// The event with this index in the request is rejected, with the reasons.
 #[derive(Debug, Serialize)]
@@ -43,6 +48,28 @@ pub(crate) fn log_rejected(key: &ClientKey, received: usize, rejected: &[Rejecte
             "events of a page were rejected"
         );
     }
+}
+
+/// Notes the flags that pages have evaluated, as far as the key sees them. This says when a flag was last used, also if the key
+/// does not allow to store the event.
+pub(crate) async fn note_evaluations(
+    app: &App,
+    key: &ClientKey,
+    evaluated: BTreeSet<FlagKey>,
+) -> Result<(), Problem> {
+    if evaluated.is_empty() {
+        return Ok(());
+    }
+    let set = app.flags(&key.environment).await?;
+    let seen = evaluated
+        .iter()
+        .filter(|flag| set.seen(flag, |tags| key.sees_flag(tags)).is_some());
+    let notes = seen.map(|flag| app.note_flag_evaluation(&key.environment, flag));
+    stream::iter(notes.collect::<Vec<_>>())
+        .buffer_unordered(AT_ONCE)
+        .collect::<()>()
+        .await;
+    Ok(())
 }
 
 /// Records events, each with its index in the request. Pages send no time, so an event counts at the time of receipt; if it

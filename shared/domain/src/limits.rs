@@ -243,6 +243,8 @@ pub const MAX_CLIENT_EVENT_TYPES: usize = 50;
 pub const DEFAULT_CLIENT_EVENTS_PER_SECOND: u32 = 100;
 /// The largest budget of a client key, in events per second. Everybody can read the key, so it bounds what a flood costs.
 pub const MAX_CLIENT_EVENTS_PER_SECOND: u32 = 1_000;
+/// Days for which the last evaluation of a flag is kept: a year, with a month for flags that are used once a year.
+pub const FLAG_EVALUATION_DAYS: i64 = 396;
 /// Attributes whose values the payload of one client key hashes: personal data is in few of them.
 pub const MAX_SECURE_ATTRIBUTES: usize = 20;
 /// The shortest salt, in characters. A shorter one could be found by trying all of them.

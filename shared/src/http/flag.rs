@@ -11,6 +11,7 @@ use crate::store::catalog::{Catalog, CatalogTries};
 use crate::store::experiments::Author;
 use crate::store::flags::{FlagWrite, StoredFlag};
 use domain::Invalid;
+use domain::aggregates::{Day, start_of};
 use domain::flag::{Flag, FlagDraft, FlagGraph};
 use domain::history::{FieldChange, flag_changes};
 use domain::ids::{EnvironmentName, ExperimentId, FlagKey};
@@ -179,6 +180,17 @@ impl DraftResponse {
         let changes = changes.map_err(|error| Problem::internal(error.to_string()))?;
         Ok(Self { draft, changes })
     }
+}
+
+/// The days on which applications last asked for a flag by its key, by environment.
+pub type LastEvaluated = BTreeMap<EnvironmentName, String>;
+
+/// The days as dates.
+pub fn last_evaluated(days: &BTreeMap<EnvironmentName, Day>) -> LastEvaluated {
+    let date = |day: Day| start_of(day).to_string().chars().take(10).collect();
+    days.iter()
+        .map(|(name, day)| (name.clone(), date(*day)))
+        .collect()
 }
 
 /// The response with a flag.

@@ -137,6 +137,28 @@ pub mod flags {
     }
 }
 
+/// The days on which flags were evaluated by their keys, in the experiments table.
+pub mod flag_evaluations {
+    use domain::ids::{EnvironmentName, FlagKey};
+
+    /// Partition of all of them. Roles name it.
+    pub const PARTITION: &str = "#flag-evaluations";
+    /// The prefix of the records.
+    pub const FLAG: &str = "flag#";
+    /// The UTC day, in days since 1970.
+    pub const DAY: &str = "day";
+
+    /// The record of a flag in an environment.
+    pub fn record(flag: &FlagKey, environment: &EnvironmentName) -> String {
+        format!("{}{environment}", of_flag(flag))
+    }
+
+    /// The prefix of the records of a flag. No key of a flag contains `#`.
+    pub fn of_flag(flag: &FlagKey) -> String {
+        format!("{FLAG}{flag}#")
+    }
+}
+
 /// Client keys, in the experiments table. Functions that look up client keys then need no access to tokens, and a query
 /// lists the keys.
 pub mod client_keys {

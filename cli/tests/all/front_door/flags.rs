@@ -4,6 +4,7 @@ mod contexts;
 mod drafts;
 mod evaluation;
 mod sizes;
+mod usage;
 
 use super::support::{Answer, Caller, World, expected, without_definition_cache};
 use domain::limits;

@@ -9,6 +9,10 @@ fn the_guide_lists_every_limit() {
     let (_, listed) = guide.split_once("\n## Limits\n").unwrap();
     for expected in [
         format!(
+            "| days of the last evaluation of a flag | {} |",
+            limits::FLAG_EVALUATION_DAYS
+        ),
+        format!(
             "| secure attributes of a client key | {}, each",
             limits::MAX_SECURE_ATTRIBUTES
         ),

@@ -57,6 +57,7 @@ fn the_stored_results_of_real_data_conform_to_the_document_and_the_page_quotes_t
 fn kind(answer: &Value) -> &'static str {
     let kinds = [
         ("/events/0/errors", "TrackResponse"),
+        ("/base_version", "FlagDraft"),
         ("/documents", "StickyBuckets"),
         ("/assignments/checkout-button__0", "RecordedStickyBuckets"),
         ("/digest", "Report"),

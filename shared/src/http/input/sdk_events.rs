@@ -6,13 +6,15 @@ use crate::http::body::{Faults, Node, Object};
 use crate::http::problem::{Fault, Problem};
 use domain::condition::javascript_text;
 use domain::evaluation_context::EvaluationContext;
-use domain::ids::{EventType, ExperimentId, UserId};
+use domain::ids::{EventType, ExperimentId, FlagKey, UserId};
 use domain::prose::grouped_size;
 use domain::{Invalid, limits};
 use serde_json::{Map, Value};
 
 /// The event that says that a user saw a variation of an experiment.
 const EXPOSURE: &str = "Experiment Viewed";
+/// The event that says that a page evaluated a flag.
+const EVALUATION: &str = "Feature Evaluated";
 
 /// Attributes that the plugin takes out of the attributes and sends beside them: the field, and the attribute.
 const MOVED_ATTRIBUTES: [(&str, &str); 10] = [
@@ -63,6 +65,8 @@ pub struct PageEvent {
     pub event_type: EventType,
     /// Its properties, as compact JSON text; none without properties.
     pub properties: Option<String>,
+    /// The flag that the page has evaluated, if the event says so.
+    pub evaluated: Option<FlagKey>,
 }
 
 /// Reads the events, each valid or with its faults.
@@ -96,13 +100,22 @@ fn event(mut fields: Object<'_>, pointer: &str, faults: &mut Faults) -> Option<S
     }
     let user_id = user(&mut fields, pointer, faults);
     let properties = match fields.optional("properties_json") {
-        None => Some(None),
+        None => Some(Map::new()),
         Some(node) => properties(&node, faults),
     };
+    let evaluated = properties.as_ref().zip(name.as_ref());
+    let evaluated = evaluated.filter(|(_, name)| name.as_str() == EVALUATION);
+    let evaluated = evaluated.and_then(|(properties, _)| {
+        let flag = properties.get("feature")?.as_str()?;
+        FlagKey::parse(flag).ok()
+    });
+    let properties =
+        properties.map(|all| (!all.is_empty()).then(|| Value::Object(all).to_string()));
     Some(SdkEvent::Other(PageEvent {
         user_id: user_id?,
         event_type: name?,
         properties: properties?,
+        evaluated,
     }))
 }
 
@@ -124,19 +137,16 @@ fn user(fields: &mut Object<'_>, pointer: &str, faults: &mut Faults) -> Option<U
     }
 }
 
-fn properties(node: &Node<'_>, faults: &mut Faults) -> Option<Option<String>> {
+fn properties(node: &Node<'_>, faults: &mut Faults) -> Option<Map<String, Value>> {
     let properties = node.map(faults)?;
-    if properties.is_empty() {
-        return Some(None);
-    }
-    let compact = Value::Object(properties).to_string();
-    if compact.len() <= limits::MAX_PROPERTIES_BYTES {
-        return Some(Some(compact));
+    let bytes = serde_json::to_string(&properties).map_or(usize::MAX, |text| text.len());
+    if bytes <= limits::MAX_PROPERTIES_BYTES {
+        return Some(properties);
     }
     let detail = format!(
         "May have at most {} bytes; these have {}.",
         grouped_size(limits::MAX_PROPERTIES_BYTES),
-        grouped_size(compact.len())
+        grouped_size(bytes)
     );
     faults.push(node.pointer(), Invalid::new("too_large", detail));
     None

@@ -31,7 +31,11 @@ pub(super) async fn sdk_events(world: &World, record_calls: &mut impl FnMut(&str
         }})
     };
     let bought = json!({"event_name": "buy", "properties_json": {}, "device_id": "of-page"});
-    let events = json!([seen("u"), seen("of-page"), bought]);
+    // The key does not allow this type, but the flag is one that it sees.
+    let evaluated = json!({
+        "event_name": "Feature Evaluated", "properties_json": {"feature": "page"}, "device_id": "of-page",
+    });
+    let events = json!([seen("u"), seen("of-page"), bought, evaluated]);
     let path = format!("/track?client_key={}", key["key"].as_str().unwrap());
     let answer = admin.post(&path, &events).await.json(200);
     assert_eq!(answer["accepted"], 3, "{answer}");
