@@ -169,6 +169,7 @@ fn the_docs_state_the_number_of_functions() {
         "forty-four",
         "forty-five",
         "forty-six",
+        "forty-seven",
     ];
     for page in pages() {
         for line in text(&page).lines() {

@@ -6,7 +6,7 @@ use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Projection, Table, TableKey, Template};
 use domain::access::Scope;
 use shared::config::{Config, VARIABLES};
-use shared::http::routes::ROUTES;
+use shared::http::routes::{PAGES, ROUTES};
 use shared::store::keys;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +31,7 @@ fn routes_and_their_scopes_are_those_of_the_code() {
         .collect();
     let coded: BTreeSet<_> = ROUTES
         .iter()
+        .chain(&PAGES)
         .map(|route| {
             let scope = route.scope.map(|scope| scope.name().to_owned());
             (
@@ -42,7 +43,7 @@ fn routes_and_their_scopes_are_those_of_the_code() {
         })
         .collect();
     assert_eq!(declared, coded);
-    assert_eq!(ROUTES.len(), coded.len());
+    assert_eq!(ROUTES.len() + PAGES.len(), coded.len());
 }
 
 #[test]
