@@ -1,4 +1,4 @@
-//! What a form does. Each form calls one handler of the API, with the version of the page on which somebody decided.
+//! What a form does. Each form calls one handler of the API, with the version of the page on which the reader decided.
 
 mod experiment;
 mod flag;

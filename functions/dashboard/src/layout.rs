@@ -98,7 +98,7 @@ impl Page {
                             }
                             form.session method="post" action=(visit.link("sign-out")) {
                                 (form_token(signed))
-                                span.who { "Token " (name(&signed.grant.name)) }
+                                span.who { "Token: " (name(&signed.grant.name)) }
                                 button.quiet type="submit" { "Sign out" }
                             }
                         }

@@ -1,4 +1,4 @@
-//! `GET /dashboard` and the pages below it: what people look at, decide by and change, as HTML that this function writes.
+//! `GET /dashboard` and the pages below it: what readers look at, decide by and change, as HTML that this function writes.
 //!
 //! Every page shows the answers of the API, and every form calls a handler of the API, in this process and as the caller of
 //! the session: numbers, scopes, versions and the audit trail are those of the API

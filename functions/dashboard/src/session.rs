@@ -18,7 +18,7 @@ pub(crate) struct Signed {
     pub(crate) grant: Grant,
 }
 
-/// Why nobody was signed in.
+/// Why a sign-in was refused.
 pub(crate) enum Refused {
     /// There is no such token, or it is revoked or expired.
     Unknown,

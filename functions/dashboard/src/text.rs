@@ -30,12 +30,22 @@ pub(crate) fn count(value: &Value) -> Markup {
     }
 }
 
-/// A number with four significant digits.
+/// A number with four significant digits, or to the next whole number with separators if it has more of them.
 pub(crate) fn amount(value: &Value) -> Markup {
     match value.as_f64() {
+        Some(float) if (1_000.0..1e15).contains(&float) => number(value, whole(float)),
         Some(float) => number(value, plain(float)),
         None => html! { (NONE) },
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 1,000 and 1e15"
+)]
+fn whole(float: f64) -> String {
+    grouped(float.round() as u64)
 }
 
 /// A share as a percentage with a sign: 0.05 as +5.0%.
@@ -46,9 +56,10 @@ pub(crate) fn lift(value: &Value) -> Markup {
     }
 }
 
-/// A share as a percentage without a sign.
+/// A share as a percentage without a sign. What is not certain is not shown as 100%.
 pub(crate) fn share(value: &Value) -> Markup {
     match value.as_f64() {
+        Some(share) if share > 0.999 && share < 1.0 => number(value, "> 99.9%"),
         Some(share) => number(value, percent(share).trim_start_matches('+')),
         None => html! { (NONE) },
     }
@@ -96,8 +107,11 @@ pub(crate) fn time(value: &Value) -> Markup {
     }
 }
 
-/// A sentence of the API. Names between backticks are code, as the API writes them.
+/// A sentence of the API. Names between backticks are code, as the API writes them. Marks that turn the direction of writing
+/// are left out: in a name, they would turn the rest of the sentence.
 pub(crate) fn sentence(text: &str) -> Markup {
+    let turns = |mark: char| matches!(mark, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let text = text.replace(turns, "");
     let parts = text.split('`').enumerate();
     html! {
         @for (place, part) in parts {
@@ -106,7 +120,7 @@ pub(crate) fn sentence(text: &str) -> Markup {
     }
 }
 
-/// A name that somebody chose: it keeps its own direction of writing.
+/// A name that a user chose: it keeps its own direction of writing.
 pub(crate) fn name(text: &str) -> Markup {
     html! { bdi { (text) } }
 }
@@ -131,7 +145,7 @@ pub(crate) fn badge(value: &Value) -> Markup {
         "stop" | "worse" | "lost" | "off" => "bad",
         "do_not_trust" | "mismatch" | "invalid" => "alarm",
         "paused" | "not_enough_data" | "stopped_early" => "warn",
-        _ => "plain",
+        _ => "neutral",
     };
     let mut shown = words(value);
     if let Some(first) = shown.get_mut(..1) {
@@ -140,7 +154,7 @@ pub(crate) fn badge(value: &Value) -> Markup {
     html! { span class={ "badge " (tone) } { (shown) } }
 }
 
-/// JSON as somebody reads it.
+/// JSON with indents, for readers.
 pub(crate) fn json(value: &Value) -> Markup {
     let shown = serde_json::to_string_pretty(value).unwrap_or_default();
     html! { pre tabindex="0" { code { (shown) } } }
@@ -169,6 +183,12 @@ mod tests {
             r#"<data value="165801">165,801</data>"#
         );
         assert_eq!(count(&Value::Null).into_string(), NONE);
+        assert!(
+            amount(&json!(6561.8))
+                .into_string()
+                .ends_with(">6,562</data>")
+        );
+        assert!(share(&json!(0.9997)).into_string().contains("&gt; 99.9%"));
         assert!(p_value(&json!(1e-12)).into_string().contains("&lt; 0.001"));
     }
 
@@ -177,6 +197,7 @@ mod tests {
         let html = sentence("Ship `<b>green</b>`: better.").into_string();
         let code = r#"<code dir="auto">&lt;b&gt;green&lt;/b&gt;</code>"#;
         assert_eq!(html, format!("Ship {code}: better."));
+        assert_eq!(sentence("a\u{202e}b").into_string(), "ab");
         let hostile = name("\"><script>alert(1)</script>").into_string();
         assert!(!hostile.contains("<script>"), "{hostile}");
     }

@@ -22,7 +22,7 @@ pub(crate) struct Visit<'r> {
     /// The parts of the path below `/dashboard`, decoded.
     pub(crate) page: Vec<String>,
     /// The way from this page to the folder of the pages, which every link begins with. Links are relative, so they are right
-    /// below any stage, base path and proxy, none of which the function has to know.
+    /// below any stage, base path and proxy, and the function has to know none of them.
     up: String,
     /// The fields of the form; none if the body is no form or too large.
     form: Option<Vec<(String, String)>>,

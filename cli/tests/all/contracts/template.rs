@@ -246,8 +246,8 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_aggregates_and_la
                 ];
                 let name = action.strip_prefix("dynamodb:").unwrap();
                 // Roles that complete an erasure.
-                let erases =
-                    ["erase-user", "aggregate", "backfill"].contains(&function.binary.as_str());
+                let erasing = ["erase-user", "dashboard", "aggregate", "backfill"];
+                let erases = erasing.contains(&function.binary.as_str());
                 let erases = erases && ["BatchWriteItem", "DeleteItem"].contains(&name);
                 // A backfill can compute aggregates again from the records.
                 let aggregates = |resource: &String| resource.ends_with("AggregatesTable");

@@ -209,6 +209,40 @@ fn power(report: &Value) -> Markup {
     }
 }
 
+/// Fields of the definition that have a line of their own, if they are there.
+const FIELDS: [(&str, &str); 8] = [
+    ("description", "Description"),
+    ("targeting", "Targeting"),
+    ("layer", "Layer"),
+    ("holdouts", "Holdouts"),
+    ("tags", "Tags"),
+    ("plan", "Plan"),
+    ("conclusion", "Conclusion"),
+    ("release", "Release"),
+];
+
+fn field_of(field: &str, value: &Value) -> Markup {
+    html! {
+        @match field {
+            "layer" => { (name(text(&value["id"]))) ", " (percentage(&value["percent"])) " of all users" },
+            "holdouts" | "tags" => {
+                @for (place, one) in list(value).iter().enumerate() { @if place > 0 { ", " } (name(text(one))) }
+            },
+            "plan" => {
+                (count(&value["users"])) " users, to find a lift of " (lift(&value["minimum_detectable_effect"]))
+                @if let Some(metric) = value["metric"].as_str() { " on " (name(metric)) }
+                " with a probability of " (share(&value["power"]))
+            },
+            "conclusion" => {
+                (words(&value["outcome"])) @if let Some(variant) = value["variant"].as_str() { ": " (name(variant)) }
+                @if let Some(notes) = value["notes"].as_str() { ". " (name(notes)) }
+            },
+            "release" => { (name(text(&value["variant"]))) " to all users, since " (time(&value["released_at"])) },
+            _ => (compact(value)),
+        }
+    }
+}
+
 fn definition_of(experiment: &Value) -> Markup {
     html! {
         section aria-labelledby="definition" {
@@ -227,8 +261,9 @@ fn definition_of(experiment: &Value) -> Markup {
             }
             dl.pairs {
                 dt { "Traffic" } dd { (percentage(&experiment["traffic_percent"])) " of all users" }
-                @for (field, title) in [("description", "Description"), ("targeting", "Targeting"), ("layer", "Layer"), ("holdouts", "Holdouts"), ("tags", "Tags"), ("conclusion", "Conclusion"), ("release", "Release"), ("plan", "Plan")] {
-                    @if !experiment[field].is_null() { dt { (title) } dd { (compact(&experiment[field])) } }
+                @for (field, title) in FIELDS {
+                    @let value = &experiment[field];
+                    @if !value.is_null() { dt { (title) } dd { (field_of(field, value)) } }
                 }
             }
             details { summary { "The whole definition as JSON" } (json(experiment)) }

@@ -129,14 +129,14 @@ fn of_environment(
             }
             ol.rules {
                 @for rule in rules { li {
-                    b { (name(text(&rule["id"]))) } ": " (words(&rule["type"])) " "
                     (decides(rule))
-                    @if !rule["condition"].is_null() { span { " if " code { (rule["condition"].to_string()) } } }
-                    @if let Some(description) = rule["description"].as_str() { span.faint { " – " (name(description)) } }
+                    @if !rule["condition"].is_null() { " if " code { (rule["condition"].to_string()) } }
+                    span.id { (name(text(&rule["id"]))) }
+                    @if let Some(description) = rule["description"].as_str() { span.faint { (name(description)) } }
                 } }
-                li { "All other users get " (name(text(&settings["default_variant"]))) "." }
+                li { "All other users get " b { (name(text(&settings["default_variant"]))) } }
             }
-            p.faint { "While it is off, all users get " (name(text(&settings["off_variant"]))) "." }
+            p.faint { "While it is off, all users get " b { (name(text(&settings["off_variant"]))) } "." }
         }
     }
 }
@@ -144,13 +144,14 @@ fn of_environment(
 fn decides(rule: &Value) -> Markup {
     html! {
         @match text(&rule["type"]) {
-            "serve" => { "serves " (name(text(&rule["variant"]))) },
-            "experiment" => { "by the experiment " (name(text(&rule["experiment"]))) },
+            "serve" => { "Users get " b { (name(text(&rule["variant"]))) } },
+            "experiment" => { "The experiment " b { (name(text(&rule["experiment"]))) } " decides" },
             _ => {
+                (percentage(&rule["traffic_percent"])) " of the users get "
                 @for (place, variant) in list(&rule["variants"]).iter().enumerate() {
-                    @if place > 0 { ", " } (name(text(&variant["variant"]))) " " (percentage(&variant["percent"]))
+                    @if place > 0 { ", " } b { (name(text(&variant["variant"]))) }
+                    @if list(&rule["variants"]).len() > 1 { " (" (percentage(&variant["percent"])) ")" }
                 }
-                " of " (percentage(&rule["traffic_percent"])) " of the users"
             },
         }
     }
@@ -182,7 +183,7 @@ async fn evaluation(desk: Desk<'_>, key: &str) -> Option<Result<Value, String>> 
         Ok(Value::Object(all)) => all,
         _ => {
             return Some(Err(
-                "The attributes are no JSON object, such as `{\"country\": \"DE\"}`.".to_owned(),
+                "The attributes must be a JSON object, such as `{\"country\": \"DE\"}`.".to_owned(),
             ));
         }
     };
@@ -221,6 +222,18 @@ fn evaluate_form(desk: Desk<'_>, flag: &Value, evaluated: Option<Result<Value, S
     }
 }
 
+/// Why a part of a flag did not decide.
+fn skipped(why: &Value) -> String {
+    match text(why) {
+        "prerequisite" => "another flag has not the value that it must have".to_owned(),
+        "condition" => "the attributes do not match".to_owned(),
+        "filters" => "the user is outside the layer, or is held out".to_owned(),
+        "traffic" => "the user is outside the traffic".to_owned(),
+        "no_hash_attribute" => "the attribute that is hashed is missing".to_owned(),
+        _ => words(why),
+    }
+}
+
 fn traced(answer: &Value) -> Markup {
     html! {
         div.card role="status" {
@@ -230,8 +243,8 @@ fn traced(answer: &Value) -> Markup {
                 (words(&step["part"])) " "
                 @for which in ["rule", "prerequisite"] { @if let Some(which) = step[which].as_str() { b { (name(which)) } " " } }
                 @match step["skipped"].is_null() {
-                    true => "decided.",
-                    false => span.faint { "did not decide: " (words(&step["skipped"])) },
+                    true => "decided",
+                    false => span.faint { "did not decide: " (skipped(&step["skipped"])) },
                 }
             } } }
             @for rule in list(&answer["left_out"]) { p.faint { "Left out: " (sentence(&rule.to_string())) } }

@@ -112,7 +112,7 @@ fn comparison_of(metric: &Value, comparison: &Value) -> Markup {
         (
             "Lift, fixed method",
             interval(&comparison["relative"]),
-            "valid for one look at the planned end, and too narrow if somebody looks often.",
+            "valid for one look at the planned end, and too narrow if you look often.",
         ),
         (
             "Lift, sequential method",

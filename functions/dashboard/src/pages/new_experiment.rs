@@ -134,7 +134,7 @@ fn fields(desk: Desk<'_>) -> Markup {
                     (field(desk, "effect", "Smallest effect worth finding, in % of it", "", false))
                     (field(desk, "users_per_day", "Users per day", "", false))
                 }
-                p.help { "Without a smallest effect, the experiment has no plan, and nobody knows when it is over." }
+                p.help { "Without a smallest effect, the experiment has no plan, and its end is open." }
             }
             p.buttons {
                 button type="submit" name="do" value="plan" { "Calculate and preview" }

@@ -15,7 +15,7 @@ pub(crate) fn show(visit: &Visit<'_>, wrong: Option<&str>) -> Page {
     });
     let content = html! {
         @if let Some(why) = wrong.or(no_cookie) { (note("bad", why)) }
-        form.sign-in method="post" action=(visit.link("sign-in")) {
+        form.sign-in.card method="post" action=(visit.link("sign-in")) {
             input type="hidden" name="to" value=(to);
             label for="token" { "Token" }
             input #token type="password" name="token" required minlength="20" maxlength="128" autocomplete="off" spellcheck="false" aria-describedby="token-help";

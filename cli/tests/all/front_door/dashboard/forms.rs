@@ -261,7 +261,7 @@ async fn a_form_of_an_outdated_page_changes_nothing() {
     let admin = world.admin();
     define(&admin).await;
     let browser = Browser::signed_in(&world, "manager", &ALL).await;
-    let name = json!({"name": "Changed by somebody else"});
+    let name = json!({"name": "Changed by another token"});
     admin.change("running", &name).await.json(200);
     let answer = send(
         &browser,

@@ -28,7 +28,7 @@ fn all(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// An experiment with 300 users, of whom every third and every second buys.
+/// An experiment with 300 users. Every third user of the control buys, and every second of the other variant.
 async fn measured(world: &World) {
     let admin = world.admin();
     let metrics = json!([

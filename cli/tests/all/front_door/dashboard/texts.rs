@@ -1,8 +1,9 @@
-//! Names that people choose appear as text, on every page.
+//! Names that users choose appear as text, on every page.
 
 use super::super::support::World;
 use super::Browser;
 use domain::access::Scope;
+use regex::Regex;
 use serde_json::{Value, json};
 
 const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>\u{202e}`b`&amp;";
@@ -40,13 +41,14 @@ async fn define(world: &World) {
 }
 
 #[tokio::test]
-async fn hostile_names_are_text_on_every_page() {
+async fn hostile_names_are_text_on_every_page_and_every_link_is_relative() {
     let world = World::start().await;
     define(&world).await;
     let scopes = [Scope::Read, Scope::Manage, Scope::Assign];
     let browser = Browser::signed_in(&world, "t", &scopes).await;
     let user: String = form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
-    let mut names = 0;
+    let (mut names, mut links) = (0, 0);
+    let link = Regex::new(r#" (?:href|src|action)="([^"]*)""#).unwrap();
     for page in [
         "/experiments".to_owned(),
         format!("/experiments?text={user}&owner={user}"),
@@ -82,6 +84,12 @@ async fn hostile_names_are_text_on_every_page() {
             "{page}: {html}"
         );
         names += html.matches("&lt;script&gt;").count();
+        // Links are relative, so that they are right below every stage and base path.
+        for link in link.captures_iter(&shown.html) {
+            let is_relative = ["./", "../", "#"].iter().any(|start| link[1].starts_with(start));
+            assert!(is_relative, "{page}: {}", &link[1]);
+            links += 1;
+        }
     }
-    assert!(names > 40, "{names}");
+    assert!(names > 40 && links > 200, "{names}, {links}");
 }
