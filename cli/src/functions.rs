@@ -6,6 +6,7 @@ use crate::engine;
 use crate::environment::{Environment, Environments};
 use crate::gateway::{Functions, event_function, http_function};
 use domain::access::{Grant, Scope, Token};
+use domain::session::{Secret, Session};
 use lambda_http::service_fn;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
@@ -18,7 +19,7 @@ use shared::store::Store;
 use std::future::Future;
 
 /// The functions that read aggregates.
-pub const AGGREGATE_READERS: [&str; 3] = ["audit", "get-results", "plan-experiment"];
+pub const AGGREGATE_READERS: [&str; 4] = ["audit", "dashboard", "get-results", "plan-experiment"];
 
 /// Why a function cannot start in this process.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,7 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("create-experiment", create_experiment::handle)?;
     wiring.http("create-flag", create_flag::handle)?;
     wiring.http("create-segment", create_segment::handle)?;
+    wiring.http("dashboard", dashboard::handle)?;
     wiring.http("delete-flag", delete_flag::handle)?;
     wiring.http("delete-layer", delete_layer::handle)?;
     wiring.http("delete-segment", delete_segment::handle)?;
@@ -125,6 +127,31 @@ pub async fn store_development_token(
         store.store_token(&token.sha256(), &grant).await
     };
     replace.await.map_err(|error| failed(error.to_string()))
+}
+
+/// Stores a code that signs a browser in once as the bearer of a token, and returns it; none without the dashboard.
+///
+/// # Errors
+/// If the token is malformed, the database fails, or there are no random bits.
+pub async fn store_start_code(
+    environments: &Environments,
+    token: &str,
+) -> Result<Option<Secret>, WiringError> {
+    let failed = |reason: String| WiringError {
+        binary: "dashboard".to_owned(),
+        reason,
+    };
+    let Some(environment) = environments.of("dashboard") else {
+        return Ok(None);
+    };
+    let (store, _) = connect("dashboard", environment)?;
+    let token = Token::parse(token).map_err(|invalid| failed(invalid.to_string()))?;
+    let bits = clock::random_bits().map_err(|error| failed(error.to_string()))?;
+    let code = Secret::from_bits(bits);
+    let session = Session::start_code(token.sha256(), clock::now());
+    let stored = store.store_start_code(&code, &session).await;
+    stored.map_err(|error| failed(error.to_string()))?;
+    Ok(Some(code))
 }
 
 struct Wiring<'e> {

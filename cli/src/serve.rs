@@ -55,7 +55,8 @@ pub async fn run(args: ServeArgs) -> Result<(), PlatformError> {
     // The signal handlers are installed first, so that every signal stops the platform in an orderly way.
     let mut signals = Signals::listen();
     let platform = Platform::start(options(&args)?).await?;
-    welcome(&platform, &args);
+    let link = platform.start_link().await?;
+    welcome(&platform, link.as_deref(), &args);
     signals.next().await;
     say("stopping: waiting for running requests (press Ctrl-C again to stop immediately)");
     tokio::select! {
@@ -109,7 +110,7 @@ fn token_text(text: &str) -> Result<String, String> {
     Ok(token.reveal().to_owned())
 }
 
-fn welcome(platform: &Platform, args: &ServeArgs) {
+fn welcome(platform: &Platform, start_link: Option<&str>, args: &ServeArgs) {
     let (url, token) = (platform.url(), &platform.token);
     let data = match (&args.dynamodb_endpoint, args.in_memory) {
         (Some(endpoint), _) => format!("in {endpoint}"),
@@ -121,6 +122,7 @@ fn welcome(platform: &Platform, args: &ServeArgs) {
 data      {data}
 DynamoDB  {endpoint}
 token     {token}
+dashboard {dashboard}
 
 Try:
   curl {url}/health
@@ -129,6 +131,7 @@ Try:
   curl {url}/experiments/checkout-button/assignment/user-1 -H 'Authorization: Bearer {token}'
 ",
         endpoint = platform.dynamodb_endpoint,
+        dashboard = start_link.unwrap_or("not in this template"),
     ));
     if !platform.unwired.is_empty() {
         tracing::warn!(functions = ?platform.unwired, "the template names functions that this program does not contain");

@@ -21,9 +21,13 @@ class Api:
         """Sends a request and returns the response, whatever its status is."""
         answer = send(self.url + path, method, CALL_SECONDS, token, body, headers)
         if answer.status not in (401, 403, 404):
-            with _LOCK:
-                self.called.add((method.lower(), path.split("?")[0]))
+            self.noted(method, path)
         return answer
+
+    def noted(self, method, path):
+        """Notes a call that was not refused."""
+        with _LOCK:
+            self.called.add((method.lower(), path.split("?")[0]))
 
     def call(self, expected, method, path, token=None, body=None, headers=None):
         """Sends a request and returns the body of the response, which must have the expected status."""

@@ -3,6 +3,7 @@
 from checks import expect, say
 
 AGGREGATE, BACKFILL, ERASE = "AggregateFunctionRole", "BackfillFunctionRole", "EraseUserFunctionRole"
+DASHBOARD = "DashboardFunctionRole"
 DELETIONS = ("DeleteItem", "BatchWriteItem")
 
 # Permissions that the scenarios need not use: the reason, roles, DynamoDB's actions, and a resource. Every other one must
@@ -38,6 +39,13 @@ EXPLAINED = (
         ("Query", "ConditionCheckItem", "UpdateItem"),
         "ExperimentsTable",
     ),
+    # The test `roles` of cli/tests uses all of them.
+    ("the functions of the handlers that the dashboard calls use them", (DASHBOARD,), ("BatchGetItem", "PutItem", "DeleteItem", "ConditionCheckItem"), "ExperimentsTable"),
+    ("the same", (DASHBOARD,), ("GetItem", "PutItem", "DeleteItem"), "AssignmentsTable"),
+    ("the same", (DASHBOARD,), ("Query", *DELETIONS), "EventsTable"),
+    ("the same", (DASHBOARD,), ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"), "AggregatesTable"),
+    ("the same", (DASHBOARD,), ("Query",), "AssignmentsTable/index/by-experiment"),
+    ("the same", (DASHBOARD,), ("Query",), "EventsTable/index/by-experiment"),
     ("a plan reads the registry only for raw records", ("PlanExperimentFunctionRole",), ("GetItem",), "AggregatesTable"),
 )
 # Lambda itself sends dead letters, with the role of the function, and the emulator sends none.

@@ -8,6 +8,7 @@ from api import path_part
 from calls import ACCEPTED
 from checks import expect, say
 from expansion import expand
+from pages import Browser
 
 USERS = 40
 IMPORTED = 10
@@ -333,6 +334,22 @@ class Journey:
         history = self.api.call(200, "GET", f"{self.path}/history", self.reader)
         expect("the history has the change", "metrics" in str(history), history)
 
+    def dashboard(self):
+        """Pages below the stage, and a form."""
+        browser = Browser(self.api, self.manager)
+        expect("the home page leads to the list", browser.home() == "dashboard/experiments")
+        for page in ("/experiments", f"/experiments/{self.experiment}", f"/users?id={self.user}", "/flags", "/layers"):
+            expect(f"{page} is a page", "</main>" in browser.get(page))
+        results = self.api.call(200, "GET", f"{self.path}/results", self.reader)
+        shown = browser.get(f"/experiments/{self.experiment}")
+        users = str(results["variants"][0]["users"])
+        expect("the page has the numbers of the API", f'<data value="{users}">' in shown)
+        to = browser.submit(f"/experiments/{self.experiment}/change/traffic", {"traffic_percent": "99", "reason": "a form"})
+        expect("the form leads to its page", to == f"../../../experiments/{self.experiment}?done=traffic", to)
+        changed = self.api.call(200, "GET", self.path, self.reader)
+        expect("the form changed the traffic", changed["traffic_percent"] == 99, changed)
+        browser.sign_out()
+
     def erasure(self):
         """Two users are erased, one of them without an assignment, whose events are deleted in another way."""
         for user in (self.user, "guest"):
@@ -377,7 +394,7 @@ class Journey:
         body = api["Properties"]["Body"]
         missing = []
         for path, methods in body["paths"].items():
-            pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
+            pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", re.sub(r"\{\w+\+\}", ".+", path)))
             # The gateway itself answers preflight requests, without a function.
             for method in methods.keys() - {"options"}:
                 if not any(method == called and pattern.fullmatch(where) for called, where in self.api.called):
@@ -400,6 +417,7 @@ class Journey:
             self.results,
             self.plan,
             self.change,
+            self.dashboard,
             self.erasure,
             self.end,
             self.daily_audit,

@@ -32,6 +32,7 @@ mod record;
 pub mod refresh;
 pub mod registry;
 pub mod segments;
+pub mod sessions;
 pub mod sourced_aggregates;
 pub mod stored_records;
 pub mod stored_segment;

@@ -9,6 +9,7 @@ use crate::gateway::{Function, Functions, Gateway, GatewayError, INTEGRATION_TIM
 use crate::streams::{DeadLetter, Mappings, Settler, Streams, StreamsError};
 use crate::template::{LocalNames, Template, TemplateError};
 use aws_sdk_dynamodb::Client;
+use domain::session::Secret;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -244,6 +245,22 @@ impl Platform {
     /// The address as a URL, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// A link to the dashboard that signs a browser in once, within some minutes; none without the dashboard.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn start_link(&self) -> Result<Option<String>, PlatformError> {
+        let code = functions::store_start_code(&self.environments, &self.token).await?;
+        // Browsers keep the session of a plain `http` address only on their own machine.
+        let address = match self.address.ip().is_unspecified() {
+            true => SocketAddr::from((Ipv4Addr::LOCALHOST, self.address.port())),
+            false => self.address,
+        };
+        let link =
+            |code: Secret| format!("http://{address}/dashboard/start?code={}", code.reveal());
+        Ok(code.map(link))
     }
 
     /// Returns when every existing stream record has been handled by its function or discarded as a dead letter, including

@@ -13,6 +13,7 @@ mod batch;
 mod client_keys;
 mod costs;
 mod crash;
+mod dashboard;
 mod dimensions;
 mod edges;
 mod ends;

@@ -52,6 +52,7 @@ pub mod search;
 pub mod segment;
 pub mod segment_graph;
 pub mod segment_lookup;
+pub mod session;
 pub mod stored_user;
 pub mod sums;
 pub mod time;

@@ -259,3 +259,13 @@ pub const REVOKED_CLIENT_KEY_DAYS: i64 = 30;
 /// The conditions of segments that replace their names in one condition of a payload, in bytes of compact JSON. Segments may
 /// name each other, so a short condition can become a long one.
 pub const MAX_INLINED_BYTES: usize = 64 * 1024;
+/// Hours after which a session of the dashboard ends: a working day, and no browser stays signed in overnight.
+pub const SESSION_HOURS: i64 = 12;
+/// Minutes for which a start link can be used: it is printed in a terminal, and opened a moment later.
+pub const START_CODE_MINUTES: i64 = 15;
+/// The body of a form of the dashboard, in bytes: the longest one has a description, three variants and a plan.
+pub const MAX_FORM_BYTES: usize = 64 * 1024;
+/// Fields of a form of the dashboard.
+pub const MAX_FORM_FIELDS: usize = 100;
+/// Experiments on one page of the dashboard. Each of them reads its aggregates.
+pub const DASHBOARD_PAGE: usize = 10;

@@ -1,4 +1,4 @@
-//! Every route with its scope. A test compares this table with `template.yaml`.
+//! Every route with its scope. A test compares these tables with `template.yaml`.
 
 use domain::access::Scope;
 
@@ -33,7 +33,7 @@ const fn route(
     }
 }
 
-/// All routes.
+/// All routes of the API.
 pub const ROUTES: [Route; 47] = [
     route("health", "GET", "/health", None),
     route("health", "HEAD", "/health", None),
@@ -232,6 +232,14 @@ pub const ROUTES: [Route; 47] = [
         "/client-keys/{id}",
         Some(Scope::Manage),
     ),
+];
+
+/// The routes of the pages for browsers. They are no part of the API: the function checks the session, and openapi.yaml does
+/// not describe them.
+pub const PAGES: [Route; 3] = [
+    route("dashboard", "GET", "/dashboard", None),
+    route("dashboard", "GET", "/dashboard/{page+}", None),
+    route("dashboard", "POST", "/dashboard/{page+}", None),
 ];
 
 /// Whether the route of a resource path is open to client keys.

@@ -236,7 +236,7 @@ pub mod events {
 
 /// Key attribute of the tokens table.
 pub mod tokens {
-    /// Partition key: the hash of a token, [`REGISTRY`], or [`budget`].
+    /// Partition key: the hash of a token, [`REGISTRY`], [`budget`], [`session`], or [`start_code`].
     pub const TOKEN_SHA256: &str = "token_sha256";
     /// The item that lists all tokens, so that listing needs no scan. No hash has its name.
     pub const REGISTRY: &str = "registry";
@@ -246,6 +246,23 @@ pub mod tokens {
     pub const BUDGET: &str = "budget#";
     /// The number of events that are taken from a budget.
     pub const TAKEN: &str = "taken";
+
+    /// The prefix of [`session`]. The role of the dashboard names it.
+    pub const SESSION: &str = "session#";
+    /// The prefix of [`start_code`]. The role of the dashboard names it.
+    pub const START_CODE: &str = "start#";
+    /// The hash of the token that a session or a start code stands for.
+    pub const OF_TOKEN: &str = "of_token";
+
+    /// The item of a session of the dashboard, by the hash of the secret in its cookie.
+    pub fn session(secret_sha256: &str) -> String {
+        format!("{SESSION}{secret_sha256}")
+    }
+
+    /// The item of a start code, by its hash.
+    pub fn start_code(code_sha256: &str) -> String {
+        format!("{START_CODE}{code_sha256}")
+    }
 
     /// The item of a token's budget of events in one window of time.
     pub fn budget(token_id: &str, window: i64) -> String {

@@ -119,11 +119,12 @@ fn every_function_has_the_same_structure() {
         if signature.starts_with("request") && !folder.ends_with("health") {
             let body = handler.split("pub async fn handle(").nth(1).unwrap();
             let first = body.lines().nth(1).unwrap_or_default();
-            // A caller with a token, with a token or a client key, or with a client key in the path.
+            // A caller with a token, with a token or a client key, with a client key in the path, or with a session.
             let checks = [
                 "Caller::with_scope(&request, Scope::",
                 "Bearer::of(&app, &request, Scope::",
                 "client_key::from_path(&app, &request)",
+                "session::of(&app, &request)",
             ];
             assert!(
                 checks.iter().any(|check| first.contains(check)),

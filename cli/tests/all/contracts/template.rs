@@ -6,7 +6,7 @@ use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Projection, Table, TableKey, Template};
 use domain::access::Scope;
 use shared::config::{Config, VARIABLES};
-use shared::http::routes::ROUTES;
+use shared::http::routes::{PAGES, ROUTES};
 use shared::store::keys;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +31,7 @@ fn routes_and_their_scopes_are_those_of_the_code() {
         .collect();
     let coded: BTreeSet<_> = ROUTES
         .iter()
+        .chain(&PAGES)
         .map(|route| {
             let scope = route.scope.map(|scope| scope.name().to_owned());
             (
@@ -42,7 +43,7 @@ fn routes_and_their_scopes_are_those_of_the_code() {
         })
         .collect();
     assert_eq!(declared, coded);
-    assert_eq!(ROUTES.len(), coded.len());
+    assert_eq!(ROUTES.len() + PAGES.len(), coded.len());
 }
 
 #[test]
@@ -245,8 +246,8 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_aggregates_and_la
                 ];
                 let name = action.strip_prefix("dynamodb:").unwrap();
                 // Roles that complete an erasure.
-                let erases =
-                    ["erase-user", "aggregate", "backfill"].contains(&function.binary.as_str());
+                let erasing = ["erase-user", "dashboard", "aggregate", "backfill"];
+                let erases = erasing.contains(&function.binary.as_str());
                 let erases = erases && ["BatchWriteItem", "DeleteItem"].contains(&name);
                 // A backfill can compute aggregates again from the records.
                 let aggregates = |resource: &String| resource.ends_with("AggregatesTable");

@@ -26,8 +26,10 @@ async fn the_development_token_has_access_to_every_route_and_another_token_to_no
     let platform = Platform::start(PlatformOptions::for_tests()).await.unwrap();
     let client = http_client();
     let routes = platform.template.routes();
-    // Routes with a client key in the path or the query have no token.
-    let has_key = |path: &str| path == "/track" || path.contains("{client_key}");
+    // Routes with a client key in the path or the query have no token, and the dashboard has sessions.
+    let has_key = |path: &str| {
+        path == "/track" || path.contains("{client_key}") || path.starts_with("/dashboard")
+    };
     for (_, route) in routes.filter(|(_, route)| !has_key(&route.path)) {
         let path = route.path.replace(['{', '}'], "");
         let ask = |token: &str| {

@@ -177,7 +177,8 @@ fn every_route_except_those_of_visitors_and_lists_has_a_limit_of_its_own() {
     };
     let reading = instances("GET", "/experiments/{id}/results")
         + instances("POST", "/experiments/plan")
-        + instances("POST", "/experiments/{id}/audit");
+        + instances("POST", "/experiments/{id}/audit")
+        + instances("GET", "/dashboard/{page+}");
     assert!(reading < 1_000.0, "{reading}");
 }
 
@@ -241,9 +242,18 @@ fn no_update_of_a_stack_replaces_or_deletes_a_table() {
     assert!(stacks.contains("infra/stack-policy.json"));
 }
 
-/// With the permission to update the tokens table, a function could give itself any scope.
+/// With the permission to write any item of the tokens table, a function could give itself any scope.
 #[test]
-fn the_only_items_of_the_tokens_table_that_a_function_writes_are_budgets() {
+fn the_only_items_of_the_tokens_table_that_a_function_writes_are_budgets_and_sessions() {
+    let named = |names: &[&str]| -> Vec<Value> {
+        let patterns = names.iter().map(|name| Value::String(format!("{name}*")));
+        patterns.collect()
+    };
+    let budgets = named(&[keys::tokens::BUDGET]);
+    let sessions = [
+        named(&[keys::tokens::SESSION]),
+        named(&[keys::tokens::SESSION, keys::tokens::START_CODE]),
+    ];
     let mut writers = Vec::new();
     for (id, function) in of_type("AWS::Serverless::Function") {
         let policies = function["Properties"]["Policies"].as_sequence();
@@ -256,13 +266,18 @@ fn the_only_items_of_the_tokens_table_that_a_function_writes_are_budgets() {
             if of_tokens && actions.iter().any(|action| action != "dynamodb:GetItem") {
                 let condition = &statement["Condition"]["ForAllValues:StringLike"];
                 let keys = &condition["dynamodb:LeadingKeys"];
-                let only_budgets = format!("{}*", keys::tokens::BUDGET);
-                assert_eq!(keys.as_sequence().unwrap(), &[Value::String(only_budgets)]);
+                let keys = keys.as_sequence().unwrap();
+                match id.as_str() {
+                    "DashboardFunction" => assert!(sessions.contains(keys), "{keys:?}"),
+                    _ => assert_eq!(*keys, budgets, "{id}"),
+                }
                 writers.push(id.clone());
             }
         }
     }
     let expected = [
+        "DashboardFunction",
+        "DashboardFunction",
         "GetStickyBucketsFunction",
         "RecordEventsFunction",
         "RecordSdkEventsFunction",

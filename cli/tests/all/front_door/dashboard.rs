@@ -1,0 +1,120 @@
+//! The dashboard as a browser sees it: pages, forms, cookies and headers.
+
+mod forms;
+mod numbers;
+mod sessions;
+mod texts;
+
+use super::support::World;
+use domain::access::Scope;
+use regex::Regex;
+use reqwest::header::HeaderMap;
+use reqwest::redirect::Policy;
+
+/// A browser with at most one cookie. It follows no redirect by itself.
+pub(crate) struct Browser {
+    http: reqwest::Client,
+    url: String,
+    pub(crate) cookie: Option<String>,
+}
+
+/// What a browser gets.
+pub(crate) struct Shown {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) html: String,
+}
+
+impl Shown {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The page. Panics if it has another status.
+    pub(crate) fn page(&self, status: u16) -> &str {
+        assert_eq!(self.status, status, "{}", self.html);
+        &self.html
+    }
+
+    /// The value of a hidden field.
+    pub(crate) fn hidden(&self, name: &str) -> String {
+        let field = Regex::new(&format!(r#"name="{name}" value="([^"]*)""#)).unwrap();
+        let found = field.captures(&self.html);
+        found.unwrap_or_else(|| panic!("no field {name} in {}", self.html))[1].to_owned()
+    }
+}
+
+impl Browser {
+    pub(crate) fn new(world: &World) -> Self {
+        let http = reqwest::Client::builder().redirect(Policy::none());
+        Self {
+            http: http.build().unwrap(),
+            url: world.platform.url(),
+            cookie: None,
+        }
+    }
+
+    /// A browser that is signed in with a new token that has these scopes.
+    pub(crate) async fn signed_in(world: &World, token_id: &str, scopes: &[Scope]) -> Self {
+        let token = world.new_token(token_id, scopes, None).await;
+        let mut browser = Self::new(world);
+        browser.sign_in(&token).await.page(303);
+        browser
+    }
+
+    /// Pastes a token, and keeps the cookie.
+    pub(crate) async fn sign_in(&mut self, token: &str) -> Shown {
+        let shown = self.post("sign-in", &[("token", token)]).await;
+        self.keep(&shown);
+        shown
+    }
+
+    /// Keeps the cookie that a page sets.
+    pub(crate) fn keep(&mut self, shown: &Shown) {
+        let set = shown.header("set-cookie");
+        if let Some((cookie, _)) = set.split_once(';') {
+            self.cookie = Some(cookie.to_owned());
+        }
+    }
+
+    pub(crate) async fn get(&self, page: &str) -> Shown {
+        let request = self.http.get(format!("{}/dashboard{page}", self.url));
+        self.send(request).await
+    }
+
+    /// Sends a form from a page of this origin.
+    pub(crate) async fn post(&self, page: &str, fields: &[(&str, &str)]) -> Shown {
+        self.post_with(page, fields, &[("sec-fetch-site", "same-origin")])
+            .await
+    }
+
+    /// Sends a form with headers that say where it comes from.
+    pub(crate) async fn post_with(
+        &self,
+        page: &str,
+        fields: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Shown {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        let mut request = self.http.post(format!("{}/dashboard/{page}", self.url));
+        request = request.header("content-type", "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(form.finish())).await
+    }
+
+    async fn send(&self, mut request: reqwest::RequestBuilder) -> Shown {
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        let response = request.send().await.unwrap();
+        Shown {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            html: response.text().await.unwrap(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What the function of the pages for browsers may do: what the handlers do that it calls.
+
+use super::super::dashboard::Browser;
+use super::super::support::{World, ago};
+use super::{an_event, quarantined};
+use domain::access::Scope;
+use serde_json::json;
+
+const SCOPES: [Scope; 3] = [Scope::Read, Scope::Manage, Scope::Assign];
+
+/// An experiment and a flag with the list `of-pages`, whose user is erased at the end.
+async fn define(world: &World) {
+    let admin = world.admin();
+    let list = json!({"id": "of-pages", "name": "Of pages", "ids": ["erased", "x"]});
+    admin.post("/segments", &list).await.json(201);
+    let targeting = json!({"id": {"$inGroup": "of-pages"}});
+    let metrics = json!([{"key": "buyers", "kind": "conversion", "event_type": "buy"}]);
+    let fields = json!({"targeting": targeting, "metrics": metrics, "status": "draft"});
+    admin.experiment("shown", fields).await;
+    let started = json!({"status": "running"});
+    admin.change("shown", &started).await.json(200);
+    let variants = json!([{"key": "on", "value": true}, {"key": "off", "value": false}]);
+    let rules = json!([
+        {"id": "list", "type": "serve", "condition": {"id": {"$inGroup": "of-pages"}}, "variant": "on"},
+        {"id": "test", "type": "experiment", "experiment": "shown", "variants": {"control": "off", "green": "on"}},
+    ]);
+    let environment =
+        json!({"enabled": true, "off_variant": "off", "default_variant": "off", "rules": rules});
+    let flag = json!({"key": "shown", "name": "Shown", "value_type": "boolean", "variants": variants,
+        "environments": {"production": environment}});
+    admin.post("/flags", &flag).await.json(201);
+    admin.assign("shown", "erased").await;
+    let bought = json!({"user_id": "erased", "type": "buy", "event_id": "erased"});
+    admin.track(&[bought]).await;
+    // An event that is stored for no experiment, which an erasure deletes in another way.
+    let unassigned = an_event("erased", "unassigned");
+    let store = world.store();
+    store.record_first(&unassigned, None, ago(0)).await.unwrap();
+    world.platform.settle().await;
+    // A metric without aggregates: its results come from raw records.
+    let metrics = json!([{"key": "count", "kind": "count", "event_type": "buy"}]);
+    let changed = json!({ "metrics": metrics });
+    admin.change("shown", &changed).await.json(200);
+}
+
+/// Every page and every form.
+pub(super) async fn dashboard(world: &World, record_calls: &mut impl FnMut(&str)) {
+    define(world).await;
+    let link = world.platform.start_link().await.unwrap().unwrap();
+    let token = world.new_token("of-pages", &SCOPES, None).await;
+    quarantined(world, "erased").await;
+    record_calls("test");
+    let mut browser = Browser::new(world);
+    let started = browser.get(link.split("/dashboard").nth(1).unwrap()).await;
+    started.page(303);
+    browser.sign_in(&token).await.page(303);
+    for page in [
+        "/experiments",
+        "/experiments/shown",
+        "/experiments/shown/metrics/count?cuped=true",
+        "/experiments/shown/history",
+        "/flags",
+        "/flags/shown?user=erased",
+        "/flags/shown/history",
+        "/segments",
+        "/segments/of-pages",
+        "/layers",
+        "/layers/l",
+        "/holdouts",
+        "/users?id=erased&experiment=shown",
+    ] {
+        browser.get(page).await.page(200);
+    }
+    let page = browser.get("/experiments").await;
+    let form_token = page.hidden("form_token");
+    let new = [
+        ("name", "New"),
+        ("variant0", "control"),
+        ("weight0", "50"),
+        ("variant1", "green"),
+        ("weight1", "50"),
+        ("metric", "buy"),
+        ("kind", "conversion"),
+        ("event_type", "buy"),
+        ("direction", "increase"),
+        ("do", "start"),
+    ];
+    for (path, fields) in [
+        (
+            "flags/shown/switch/production",
+            vec![("version", "1"), ("enabled", "false")],
+        ),
+        (
+            "experiments/shown/change/traffic",
+            vec![("version", "3"), ("traffic_percent", "50")],
+        ),
+        ("experiments/shown/change/stop", vec![("version", "4")]),
+        (
+            "users/erase",
+            vec![("user_id", "erased"), ("typed", "erased")],
+        ),
+        ("new-experiment", new.to_vec()),
+        ("sign-out", vec![]),
+    ] {
+        let mut fields = fields;
+        fields.push(("form_token", &*form_token));
+        let answer = browser.post(path, &fields).await;
+        answer.page(303);
+    }
+    record_calls("dashboard");
+}
