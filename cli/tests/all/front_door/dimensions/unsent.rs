@@ -39,12 +39,18 @@ async fn results_name_a_dimension_that_almost_no_user_has_a_value_of() {
             let results = admin.results("e", &format!("source={source}")).await;
             let quality = &results["data_quality"]["dimensions_without_values"];
             assert_eq!(*quality, found, "{name} from {source}");
+            let notes = results["decision"]["notes"].to_string();
+            let says = notes.contains("The dimension `country` has a value for");
+            assert_eq!(says, found != Value::Null, "{name}: {notes}");
         }
-        let summary = admin.results("e", "view=summary").await;
-        let notes = summary["notes"].to_string();
-        let says = notes.contains("The dimension `country` has a value for");
-        assert_eq!(says, found != Value::Null, "{name}: {notes}");
     }
+    // Without a breakdown, the aggregates of the dimensions are not read.
+    let bare = admin.results("e", "dimension=none").await;
+    assert!(
+        bare["data_quality"]
+            .get("dimensions_without_values")
+            .is_none()
+    );
     // Users who are chosen by having no value are no reason to warn.
     let without = admin.results("e", "dimension=country:(none)").await;
     assert_eq!(without["variants"][0]["users"], 50);

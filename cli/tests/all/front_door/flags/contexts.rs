@@ -167,7 +167,7 @@ fn any_context_gets_values_or_an_error_of_the_protocol_and_never_much_time() {
         let world = World::with(PlatformOptions::for_tests()).await;
         let admin = world.admin();
         flags(&admin).await;
-        let key = json!({"name": "Page", "origins": ["*"]});
+        let key = json!({"name": "Page"});
         let key = admin.post("/client-keys", &key).await.json(201);
         (world, key["key"].as_str().unwrap().to_owned())
     });
