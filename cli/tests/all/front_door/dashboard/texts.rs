@@ -86,7 +86,9 @@ async fn hostile_names_are_text_on_every_page_and_every_link_is_relative() {
         names += html.matches("&lt;script&gt;").count();
         // Links are relative, so that they are right below every stage and base path.
         for link in link.captures_iter(&shown.html) {
-            let is_relative = ["./", "../", "#"].iter().any(|start| link[1].starts_with(start));
+            let is_relative = ["./", "../", "#"]
+                .iter()
+                .any(|start| link[1].starts_with(start));
             assert!(is_relative, "{page}: {}", &link[1]);
             links += 1;
         }
