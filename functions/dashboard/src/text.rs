@@ -98,12 +98,14 @@ pub(crate) fn mean(metric: &Value, value: &Value) -> Markup {
     }
 }
 
-/// An instant, to the minute.
+/// An instant, to the minute. HTML allows milliseconds in its attribute.
 pub(crate) fn time(value: &Value) -> Markup {
     let exact = text(value);
-    match exact.get(..16) {
-        Some(minute) => html! { time datetime=(exact) { (minute.replace('T', " ")) " UTC" } },
-        None => html! { (NONE) },
+    match (exact.get(..16), exact.get(..23)) {
+        (Some(minute), Some(milliseconds)) => html! {
+            time datetime={ (milliseconds) "Z" } { (minute.replace('T', " ")) " UTC" }
+        },
+        _ => html! { (NONE) },
     }
 }
 

@@ -180,10 +180,10 @@ fn warnings(change: Change, experiment: &Value) -> Markup {
 
 fn fields(change: Change, experiment: &Value) -> Markup {
     let variants = list(&experiment["variants"]);
-    let choice = |id: &str, none: Option<&str>| {
+    let choice = |id: &str, none: &str, required: bool| {
         html! {
-            select id=(id) name=(id) required[none.is_none()] {
-                @if let Some(none) = none { option value="" { (none) } }
+            select id=(id) name=(id) required[required] {
+                option value="" { (none) }
                 @for variant in variants { option value=(text(&variant["key"])) { (variant["name"].as_str().unwrap_or(text(&variant["key"]))) } }
             }
         }
@@ -198,13 +198,13 @@ fn fields(change: Change, experiment: &Value) -> Markup {
                 label for="outcome" { "Conclusion" }
                 select #outcome name="outcome" { option value="" { "none yet" } @for (outcome, means) in OUTCOMES { option value=(outcome) { (outcome.replace('_', " ")) ": " (means) } } }
                 label for="variant" { "Variant that won, or that is kept" }
-                (choice("variant", Some("none")))
+                (choice("variant", "none", false))
                 label for="notes" { "Notes" }
                 textarea #notes name="notes" rows="3" maxlength="4000" dir="auto" {}
             },
             Change::Release => {
                 label for="variant" { "Variant that all users get" }
-                (choice("variant", None))
+                (choice("variant", "choose one", true))
             },
             _ => {},
         }
