@@ -14,8 +14,31 @@ pub(super) struct Policy {
 #[derive(Debug, Clone, PartialEq)]
 struct Statement {
     allows: bool,
-    actions: Vec<String>,
-    resources: Vec<String>,
+    actions: Vec<Pattern>,
+    resources: Vec<Pattern>,
+}
+
+/// A text with IAM's wildcards. Most resources differ from a method before the first wildcard.
+#[derive(Debug, Clone, PartialEq)]
+struct Pattern {
+    literal: String,
+    /// From the first wildcard on.
+    rest: String,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Self {
+        let (literal, rest) = text.split_at(text.find(['*', '?']).unwrap_or(text.len()));
+        Self {
+            literal: literal.to_owned(),
+            rest: rest.to_owned(),
+        }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let rest = text.strip_prefix(self.literal.as_str());
+        rest.is_some_and(|rest| wildcard_match(&self.rest, rest))
+    }
 }
 
 /// Why the response of an authorizer is not a valid policy.
@@ -86,8 +109,10 @@ impl Policy {
             };
             // The case of an action does not matter.
             let actions = statement.action.into_vec().into_iter();
-            let actions: Vec<_> = actions.map(|action| action.to_lowercase()).collect();
-            let resources = statement.resource.into_vec();
+            let actions = actions.map(|action| Pattern::new(&action.to_lowercase()));
+            let actions: Vec<_> = actions.collect();
+            let resources = statement.resource.into_vec().into_iter();
+            let resources: Vec<_> = resources.map(|arn| Pattern::new(&arn)).collect();
             if actions.is_empty() || resources.is_empty() {
                 return Err(PolicyError::Empty);
             }
@@ -117,12 +142,10 @@ impl Policy {
     /// Whether the policy allows a method: at least one statement allows it and none denies it.
     pub(super) fn allows(&self, method_arn: &str) -> bool {
         let applies = |statement: &&Statement| {
-            let to_action = |action: &String| wildcard_match(action, "execute-api:invoke");
-            statement.actions.iter().any(to_action)
-                && statement
-                    .resources
-                    .iter()
-                    .any(|arn| wildcard_match(arn, method_arn))
+            let mut actions = statement.actions.iter();
+            let mut resources = statement.resources.iter();
+            actions.any(|action| action.matches("execute-api:invoke"))
+                && resources.any(|arn| arn.matches(method_arn))
         };
         let mut applicable = self.statements.iter().filter(applies).peekable();
         applicable.peek().is_some() && applicable.all(|statement| statement.allows)
@@ -142,7 +165,7 @@ impl Policy {
 
 /// Matches IAM's wildcards: `*` stands for any characters including slashes and colons, `?` for exactly one character. It
 /// allocates nothing: a policy has a resource for each route, and all of them are compared for each request.
-pub(super) fn wildcard_match(pattern: &str, text: &str) -> bool {
+fn wildcard_match(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     // Both positions are always at the first byte of a character or within equal characters.
     let (mut p, mut t) = (0, 0);
@@ -207,7 +230,9 @@ mod tests {
         #[test]
         fn wildcards_match_whole_characters(pattern in "[ab*?é😀/]{0,8}", text in "[abé😀è/]{0,8}") {
             let [pattern_chars, text_chars] = [&pattern, &text].map(|one| one.chars().collect::<Vec<_>>());
-            prop_assert_eq!(wildcard_match(&pattern, &text), matches(&pattern_chars, &text_chars), "{} {}", pattern, text);
+            let expected = matches(&pattern_chars, &text_chars);
+            prop_assert_eq!(wildcard_match(&pattern, &text), expected, "{} {}", pattern, text);
+            prop_assert_eq!(Pattern::new(&pattern).matches(&text), expected, "{} {}", pattern, text);
         }
     }
 }
