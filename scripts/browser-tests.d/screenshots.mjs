@@ -23,4 +23,10 @@ for (const scheme of ['light', 'dark']) {
   }
   await context.close();
 }
+// The picture of README.md: the upper part of a page. It is copied to docs by hand.
+const context = await opened.newContext({ colorScheme: 'light', viewport: { width: 1100, height: 860 } });
+const page = await context.newPage();
+await signIn(page);
+await page.goto(`${api}/dashboard/experiments/simulation-2026`);
+await page.screenshot({ path: `${process.env.SCREENSHOTS}/dashboard-experiment.png` });
 await opened.close();

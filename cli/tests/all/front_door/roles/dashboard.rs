@@ -2,7 +2,7 @@
 
 use super::super::dashboard::Browser;
 use super::super::support::{World, ago};
-use super::{an_event, quarantined};
+use super::an_event;
 use domain::access::Scope;
 use serde_json::json;
 
@@ -96,11 +96,6 @@ pub(super) async fn dashboard(world: &World, record_calls: &mut impl FnMut(&str)
     send("experiments/shown/change/traffic", &traffic).await;
     send("experiments/shown/change/stop", &[("version", "4")]).await;
     send("new-experiment", &new).await;
-    record_calls("dashboard");
-    // A refresh would end the quarantine, so nothing may be left to do.
-    world.platform.settle().await;
-    quarantined(world, "erased").await;
-    record_calls("test");
     let user = [("user_id", "erased"), ("typed", "erased")];
     send("users/erase", &user).await;
     send("sign-out", &[]).await;
