@@ -74,6 +74,7 @@ fn aggregates_equal_the_raw_records_after_any_history() {
     }
     let started = Instant::now();
     let most = number("ASSAY_EXACT_HISTORIES");
+    let begin = number("ASSAY_FIRST_SEED").map_or(0, |seed: u64| usize::try_from(seed).unwrap());
     let seconds = number("ASSAY_EXACT_SECONDS").unwrap_or(USUAL_SECONDS);
     let in_time = |seed: &u64| {
         most.map_or_else(
@@ -83,7 +84,7 @@ fn aggregates_equal_the_raw_records_after_any_history() {
     };
     std::thread::scope(|threads| {
         for first in 0..THREADS {
-            let seeds = (first..).step_by(THREADS).map(|seed| seed as u64);
+            let seeds = (begin + first..).step_by(THREADS).map(|seed| seed as u64);
             threads.spawn(move || play_all(seeds.take_while(in_time)));
         }
     });

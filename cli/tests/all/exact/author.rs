@@ -337,7 +337,7 @@ impl Author<'_> {
         for _ in 0..self.draw.pick(&[0, 0, 1, 2, 3, 4]) {
             let experiment = self.draw.below(self.experiments.len());
             self.changed_at += self.draw.within(1..=DAY);
-            let mut at = Timestamp::from_micros(self.changed_at);
+            let at = Timestamp::from_micros(self.changed_at);
             let before = &self.experiments[experiment];
             let edit = match self.draw.below(16) {
                 0 | 9 => Edit::End(None),
@@ -355,10 +355,6 @@ impl Author<'_> {
                 13 => Edit::Override(UserId::parse("a tester").unwrap()),
                 _ => Edit::Dimensions(dimensions(&mut self.draw)),
             };
-            // An end is changed after all events: while it is in the future, it has excluded none of them.
-            if matches!(edit, Edit::End(_)) {
-                at = at.plus_micros(60 * DAY);
-            }
             let change = Change {
                 experiment,
                 at,
@@ -368,11 +364,26 @@ impl Author<'_> {
         }
     }
 
-    /// Gives the changes their times in the order in which they are made. Sometimes the clock of a process is behind.
+    /// Gives the changes their times in the order in which they are made. Sometimes the clock of a process is behind. An end
+    /// is changed after all events: no clock is behind by days, so an end in the future has excluded none of them.
     fn order_changes(&mut self, steps: &mut [Step]) {
-        if self.draw.chance(20) {
-            return;
+        let is_ordered = !self.draw.chance(20);
+        if is_ordered {
+            Self::sort_changes(steps);
         }
+        let mut is_after_events = false;
+        for step in steps {
+            if let Step::Change(change) = step {
+                let is_end = matches!(change.edit, Edit::End(_));
+                is_after_events = is_end || (is_ordered && is_after_events);
+                if is_after_events {
+                    change.at = change.at.plus_micros(60 * DAY);
+                }
+            }
+        }
+    }
+
+    fn sort_changes(steps: &mut [Step]) {
         let mut times: Vec<Timestamp> = steps
             .iter()
             .filter_map(|step| match step {
