@@ -84,7 +84,7 @@ async fn flags_conform_to_the_document() {
         let reverted = sent(&api, "post", "/flags/full/revert", Some(revert), 200).await;
         all_documented(&reverted);
     }
-    let draft = json!({"name": "Draft", "requires_approval": true, "reason": "later"});
+    let draft = json!({"name": "Draft", "requires_approval": true});
     let saved = sent(&api, "put", "/flags/full/draft", Some(draft), 200).await;
     all_documented(&saved);
     all_documented(&api.get("/flags/full").await);

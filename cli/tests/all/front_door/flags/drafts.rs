@@ -161,8 +161,9 @@ async fn a_draft_is_checked_and_is_for_the_version_that_it_was_made_of() {
 #[tokio::test]
 async fn a_protected_flag_changes_only_with_the_approval_of_another_token_except_the_kill_switch() {
     let world = World::start().await;
-    let author = world.caller(&[Scope::Manage, Scope::Read]).await;
-    let other = world.caller(&[Scope::Manage, Scope::Read]).await;
+    let scopes = [Scope::Manage, Scope::Read];
+    let author = world.bearer(&world.new_token("author", &scopes, None).await);
+    let other = world.bearer(&world.new_token("other", &scopes, None).await);
     created(&author, checkout("f")).await;
     let on =
         |variant: &str| json!({"enabled": true, "off_variant": "off", "default_variant": variant});
