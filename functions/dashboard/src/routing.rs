@@ -6,6 +6,7 @@ use crate::layout::{Page, note, redirect};
 use crate::session::{self, Refused, Signed};
 use crate::visit::{Visit, segment};
 use crate::{actions, pages};
+use percent_encoding::percent_decode_str;
 use shared::app::App;
 use shared::http::{Problem, Response};
 
@@ -133,14 +134,13 @@ fn to_sign_in(visit: &Visit<'_>) -> String {
     }
 }
 
-/// A page of the dashboard from a text that a form has sent back: every part is encoded anew, so it leads nowhere else.
+/// A page of the dashboard from a text that a form has sent back: every part is encoded anew, so it leads nowhere else. To a
+/// browser, dots are the folder itself and the one above, also if they are encoded.
 fn page_in(text: &str) -> String {
     let parts = text.split('/').filter(|part| !part.is_empty());
-    let parts = parts.map(|part| {
-        let decoded = percent_encoding::percent_decode_str(part).decode_utf8_lossy();
-        segment(&decoded)
-    });
-    let page: Vec<String> = parts.take(5).collect();
+    let decoded = parts.map(|part| percent_decode_str(part).decode_utf8_lossy());
+    let names = decoded.filter(|part| !matches!(&**part, "." | ".."));
+    let page: Vec<String> = names.map(|part| segment(&part)).take(5).collect();
     match page.is_empty() {
         true => "experiments".to_owned(),
         false => page.join("/"),
@@ -162,7 +162,8 @@ mod tests {
         assert_eq!(page_in(""), "experiments");
         assert_eq!(page_in("//evil.example/x"), "evil.example/x");
         assert_eq!(page_in("https://evil.example"), "https%3A/evil.example");
-        assert_eq!(page_in("../../x"), "%2E%2E/%2E%2E/x");
+        assert_eq!(page_in("../%2e%2E/./x"), "x");
+        assert_eq!(page_in(".."), "experiments");
         assert_eq!(
             page_in("x\r\nset-cookie: a=b"),
             "x%0D%0Aset-cookie%3A%20a%3Db"

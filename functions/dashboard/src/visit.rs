@@ -30,12 +30,7 @@ pub(crate) struct Visit<'r> {
 
 /// One path segment, percent-encoded.
 pub(crate) fn segment(text: &str) -> String {
-    match text {
-        // A browser would take these as the folder itself and the one above.
-        "." => "%2E".to_owned(),
-        ".." => "%2E%2E".to_owned(),
-        _ => utf8_percent_encode(text, SEGMENT).to_string(),
-    }
+    utf8_percent_encode(text, SEGMENT).to_string()
 }
 
 impl<'r> Visit<'r> {
