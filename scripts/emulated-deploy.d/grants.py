@@ -15,9 +15,9 @@ EXPLAINED = (
     # A tombstone triggers the aggregator.
     ("the aggregator can delete the records of an erased user first", (ERASE,), DELETIONS, "EventsTable"),
     ("the same", (ERASE,), ("DeleteItem",), "AssignmentsTable"),
-    # Where a list has no other user of the same part, whoever comes second reads nothing.
+    # The second of the two reads nothing, if the list has no other user in the same part.
     (
-        "the function or the aggregator removes an erased user from lists, whoever is first",
+        "the function or the aggregator removes an erased user from lists: the first of the two",
         (AGGREGATE, ERASE),
         ("BatchGetItem", "PutItem"),
         "ExperimentsTable",

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 
 const ALL: [Scope; 3] = [Scope::Read, Scope::Manage, Scope::Assign];
 
-/// Every form: the page with it, where it is sent, and its fields without the token. A page without a form is that of the
-/// list, whose form is the one that signs out.
-fn forms() -> Vec<(
+/// The page with a form, where the form is sent, and its fields without the token.
+type Form = (
     &'static str,
     &'static str,
     Vec<(&'static str, &'static str)>,
-)> {
+);
+
+/// Every form. A page without a form is that of the list, whose form is the one that signs out.
+fn forms() -> Vec<Form> {
     let change =
         |page: &'static str, path: &'static str, fields: &[(&'static str, &'static str)]| {
             let mut fields = fields.to_vec();
