@@ -31,6 +31,10 @@ const payload = async ({ key }) => {
   return { text: await response.text(), etag: response.headers.get('etag') };
 };
 await eventually('the flags are served', async () => (await payload(readable)).text.includes('sdk-no-group'));
+// Another function, which reads the flags by itself.
+const remotely = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"attributes":{"id":"ann"}}' };
+const evaluation = async () => (await fetch(`${url}/api/eval/${readable.key}`, remotely)).text();
+await eventually('the flags are evaluated', async () => (await evaluation()).includes('sdk-no-group'));
 const shown = await payload(readable);
 for (const value of ['ann@example.com', 'staff']) must(`${value} is not shown`, shown.text.includes(value), false);
 must('the reason is shown', JSON.parse(shown.text).serverOnly['sdk-company'], 'secure_attribute');

@@ -86,7 +86,8 @@ for key in FLAGS:
         _, body = check(SINGLE, 200, None, single(key, USER, token=token))
         must("the answer is about the flag", body["key"], key)
 headers, body = check(BULK, 200, None, bulk(USER))
-must("all flags are there", sorted(flag["key"] for flag in body["flags"]), sorted(FLAGS))
+# Other tests have further flags.
+must("no flag is missing", sorted(set(FLAGS) - {flag["key"] for flag in body["flags"]}), [])
 check(BULK, 304, None, bulk(USER, headers={"If-None-Match": headers["ETag"]}))
 _, body = check(BULK, 200, None, bulk({"context": {}}))
 must("flags that need a user are errors", {flag.get("errorCode") for flag in body["flags"]}, {None, "TARGETING_KEY_MISSING"})

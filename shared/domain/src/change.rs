@@ -159,13 +159,15 @@ const RULES: [(&str, HasField, Changeable); 10] = [
 impl Change {
     /// The experiment after the change.
     ///
-    /// Versions are ordered in time: a process whose clock is behind makes the change at the time of the version before.
-    /// Otherwise it would remove a phase that has begun, and users would be counted in another one than before.
+    /// Versions are ordered in time, and no two have the same: a process whose clock is behind makes the change just after the
+    /// version before. At an earlier time it would remove a phase that has begun, and users would be counted in another one
+    /// than before. At the same time, two generations of aggregates would have one number, and the second would be added to
+    /// the first.
     ///
     /// # Errors
     /// Every part of the change that the experiment does not allow.
     pub fn apply(self, before: &Experiment, now: Timestamp) -> Result<Experiment, Vec<Misfit>> {
-        let now = now.max(before.updated_at);
+        let now = now.max(before.updated_at.plus_micros(1));
         let misfits = self.misfits(before);
         if !misfits.is_empty() {
             return Err(misfits);

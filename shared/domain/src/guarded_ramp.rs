@@ -39,8 +39,8 @@ impl Experiment {
     ///
     /// A ramp on hold stays so if there is no room for the phases of its steps: the caller decides then.
     pub fn guard_ramp(&self, worse: &[MetricKey], now: Timestamp) -> Option<GuardedChange> {
-        // As in a change by a caller, versions are ordered in time.
-        let now = now.max(self.updated_at);
+        // As in a change by a caller, versions are ordered in time, and no two have the same.
+        let now = now.max(self.updated_at.plus_micros(1));
         if !self.is_ramp_guarded(now) {
             return None;
         }

@@ -146,11 +146,27 @@ fn a_change_by_a_process_whose_clock_is_behind_keeps_the_phases_that_have_begun(
     let expected = [
         (at(1), 50.0),
         (at(10), 10.0),
-        (at(10), 50.0),
-        (at(10), 10.0),
+        (at(11), 50.0),
+        (at(12), 10.0),
     ];
     assert_eq!(begun, expected);
     // Users who were assigned in a phase stay in a phase with its weights.
     assert_eq!(experiment.allocation.phase_at(at(7)), 0);
     assert_eq!(experiment.allocation.phase_at(at(12)), 3);
+}
+
+#[test]
+fn no_two_versions_have_the_same_time() {
+    let at = Timestamp::from_micros;
+    let change = |name: &str| Change {
+        name: Some(name.to_owned()),
+        ..Change::default()
+    };
+    let mut experiment = experiment(Status::Running);
+    // The number of a generation of aggregates is this time.
+    for (name, now) in [("a", 7), ("b", 7), ("c", 3), ("d", 7), ("e", 8)] {
+        let after = change(name).apply(&experiment, at(now)).unwrap();
+        assert!(after.updated_at > experiment.updated_at, "{name}");
+        experiment = after;
+    }
 }
