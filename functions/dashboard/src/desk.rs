@@ -6,6 +6,7 @@ use crate::session::Signed;
 use crate::text::sentence;
 use crate::visit::Visit;
 use maud::{Markup, html};
+use shared::app::App;
 
 /// What a page needs: the visit, the session, and the API.
 #[derive(Clone, Copy)]
@@ -13,6 +14,17 @@ pub(crate) struct Desk<'a> {
     pub(crate) visit: &'a Visit<'a>,
     pub(crate) signed: &'a Signed,
     pub(crate) api: Api<'a>,
+}
+
+impl<'a> Desk<'a> {
+    /// The desk of a visit by a session.
+    pub(crate) fn new(app: &'a App, visit: &'a Visit<'a>, signed: &'a Signed) -> Self {
+        Self {
+            visit,
+            signed,
+            api: Api::new(app, signed, visit.request_id()),
+        }
+    }
 }
 
 /// The page of a failure, with all faults.

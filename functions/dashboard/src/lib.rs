@@ -37,11 +37,12 @@ use visit::Visit;
 /// # Errors
 /// If the database fails, or a session is damaged.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
-    let session = session::of(&app, &request).await?;
     let visit = Visit::read(&request);
+    // Assets are the same for everybody: they need no session, which costs two reads.
     if let Some(asset) = assets::answer(&visit) {
         return Ok(asset);
     }
+    let session = session::of(&app, &request).await?;
     match visit.is_post {
         true => routing::post(&app, &visit, session).await,
         false => routing::get(&app, &visit, session).await,

@@ -1,6 +1,5 @@
 //! The page of a path.
 
-use crate::api::Api;
 use crate::desk::{Desk, failed};
 use crate::layout::{Page, note, redirect};
 use crate::session::{self, Refused, Signed};
@@ -30,13 +29,7 @@ pub(crate) async fn get(
     if visit.page.is_empty() {
         return Ok(redirect(&visit.link("experiments"), None));
     }
-    let request_id = visit.request_id();
-    let api = Api::new(app, &signed, &request_id);
-    let desk = Desk {
-        visit,
-        signed: &signed,
-        api,
-    };
+    let desk = Desk::new(app, visit, &signed);
     let page = pages::of(desk).await;
     Ok(page.unwrap_or_else(failed).respond(visit, Some(&signed)))
 }
@@ -73,13 +66,7 @@ pub(crate) async fn post(
         let to = visit.link("sign-in");
         return Ok(redirect(&to, Some(&session::no_cookie())));
     }
-    let request_id = visit.request_id();
-    let api = Api::new(app, &signed, &request_id);
-    let desk = Desk {
-        visit,
-        signed: &signed,
-        api,
-    };
+    let desk = Desk::new(app, visit, &signed);
     match actions::of(desk).await {
         Ok(actions::Done::At(page)) => Ok(redirect(&visit.link(&page), None)),
         Ok(actions::Done::Shown(page)) => Ok(page.respond(visit, Some(&signed))),

@@ -103,12 +103,12 @@ impl<'r> Visit<'r> {
     }
 
     /// The id of the request, for problems.
-    pub(crate) fn request_id(&self) -> String {
+    pub(crate) fn request_id(&self) -> &str {
         match self.request.request_context_ref() {
             Some(RequestContext::ApiGatewayV1(context)) => {
-                context.request_id.clone().unwrap_or_default()
+                context.request_id.as_deref().unwrap_or_default()
             }
-            _ => String::new(),
+            _ => "",
         }
     }
 }
