@@ -5,6 +5,7 @@ use crate::aggregates::{Day, day_of, start_of};
 use crate::experiment::Experiment;
 use crate::filter::RecordFilter;
 use crate::reason::StatedReason;
+use crate::time::Timestamp;
 
 /// The data source of a report. Both sources give the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +56,9 @@ pub struct PendingRecords {
     pub pending: u64,
     /// The least number of those that were stored more than [`PENDING_SECONDS`] ago: newer ones may be counted before them.
     pub overdue: u64,
+    /// The oldest pending record was stored at this time or earlier. None if nothing is pending, or if the pending records were
+    /// counted while they were looked for.
+    pub since: Option<Timestamp>,
     /// Whether there are more stored records than one request counts.
     pub count_incomplete: bool,
 }

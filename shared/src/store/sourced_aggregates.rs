@@ -144,17 +144,19 @@ impl Store {
         let stored = self.stored_records(experiment, None).await?;
         let can_be_counted = stored.records.saturating_add_signed(-not_counted);
         let pending = can_be_counted.saturating_sub(counted);
-        let mut overdue = 0;
+        let (mut overdue, mut since) = (0, None);
         if pending > 0 {
             let before = clock::now().plus_micros(-PENDING_SECONDS * 1_000_000);
-            let older = self.stored_records(experiment, Some(before)).await?;
-            let older = older.records.saturating_add_signed(-not_counted);
+            let times = self.stored_times(experiment, before).await?;
+            let older = times.before().saturating_add_signed(-not_counted);
             overdue = older.saturating_sub(counted);
+            since = times.pending_since(counted.saturating_add_signed(not_counted));
         }
         Ok(PendingRecords {
             stored: can_be_counted,
             pending,
             overdue,
+            since,
             count_incomplete: stored.count_incomplete,
         })
     }

@@ -11,11 +11,13 @@
 //! The index is ordered by the time of storing: the time of an event or of an imported assignment may be long past.
 
 mod checkpoint;
+mod times;
 
 use super::item::{damaged, text};
 use super::keys::{aggregates as key, assignments, events};
 use super::{Store, StoreError};
 use crate::clock;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use domain::experiment::Experiment;
 use domain::ids::ExperimentId;
@@ -288,9 +290,39 @@ impl Store {
         kind: RecordKind,
         experiment: &ExperimentId,
         shard: u16,
-        (after, until): (Option<&str>, &str),
+        range: (Option<&str>, &str),
         pages: usize,
     ) -> Result<Counted, StoreError> {
+        let (query, at) = self.stored_query(kind, experiment, shard, range);
+        let query = query.select(Select::Count);
+        let mut counted = Counted {
+            records: 0,
+            stopped_at: None,
+        };
+        let mut start = None;
+        for _ in 0..pages {
+            let answer = self
+                .page(query.clone().set_exclusive_start_key(start))
+                .await?;
+            counted.records += u64::try_from(answer.count()).unwrap_or(0);
+            let Some(last) = answer.last_evaluated_key else {
+                counted.stopped_at = None;
+                return Ok(counted);
+            };
+            counted.stopped_at = Some(text(&last, at)?.to_owned());
+            start = Some(last);
+        }
+        Ok(counted)
+    }
+
+    /// The query of the records after a sort key and up to another, and the name of the sort key.
+    fn stored_query(
+        &self,
+        kind: RecordKind,
+        experiment: &ExperimentId,
+        shard: u16,
+        (after, until): (Option<&str>, &str),
+    ) -> (QueryFluentBuilder, &'static str) {
         let (table, index, shard_name, at) = match kind {
             RecordKind::Assignments => (
                 &self.tables.assignments,
@@ -313,31 +345,13 @@ impl Store {
             .query()
             .table_name(table)
             .index_name(index)
-            .select(Select::Count)
             .key_condition_expression("#shard = :shard AND #at BETWEEN :from AND :until")
             .expression_attribute_names("#shard", shard_name)
             .expression_attribute_names("#at", at)
             .expression_attribute_values(":shard", AttributeValue::S(partition))
             .expression_attribute_values(":from", AttributeValue::S(from))
             .expression_attribute_values(":until", AttributeValue::S(until.to_owned()));
-        let mut counted = Counted {
-            records: 0,
-            stopped_at: None,
-        };
-        let mut start = None;
-        for _ in 0..pages {
-            let answer = self
-                .page(query.clone().set_exclusive_start_key(start))
-                .await?;
-            counted.records += u64::try_from(answer.count()).unwrap_or(0);
-            let Some(last) = answer.last_evaluated_key else {
-                counted.stopped_at = None;
-                return Ok(counted);
-            };
-            counted.stopped_at = Some(text(&last, at)?.to_owned());
-            start = Some(last);
-        }
-        Ok(counted)
+        (query, at)
     }
 }
 

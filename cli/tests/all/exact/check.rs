@@ -260,7 +260,7 @@ async fn both_sources_are_equal(play: &Play<'_>, experiment: &Experiment) -> Res
     let aggregates = match aggregates.await {
         Ok(sourced) => {
             let pending = sourced.provenance.pending.unwrap();
-            if pending.pending != 0 || pending.still_counting() {
+            if pending.pending != 0 || pending.since.is_some() || pending.still_counting() {
                 return Err(format!("{} has {pending:?}", experiment.id));
             }
             items_of(sourced.aggregates, &layout)

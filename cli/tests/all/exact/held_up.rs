@@ -54,6 +54,8 @@ async fn look(world: &World, experiment: &Experiment, stored: usize, pending: us
         (found.stored, found.pending, found.count_incomplete),
         (number(stored), number(pending), false)
     );
+    assert_eq!(found.since.is_some(), pending > 0);
+    assert!(found.since <= Some(shared::clock::now()));
     if pending * 100 > stored || found.overdue > 0 {
         let decision = report.decision;
         assert_eq!(decision.verdict, Verdict::KeepRunning);

@@ -60,6 +60,9 @@ pub struct Freshness {
     /// The least number of those that have been pending for more than a minute; absent if it is not known of any.
     #[serde(skip_serializing_if = "is_zero")]
     pub overdue_records: u64,
+    /// The oldest pending record was stored at this time or earlier: newer records may be counted before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_since: Option<Timestamp>,
     /// Whether there are more stored records than one request counts, so that `pending_records` is the least number.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub count_incomplete: bool,
@@ -121,6 +124,7 @@ impl Freshness {
             stored_records: provenance.pending.map(|one| one.stored),
             pending_records: provenance.pending.map(|one| one.pending),
             overdue_records: provenance.pending.map_or(0, |one| one.overdue),
+            pending_since: provenance.pending.and_then(|one| one.since),
             count_incomplete: provenance.pending.is_some_and(|one| one.count_incomplete),
             quarantined_users: provenance.quarantined_users,
             generation: provenance.generation,
