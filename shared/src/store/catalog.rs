@@ -167,14 +167,7 @@ impl Store {
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn catalog(&self) -> Result<Catalog, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
-            .expression_attribute_values(":id", partition())
-            .key_condition_expression("#id = :id")
-            .consistent_read(true);
+        let query = self.records_of(key::PARTITION).consistent_read(true);
         let mut catalog = Catalog::default();
         for item in collect_pages(self.pages(query)).await? {
             let record = super::item::text(&item, table_key::RECORD)?;

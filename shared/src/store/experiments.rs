@@ -321,15 +321,9 @@ impl Store {
         let last = before.map_or(u64::MAX, |version| version.saturating_sub(1));
         let text = |text: String| AttributeValue::S(text);
         let query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .expression_attribute_names("#id", key::EXPERIMENT_ID)
-            .expression_attribute_names("#record", key::RECORD)
-            .expression_attribute_values(":id", text(partition))
+            .records_where(&partition, "#record BETWEEN :first AND :last")
             .expression_attribute_values(":first", text(keys::audit_record(0)))
             .expression_attribute_values(":last", text(keys::audit_record(last.min(MAX_VERSION))))
-            .key_condition_expression("#id = :id AND #record BETWEEN :first AND :last")
             .scan_index_forward(false)
             .consistent_read(true)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));

@@ -55,14 +55,8 @@ impl Store {
     ) -> Result<EvaluatedDays, StoreError> {
         let prefix = flag.map_or_else(|| key::FLAG.to_owned(), key::of_flag);
         let query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
-            .expression_attribute_names("#record", table_key::RECORD)
-            .expression_attribute_values(":id", AttributeValue::S(key::PARTITION.to_owned()))
-            .expression_attribute_values(":flag", AttributeValue::S(prefix))
-            .key_condition_expression("#id = :id AND begins_with(#record, :flag)");
+            .records_where(key::PARTITION, "begins_with(#record, :flag)")
+            .expression_attribute_values(":flag", AttributeValue::S(prefix));
         let mut days = EvaluatedDays::new();
         for item in collect_pages(self.pages(query)).await? {
             let (flag, environment, day) = read(&item)?;

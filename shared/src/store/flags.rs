@@ -7,12 +7,12 @@ use super::catalog::{CatalogChanges, CatalogEntry, CatalogWrite};
 use super::cursor::collect_pages;
 use super::experiments::Author;
 use super::item::Item;
-use super::keys::{self, experiments as table_key, flags as key};
+use super::keys::{self, flags as key};
 use super::record::record_key;
 use super::transaction;
 use super::used_by::{SegmentUser, UsesChange};
 use super::{Store, StoreError};
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use domain::flag::{Flag, FlagDraft};
 use domain::ids::FlagKey;
 use domain::segment_graph::names_in;
@@ -80,14 +80,7 @@ impl Store {
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn flags(&self) -> Result<Vec<StoredFlag>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
-            .expression_attribute_values(":id", AttributeValue::S(key::PARTITION.to_owned()))
-            .key_condition_expression("#id = :id")
-            .consistent_read(true);
+        let query = self.records_of(key::PARTITION).consistent_read(true);
         let items = collect_pages(self.pages(query)).await?;
         Ok(serde_dynamo::from_items(items)?)
     }

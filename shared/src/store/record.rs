@@ -4,6 +4,7 @@ use super::item::{self, Item};
 use super::keys::experiments as key;
 use super::transaction;
 use super::{Store, StoreError};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem};
 use futures::TryStreamExt;
 
@@ -33,6 +34,23 @@ impl Store {
         self.read(get)
     }
 
+    /// The query of the records of a partition.
+    pub(super) fn records_of(&self, partition: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.tables.experiments)
+            .expression_attribute_names("#id", key::EXPERIMENT_ID)
+            .expression_attribute_values(":id", AttributeValue::S(partition.to_owned()))
+            .key_condition_expression("#id = :id")
+    }
+
+    /// The query of those records of a partition whose `#record` satisfies a condition.
+    pub(super) fn records_where(&self, partition: &str, condition: &str) -> QueryFluentBuilder {
+        self.records_of(partition)
+            .expression_attribute_names("#record", key::RECORD)
+            .key_condition_expression(format!("#id = :id AND {condition}"))
+    }
+
     /// Elements of a list in the order of their records, at most this many: those whose records have the name `prefix` and an id,
     /// from after an id. `read` gives none for a record that the list does not show. A page of the database has at most 1 MB; the
     /// pages are read until there are enough.
@@ -48,15 +66,9 @@ impl Store {
         let end = format!("{}$", prefix.trim_end_matches('#'));
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .expression_attribute_names("#id", key::EXPERIMENT_ID)
-            .expression_attribute_names("#record", key::RECORD)
-            .expression_attribute_values(":id", text(partition))
+            .records_where(partition, "#record BETWEEN :after AND :end")
             .expression_attribute_values(":after", text(&after))
             .expression_attribute_values(":end", text(&end))
-            .key_condition_expression("#id = :id AND #record BETWEEN :after AND :end")
             .consistent_read(true)
             .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX));
         let mut elements = Vec::new();

@@ -104,14 +104,8 @@ impl Store {
     /// If the database fails or an item is damaged.
     pub async fn users_of_segment(&self, id: &SegmentId) -> Result<UsedBy, StoreError> {
         let query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .expression_attribute_names("#id", table_key::EXPERIMENT_ID)
-            .expression_attribute_names("#record", table_key::RECORD)
-            .expression_attribute_values(":id", AttributeValue::S(key::of_segment(id)))
+            .records_where(&key::of_segment(id), "begins_with(#record, :users)")
             .expression_attribute_values(":users", AttributeValue::S(key::USED_BY.to_owned()))
-            .key_condition_expression("#id = :id AND begins_with(#record, :users)")
             .consistent_read(true);
         let items = collect_pages(self.pages(query)).await?;
         let user = |item: &Item| {
