@@ -8,6 +8,7 @@
 mod access_log;
 mod authorizer;
 mod content_encoding;
+mod direct;
 mod event;
 mod function;
 mod invoke;
@@ -30,7 +31,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Response};
 use event::RoutedRequest;
-use invoke::InvokeError;
+use invoke::{Answer, InvokeError};
 use refusal::{RefusalKind, Refusals};
 use request::{BodyError, IncomingRequest};
 use route::Router;
@@ -96,6 +97,7 @@ enum Target {
 struct FunctionTarget {
     function: Option<DeployedFunction>,
     authorizer: Option<String>,
+    resource_id: String,
 }
 
 impl Gateway {
@@ -140,6 +142,7 @@ impl Gateway {
             let target = FunctionTarget {
                 function: deployed(function),
                 authorizer: template.authorizer_of(route).map(str::to_owned),
+                resource_id: event::resource_id(&route.path),
             };
             if target.function.is_none() {
                 unwired.push(function.binary.clone());
@@ -275,14 +278,12 @@ impl RestApi {
             .ok_or(RefusalKind::ApiConfigurationError)?;
         let routed = RoutedRequest {
             resource: found.resource,
+            resource_id: &target.resource_id,
             parameters: &found.parameters,
             authorizer: authorizer.as_ref(),
         };
-        let event = event::proxy_event(request, body, &routed, &self.stage);
         let started = Instant::now();
-        let answer = function
-            .invoke(event, &request.trace, self.integration_timeout)
-            .await;
+        let answer = self.call(function, request, body, &routed).await;
         log_entry.integration_ms = u64::try_from(started.elapsed().as_millis()).ok();
         let answer = answer.map_err(|error| {
             tracing::error!(request_id = request.id, resource = found.resource, %error, "the function returned no response");
@@ -292,10 +293,35 @@ impl RestApi {
                 InvokeError::Function(_) => RefusalKind::BadGateway,
             }
         })?;
-        response::proxy_response(answer, request.header("accept"), &self.stage).map_err(|error| {
+        let accept = request.header("accept");
+        let response = match answer {
+            Answer::Response(answer) => direct::response(answer, accept, &self.stage),
+            Answer::Json(answer) => response::proxy_response(answer, accept, &self.stage),
+        };
+        response.map_err(|error| {
             tracing::error!(request_id = request.id, resource = found.resource, %error, "the function's response is malformed");
             RefusalKind::BadGateway
         })
+    }
+
+    /// Calls a function with JSON only if it takes no request, or if the JSON may be larger than Lambda accepts.
+    async fn call(
+        &self,
+        function: &DeployedFunction,
+        request: &IncomingRequest,
+        body: Vec<u8>,
+        routed: &RoutedRequest<'_>,
+    ) -> Result<Answer, InvokeError> {
+        let (trace, timeout) = (&request.trace, self.integration_timeout);
+        let target = request.path.len() + request.query.as_ref().map_or(0, String::len);
+        if function.takes_requests() && direct::is_small(&request.headers, 4 * target + body.len())
+        {
+            let request = direct::request(request, body, routed, &self.stage);
+            return function.answer(request, trace, timeout).await;
+        }
+        let event = event::proxy_event(request, body, routed, &self.stage);
+        let answer = function.invoke(event, trace, timeout).await?;
+        Ok(Answer::Json(answer))
     }
 
     /// Returns `requestContext.authorizer` of an allowed request, or `None` if the route has no authorizer.

@@ -2,7 +2,7 @@
 
 use super::request::IncomingRequest;
 use super::stage::Stage;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 #[derive(Debug)]
 pub(super) struct RoutedRequest<'r> {
     pub(super) resource: &'r str,
+    pub(super) resource_id: &'r str,
     pub(super) parameters: &'r [(String, String)],
     /// `requestContext.authorizer`, if the route has an authorizer.
     pub(super) authorizer: Option<&'r Map<String, Value>>,
@@ -42,13 +43,13 @@ pub(super) fn proxy_event(
 }
 
 fn request_context(request: &IncomingRequest, routed: &RoutedRequest<'_>, stage: &Stage) -> Value {
-    let received = DateTime::<Utc>::from(request.received);
+    let (time, milliseconds) = request_time(request);
     let host = request.header("host").unwrap_or("localhost");
     let mut context = json!({
         "accountId": stage.account,
         "apiId": stage.api_id,
         "stage": stage.name,
-        "resourceId": resource_id(routed.resource),
+        "resourceId": routed.resource_id,
         "resourcePath": routed.resource,
         "operationName": null,
         "httpMethod": request.method.as_str(),
@@ -59,8 +60,8 @@ fn request_context(request: &IncomingRequest, routed: &RoutedRequest<'_>, stage:
         "domainPrefix": host.split('.').next(),
         "requestId": request.id,
         "extendedRequestId": request.extended_id,
-        "requestTime": received.format("%d/%b/%Y:%H:%M:%S %z").to_string(),
-        "requestTimeEpoch": received.timestamp_millis(),
+        "requestTime": time,
+        "requestTimeEpoch": milliseconds,
         "identity": {
             "cognitoIdentityPoolId": null,
             "accountId": null,
@@ -82,6 +83,13 @@ fn request_context(request: &IncomingRequest, routed: &RoutedRequest<'_>, stage:
     context
 }
 
+/// When the request was received: as text, and in milliseconds since 1970.
+pub(super) fn request_time(request: &IncomingRequest) -> (String, i64) {
+    let received = DateTime::<Utc>::from(request.received);
+    let text = received.format("%d/%b/%Y:%H:%M:%S %z").to_string();
+    (text, received.timestamp_millis())
+}
+
 /// Path parameters stay percent-encoded. The service decodes query values, but not the path parameters of a proxy
 /// integration.
 fn path_parameters(parameters: &[(String, String)]) -> Value {
@@ -101,32 +109,44 @@ fn headers(request: &IncomingRequest) -> (Value, Value) {
         append(&mut multi, name, value.clone());
         single.insert(name.to_owned(), Value::String(value));
     };
-    // The gateway replaces the forwarding headers that the caller sent.
+    for (name, value) in &request.headers {
+        if is_forwarded(name) {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            add(name.as_str(), value);
+        }
+    }
+    for (name, value) in replaced_headers(request) {
+        add(name, value);
+    }
+    (Value::Object(single), Value::Object(multi))
+}
+
+/// Whether a function gets a header as the caller sent it. The gateway replaces the forwarding headers. It reads a body of
+/// unknown length completely, so the function sees no transfer encoding.
+pub(super) fn is_forwarded(name: &HeaderName) -> bool {
+    !matches!(
+        name.as_str(),
+        "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-port" | "x-amzn-trace-id"
+    ) && name != header::TRANSFER_ENCODING
+}
+
+/// The headers that the gateway adds.
+pub(super) fn replaced_headers(request: &IncomingRequest) -> [(&'static str, String); 4] {
     let peer = request.peer.ip().to_string();
     let forwarded_for = match request.header("x-forwarded-for") {
         Some(sent) => format!("{sent}, {peer}"),
         None => peer,
     };
-    for (name, value) in &request.headers {
-        let name = name.as_str();
-        if !matches!(name, "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-port" | "x-amzn-trace-id")
-            // The gateway reads a body of unknown length completely, so the function sees no transfer encoding.
-            && name != header::TRANSFER_ENCODING
-        {
-            add(name, String::from_utf8_lossy(value.as_bytes()).into_owned());
-        }
-    }
     let port = request
         .header("host")
         .and_then(|host| host.rsplit_once(':'));
-    add("x-forwarded-for", forwarded_for);
-    add("x-forwarded-proto", "http".to_owned());
-    add(
-        "x-forwarded-port",
-        port.map_or("80", |(_, port)| port).to_owned(),
-    );
-    add("x-amzn-trace-id", request.trace.clone());
-    (Value::Object(single), Value::Object(multi))
+    let port = port.map_or("80", |(_, port)| port).to_owned();
+    [
+        ("x-forwarded-for", forwarded_for),
+        ("x-forwarded-proto", "http".to_owned()),
+        ("x-forwarded-port", port),
+        ("x-amzn-trace-id", request.trace.clone()),
+    ]
 }
 
 /// Returns the last value of each query parameter, and all values, decoded. Both are null if there is no parameter.
@@ -157,10 +177,8 @@ fn encoded_body(body: Vec<u8>, headers: &HeaderMap, stage: &Stage) -> (Value, bo
     if body.is_empty() {
         return (Value::Null, false);
     }
-    let content_type = headers.get(header::CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok());
     let base64 = |bytes: &[u8]| (Value::String(data_encoding::BASE64.encode(bytes)), true);
-    if stage.is_binary(content_type.unwrap_or("application/json")) {
+    if stage.is_binary_body(headers) {
         return base64(&body);
     }
     match String::from_utf8(body) {
@@ -170,7 +188,7 @@ fn encoded_body(body: Vec<u8>, headers: &HeaderMap, stage: &Stage) -> (Value, bo
 }
 
 /// An id of six characters that is always the same for a resource, as in the service.
-fn resource_id(resource: &str) -> String {
+pub(super) fn resource_id(resource: &str) -> String {
     use sha2::Digest;
     let digest = sha2::Sha256::digest(resource.as_bytes());
     data_encoding::BASE32_NOPAD

@@ -3,7 +3,7 @@
 use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use futures::future::BoxFuture;
 use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, IntoResponse, Request};
+use lambda_http::{Adapter, Body, IntoResponse, Request, Response};
 use lambda_runtime::tower::{Service, ServiceExt};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
@@ -14,9 +14,91 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
+/// How a function is called with an event.
+type EventHandler =
+    dyn Fn(Value, Context) -> BoxFuture<'static, Result<Value, FunctionError>> + Send + Sync;
+
+/// How a function is called with a request.
+type RequestHandler =
+    dyn Fn(Request) -> BoxFuture<'static, Result<Response<Body>, FunctionError>> + Send + Sync;
+
 /// A Lambda function.
-pub type Function =
-    Arc<dyn Fn(Value, Context) -> BoxFuture<'static, Result<Value, FunctionError>> + Send + Sync>;
+#[derive(Clone)]
+pub struct Function {
+    event: Arc<EventHandler>,
+    /// Only if it answers HTTP requests.
+    request: Option<Arc<RequestHandler>>,
+}
+
+impl Function {
+    /// A function that takes and returns JSON.
+    pub fn new<H>(handler: H) -> Self
+    where
+        H: Fn(Value, Context) -> BoxFuture<'static, Result<Value, FunctionError>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        Self {
+            event: Arc::new(handler),
+            request: None,
+        }
+    }
+
+    /// Calls the function.
+    ///
+    /// # Errors
+    /// If the function fails.
+    pub fn call(
+        &self,
+        event: Value,
+        context: Context,
+    ) -> BoxFuture<'static, Result<Value, FunctionError>> {
+        (self.event)(event, context)
+    }
+
+    /// A function that waits for something before each call.
+    #[must_use]
+    pub fn after<W>(self, wait: W) -> Self
+    where
+        W: Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    {
+        let wait = Arc::new(wait);
+        let (event, waits) = (self.event, wait.clone());
+        let request = self.request.map(|answer| -> Arc<RequestHandler> {
+            Arc::new(move |request| {
+                let (answer, wait) = (answer.clone(), wait());
+                Box::pin(async move {
+                    wait.await;
+                    answer(request).await
+                })
+            })
+        });
+        Self {
+            event: Arc::new(move |payload, context| {
+                let (event, wait) = (event.clone(), waits());
+                Box::pin(async move {
+                    wait.await;
+                    event(payload, context).await
+                })
+            }),
+            request,
+        }
+    }
+
+    /// Whether the function can be called without JSON.
+    pub(super) fn takes_requests(&self) -> bool {
+        self.request.is_some()
+    }
+
+    /// Calls the function without JSON; none if it takes only JSON.
+    pub(super) fn answer(
+        &self,
+        request: Request,
+    ) -> Option<BoxFuture<'static, Result<Response<Body>, FunctionError>>> {
+        self.request.as_ref().map(|handler| handler(request))
+    }
+}
 
 /// Functions by the name of their binary.
 pub type Functions = HashMap<String, Function>;
@@ -56,8 +138,8 @@ where
     R: IntoResponse + Send + Sync + 'static,
     E: Into<Diagnostic> + Send + 'static,
 {
-    let adapter = Adapter::from(service);
-    Arc::new(move |event, context| {
+    let adapter = Adapter::from(service.clone());
+    let function = Function::new(move |event, context| {
         let adapter = adapter.clone();
         Box::pin(async move {
             // The crate's own conversion writes the event as text and parses it again, because it looks for the kind of the
@@ -69,7 +151,19 @@ where
             let response = adapter.oneshot(call).await.map_err(reported)?;
             serde_json::to_value(response).map_err(unwritable_response)
         })
-    })
+    });
+    let request = move |request| -> BoxFuture<'static, Result<Response<Body>, FunctionError>> {
+        let service = service.clone();
+        Box::pin(async move {
+            let response = service.oneshot(request).await.map_err(reported)?;
+            // The same conversion of the body as in the adapter.
+            Ok(response.into_response().await)
+        })
+    };
+    Function {
+        request: Some(Arc::new(request)),
+        ..function
+    }
 }
 
 /// Turns any other handler into a function, such as an authorizer or the consumer of a stream:
@@ -82,7 +176,7 @@ where
     O: Serialize + Send + 'static,
     E: Into<Diagnostic> + Send + 'static,
 {
-    Arc::new(move |event, context| {
+    Function::new(move |event, context| {
         let handler = handler.clone();
         Box::pin(async move {
             let event = serde_json::from_value(event).map_err(unreadable_event)?;
@@ -102,6 +196,6 @@ fn unreadable_event(error: serde_json::Error) -> FunctionError {
     FunctionError::new("Runtime.UnmarshalError", error.to_string())
 }
 
-fn unwritable_response(error: serde_json::Error) -> FunctionError {
+pub(super) fn unwritable_response(error: serde_json::Error) -> FunctionError {
     FunctionError::new("Runtime.MarshalError", error.to_string())
 }

@@ -1,6 +1,8 @@
 //! Calls a function as Lambda does: with a timeout and a size limit. A panic in the function does not affect the caller.
 
-use super::function::{Function, FunctionError};
+use super::direct;
+use super::function::{Function, FunctionError, unwritable_response};
+use lambda_http::{Body, Request, RequestExt, Response};
 use lambda_runtime::{Config, Context};
 use serde_json::Value;
 use std::sync::Arc;
@@ -22,6 +24,13 @@ pub(crate) struct DeployedFunction {
 
 /// Every running call holds a clone, so that a shutdown can wait for the last call.
 pub(crate) type Running = mpsc::Sender<()>;
+
+/// What a function that takes requests answers.
+pub(super) enum Answer {
+    Response(Response<Body>),
+    /// As the runtime writes it, if that has to be checked.
+    Json(Value),
+}
 
 /// Why a function returned no response.
 #[derive(Debug, thiserror::Error)]
@@ -84,23 +93,72 @@ impl DeployedFunction {
             return Err(InvokeError::EventTooLarge(size));
         }
         let (function, context) = (self.function.clone(), self.context(request_id, trace));
+        let call = async move { function.call(event, context).await };
+        let answer = self.run(call, caller_timeout).await?;
+        self.checked(answer)
+    }
+
+    /// Whether the function can be called without JSON.
+    pub(super) fn takes_requests(&self) -> bool {
+        self.function.takes_requests()
+    }
+
+    /// Like [`Self::invoke`], for a function that takes requests.
+    pub(super) async fn answer(
+        &self,
+        request: Request,
+        trace: &str,
+        caller_timeout: Duration,
+    ) -> Result<Answer, InvokeError> {
+        let context = self.context(uuid::Uuid::new_v4().to_string(), trace);
+        let function = self.function.clone();
+        let call = async move {
+            let answer = function.answer(request.with_lambda_context(context));
+            match answer {
+                Some(answer) => answer.await,
+                None => Err(FunctionError::new(
+                    "Runtime.UnmarshalError",
+                    "the function takes JSON only",
+                )),
+            }
+        };
+        let answer = self.run(call, caller_timeout).await?;
+        if direct::is_plain(&answer) {
+            return Ok(Answer::Response(answer));
+        }
+        let written = direct::written(answer).map_err(unwritable_response)?;
+        self.checked(written).map(Answer::Json)
+    }
+
+    /// Runs a call in a separate task.
+    async fn run<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = Result<T, FunctionError>> + Send + 'static,
+        caller_timeout: Duration,
+    ) -> Result<T, InvokeError> {
         let limit = self.timeout;
         let running = self.running.clone();
         let task = tokio::spawn(async move {
-            let call = async { function(event, context).await };
             let outcome = tokio::time::timeout(limit, call).await;
             drop(running);
             outcome
         });
-        let answer = match tokio::time::timeout(caller_timeout, task).await {
-            Err(_) => return Err(InvokeError::GatewayTimeout),
-            Ok(Err(crash)) => Err(FunctionError::new("Runtime.ExitError", crash.to_string())),
+        match tokio::time::timeout(caller_timeout, task).await {
+            Err(_) => Err(InvokeError::GatewayTimeout),
+            Ok(Err(crash)) => {
+                Err(FunctionError::new("Runtime.ExitError", crash.to_string()).into())
+            }
             Ok(Ok(Err(_))) => Err(FunctionError::new(
                 "Sandbox.Timedout",
                 format!("Task timed out after {:.2} seconds", limit.as_secs_f64()),
-            )),
-            Ok(Ok(Ok(answer))) => answer,
-        }?;
+            )
+            .into()),
+            Ok(Ok(Ok(answer))) => Ok(answer?),
+        }
+    }
+
+    /// The answer, if Lambda returns one of its size.
+    fn checked(&self, answer: Value) -> Result<Value, InvokeError> {
         if let Some(size) = too_large(&answer) {
             let message = format!("the response of {size} bytes is larger than Lambda allows");
             return Err(FunctionError::new("Function.ResponseSizeTooLarge", message).into());

@@ -73,16 +73,29 @@ pub(super) fn proxy_response(
             add_header(&mut headers, &name, value)?;
         }
     }
+    let body = (
+        answer.body.unwrap_or_default(),
+        answer.is_base64_encoded.unwrap_or(false),
+    );
+    with_body((status, headers), body, accept, stage)
+}
+
+/// A response with a body that is base64 or not.
+pub(super) fn with_body(
+    (status, mut headers): (StatusCode, HeaderMap),
+    (body, is_base64_encoded): (String, bool),
+    accept: Option<&str>,
+    stage: &Stage,
+) -> Result<Response<Body>, MalformedResponse> {
     if !headers.contains_key(header::CONTENT_TYPE) {
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
     }
-    let body = answer.body.unwrap_or_default();
     let first_accepted = accept.and_then(|accept| accept.split(',').next());
     let binary = stage.is_binary(first_accepted.unwrap_or("application/json"));
-    let body = if answer.is_base64_encoded.unwrap_or(false) && binary {
+    let body = if is_base64_encoded && binary {
         Body::from(data_encoding::BASE64.decode(body.as_bytes())?)
     } else {
         Body::from(body)
@@ -116,17 +129,25 @@ fn add_header(headers: &mut HeaderMap, name: &str, value: &Value) -> Result<(), 
     };
     let value = HeaderValue::try_from(text).map_err(|_| malformed())?;
     let name = HeaderName::try_from(name.to_lowercase()).map_err(|_| malformed())?;
+    add_valid_header(headers, &name, value);
+    Ok(())
+}
+
+/// Adds a header as the gateway passes it on.
+pub(super) fn add_valid_header(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
     match name.as_str() {
         // The gateway manages the connection to the caller, so these headers are ignored.
         "connection" | "content-length" | "keep-alive" | "transfer-encoding" | "upgrade" => {}
         // The service renames headers that it reserves.
-        "date" | "server" | "www-authenticate" => {
-            let remapped = HeaderName::try_from(format!("x-amzn-remapped-{name}"));
-            headers.append(remapped.map_err(|_| malformed())?, value);
-        }
+        "date" => add_renamed(headers, "x-amzn-remapped-date", value),
+        "server" => add_renamed(headers, "x-amzn-remapped-server", value),
+        "www-authenticate" => add_renamed(headers, "x-amzn-remapped-www-authenticate", value),
         _ => {
-            headers.append(name, value);
+            headers.append(name.clone(), value);
         }
     }
-    Ok(())
+}
+
+fn add_renamed(headers: &mut HeaderMap, name: &'static str, value: HeaderValue) {
+    headers.append(HeaderName::from_static(name), value);
 }

@@ -1,6 +1,7 @@
 //! The stage of the API: the names that ARNs and events contain.
 
 use crate::template::{LocalNames, Template};
+use axum::http::{HeaderMap, header};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -40,6 +41,13 @@ impl Stage {
         } = self;
         let path = path.strip_prefix('/').unwrap_or(path);
         format!("arn:aws:execute-api:{region}:{account}:{api_id}/{name}/{method}/{path}")
+    }
+
+    /// Whether events contain the body of a request with these headers as base64.
+    pub(super) fn is_binary_body(&self, headers: &HeaderMap) -> bool {
+        let content_type = headers.get(header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        self.is_binary(content_type.unwrap_or("application/json"))
     }
 
     /// Whether events contain bodies of this type as base64.

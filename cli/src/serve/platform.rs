@@ -12,7 +12,6 @@ use aws_sdk_dynamodb::Client;
 use domain::session::Secret;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -355,8 +354,8 @@ async fn assemble(
 
 /// Wraps a function so that it runs after all earlier stream records are handled, or after `settle_timeout`.
 fn after_settling(function: Function, settler: Settler, settle_timeout: Duration) -> Function {
-    Arc::new(move |event, context| {
-        let (function, settler) = (function.clone(), settler.clone());
+    function.after(move || {
+        let settler = settler.clone();
         Box::pin(async move {
             if tokio::time::timeout(settle_timeout, settler.settle())
                 .await
@@ -364,7 +363,6 @@ fn after_settling(function: Function, settler: Settler, settle_timeout: Duration
             {
                 tracing::info!("some records have not been aggregated yet");
             }
-            function(event, context).await
         })
     })
 }

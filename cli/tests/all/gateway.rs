@@ -3,6 +3,7 @@
 mod access_log;
 mod authorizer;
 mod bodies;
+mod direct;
 mod failures;
 mod paths;
 mod policy;

@@ -92,7 +92,7 @@ async fn every_recorded_event_gets_the_expected_answer() {
     for binary in &folders {
         for path in cases(&events().join(binary)) {
             let expected = read(&path.with_extension("expected.json"));
-            let answer = match wired[binary](read(&path), context()).await {
+            let answer = match wired[binary].call(read(&path), context()).await {
                 Ok(answer) => answer,
                 Err(error) => json!({"errorType": error.error_type, "errorMessage": error.message}),
             };

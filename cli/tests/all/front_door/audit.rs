@@ -176,6 +176,9 @@ async fn the_daily_sample_finds_differing_numbers_and_continues() {
     let mut context = Context::default();
     let now = shared::clock::now().micros() / 1_000;
     context.deadline = u64::try_from(now).unwrap() + 900_000;
-    let sample = functions["audit-sample"](json!({}), context).await.unwrap();
+    let sample = functions["audit-sample"]
+        .call(json!({}), context)
+        .await
+        .unwrap();
     assert_eq!(sample, json!({"experiments": 2, "drifted": 1}));
 }

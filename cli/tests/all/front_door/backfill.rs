@@ -158,10 +158,10 @@ async fn a_backfill_that_is_interrupted_repeatedly_gives_the_same_aggregates() {
     let calls = AtomicUsize::new(0);
     let unreliable = move |function: Function| -> Function {
         let calls = Arc::new(calls);
-        Arc::new(move |event, context| {
+        Function::new(move |event, context| {
             let call = calls.fetch_add(1, Ordering::SeqCst);
-            let working = function(event.clone(), context.clone());
-            let second_run = function(event, context);
+            let working = function.call(event.clone(), context.clone());
+            let second_run = function.call(event, context);
             let failed = || Err(FunctionError::new("Interrupted", "by the test"));
             Box::pin(async move {
                 match call % 5 {
@@ -322,8 +322,8 @@ async fn generations(world: &World, id: &str) -> BTreeSet<String> {
 pub(crate) fn gate(held: &Arc<AtomicBool>) -> impl FnOnce(Function) -> Function + use<> {
     let held = held.clone();
     move |function| {
-        Arc::new(move |event, context| {
-            let (held, working) = (held.clone(), function(event, context));
+        Function::new(move |event, context| {
+            let (held, working) = (held.clone(), function.call(event, context));
             Box::pin(async move {
                 while held.load(Ordering::SeqCst) {
                     tokio::time::sleep(Duration::from_millis(10)).await;

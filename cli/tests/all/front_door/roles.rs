@@ -317,7 +317,10 @@ async fn every_function_uses_exactly_the_permissions_of_its_role() {
     let mut context = Context::default();
     let now = shared::clock::now().micros() / 1_000;
     context.deadline = u64::try_from(now).unwrap() + 900_000;
-    functions["audit-sample"](json!({}), context).await.unwrap();
+    functions["audit-sample"]
+        .call(json!({}), context)
+        .await
+        .unwrap();
     record_calls("audit-sample");
     // New metrics have no aggregates yet. Their results come from raw records.
     let metrics = json!([{"key": "buy.conversion", "kind": "conversion", "event_type": "buy"}]);

@@ -74,7 +74,7 @@ async fn a_route_without_its_function_is_a_configuration_error() {
 async fn a_function_continues_after_its_caller_disconnects() {
     let done = Arc::new(AtomicBool::new(false));
     let seen = done.clone();
-    let slow: assay::gateway::Function = Arc::new(move |_, _| {
+    let slow = assay::gateway::Function::new(move |_, _| {
         let done = done.clone();
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(300)).await;

@@ -92,10 +92,15 @@ impl Api {
 
     /// Sends these bytes without the changes that an HTTP client makes. Returns the whole response.
     pub(crate) async fn raw(&self, request: &str) -> String {
+        String::from_utf8(self.raw_bytes(request.as_bytes()).await).unwrap()
+    }
+
+    /// The same with bytes that need not be text.
+    pub(crate) async fn raw_bytes(&self, request: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
         answer
     }
 
@@ -115,7 +120,7 @@ pub(crate) fn function<F>(handler: F) -> Function
 where
     F: Fn(Value) -> Result<Value, FunctionError> + Send + Sync + 'static,
 {
-    Arc::new(move |event, _| {
+    Function::new(move |event, _| {
         let answer = handler(event);
         Box::pin(async move { answer })
     })
@@ -151,9 +156,9 @@ where
 pub(crate) fn counted(function: Function) -> (Function, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = calls.clone();
-    let counting: Function = Arc::new(move |event, context| {
+    let counting = Function::new(move |event, context| {
         counter.fetch_add(1, Ordering::SeqCst);
-        function(event, context)
+        function.call(event, context)
     });
     (counting, calls)
 }
