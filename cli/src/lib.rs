@@ -20,6 +20,7 @@ pub mod functions;
 pub mod gateway;
 pub mod import;
 pub mod key;
+pub mod log;
 mod output;
 pub mod repair;
 pub mod results;

@@ -30,14 +30,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // The engine's server logs a warning for every failed condition. Failed conditions are normal: they report that
-    // another writer was faster.
-    let filter = tracing_subscriber::EnvFilter::try_from_env("ASSAY_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,dynoxide=error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    let log = assay::log::Log::start();
     // `assay` without a subcommand starts the server, so `cargo run` starts it, too.
     let default = || Cli::parse_from(["assay", "serve"]).command;
     let outcome = match Cli::parse().command.or_else(default) {
@@ -54,6 +47,8 @@ async fn main() -> ExitCode {
         Some(Command::Flags(args)) => assay::flags::run(args).await.map_err(|e| e.to_string()),
         None => Ok(()),
     };
+    // An error is the last line.
+    drop(log);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
