@@ -159,7 +159,8 @@ pub fn http_client() -> reqwest::Client {
     http_client_builder().build().unwrap_or_default()
 }
 
-fn http_client_builder() -> reqwest::ClientBuilder {
+/// The settings of [`http_client`], to be changed.
+pub(crate) fn http_client_builder() -> reqwest::ClientBuilder {
     // An error means that this provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()

@@ -20,6 +20,7 @@ pub mod functions;
 pub mod gateway;
 pub mod import;
 pub mod key;
+pub mod notifications;
 mod output;
 pub mod repair;
 pub mod results;
