@@ -5,6 +5,7 @@
 use crate::engine;
 use crate::environment::{Environment, Environments};
 use crate::gateway::{Functions, event_function, http_function};
+use crate::notifications::LocalSink;
 use domain::access::{Grant, Scope, Token};
 use domain::session::{Secret, Session};
 use lambda_http::service_fn;
@@ -39,6 +40,16 @@ pub struct Notifications {
     pub notifier: Notifier,
     /// How long at least after a look at an experiment the next one follows, if not as long as in Lambda.
     pub interval: Option<Duration>,
+}
+
+impl Default for Notifications {
+    /// They are logged.
+    fn default() -> Self {
+        Self {
+            notifier: Notifier::new(LocalSink::log()),
+            interval: None,
+        }
+    }
 }
 
 /// Returns every function that the template declares, by the name of its binary. Each function gets the environment

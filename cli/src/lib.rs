@@ -18,6 +18,7 @@ pub mod environment;
 pub mod flags;
 pub mod functions;
 pub mod gateway;
+mod http_client;
 pub mod import;
 pub mod key;
 pub mod notifications;

@@ -1,6 +1,6 @@
 //! Notifications of the local platform: a line in the log, and a request to a webhook if there is one.
 
-use crate::client::http_client_builder;
+use crate::http_client::http_client_builder;
 use domain::notification::Notification;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -141,4 +141,30 @@ async fn post(client: &Client, url: &Url, id: &str, body: &str) -> Result<(), St
 
 fn refusal(status: StatusCode) -> String {
     format!("the receiver answered {status}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_is_an_http_url_with_a_host() {
+        for url in [
+            "http://127.0.0.1:9000/hook",
+            "https://example.com",
+            "https://u:p@example.com/a?b=c",
+        ] {
+            assert!(webhook_url(url).is_ok(), "{url}");
+        }
+        for text in [
+            "",
+            "example.com/hook",
+            "ftp://example.com",
+            "file:///tmp/x",
+            "http://",
+            "javascript:alert(1)",
+        ] {
+            assert!(webhook_url(text).is_err(), "{text}");
+        }
+    }
 }

@@ -34,7 +34,7 @@ pub struct NotificationState {
     /// The verdict that was said; none before the first look at results.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     verdict: Option<SaidVerdict>,
-    /// The guardrails of which it was said that they are worse, and when that was last seen.
+    /// The guardrails that were said to be worse, and when that was last seen.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     worse_guardrails: BTreeMap<MetricKey, Timestamp>,
     /// When the sample ratio last differed from the weights; none if it does not, or did not for a while.
