@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// The environment variable with the name of the event bus, which the functions have that send notifications.
 pub const BUS_VARIABLE: &str = "NOTIFICATION_BUS";
 
+/// How often a look is noted if other processes note theirs at the same moment. After that, the next look finds what is left.
+const MAX_TRIES: usize = 5;
+
 /// Why notifications could not be sent.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -56,17 +59,21 @@ impl Notifier {
         experiment: &Experiment,
         findings: Option<&Findings>,
     ) -> Result<(), StoreError> {
-        let store = app.store();
-        let read = store.notification_state(&experiment.id, true).await?;
-        let observed = read.state.observe(experiment, findings, app.now());
-        if observed.state == read.state {
-            return Ok(());
-        }
-        let id = &experiment.id;
-        let noted = store.replace_notification_state(id, &read, observed.state);
-        // Otherwise another process has looked at the same moment. What it did not find is found by the next look.
-        if noted.await? && !observed.notifications.is_empty() {
-            self.send(experiment, observed.notifications).await;
+        let (store, id) = (app.store(), &experiment.id);
+        for _ in 0..MAX_TRIES {
+            let read = store.notification_state(id, true).await?;
+            let observed = read.state.observe(experiment, findings, app.now());
+            if observed.state == read.state {
+                return Ok(());
+            }
+            let noted = store.replace_notification_state(id, &read, observed.state);
+            if noted.await? {
+                if !observed.notifications.is_empty() {
+                    self.send(experiment, observed.notifications).await;
+                }
+                return Ok(());
+            }
+            // Another process has looked at the same moment, and may not have found the same.
         }
         Ok(())
     }

@@ -15,6 +15,10 @@ use std::time::Instant;
 /// The author of the changes in the history. No token has this id.
 const AUTHOR: &str = "guarded-ramp";
 
+/// Experiments that one invocation looks at. Each takes about as long as a request for results, and the next batch must not
+/// be late for it.
+const MAX_LOOKS: usize = 20;
+
 /// Looks at these experiments where it is time to. A failure is logged: the next look tries again.
 pub(crate) async fn look(
     app: &App,
@@ -22,27 +26,32 @@ pub(crate) async fn look(
     experiments: &BTreeSet<&ExperimentId>,
     deadline: Instant,
 ) {
+    let mut looks = 0;
     for id in experiments {
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || looks == MAX_LOOKS {
             return;
         }
-        if let Err(error) = look_at(app, notifier, id).await {
-            tracing::warn!(experiment_id = %id, %error, "an experiment could not be looked at");
+        match look_at(app, notifier, id).await {
+            Ok(looked) => looks += usize::from(looked),
+            Err(error) => {
+                tracing::warn!(experiment_id = %id, %error, "an experiment could not be looked at");
+            }
         }
     }
 }
 
-async fn look_at(app: &App, notifier: &Notifier, id: &ExperimentId) -> Result<(), RawError> {
+/// Looks at an experiment if it is time to. Returns whether it was.
+async fn look_at(app: &App, notifier: &Notifier, id: &ExperimentId) -> Result<bool, RawError> {
     let Some(cached) = app.experiment(id).await? else {
-        return Ok(());
+        return Ok(false);
     };
     let guards = cached.is_ramp_guarded(app.now()) && app.guardrails_are_due(id).await;
     let notifies = app.notifications_are_due(id).await?;
     if !guards && !notifies {
-        return Ok(());
+        return Ok(false);
     }
     let Some((experiment, digest)) = app.store().definition(id, true).await? else {
-        return Ok(());
+        return Ok(false);
     };
     // One reading of the aggregates serves both.
     let results = ResultsLook::new(app, &experiment).await?;
@@ -53,7 +62,7 @@ async fn look_at(app: &App, notifier: &Notifier, id: &ExperimentId) -> Result<()
         let findings = results.as_ref().and_then(|one| one.findings.as_ref());
         notifier.notify(app, &experiment, findings).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Changes the ramp if the guardrails demand it. The changed definition causes a notification of its own.

@@ -22,7 +22,7 @@ pub type Tick = serde_json::Value;
 
 /// Experiments per day.
 const A_DAY: usize = 20;
-/// Running experiments that they are chosen from.
+/// Experiments of one status that are looked through.
 const MOST: usize = 2_000;
 /// Longer than the batch window of the aggregator.
 const PATIENCE: Patience = Patience {
@@ -56,8 +56,10 @@ pub async fn handle(
     let day = day_of(app.now());
     let mut sample = Sample::default();
     let mut failed = 0;
-    let all = running(&app).await?;
-    notify_of_ends(&app, &notifier, &all, &event.context).await;
+    let all = of_status(&app, Status::Running).await?;
+    let paused = of_status(&app, Status::Paused).await?;
+    let experiments = all.iter().chain(&paused);
+    notify_of_ends(&app, &notifier, experiments, &event.context).await;
     for experiment in chosen(all, day) {
         if left(&event.context) < LEAST {
             break;
@@ -123,10 +125,15 @@ async fn complete(app: &App, experiment: &Experiment, deadline: Instant) -> Resu
 
 /// Notifies about experiments that have reached their planned end, and about their final verdict. No later record may come
 /// to an experiment that has ended, so no batch causes a look.
-async fn notify_of_ends(app: &App, notifier: &Notifier, all: &[Experiment], context: &Context) {
+async fn notify_of_ends(
+    app: &App,
+    notifier: &Notifier,
+    experiments: impl Iterator<Item = &Experiment>,
+    context: &Context,
+) {
     let now = app.now();
     let since = now.plus_micros(-ENDED_MICROS);
-    let ended = all.iter().filter(|experiment| {
+    let ended = experiments.filter(|experiment| {
         let end = experiment.end();
         end.is_some_and(|end| since <= end && end <= now)
     });
@@ -189,13 +196,13 @@ impl From<Failed> for Diagnostic {
     }
 }
 
-async fn running(app: &App) -> Result<Vec<Experiment>, StoreError> {
+async fn of_status(app: &App, status: Status) -> Result<Vec<Experiment>, StoreError> {
     let mut all = Vec::new();
     let mut before: Option<String> = None;
     while all.len() < MOST {
         let page = app
             .store()
-            .experiments_by_status(Status::Running, MAX_PAGE, before.as_deref())
+            .experiments_by_status(status, MAX_PAGE, before.as_deref())
             .await?;
         all.extend(page.experiments);
         before = page.next;

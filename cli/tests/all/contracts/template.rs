@@ -116,7 +116,10 @@ fn every_function_gets_exactly_the_variables_that_the_code_reads() {
         let mut expected: BTreeSet<_> = VARIABLES.map(str::to_owned).into();
         if NOTIFYING.contains(&function.binary.as_str()) {
             expected.insert(BUS_VARIABLE.to_owned());
-            assert_eq!(function.environment[BUS_VARIABLE], "assay-local-notifications");
+            assert_eq!(
+                function.environment[BUS_VARIABLE],
+                "assay-local-notifications"
+            );
         }
         let given: BTreeSet<_> = function.environment.keys().cloned().collect();
         assert_eq!(given, expected, "{}", function.binary);
