@@ -109,7 +109,8 @@ fn every_function_has_the_same_structure() {
         // These functions are not called over HTTP.
         let signature = match folder.file_name().and_then(|name| name.to_str()) {
             Some("authorizer") => "pub async fn handle(app: App, request: TokenRequest)",
-            Some("aggregate" | "backfill") => "event: LambdaEvent<Batch>,",
+            Some("aggregate") => "event: LambdaEvent<Batch>,",
+            Some("backfill") => "event: LambdaEvent<Batch>)",
             Some("audit-sample") => "event: LambdaEvent<Tick>,",
             _ => "request: Request) -> Result<Response, Problem>",
         };

@@ -105,7 +105,7 @@ fn context() -> Context {
 fn batch(name: &str, number: usize) -> Value {
     let record = |user: usize| {
         json!({
-            "eventName": "INSERT", "eventSource": "aws:dynamodb", "eventVersion": "1.1", "awsRegion": "us-east-1",
+            "eventID": user.to_string(), "eventName": "INSERT", "eventSource": "aws:dynamodb", "eventVersion": "1.1", "awsRegion": "us-east-1",
             "dynamodb": {
                 "ApproximateCreationDateTime": 1_767_225_600.0,
                 "Keys": {"user_id": {"S": format!("{name}{user}")}, "experiment_id": {"S": "e"}},

@@ -114,6 +114,9 @@ impl NotificationState {
         found: &Findings,
         now: Timestamp,
     ) -> Option<Change> {
+        if is_without_finding(found) {
+            return None;
+        }
         let noted = SaidVerdict {
             verdict: found.verdict,
             reason: found.reason.name().to_owned(),
@@ -332,6 +335,15 @@ fn began(experiment: &Experiment) -> Timestamp {
 fn is_bad(found: &Findings) -> bool {
     found.verdict == Verdict::DoNotTrust
         || matches!(found.reason, Reason::GuardrailWorse | Reason::PrimaryWorse)
+}
+
+/// Whether an experiment has ended before there was enough data: it cannot keep running, and nothing was found.
+fn is_without_finding(found: &Findings) -> bool {
+    found.verdict == Verdict::Stop
+        && matches!(
+            found.reason,
+            Reason::NoData | Reason::NotEnoughData | Reason::NotMeasurable
+        )
 }
 
 fn is_news(at: Timestamp, now: Timestamp) -> bool {

@@ -227,6 +227,21 @@ fn the_final_verdict_is_said_at_once() {
 }
 
 #[test]
+fn an_end_without_enough_data_is_no_verdict() {
+    let mut looks = Looks::default();
+    let experiment = ending(at(HOUR));
+    looks.look(&experiment, Some(&undecided()), at(0));
+    for reason in [Reason::NoData, Reason::NotEnoughData, Reason::NotMeasurable] {
+        let found = findings(Verdict::Stop, reason);
+        let said = looks.kinds(&experiment, Some(&found), at(HOUR));
+        assert!(!said.contains(&"verdict_changed"), "{said:?}");
+    }
+    let found = findings(Verdict::Stop, Reason::NoEffectFound);
+    let said = looks.kinds(&experiment, Some(&found), at(HOUR));
+    assert_eq!(said, ["verdict_changed"]);
+}
+
+#[test]
 fn another_variant_to_ship_is_a_change_and_another_reason_is_none() {
     let mut looks = Looks::default();
     let experiment = experiment();
