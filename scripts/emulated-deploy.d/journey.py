@@ -244,14 +244,21 @@ class Journey(FlagSteps):
 
     def subscribe(self):
         """A queue with the messages of the notification topic."""
-        emulator = self.deployment.world.emulator
-        self.queue = emulator.client("sqs").create_queue(QueueName=f"notified-{self.experiment}")["QueueUrl"]
-        emulator.client("sns").subscribe(
-            TopicArn=self.deployment.stack.outputs()["NotificationTopicArn"],
-            Protocol="sqs",
-            Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:notified-{self.experiment}",
-            Attributes={"RawMessageDelivery": "true"},
-        )
+        emulator, topic = self.deployment.world.emulator, self.deployment.stack.outputs()["NotificationTopicArn"]
+        name = f"notified-{self.experiment}"
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        created = emulator.client("sqs").create_queue(QueueName=name, Attributes={"Policy": policy})
+        self.queue = created["QueueUrl"]
+        raw = {"RawMessageDelivery": "true"}
+        emulator.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
 
     def notified(self):
         """The end of the experiment arrives once: from the stream through the bus, the rule and the topic."""
