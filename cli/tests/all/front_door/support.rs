@@ -125,7 +125,10 @@ impl World {
                 if key.starts_with("budget#")
                     || partition.starts_with("stored#")
                     || definition == "#catalog" && item["record"] == "changes"
-                    || item["record"] == "notifications"
+                    || item["record"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .starts_with("notification")
                 {
                     continue;
                 }
