@@ -1,5 +1,6 @@
 //! The API client that `import`, `results`, `audit`, `repair`, `simulate`, `key` and `flags` share.
 
+use crate::http_client::http_client_builder;
 use crate::serve::DEFAULT_DATA_FILE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MATCH, RETRY_AFTER};
@@ -157,12 +158,6 @@ const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub fn http_client() -> reqwest::Client {
     // This fails only if the TLS provider does not work.
     http_client_builder().build().unwrap_or_default()
-}
-
-fn http_client_builder() -> reqwest::ClientBuilder {
-    // An error means that this provider is already installed.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
 }
 
 /// A client of one API. Clones share the connections.

@@ -5,6 +5,7 @@
 use crate::engine;
 use crate::environment::{Environment, Environments};
 use crate::gateway::{Functions, event_function, http_function};
+use crate::notifications::LocalSink;
 use domain::access::{Grant, Scope, Token};
 use domain::session::{Secret, Session};
 use lambda_http::service_fn;
@@ -15,8 +16,10 @@ use shared::app::App;
 use shared::clock;
 use shared::config::Config;
 use shared::http::{Problem, Request, Response};
+use shared::notifications::Notifier;
 use shared::store::Store;
 use std::future::Future;
+use std::time::Duration;
 
 /// The functions that read aggregates.
 pub const AGGREGATE_READERS: [&str; 4] = ["audit", "dashboard", "get-results", "plan-experiment"];
@@ -31,13 +34,34 @@ pub struct WiringError {
     pub reason: String,
 }
 
+/// What this process does about notifications.
+pub struct Notifications {
+    /// Sends them.
+    pub notifier: Notifier,
+    /// How long at least after a look at an experiment the next one follows, if not as long as in Lambda.
+    pub interval: Option<Duration>,
+}
+
+impl Default for Notifications {
+    /// They are logged.
+    fn default() -> Self {
+        Self {
+            notifier: Notifier::new(LocalSink::log()),
+            interval: None,
+        }
+    }
+}
+
 /// Returns every function that the template declares, by the name of its binary. Each function gets the environment
 /// variables that it has in Lambda.
 ///
 /// # Errors
 /// If a variable that a function reads is missing.
-pub async fn wire(environments: &Environments) -> Result<Functions, WiringError> {
-    let mut wiring = Wiring::new(environments);
+pub async fn wire(
+    environments: &Environments,
+    notifications: &Notifications,
+) -> Result<Functions, WiringError> {
+    let mut wiring = Wiring::new(environments, notifications);
     wiring.http("assign", assign::handle)?;
     wiring.http("assign-user", assign_user::handle)?;
     wiring.http("assign-users", assign_users::handle)?;
@@ -85,9 +109,9 @@ pub async fn wire(environments: &Environments) -> Result<Functions, WiringError>
     wiring.http("record-sticky-buckets", record_sticky_buckets::handle)?;
     wiring.http("revert-flag", revert_flag::handle)?;
     wiring.http("revoke-client-key", revoke_client_key::handle)?;
-    wiring.stream("aggregate", aggregate::handle)?;
-    wiring.stream("audit-sample", audit_sample::handle)?;
-    wiring.stream("backfill", backfill::handle)?;
+    wiring.notifying("aggregate", aggregate::handle)?;
+    wiring.notifying("audit-sample", audit_sample::handle)?;
+    wiring.notifying("backfill", backfill::handle)?;
     wiring.authorizer("authorizer")?;
     Ok(wiring.functions)
 }
@@ -156,13 +180,15 @@ pub async fn store_start_code(
 
 struct Wiring<'e> {
     environments: &'e Environments,
+    notifications: &'e Notifications,
     functions: Functions,
 }
 
 impl<'e> Wiring<'e> {
-    fn new(environments: &'e Environments) -> Self {
+    fn new(environments: &'e Environments, notifications: &'e Notifications) -> Self {
         Self {
             environments,
+            notifications,
             functions: Functions::new(),
         }
     }
@@ -184,17 +210,19 @@ impl<'e> Wiring<'e> {
         Ok(())
     }
 
-    /// Adds a handler of stream batches or of scheduled events.
-    fn stream<H, F, I, O, E>(&mut self, binary: &str, handler: H) -> Result<(), WiringError>
+    /// Adds a handler of stream batches or of scheduled events, which notifies.
+    fn notifying<H, F, I, O, E>(&mut self, binary: &str, handler: H) -> Result<(), WiringError>
     where
-        H: Fn(App, LambdaEvent<I>) -> F + Clone + Send + Sync + 'static,
+        H: Fn(App, Notifier, LambdaEvent<I>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<O, E>> + Send + 'static,
         I: DeserializeOwned + Send + 'static,
         O: Serialize + Send + 'static,
         E: Into<Diagnostic> + Send + 'static,
     {
         if let Some(app) = self.app(binary)? {
-            let function = event_function(move |event| handler(app.clone(), event));
+            let notifier = self.notifications.notifier.clone();
+            let function =
+                event_function(move |event| handler(app.clone(), notifier.clone(), event));
             self.functions.insert(binary.to_owned(), function);
         }
         Ok(())
@@ -216,7 +244,10 @@ impl<'e> Wiring<'e> {
         let Some(environment) = self.environments.of(binary) else {
             return Ok(None);
         };
-        let (store, config) = connect(binary, environment)?;
+        let (store, mut config) = connect(binary, environment)?;
+        if let Some(interval) = self.notifications.interval {
+            config.notification_interval = interval;
+        }
         Ok(Some(App::new(store, &config)))
     }
 }

@@ -6,6 +6,7 @@
 //! - [`gateway`] runs API Gateway locally
 //! - [`functions`] connects the Lambda functions to this process
 //! - [`streams`] runs Lambda's event-source mappings locally
+//! - [`log`] writes the log
 //! - [`serve`] starts all of them together
 //! - [`import`], [`results`], [`audit`], [`repair`], [`simulate`], [`key`] and [`flags`] call the API of a platform through the shared [`client`]
 //! - [`token`] creates, lists and revokes tokens
@@ -18,9 +19,11 @@ pub mod environment;
 pub mod flags;
 pub mod functions;
 pub mod gateway;
+mod http_client;
 pub mod import;
 pub mod key;
 pub mod log;
+pub mod notifications;
 mod output;
 pub mod repair;
 pub mod results;

@@ -9,14 +9,17 @@ pub use platform::{
 pub use token::{DevelopmentTokenError, new_token, stored_token};
 
 use crate::engine::Storage;
+use crate::notifications::webhook_url;
 use crate::template::{LocalNames, TemplateError};
 use domain::access::Token;
 use domain::environment::Environments;
 use domain::ids::EnvironmentName;
+use reqwest::Url;
 use std::future::Future;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The parameter of the template with the environments.
 const ENVIRONMENTS_PARAMETER: &str = "Environments";
@@ -48,6 +51,9 @@ pub struct ServeArgs {
     /// Names of the environments, separated by commas. The first one is the default. By default there is production.
     #[arg(long, value_name = "NAMES", value_parser = environment_names)]
     pub environments: Option<String>,
+    /// URL that each notification is posted to as JSON: changed verdicts, worse guardrails, sample ratio mismatches, held ramps, ends.
+    #[arg(long, value_name = "URL", env = "ASSAY_WEBHOOK", hide_env_values = true, value_parser = webhook_url)]
+    pub webhook: Option<Url>,
 }
 
 /// Runs the platform until Ctrl-C or SIGTERM, then stops it. A second signal ends the process immediately.
@@ -93,6 +99,9 @@ fn options(args: &ServeArgs) -> Result<PlatformOptions, PlatformError> {
         template,
         local: LocalNames::with_parameters(environments),
         token: args.token.clone(),
+        webhook: args.webhook.clone(),
+        // Here a look costs nothing, and after the last batch of a simulation there would be none for minutes.
+        notification_interval: Some(Duration::ZERO),
         ..PlatformOptions::default()
     })
 }

@@ -142,7 +142,7 @@ class Deployment:
         found = set()
         for decision in self.world.emulator.decisions():
             if decision.role in names:
-                table = re.match(r"arn:aws:\w+:[\w-]*:\d*:(?:table/)?([^/]+)(/index/[^/]+)?", decision.resource)
+                table = re.match(r"arn:aws:\w+:[\w-]*:\d*:(?:table/|event-bus/)?([^/]+)(/index/[^/]+)?", decision.resource)
                 resource = names.get(table[1], table[1]) + (table[2] or "") if table else decision.resource
                 found.add((names[decision.role], decision.action, resource, decision.allowed))
         return found

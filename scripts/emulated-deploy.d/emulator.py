@@ -62,8 +62,9 @@ class Emulator:
         """Variables with which an AWS client calls the emulator as the owner of the account."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ASSAY_"))}
         region = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
-        # Functions inherit the variables of the emulator, and the code reads the second one.
-        return own | OWNER | region | {"AWS_ENDPOINT_URL": self.url, "AWS_ENDPOINT_URL_DYNAMODB": self.url}
+        # Functions inherit the variables of the emulator, and the code reads the last two.
+        endpoints = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_EVENTBRIDGE")
+        return own | OWNER | region | dict.fromkeys(endpoints, self.url)
 
     def client(self, service):
         keys = {"aws_access_key_id": OWNER["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": OWNER["AWS_SECRET_ACCESS_KEY"]}

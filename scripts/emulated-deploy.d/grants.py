@@ -31,12 +31,17 @@ EXPLAINED = (
     # A backfill also deletes old aggregates, after an hour.
     ("a user is quarantined only if DynamoDB refuses it", (AGGREGATE, BACKFILL, ERASE), ("DeleteItem",), "AggregatesTable"),
     ("the same", (ERASE,), ("GetItem",), "AssignmentsTable"),
-    ("a guarded ramp changes only if a guardrail is worse", (AGGREGATE,), ("PutItem",), "ExperimentsTable"),
     ("work items are read only if numbers seem to differ", ("AuditFunctionRole",), ("Query",), "ExperimentsTable"),
     (
         "the daily audit repairs only an experiment with differing numbers or overdue records",
         ("AuditSampleFunctionRole",),
         ("Query", "ConditionCheckItem", "UpdateItem"),
+        "ExperimentsTable",
+    ),
+    (
+        "the aggregator has noted what is said about the experiment, unless the daily audit looks first",
+        ("AuditSampleFunctionRole",),
+        ("PutItem",),
         "ExperimentsTable",
     ),
     # The test `roles` of cli/tests uses all of them.
@@ -50,11 +55,14 @@ EXPLAINED = (
 )
 # Lambda itself sends dead letters, with the role of the function, and the emulator sends none.
 DEAD_LETTERS = {(role, "sqs:SendMessage", "UncountedQueue") for role in (AGGREGATE, BACKFILL)}
+# The journey ends an experiment, which the backfill function notices. No verdict changes in it, and the other two notice an
+# end only if they look before.
+NOTIFICATIONS = {(role, "events:PutEvents", "NotificationBus") for role in (AGGREGATE, "AuditSampleFunctionRole")}
 
 
 def explained():
     """The permissions that need not be used."""
-    return DEAD_LETTERS | {
+    return DEAD_LETTERS | NOTIFICATIONS | {
         (role, f"dynamodb:{action}", resource)
         for _, roles, actions, resource in EXPLAINED
         for role in roles

@@ -1,12 +1,14 @@
 """What users of the API do, from the first token to the erasure of a user, through the API Gateway of the emulator."""
 
 import concurrent.futures
+import json
 import re
 import time
 
 from api import path_part
 from calls import ACCEPTED
-from checks import expect, say
+from checks import expect, say, wait_until
+from emulator import ACCOUNT, REGION
 from expansion import expand
 from flag_steps import FlagSteps
 from pages import Browser
@@ -15,6 +17,7 @@ USERS = 40
 IMPORTED = 10
 ERASED_EVENTS = 10
 BACKFILL_SECONDS = 34
+NOTIFIED_SECONDS = 60
 METRICS = [
     {"key": "purchase", "kind": "conversion", "event_type": "purchase"},
     {"key": "revenue", "kind": "sum", "event_type": "purchase"},
@@ -42,6 +45,8 @@ class Journey(FlagSteps):
         self.reader = deployment.token("reader", "read")
         self.experiment = self.api.call(201, "POST", "/experiments", self.manager, EXPERIMENT)["id"]
         self.path = f"/experiments/{self.experiment}"
+        self.queue = None
+        self.messages = []
 
     def refusals(self):
         """Requests without a valid token or scope, and what the gateway itself refuses, for all kinds of clients."""
@@ -237,6 +242,41 @@ class Journey(FlagSteps):
         self.deployment.counted(self.experiment, self.reader)
         self.deployment.same_from_raw_records(self.experiment, self.reader)
 
+    def subscribe(self):
+        """A queue with the messages of the notification topic."""
+        emulator, topic = self.deployment.world.emulator, self.deployment.stack.outputs()["NotificationTopicArn"]
+        name = f"notified-{self.experiment}"
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        created = emulator.client("sqs").create_queue(QueueName=name, Attributes={"Policy": policy})
+        self.queue = created["QueueUrl"]
+        raw = {"RawMessageDelivery": "true"}
+        emulator.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
+
+    def notified(self):
+        """The end of the experiment arrives once: from the stream through the bus, the rule and the topic."""
+        sqs = self.deployment.world.emulator.client("sqs")
+
+        def received():
+            found = sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+            self.messages += [json.loads(message["Body"]) for message in found]
+            return any(message["kind"] == "experiment_ended" for message in self.messages)
+
+        wait_until("the end is notified", received, NOTIFIED_SECONDS)
+        ended = [message for message in self.messages if message["kind"] == "experiment_ended"]
+        expect("it is told once", [message["experiment_id"] for message in ended] == [self.experiment], self.messages)
+        kept = self.api.call(200, "GET", f"{self.path}?notifications=true", self.reader)["notifications"]
+        expect("the API has the same", ended[0] in kept, (ended, kept))
+        expect("no user id is in a message", self.user not in str(self.messages), self.messages)
+        sqs.delete_queue(QueueUrl=self.queue)
+
     def end(self):
         """Another end of the experiment, after which a backfill refreshes the users with later events."""
         change = {"ends_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1))}
@@ -288,8 +328,10 @@ class Journey(FlagSteps):
             self.change,
             self.dashboard,
             self.erasure,
+            self.subscribe,
             self.end,
             self.daily_audit,
+            self.notified,
             self.every_route_was_called,
         ):
             step()

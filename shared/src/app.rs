@@ -50,6 +50,9 @@ pub struct App {
     checkpoints: Cache<CheckpointKey, ()>,
     /// Experiments with guarded ramps whose guardrails this process has looked at a moment ago.
     guardrails: Cache<ExperimentId, ()>,
+    /// Experiments that this process has looked at for notifications a moment ago, or has found that another one has.
+    notifications: Cache<ExperimentId, ()>,
+    notification_interval: Duration,
 }
 
 /// The index shard of a checkpoint.
@@ -86,6 +89,11 @@ impl App {
                 .max_capacity(MAX_CHECKPOINTS)
                 .time_to_live(config.definition_cache * GUARDRAIL_INTERVAL)
                 .build(),
+            notifications: Cache::builder()
+                .max_capacity(MAX_CHECKPOINTS)
+                .time_to_live(config.notification_interval)
+                .build(),
+            notification_interval: config.notification_interval,
         }
     }
 
@@ -161,6 +169,20 @@ impl App {
     pub async fn guardrails_are_due(&self, id: &ExperimentId) -> bool {
         let entry = self.guardrails.entry(id.clone()).or_insert(()).await;
         entry.is_fresh()
+    }
+
+    /// Whether it is time to look at an experiment for notifications again. It is so for one process of the deployment, which
+    /// has to look then.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn notifications_are_due(&self, id: &ExperimentId) -> Result<bool, StoreError> {
+        let interval = self.notification_interval;
+        if interval.is_zero() {
+            return Ok(true);
+        }
+        let entry = self.notifications.entry(id.clone()).or_insert(()).await;
+        Ok(entry.is_fresh() && self.store.claim_look(id, self.now(), interval).await?)
     }
 
     /// An experiment's definition, at most some seconds old; none if there is no such experiment. Concurrent calls

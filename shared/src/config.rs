@@ -26,14 +26,27 @@ pub struct Config {
     pub tables: Tables,
     /// How long a definition is cached. For that time a process may use the definition from before a change.
     pub definition_cache: Duration,
+    /// How long at least after a look at an experiment for notifications the next one follows.
+    pub notification_interval: Duration,
     /// The environments that callers may belong to.
     pub environments: Environments,
 }
+
+/// A look for notifications costs as much as a request for results, so there is one in 30 times of the definition cache: by
+/// default once in five minutes.
+const NOTIFICATION_INTERVAL: u32 = 30;
 
 /// A setting that is missing or invalid, by the name of its environment variable.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment variable {0} {1}")]
 pub struct BadSetting(&'static str, &'static str);
+
+impl BadSetting {
+    /// A setting that is not there.
+    pub fn missing(name: &'static str) -> Self {
+        Self(name, "is not set")
+    }
+}
 
 impl Config {
     /// Reads the settings through a function that looks a variable up.
@@ -44,7 +57,7 @@ impl Config {
         let required = |name| {
             lookup(name)
                 .filter(|value| !value.is_empty())
-                .ok_or(BadSetting(name, "is not set"))
+                .ok_or(BadSetting::missing(name))
         };
         let seconds = required("DEFINITION_CACHE_SECONDS")?.parse().map_err(|_| {
             BadSetting(
@@ -58,6 +71,7 @@ impl Config {
                 "is not a list of at most 10 names of lower-case letters, digits and `-`, separated by commas",
             )
         })?;
+        let definition_cache = Duration::from_secs(seconds);
         Ok(Self {
             tables: Tables {
                 experiments: required("EXPERIMENTS_TABLE")?,
@@ -66,7 +80,8 @@ impl Config {
                 aggregates: required("AGGREGATES_TABLE")?,
                 tokens: required("TOKENS_TABLE")?,
             },
-            definition_cache: Duration::from_secs(seconds),
+            definition_cache,
+            notification_interval: definition_cache * NOTIFICATION_INTERVAL,
             environments,
         })
     }
@@ -81,7 +96,7 @@ impl Config {
 /// Names a credential that is missing.
 pub fn sdk_config(lookup: impl Fn(&str) -> Option<String>) -> Result<SdkConfig, BadSetting> {
     let variable = |name| lookup(name).filter(|value| !value.is_empty());
-    let required = |name| variable(name).ok_or(BadSetting(name, "is not set"));
+    let required = |name| variable(name).ok_or(BadSetting::missing(name));
     let credentials = Credentials::new(
         required("AWS_ACCESS_KEY_ID")?,
         required("AWS_SECRET_ACCESS_KEY")?,

@@ -4,6 +4,7 @@
 //! - [`app`] keeps the store, the compiled flags of each environment, and caches of definitions and client keys between invocations
 //! - [`event_budget`] limits the events of a token or a client key
 //! - [`http`] is the edge to API Gateway: caller, input, output, problems
+//! - [`notifications`] looks at experiments, notes what is said about them, and sends it
 //! - [`clock`], [`config`] and [`telemetry`] hold time and randomness, settings, and logs
 //!
 //! The rules are in the crate [`domain`], the statistics in [`stats`]. Imports run one way: `stats` and `domain` know no
@@ -17,5 +18,6 @@ pub mod clock;
 pub mod config;
 pub mod event_budget;
 pub mod http;
+pub mod notifications;
 pub mod store;
 pub mod telemetry;

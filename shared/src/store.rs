@@ -27,6 +27,7 @@ pub mod id_chunks;
 mod item;
 pub mod keys;
 pub mod layers;
+pub mod notifications;
 pub mod raw;
 mod record;
 pub mod refresh;

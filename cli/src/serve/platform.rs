@@ -4,12 +4,15 @@
 use super::token::{DevelopmentTokenError, new_token, stored_token};
 use crate::engine::{self, Engine, EngineError, Storage, TableWrites, TablesError, ensure_tables};
 use crate::environment::Environments;
-use crate::functions::{self, WiringError};
+use crate::functions::{self, Notifications, WiringError};
 use crate::gateway::{Function, Functions, Gateway, GatewayError, INTEGRATION_TIMEOUT};
+use crate::notifications::{LocalSink, Webhook};
 use crate::streams::{DeadLetter, Mappings, Settler, Streams, StreamsError};
 use crate::template::{LocalNames, Template, TemplateError};
 use aws_sdk_dynamodb::Client;
 use domain::session::Secret;
+use reqwest::Url;
+use shared::notifications::Notifier;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,6 +64,10 @@ pub struct PlatformOptions {
     /// How long a request to a function that reads aggregates waits until all earlier records have been aggregated. This
     /// makes local results include the latest events. There is no such wait in the cloud.
     pub settle_timeout: Duration,
+    /// Where notifications are posted to.
+    pub webhook: Option<Url>,
+    /// How long at least after a look at an experiment for notifications the next one follows; by default as in Lambda.
+    pub notification_interval: Option<Duration>,
 }
 
 impl Default for PlatformOptions {
@@ -74,6 +81,8 @@ impl Default for PlatformOptions {
             functions: Functions::new(),
             integration_timeout: INTEGRATION_TIMEOUT,
             settle_timeout: Duration::from_secs(2),
+            webhook: None,
+            notification_interval: None,
         }
     }
 }
@@ -175,6 +184,7 @@ pub struct Platform {
     pub unwired: Vec<String>,
     streams: Streams,
     engine: Option<Engine>,
+    webhook: Option<Webhook>,
     stop: oneshot::Sender<()>,
     gateway: JoinHandle<Result<(), GatewayError>>,
 }
@@ -213,6 +223,7 @@ impl Platform {
             streams,
             token,
             unwired,
+            webhook,
         } = match assembled {
             Ok(assembled) => assembled,
             Err(error) => {
@@ -236,6 +247,7 @@ impl Platform {
             unwired,
             streams,
             engine,
+            webhook,
             stop,
             gateway: tokio::spawn(gateway.serve(listener, stopped)),
         })
@@ -280,6 +292,9 @@ impl Platform {
         self.streams.shutdown().await;
         drop(self.stop);
         let served = self.gateway.await;
+        if let Some(webhook) = self.webhook {
+            webhook.finish().await;
+        }
         // The engine stops last, because running functions need it.
         if let Some(engine) = self.engine {
             engine.shutdown().await?;
@@ -295,6 +310,7 @@ struct Assembled {
     streams: Streams,
     token: String,
     unwired: Vec<String>,
+    webhook: Option<Webhook>,
 }
 
 /// The DynamoDB of the platform.
@@ -319,7 +335,20 @@ async fn assemble(
     ensure_tables(dynamodb, &template.local_tables()).await?;
     let token = development_token(&options)?;
     functions::store_development_token(environments, &token).await?;
-    let mut wired = functions::wire(environments).await?;
+    let (sink, webhook) = match options.webhook.take() {
+        Some(url) => {
+            let (sink, webhook) = LocalSink::posting(url);
+            (sink, Some(webhook))
+        }
+        None => (LocalSink::log(), None),
+    };
+    let notifications = Notifications {
+        notifier: Notifier::new(sink),
+        interval: options.notification_interval,
+    };
+    let mut wired = functions::wire(environments, &notifications).await?;
+    // The webhook ends when the functions are gone.
+    drop(notifications);
     wired.extend(std::mem::take(&mut options.functions));
     let mappings = Mappings::read(template, &options.local, &wired)?;
     let mut unwired = mappings.unwired().to_vec();
@@ -349,6 +378,7 @@ async fn assemble(
         streams,
         token,
         unwired,
+        webhook,
     })
 }
 

@@ -92,6 +92,7 @@ impl LocalNames {
             }
             ("AWS::Serverless::Function", "Arn") => self.function_arn(id),
             ("AWS::SQS::Queue", "Arn") => self.arn("sqs", id),
+            ("AWS::Events::EventBus", "Arn") => self.arn("events", &format!("event-bus/{id}")),
             ("AWS::SQS::Queue", "QueueName") => id.to_owned(),
             _ => return None,
         })

@@ -39,6 +39,7 @@ mod memory;
 mod metrics;
 mod model;
 mod mutations;
+mod notifications;
 mod overrides;
 mod plan;
 mod plan_baseline;

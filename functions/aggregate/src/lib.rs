@@ -4,7 +4,7 @@
 //! or in any order.
 
 mod checkpoints;
-mod ramp_guards;
+mod looks;
 mod records;
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
@@ -14,6 +14,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Read;
 use shared::app::App;
 use shared::clock;
+use shared::notifications::Notifier;
 use std::time::Duration;
 
 pub use aws_lambda_events::dynamodb::Event as Batch;
@@ -32,6 +33,7 @@ const RESERVE: Duration = Duration::from_secs(8);
 /// never be counted is alone. Only reporting it would send all later records to the dead-letter queue too.
 pub async fn handle(
     app: App,
+    notifier: Notifier,
     event: LambdaEvent<Batch>,
 ) -> Result<DynamoDbEventResponse, FirstFailed> {
     let deadline = clock::ahead_of(event.context.deadline(), RESERVE);
@@ -56,7 +58,7 @@ pub async fn handle(
     }
 
     checkpoints::advance(&app, &read.dirty, deadline).await;
-    ramp_guards::apply(&app, &read.experiments(), deadline).await;
+    looks::look(&app, &notifier, &read.experiments(), deadline).await;
 
     for (user, error) in &counted.failures {
         // The user id is personal data; the record leads to it.

@@ -1,5 +1,5 @@
 //! Audits some running experiments a day, different ones each day, so that differing numbers are noticed without a
-//! request.
+//! request. Experiments that have reached their planned end are looked at for notifications.
 
 use domain::aggregates::{VariantAggregates, day_of};
 use domain::coverage::DataSource;
@@ -10,6 +10,7 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
 use shared::app::App;
 use shared::clock;
+use shared::notifications::{Notifier, ResultsLook};
 use shared::store::StoreError;
 use shared::store::aggregates::AggregateSections;
 use shared::store::audit::Patience;
@@ -21,13 +22,16 @@ pub type Tick = serde_json::Value;
 
 /// Experiments per day.
 const A_DAY: usize = 20;
-/// Running experiments that they are chosen from.
+/// Experiments of one status that are looked through.
 const MOST: usize = 2_000;
 /// Longer than the batch window of the aggregator.
 const PATIENCE: Patience = Patience {
     least: Duration::from_secs(12),
     most: Duration::from_secs(60),
 };
+/// Experiments are looked at until this time after their planned end, so that a failed run is made up for. It is not longer
+/// than what notifications take as news.
+const ENDED_MICROS: i64 = 3 * 24 * 3_600 * 1_000_000;
 /// With less time left no further audit starts.
 const LEAST: Duration = Duration::from_secs(120);
 
@@ -44,11 +48,19 @@ pub struct Sample {
 ///
 /// # Errors
 /// If the experiments could not be listed, or if an audit failed. The other audits are done.
-pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed> {
+pub async fn handle(
+    app: App,
+    notifier: Notifier,
+    event: LambdaEvent<Tick>,
+) -> Result<Sample, Failed> {
     let day = day_of(app.now());
     let mut sample = Sample::default();
     let mut failed = 0;
-    for experiment in chosen(running(&app).await?, day) {
+    let all = of_status(&app, Status::Running).await?;
+    let paused = of_status(&app, Status::Paused).await?;
+    let experiments = all.iter().chain(&paused);
+    notify_of_ends(&app, &notifier, experiments, &event.context).await;
+    for experiment in chosen(all, day) {
         if left(&event.context) < LEAST {
             break;
         }
@@ -68,6 +80,7 @@ pub async fn handle(app: App, event: LambdaEvent<Tick>) -> Result<Sample, Failed
             tracing::error!(experiment_id = %experiment.id, %error, "the stored records could not be counted");
         }
         note_outlier_users(&app, &experiment).await;
+        look(&app, &notifier, &experiment).await;
     }
     tracing::info!(
         experiments = sample.experiments,
@@ -110,6 +123,41 @@ async fn complete(app: &App, experiment: &Experiment, deadline: Instant) -> Resu
     Ok(())
 }
 
+/// Notifies about experiments that have reached their planned end, and about their final verdict. No later record may come
+/// to an experiment that has ended, so no batch causes a look.
+async fn notify_of_ends(
+    app: &App,
+    notifier: &Notifier,
+    experiments: impl Iterator<Item = &Experiment>,
+    context: &Context,
+) {
+    let now = app.now();
+    let since = now.plus_micros(-ENDED_MICROS);
+    let ended = experiments.filter(|experiment| {
+        let end = experiment.end();
+        end.is_some_and(|end| since <= end && end <= now)
+    });
+    for experiment in ended {
+        if left(context) < LEAST {
+            return;
+        }
+        look(app, notifier, experiment).await;
+    }
+}
+
+/// Looks at an experiment for notifications. A failure is logged.
+async fn look(app: &App, notifier: &Notifier, experiment: &Experiment) {
+    let looked = async {
+        let results = ResultsLook::new(app, experiment).await?;
+        let findings = results.and_then(|results| results.findings);
+        let notified = notifier.notify(app, experiment, findings.as_ref());
+        notified.await.map_err(RawError::from)
+    };
+    if let Err(error) = looked.await {
+        tracing::error!(experiment_id = %experiment.id, %error, "an experiment could not be looked at");
+    }
+}
+
 /// Logs the share of outlier users, which results leave out. Nothing is logged if the aggregates cannot be read: the audit
 /// has logged the reason.
 async fn note_outlier_users(app: &App, experiment: &Experiment) {
@@ -148,13 +196,13 @@ impl From<Failed> for Diagnostic {
     }
 }
 
-async fn running(app: &App) -> Result<Vec<Experiment>, StoreError> {
+async fn of_status(app: &App, status: Status) -> Result<Vec<Experiment>, StoreError> {
     let mut all = Vec::new();
     let mut before: Option<String> = None;
     while all.len() < MOST {
         let page = app
             .store()
-            .experiments_by_status(Status::Running, MAX_PAGE, before.as_deref())
+            .experiments_by_status(status, MAX_PAGE, before.as_deref())
             .await?;
         all.extend(page.experiments);
         before = page.next;

@@ -1,14 +1,17 @@
 //! Builds and deletes generations of aggregates when a definition changes.
 //!
 //! The stream of the experiments table is the work queue. A changed definition and the work that it causes are written
-//! in one transaction, and each page of work causes the next one by storing its position.
+//! in one transaction, and each page of work causes the next one by storing its position. Some changes of a definition are
+//! notified about too.
 
+mod changes;
 mod records;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use records::Step;
 use shared::app::App;
 use shared::clock;
+use shared::notifications::Notifier;
 use shared::store::StoreError;
 use shared::store::backfill::Worked;
 use std::time::{Duration, Instant};
@@ -22,14 +25,14 @@ const RESERVE: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// If a record is invalid or its step failed; a repeat is safe at any time.
-pub async fn handle(app: App, event: LambdaEvent<Batch>) -> Result<(), Failed> {
+pub async fn handle(app: App, notifier: Notifier, event: LambdaEvent<Batch>) -> Result<(), Failed> {
     let deadline = clock::ahead_of(event.context.deadline(), RESERVE);
     for record in &event.payload.records {
         let before = app.store().usage().reading();
         let step = records::read(record).map_err(Failed::Unreadable)?;
         let name = step.name();
 
-        let worked = take(&app, step, deadline).await?;
+        let worked = take(&app, &notifier, step, deadline).await?;
 
         let used = app.store().usage().reading() - before;
         tracing::info!(
@@ -46,10 +49,18 @@ pub async fn handle(app: App, event: LambdaEvent<Batch>) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn take(app: &App, step: Step, deadline: Instant) -> Result<Worked, StoreError> {
+async fn take(
+    app: &App,
+    notifier: &Notifier,
+    step: Step,
+    deadline: Instant,
+) -> Result<Worked, StoreError> {
     let store = app.store();
     match step {
-        Step::Definition { before, after } => store.definition_changed(&before, &after).await?,
+        Step::Definition { before, after } => {
+            store.definition_changed(&before, &after).await?;
+            changes::notify(app, notifier, &before, &after).await;
+        }
         Step::Generations { id, before, after } => {
             store.generations_changed(&id, &before, &after).await?;
         }

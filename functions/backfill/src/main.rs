@@ -7,8 +7,9 @@ use shared::app::App;
 async fn main() -> Result<(), lambda_runtime::Error> {
     shared::telemetry::init();
     let app = App::from_environment()?;
+    let notifier = event_bus::notifier_from_environment()?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<backfill::Batch>| {
-        backfill::handle(app.clone(), event)
+        backfill::handle(app.clone(), notifier.clone(), event)
     }))
     .await
 }

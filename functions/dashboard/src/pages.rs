@@ -9,6 +9,7 @@ mod flags;
 mod history;
 mod metric;
 pub(crate) mod new_experiment;
+mod notifications;
 mod quality;
 pub(crate) mod sign_in;
 mod switch;

@@ -145,8 +145,9 @@ pub(crate) fn badge(value: &Value) -> Markup {
     let tone = match text(value) {
         "ship" | "better" | "running" | "ok" | "won" | "on" => "good",
         "stop" | "worse" | "lost" | "off" => "bad",
-        "do_not_trust" | "mismatch" | "invalid" => "alarm",
-        "paused" | "not_enough_data" | "stopped_early" => "warn",
+        "do_not_trust" | "mismatch" | "invalid" | "sample_ratio_mismatch" => "alarm",
+        "guardrail_worse" => "bad",
+        "paused" | "not_enough_data" | "stopped_early" | "ramp_held" => "warn",
         _ => "neutral",
     };
     let mut shown = words(value);

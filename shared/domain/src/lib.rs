@@ -37,6 +37,7 @@ pub mod launch_check;
 pub mod layer;
 pub mod limits;
 pub mod metric;
+pub mod notification;
 pub mod overrides;
 pub mod placement;
 pub mod plan;

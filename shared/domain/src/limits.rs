@@ -269,3 +269,10 @@ pub const MAX_FORM_BYTES: usize = 64 * 1024;
 pub const MAX_FORM_FIELDS: usize = 100;
 /// Experiments on one page of the dashboard. Each of them reads its aggregates.
 pub const DASHBOARD_PAGE: usize = 10;
+/// Notifications of an experiment that are kept with what was said. With the longest texts they have 150 KB, and an item of
+/// DynamoDB 400 KB.
+pub const MAX_KEPT_NOTIFICATIONS: usize = 20;
+/// Guardrails that one notification lists.
+pub const MAX_NOTIFIED_GUARDRAILS: usize = 10;
+/// The sentence of a notification, in characters. It fits into a chat message.
+pub const MAX_NOTIFICATION_CHARS: usize = 1_000;

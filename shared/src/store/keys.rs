@@ -11,7 +11,7 @@ pub mod experiments {
 
     /// Partition key: an experiment's id, [`layer`], or [`HOLDOUTS`].
     pub const EXPERIMENT_ID: &str = "experiment_id";
-    /// Sort key: [`DEFINITION`], [`GENERATIONS`], `audit#` and a version, or one of the records of [`super::super::backfill`].
+    /// Sort key: [`DEFINITION`], [`GENERATIONS`], [`NOTIFICATIONS`], [`LOOK`], `audit#` and a version, or one of the records of [`super::super::backfill`].
     pub const RECORD: &str = "record";
     /// The record of the definition.
     pub const DEFINITION: &str = "definition";
@@ -21,6 +21,10 @@ pub mod experiments {
     pub const BY_STATUS: &str = "by-status";
     /// Its partition key: the status of a definition, or [`LAYER`] of a layer.
     pub const STATUS: &str = "status";
+    /// The record of what was said about an experiment, with its last notifications.
+    pub const NOTIFICATIONS: &str = "notifications";
+    /// The record of the last look for notifications.
+    pub const LOOK: &str = "notification-look";
     /// The record of a layer, and the status of all layers.
     pub const LAYER: &str = "layer";
     /// Partition of the running holdouts. No experiment has such an id.

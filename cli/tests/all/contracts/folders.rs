@@ -111,7 +111,7 @@ fn every_function_has_the_same_structure() {
             Some("authorizer") => "pub async fn handle(app: App, request: TokenRequest)",
             Some("aggregate") => "event: LambdaEvent<Batch>,",
             Some("backfill") => "event: LambdaEvent<Batch>)",
-            Some("audit-sample") => "event: LambdaEvent<Tick>)",
+            Some("audit-sample") => "event: LambdaEvent<Tick>,",
             _ => "request: Request) -> Result<Response, Problem>",
         };
         assert!(handler.contains("pub async fn handle("), "{shown}");

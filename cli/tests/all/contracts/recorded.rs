@@ -3,7 +3,7 @@
 
 use assay::client::http_client;
 use assay::engine::sdk_config;
-use assay::functions;
+use assay::functions::{self, Notifications};
 use assay::serve::{Platform, PlatformOptions};
 use domain::access::{Grant, Scope, Token};
 use domain::time::Timestamp;
@@ -85,7 +85,10 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn every_recorded_event_gets_the_expected_answer() {
     let platform = prepared().await;
-    let wired = functions::wire(&platform.environments).await.unwrap();
+    let notifications = Notifications::default();
+    let wired = functions::wire(&platform.environments, &notifications)
+        .await
+        .unwrap();
     let mut folders: Vec<_> = wired.keys().cloned().collect();
     folders.sort();
     let (mut passed, mut failed) = (0, Vec::new());

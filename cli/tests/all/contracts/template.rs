@@ -1,14 +1,18 @@
 //! The template agrees with the code that it deploys.
 
 use assay::environment::Environments;
-use assay::functions;
+use assay::functions::{self, Notifications};
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Projection, Table, TableKey, Template};
 use domain::access::Scope;
 use shared::config::{Config, VARIABLES};
 use shared::http::routes::{PAGES, ROUTES};
+use shared::notifications::BUS_VARIABLE;
 use shared::store::keys;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The functions that send notifications.
+const NOTIFYING: [&str; 3] = ["aggregate", "audit-sample", "backfill"];
 
 fn template() -> Template {
     Template::parse(BUILT_IN_TEMPLATE, &LocalNames::default()).unwrap()
@@ -74,7 +78,7 @@ fn every_scope_is_required_by_a_route() {
 async fn every_function_of_the_template_is_wired_and_no_other() {
     let template = template();
     let environments = Environments::new(&template, &LocalNames::default(), "http://127.0.0.1:1");
-    let wired: BTreeSet<_> = functions::wire(&environments)
+    let wired: BTreeSet<_> = functions::wire(&environments, &Notifications::default())
         .await
         .unwrap()
         .into_keys()
@@ -108,8 +112,15 @@ fn only_the_authorizer_has_no_event_source() {
 #[test]
 fn every_function_gets_exactly_the_variables_that_the_code_reads() {
     let template = template();
-    let expected: BTreeSet<_> = VARIABLES.map(str::to_owned).into();
     for function in template.functions.values() {
+        let mut expected: BTreeSet<_> = VARIABLES.map(str::to_owned).into();
+        if NOTIFYING.contains(&function.binary.as_str()) {
+            expected.insert(BUS_VARIABLE.to_owned());
+            assert_eq!(
+                function.environment[BUS_VARIABLE],
+                "assay-local-notifications"
+            );
+        }
         let given: BTreeSet<_> = function.environment.keys().cloned().collect();
         assert_eq!(given, expected, "{}", function.binary);
         let lookup = |name: &str| function.environment.get(name).cloned();
@@ -244,6 +255,9 @@ fn no_role_may_scan_or_access_unnamed_tables_and_only_erasures_aggregates_and_la
                     "UpdateItem",
                     "ConditionCheckItem",
                 ];
+                if action == "events:PutEvents" && NOTIFYING.contains(&function.binary.as_str()) {
+                    continue;
+                }
                 let name = action.strip_prefix("dynamodb:").unwrap();
                 // Roles that complete an erasure.
                 let erasing = ["erase-user", "dashboard", "aggregate", "backfill"];

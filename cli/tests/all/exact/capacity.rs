@@ -10,7 +10,7 @@ mod limits;
 use super::crowd::{self, RecordKind, Setup, UserRecord};
 use super::history::DAY;
 use super::pressure::every_record_is_counted_once;
-use super::world::{World, batch};
+use super::world::{World, batch, notifier};
 use assay::serve::BUILT_IN_TEMPLATE;
 use aws_lambda_events::dynamodb::EventRecord;
 use domain::experiment::Experiment;
@@ -89,7 +89,7 @@ async fn consume(app: App, mut shard: Arrivals) -> Vec<Duration> {
             continue;
         }
         let records = waiting.iter().map(|(record, _)| record.clone()).collect();
-        let answer = aggregate::handle(app.clone(), batch(records)).await;
+        let answer = aggregate::handle(app.clone(), notifier(), batch(records)).await;
         let counted = match &answer {
             Err(_) => 0,
             Ok(answer) => match answer.batch_item_failures.first() {

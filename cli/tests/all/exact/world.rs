@@ -4,6 +4,7 @@ use super::figures::Figures;
 use super::network::{Network, Pressure};
 use assay::engine::{self, Engine, Storage, ensure_tables, sdk_config};
 use assay::environment::Environments;
+use assay::functions::Notifications;
 use assay::serve::BUILT_IN_TEMPLATE;
 use assay::template::{LocalNames, Template};
 use aws_lambda_events::dynamodb::EventRecord;
@@ -15,6 +16,7 @@ use domain::ids::UserId;
 use lambda_runtime::{Context, LambdaEvent};
 use shared::app::App;
 use shared::config::Config;
+use shared::notifications::Notifier;
 use shared::store::Store;
 use shared::store::usage::Reading;
 use std::sync::Arc;
@@ -50,7 +52,7 @@ pub(crate) struct Process {
 impl Process {
     /// Delivers assignment and event records to the aggregator. Returns `None` if it crashed; the process is then restarted.
     pub(crate) async fn aggregate(&self, records: Vec<EventRecord>) -> Option<AggregateResult> {
-        let work = aggregate::handle(self.app.clone(), batch(records));
+        let work = aggregate::handle(self.app.clone(), notifier(), batch(records));
         self.unless_it_crashes(work).await
     }
 
@@ -59,7 +61,7 @@ impl Process {
         &self,
         record: EventRecord,
     ) -> Option<Result<(), backfill::Failed>> {
-        let work = backfill::handle(self.app.clone(), batch(vec![record]));
+        let work = backfill::handle(self.app.clone(), notifier(), batch(vec![record]));
         self.unless_it_crashes(work).await
     }
 
@@ -90,6 +92,11 @@ impl Process {
     pub(crate) fn usage(&self) -> Reading {
         self.app.store().usage().reading()
     }
+}
+
+/// Notifications are logged.
+pub(crate) fn notifier() -> Notifier {
+    Notifications::default().notifier
 }
 
 /// Builds the event of a batch.

@@ -2,7 +2,7 @@
 
 use super::backfill::{aggregates_are_exact, gate, shut_down, with_data, wrapped};
 use super::support::World;
-use assay::functions;
+use assay::functions::{self, Notifications};
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
@@ -172,7 +172,9 @@ async fn the_daily_sample_finds_differing_numbers_and_continues() {
         .json(200);
     world.platform.settle().await;
     corrupt(&world, "f").await;
-    let functions = functions::wire(&world.platform.environments).await.unwrap();
+    let functions = functions::wire(&world.platform.environments, &Notifications::default())
+        .await
+        .unwrap();
     let mut context = Context::default();
     let now = shared::clock::now().micros() / 1_000;
     context.deadline = u64::try_from(now).unwrap() + 900_000;

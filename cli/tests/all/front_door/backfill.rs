@@ -5,6 +5,7 @@ mod pages;
 use super::support::{Caller, World, ago, without_definition_cache};
 use assay::engine::Engine;
 use assay::environment::Environments;
+use assay::functions::Notifications;
 use assay::gateway::{Function, FunctionError};
 use assay::serve::{BUILT_IN_TEMPLATE, Database};
 use assay::template::Template;
@@ -352,7 +353,9 @@ pub(crate) async fn wrapped(
     };
     let template = Template::parse(BUILT_IN_TEMPLATE, &options.local).unwrap();
     let environments = Environments::new(&template, &options.local, &endpoint);
-    let mut functions = assay::functions::wire(&environments).await.unwrap();
+    let mut functions = assay::functions::wire(&environments, &Notifications::default())
+        .await
+        .unwrap();
     let function = wrap(functions.remove(binary).unwrap());
     options.database = Database::Endpoint(endpoint);
     let world = World::with(options.with_function(binary, function)).await;

@@ -5,6 +5,7 @@ use super::support::{World, without_definition_cache};
 use assay::client::http_client;
 use assay::engine::{Engine, Storage, sdk_config};
 use assay::environment::Environments;
+use assay::functions::Notifications;
 use assay::gateway::event_function;
 use assay::serve::{BUILT_IN_TEMPLATE, Database, PlatformOptions};
 use assay::template::{LocalNames, Template};
@@ -92,13 +93,17 @@ impl Counter {
             "aggregate",
             &proxy(&stream_calls["aggregate"]).await,
         );
-        let aggregate = event_function(move |event| aggregate::handle(app.clone(), event));
+        let aggregate = event_function(move |event| {
+            aggregate::handle(app.clone(), Notifications::default().notifier, event)
+        });
         let app = self::app(
             &options.local,
             "backfill",
             &proxy(&stream_calls["backfill"]).await,
         );
-        let backfill = event_function(move |event| backfill::handle(app.clone(), event));
+        let backfill = event_function(move |event| {
+            backfill::handle(app.clone(), Notifications::default().notifier, event)
+        });
         let options = options.with_function("aggregate", aggregate);
         let options = options.with_function("backfill", backfill);
         let counter = Self {

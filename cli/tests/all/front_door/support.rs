@@ -120,11 +120,15 @@ impl World {
                 let key = item["token_sha256"].as_str().unwrap_or_default();
                 let partition = item["partition"].as_str().unwrap_or_default();
                 let definition = item["experiment_id"].as_str().unwrap_or_default();
-                // The numbers of stored records say when a user was last erased, and each erasure is a change of the
-                // catalog.
+                // The numbers of stored records say when a user was last erased, each erasure is a change of the catalog,
+                // and what was said about an experiment depends on when it was looked at.
                 if key.starts_with("budget#")
                     || partition.starts_with("stored#")
                     || definition == "#catalog" && item["record"] == "changes"
+                    || item["record"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .starts_with("notification")
                 {
                     continue;
                 }

@@ -77,6 +77,9 @@ async fn the_lifecycle_of_an_experiment_conforms_to_the_document() {
         assert_eq!(changed.status, 200, "{}", changed.text);
         assert_ne!(changed.headers["etag"], tag);
     }
+    api.settle().await;
+    let told = api.get("/experiments/full?notifications=true").await;
+    assert_eq!(told.at("/notifications/0/kind"), "experiment_ended");
     let repaired = api
         .post("/experiments/full/audit", json!({"repair": true}))
         .await;

@@ -43,6 +43,11 @@ impl Api {
         }
     }
 
+    /// Waits until all records are handled.
+    pub(crate) async fn settle(&self) {
+        self.platform.settle().await;
+    }
+
     pub(crate) async fn get(&self, path: &str) -> CheckedAnswer {
         self.call("get", path, &[], None).await
     }

@@ -6,6 +6,7 @@ use domain::experiment::Status;
 use domain::flag::{FlagRuleKind, ValueType};
 use domain::limits;
 use domain::metric::{Direction, Measure, MetricKind, MetricRole};
+use domain::notification::NotificationKind;
 use domain::plan::PlannedKind;
 use domain::prose::grouped_size;
 use domain::report::{Correction, DEFAULT_ALPHA, DecidingMethod};
@@ -85,6 +86,18 @@ fn limits_are_those_of_the_code() {
         (
             schema("LayerId/maxLength"),
             limit(limits::MAX_EXPERIMENT_ID_CHARS),
+        ),
+        (
+            schema("Experiment/properties/notifications/maxItems"),
+            limit(limits::MAX_KEPT_NOTIFICATIONS),
+        ),
+        (
+            schema("Notification/properties/message/maxLength"),
+            limit(limits::MAX_NOTIFICATION_CHARS),
+        ),
+        (
+            schema("NotificationValues/properties/worse_guardrails/maxItems"),
+            limit(limits::MAX_NOTIFIED_GUARDRAILS),
         ),
         (schema("NewRamp/maxItems"), limit(limits::MAX_RAMP_STEPS)),
         (
@@ -322,6 +335,10 @@ fn enumerations_are_those_of_the_code() {
     };
     named("Status", Status::ALL.map(|(name, _)| name).to_vec());
     named("Kind", MetricKind::NAMES.to_vec());
+    named(
+        "Notification/properties/kind",
+        NotificationKind::ALL.map(|(name, _)| name).to_vec(),
+    );
     named("Measure", Measure::ALL.map(|(name, _)| name).to_vec());
     named(
         "DecidingMethod",

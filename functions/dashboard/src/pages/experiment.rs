@@ -2,7 +2,7 @@
 
 use super::change::Change;
 use super::experiments::since;
-use super::quality;
+use super::{notifications, quality};
 use crate::api::{Call, Failure};
 use crate::desk::Desk;
 use crate::layout::{Page, note};
@@ -22,7 +22,7 @@ use serde_json::Value;
 /// # Errors
 /// 404 if there is none.
 pub(crate) async fn show(desk: Desk<'_>, id: &str) -> Result<Page, Failure> {
-    let definition = Call::new("GET", "/experiments/{id}", &[id]);
+    let definition = Call::new("GET", "/experiments/{id}", &[id]).with("notifications", Some(true));
     // Days and dimensions are on the pages of the metrics, which bounds this page.
     let results = Call::new("GET", "/experiments/{id}/results", &[id])
         .with("series", Some("none"))
@@ -32,7 +32,11 @@ pub(crate) async fn show(desk: Desk<'_>, id: &str) -> Result<Page, Failure> {
         desk.api.call(get_results::handle, results),
     )
     .await;
-    let experiment = experiment?;
+    let mut experiment = experiment?;
+    let notifications = experiment["notifications"].take();
+    if let Some(fields) = experiment.as_object_mut() {
+        fields.remove("notifications");
+    }
     let page = format!("experiments/{}", segment(id));
     let content = html! {
         @if let Some(done) = desk.visit.query("done").and_then(|done| Change::read(&done)) {
@@ -53,6 +57,7 @@ pub(crate) async fn show(desk: Desk<'_>, id: &str) -> Result<Page, Failure> {
             }
             Err(failure) => (note("warn", failure.detail())),
         }
+        (notifications::show(&notifications))
         (definition_of(&experiment))
         p { a href=(desk.visit.link(&format!("{page}/history"))) { "History: who changed what, when and why" } }
     };

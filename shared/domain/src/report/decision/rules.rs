@@ -1,10 +1,10 @@
 //! The rules, in their order. `docs/statistics.md` shows them as a table.
 
 use super::facts::{Facts, PrimaryState};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Give the variant to all users.
