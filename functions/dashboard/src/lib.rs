@@ -13,13 +13,16 @@
 //! | `pages` | what a page shows |
 //! | `actions` | what a form does |
 //! | `desk` | what a page needs, and what pages share |
+//! | `form`, `json` | fields with what was typed and what is wrong with it |
 //! | `layout`, `headers`, `text`, `picture`, `assets` | the frame of all pages, words and numbers, drawings, the style sheet |
 
 mod actions;
 mod api;
 mod assets;
 mod desk;
+mod form;
 mod headers;
+mod json;
 mod layout;
 mod pages;
 mod picture;
