@@ -32,7 +32,7 @@ impl Done {
     }
 }
 
-/// What was typed and is no JSON.
+/// What was typed and is malformed JSON.
 #[derive(Default)]
 struct Typed(Vec<(String, String)>);
 

@@ -11,7 +11,7 @@ use std::fmt;
 pub(crate) fn read(text: &str) -> Result<Value, String> {
     let read = serde_json::from_str(text);
     let read = read.map(|Typed(value)| value);
-    read.map_err(|error| format!("This is no JSON: {error}."))
+    read.map_err(|error| format!("This is malformed JSON: {error}."))
 }
 
 /// A value without repeated names.

@@ -1,8 +1,8 @@
 //! `GET /dashboard` and the pages below it: what readers look at, decide by and change, as HTML that this function writes.
 //!
 //! Every page shows the answers of the API, and every form calls a handler of the API, in this process and as the caller of
-//! the session: numbers, scopes, versions and the audit trail are those of the API
-//! (infra/decisions/0034-a-page-over-the-handlers.md).
+//! the session: numbers, scopes, versions and the audit trail are those of the API. Only tokens, backfills and audiences, which
+//! have no route, are read from the store (infra/decisions/0034-a-page-over-the-handlers.md).
 //!
 //! | module | holds |
 //! | --- | --- |

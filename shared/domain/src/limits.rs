@@ -272,7 +272,7 @@ pub const MAX_FORM_FIELDS: usize = 100;
 pub const DASHBOARD_PAGE: usize = 10;
 /// Experiments that the dashboard sorts by something else than their age. All of them are read for each page, because no index
 /// has another order.
-pub const DASHBOARD_SORTED: usize = 200;
+pub const DASHBOARD_SORTED: usize = 100;
 /// Days that a preview of an audience looks back: a week has every weekday once.
 pub const AUDIENCE_DAYS: i64 = 7;
 /// Experiments whose users a preview of an audience looks at.

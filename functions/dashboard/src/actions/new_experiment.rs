@@ -107,7 +107,7 @@ fn variants(desk: Desk<'_>, with_names: bool) -> Value {
 /// The body that creates the experiment.
 ///
 /// # Errors
-/// If the condition is no JSON, or one that the API refuses.
+/// If the condition is malformed JSON, or one that the API refuses.
 fn body(desk: Desk<'_>, plan: Option<&Value>, starts: bool) -> Result<Value, Failure> {
     let mut typed = Typed::default();
     let field = |name: &str| desk.visit.field(name);

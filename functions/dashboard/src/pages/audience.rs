@@ -28,8 +28,8 @@ enum Audience {
     NamesSegments,
     /// No running experiment stores all of these attributes.
     NotStored(Vec<String>),
-    /// Nobody was assigned in these experiments a short time ago.
-    Nobody(Vec<String>),
+    /// No user was assigned in these experiments a short time ago.
+    NoRecentUser(Vec<String>),
     /// A sample.
     Sample {
         experiments: Vec<String>,
@@ -112,7 +112,7 @@ fn counted(
         }
     }
     let Some(oldest) = oldest else {
-        return Audience::Nobody(experiments);
+        return Audience::NoRecentUser(experiments);
     };
     let matching = users
         .values()
@@ -148,7 +148,7 @@ fn shown(audience: &Audience) -> Markup {
                 "It is not known how many users match. Attributes are evaluated and not stored, and no running experiment stores "
                 (named(names)) " as dimensions of its users."
             },
-            Audience::Nobody(experiments) => p.note.warn { "Nobody was assigned in " (named(experiments)) " in the last " (AUDIENCE_DAYS) " days, so it is not known how many users match." },
+            Audience::NoRecentUser(experiments) => p.note.warn { "No user was assigned in " (named(experiments)) " in the last " (AUDIENCE_DAYS) " days, so it is not known how many users match." },
             Audience::Sample { experiments, users, matching, oldest } => {
                 @let ratio = ratio(*matching, *users);
                 p.headline { "About " b { (share(&json!(ratio))) } " of recent users match: " (count(&json!(matching))) " of " (count(&json!(users))) "." }

@@ -61,6 +61,9 @@ impl Order {
     }
 }
 
+/// Calls of the API that look for all experiments that fit. Each looks through up to a thousand of each status.
+const CALLS: usize = 4;
+
 /// The experiments of a page.
 pub(super) struct Found {
     pub(super) experiments: Vec<Value>,
@@ -106,7 +109,7 @@ pub(super) async fn sorted(desk: Desk<'_>, order: Order) -> Result<Found, Failur
     let mut after = None;
     let mut is_complete = false;
     // A page of a search can have fewer experiments than asked for.
-    for _ in 0..2 * DASHBOARD_SORTED / MAX_PAGE {
+    for _ in 0..CALLS {
         if cursor.is_some() {
             break;
         }
@@ -114,7 +117,7 @@ pub(super) async fn sorted(desk: Desk<'_>, order: Order) -> Result<Found, Failur
         all.extend(page.experiments);
         after = page.next.map(|(_, cursor)| cursor);
         is_complete = after.is_none() && all.len() <= DASHBOARD_SORTED;
-        if after.is_none() || all.len() > DASHBOARD_SORTED {
+        if after.is_none() || all.len() >= DASHBOARD_SORTED {
             break;
         }
     }

@@ -84,7 +84,7 @@ pub(crate) async fn list_page(desk: Desk<'_>) -> Result<Page, Failure> {
             }
         }
         @if is_unsorted {
-            (note("warn", &format!("More than {DASHBOARD_SORTED} experiments fit, which is too many to sort. They are newest first; narrow the search to sort them.")))
+            (note("warn", &format!("At most {DASHBOARD_SORTED} experiments are sorted, and more fit. They are newest first; narrow the search to sort them.")))
         }
         @if rows.is_empty() {
             p.empty { "No experiment fits. " @if desk.signed.may(Scope::Manage) { "Create one, or change the search." } }

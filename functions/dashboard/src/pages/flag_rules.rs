@@ -142,7 +142,7 @@ fn add(
                         (form.choice(Field { id: "place", label: "Place", ..Field::default() }, &PLACES))
                     }
                     div.row {
-                        (form.line(Field { id: "starts_at", label: "From (optional)", pointer: &at("starts_at"), help: "Such as `2027-01-15T08:00:00Z`.", ..Field::default() }))
+                        (form.line(Field { id: "starts_at", label: "From, such as 2027-01-15T08:00:00Z (optional)", pointer: &at("starts_at"), ..Field::default() }))
                         (form.line(Field { id: "ends_at", label: "Until (optional)", pointer: &at("ends_at"), ..Field::default() }))
                     }
                     (form.line(Field { id: "description", label: "Description (optional)", pointer: &at("description"), ..Field::default() }))

@@ -119,7 +119,7 @@ pub(crate) async fn show(desk: Desk<'_>, key: &str) -> Result<Page, Failure> {
         (variants(&flag))
         (evaluate_form(desk, &flag, trace))
         details { summary { "The whole definition as JSON" } (json(&flag)) }
-        p { a href=(desk.visit.link(&format!("{page}/history"))) { "History: who changed what, when and why" } }
+        p.more { a href=(desk.visit.link(&format!("{page}/history"))) { "History: who changed what, when and why" } }
     };
     Ok(Page::new(text(&flag["name"]), content).below("flags", "Flags"))
 }
@@ -154,7 +154,7 @@ fn of_environment(
                     span.id { (name(text(&rule["id"]))) }
                     @if let Some(description) = rule["description"].as_str() { span.faint { (name(description)) } }
                 } }
-                li { "All other users get " b { (name(text(&settings["default_variant"]))) } }
+                li { (if rules.is_empty() { "All users get " } else { "All other users get " }) b { (name(text(&settings["default_variant"]))) } }
             }
             p.faint { "While it is off, all users get " b { (name(text(&settings["off_variant"]))) } "." }
         }

@@ -94,7 +94,7 @@ pub(crate) async fn show(desk: Desk<'_>) -> Result<Page, Failure> {
     Ok(Page::new("Operations", content))
 }
 
-/// What needs somebody, or that nothing does.
+/// What needs the operator, or that nothing does.
 fn attention(running: &[Running]) -> Markup {
     let sum = |name: &str| running.iter().map(|one| one.number(name)).sum::<u64>();
     let (overdue, quarantined) = (sum("overdue_records"), sum("quarantined_users"));
@@ -289,7 +289,7 @@ fn elsewhere() -> Markup {
     html! {
         section aria-labelledby="elsewhere" {
             h2 #elsewhere { "Not on this page" }
-            p { "The function of the dashboard may read the tables only, so that a fault in it cannot reach further. A deployment shows the rest elsewhere:" }
+            p { "The function of the dashboard reaches the tables and nothing else, so that a fault in it goes no further. A deployment shows the rest elsewhere:" }
             dl.pairs { @for (what, place) in ALL { dt { (what) } dd { (sentence(place)) } } }
         }
     }

@@ -34,7 +34,7 @@ async fn the_share_of_recent_users_is_that_of_the_stored_dimensions_or_it_is_sai
     admin
         .experiment("other", json!({"dimensions": ["plan"]}))
         .await;
-    // 40 users, of whom every fourth is in Germany, and every fifth is of age.
+    // 40 users: every fourth is in Germany, and every fifth is of age.
     let rows: Vec<Value> = (0..40)
         .map(|user| {
             let country = if user % 4 == 0 { "DE" } else { "FR" };
@@ -62,7 +62,7 @@ async fn the_share_of_recent_users_is_that_of_the_stored_dimensions_or_it_is_sai
     let html = preview(&browser, r#"{"country": "DE", "plan": "free"}"#).await;
     assert!(html.contains("no running experiment stores"), "{html}");
     let html = preview(&browser, r#"{"plan": "free"}"#).await;
-    assert!(html.contains("Nobody was assigned"), "{html}");
+    assert!(html.contains("No user was assigned"), "{html}");
     let html = preview(&browser, r#"{"$savedGroups": ["beta"]}"#).await;
     assert!(html.contains("names segments"), "{html}");
 

@@ -20,9 +20,9 @@ async fn a_segment_is_created_changed_and_deleted_and_faults_are_beside_what_was
             ("condition", condition),
         ]
     };
-    // What is no JSON, what repeats a name, and what the API refuses.
+    // What is malformed, what repeats a name, and what the API refuses.
     for (condition, why) in [
-        (r#"{"age":"#, "This is no JSON"),
+        (r#"{"age":"#, "This is malformed JSON"),
         (r#"{"age": 1, "age": 2}"#, "is repeated"),
         (r#"{"age": {"$over": 18}}"#, "/age/$over"),
     ] {
@@ -240,15 +240,15 @@ async fn the_list_is_sorted_over_all_its_pages_or_says_that_it_is_not() {
     let found = browser.get("/experiments?owner=ann").await;
     assert!(found.page(200).contains("?owner=ann&amp;sort=name"));
 
-    // With more than 200 that fit, a page that is sorted by itself would not have the first ones.
-    for number in 0..190 {
+    // With more than 100 that fit, a page that is sorted by itself would not have the first ones.
+    for number in 0..95 {
         let fields = json!({"status": "draft", "name": format!("More {number}")});
         admin.experiment(&format!("more{number}"), fields).await;
     }
     let shown = browser.get("/experiments?sort=name").await;
     let html = shown.page(200);
-    assert!(html.contains("too many to sort") && !html.contains("aria-sort"));
-    assert_eq!(ids(html)[0], "more189");
+    assert!(html.contains("At most 100 experiments are sorted") && !html.contains("aria-sort"));
+    assert_eq!(ids(html)[0], "more94");
     let narrowed = browser.get("/experiments?sort=name&owner=ann").await;
     assert_eq!(ids(narrowed.page(200)), expected[..10]);
 }

@@ -89,13 +89,13 @@ async fn a_flag_is_created_off_with_what_the_form_has() {
         ("key", "texts"),
         ("value_type", "string"),
         ("variant0", "a"),
-        ("value0", "{ no JSON"),
+        ("value0", "{ not JSON"),
         ("off_variant", "a"),
         ("default_variant", "a"),
     ];
     browser.submit("new-flag", &texts).await.page(303);
     let flag = admin.get("/flags/texts").await.json(200);
-    assert_eq!(flag["variants"][0]["value"], "{ no JSON");
+    assert_eq!(flag["variants"][0]["value"], "{ not JSON");
 }
 
 #[tokio::test]

@@ -33,8 +33,8 @@ fn a_user_of_two_experiments_counts_once_with_all_values() {
         panic!("{found:?}");
     };
     assert_eq!((users, matching), (2, 1));
-    let nobody = counted(&condition, vec!["e".to_owned()], std::iter::empty());
-    assert_eq!(nobody, Audience::Nobody(vec!["e".to_owned()]));
+    let none = counted(&condition, vec!["e".to_owned()], std::iter::empty());
+    assert_eq!(none, Audience::NoRecentUser(vec!["e".to_owned()]));
 }
 
 #[test]
