@@ -35,7 +35,9 @@ export async function signIn(page, text = token) {
   await page.click('main button[type=submit]');
 }
 
-/** Every page with data on it: a name for its picture, and its path. */
+const only = process.env.ONLY_PAGES?.split(',');
+
+/** Every page with data on it, or those of ONLY_PAGES: a name for its picture, and its path. */
 export const pages = [
   ['experiments', 'experiments'],
   ['experiment', 'experiments/simulation-2026'],
@@ -79,7 +81,7 @@ export const pages = [
   ['user', 'users?id=ann&experiment=checkout-button'],
   ['erase', 'users/erase?id=ann'],
   ['missing', 'experiments/nowhere'],
-];
+].filter(([name]) => !only || only.includes(name));
 
 /** Names that try to be more than text. */
 export const hostileName = `"><script>alert(1)</script><img src=x onerror=alert(2)> ‮abc ${'long'.repeat(25)}`;
