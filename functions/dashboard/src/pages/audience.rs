@@ -68,7 +68,7 @@ async fn audience(desk: Desk<'_>, condition: &Condition) -> Result<Audience, Sto
     let stores_all = |experiment: &&Experiment| {
         let dimensions = &experiment.analysis.dimensions;
         let has = |name: &&str| dimensions.iter().any(|key| key.as_str() == *name);
-        experiment.allocation.unit == UnitKind::default() && names.iter().all(|name| has(name))
+        experiment.allocation.unit == UnitKind::default() && names.iter().all(has)
     };
     let chosen: Vec<&Experiment> = running
         .iter()
