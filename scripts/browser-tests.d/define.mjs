@@ -45,6 +45,21 @@ await call('POST', '/flags', {
   key: 'hostile', name: hostileName, value_type: 'string', variants: [{ key: 'a', value: hostileName }],
   environments: { production: { enabled: false, off_variant: 'a', default_variant: 'a' } },
 });
+await call('POST', '/flags', {
+  key: 'search', name: 'Search', value_type: 'object', owner: 'Search', requires_approval: true, tags: ['web'],
+  variants: [{ key: 'few', value: { results: 10 } }, { key: 'many', value: { results: 50 } }],
+  environments: { production: { enabled: true, off_variant: 'few', default_variant: 'few' } },
+});
+const rule = { id: 'half', type: 'rollout', variants: [{ variant: 'many', percent: 100 }], traffic_percent: 50 };
+const production = { enabled: true, off_variant: 'few', default_variant: 'few', rules: [rule] };
+await call('PUT', '/flags/search/draft', { name: 'Search of the shop', environments: { production }, reason: 'fewer pages' }, { 'If-Match': '*' });
+await call('POST', '/client-keys', { name: 'Shop', origins: ['https://shop.example'], flag_tags: ['web'], event_types: ['page_view'] });
+await call('POST', '/experiments', {
+  id: 'prices', name: 'Prices', variants: variants('control', 'round'), metrics: [purchase], dimensions: ['country'],
+});
+for (const [user, country] of [['dan', 'DE'], ['eve', 'FR'], ['fay', 'DE']]) {
+  await call('GET', `/experiments/prices/assignment/${user}?country=${country}`);
+}
 await call('GET', '/experiments/checkout-button/assignment/ann');
 await call('POST', '/events', { events: [
   { user_id: 'ann', type: 'purchase', value: 19.99, event_id: 'order-1' },

@@ -93,6 +93,55 @@ async function flags(page) {
   must((await page.innerText('.card[role=status]')).includes('The user gets'), 'an evaluation is explained');
 }
 
+async function editors(page, id) {
+  await open(page, 'segments');
+  await page.click('text=New segment');
+  await page.fill('#name', `Segment ${id}`);
+  await page.fill('#id', id);
+  await page.fill('#condition', '{"age": {"$over": 18}}');
+  await page.click('form.act button[type=submit]');
+  must((await page.innerText('#condition-wrong')).includes('/age/$over'), 'the fault is beside the field');
+  must(await page.inputValue('#condition') === '{"age": {"$over": 18}}', 'the field keeps what was typed');
+  await page.fill('#condition', '{"age": {"$gte": 18}}');
+  await page.click('form.act button[type=submit]');
+  must((await call('GET', `/segments/${id}`)).condition.age.$gte === 18, 'the segment is created');
+
+  await open(page, 'flags');
+  await page.click('text=New flag');
+  await page.fill('#name', `Flag ${id}`);
+  await page.fill('#key', id);
+  await page.click('form.act button[type=submit]');
+  await page.click('text=Rules in production');
+  for (const [rule, kind] of [['first', 'rollout'], ['second', 'serve']]) {
+    await page.selectOption('#kind', kind);
+    await page.fill('#rule_id', rule);
+    await page.fill('section:has(#add) #condition', `{"$savedGroups": ["${id}"]}`);
+    await page.click('section:has(#add) button[value=change]');
+    must(await page.locator('.note.good').count() === 1, `the rule ${rule} is added`);
+  }
+  await page.click('[aria-label="Move second up"]');
+  const ids = async () => (await call('GET', `/flags/${id}`)).environments.production.rules.map((one) => one.id).join();
+  must(await ids() === 'second,first', `the rules have another order: ${await ids()}`);
+  await page.fill('#rules', '[]');
+  await page.click('section:has(#json) button[value=draft]');
+  must(await ids() === 'second,first', 'a draft changes nothing');
+  await open(page, `flags/${id}`);
+  await page.click('text=Publish the draft');
+  await page.click('form.act button[type=submit]');
+  must((await call('GET', `/flags/${id}`)).environments.production.rules === undefined || await ids() === '', 'the draft is published');
+  await page.click('text=History');
+  await page.click('text=Revert to version 4');
+  await page.fill('#reason', 'the rules were right');
+  await page.click('form.act button[type=submit]');
+  must(await ids() === 'second,first', 'the revert brings the rules back');
+
+  await open(page, 'experiments?sort=-name');
+  const [first] = await page.locator('tbody th a').allInnerTexts();
+  const { experiments } = await call('GET', '/experiments?limit=100');
+  const names = experiments.map((one) => one.name.toLowerCase()).sort();
+  must(experiments.some((one) => one.name === first) && names.at(-1).slice(0, 5) === first.toLowerCase().slice(0, 5), `the list is sorted by name: ${first}`);
+}
+
 async function users(page, user) {
   await call('GET', `/experiments/simulation-2026/assignment/${user}`);
   await call('POST', '/events', { user_id: user, type: 'purchase', value: 5, event_id: `of ${user}` });
@@ -136,6 +185,7 @@ for (const scripts of [true, false]) {
   await look(page);
   await act(page, scripts ? 'with-script' : 'without-script');
   await flags(page);
+  await editors(page, scripts ? 'editors-with-script' : 'editors-without-script');
   await users(page, scripts ? 'person-1' : 'person-2');
   // No page is wider than a small phone, loads a script, or is heavy. Names are text.
   await page.setViewportSize({ width: 320, height: 640 });

@@ -15,9 +15,7 @@ for (const scheme of ['light', 'dark']) {
   await page.goto(`${api}/dashboard/sign-in`);
   await shot('sign-in');
   await signIn(page);
-  const only = process.env.ONLY_PAGES?.split(',');
   for (const [name, path] of pages) {
-    if (only && !only.includes(name)) continue;
     await page.goto(`${api}/dashboard/${path}`);
     await shot(name);
   }

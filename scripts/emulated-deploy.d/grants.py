@@ -46,7 +46,7 @@ EXPLAINED = (
     ),
     # The test `roles` of cli/tests uses all of them.
     ("the functions of the handlers that the dashboard calls use them", (DASHBOARD,), ("BatchGetItem", "PutItem", "DeleteItem", "ConditionCheckItem"), "ExperimentsTable"),
-    ("the same", (DASHBOARD,), ("GetItem", "PutItem", "DeleteItem"), "AssignmentsTable"),
+    ("the same", (DASHBOARD,), ("GetItem", "BatchGetItem", "PutItem", "DeleteItem"), "AssignmentsTable"),
     ("the same", (DASHBOARD,), ("Query", *DELETIONS), "EventsTable"),
     ("the same", (DASHBOARD,), ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"), "AggregatesTable"),
     ("the same", (DASHBOARD,), ("Query",), "AssignmentsTable/index/by-experiment"),

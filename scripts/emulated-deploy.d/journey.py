@@ -212,7 +212,8 @@ class Journey(FlagSteps):
         """Pages below the stage, and a form."""
         browser = Browser(self.api, self.manager)
         expect("the home page leads to the list", browser.home() == "dashboard/experiments")
-        for page in ("/experiments", f"/experiments/{self.experiment}", f"/users?id={self.user}", "/flags", "/layers"):
+        paths = ("/experiments", "/experiments?sort=name", f"/experiments/{self.experiment}", f"/users?id={self.user}", "/flags", "/layers")
+        for page in (*paths, "/operations"):
             expect(f"{page} is a page", "</main>" in browser.get(page))
         results = self.api.call(200, "GET", f"{self.path}/results", self.reader)
         shown = browser.get(f"/experiments/{self.experiment}")
@@ -222,6 +223,13 @@ class Journey(FlagSteps):
         expect("the form leads to its page", to == f"../../../experiments/{self.experiment}?done=traffic", to)
         changed = self.api.call(200, "GET", self.path, self.reader)
         expect("the form changed the traffic", changed["traffic_percent"] == 99, changed)
+        browser.submit("/new-segment", {"id": "of-forms", "name": "Of forms", "kind": "list", "ids": "ann\nbea"})
+        to = browser.submit("/segments/of-forms/edit", {"name": "Of forms", "add": "eve", "remove": "ann"})
+        expect("the form leads to the segment", to == "../../segments/of-forms?done=saved", to)
+        found = self.api.call(200, "GET", "/segments/of-forms", self.reader)
+        expect("the forms have changed the list", found["id_count"] == 2, found)
+        to = browser.submit("/segments/of-forms/delete", {})
+        expect("the form has deleted the segment", to == "../../segments?done=deleted", to)
         browser.sign_out()
 
     def erasure(self):

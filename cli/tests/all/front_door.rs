@@ -64,3 +64,4 @@ mod units;
 mod user_ids;
 mod users;
 mod verdict;
+mod web_page;

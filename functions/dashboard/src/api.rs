@@ -6,7 +6,7 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 use lambda_http::http::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::app::App;
 use shared::http::policy::Authorization;
 use shared::http::{Problem, Request, Response};
@@ -100,7 +100,7 @@ impl<'a> Api<'a> {
     {
         let request = self.request(call);
         match handler(self.app.clone(), request).await {
-            Ok(response) => Ok(json(&response)),
+            Ok(response) => Ok(body_of(&response)),
             Err(problem) => Err(Failure::of(problem, self.request_id)),
         }
     }
@@ -146,7 +146,23 @@ impl Failure {
         let response = problem.respond(request_id);
         Self {
             status: response.status().as_u16(),
-            problem: json(&response),
+            problem: body_of(&response),
+        }
+    }
+
+    /// A failure of what was typed, before the API saw it: pointers and sentences.
+    pub(crate) fn of_input(faults: &[(String, String)]) -> Self {
+        let detail = match faults {
+            [(_, only)] => format!("One value is invalid. {only}"),
+            several => format!("{} values are invalid; see below.", several.len()),
+        };
+        let errors = faults.iter();
+        let errors: Vec<Value> = errors
+            .map(|(pointer, detail)| json!({"pointer": pointer, "detail": detail}))
+            .collect();
+        Self {
+            problem: json!({"detail": detail, "errors": errors}),
+            status: 422,
         }
     }
 
@@ -169,7 +185,7 @@ impl Failure {
     }
 }
 
-fn json(response: &Response) -> Value {
+fn body_of(response: &Response) -> Value {
     match response.body() {
         Body::Text(text) => serde_json::from_str(text).unwrap_or_default(),
         _ => Value::Null,

@@ -6,6 +6,7 @@ use crate::session::Signed;
 use crate::text::sentence;
 use crate::visit::Visit;
 use maud::{Markup, html};
+use serde_json::Value;
 use shared::app::App;
 
 /// What a page needs: the visit, the session, and the API.
@@ -14,6 +15,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) visit: &'a Visit<'a>,
     pub(crate) signed: &'a Signed,
     pub(crate) api: Api<'a>,
+    /// For what no handler reads.
+    pub(crate) app: &'a App,
 }
 
 impl<'a> Desk<'a> {
@@ -23,6 +26,7 @@ impl<'a> Desk<'a> {
             visit,
             signed,
             api: Api::new(app, signed, visit.request_id()),
+            app,
         }
     }
 }
@@ -51,8 +55,8 @@ pub(crate) fn unknown() -> Page {
     Page::new("Not found", note("bad", why)).with_status(404)
 }
 
-/// The link to the next page of a list, if there is one.
-pub(crate) fn next(desk: Desk<'_>, page: &str, kept: &[&str], cursor: Option<&str>) -> Markup {
+/// The link to the next page of a list, if there is one: the parameter that leads there, with its value.
+pub(crate) fn next(desk: Desk<'_>, page: &str, kept: &[&str], to: Option<(&str, &str)>) -> Markup {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for name in kept {
         if let Some(value) = desk.visit.query(name) {
@@ -60,10 +64,15 @@ pub(crate) fn next(desk: Desk<'_>, page: &str, kept: &[&str], cursor: Option<&st
         }
     }
     html! {
-        @if let Some(cursor) = cursor {
+        @if let Some((name, value)) = to {
             nav.paging aria-label="Pages" {
-                a.button rel="next" href={ (desk.visit.link(page)) "?" (query.append_pair("cursor", cursor).finish()) } { "Next page" }
+                a.button rel="next" href={ (desk.visit.link(page)) "?" (query.append_pair(name, value).finish()) } { "Next page" }
             }
         }
     }
+}
+
+/// The parameter of the next page of a list of the API.
+pub(crate) fn cursor(found: &Value) -> Option<(&str, &str)> {
+    Some(("cursor", found["next_cursor"].as_str()?))
 }

@@ -12,13 +12,14 @@ use maud::{DOCTYPE, Markup, html};
 use shared::http::Response;
 
 /// The sections of the navigation: page and title.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("experiments", "Experiments"),
     ("flags", "Flags"),
     ("segments", "Segments"),
     ("layers", "Layers"),
     ("holdouts", "Holdouts"),
     ("users", "Users"),
+    ("operations", "Operations"),
 ];
 
 /// A page.
@@ -70,8 +71,12 @@ impl Page {
 
     fn html(&self, visit: &Visit<'_>, signed: Option<&Signed>) -> Markup {
         let section = match visit.page.first().map(String::as_str) {
-            None | Some("new-experiment") => "experiments",
-            Some(section) => section,
+            None => "experiments".to_owned(),
+            // `new-flag` is a page of the flags.
+            Some(page) => match page.strip_prefix("new-") {
+                Some(one) => format!("{one}s"),
+                None => page.to_owned(),
+            },
         };
         html! {
             (DOCTYPE)

@@ -1,8 +1,8 @@
 //! `GET /dashboard` and the pages below it: what readers look at, decide by and change, as HTML that this function writes.
 //!
 //! Every page shows the answers of the API, and every form calls a handler of the API, in this process and as the caller of
-//! the session: numbers, scopes, versions and the audit trail are those of the API
-//! (infra/decisions/0034-a-page-over-the-handlers.md).
+//! the session: numbers, scopes, versions and the audit trail are those of the API. Only tokens, backfills and audiences, which
+//! have no route, are read from the store (infra/decisions/0034-a-page-over-the-handlers.md).
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -13,13 +13,16 @@
 //! | `pages` | what a page shows |
 //! | `actions` | what a form does |
 //! | `desk` | what a page needs, and what pages share |
+//! | `form`, `json` | fields with what was typed and what is wrong with it |
 //! | `layout`, `headers`, `text`, `picture`, `assets` | the frame of all pages, words and numbers, drawings, the style sheet |
 
 mod actions;
 mod api;
 mod assets;
 mod desk;
+mod form;
 mod headers;
+mod json;
 mod layout;
 mod pages;
 mod picture;

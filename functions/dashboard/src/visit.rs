@@ -36,9 +36,12 @@ pub(crate) fn segment(text: &str) -> String {
 impl<'r> Visit<'r> {
     pub(crate) fn read(request: &'r Request) -> Self {
         let page = page_of(request);
-        let up = match page.len() {
-            0 => "dashboard/".to_owned(),
-            depth => "../".repeat(depth - 1),
+        // With a slash at its end, a path is that of a folder, and the browser takes links from there.
+        let is_folder = request.raw_http_path().ends_with('/');
+        let up = match (page.len(), is_folder) {
+            (0, false) => "dashboard/".to_owned(),
+            (depth, true) => "../".repeat(depth),
+            (depth, false) => "../".repeat(depth - 1),
         };
         let is_post = request.method() == "POST";
         Self {
@@ -76,6 +79,12 @@ impl<'r> Visit<'r> {
         let mut fields = self.form.iter().flatten();
         let found = fields.find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value.trim())
+    }
+
+    /// Whether the form has a field, also an empty one.
+    pub(crate) fn has_field(&self, name: &str) -> bool {
+        let mut fields = self.form.iter().flatten();
+        fields.any(|(known, _)| known == name)
     }
 
     /// Whether the body is a form that could be read.
@@ -149,7 +158,8 @@ fn form(request: &Request) -> Option<Vec<(String, String)>> {
     }
     let fields: Vec<_> = form_urlencoded::parse(bytes)
         .take(MAX_FORM_FIELDS + 1)
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        // Browsers send each line break as two characters.
+        .map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n")))
         .collect();
     (fields.len() <= MAX_FORM_FIELDS).then_some(fields)
 }

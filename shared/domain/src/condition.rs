@@ -21,6 +21,7 @@ use compile::{Bounds, Checked};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 /// A condition on the attributes of a user.
@@ -109,9 +110,32 @@ impl Condition {
         self.checked().map_or(0, |checked| checked.patterns)
     }
 
+    /// The names of the attributes that the condition reads, without those of the segments that it names. Of a path such as
+    /// `company.id`, the first name.
+    pub fn attributes(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        note_attributes(&self.source, &mut names);
+        names
+    }
+
     /// The segments that the condition names.
     pub fn segments(&self) -> &[SegmentUse] {
         self.checked().map_or(&[], |checked| &checked.segments)
+    }
+}
+
+/// Notes the attributes of a condition. Its depth is bounded, so the recursion is.
+fn note_attributes<'c>(condition: &'c Value, names: &mut BTreeSet<&'c str>) {
+    for (name, value) in condition.as_object().into_iter().flatten() {
+        match (name.starts_with('$'), value) {
+            (false, _) => {
+                names.extend(name.split('.').next());
+            }
+            (true, Value::Array(parts)) => {
+                parts.iter().for_each(|part| note_attributes(part, names));
+            }
+            (true, part) => note_attributes(part, names),
+        }
     }
 }
 

@@ -263,8 +263,9 @@ pub const MAX_INLINED_BYTES: usize = 64 * 1024;
 pub const SESSION_HOURS: i64 = 12;
 /// Minutes for which a start link can be used: it is printed in a terminal, and opened a moment later.
 pub const START_CODE_MINUTES: i64 = 15;
-/// The body of a form of the dashboard, in bytes: the longest one has a description, three variants and a plan.
-pub const MAX_FORM_BYTES: usize = 64 * 1024;
+/// The body of a form of the dashboard, in bytes: the longest one has the JSON of a flag of [`MAX_FLAG_BYTES`] with indents,
+/// and forms write most marks of JSON as three characters. It has also room for the ids of most lists.
+pub const MAX_FORM_BYTES: usize = 256 * 1024;
 /// Fields of a form of the dashboard.
 pub const MAX_FORM_FIELDS: usize = 100;
 /// Experiments on one page of the dashboard. Each of them reads its aggregates.
@@ -276,3 +277,13 @@ pub const MAX_KEPT_NOTIFICATIONS: usize = 20;
 pub const MAX_NOTIFIED_GUARDRAILS: usize = 10;
 /// The sentence of a notification, in characters. It fits into a chat message.
 pub const MAX_NOTIFICATION_CHARS: usize = 1_000;
+/// Experiments that the dashboard sorts by something else than their age. All of them are read for each page, because no index
+/// has another order.
+pub const DASHBOARD_SORTED: usize = 100;
+/// Days that a preview of an audience looks back: a week has every weekday once.
+pub const AUDIENCE_DAYS: i64 = 7;
+/// Experiments whose users a preview of an audience looks at.
+pub const AUDIENCE_EXPERIMENTS: usize = 5;
+/// Assignments that a preview of an audience reads of each experiment. With 1,000 users, the share is known to within three
+/// percentage points.
+pub const AUDIENCE_ASSIGNMENTS: usize = 1_000;

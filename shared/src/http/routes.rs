@@ -242,6 +242,11 @@ pub const PAGES: [Route; 3] = [
     route("dashboard", "POST", "/dashboard/{page+}", None),
 ];
 
+/// Whether a resource path is that of pages for browsers.
+pub fn is_page(path: &str) -> bool {
+    PAGES.iter().any(|route| route.path == path)
+}
+
 /// Whether the route of a resource path is open to client keys.
 pub fn is_open_to_client_keys(method: &str, path: &str) -> bool {
     let is_this = |route: &&Route| route.method == method && route.path == path;

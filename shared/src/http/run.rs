@@ -2,7 +2,7 @@
 //! request.
 
 use super::problem::Problem;
-use super::routes::is_open_to_client_keys;
+use super::routes::{is_open_to_client_keys, is_page};
 use super::{Request, Response, response};
 use crate::app::App;
 use lambda_http::request::{LambdaRequest, RequestContext};
@@ -93,18 +93,25 @@ where
 
 /// Whether the route of the request is open to client keys, and so to pages of other origins.
 fn is_for_pages(request: &Request) -> bool {
-    let Some(RequestContext::ApiGatewayV1(context)) = request.request_context_ref() else {
-        return false;
-    };
-    let path = context.resource_path.as_deref().unwrap_or_default();
-    is_open_to_client_keys(request.method().as_str(), path)
+    is_open_to_client_keys(request.method().as_str(), resource_path(request))
 }
 
 /// API Gateway ignores one slash at the end of a path when it chooses the resource, and leaves the slash in the path that
-/// the function gets. Such a path is refused, so that it has one meaning everywhere.
+/// the function gets. Such a path is refused, so that it has one meaning everywhere. Only a page for browsers has it too: there
+/// it is typed by hand, and names nothing else.
 fn has_slash_at_the_end(request: &Request) -> bool {
     let path = request.raw_http_path();
-    path.len() > 1 && path.ends_with('/')
+    path.len() > 1 && path.ends_with('/') && !is_page(resource_path(request))
+}
+
+/// The path of the route in the template; empty without a gateway.
+fn resource_path(request: &Request) -> &str {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            context.resource_path.as_deref().unwrap_or_default()
+        }
+        _ => "",
+    }
 }
 
 /// The gateway's id of the request, which it also returns to the caller; without a gateway Lambda's id.

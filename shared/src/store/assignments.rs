@@ -114,4 +114,34 @@ impl Store {
         self.pages(query)
             .map(|page| Ok(serde_dynamo::from_items(page?)?))
     }
+
+    /// The last assignments of one index shard that were stored after an instant, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn last_assignments_in_shard(
+        &self,
+        experiment: &ExperimentId,
+        shard: u16,
+        after: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<IndexedAssignment>, StoreError> {
+        let partition = keys::experiment_shard(experiment, shard);
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.assignments)
+            .index_name(key::BY_EXPERIMENT)
+            .key_condition_expression("#shard = :shard AND #at >= :after")
+            .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
+            .expression_attribute_names("#at", key::STORED_AT_HASH)
+            .expression_attribute_names("#attributes", "attributes")
+            .expression_attribute_values(":shard", AttributeValue::S(partition))
+            .expression_attribute_values(":after", AttributeValue::S(after.to_string()))
+            .projection_expression("user_id, variant, assigned_at, #attributes")
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let answer = self.page(query).await?;
+        Ok(serde_dynamo::from_items(answer.items.unwrap_or_default())?)
+    }
 }

@@ -1,7 +1,11 @@
 //! The dashboard as a browser sees it: pages, forms, cookies and headers.
 
+mod audience;
+mod editors;
+mod flag_editors;
 mod forms;
 mod numbers;
+mod operations;
 mod sessions;
 mod texts;
 
@@ -39,9 +43,14 @@ impl Shown {
 
     /// The value of a hidden field.
     pub(crate) fn hidden(&self, name: &str) -> String {
+        let found = self.find_hidden(name);
+        found.unwrap_or_else(|| panic!("no field {name} in {}", self.html))
+    }
+
+    /// The value of a hidden field, if there is one.
+    fn find_hidden(&self, name: &str) -> Option<String> {
         let field = Regex::new(&format!(r#"name="{name}" value="([^"]*)""#)).unwrap();
-        let found = field.captures(&self.html);
-        found.unwrap_or_else(|| panic!("no field {name} in {}", self.html))[1].to_owned()
+        Some(field.captures(&self.html)?[1].to_owned())
     }
 }
 
@@ -104,6 +113,27 @@ impl Browser {
             request = request.header(*name, *value);
         }
         self.send(request.body(form.finish())).await
+    }
+
+    /// Fills in the form of a page: sends it with the token and the version of the page.
+    pub(crate) async fn submit(&self, page: &str, fields: &[(&str, &str)]) -> Shown {
+        let shown = self.get(&format!("/{page}")).await;
+        shown.page(200);
+        let mut fields = fields.to_vec();
+        let (form_token, version) = (shown.hidden("form_token"), shown.find_hidden("version"));
+        fields.push(("form_token", &form_token));
+        if let Some(version) = &version {
+            fields.push(("version", version));
+        }
+        self.post(page, &fields).await
+    }
+
+    /// Sends a form with the token of a page of the session.
+    pub(crate) async fn send_form(&self, page: &str, fields: &[(&str, &str)]) -> Shown {
+        let form_token = self.get("/experiments").await.hidden("form_token");
+        let mut fields = fields.to_vec();
+        fields.push(("form_token", &form_token));
+        self.post(page, &fields).await
     }
 
     async fn send(&self, mut request: reqwest::RequestBuilder) -> Shown {

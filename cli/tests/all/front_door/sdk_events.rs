@@ -1,13 +1,12 @@
 //! `POST /track`: what the tracking plugin of GrowthBook's JavaScript SDK sends.
 
-use super::flags::{checkout, created};
-use super::support::{Answer, World, without_definition_cache};
+use super::support::{Answer, World};
+use super::web_page::{PAGE, shop};
 use domain::limits;
 use serde_json::{Value, json};
 
 /// What browsers send without a preflight request.
 const PLAIN: (&str, &str) = ("content-type", "text/plain");
-const PAGE: (&str, &str) = ("origin", "https://shop.example");
 
 /// A page with a client key, on a platform with the experiments `e` and `hidden`. Only the flag of `e` is for the page.
 struct Page {
@@ -17,28 +16,15 @@ struct Page {
 
 impl Page {
     async fn open(key: Value) -> Self {
-        let world = World::with(without_definition_cache()).await;
-        let admin = world.admin();
         let metrics = json!([{"key": "clicks", "kind": "conversion", "event_type": "click"}]);
-        for (experiment, tag) in [("e", "web"), ("hidden", "internal")] {
-            let fields = json!({"metrics": metrics, "hash_seed": "sdk"});
-            admin.experiment(experiment, fields).await;
-            let mut flag = checkout(&format!("flag-of-{experiment}"));
-            flag["tags"] = json!([tag]);
-            flag["environments"]["production"]["rules"] = json!([{
-                "id": "test", "type": "experiment", "experiment": experiment,
-                "variants": {"control": "off", "green": "on"},
-            }]);
-            created(&admin, flag).await;
-        }
-        let mut new = json!({
-            "name": "Shop", "origins": [PAGE.1], "flag_tags": ["web"], "event_types": ["click"],
-        });
+        let fields = json!({"metrics": metrics, "hash_seed": "sdk"});
+        let experiments = [("e", "web", fields.clone()), ("hidden", "internal", fields)];
+        let mut with_clicks = json!({"event_types": ["click"]});
         for (name, value) in key.as_object().unwrap() {
-            new[name] = value.clone();
+            with_clicks[name] = value.clone();
         }
-        let key = admin.post("/client-keys", &new).await.json(201);
-        let path = format!("/track?client_key={}", key["key"].as_str().unwrap());
+        let (world, key) = shop(&experiments, &with_clicks).await;
+        let path = format!("/track?client_key={key}");
         Self { world, path }
     }
 

@@ -1,14 +1,13 @@
 //! Sticky-bucket documents: stored assignments that SDKs read, and assignments that they ask the server to store.
 
-use super::flags::{checkout, created};
-use super::support::{Answer, World, expected, without_definition_cache};
+use super::support::{Answer, World, expected};
+use super::web_page::{PAGE, shop};
 use domain::condition::NoSegments;
 use domain::feature::{Evaluator, Feature, FeatureDefinition, FeatureUser, StickyDocuments};
 use domain::limits::{MAX_BODY_BYTES, MAX_STICKY_ASSIGNMENTS};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-const PAGE: (&str, &str) = ("origin", "https://shop.example");
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// A page with a client key that sees the flags of the experiments `e` and `accounts`, but not that of `hidden`.
@@ -19,32 +18,14 @@ struct Page {
 
 impl Page {
     async fn open(key: Value) -> Self {
-        let world = World::with(without_definition_cache()).await;
-        let admin = world.admin();
-        for (experiment, tag, unit) in [
-            ("e", "web", "user"),
-            ("accounts", "web", "account"),
-            ("hidden", "internal", "user"),
-        ] {
-            let mut fields = json!({"hash_seed": "sticky"});
-            if unit != "user" {
-                fields["unit"] = json!(unit);
-            }
-            admin.experiment(experiment, fields).await;
-            let mut flag = checkout(&format!("flag-of-{experiment}"));
-            flag["tags"] = json!([tag]);
-            flag["environments"]["production"]["rules"] = json!([{
-                "id": "test", "type": "experiment", "experiment": experiment,
-                "variants": {"control": "off", "green": "on"},
-            }]);
-            created(&admin, flag).await;
-        }
-        let mut new = json!({"name": "Shop", "origins": [PAGE.1], "flag_tags": ["web"]});
-        for (name, value) in key.as_object().unwrap() {
-            new[name] = value.clone();
-        }
-        let key = admin.post("/client-keys", &new).await.json(201);
-        let key = key["key"].as_str().unwrap().to_owned();
+        let fields = json!({"hash_seed": "sticky"});
+        let accounts = json!({"hash_seed": "sticky", "unit": "account"});
+        let experiments = [
+            ("e", "web", fields.clone()),
+            ("accounts", "web", accounts),
+            ("hidden", "internal", fields),
+        ];
+        let (world, key) = shop(&experiments, &key).await;
         Self { world, key }
     }
 

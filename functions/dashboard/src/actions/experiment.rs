@@ -3,7 +3,7 @@
 use super::{Done, number, set, version};
 use crate::api::{Call, Failure};
 use crate::desk::{Desk, unknown};
-use crate::pages::change::Change;
+use crate::pages::change::{Change, confirm};
 use crate::visit::segment;
 use serde_json::{Value, json};
 
@@ -19,9 +19,18 @@ pub(crate) async fn act(desk: Desk<'_>, id: &str, change: &str) -> Result<Done, 
     set(&mut body, "reason", desk.visit.field("reason"));
     let call = Call::new("PATCH", "/experiments/{id}", &[id]);
     let call = call.body(body).of_version(version(desk));
-    desk.api.call(change_experiment::handle, call).await?;
-    let page = format!("experiments/{}?done={}", segment(id), change.name());
-    Ok(Done::At(page))
+    match desk.api.call(change_experiment::handle, call).await {
+        Ok(_) => {
+            let page = format!("experiments/{}?done={}", segment(id), change.name());
+            Ok(Done::At(page))
+        }
+        // What was typed is wrong, or does not fit in the layer.
+        Err(failure) if [409, 422].contains(&failure.status) => {
+            let page = confirm(desk, id, change.name(), Some(&failure)).await?;
+            Ok(Done::again(page, &failure))
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 fn body(change: Change, desk: Desk<'_>) -> Value {
@@ -31,6 +40,9 @@ fn body(change: Change, desk: Desk<'_>) -> Value {
         Change::Pause => json!({"status": "paused"}),
         Change::Archive => json!({"status": "archived"}),
         Change::Traffic => json!({"traffic_percent": number(field("traffic_percent"))}),
+        Change::Layer => {
+            json!({"layer": {"id": field("layer"), "percent": number(field("percent"))}})
+        }
         Change::Release => json!({"release": field("variant")}),
         Change::Stop => {
             let mut body = json!({"status": "stopped"});

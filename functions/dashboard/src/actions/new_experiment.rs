@@ -1,6 +1,6 @@
 //! Planning and creating an experiment from the form.
 
-use super::{Done, number, set};
+use super::{Done, Typed, number, set};
 use crate::api::{Call, Failure};
 use crate::desk::Desk;
 use crate::pages::new_experiment::{Planned, VARIANTS, form};
@@ -18,15 +18,18 @@ pub(crate) async fn act(desk: Desk<'_>) -> Result<Done, Failure> {
             let call = Call::new("POST", "/experiments/plan", &[]).body(body);
             match desk.api.call(plan_experiment::handle, call).await {
                 Ok(plan) => Some(plan),
-                Err(failure) => return Ok(shown(desk, Planned::Refused(failure))),
+                Err(failure) => return Ok(shown(desk, Planned::Refused(failure)).await),
             }
         }
         None => None,
     };
     let wants = desk.visit.field("do");
-    let body = body(desk, plan.as_ref(), wants == "start");
+    let body = match body(desk, plan.as_ref(), wants == "start") {
+        Ok(body) => body,
+        Err(failure) => return Ok(shown(desk, Planned::Refused(failure)).await),
+    };
     if wants == "plan" {
-        return Ok(shown(desk, Planned::Calculated { plan, body }));
+        return Ok(shown(desk, Planned::Calculated { plan, body }).await);
     }
     let call = Call::new("POST", "/experiments", &[]).body(body);
     match desk.api.call(create_experiment::handle, call).await {
@@ -35,16 +38,16 @@ pub(crate) async fn act(desk: Desk<'_>) -> Result<Done, Failure> {
             let done = if wants == "start" { "?done=start" } else { "" };
             Ok(Done::At(format!("experiments/{id}{done}")))
         }
-        Err(failure) => Ok(shown(desk, Planned::Refused(failure))),
+        Err(failure) => Ok(shown(desk, Planned::Refused(failure)).await),
     }
 }
 
-fn shown(desk: Desk<'_>, planned: Planned) -> Done {
+async fn shown(desk: Desk<'_>, planned: Planned) -> Done {
     let status = match &planned {
         Planned::Refused(failure) => failure.status,
         Planned::Calculated { .. } => 200,
     };
-    Done::Shown(form(desk, Some(planned)).with_status(status))
+    Done::Shown(form(desk, Some(planned)).await.with_status(status))
 }
 
 /// The body of the plan; none if the form has no smallest effect.
@@ -102,7 +105,11 @@ fn variants(desk: Desk<'_>, with_names: bool) -> Value {
 }
 
 /// The body that creates the experiment.
-fn body(desk: Desk<'_>, plan: Option<&Value>, starts: bool) -> Value {
+///
+/// # Errors
+/// If the condition is malformed JSON, or one that the API refuses.
+fn body(desk: Desk<'_>, plan: Option<&Value>, starts: bool) -> Result<Value, Failure> {
+    let mut typed = Typed::default();
     let field = |name: &str| desk.visit.field(name);
     let metric = json!({
         "key": field("metric"), "kind": field("kind"), "event_type": field("event_type"),
@@ -130,5 +137,15 @@ fn body(desk: Desk<'_>, plan: Option<&Value>, starts: bool) -> Value {
     if let Some(plan) = plan {
         body["plan"] = plan["plan"].clone();
     }
-    body
+    let dimensions = field("dimensions").split(',').map(str::trim);
+    let dimensions: Vec<&str> = dimensions.filter(|one| !one.is_empty()).collect();
+    if !dimensions.is_empty() {
+        body["dimensions"] = json!(dimensions);
+    }
+    if !field("targeting").is_empty() {
+        let condition = typed.json("/targeting", field("targeting"));
+        typed.condition("/targeting", &condition);
+        body["targeting"] = condition;
+    }
+    typed.check(body)
 }

@@ -2,7 +2,8 @@
 
 use crate::api::{Call, Failure};
 use crate::desk::{Desk, unknown};
-use crate::layout::{Page, form_token};
+use crate::form::{Field, Form, buttons, needs_manage};
+use crate::layout::Page;
 use crate::text::{list, name, percentage, sentence, text};
 use crate::visit::segment;
 use domain::access::Scope;
@@ -16,6 +17,7 @@ pub(crate) enum Change {
     Pause,
     Resume,
     Traffic,
+    Layer,
     Stop,
     Release,
     Archive,
@@ -31,11 +33,12 @@ const OUTCOMES: [(&str, &str); 5] = [
 ];
 
 impl Change {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("start", Self::Start),
         ("pause", Self::Pause),
         ("resume", Self::Resume),
         ("traffic", Self::Traffic),
+        ("layer", Self::Layer),
         ("stop", Self::Stop),
         ("release", Self::Release),
         ("archive", Self::Archive),
@@ -58,9 +61,21 @@ impl Change {
     /// The changes that an experiment in this status allows.
     pub(crate) fn of(status: &str, experiment: &Value) -> Vec<Self> {
         let possible: &[Self] = match status {
-            "draft" => &[Self::Start, Self::Traffic, Self::Archive],
-            "running" => &[Self::Traffic, Self::Pause, Self::Stop, Self::Release],
-            "paused" => &[Self::Resume, Self::Traffic, Self::Stop, Self::Release],
+            "draft" => &[Self::Start, Self::Traffic, Self::Layer, Self::Archive],
+            "running" => &[
+                Self::Traffic,
+                Self::Layer,
+                Self::Pause,
+                Self::Stop,
+                Self::Release,
+            ],
+            "paused" => &[
+                Self::Resume,
+                Self::Traffic,
+                Self::Layer,
+                Self::Stop,
+                Self::Release,
+            ],
             "stopped" => &[Self::Release, Self::Archive],
             _ => &[],
         };
@@ -69,6 +84,7 @@ impl Change {
         let fits = |change: &Self| {
             (!is_holdout || of_holdouts.contains(change))
                 && (*change != Self::Release || experiment["release"].is_null())
+                && (*change != Self::Layer || !experiment["layer"].is_null())
         };
         possible.iter().copied().filter(fits).collect()
     }
@@ -80,6 +96,7 @@ impl Change {
             Self::Pause => "Pause",
             Self::Resume => "Resume",
             Self::Traffic => "Change the traffic",
+            Self::Layer => "Change the part of the layer",
             Self::Stop => "Stop",
             Self::Release => "Release a variant",
             Self::Archive => "Archive",
@@ -93,6 +110,7 @@ impl Change {
             Self::Pause => "The experiment is paused. No new user is assigned.",
             Self::Resume => "The experiment is running again.",
             Self::Traffic => "The traffic is changed.",
+            Self::Layer => "The part of the layer is changed.",
             Self::Stop => "The experiment is stopped.",
             Self::Release => "The variant is released to all users.",
             Self::Archive => "The experiment is archived.",
@@ -114,6 +132,9 @@ impl Change {
             Self::Traffic => {
                 "More traffic adds users; less traffic adds no new ones. No assigned user moves. You can change it back."
             }
+            Self::Layer => {
+                "The experiment keeps the users that it has. More adds users who are free in the layer; less gives the last ones back, and assigned users keep their variant."
+            }
             Self::Stop => {
                 "No user is assigned any more, and events from now on do not count. Assigned users keep getting their variant. A stopped experiment cannot start again."
             }
@@ -133,7 +154,12 @@ impl Change {
 ///
 /// # Errors
 /// 404 if there is no such experiment.
-pub(crate) async fn confirm(desk: Desk<'_>, id: &str, change: &str) -> Result<Page, Failure> {
+pub(crate) async fn confirm(
+    desk: Desk<'_>,
+    id: &str,
+    change: &str,
+    failure: Option<&Failure>,
+) -> Result<Page, Failure> {
     let Some(change) = Change::read(change) else {
         return Ok(unknown());
     };
@@ -141,25 +167,20 @@ pub(crate) async fn confirm(desk: Desk<'_>, id: &str, change: &str) -> Result<Pa
     let experiment = desk.api.call(get_experiment::handle, call).await?;
     let is_possible = Change::of(text(&experiment["status"]), &experiment).contains(&change);
     let above = format!("experiments/{}", segment(id));
+    let form = Form::new(desk, failure);
     let content = html! {
         p.headline { (name(text(&experiment["name"]))) }
         p { (change.effect()) }
-        @if !desk.signed.may(Scope::Manage) {
-            p.note.warn { "This needs a token with the scope " code { "manage" } "." }
-        } @else if !is_possible {
+        (form.faults())
+        @if !desk.signed.may(Scope::Manage) { (needs_manage()) } @else if !is_possible {
             p.note.warn { "The experiment is " (text(&experiment["status"])) ", so this is not possible." }
         } @else {
             (warnings(change, &experiment))
             form.act method="post" {
-                (form_token(desk.signed))
-                input type="hidden" name="version" value=(experiment["version"]);
-                (fields(change, &experiment))
-                label for="reason" { "Reason, for the history (optional)" }
-                input #reason name="reason" maxlength="4000" dir="auto";
-                p.buttons {
-                    button type="submit" class={ @if change.is_dangerous() { "danger" } @else { "main" } } { (change.title()) }
-                    a.button.quiet href=(desk.visit.link(&above)) { "Do nothing" }
-                }
+                (form.hidden(&experiment["version"]))
+                (fields(&form, change, &experiment))
+                (form.reason())
+                (buttons(desk, change.title(), change.is_dangerous(), &above))
             }
         }
     };
@@ -178,34 +199,35 @@ fn warnings(change: Change, experiment: &Value) -> Markup {
     }
 }
 
-fn fields(change: Change, experiment: &Value) -> Markup {
-    let variants = list(&experiment["variants"]);
-    let choice = |id: &str, none: &str, required: bool| {
-        html! {
-            select id=(id) name=(id) required[required] {
-                option value="" { (none) }
-                @for variant in variants { option value=(text(&variant["key"])) { (variant["name"].as_str().unwrap_or(text(&variant["key"]))) } }
-            }
-        }
+fn fields(form: &Form<'_>, change: Change, experiment: &Value) -> Markup {
+    let named = |none: &'static str| -> Vec<(&str, &str)> {
+        let variants = list(&experiment["variants"]).iter();
+        let named = variants.map(|variant| {
+            let key = text(&variant["key"]);
+            (key, variant["name"].as_str().unwrap_or(key))
+        });
+        std::iter::once(("", none)).chain(named).collect()
     };
+    let layer = &experiment["layer"];
     html! {
         @match change {
             Change::Traffic => {
-                label for="traffic_percent" { "Percentage of all users; now " (percentage(&experiment["traffic_percent"])) }
-                input #traffic_percent name="traffic_percent" inputmode="decimal" required value=(experiment["traffic_percent"]);
+                p { "Now " (percentage(&experiment["traffic_percent"])) " of all users take part." }
+                (form.line(Field { id: "traffic_percent", label: "Percentage of all users", pointer: "/traffic_percent", usual: &experiment["traffic_percent"].to_string(), required: true, ..Field::default() }))
+            },
+            Change::Layer => {
+                p { "Now it has " (percentage(&layer["percent"])) " of all users, in the layer " (name(text(&layer["id"]))) "." }
+                input type="hidden" name="layer" value=(text(&layer["id"]));
+                (form.line(Field { id: "percent", label: "Percentage of all users", pointer: "/layer/percent", usual: &layer["percent"].to_string(), required: true, ..Field::default() }))
             },
             Change::Stop => {
-                label for="outcome" { "Conclusion" }
-                select #outcome name="outcome" { option value="" { "none yet" } @for (outcome, means) in OUTCOMES { option value=(outcome) { (outcome.replace('_', " ")) ": " (means) } } }
-                label for="variant" { "Variant that won, or that is kept" }
-                (choice("variant", "none", false))
-                label for="notes" { "Notes" }
-                textarea #notes name="notes" rows="3" maxlength="4000" dir="auto" {}
+                @let outcomes: Vec<(&str, String)> = OUTCOMES.iter().map(|(outcome, means)| (*outcome, format!("{}: {means}", outcome.replace('_', " ")))).collect();
+                @let outcomes: Vec<(&str, &str)> = std::iter::once(("", "none yet")).chain(outcomes.iter().map(|(outcome, says)| (*outcome, &**says))).collect();
+                (form.choice(Field { id: "outcome", label: "Conclusion", pointer: "/conclusion/outcome", ..Field::default() }, &outcomes))
+                (form.choice(Field { id: "variant", label: "Variant that won, or that is kept", pointer: "/conclusion/variant", ..Field::default() }, &named("none")))
+                (form.area(Field { id: "notes", label: "Notes", pointer: "/conclusion/notes", ..Field::default() }, 3))
             },
-            Change::Release => {
-                label for="variant" { "Variant that all users get" }
-                (choice("variant", "choose one", true))
-            },
+            Change::Release => (form.choice(Field { id: "variant", label: "Variant that all users get", pointer: "/release", required: true, ..Field::default() }, &named("choose one"))),
             _ => {},
         }
     }
@@ -224,6 +246,9 @@ mod tests {
         assert!(!Change::of("running", &experiment).contains(&Change::Start));
         let released = json!({"release": {"variant": "green"}});
         assert_eq!(Change::of("stopped", &released), [Change::Archive]);
+        let in_layer = json!({"layer": {"id": "l", "percent": 40.0}});
+        assert!(Change::of("draft", &in_layer).contains(&Change::Layer));
+        assert!(!Change::of("draft", &experiment).contains(&Change::Layer));
         let holdout = json!({"holdout": {"percent": 5.0}});
         assert_eq!(Change::of("running", &holdout), [Change::Stop]);
     }

@@ -59,7 +59,10 @@ pub(crate) async fn show(desk: Desk<'_>, id: &str) -> Result<Page, Failure> {
         }
         (notifications::show(&notifications))
         (definition_of(&experiment))
-        p { a href=(desk.visit.link(&format!("{page}/history"))) { "History: who changed what, when and why" } }
+        p.more { a href=(desk.visit.link(&format!("{page}/history"))) { "History: who changed what, when and why" } }
+        @if desk.signed.may(Scope::Manage) && text(&experiment["status"]) != "draft" {
+            p.more { a href=(desk.visit.link(&format!("{page}/audit"))) { "Audit: are the numbers exactly those of the raw records?" } }
+        }
     };
     let title = text(&experiment["name"]).to_owned();
     Ok(Page::new(title, content).below("experiments", "Experiments"))

@@ -1,5 +1,6 @@
 //! The list of experiments.
 
+use super::experiment_order::{Found, Order, SEARCH, column, newest_first, sorted};
 use crate::api::{Call, Failure};
 use crate::desk::Desk;
 use crate::desk::next;
@@ -9,7 +10,7 @@ use crate::text::{badge, count, interval, metric_name, name, text, time};
 use crate::visit::segment;
 use domain::access::Scope;
 use domain::experiment::Status;
-use domain::limits::DASHBOARD_PAGE;
+use domain::limits::{DASHBOARD_PAGE, DASHBOARD_SORTED};
 use domain::prose::counted;
 use domain::time::Timestamp;
 use futures::future::join_all;
@@ -62,18 +63,16 @@ impl Row {
 /// What the API says against the search.
 pub(crate) async fn list_page(desk: Desk<'_>) -> Result<Page, Failure> {
     let query = |name: &str| desk.visit.query(name);
-    let call = Call::new("GET", "/experiments", &[])
-        .with("limit", Some(DASHBOARD_PAGE))
-        .with("status", query("status"))
-        .with("text", query("text"))
-        .with("owner", query("owner"))
-        .with("tag", query("tag"))
-        .with("cursor", query("cursor"));
-    let mut found = desk.api.call(list_experiments::handle, call).await?;
-    let experiments = match found["experiments"].take() {
-        Value::Array(experiments) => experiments,
-        _ => Vec::new(),
+    let order = query("sort").and_then(|sort| Order::read(&sort));
+    let found = match order {
+        None => newest_first(desk, DASHBOARD_PAGE, query("cursor")).await?,
+        Some(order) => sorted(desk, order).await?,
     };
+    let Found {
+        experiments,
+        next: next_page,
+        is_unsorted,
+    } = found;
     let rows = join_all(experiments.into_iter().map(|one| Row::read(desk, one))).await;
     let reach = reach(rows.iter().filter_map(Row::lift).map(|(_, lift)| lift));
     let content = html! {
@@ -84,19 +83,23 @@ pub(crate) async fn list_page(desk: Desk<'_>) -> Result<Page, Failure> {
                 a.button.main href=(desk.visit.link("new-experiment")) { "New experiment" }
             }
         }
+        @if is_unsorted {
+            (note("warn", &format!("At most {DASHBOARD_SORTED} experiments are sorted, and more fit. They are newest first; narrow the search to sort them.")))
+        }
         @if rows.is_empty() {
             p.empty { "No experiment fits. " @if desk.signed.may(Scope::Manage) { "Create one, or change the search." } }
         } @else {
             table.cards {
+                @let [of_name, of_status, of_days] = Order::COLUMNS.map(|one| column(desk, one, order.filter(|_| !is_unsorted)));
                 thead { tr {
-                    th scope="col" { "Experiment" } th scope="col" { "Status" } th scope="col" { "Verdict" }
-                    th scope="col" { "Users" } th scope="col" { "Days" } th scope="col" { "Effect on the primary metric" }
+                    (of_name) (of_status) th scope="col" { "Verdict" }
+                    th scope="col" { "Users" } (of_days) th scope="col" { "Effect on the primary metric" }
                 } }
                 tbody { @for row in &rows { (shown(desk, row, reach)) } }
             }
             p.how { "The verdict follows from the primary metric and the guardrails. The bar is the interval of the lift: left of the line is a fall, right of it a rise. An open circle means that the interval contains 0, so no effect is shown yet. All bars of this page have one scale." }
         }
-        (next(desk, "experiments", &["status", "text", "owner", "tag"], found["next_cursor"].as_str()))
+        (next(desk, "experiments", &[&SEARCH[..], &["sort"]].concat(), next_page.as_ref().map(|(name, value)| (*name, &**value))))
     };
     Ok(Page::new("Experiments", content))
 }

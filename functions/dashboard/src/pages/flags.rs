@@ -1,12 +1,12 @@
 //! Feature flags: the list, and one flag with its rules and an evaluation.
 
+use super::flag_act::{Act, last_evaluated, section};
+use super::flag_rule::{decides, schedule};
 use crate::api::{Call, Failure};
 use crate::desk::Desk;
-use crate::desk::next;
+use crate::desk::{cursor, next};
 use crate::layout::{Page, note};
-use crate::text::{
-    badge, compact, count, json, list, name, percentage, sentence, text, time, words,
-};
+use crate::text::{badge, compact, count, json, list, name, sentence, text, time, words};
 use crate::visit::segment;
 use domain::access::Scope;
 use maud::{Markup, html};
@@ -31,6 +31,8 @@ pub(crate) async fn list_page(desk: Desk<'_>) -> Result<Page, Failure> {
     let found = desk.api.call(list_flags::handle, call).await?;
     let flags = list(&found["flags"]);
     let content = html! {
+        @if query("done").is_some() { (note("good", &Act::Delete.done())) }
+        @if desk.signed.may(Scope::Manage) { p.end { a.button.main href=(desk.visit.link("new-flag")) { "New flag" } } }
         form.search method="get" action=(desk.visit.link("flags")) role="search" {
             div { label for="owner" { "Owner" } input #owner name="owner" value=(query("owner").unwrap_or_default()) maxlength="200"; }
             div { label for="tag" { "Tag" } input #tag name="tag" value=(query("tag").unwrap_or_default()) maxlength="50"; }
@@ -56,7 +58,7 @@ pub(crate) async fn list_page(desk: Desk<'_>) -> Result<Page, Failure> {
                 } } }
             }
         }
-        (next(desk, "flags", &["archived", "stale", "tag", "owner"], found["next_cursor"].as_str()))
+        (next(desk, "flags", &["archived", "stale", "tag", "owner"], cursor(&found)))
     };
     Ok(Page::new("Flags", content))
 }
@@ -74,6 +76,18 @@ fn switch(settings: &Value) -> Markup {
     }))
 }
 
+/// What the last form has done.
+fn said(done: &str) -> String {
+    match (done, Act::read(done)) {
+        ("on", _) => "The flag is on. Applications see it within seconds.".to_owned(),
+        ("off", _) => "The flag is off. Applications see it within seconds.".to_owned(),
+        ("draft", _) => "The draft is saved. Nothing changes before it is published.".to_owned(),
+        ("created", _) => "The flag is there, and off. Add its rules, and switch it on.".to_owned(),
+        (_, Some(act)) => act.done(),
+        _ => "The flag is changed. Applications see it within seconds.".to_owned(),
+    }
+}
+
 /// One flag.
 ///
 /// # Errors
@@ -85,7 +99,7 @@ pub(crate) async fn show(desk: Desk<'_>, key: &str) -> Result<Page, Failure> {
     let trace = evaluation(desk, key).await;
     let content = html! {
         @if let Some(done) = desk.visit.query("done") {
-            (note("good", if done == "on" { "The flag is on. Applications see it within seconds." } else { "The flag is off. Applications see it within seconds." }))
+            (note("good", &said(&done)))
         }
         p.facts {
             span.id { (name(key)) } span { (words(&flag["value_type"])) } span { "version " (count(&flag["version"])) }
@@ -93,6 +107,8 @@ pub(crate) async fn show(desk: Desk<'_>, key: &str) -> Result<Page, Failure> {
             @if flag["archived"] == true { (badge(&json!("archived"))) }
         }
         @if let Some(description) = flag["description"].as_str() { p { (name(description)) } }
+        (last_evaluated(&flag))
+        (section(desk, &flag, &page))
         @for stale in list(&flag["stale"]) {
             p.note.warn { "Stale in " (name(text(&stale["environment"]))) ": all users get " (name(text(&stale["variant"]))) " since " (time(&stale["unchanged_since"])) ". The code can use the value, and the flag can go." }
         }
@@ -103,7 +119,7 @@ pub(crate) async fn show(desk: Desk<'_>, key: &str) -> Result<Page, Failure> {
         (variants(&flag))
         (evaluate_form(desk, &flag, trace))
         details { summary { "The whole definition as JSON" } (json(&flag)) }
-        p { a href=(desk.visit.link(&format!("{page}/history"))) { "History: who changed what, when and why" } }
+        p.more { a href=(desk.visit.link(&format!("{page}/history"))) { "History: who changed what, when and why" } }
     };
     Ok(Page::new(text(&flag["name"]), content).below("flags", "Flags"))
 }
@@ -125,34 +141,22 @@ fn of_environment(
         div.card {
             h3 { (name(environment)) " " (switch(settings)) }
             @if desk.signed.may(Scope::Manage) && flag["archived"] != true {
-                p { a.button href=(desk.visit.link(&format!("{page}/switch/{}", segment(environment)))) { (turn) " in " (name(environment)) } }
+                p.buttons {
+                    a.button href=(desk.visit.link(&format!("{page}/switch/{}", segment(environment)))) { (turn) " in " (name(environment)) }
+                    a.button href=(desk.visit.link(&format!("{page}/rules/{}", segment(environment)))) { "Rules in " (name(environment)) }
+                }
             }
             ol.rules {
                 @for rule in rules { li {
                     (decides(rule))
                     @if !rule["condition"].is_null() { " if " code { (rule["condition"].to_string()) } }
+                    (schedule(rule))
                     span.id { (name(text(&rule["id"]))) }
                     @if let Some(description) = rule["description"].as_str() { span.faint { (name(description)) } }
                 } }
-                li { "All other users get " b { (name(text(&settings["default_variant"]))) } }
+                li { (if rules.is_empty() { "All users get " } else { "All other users get " }) b { (name(text(&settings["default_variant"]))) } }
             }
             p.faint { "While it is off, all users get " b { (name(text(&settings["off_variant"]))) } "." }
-        }
-    }
-}
-
-fn decides(rule: &Value) -> Markup {
-    html! {
-        @match text(&rule["type"]) {
-            "serve" => { "Users get " b { (name(text(&rule["variant"]))) } },
-            "experiment" => { "The experiment " b { (name(text(&rule["experiment"]))) } " decides" },
-            _ => {
-                (percentage(&rule["traffic_percent"])) " of the users get "
-                @for (place, variant) in list(&rule["variants"]).iter().enumerate() {
-                    @if place > 0 { ", " } b { (name(text(&variant["variant"]))) }
-                    @if list(&rule["variants"]).len() > 1 { " (" (percentage(&variant["percent"])) ")" }
-                }
-            },
         }
     }
 }

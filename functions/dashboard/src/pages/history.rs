@@ -1,10 +1,13 @@
 //! Versions, each with the fields that it changed, before and after.
 
+use super::flag_act::can_revert;
 use crate::api::{Call, Failure};
 use crate::desk::Desk;
+use crate::form::changes;
 use crate::layout::Page;
-use crate::text::{NONE, count, list, name, sentence, text, time, words};
+use crate::text::{count, list, name, sentence, text, time, words};
 use crate::visit::segment;
+use domain::access::Scope;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -19,7 +22,7 @@ pub(crate) async fn of_experiment(desk: Desk<'_>, id: &str) -> Result<Page, Fail
     let call = page_of(desk, Call::new("GET", "/experiments/{id}/history", &[id]));
     let found = desk.api.call(get_history::handle, call).await?;
     let above = format!("experiments/{}", segment(id));
-    let content = entries(desk, &found, &format!("{above}/history"));
+    let content = entries(desk, &found, &format!("{above}/history"), None);
     let page = Page::new("History", content).below("experiments", "Experiments");
     Ok(page.below(above, id))
 }
@@ -32,7 +35,8 @@ pub(crate) async fn of_flag(desk: Desk<'_>, key: &str) -> Result<Page, Failure> 
     let call = page_of(desk, Call::new("GET", "/flags/{key}/history", &[key]));
     let found = desk.api.call(get_flag_history::handle, call).await?;
     let above = format!("flags/{}", segment(key));
-    let content = entries(desk, &found, &format!("{above}/history"));
+    let revert = desk.signed.may(Scope::Manage).then_some(&*above);
+    let content = entries(desk, &found, &format!("{above}/history"), revert);
     let page = Page::new("History", content).below("flags", "Flags");
     Ok(page.below(above, key))
 }
@@ -42,9 +46,11 @@ fn page_of(desk: Desk<'_>, call: Call) -> Call {
     call.with("cursor", desk.visit.query("cursor"))
 }
 
-fn entries(desk: Desk<'_>, found: &Value, page: &str) -> Markup {
+/// The versions. `revert` is the page of the definition below which one can be chosen again.
+fn entries(desk: Desk<'_>, found: &Value, page: &str, revert: Option<&str>) -> Markup {
+    let is_first_page = desk.visit.query("cursor").is_none();
     html! {
-        ol.history { @for entry in list(&found["entries"]) { li {
+        ol.history { @for (place, entry) in list(&found["entries"]).iter().enumerate() { li {
             h2 { "Version " (count(&entry["version"])) }
             p.facts {
                 span { (time(&entry["at"])) } span { "by " (name(text(&entry["by"]))) }
@@ -53,28 +59,13 @@ fn entries(desk: Desk<'_>, found: &Value, page: &str) -> Markup {
             @if let Some(reason) = entry["reason"].as_str() { p { "Reason: " (name(reason)) } }
             @if list(&entry["changes"]).is_empty() {
                 p.faint { @if entry["version"] == 1 { "The creation." } @else { "No field of the definition was changed." } }
-            } @else {
-                table.cards.diff {
-                    thead { tr { th scope="col" { "Field" } th scope="col" { "Before" } th scope="col" { "After" } } }
-                    tbody { @for change in list(&entry["changes"]) { tr {
-                        th scope="row" data-label="Field" { (name(text(&change["field"]))) }
-                        td data-label="Before" { @if change["before"].is_null() { (NONE) } @else { del { (pretty(&change["before"])) } } }
-                        td data-label="After" { @if change["after"].is_null() { (NONE) } @else { ins { (pretty(&change["after"])) } } }
-                    } } }
-                }
+            } @else { (changes(&entry["changes"])) }
+            @if let Some(version) = revert.filter(|_| can_revert(&found["entries"], place, is_first_page)).map(|_| &entry["version"]) {
+                @let above = revert.unwrap_or_default();
+                p { a href=(desk.visit.link(&format!("{above}/do/revert-{version}"))) { "Revert to version " (version) } }
             }
         } } }
-        (crate::desk::next(desk, page, &[], found["next_cursor"].as_str()))
+        (crate::desk::next(desk, page, &[], crate::desk::cursor(found)))
         @if list(&found["entries"]).is_empty() { p.empty { (sentence("There is no version on this page.")) } }
-    }
-}
-
-fn pretty(value: &Value) -> Markup {
-    match value {
-        Value::String(text) => name(text),
-        other => {
-            let shown = serde_json::to_string_pretty(other).unwrap_or_default();
-            html! { code.block { (shown) } }
-        }
     }
 }

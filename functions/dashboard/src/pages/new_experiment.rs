@@ -1,8 +1,10 @@
 //! The form of a new experiment, with its plan.
 
+use super::audience;
 use crate::api::Failure;
 use crate::desk::Desk;
-use crate::layout::{Page, form_token, note};
+use crate::form::{Field, Form, needs_manage};
+use crate::layout::Page;
 use crate::text::{count, json, lift, list, sentence, share, text};
 use domain::access::Scope;
 use maud::{Markup, html};
@@ -25,51 +27,27 @@ pub(crate) enum Planned {
 }
 
 /// The form, with what it had before.
-pub(crate) fn form(desk: Desk<'_>, planned: Option<Planned>) -> Page {
+pub(crate) async fn form(desk: Desk<'_>, planned: Option<Planned>) -> Page {
+    let failure = match &planned {
+        Some(Planned::Refused(failure)) => Some(failure),
+        _ => None,
+    };
+    let form = Form::new(desk, failure);
+    let audience = match &planned {
+        Some(Planned::Calculated { body, .. }) if !body["targeting"].is_null() => {
+            audience::preview(desk, &body["targeting"]).await
+        }
+        _ => html! {},
+    };
     let content = html! {
-        @match &planned {
-            Some(Planned::Refused(failure)) => {
-                (note("bad", failure.detail()))
-                ul.faults { @for (pointer, detail) in failure.faults() { li { code { (pointer) } " " (sentence(detail)) } } }
-            },
-            Some(Planned::Calculated { plan, body }) => (calculated(plan.as_ref(), body)),
-            None => {},
-        }
-        @if desk.signed.may(Scope::Manage) { (fields(desk)) } @else {
-            p.note.warn { "This needs a token with the scope " code { "manage" } "." }
-        }
+        (form.faults())
+        @if let Some(Planned::Calculated { plan, body }) = &planned { (calculated(plan.as_ref(), body, &audience)) }
+        @if desk.signed.may(Scope::Manage) { (fields(desk, &form)) } @else { (needs_manage()) }
     };
     Page::new("New experiment", content).below("experiments", "Experiments")
 }
 
-/// A labelled field with its value.
-fn field(desk: Desk<'_>, id: &str, label: &str, usual: &str, required: bool) -> Markup {
-    html! {
-        div {
-            label for=(id) { (label) }
-            input id=(id) name=(id) value=(value(desk, id, usual)) required[required] maxlength="4000" dir="auto";
-        }
-    }
-}
-
-fn value(desk: Desk<'_>, id: &str, usual: &str) -> String {
-    match desk.visit.is_post {
-        true => desk.visit.field(id).to_owned(),
-        false => usual.to_owned(),
-    }
-}
-
-fn choice(desk: Desk<'_>, id: &str, label: &str, options: &[(&str, &str)]) -> Markup {
-    let chosen = value(desk, id, "");
-    html! {
-        div {
-            label for=(id) { (label) }
-            select id=(id) name=(id) { @for (option, says) in options { option value=(option) selected[chosen == *option] { (says) } } }
-        }
-    }
-}
-
-const KINDS: [(&str, &str); 3] = [
+pub(super) const KINDS: [(&str, &str); 3] = [
     ("conversion", "share of users with an event"),
     ("count", "events per user"),
     ("sum", "sum of values per user"),
@@ -83,56 +61,112 @@ const WORSE: [(&str, &str); 2] = [
     ("increase", "more is better"),
 ];
 
-fn fields(desk: Desk<'_>) -> Markup {
-    let of_variant = |place: usize| ["control", "treatment"].get(place).copied().unwrap_or("");
-    let weight = |place: usize| if place < 2 { "50" } else { "" };
+/// The row of the form that is a metric.
+struct MetricRow {
+    /// What the names of its fields begin with.
+    prefix: &'static str,
+    /// Its place in the body.
+    pointer: &'static str,
+    /// What its labels end with.
+    of: &'static str,
+    usual: &'static str,
+    directions: &'static [(&'static str, &'static str)],
+}
+
+const PRIMARY: MetricRow = MetricRow {
+    prefix: "",
+    pointer: "/metrics/0",
+    of: "",
+    usual: "purchase",
+    directions: &DIRECTIONS,
+};
+const GUARDRAIL: MetricRow = MetricRow {
+    prefix: "guardrail_",
+    pointer: "/metrics/1",
+    of: " of the guardrail",
+    usual: "",
+    directions: &WORSE,
+};
+
+fn metric(form: &Form<'_>, row: &MetricRow) -> Markup {
+    let id = |name: &str| format!("{}{name}", row.prefix);
+    let at = |name: &str| format!("{}/{name}", row.pointer);
+    let label = |what: &str| format!("{what}{}", row.of);
+    let required = row.prefix.is_empty();
+    let key = if required { "metric" } else { "guardrail" };
+    html! {
+        div.row {
+            (form.line(Field { id: key, label: &label("Key"), pointer: &at("key"), usual: row.usual, required, ..Field::default() }))
+            (form.line(Field { id: &id("event_type"), label: &label("Event type"), pointer: &at("event_type"), usual: row.usual, required, ..Field::default() }))
+            (form.choice(Field { id: &id("kind"), label: &label("Statistic"), pointer: &at("kind"), ..Field::default() }, &KINDS))
+            (form.choice(Field { id: &id("direction"), label: &label("Direction"), pointer: &at("direction"), ..Field::default() }, row.directions))
+        }
+    }
+}
+
+fn variant(form: &Form<'_>, place: usize) -> Markup {
+    let usual = ["control", "treatment"].get(place).copied().unwrap_or("");
+    let weight = if place < 2 { "50" } else { "" };
+    let at = |name: &str| format!("/variants/{place}/{name}");
+    let (number, required) = (place + 1, place < 2);
+    html! {
+        div.row {
+            (form.line(Field { id: &format!("variant{place}"), label: &format!("Key of variant {number}"), pointer: &at("key"), usual, required, ..Field::default() }))
+            (form.line(Field { id: &format!("name_of_variant{place}"), label: &format!("Name of variant {number}"), pointer: &at("name"), ..Field::default() }))
+            (form.line(Field { id: &format!("weight{place}"), label: &format!("Weight of variant {number} in %"), pointer: &at("percent"), usual: weight, required, ..Field::default() }))
+        }
+    }
+}
+
+fn fields(desk: Desk<'_>, form: &Form<'_>) -> Markup {
+    let line = |id, label, pointer, usual| {
+        form.line(Field {
+            id,
+            label,
+            pointer,
+            usual,
+            ..Field::default()
+        })
+    };
     html! {
         form.act.long method="post" action=(desk.visit.link("new-experiment")) {
-            (form_token(desk.signed))
+            (form.hidden(&Value::Null))
             fieldset {
                 legend { "What is tested" }
-                (field(desk, "name", "Name", "", true))
-                (field(desk, "id", "Id, in paths (optional)", "", false))
-                (field(desk, "hypothesis", "Hypothesis: what is expected, and why (optional)", "", false))
-                (field(desk, "owner", "Owner (optional)", "", false))
+                (form.line(Field { id: "name", label: "Name", pointer: "/name", required: true, ..Field::default() }))
+                (line("id", "Id, in paths (optional)", "/id", ""))
+                (line("hypothesis", "Hypothesis: what is expected, and why (optional)", "/hypothesis", ""))
+                (line("owner", "Owner (optional)", "/owner", ""))
             }
             fieldset {
                 legend { "Variants" }
                 p.help { "The first one is the control. The weights add up to 100." }
-                @for place in 0..VARIANTS {
-                    div.row {
-                        (field(desk, &format!("variant{place}"), &format!("Key of variant {}", place + 1), of_variant(place), place < 2))
-                        (field(desk, &format!("name_of_variant{place}"), &format!("Name of variant {}", place + 1), "", false))
-                        (field(desk, &format!("weight{place}"), &format!("Weight of variant {} in %", place + 1), weight(place), place < 2))
-                    }
-                }
-                (field(desk, "traffic_percent", "Percentage of all users that take part", "100", false))
+                @for place in 0..VARIANTS { (variant(form, place)) }
+            }
+            fieldset {
+                legend { "Who takes part" }
+                (line("traffic_percent", "Percentage of all users", "/traffic_percent", "100"))
+                (form.area(Field {
+                    id: "targeting", label: "Condition on their attributes (optional)", pointer: "/targeting",
+                    help: "JSON, such as `{\"country\": {\"$in\": [\"AT\", \"DE\"]}}`. The preview says how many recent users match, if their attributes are stored.", ..Field::default()
+                }, 3))
+                (line("dimensions", "Dimensions, with commas between them (optional): attributes that are stored, and that results are split by", "/dimensions", ""))
             }
             fieldset {
                 legend { "Primary metric: it decides" }
-                div.row {
-                    (field(desk, "metric", "Key", "purchase", true))
-                    (field(desk, "event_type", "Event type", "purchase", true))
-                    (choice(desk, "kind", "Statistic", &KINDS))
-                    (choice(desk, "direction", "Direction", &DIRECTIONS))
-                }
+                (metric(form, &PRIMARY))
             }
             fieldset {
                 legend { "Guardrail: it must not get worse (optional)" }
-                div.row {
-                    (field(desk, "guardrail", "Key of the guardrail", "", false))
-                    (field(desk, "guardrail_event_type", "Event type of the guardrail", "", false))
-                    (choice(desk, "guardrail_kind", "Statistic of the guardrail", &KINDS))
-                    (choice(desk, "guardrail_direction", "Direction of the guardrail", &WORSE))
-                }
+                (metric(form, &GUARDRAIL))
             }
             fieldset {
                 legend { "Plan: how many users it needs (optional)" }
                 div.row {
-                    (field(desk, "baseline", "Value in the control: the rate in %, or the mean", "", false))
-                    (field(desk, "deviation", "Standard deviation, if it is no conversion", "", false))
-                    (field(desk, "effect", "Smallest effect worth finding, in % of it", "", false))
-                    (field(desk, "users_per_day", "Users per day", "", false))
+                    (line("baseline", "Value in the control: the rate in %, or the mean", "/metric", ""))
+                    (line("deviation", "Standard deviation, if it is no conversion", "/metric/standard_deviation", ""))
+                    (line("effect", "Smallest effect worth finding, in % of it", "/minimum_detectable_effect", ""))
+                    (line("users_per_day", "Users per day", "/users_per_day", ""))
                 }
                 p.help { "Without a smallest effect, the experiment has no plan, and its end is open." }
             }
@@ -145,7 +179,7 @@ fn fields(desk: Desk<'_>) -> Markup {
     }
 }
 
-fn calculated(plan: Option<&Value>, body: &Value) -> Markup {
+fn calculated(plan: Option<&Value>, body: &Value, audience: &Markup) -> Markup {
     html! {
         section.card aria-labelledby="plan" {
             h2 #plan { "Plan" }
@@ -176,6 +210,7 @@ fn calculated(plan: Option<&Value>, body: &Value) -> Markup {
                     p.how { "With these users, an effect of the planned size is found with a probability of " (share(&plan["plan"]["power"])) "." }
                 },
             }
+            (audience)
             details {
                 summary { "The same as JSON and with curl" }
                 (json(body))

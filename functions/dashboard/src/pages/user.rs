@@ -163,7 +163,7 @@ fn events(desk: Desk<'_>, found: &Value) -> Markup {
                 }
                 @if more > 0 { p { (sentence(&format!("{more} earlier events of this page are in the API: `GET /users/{{user_id}}`."))) } }
             }
-            (crate::desk::next(desk, "users", &["id"], found["next_cursor"].as_str()))
+            (crate::desk::next(desk, "users", &["id"], crate::desk::cursor(found)))
         }
     }
 }

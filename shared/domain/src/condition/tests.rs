@@ -164,3 +164,18 @@ fn a_condition_is_stored_as_it_was_written() {
     assert!(!damaged.is_valid());
     assert!(!damaged.matches(&json!({"a": 1}), &NoSegments));
 }
+
+#[test]
+fn the_attributes_of_a_condition_are_the_names_that_it_reads() {
+    let source = json!({
+        "country": {"$in": ["DE"], "$not": {"$eq": "FR"}},
+        "$or": [{"company.id": 7}, {"$not": {"plan": "free", "$and": [{"age": {"$gte": 18}}]}}],
+        "list": {"$elemMatch": {"inner": 1}},
+        "$savedGroups": ["beta"],
+    });
+    let condition = Condition::compile(source).unwrap();
+    let names: Vec<&str> = condition.attributes().into_iter().collect();
+    assert_eq!(names, ["age", "company", "country", "list", "plan"]);
+    let all = Condition::compile(json!({})).unwrap();
+    assert!(all.attributes().is_empty());
+}

@@ -1,8 +1,9 @@
 //! Forms: what they change, and from whom.
 
 use super::super::support::{Caller, World};
-use super::{Browser, Shown};
+use super::Browser;
 use domain::access::Scope;
+use regex::Regex;
 use serde_json::{Value, json};
 
 const ALL: [Scope; 3] = [Scope::Read, Scope::Manage, Scope::Assign];
@@ -14,71 +15,118 @@ type Form = (
     Vec<(&'static str, &'static str)>,
 );
 
-/// Every form. A page without a form is that of the list, whose form is the one that signs out.
+/// Every form. The new experiment is the last one.
 fn forms() -> Vec<Form> {
-    let change =
-        |page: &'static str, path: &'static str, fields: &[(&'static str, &'static str)]| {
-            let mut fields = fields.to_vec();
-            fields.extend([("version", "1"), ("reason", "a test")]);
-            (page, path, fields)
-        };
-    let path = |change: &str| -> &'static str {
-        Box::leak(format!("experiments/running/change/{change}").into_boxed_str())
+    // The form is on the page that it is sent to.
+    let at = |page: &'static str, fields: &[(&'static str, &'static str)]| -> Form {
+        (page, &page[1..], fields.to_vec())
     };
+    let of_version = |page: &'static str, fields: &[(&'static str, &'static str)]| -> Form {
+        let mut fields = fields.to_vec();
+        fields.extend([("version", "1"), ("reason", "a test")]);
+        (page, &page[1..], fields)
+    };
+    let condition = r#"{"country": "DE"}"#;
+    let environments = [
+        ("in_production", "true"),
+        ("off_variant", "off"),
+        ("default_variant", "off"),
+    ];
+    let mut new_flag = vec![
+        ("name", "New"),
+        ("key", "new"),
+        ("value_type", "boolean"),
+        ("variant0", "on"),
+        ("value0", "true"),
+        ("variant1", "off"),
+        ("value1", "false"),
+    ];
+    new_flag.extend(environments);
+    let variants = r#"[{"key": "on", "value": true}, {"key": "off", "value": false}]"#;
+    let metric = [
+        ("metric", "buy"),
+        ("event_type", "buy"),
+        ("kind", "conversion"),
+    ];
+    let mut new_holdout = vec![
+        ("name", "New"),
+        ("id", "new-holdout"),
+        ("percent", "5"),
+        ("status", "draft"),
+    ];
+    new_holdout.extend(metric);
+    let mut new_experiment = vec![
+        ("name", "New"),
+        ("id", "new"),
+        ("variant0", "control"),
+        ("weight0", "50"),
+        ("variant1", "green"),
+        ("weight1", "50"),
+        ("direction", "increase"),
+        ("do", "draft"),
+    ];
+    new_experiment.extend(metric);
     vec![
-        change(
-            "/experiments/draft/change/start",
-            "experiments/draft/change/start",
-            &[],
-        ),
-        change("/experiments/running/change/pause", path("pause"), &[]),
-        change(
+        of_version("/experiments/draft/change/start", &[]),
+        of_version("/experiments/running/change/pause", &[]),
+        of_version(
             "/experiments/running/change/traffic",
-            path("traffic"),
             &[("traffic_percent", "50")],
         ),
-        change(
+        of_version(
+            "/experiments/in-layer/change/layer",
+            &[("layer", "l"), ("percent", "50")],
+        ),
+        of_version(
             "/experiments/running/change/stop",
-            path("stop"),
             &[("outcome", "inconclusive")],
         ),
-        change(
+        of_version(
             "/experiments/running/change/release",
-            path("release"),
             &[("variant", "green")],
         ),
-        change(
-            "/experiments/draft/change/archive",
-            "experiments/draft/change/archive",
-            &[],
+        of_version("/experiments/draft/change/archive", &[]),
+        at("/experiments/running/audit", &[]),
+        of_version("/flags/f/switch/production", &[("enabled", "false")]),
+        of_version(
+            "/flags/f/edit",
+            &[("name", "Other"), ("variants", variants), ("as", "change")],
         ),
-        change(
-            "/flags/f/switch/production",
-            "flags/f/switch/production",
-            &[("enabled", "false")],
+        of_version(
+            "/flags/f/rules/production",
+            &[("do", "remove"), ("rule", "all")],
         ),
+        of_version("/flags/f/do/archive", &[]),
+        of_version("/flags/f/do/revert-1", &[]),
+        of_version("/flags/drafted/do/publish", &[]),
+        of_version("/flags/drafted/do/discard", &[("name", "F")]),
+        of_version("/flags/archived/do/delete", &[]),
+        of_version("/flags/archived/do/restore", &[]),
+        at("/new-flag", &new_flag),
+        of_version(
+            "/segments/s/edit",
+            &[("name", "Other"), ("condition", condition)],
+        ),
+        of_version("/segments/s/delete", &[]),
+        at(
+            "/new-segment",
+            &[
+                ("name", "New"),
+                ("id", "new"),
+                ("kind", "condition"),
+                ("condition", condition),
+            ],
+        ),
+        of_version("/layers/l/edit", &[("name", "Other")]),
+        at("/layers/unused/delete", &[]),
+        at("/new-layer", &[("name", "New"), ("id", "new")]),
+        at("/new-holdout", &new_holdout),
         (
             "/users/erase?id=u",
             "users/erase",
             vec![("user_id", "u"), ("typed", "u")],
         ),
-        (
-            "/new-experiment",
-            "new-experiment",
-            vec![
-                ("name", "New"),
-                ("id", "new"),
-                ("variant0", "control"),
-                ("weight0", "50"),
-                ("variant1", "green"),
-                ("weight1", "50"),
-                ("metric", "buy"),
-                ("kind", "conversion"),
-                ("event_type", "buy"),
-                ("direction", "increase"),
-                ("do", "draft"),
-            ],
-        ),
+        at("/new-experiment", &new_experiment),
     ]
 }
 
@@ -90,16 +138,25 @@ async fn define(admin: &Caller) {
     let variants = json!([{"key": "on", "value": true}, {"key": "off", "value": false}]);
     let flag = json!({"key": "f", "name": "F", "value_type": "boolean", "variants": variants,
         "environments": {"production": environment}});
-    admin.post("/flags", &flag).await.json(201);
+    for key in ["f", "drafted", "archived"] {
+        let mut flag = flag.clone();
+        flag["key"] = json!(key);
+        admin.post("/flags", &flag).await.json(201);
+    }
+    let headers = [("content-type", "application/json"), ("if-match", "*")];
+    let draft = json!({"name": "Drafted"}).to_string();
+    let draft = admin.send("PUT", "/flags/drafted/draft", &headers, draft);
+    draft.await.json(200);
+    let archived = json!({"archived": true}).to_string();
+    let archived = admin.send("PATCH", "/flags/archived", &headers, archived);
+    archived.await.json(200);
+    let segment = json!({"id": "s", "name": "S", "condition": {"country": "AT"}});
+    admin.post("/segments", &segment).await.json(201);
+    admin.layer("l").await;
+    admin.layer("unused").await;
+    let part = json!({"status": "draft", "layer": {"id": "l", "percent": 40}});
+    admin.experiment("in-layer", part).await;
     admin.assign("running", "u").await;
-}
-
-/// Sends a form with the token of a page of the session.
-async fn send(browser: &Browser, path: &str, fields: &[(&str, &str)]) -> Shown {
-    let form_token = browser.get("/experiments").await.hidden("form_token");
-    let mut fields = fields.to_vec();
-    fields.push(("form_token", &form_token));
-    browser.post(path, &fields).await
 }
 
 #[tokio::test]
@@ -115,17 +172,40 @@ async fn a_session_that_may_only_read_is_offered_no_form_and_can_change_nothing(
             forms, 1,
             "{page} has another form than that for signing out"
         );
-        let answer = send(&browser, path, &fields).await;
+        let answer = browser.send_form(path, &fields).await;
         assert_eq!(answer.status, 403, "{path}: {}", answer.html);
     }
-    for page in ["/experiments", "/experiments/running", "/flags/f"] {
+    // Nor is it offered a link to a form.
+    let link = Regex::new(r#" href="([^"]*)""#).unwrap();
+    for page in [
+        "/experiments",
+        "/experiments/running",
+        "/experiments/in-layer",
+        "/flags",
+        "/flags/f",
+        "/flags/drafted",
+        "/flags/f/history",
+        "/segments",
+        "/segments/s",
+        "/layers",
+        "/layers/l",
+        "/holdouts",
+        "/operations",
+    ] {
         let shown = browser.get(page).await;
         let html = shown.page(200);
-        assert!(
-            !html.contains("/change/")
-                && !html.contains("/switch/")
-                && !html.contains("new-experiment")
-        );
+        for link in link.captures_iter(html) {
+            let leads_to = |part: &&str| link[1].contains(part);
+            let of_forms = [
+                "/change/", "/switch/", "/new-", "./new-", "/edit", "/rules/", "/do/", "/delete",
+                "/audit",
+            ];
+            assert!(
+                !of_forms.iter().any(|part| leads_to(&part)),
+                "{page}: {}",
+                &link[1]
+            );
+        }
     }
     assert_eq!(browser.get("/users?id=u").await.status, 403);
     assert_eq!(world.contents().await, before);
@@ -237,7 +317,8 @@ async fn forms_change_what_they_say_and_the_history_names_the_token() {
 
     let before = admin.get("/flags/f").await.json(200);
     let off = [("version", "1"), ("enabled", "false"), ("reason", "errors")];
-    send(&browser, "flags/f/switch/production", &off)
+    browser
+        .send_form("flags/f/switch/production", &off)
         .await
         .page(303);
     let mut expected = before["environments"].clone();
@@ -248,11 +329,11 @@ async fn forms_change_what_they_say_and_the_history_names_the_token() {
     );
 
     let wrong = [("user_id", "u"), ("typed", "v")];
-    send(&browser, "users/erase", &wrong).await.page(422);
+    browser.send_form("users/erase", &wrong).await.page(422);
     let export = admin.get("/users/u").await.json(200);
     assert_eq!(export["assignments"].as_array().unwrap().len(), 1);
     let right = [("user_id", "u"), ("typed", "u")];
-    send(&browser, "users/erase", &right).await.page(303);
+    browser.send_form("users/erase", &right).await.page(303);
     let export = admin.get("/users/u").await.json(200);
     assert!(export["assignments"].as_array().unwrap().is_empty());
 }
@@ -265,12 +346,9 @@ async fn a_form_of_an_outdated_page_changes_nothing() {
     let browser = Browser::signed_in(&world, "manager", &ALL).await;
     let name = json!({"name": "Changed by another token"});
     admin.change("running", &name).await.json(200);
-    let answer = send(
-        &browser,
-        "experiments/running/change/pause",
-        &[("version", "1")],
-    )
-    .await;
+    let answer = browser
+        .send_form("experiments/running/change/pause", &[("version", "1")])
+        .await;
     assert!(answer.page(412).contains("It has changed in the meantime"));
     let running = admin.get("/experiments/running").await.json(200);
     assert_eq!(running["status"], "running");
@@ -293,7 +371,7 @@ async fn the_form_of_a_new_experiment_shows_the_plan_of_the_api_and_creates_what
         "metric": {"kind": "conversion", "key": "buy", "rate": 0.1}, "minimum_detectable_effect": 0.2,
         "variants": [{"key": "control", "percent": 50}, {"key": "green", "percent": 50}], "users_per_day": 1000,
     })).await.json(200);
-    let shown = send(&browser, "new-experiment", &fields).await;
+    let shown = browser.send_form("new-experiment", &fields).await;
     let html = shown.page(200);
     for method in ["sequential", "fixed"] {
         let users = &plan[method]["users"];
@@ -305,12 +383,12 @@ async fn the_form_of_a_new_experiment_shows_the_plan_of_the_api_and_creates_what
     assert_eq!(admin.get("/experiments/new").await.status, 404);
     let last = fields.len() - 1;
     fields[last] = ("do", "start");
-    send(&browser, "new-experiment", &fields).await.page(303);
+    browser.send_form("new-experiment", &fields).await.page(303);
     let created = admin.get("/experiments/new").await.json(200);
     assert_eq!(created["status"], "running");
     assert_eq!(created["plan"], plan["plan"]);
     // What the API refuses is shown above the form, which keeps what was typed.
-    let again = send(&browser, "new-experiment", &fields).await;
+    let again = browser.send_form("new-experiment", &fields).await;
     let html = again.page(409);
     assert!(
         html.contains("role=\"alert\"") && html.contains("value=\"New\""),

@@ -1,8 +1,8 @@
 //! Names that users choose appear as text, on every page.
 
-use super::super::support::World;
+use super::super::support::{World, grant};
 use super::Browser;
-use domain::access::Scope;
+use domain::access::{Grant, Scope};
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -25,6 +25,25 @@ async fn define(world: &World) {
     let rule = json!({"id": "r", "description": HOSTILE, "type": "serve", "variant": "v", "condition": {"a": HOSTILE}});
     let environment =
         json!({"enabled": true, "off_variant": "v", "default_variant": "v", "rules": [rule]});
+    let protected = json!({"key": "g", "name": HOSTILE, "value_type": "string", "requires_approval": true,
+        "variants": [{"key": "v", "value": HOSTILE}]});
+    admin.post("/flags", &protected).await.json(201);
+    let headers = [("content-type", "application/json"), ("if-match", "*")];
+    let draft = json!({"description": HOSTILE, "reason": HOSTILE}).to_string();
+    let draft = admin.send("PUT", "/flags/g/draft", &headers, draft);
+    draft.await.json(200);
+    admin
+        .post(
+            "/client-keys",
+            &json!({"name": HOSTILE, "flag_tags": ["<script>"]}),
+        )
+        .await
+        .json(201);
+    let token = Grant {
+        name: HOSTILE.to_owned(),
+        ..grant("hostile", &[Scope::Track])
+    };
+    world.granted(token).await;
     let flag = json!({"key": "f", "name": HOSTILE, "description": HOSTILE, "owner": HOSTILE, "value_type": "string",
         "variants": [{"key": "v", "value": HOSTILE}], "environments": {"production": environment}});
     admin.post("/flags", &flag).await.json(201);
@@ -62,6 +81,19 @@ async fn hostile_names_are_text_on_every_page_and_every_link_is_relative() {
         format!("/flags/f?user=u&attributes={user}"),
         "/flags/f/history".to_owned(),
         "/flags/f/switch/production".to_owned(),
+        "/flags/f/edit".to_owned(),
+        "/flags/f/rules/production".to_owned(),
+        "/flags/f/do/archive".to_owned(),
+        "/flags/g".to_owned(),
+        "/flags/g/do/publish".to_owned(),
+        "/flags/f/do/revert-1".to_owned(),
+        "/segments/s/edit".to_owned(),
+        "/segments/s/delete".to_owned(),
+        "/layers/l/edit".to_owned(),
+        "/layers/l/delete".to_owned(),
+        "/experiments/e/audit".to_owned(),
+        "/experiments?sort=name".to_owned(),
+        "/operations".to_owned(),
         "/segments".to_owned(),
         "/segments/s".to_owned(),
         "/layers".to_owned(),
@@ -93,5 +125,55 @@ async fn hostile_names_are_text_on_every_page_and_every_link_is_relative() {
             links += 1;
         }
     }
-    assert!(names > 40 && links > 200, "{names}, {links}");
+    assert!(names > 60 && links > 400, "{names}, {links}");
+
+    // What was typed is shown again as text, in every kind of field, and also if it is the name of a page.
+    for (path, fields) in [
+        (
+            "new-segment",
+            ["name", "id", "condition", "ids", "description"],
+        ),
+        (
+            "new-layer",
+            ["name", "id", "unit", "description", "version"],
+        ),
+        ("new-holdout", ["name", "id", "percent", "layer", "metric"]),
+        (
+            "new-flag",
+            ["name", "key", "value0", "variant0", "off_variant"],
+        ),
+        (
+            "new-experiment",
+            ["name", "id", "targeting", "variant0", "metric"],
+        ),
+        (
+            "segments/s/edit",
+            ["name", "condition", "version", "reason", "description"],
+        ),
+        (
+            "flags/f/edit",
+            ["name", "variants", "schema", "prerequisites", "tags"],
+        ),
+        (
+            "flags/f/rules/production",
+            ["rules", "default_variant", "json_reason", "version", "do"],
+        ),
+    ] {
+        let mut sent: Vec<(&str, &str)> = fields.map(|field| (field, HOSTILE)).to_vec();
+        if path.ends_with("production") {
+            sent[4] = ("do", "json");
+        }
+        let shown = browser.send_form(path, &sent).await;
+        assert!(
+            (400..500).contains(&shown.status),
+            "{path}: {}",
+            shown.status
+        );
+        let html = shown.html.to_lowercase();
+        assert!(
+            !html.contains("<script") && !html.contains("<img"),
+            "{path}: {html}"
+        );
+        assert!(html.contains("&lt;script&gt;"), "{path}: {html}");
+    }
 }

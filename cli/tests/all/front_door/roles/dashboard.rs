@@ -66,12 +66,12 @@ pub(super) async fn dashboard(world: &World, record_calls: &mut impl FnMut(&str)
         "/layers",
         "/layers/l",
         "/holdouts",
+        "/operations",
+        "/experiments?sort=name",
         "/users?id=erased&experiment=shown",
     ] {
         browser.get(page).await.page(200);
     }
-    let page = browser.get("/experiments").await;
-    let form_token = page.hidden("form_token");
     let new = [
         ("name", "New"),
         ("variant0", "control"),
@@ -82,14 +82,66 @@ pub(super) async fn dashboard(world: &World, record_calls: &mut impl FnMut(&str)
         ("kind", "conversion"),
         ("event_type", "buy"),
         ("direction", "increase"),
+        ("targeting", r#"{"country": "DE"}"#),
         ("do", "start"),
     ];
+    let preview = new.map(|(name, value)| (name, if name == "do" { "plan" } else { value }));
+    browser
+        .send_form("new-experiment", &preview)
+        .await
+        .page(200);
+    browser
+        .send_form("experiments/shown/audit", &[])
+        .await
+        .page(200);
     let send = async |path: &str, fields: &[(&str, &str)]| {
-        let mut fields = fields.to_vec();
-        fields.push(("form_token", &*form_token));
-        let answer = browser.post(path, &fields).await;
-        answer.page(303);
+        browser.send_form(path, fields).await.page(303);
     };
+    let list = [
+        ("name", "A list"),
+        ("id", "made"),
+        ("kind", "list"),
+        ("ids", "a\nb"),
+    ];
+    send("new-segment", &list).await;
+    let ids = [
+        ("name", "A list"),
+        ("version", "1"),
+        ("add", "c"),
+        ("remove", "a"),
+    ];
+    send("segments/made/edit", &ids).await;
+    send("segments/made/delete", &[("version", "2")]).await;
+    send("new-layer", &[("name", "A layer"), ("id", "made")]).await;
+    let texts = [("name", "Other"), ("version", "1")];
+    send("layers/made/edit", &texts).await;
+    send("layers/made/delete", &[]).await;
+    let flag = [
+        ("name", "Made"),
+        ("key", "made"),
+        ("value_type", "boolean"),
+        ("variant0", "on"),
+        ("value0", "true"),
+        ("in_production", "true"),
+        ("off_variant", "on"),
+        ("default_variant", "on"),
+    ];
+    send("new-flag", &flag).await;
+    let rule = [
+        ("do", "add"),
+        ("kind", "serve"),
+        ("variant", "on"),
+        ("rule_id", "r"),
+        ("version", "1"),
+        ("as", "draft"),
+        ("condition", r#"{"id": {"$inGroup": "of-pages"}}"#),
+    ];
+    send("flags/made/rules/production", &rule).await;
+    let draft = world.admin().get("/flags/made").await.json(200)["draft"]["number"].to_string();
+    send("flags/made/do/publish", &[("version", &draft)]).await;
+    send("flags/made/do/revert-1", &[("version", "2")]).await;
+    send("flags/made/do/archive", &[("version", "3")]).await;
+    send("flags/made/do/delete", &[("version", "4")]).await;
     let off = [("version", "1"), ("enabled", "false")];
     send("flags/shown/switch/production", &off).await;
     let traffic = [("version", "3"), ("traffic_percent", "50")];
