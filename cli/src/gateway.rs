@@ -12,6 +12,7 @@ mod direct;
 mod event;
 mod function;
 mod invoke;
+mod payload;
 mod policy;
 mod refusal;
 mod request;
@@ -19,7 +20,8 @@ mod response;
 mod route;
 mod stage;
 
-pub(crate) use invoke::{DeployedFunction, MAX_PAYLOAD_BYTES, json_size};
+pub(crate) use invoke::DeployedFunction;
+pub(crate) use payload::{MAX_PAYLOAD_BYTES, json_size};
 pub(crate) use request::new_trace;
 
 pub use function::{Function, FunctionError, Functions, event_function, http_function};

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 /// How long lines are collected. A process that is killed loses the lines of this time.
 const COLLECTED: Duration = Duration::from_millis(10);
-/// With more bytes that are not written yet, whoever logs writes them itself.
+/// With more bytes that are not written yet, the thread that logs writes them itself.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// The log. The last lines are written when it is dropped.
@@ -78,7 +78,7 @@ impl Lines {
         }
     }
 
-    /// Writes what is collected. If standard error is closed, nobody reads the log.
+    /// Writes what is collected. If standard error is closed, the log has no reader.
     fn write(&self) {
         let _writing = held(&self.writing);
         let lines = std::mem::take(&mut *held(&self.collected));

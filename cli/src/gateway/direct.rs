@@ -1,9 +1,9 @@
-//! A request and a response without the JSON between a gateway and a function: in one process nobody reads it, and writing it
-//! takes longer than most handlers. The request is the one that Lambda's runtime makes of the event of [`super::event`]; a
+//! A request and a response without the JSON between a gateway and a function: within a process it is written only to be read
+//! again, which takes longer than most handlers. The request is the one that Lambda's runtime makes of the event of [`super::event`]; a
 //! test compares both.
 
 use super::event::{RoutedRequest, is_forwarded, replaced_headers, request_time};
-use super::invoke::MAX_PAYLOAD_BYTES;
+use super::payload::MAX_PAYLOAD_BYTES;
 use super::request::IncomingRequest;
 use super::response::{MalformedResponse, add_valid_header, with_body};
 use super::stage::Stage;

@@ -144,7 +144,7 @@ fn request(method: &str, target: &str, headers: &[u8], body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// Two gateways with the same functions, one of which calls them without JSON.
+/// Two gateways with the same functions: the first calls them without JSON.
 async fn both() -> (Api, Api) {
     let start = async |function: Function| {
         let setup = Setup::new().parameter("BinaryType", "image/png");

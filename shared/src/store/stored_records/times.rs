@@ -103,7 +103,7 @@ impl Store {
             let (query, at) = self.stored_query(kind, &experiment.id, shard, range);
             self.times_of_shard(query, at, &before, pages)
         });
-        // A future of its own for each shard, of which a few are polled at once.
+        // A future of its own for each shard; a few of them are polled at once.
         let shards: Vec<_> = shards.collect();
         let mut shards = stream::iter(shards).buffer_unordered(AT_ONCE);
         while let Some(shard) = shards.try_next().await? {

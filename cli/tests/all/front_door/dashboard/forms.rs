@@ -200,11 +200,7 @@ async fn a_session_that_may_only_read_is_offered_no_form_and_can_change_nothing(
                 "/change/", "/switch/", "/new-", "./new-", "/edit", "/rules/", "/do/", "/delete",
                 "/audit",
             ];
-            assert!(
-                !of_forms.iter().any(|part| leads_to(&part)),
-                "{page}: {}",
-                &link[1]
-            );
+            assert!(!of_forms.iter().any(leads_to), "{page}: {}", &link[1]);
         }
     }
     assert_eq!(browser.get("/users?id=u").await.status, 403);
