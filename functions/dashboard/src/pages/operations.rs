@@ -116,7 +116,7 @@ fn counting(desk: Desk<'_>, running: &[Running]) -> Markup {
             table.cards {
                 thead { tr {
                     th scope="col" { "Experiment" } th scope="col" { "Stored records" } th scope="col" { "Pending" } th scope="col" { "Overdue" }
-                    th scope="col" { "Quarantined users" } th scope="col" { "Last assignment" } th scope="col" { "Last event" } th scope="col" { "Aggregates" }
+                    th scope="col" { "Quarantined users" } th scope="col" { "Last assignment" } th scope="col" { "Last event received" } th scope="col" { "Aggregates" }
                 } }
                 tbody { @for one in running { (row(desk, one, is_manager)) } }
             }
@@ -148,7 +148,7 @@ fn row(desk: Desk<'_>, one: &Running, is_manager: bool) -> Markup {
                     td.number data-label="Overdue" { (count(&zero("overdue_records"))) }
                     td.number data-label="Quarantined users" { (count(&zero("quarantined_users"))) }
                     td data-label="Last assignment" { (time(&freshness["last_assignment_at"])) }
-                    td data-label="Last event" { (time(&freshness["last_event_received_at"])) }
+                    td data-label="Last event received" { (time(&freshness["last_event_received_at"])) }
                 },
             }
             td data-label="Aggregates" {

@@ -51,7 +51,7 @@ fn freshness(freshness: &Value) -> Markup {
             dt { "Pending records" } dd { (count(&freshness["pending_records"])) }
             @if !freshness["pending_since"].is_null() { dt { "Oldest pending record" } dd { (time(&freshness["pending_since"])) " or earlier" } }
             dt { "First and last assignment" } dd { (time(&freshness["first_assignment_at"])) " to " (time(&freshness["last_assignment_at"])) }
-            dt { "Last event" } dd { (time(&freshness["last_event_at"])) }
+            dt { "Last event (time of the event)" } dd { (time(&freshness["last_event_at"])) }
             @if !freshness["quarantined_users"].is_null() { dt { "Quarantined users" } dd { (count(&freshness["quarantined_users"])) } }
             @if !freshness["overdue_records"].is_null() { dt { "Overdue records" } dd { (count(&freshness["overdue_records"])) } }
         }
