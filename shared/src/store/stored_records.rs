@@ -357,8 +357,12 @@ impl Store {
 
 /// The pages of each index shard that a request counts.
 fn pages_per_shard(shards: u16) -> usize {
-    let counts = RecordKind::ALL.len() * usize::from(shards.max(1));
-    (PAGES_PER_LOOK / counts).clamp(1, PAGES_PER_SHARD)
+    (PAGES_PER_LOOK / number_of_counts(shards)).clamp(1, PAGES_PER_SHARD)
+}
+
+/// The ranges that a request counts: one for each kind in each index shard.
+fn number_of_counts(shards: u16) -> usize {
+    RecordKind::ALL.len() * usize::from(shards.max(1))
 }
 
 #[cfg(test)]

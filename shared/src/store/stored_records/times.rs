@@ -1,14 +1,17 @@
 //! When the stored records were stored, to say how long the pending ones have been waiting.
 
 use super::checkpoint::Checkpoint;
-use super::{AT_ONCE, LAST, RecordKind, pages_per_shard};
+use super::{AT_ONCE, LAST, RecordKind, number_of_counts, pages_per_shard};
 use crate::store::item::{Item, damaged, text};
 use crate::store::{Store, StoreError};
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use domain::experiment::Experiment;
 use domain::time::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
+
+/// Pages whose sort keys a request reads in all index shards together. A page has some thousands of them, and each is parsed;
+/// what is beyond is only counted.
+const PAGES_WITH_TIMES: usize = 64;
 
 /// The stored records of an experiment by the time of storing: those in checkpoints together, later ones by the second.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,8 +22,10 @@ pub(crate) struct StoredTimes {
     checkpoints_until: Option<Timestamp>,
     /// The number of records by the second since 1970, with the latest time.
     by_second: BTreeMap<i64, (u64, Timestamp)>,
-    /// Records that were stored before the time that was asked for. Those in checkpoints are among them.
+    /// Records that were stored before the time that was asked for, without those in checkpoints.
     before: u64,
+    /// That time.
+    asked_for: Option<Timestamp>,
 }
 
 impl StoredTimes {
@@ -36,13 +41,15 @@ impl StoredTimes {
             return self.checkpoints_until;
         }
         let mut stored = self.in_checkpoints;
-        for (number, latest) in self.by_second.values() {
+        let mut seconds = self.by_second.values();
+        let read = seconds.find(|(number, _)| {
             stored += number;
-            if counted < stored {
-                return Some(*latest);
-            }
-        }
-        None
+            counted < stored
+        });
+        // With many records, the times of some were not read, and those before the time that was asked for were counted.
+        let asked_for = self.asked_for.filter(|_| counted < self.before());
+        let read = read.map(|(_, latest)| *latest);
+        read.into_iter().chain(asked_for).min()
     }
 
     fn add_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
@@ -78,7 +85,7 @@ impl StoredTimes {
 }
 
 impl Store {
-    /// When the records of an experiment were stored, and how many before a time. It reads what counting reads.
+    /// When the records of an experiment were stored, and how many before a time.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
@@ -88,20 +95,21 @@ impl Store {
         before: Timestamp,
     ) -> Result<StoredTimes, StoreError> {
         let checkpoints = self.checkpoints(&experiment.id).await?;
-        let mut times = StoredTimes::default();
+        let mut times = StoredTimes {
+            asked_for: Some(before),
+            ..StoredTimes::default()
+        };
         for checkpoint in checkpoints.values() {
             times.add_checkpoint(checkpoint)?;
         }
-        let pages = pages_per_shard(experiment.shards);
         let before = before.to_string();
         let shards =
             (0..experiment.shards).flat_map(|shard| RecordKind::ALL.map(|kind| (kind, shard)));
         let shards = shards.map(|(kind, shard)| {
             let after = checkpoints.get(&(kind, shard));
             let after = after.and_then(|checkpoint| checkpoint.through.as_deref());
-            let range = (after, LAST);
-            let (query, at) = self.stored_query(kind, &experiment.id, shard, range);
-            self.times_of_shard(query, at, &before, pages)
+            let shard = (kind, experiment, shard);
+            self.times_of_shard(shard, after, &before)
         });
         // A future of its own for each shard; a few of them are polled at once.
         let shards: Vec<_> = shards.collect();
@@ -114,15 +122,15 @@ impl Store {
 
     async fn times_of_shard(
         &self,
-        query: QueryFluentBuilder,
-        at: &str,
+        (kind, experiment, shard): (RecordKind, &Experiment, u16),
+        after: Option<&str>,
         before: &str,
-        pages: usize,
     ) -> Result<StoredTimes, StoreError> {
+        let (query, at) = self.stored_query(kind, &experiment.id, shard, (after, LAST));
         let query = query.projection_expression("#at");
         let mut times = StoredTimes::default();
         let mut start: Option<Item> = None;
-        for _ in 0..pages {
+        for _ in 0..pages_with_times(experiment.shards) {
             let answer = self
                 .page(query.clone().set_exclusive_start_key(start))
                 .await?;
@@ -131,11 +139,22 @@ impl Store {
             }
             start = answer.last_evaluated_key;
             if start.is_none() {
-                break;
+                return Ok(times);
             }
+        }
+        let last = start.as_ref().map(|last| text(last, at)).transpose()?;
+        if last.is_some_and(|last| last < before) {
+            let pages = pages_per_shard(experiment.shards);
+            let counted = self.count_stored(kind, &experiment.id, shard, (last, before), pages);
+            times.before += counted.await?.records;
         }
         Ok(times)
     }
+}
+
+/// The pages of each index shard whose sort keys a request reads.
+fn pages_with_times(shards: u16) -> usize {
+    (PAGES_WITH_TIMES / number_of_counts(shards)).max(1)
 }
 
 /// The time in a sort key of the index: before the `#`, if there is one.
@@ -147,6 +166,7 @@ fn stored_at(sort_key: &str) -> Result<Timestamp, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::limits::{DEFAULT_SHARDS, MAX_SHARDS};
 
     const SECOND: i64 = 1_000_000;
 
@@ -187,6 +207,30 @@ mod tests {
         assert_eq!(times.pending_since(9), Some(at(7)));
         assert_eq!(times.pending_since(10), Some(at(SECOND + 5)));
         assert_eq!(times.pending_since(14), None);
+    }
+
+    #[test]
+    fn a_record_before_the_time_is_pending_also_if_its_own_time_was_not_read() {
+        let times = StoredTimes {
+            before: 7,
+            asked_for: Some(at(2 * SECOND)),
+            ..stored(&[SECOND])
+        };
+        assert_eq!(times.pending_since(0), Some(at(SECOND)));
+        assert_eq!(times.pending_since(6), Some(at(2 * SECOND)));
+        assert_eq!(times.pending_since(7), None);
+    }
+
+    #[test]
+    fn a_request_reads_the_times_of_a_bounded_number_of_pages() {
+        for shards in 1..=MAX_SHARDS {
+            let pages = pages_with_times(shards) * number_of_counts(shards);
+            assert!(
+                pages <= PAGES_WITH_TIMES.max(number_of_counts(shards)),
+                "{shards}"
+            );
+        }
+        assert!(pages_with_times(DEFAULT_SHARDS) > 1);
     }
 
     #[test]
