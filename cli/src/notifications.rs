@@ -8,6 +8,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode, Url};
 use shared::notifications::{NotificationSink, SendError};
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
 
@@ -58,15 +59,22 @@ impl LocalSink {
     }
 
     fn note(&self, notifications: Vec<Notification>) -> Result<(), SendError> {
+        let mut outcome = Ok(());
         for notification in notifications {
             let (kind, id) = (notification.kind.name(), &notification.id);
             tracing::info!(id, kind, "notification: {}", notification.message);
-            if let Some(webhook) = &self.webhook {
-                let queued = webhook.try_send(notification);
-                queued.map_err(|_| SendError(format!("{MAX_QUEUED} notifications are queued")))?;
+            let Some(webhook) = &self.webhook else {
+                continue;
+            };
+            // The others may still find a place.
+            if let Err(refused) = webhook.try_send(notification) {
+                outcome = Err(SendError(match refused {
+                    TrySendError::Full(_) => format!("{MAX_QUEUED} notifications are queued"),
+                    TrySendError::Closed(_) => "the webhook is not posted to any more".to_owned(),
+                }));
             }
         }
-        Ok(())
+        outcome
     }
 }
 

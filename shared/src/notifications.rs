@@ -9,9 +9,9 @@ mod results;
 pub use results::ResultsLook;
 
 use crate::app::App;
-use crate::store::StoreError;
+use crate::store::raw::RawError;
 use domain::experiment::Experiment;
-use domain::notification::{Findings, Notification};
+use domain::notification::Notification;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 
@@ -49,20 +49,31 @@ impl Notifier {
         }
     }
 
+    /// Looks at the results of an experiment, and notes and sends what is new.
+    ///
+    /// # Errors
+    /// If the database fails, an item is damaged, or a sum grows beyond 38 digits.
+    pub async fn look(&self, app: &App, experiment: &Experiment) -> Result<(), RawError> {
+        let results = ResultsLook::new(app, experiment).await?;
+        self.notify(app, experiment, results.as_ref()).await
+    }
+
     /// Notes and sends what is new about an experiment, and about its results if they are known.
     ///
     /// # Errors
-    /// If the database fails. A failure to send is logged: the change is noted already, so it is not sent again.
+    /// If the database fails, or a sum grows beyond 38 digits. A failure to send is logged: the change is noted already, so
+    /// it is not sent again.
     pub async fn notify(
         &self,
         app: &App,
         experiment: &Experiment,
-        findings: Option<&Findings>,
-    ) -> Result<(), StoreError> {
+        results: Option<&ResultsLook<'_>>,
+    ) -> Result<(), RawError> {
+        let findings = results.map(ResultsLook::findings).transpose()?.flatten();
         let (store, id) = (app.store(), &experiment.id);
         for _ in 0..MAX_TRIES {
             let read = store.notification_state(id, true).await?;
-            let observed = read.state.observe(experiment, findings, app.now());
+            let observed = read.state.observe(experiment, findings.as_ref(), app.now());
             if observed.state == read.state {
                 return Ok(());
             }

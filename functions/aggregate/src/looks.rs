@@ -46,8 +46,10 @@ async fn look_at(app: &App, notifier: &Notifier, id: &ExperimentId) -> Result<bo
         return Ok(false);
     };
     let guards = cached.is_ramp_guarded(app.now()) && app.guardrails_are_due(id).await;
-    let notifies = app.notifications_are_due(id).await?;
-    if !guards && !notifies {
+    // If it is not known whether notifications are due, the ramp is guarded nevertheless.
+    let notifies = app.notifications_are_due(id).await;
+    if !guards && !matches!(notifies, Ok(true)) {
+        notifies?;
         return Ok(false);
     }
     let Some((experiment, digest)) = app.store().definition(id, true).await? else {
@@ -56,11 +58,10 @@ async fn look_at(app: &App, notifier: &Notifier, id: &ExperimentId) -> Result<bo
     // One reading of the aggregates serves both.
     let results = ResultsLook::new(app, &experiment).await?;
     if guards && let Some(results) = &results {
-        guard(app, &experiment, &digest, &results.worse_guardrails).await?;
+        guard(app, &experiment, &digest, &results.worse_guardrails()?).await?;
     }
-    if notifies {
-        let findings = results.as_ref().and_then(|one| one.findings.as_ref());
-        notifier.notify(app, &experiment, findings).await?;
+    if notifies? {
+        notifier.notify(app, &experiment, results.as_ref()).await?;
     }
     Ok(true)
 }

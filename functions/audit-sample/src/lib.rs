@@ -6,11 +6,12 @@ use domain::coverage::DataSource;
 use domain::experiment::{Experiment, Status};
 use domain::filter::RecordFilter;
 use domain::limits::MAX_PAGE;
+use domain::notification::is_news;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde::Serialize;
 use shared::app::App;
 use shared::clock;
-use shared::notifications::{Notifier, ResultsLook};
+use shared::notifications::Notifier;
 use shared::store::StoreError;
 use shared::store::aggregates::AggregateSections;
 use shared::store::audit::Patience;
@@ -29,9 +30,6 @@ const PATIENCE: Patience = Patience {
     least: Duration::from_secs(12),
     most: Duration::from_secs(60),
 };
-/// Experiments are looked at until this time after their planned end, so that a failed run is made up for. It is not longer
-/// than what notifications take as news.
-const ENDED_MICROS: i64 = 3 * 24 * 3_600 * 1_000_000;
 /// With less time left no further audit starts.
 const LEAST: Duration = Duration::from_secs(120);
 
@@ -124,7 +122,8 @@ async fn complete(app: &App, experiment: &Experiment, deadline: Instant) -> Resu
 }
 
 /// Notifies about experiments that have reached their planned end, and about their final verdict. No later record may come
-/// to an experiment that has ended, so no batch causes a look.
+/// to an experiment that has ended, so no batch causes a look. They are looked at as long as the end is news, so that a failed
+/// run is made up for.
 async fn notify_of_ends(
     app: &App,
     notifier: &Notifier,
@@ -132,10 +131,9 @@ async fn notify_of_ends(
     context: &Context,
 ) {
     let now = app.now();
-    let since = now.plus_micros(-ENDED_MICROS);
     let ended = experiments.filter(|experiment| {
         let end = experiment.end();
-        end.is_some_and(|end| since <= end && end <= now)
+        end.is_some_and(|end| end <= now && is_news(end, now))
     });
     for experiment in ended {
         if left(context) < LEAST {
@@ -147,13 +145,7 @@ async fn notify_of_ends(
 
 /// Looks at an experiment for notifications. A failure is logged.
 async fn look(app: &App, notifier: &Notifier, experiment: &Experiment) {
-    let looked = async {
-        let results = ResultsLook::new(app, experiment).await?;
-        let findings = results.and_then(|results| results.findings);
-        let notified = notifier.notify(app, experiment, findings.as_ref());
-        notified.await.map_err(RawError::from)
-    };
-    if let Err(error) = looked.await {
+    if let Err(error) = notifier.look(app, experiment).await {
         tracing::error!(experiment_id = %experiment.id, %error, "an experiment could not be looked at");
     }
 }

@@ -2,7 +2,7 @@
 
 use domain::experiment::Experiment;
 use shared::app::App;
-use shared::notifications::{Notifier, ResultsLook};
+use shared::notifications::Notifier;
 use shared::store::raw::RawError;
 
 /// Notifies about a change. A failure is logged, because the change itself must not be processed again for it.
@@ -30,11 +30,8 @@ async fn look(app: &App, notifier: &Notifier, changed: &Experiment) -> Result<()
     };
     // Some verdicts need the end, and no later record may come.
     let has_ended = current.end().is_some_and(|end| end <= app.now());
-    let results = match has_ended {
-        true => ResultsLook::new(app, &current).await?,
-        false => None,
-    };
-    let findings = results.and_then(|results| results.findings);
-    notifier.notify(app, &current, findings.as_ref()).await?;
-    Ok(())
+    match has_ended {
+        true => notifier.look(app, &current).await,
+        false => notifier.notify(app, &current, None).await,
+    }
 }

@@ -15,7 +15,7 @@ mod state;
 mod words;
 
 pub use findings::Findings;
-pub use state::{NotificationState, Observed};
+pub use state::{NotificationState, Observed, is_news};
 
 use super::experiment::Experiment;
 use super::ids::{ExperimentId, MetricKey, VariantKey};

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::store::aggregates::AggregateSections;
 use crate::store::raw::RawError;
+use crate::store::sourced_aggregates::SourcedAggregates;
 use domain::coverage::DataSource;
 use domain::experiment::Experiment;
 use domain::filter::RecordFilter;
@@ -12,22 +13,22 @@ use domain::notification::Findings;
 use domain::report::{AnalysisRequest, Breakdown, Correction, DecidingMethod, Report};
 use std::collections::BTreeSet;
 
-/// What a look at the results shows.
+/// The aggregates of an experiment at one moment, complete enough for a decision. What is asked of them is computed then.
 #[derive(Debug)]
-pub struct ResultsLook {
-    /// The guardrails that are worse in any variant, by the method that is valid however often one looks.
-    pub worse_guardrails: Vec<MetricKey>,
-    /// What notifications say about the results; none if a verdict cannot be given.
-    pub findings: Option<Findings>,
+pub struct ResultsLook<'e> {
+    experiment: &'e Experiment,
+    sourced: SourcedAggregates,
+    /// The deciding method is that of the API.
+    request: AnalysisRequest,
 }
 
-impl ResultsLook {
+impl<'e> ResultsLook<'e> {
     /// Looks at the results of an experiment now. None if the aggregates cannot say, because too many records are pending or
     /// a backfill is under way.
     ///
     /// # Errors
-    /// If the database fails, an item is damaged, or a sum grows beyond 38 digits.
-    pub async fn new(app: &App, experiment: &Experiment) -> Result<Option<Self>, RawError> {
+    /// If the database fails or an item is damaged.
+    pub async fn new(app: &App, experiment: &'e Experiment) -> Result<Option<Self>, RawError> {
         let filter = RecordFilter::default();
         let sections = AggregateSections::default();
         let source = Some(DataSource::Aggregates);
@@ -43,7 +44,6 @@ impl ResultsLook {
         if pending.still_counting() {
             return Ok(None);
         }
-        // The deciding method is that of the API.
         let request = AnalysisRequest {
             filter,
             as_of: app.now(),
@@ -55,30 +55,54 @@ impl ResultsLook {
             breakdown: Breakdown::None,
             series: false,
         };
-        let report = |request: &AnalysisRequest| {
-            Report::new(
-                experiment,
-                &sourced.aggregates,
-                request,
-                &sourced.provenance,
-            )
-        };
-        let guardrails = experiment.analysis.metrics.iter();
-        let guardrails = guardrails.filter(|metric| metric.role == MetricRole::Guardrail);
-        let guardrails: BTreeSet<_> = guardrails.map(|metric| metric.key.clone()).collect();
-        let worse_guardrails = match guardrails.is_empty() {
-            true => Vec::new(),
-            false => report(&AnalysisRequest {
-                metrics: guardrails,
-                method: Some(DecidingMethod::Sequential),
-                ..request.clone()
-            })?
-            .worse_guardrails(),
-        };
-        let findings = Findings::new(&report(&request)?, worse_guardrails.clone());
         Ok(Some(Self {
-            worse_guardrails,
-            findings,
+            experiment,
+            sourced,
+            request,
         }))
+    }
+
+    /// The guardrails that are worse in any variant, by the method that is valid however often one looks.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn worse_guardrails(&self) -> Result<Vec<MetricKey>, RawError> {
+        let metrics = self.experiment.analysis.metrics.iter();
+        let guardrails = metrics.filter(|metric| metric.role == MetricRole::Guardrail);
+        let guardrails: BTreeSet<_> = guardrails.map(|metric| metric.key.clone()).collect();
+        // A request without metrics is about all of them.
+        if guardrails.is_empty() {
+            return Ok(Vec::new());
+        }
+        let report = self.report(&AnalysisRequest {
+            metrics: guardrails,
+            method: Some(DecidingMethod::Sequential),
+            ..self.request.clone()
+        })?;
+        Ok(report.worse_guardrails())
+    }
+
+    /// What notifications say about the results; none if a verdict cannot be given.
+    ///
+    /// # Errors
+    /// If a sum grows beyond 38 digits.
+    pub fn findings(&self) -> Result<Option<Findings>, RawError> {
+        let worse = self.worse_guardrails()?;
+        Ok(Findings::new(&self.report(&self.request)?, worse))
+    }
+
+    fn report(&self, request: &AnalysisRequest) -> Result<Report, RawError> {
+        let Self {
+            experiment,
+            sourced,
+            ..
+        } = self;
+        let provenance = &sourced.provenance;
+        Ok(Report::new(
+            experiment,
+            &sourced.aggregates,
+            request,
+            provenance,
+        )?)
     }
 }

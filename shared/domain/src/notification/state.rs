@@ -346,7 +346,8 @@ fn is_without_finding(found: &Findings) -> bool {
         )
 }
 
-fn is_news(at: Timestamp, now: Timestamp) -> bool {
+/// Whether what happened at a time is still told at a first look.
+pub fn is_news(at: Timestamp, now: Timestamp) -> bool {
     !hours_after(at, NEWS_HOURS, now)
 }
 
