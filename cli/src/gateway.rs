@@ -316,10 +316,10 @@ impl RestApi {
     ) -> Result<Answer, InvokeError> {
         let (trace, timeout) = (&request.trace, self.integration_timeout);
         let target = request.path.len() + request.query.as_ref().map_or(0, String::len);
-        if function.takes_requests() && direct::is_small(&request.headers, 4 * target + body.len())
-        {
+        let is_small = direct::is_small(&request.headers, 4 * target + body.len());
+        if let Some(handler) = function.request_handler().filter(|_| is_small) {
             let request = direct::request(request, body, routed, &self.stage);
-            return function.answer(request, trace, timeout).await;
+            return function.answer(&*handler, request, trace, timeout).await;
         }
         let event = event::proxy_event(request, body, routed, &self.stage);
         let answer = function.invoke(event, trace, timeout).await?;

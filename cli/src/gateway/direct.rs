@@ -1,6 +1,6 @@
 //! A request and a response without the JSON between a gateway and a function: within a process it is written only to be read
-//! again, which takes longer than most handlers. The request is the one that Lambda's runtime makes of the event of [`super::event`]; a
-//! test compares both.
+//! again, which takes longer than most handlers. The request is the one that Lambda's runtime makes of the event of
+//! [`super::event`]; a test compares both.
 
 use super::event::{RoutedRequest, is_forwarded, replaced_headers, request_time};
 use super::payload::MAX_PAYLOAD_BYTES;
@@ -11,7 +11,7 @@ use aws_lambda_events::apigw::{
     ApiGatewayProxyRequestContext, ApiGatewayProxyResponse, ApiGatewayRequestAuthorizer,
     ApiGatewayRequestIdentity,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Uri};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt};
 use serde_json::Value;
@@ -39,7 +39,7 @@ pub(super) fn request(
 ) -> Request {
     let mut request = Request::new(encoded_body(body, &incoming.headers, stage));
     *request.method_mut() = incoming.method.clone();
-    // Handlers read the path and the query as the event has them.
+    // Handlers read the path and the query as the event has them; a test finds one that reads the address.
     *request.uri_mut() = Uri::from_static("/");
     *request.headers_mut() = headers(incoming);
     let context = RequestContext::ApiGatewayV1(context(incoming, routed, stage));
@@ -171,7 +171,6 @@ pub(super) fn is_plain(answer: &Response<Body>) -> bool {
     (200..600).contains(&answer.status().as_u16())
         && is_small(answer.headers(), bytes)
         && answer.headers().values().all(has_text)
-        && !answer.headers().contains_key(header::TRANSFER_ENCODING)
 }
 
 /// The response as Lambda's runtime writes it.

@@ -19,7 +19,7 @@ type EventHandler =
     dyn Fn(Value, Context) -> BoxFuture<'static, Result<Value, FunctionError>> + Send + Sync;
 
 /// How a function is called with a request.
-type RequestHandler =
+pub(super) type RequestHandler =
     dyn Fn(Request) -> BoxFuture<'static, Result<Response<Body>, FunctionError>> + Send + Sync;
 
 /// A Lambda function.
@@ -86,17 +86,9 @@ impl Function {
         }
     }
 
-    /// Whether the function can be called without JSON.
-    pub(super) fn takes_requests(&self) -> bool {
-        self.request.is_some()
-    }
-
-    /// Calls the function without JSON; none if it takes only JSON.
-    pub(super) fn answer(
-        &self,
-        request: Request,
-    ) -> Option<BoxFuture<'static, Result<Response<Body>, FunctionError>>> {
-        self.request.as_ref().map(|handler| handler(request))
+    /// How the function is called without JSON; none if it takes only JSON.
+    pub(super) fn request_handler(&self) -> Option<Arc<RequestHandler>> {
+        self.request.clone()
     }
 }
 

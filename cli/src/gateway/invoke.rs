@@ -1,7 +1,7 @@
 //! Calls a function as Lambda does: with a timeout and a size limit. A panic in the function does not affect the caller.
 
 use super::direct;
-use super::function::{Function, FunctionError, unwritable_response};
+use super::function::{Function, FunctionError, RequestHandler, unwritable_response};
 use super::payload::too_large;
 use lambda_http::{Body, Request, RequestExt, Response};
 use lambda_runtime::{Config, Context};
@@ -96,30 +96,21 @@ impl DeployedFunction {
         self.checked(answer)
     }
 
-    /// Whether the function can be called without JSON.
-    pub(super) fn takes_requests(&self) -> bool {
-        self.function.takes_requests()
+    /// How the function is called without JSON; none if it takes only JSON.
+    pub(super) fn request_handler(&self) -> Option<Arc<RequestHandler>> {
+        self.function.request_handler()
     }
 
-    /// Like [`Self::invoke`], for a function that takes requests.
+    /// Like [`Self::invoke`], by the function's [`Self::request_handler`].
     pub(super) async fn answer(
         &self,
+        handler: &RequestHandler,
         request: Request,
         trace: &str,
         caller_timeout: Duration,
     ) -> Result<Answer, InvokeError> {
         let context = self.context(uuid::Uuid::new_v4().to_string(), trace);
-        let function = self.function.clone();
-        let call = async move {
-            let answer = function.answer(request.with_lambda_context(context));
-            match answer {
-                Some(answer) => answer.await,
-                None => Err(FunctionError::new(
-                    "Runtime.UnmarshalError",
-                    "the function takes JSON only",
-                )),
-            }
-        };
+        let call = handler(request.with_lambda_context(context));
         let answer = self.run(call, caller_timeout).await?;
         if direct::is_plain(&answer) {
             return Ok(Answer::Response(answer));

@@ -174,6 +174,16 @@ fn the_store_does_not_import_the_http_layer() {
 }
 
 #[test]
+fn handlers_read_the_path_and_the_query_as_the_event_has_them() {
+    // The address of a request has the stage and the host, and the local gateway makes none.
+    for folder in ["shared/src/http", "functions"] {
+        for file in files(&root().join(folder), "rs") {
+            assert!(!text(&file).contains(".uri()"), "{}", file.display());
+        }
+    }
+}
+
+#[test]
 fn functions_reach_the_database_only_through_the_store() {
     // A test may fail by panicking; it does not run in the function.
     let runs = |file: &PathBuf| {
