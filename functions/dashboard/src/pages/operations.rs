@@ -54,6 +54,12 @@ impl Running {
         summary.map_or(&NOTHING, |summary| &summary["freshness"])
     }
 
+    /// Whether too many records are pending for a verdict.
+    fn is_counting(&self) -> bool {
+        let summary = self.summary.as_ref();
+        summary.is_ok_and(|summary| summary["decision"]["reason"] == "still_counting")
+    }
+
     fn number(&self, name: &str) -> u64 {
         self.freshness()[name].as_u64().unwrap_or(0)
     }
@@ -98,13 +104,19 @@ pub(crate) async fn show(desk: Desk<'_>) -> Result<Page, Failure> {
 fn attention(running: &[Running]) -> Markup {
     let sum = |name: &str| running.iter().map(|one| one.number(name)).sum::<u64>();
     let (overdue, quarantined) = (sum("overdue_records"), sum("quarantined_users"));
+    let pending = sum("pending_records");
     let failed = running.iter().filter(|one| one.summary.is_err()).count();
+    let is_counting = running.iter().any(Running::is_counting);
     html! {
         @if overdue > 0 { (note("bad", "Stored records have been pending for more than a minute. Audit the experiments below; docs/operations.md says what to do at `OverdueRecordsAlarm`.")) }
         @if quarantined > 0 { (note("bad", "Users are quarantined: they are in no number. docs/operations.md says what to do at `QuarantinedUsersAlarm`.")) }
         @if failed > 0 { (note("warn", "Some experiments have no results; the reason is in the table.")) }
-        @if overdue == 0 && quarantined == 0 && failed == 0 && !running.is_empty() {
-            (note("good", "The numbers of all experiments of this page are up to date."))
+        @if is_counting { (note("warn", "Some experiments are still being counted, so they have no verdict.")) }
+        @if overdue == 0 && quarantined == 0 && failed == 0 && !is_counting && !running.is_empty() {
+            @match pending {
+                0 => (note("good", "The numbers of all experiments of this page are up to date.")),
+                _ => (note("good", &format!("The numbers of all experiments of this page are up to date, except for {pending} pending records."))),
+            }
         }
     }
 }
@@ -310,5 +322,19 @@ mod tests {
         assert!(html.contains("OverdueRecordsAlarm"), "{html}");
         let html = attention(&[one(0)]).into_string();
         assert!(html.contains("up to date"), "{html}");
+        assert!(html.contains("except for 3 pending records"), "{html}");
+    }
+
+    #[test]
+    fn numbers_of_a_part_of_the_records_are_not_said_to_be_up_to_date() {
+        let freshness = json!({"pending_records": 48_000, "stored_records": 64_000});
+        let one = Running {
+            experiment: json!({"id": "e", "name": "E"}),
+            summary: Ok(json!({"freshness": freshness, "decision": {"reason": "still_counting"}})),
+            generations: Ok(Generations::default()),
+        };
+        let html = attention(&[one]).into_string();
+        assert!(html.contains("still being counted"), "{html}");
+        assert!(!html.contains("up to date"), "{html}");
     }
 }
