@@ -99,7 +99,9 @@ impl<'a> Api<'a> {
         F: Future<Output = Result<Response, Problem>>,
     {
         let request = self.request(call);
-        match handler(self.app.clone(), request).await {
+        // Each handler is a large value, and a page has many: within the values of their callers, they take more than the
+        // stack of a thread in an unoptimised build.
+        match Box::pin(handler(self.app.clone(), request)).await {
             Ok(response) => Ok(body_of(&response)),
             Err(problem) => Err(Failure::of(problem, self.request_id)),
         }

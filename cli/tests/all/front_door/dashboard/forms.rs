@@ -1,7 +1,7 @@
 //! Forms: what they change, and from whom.
 
 use super::super::support::{Caller, World};
-use super::Browser;
+use super::{Browser, new_experiment};
 use domain::access::Scope;
 use regex::Regex;
 use serde_json::{Value, json};
@@ -55,17 +55,7 @@ fn forms() -> Vec<Form> {
         ("status", "draft"),
     ];
     new_holdout.extend(metric);
-    let mut new_experiment = vec![
-        ("name", "New"),
-        ("id", "new"),
-        ("variant0", "control"),
-        ("weight0", "50"),
-        ("variant1", "green"),
-        ("weight1", "50"),
-        ("direction", "increase"),
-        ("do", "draft"),
-    ];
-    new_experiment.extend(metric);
+    let new_experiment = new_experiment(&[("id", "new"), ("do", "draft")]);
     vec![
         of_version("/experiments/draft/change/start", &[]),
         of_version("/experiments/running/change/pause", &[]),
@@ -205,6 +195,27 @@ async fn a_session_that_may_only_read_is_offered_no_form_and_can_change_nothing(
     }
     assert_eq!(browser.get("/users?id=u").await.status, 403);
     assert_eq!(world.contents().await, before);
+}
+
+/// `cargo` gives the threads of tests more, but not those of a program that is started without it.
+#[test]
+fn every_form_fits_on_the_stack_that_a_thread_has_by_default() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(2 * 1024 * 1024)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let world = World::start().await;
+        define(&world.admin()).await;
+        let browser = Browser::signed_in(&world, "manager", &ALL).await;
+        for (page, path, fields) in forms() {
+            let shown = browser.get(page).await;
+            assert!(shown.status < 500, "{page}: {}", shown.html);
+            let answer = browser.send_form(path, &fields).await;
+            assert!(answer.status < 500, "{path}: {}", answer.html);
+        }
+    });
 }
 
 #[tokio::test]
