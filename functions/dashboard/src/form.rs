@@ -140,6 +140,14 @@ impl<'a> Form<'a> {
         }
     }
 
+    /// The name and the description of a definition.
+    pub(crate) fn texts(&self, definition: &Value) -> Markup {
+        html! {
+            (self.line(Field { id: "name", label: "Name", pointer: "/name", usual: text(&definition["name"]), required: true, ..Field::default() }))
+            (self.line(Field { id: "description", label: "Description (optional)", pointer: "/description", usual: text(&definition["description"]), ..Field::default() }))
+        }
+    }
+
     /// The reason of a change.
     pub(crate) fn reason(&self) -> Markup {
         self.line(Field {

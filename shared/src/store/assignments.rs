@@ -4,6 +4,7 @@ use super::keys::{self, assignments as key};
 use super::{FirstWrite, Store, StoreError};
 use crate::clock;
 use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::assignment::{Assignment, Attributes};
 use domain::ids::{ExperimentId, UserId, VariantKey};
@@ -99,18 +100,9 @@ impl Store {
         experiment: &ExperimentId,
         shard: u16,
     ) -> impl Stream<Item = Result<Vec<IndexedAssignment>, StoreError>> + use<'_> {
-        let partition = keys::experiment_shard(experiment, shard);
         let query = self
-            .client
-            .query()
-            .table_name(&self.tables.assignments)
-            .index_name(key::BY_EXPERIMENT)
-            .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
-            .expression_attribute_values(":shard", AttributeValue::S(partition))
-            // `attributes` is one of DynamoDB's reserved words.
-            .expression_attribute_names("#attributes", "attributes")
-            .projection_expression("user_id, variant, assigned_at, #attributes");
-        let query = query.key_condition_expression("#shard = :shard");
+            .shard_query(experiment, shard)
+            .key_condition_expression("#shard = :shard");
         self.pages(query)
             .map(|page| Ok(serde_dynamo::from_items(page?)?))
     }
@@ -126,22 +118,28 @@ impl Store {
         after: Timestamp,
         limit: usize,
     ) -> Result<Vec<IndexedAssignment>, StoreError> {
-        let partition = keys::experiment_shard(experiment, shard);
         let query = self
-            .client
-            .query()
-            .table_name(&self.tables.assignments)
-            .index_name(key::BY_EXPERIMENT)
+            .shard_query(experiment, shard)
             .key_condition_expression("#shard = :shard AND #at >= :after")
-            .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
             .expression_attribute_names("#at", key::STORED_AT_HASH)
-            .expression_attribute_names("#attributes", "attributes")
-            .expression_attribute_values(":shard", AttributeValue::S(partition))
             .expression_attribute_values(":after", AttributeValue::S(after.to_string()))
-            .projection_expression("user_id, variant, assigned_at, #attributes")
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = self.page(query).await?;
         Ok(serde_dynamo::from_items(answer.items.unwrap_or_default())?)
+    }
+
+    /// A query of the assignments of one index shard. Its key condition begins with `#shard = :shard`.
+    fn shard_query(&self, experiment: &ExperimentId, shard: u16) -> QueryFluentBuilder {
+        let partition = keys::experiment_shard(experiment, shard);
+        self.client
+            .query()
+            .table_name(&self.tables.assignments)
+            .index_name(key::BY_EXPERIMENT)
+            .expression_attribute_names("#shard", key::EXPERIMENT_SHARD)
+            .expression_attribute_values(":shard", AttributeValue::S(partition))
+            // `attributes` is one of DynamoDB's reserved words.
+            .expression_attribute_names("#attributes", "attributes")
+            .projection_expression("user_id, variant, assigned_at, #attributes")
     }
 }

@@ -15,6 +15,23 @@ use regex::Regex;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 
+/// The fields of the form of a new experiment: those that each needs, and others.
+pub(crate) fn new_experiment<'f>(others: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
+    let mut fields = vec![
+        ("name", "New"),
+        ("variant0", "control"),
+        ("weight0", "50"),
+        ("variant1", "green"),
+        ("weight1", "50"),
+        ("metric", "buy"),
+        ("kind", "conversion"),
+        ("event_type", "buy"),
+        ("direction", "increase"),
+    ];
+    fields.extend(others);
+    fields
+}
+
 /// A browser with at most one cookie. It follows no redirect by itself.
 pub(crate) struct Browser {
     http: reqwest::Client,

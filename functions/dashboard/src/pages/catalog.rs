@@ -1,7 +1,8 @@
 //! What the pages of segments, layers and holdouts share.
 
-use crate::api::Call;
+use crate::api::{Call, Failure};
 use crate::desk::{Desk, next};
+use crate::form::{Form, buttons, needs_manage};
 use crate::layout::note;
 use crate::text::{count, json, list, name, text};
 use crate::visit::segment;
@@ -91,6 +92,37 @@ pub(super) fn one(
         (acts(desk, &page, &[("edit", "Change"), ("delete", "Delete")]))
         (content)
         details { summary { "The whole definition as JSON" } (json(definition)) }
+    }
+}
+
+/// The form that deletes a definition, or what still uses it.
+pub(super) struct Deletion<'d> {
+    pub(super) definition: &'d Value,
+    /// The version that the API compares; null if it compares none.
+    pub(super) version: &'d Value,
+    /// The page of the definition.
+    pub(super) above: &'d str,
+    /// What uses it, and what to do about that.
+    pub(super) used: Option<Markup>,
+    /// What deleting it does.
+    pub(super) effect: &'static str,
+}
+
+impl Deletion<'_> {
+    pub(super) fn show(self, desk: Desk<'_>, failure: Option<&Failure>) -> Markup {
+        let form = Form::new(desk, failure);
+        html! {
+            p.headline { (name(text(&self.definition["name"]))) }
+            (form.faults())
+            @if let Some(used) = self.used { (used) }
+            @else if !desk.signed.may(Scope::Manage) { (needs_manage()) } @else {
+                p { (self.effect) }
+                form.act method="post" {
+                    (form.hidden(self.version))
+                    (buttons(desk, "Delete", true, self.above))
+                }
+            }
+        }
     }
 }
 

@@ -105,6 +105,13 @@ pub(crate) fn place_of_new(first: bool, rules: usize) -> usize {
     if first { 0 } else { rules }
 }
 
+/// The variants of a flag, for a choice.
+fn variants(flag: &Value) -> Vec<(&str, &str)> {
+    let keys = list(&flag["variants"]).iter();
+    let keys = keys.map(|variant| text(&variant["key"]));
+    keys.map(|key| (key, key)).collect()
+}
+
 fn add(
     desk: Desk<'_>,
     flag: &Value,
@@ -118,10 +125,7 @@ fn add(
     let at = place_of_new(is_first, rules);
     let rule = format!("/environments/{environment}/rules/{at}");
     let at = |field: &str| format!("{rule}/{field}");
-    let variants = list(&flag["variants"]).iter();
-    let variants: Vec<(&str, &str)> = variants
-        .map(|variant| (text(&variant["key"]), text(&variant["key"])))
-        .collect();
+    let variants = variants(flag);
     let (percent, variant) = (at("traffic_percent"), at("variant"));
     html! {
         section aria-labelledby="add" {
@@ -163,10 +167,7 @@ fn all(
 ) -> Markup {
     let form = Form::new(desk, failure);
     let at = |field: &str| format!("/environments/{environment}/{field}");
-    let variants = list(&flag["variants"]).iter();
-    let variants: Vec<(&str, &str)> = variants
-        .map(|variant| (text(&variant["key"]), text(&variant["key"])))
-        .collect();
+    let variants = variants(flag);
     let rules = indented(&settings["rules"]);
     html! {
         section aria-labelledby="json" {

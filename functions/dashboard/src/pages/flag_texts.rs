@@ -59,8 +59,7 @@ pub(crate) async fn edit(
         p { "These are the same in all environments. Each environment has its rules on a page of its own." }
         (form.faults())
         (form.framed(&flag["version"], html! {
-            (form.line(Field { id: "name", label: "Name", pointer: "/name", usual: text(&flag["name"]), required: true, ..Field::default() }))
-            (form.line(Field { id: "description", label: "Description (optional)", pointer: "/description", usual: text(&flag["description"]), ..Field::default() }))
+            (form.texts(&flag))
             (form.line(Field { id: "owner", label: "Owner (optional)", pointer: "/owner", usual: text(&flag["owner"]), ..Field::default() }))
             (form.line(Field { id: "tags", label: "Tags, with commas between them (optional)", pointer: "/tags", usual: &tags, ..Field::default() }))
             (form.area(Field { id: "variants", label: "Variants", pointer: "/variants", usual: &variants, help: "JSON: each has a `key`, a `value` and an optional `name`.", required: true }, 10))

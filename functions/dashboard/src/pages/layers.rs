@@ -1,9 +1,9 @@
 //! Layers: the list, one layer with its experiments, and its forms.
 
-use super::catalog::{Listing, PAGE, elements, one, page_of};
+use super::catalog::{Deletion, Listing, PAGE, elements, one, page_of};
 use crate::api::{Call, Failure};
 use crate::desk::{Desk, cursor};
-use crate::form::{Field, Form, buttons, needs_manage};
+use crate::form::{Field, Form, buttons};
 use crate::layout::Page;
 use crate::text::{list, name, percentage, text, time, words};
 use crate::visit::segment;
@@ -78,20 +78,13 @@ pub(crate) async fn show(desk: Desk<'_>, id: &str) -> Result<Page, Failure> {
     Ok(Page::new(text(&layer["name"]), content).below("layers", "Layers"))
 }
 
-fn texts(form: &Form<'_>, layer: &Value) -> Markup {
-    html! {
-        (form.line(Field { id: "name", label: "Name", pointer: "/name", usual: text(&layer["name"]), required: true, ..Field::default() }))
-        (form.line(Field { id: "description", label: "Description (optional)", pointer: "/description", usual: text(&layer["description"]), ..Field::default() }))
-    }
-}
-
 /// The form of a new layer.
 pub(crate) fn create(desk: Desk<'_>, failure: Option<&Failure>) -> Page {
     let form = Form::new(desk, failure);
     let content = html! {
         (form.faults())
         (form.framed(&Value::Null, html! {
-            (texts(&form, &Value::Null))
+            (form.texts(&Value::Null))
             (form.line(Field { id: "id", label: "Id", pointer: "{id}", required: true, ..Field::default() }))
             (form.line(Field { id: "unit", label: "Unit (optional)", pointer: "/unit", help: "Users, unless it is another id, such as `account`. Without one, the first experiment decides it.", ..Field::default() }))
             (buttons(desk, "Create", false, "layers"))
@@ -116,7 +109,7 @@ pub(crate) async fn edit(
         p { "The parts of the experiments are changed on their own pages." }
         (form.faults())
         (form.framed(&layer["version"], html! {
-            (texts(&form, &layer))
+            (form.texts(&layer))
             (form.reason())
             (buttons(desk, "Save", false, &above))
         }))
@@ -135,23 +128,19 @@ pub(crate) async fn delete(
     failure: Option<&Failure>,
 ) -> Result<Page, Failure> {
     let layer = read(desk, id).await?;
-    let form = Form::new(desk, failure);
     let above = format!("layers/{}", segment(id));
     let is_used = !list(&layer["experiments"]).is_empty();
-    let content = html! {
-        p.headline { (name(text(&layer["name"]))) }
-        (form.faults())
-        @if is_used {
+    let deletion = Deletion {
+        definition: &layer,
+        version: &Value::Null,
+        above: &above,
+        used: is_used.then(|| html! {
             p.note.warn { "Experiments have a part of this layer, so it cannot be deleted. Stop them first, or archive them if they are drafts." }
             (parts(desk, &layer, false))
-        } @else if !desk.signed.may(Scope::Manage) { (needs_manage()) } @else {
-            p { "No experiment uses it. There is no way back." }
-            form.act method="post" {
-                (form.hidden(&Value::Null))
-                (buttons(desk, "Delete", true, &above))
-            }
-        }
+        }),
+        effect: "No experiment uses it. There is no way back.",
     };
+    let content = deletion.show(desk, failure);
     let page = Page::new("Delete the layer", content).below("layers", "Layers");
     Ok(page.below(above, text(&layer["name"])))
 }

@@ -1,13 +1,12 @@
 //! Segments: the list, one segment with what uses it, and its forms.
 
-use super::catalog::{Listing, PAGE, elements, one, page_of};
+use super::catalog::{Deletion, Listing, PAGE, elements, one, page_of};
 use crate::api::{Call, Failure};
 use crate::desk::{Desk, cursor};
-use crate::form::{Field, Form, buttons, indented, needs_manage};
+use crate::form::{Field, Form, buttons, indented};
 use crate::layout::Page;
 use crate::text::{count, list, name, text, time, words};
 use crate::visit::segment as part;
-use domain::access::Scope;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -93,7 +92,7 @@ pub(crate) fn create(desk: Desk<'_>, failure: Option<&Failure>) -> Page {
     let content = html! {
         (form.faults())
         (form.framed(&Value::Null, html! {
-            (texts(&form, &Value::Null))
+            (form.texts(&Value::Null))
             (form.line(Field { id: "id", label: "Id, which conditions name", pointer: "/id", required: true, ..Field::default() }))
             (form.choice(Field { id: "kind", label: "Kind; it cannot change", help: "Only the fields of the chosen kind count.", ..Field::default() }, &KINDS))
             (form.area(Field { id: "condition", label: "Condition", pointer: "/condition", help: CONDITION, ..Field::default() }, 6))
@@ -103,13 +102,6 @@ pub(crate) fn create(desk: Desk<'_>, failure: Option<&Failure>) -> Page {
         }))
     };
     Page::new("New segment", content).below("segments", "Segments")
-}
-
-fn texts(form: &Form<'_>, segment: &Value) -> Markup {
-    html! {
-        (form.line(Field { id: "name", label: "Name", pointer: "/name", usual: text(&segment["name"]), required: true, ..Field::default() }))
-        (form.line(Field { id: "description", label: "Description (optional)", pointer: "/description", usual: text(&segment["description"]), ..Field::default() }))
-    }
 }
 
 /// The form that changes a segment.
@@ -129,7 +121,7 @@ pub(crate) async fn edit(
         p { "A change applies within ten seconds to all definitions that name the segment: " (count(&segment["used_by_count"])) "." }
         (form.faults())
         (form.framed(&segment["version"], html! {
-            (texts(&form, &segment))
+            (form.texts(&segment))
             @if segment["condition"].is_null() {
                 p { (members(&segment)) " are in the list. It cannot be read back, because only hashes are stored." }
                 (form.area(Field { id: "add", label: "Ids to add", pointer: "/ids/add", help: IDS, ..Field::default() }, 6))
@@ -155,23 +147,19 @@ pub(crate) async fn delete(
     failure: Option<&Failure>,
 ) -> Result<Page, Failure> {
     let segment = read(desk, id).await?;
-    let form = Form::new(desk, failure);
     let above = format!("segments/{}", part(id));
     let is_used = segment["used_by_count"] != 0;
-    let content = html! {
-        p.headline { (name(text(&segment["name"]))) }
-        (form.faults())
-        @if is_used {
+    let deletion = Deletion {
+        definition: &segment,
+        version: &segment["version"],
+        above: &above,
+        used: is_used.then(|| html! {
             p.note.warn { "Definitions name this segment, so it cannot be deleted. Remove it from their conditions, or stop the experiments." }
             (used_by(desk, &segment))
-        } @else if !desk.signed.may(Scope::Manage) { (needs_manage()) } @else {
-            p { "No definition names it. Its history is kept, and a new segment can have the same id. There is no way back." }
-            form.act method="post" {
-                (form.hidden(&segment["version"]))
-                (buttons(desk, "Delete", true, &above))
-            }
-        }
+        }),
+        effect: "No definition names it. Its history is kept, and a new segment can have the same id. There is no way back.",
     };
+    let content = deletion.show(desk, failure);
     let page = Page::new("Delete the segment", content).below("segments", "Segments");
     Ok(page.below(above, text(&segment["name"])))
 }

@@ -1,25 +1,13 @@
 //! The preview of an audience: how many recent users match a condition.
 
 use super::super::support::{World, ago};
-use super::Browser;
+use super::{Browser, new_experiment};
 use domain::access::Scope;
 use serde_json::{Value, json};
 
 /// The preview of a condition.
 async fn preview(browser: &Browser, condition: &str) -> String {
-    let fields = [
-        ("name", "New"),
-        ("variant0", "control"),
-        ("weight0", "50"),
-        ("variant1", "green"),
-        ("weight1", "50"),
-        ("metric", "buy"),
-        ("kind", "conversion"),
-        ("event_type", "buy"),
-        ("direction", "increase"),
-        ("targeting", condition),
-        ("do", "plan"),
-    ];
+    let fields = new_experiment(&[("targeting", condition), ("do", "plan")]);
     let shown = browser.submit("new-experiment", &fields).await;
     shown.page(200).to_owned()
 }
@@ -67,21 +55,12 @@ async fn the_share_of_recent_users_is_that_of_the_stored_dimensions_or_it_is_sai
     assert!(html.contains("names segments"), "{html}");
 
     // A condition with a fault is refused beside its field, and a right one is that of the experiment.
-    let mut fields = vec![
-        ("name", "New"),
+    let mut fields = new_experiment(&[
         ("id", "new"),
-        ("variant0", "control"),
-        ("weight0", "50"),
-        ("variant1", "green"),
-        ("weight1", "50"),
-        ("metric", "buy"),
-        ("kind", "conversion"),
-        ("event_type", "buy"),
-        ("direction", "increase"),
         ("dimensions", "country, plan"),
         ("do", "draft"),
         ("targeting", r#"{"age": {"$over": 1}}"#),
-    ];
+    ]);
     let shown = browser.submit("new-experiment", &fields).await;
     assert!(shown.page(422).contains(r#"id="targeting-wrong""#));
     *fields.last_mut().unwrap() = ("targeting", r#"{"age": {"$gte": 18}}"#);

@@ -26,6 +26,25 @@ async fn created(browser: &Browser) {
     browser.submit("new-flag", &new).await.page(303);
 }
 
+/// The fields of the form that adds a rule at the end, at once, and others.
+fn added<'f>(kind: &'f str, id: &'f str, others: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
+    let mut fields = others.to_vec();
+    let usual = [
+        ("do", "add"),
+        ("kind", kind),
+        ("variant", "on"),
+        ("rule_id", id),
+        ("place", "last"),
+        ("as", "change"),
+    ];
+    for (name, value) in usual {
+        if !others.iter().any(|(other, _)| *other == name) {
+            fields.push((name, value));
+        }
+    }
+    fields
+}
+
 async fn settings(admin: &Caller) -> Value {
     admin.get("/flags/checkout").await.json(200)["environments"]["production"].clone()
 }
@@ -104,28 +123,16 @@ async fn rules_are_added_moved_and_removed_by_small_forms() {
     let admin = world.admin();
     let browser = Browser::signed_in(&world, "manager", &SCOPES).await;
     created(&browser).await;
-    let rollout = [
-        ("do", "add"),
-        ("kind", "rollout"),
-        ("variant", "on"),
-        ("traffic_percent", "5"),
-        ("rule_id", "first"),
-        ("place", "last"),
-        ("reason", "a start"),
-        ("as", "change"),
-    ];
+    let rollout = [("traffic_percent", "5"), ("reason", "a start")];
+    let rollout = added("rollout", "first", &rollout);
     browser.submit(RULES, &rollout).await.page(303);
     let serve = [
-        ("do", "add"),
-        ("kind", "serve"),
-        ("variant", "on"),
         ("traffic_percent", "10"),
-        ("rule_id", "team"),
         ("place", "first"),
         ("condition", r#"{"team": true}"#),
         ("starts_at", "2027-01-15T08:00:00Z"),
-        ("as", "change"),
     ];
+    let serve = added("serve", "team", &serve);
     browser.submit(RULES, &serve).await.page(303);
     assert_eq!(order(&admin).await, ["team", "first"]);
     let now = settings(&admin).await;
@@ -143,15 +150,11 @@ async fn rules_are_added_moved_and_removed_by_small_forms() {
     // The fault is beside the field of the rule that was not added, at either place.
     for place in ["first", "last"] {
         let wrong = [
-            ("do", "add"),
-            ("kind", "rollout"),
-            ("variant", "on"),
             ("traffic_percent", "200"),
-            ("rule_id", "third"),
             ("place", place),
             ("condition", r#"{"age": {"$over": 1}}"#),
-            ("as", "change"),
         ];
+        let wrong = added("rollout", "third", &wrong);
         let shown = browser.submit(RULES, &wrong).await;
         let html = shown.page(422);
         for field in ["traffic_percent", "condition"] {
@@ -249,17 +252,9 @@ async fn another_token_publishes_the_draft_of_a_flag_that_requires_an_approval()
     assert_eq!(flag["requires_approval"], true);
     // The form of the texts has emptied the owner.
     assert_eq!(flag["owner"], Value::Null);
-    let mut add = vec![
-        ("do", "add"),
-        ("kind", "serve"),
-        ("variant", "on"),
-        ("rule_id", "all"),
-        ("place", "last"),
-        ("as", "change"),
-    ];
-    let shown = author.submit(RULES, &add).await;
+    let shown = author.submit(RULES, &added("serve", "all", &[])).await;
     assert!(shown.page(409).contains("role=\"alert\""));
-    *add.last_mut().unwrap() = ("as", "draft");
+    let add = added("serve", "all", &[("as", "draft")]);
     author.submit(RULES, &add).await.page(303);
     assert!(order(&admin).await.is_empty());
 
@@ -303,14 +298,7 @@ async fn an_earlier_version_is_brought_back_and_a_flag_is_archived_and_deleted()
     let admin = world.admin();
     let browser = Browser::signed_in(&world, "manager", &SCOPES).await;
     created(&browser).await;
-    let add = [
-        ("do", "add"),
-        ("kind", "serve"),
-        ("variant", "on"),
-        ("rule_id", "all"),
-        ("place", "last"),
-        ("as", "change"),
-    ];
+    let add = added("serve", "all", &[]);
     browser.submit(RULES, &add).await.page(303);
     let history = browser.get("/flags/checkout/history").await;
     let html = history.page(200);

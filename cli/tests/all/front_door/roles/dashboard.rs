@@ -1,6 +1,6 @@
 //! What the function of the pages for browsers may do: what the handlers do that it calls.
 
-use super::super::dashboard::Browser;
+use super::super::dashboard::{Browser, new_experiment};
 use super::super::support::{World, ago};
 use super::an_event;
 use domain::access::Scope;
@@ -72,22 +72,9 @@ pub(super) async fn dashboard(world: &World, record_calls: &mut impl FnMut(&str)
     ] {
         browser.get(page).await.page(200);
     }
-    let new = [
-        ("name", "New"),
-        ("variant0", "control"),
-        ("weight0", "50"),
-        ("variant1", "green"),
-        ("weight1", "50"),
-        ("metric", "buy"),
-        ("kind", "conversion"),
-        ("event_type", "buy"),
-        ("direction", "increase"),
-        ("targeting", r#"{"country": "DE"}"#),
-        ("do", "start"),
-    ];
-    let preview = new.map(|(name, value)| (name, if name == "do" { "plan" } else { value }));
+    let new = |act| new_experiment(&[("targeting", r#"{"country": "DE"}"#), ("do", act)]);
     browser
-        .send_form("new-experiment", &preview)
+        .send_form("new-experiment", &new("plan"))
         .await
         .page(200);
     browser
@@ -147,7 +134,7 @@ pub(super) async fn dashboard(world: &World, record_calls: &mut impl FnMut(&str)
     let traffic = [("version", "3"), ("traffic_percent", "50")];
     send("experiments/shown/change/traffic", &traffic).await;
     send("experiments/shown/change/stop", &[("version", "4")]).await;
-    send("new-experiment", &new).await;
+    send("new-experiment", &new("start")).await;
     let user = [("user_id", "erased"), ("typed", "erased")];
     send("users/erase", &user).await;
     send("sign-out", &[]).await;
