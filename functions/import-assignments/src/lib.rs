@@ -81,11 +81,11 @@ impl ImportAssignmentsResponse {
 /// user, the first in the request is stored.
 ///
 /// # Errors
-/// 404, 409 for a draft, for a holdout and for an experiment in a layer, 422 if the envelope is wrong.
+/// 422 if what is around the rows has faults, 404, and 409 for a draft, for a holdout and for an experiment in a layer.
 pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
     Caller::with_scope(&request, Scope::Manage)?;
     let id = params::experiment_id(&request)?;
-    let text = body::json(&request)?;
+    let list = input::assignments::list(body::json(&request)?)?;
     let found = app.experiment(&id).await?;
     let experiment = found.ok_or_else(|| Problem::unknown_experiment(id.as_str()))?;
     if experiment.status == Status::Draft {
@@ -96,7 +96,7 @@ pub async fn handle(app: App, request: Request) -> Result<Response, Problem> {
         return Err(Problem::conflict(code, detail, Vec::new()));
     }
     let received_at = app.now();
-    let rows = input::assignments::read(text, &experiment, received_at)?;
+    let rows = input::assignments::read(&list, &experiment, received_at);
     let rows = without_held_out(&app, &experiment, rows, received_at).await?;
 
     let users = rows.iter().flatten().map(|row| &row.user_id).collect();

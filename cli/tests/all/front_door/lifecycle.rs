@@ -161,6 +161,11 @@ async fn a_draft_accepts_no_imported_assignments() {
         .await;
     assert_eq!(answer.code(409), "not_started");
     assert_eq!(world.items("AssignmentsTable").await.len(), 0);
+    // What is wrong whatever the experiment is comes first, because the caller can mend it at once.
+    let malformed = json!({"rows": []});
+    let answer = admin.post("/experiments/e/assignments", &malformed).await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.faults().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -11,11 +11,11 @@ use domain::{Invalid, limits};
 /// Rows in the order of the request, each valid or with its faults.
 pub type Read = Vec<Result<Assignment, Vec<Fault>>>;
 
-/// Reads the rows.
+/// The list of rows in a body, before they are read: that needs no experiment.
 ///
 /// # Errors
-/// 422 if the envelope has faults. The faults of a row are at its index in the list.
-pub fn read(text: &str, experiment: &Experiment, now: Timestamp) -> Result<Read, Problem> {
+/// 422 if what is around the rows has faults.
+pub fn list(text: &str) -> Result<Vec<Node<'_>>, Problem> {
     let mut faults = Faults::default();
     let rows = Node::root(text).object(&mut faults).and_then(|mut body| {
         let rows = body
@@ -24,8 +24,12 @@ pub fn read(text: &str, experiment: &Experiment, now: Timestamp) -> Result<Read,
         body.finish(&mut faults, "assignments");
         rows
     });
-    let rows = faults.check(rows)?;
-    Ok(rows.iter().map(|row| one(row, experiment, now)).collect())
+    faults.check(rows)
+}
+
+/// Reads the rows. The faults of a row are at its index in the list.
+pub fn read(list: &[Node<'_>], experiment: &Experiment, now: Timestamp) -> Read {
+    list.iter().map(|row| one(row, experiment, now)).collect()
 }
 
 fn one(node: &Node<'_>, experiment: &Experiment, now: Timestamp) -> Result<Assignment, Vec<Fault>> {
