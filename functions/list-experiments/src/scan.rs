@@ -1,20 +1,32 @@
-//! Pages of the experiments that match a search. The index has one partition for each status, and knows no texts.
+//! Pages of the experiments that match a search. An index has one partition for each status, with the texts that searches look
+//! at; only the definitions that are answered are read.
 
 use domain::experiment::{Experiment, Status};
-use domain::limits::MAX_PAGE;
-use domain::search::Search;
+use domain::ids::ExperimentId;
+use domain::search::{Search, SearchTexts};
 use futures::future::try_join_all;
-use shared::store::experiments::Page;
-use shared::store::{Store, StoreError, keys};
-use std::cmp::Reverse;
+use shared::store::experiments::{Page, SearchEntry};
+use shared::store::{Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Pages of the index that one request reads for each status. A request that finds too little in them answers with what it
 /// found and a cursor.
 const PAGES: usize = 10;
-/// Definitions of one status that are kept at most, in bytes of JSON, not counting the last page.
-const SCAN_BYTES: usize = 1_000_000;
+/// Entries of a page of the index that a search reads. A page has at most 1 MB, so it can have fewer.
+const SEARCHED_AT_ONCE: usize = 500;
+/// Definitions that are read in one call.
+const DEFINITIONS_AT_ONCE: usize = 25;
 /// Definitions in one response, in bytes of JSON. A response of Lambda has at most 6 MB.
 const PAGE_BYTES: usize = 4_000_000;
+
+/// Experiments that match, by their positions, the newest last.
+type Found = BTreeMap<String, ExperimentId>;
+
+/// The experiments of one status that match, and how far the index was read, if not to its end.
+struct Scan {
+    found: Found,
+    next: Option<String>,
+}
 
 /// A page of the experiments that match.
 ///
@@ -27,74 +39,123 @@ pub(crate) async fn page(
     limit: usize,
     before: Option<&str>,
 ) -> Result<Page, StoreError> {
-    let statuses = status.map_or_else(
-        || Status::ALL.map(|(_, status)| status).to_vec(),
-        |status| vec![status],
-    );
+    let all = || Status::ALL.map(|(_, status)| status).to_vec();
+    let statuses = status.map_or_else(all, |status| vec![status]);
     let scans = statuses
         .iter()
         .map(|status| scan(store, *status, search, limit, before));
     let scans = try_join_all(scans).await?;
     // What is older than the end of one scan may be between two experiments that were not read.
     let horizon = scans.iter().filter_map(|scan| scan.next.clone()).max();
-    let is_reached = |experiment: &Experiment| {
-        let horizon = horizon.as_ref();
-        horizon.is_none_or(|horizon| position(experiment) >= *horizon)
-    };
-    let found = scans.into_iter().flat_map(|scan| scan.experiments);
-    let mut experiments: Vec<Experiment> = found.filter(is_reached).collect();
-    experiments.sort_by_key(|experiment| Reverse(position(experiment)));
-    let fitting = fitting(&experiments).min(limit);
-    let next = if experiments.len() > fitting {
-        experiments.truncate(fitting);
-        experiments.last().map(position)
-    } else {
+    let mut found: Found = scans.into_iter().flat_map(|scan| scan.found).collect();
+    if let Some(horizon) = &horizon {
+        found = found.split_off(horizon);
+    }
+    let newest: Vec<_> = found.iter().rev().take(limit).collect();
+    let (mut experiments, last) = definitions(store, &newest).await?;
+    let next = if last.is_some() && last == found.keys().next() {
         horizon
+    } else {
+        last.cloned().or(horizon)
     };
+    // The index can be older than the definitions.
+    experiments.retain(|experiment| {
+        status.is_none_or(|status| experiment.status == status)
+            && search.matches(&experiment.id, &SearchTexts::of(experiment))
+    });
     Ok(Page { experiments, next })
 }
 
-/// How many of these experiments one response has room for, at least one.
-fn fitting(experiments: &[Experiment]) -> usize {
+/// The first of these experiments, as many as a response has room for and at least one, and the position of the last one.
+async fn definitions<'f>(
+    store: &Store,
+    found: &[(&'f String, &'f ExperimentId)],
+) -> Result<(Vec<Experiment>, Option<&'f String>), StoreError> {
+    let mut experiments = Vec::new();
+    let mut last = None;
     let mut bytes = 0;
-    let fits = experiments.iter().take_while(|experiment| {
-        bytes += size(experiment);
-        bytes <= PAGE_BYTES
-    });
-    fits.count().max(1)
+    for part in found.chunks(DEFINITIONS_AT_ONCE) {
+        let ids: BTreeSet<ExperimentId> = part.iter().map(|(_, id)| (*id).clone()).collect();
+        let read = store.experiments_by_id(&ids).await?.into_iter();
+        let mut read: BTreeMap<_, _> = read.map(|one| (one.id.clone(), one)).collect();
+        for (position, id) in part {
+            if let Some(experiment) = read.remove(*id) {
+                bytes += serde_json::to_string(&experiment).map_or(0, |text| text.len());
+                if bytes > PAGE_BYTES && !experiments.is_empty() {
+                    return Ok((experiments, last));
+                }
+                experiments.push(experiment);
+            }
+            last = Some(*position);
+        }
+    }
+    Ok((experiments, last))
 }
 
-fn size(experiment: &Experiment) -> usize {
-    serde_json::to_string(experiment).map_or(0, |text| text.len())
-}
-
-/// The newest experiments of a status that match, and how far the index was read, if not to its end.
+/// The newest experiments of a status that match.
 async fn scan(
     store: &Store,
     status: Status,
     search: &Search,
     limit: usize,
     before: Option<&str>,
-) -> Result<Page, StoreError> {
-    let mut experiments: Vec<Experiment> = Vec::new();
+) -> Result<Scan, StoreError> {
+    let mut found = Found::new();
     let mut next = before.map(str::to_owned);
-    let read_at_once = if search.is_empty() { limit } else { MAX_PAGE };
-    let mut bytes = 0;
+    let read_at_once = if search.is_empty() {
+        limit
+    } else {
+        SEARCHED_AT_ONCE
+    };
     for _ in 0..PAGES {
-        let page = store.experiments_by_status(status, read_at_once, next.as_deref());
-        let page = page.await?;
-        let mut matching = page.experiments;
-        matching.retain(|experiment| search.matches(experiment));
-        bytes += matching.iter().map(size).sum::<usize>();
-        experiments.extend(matching);
-        next = page.next;
-        if next.is_none() || experiments.len() >= limit || bytes > SCAN_BYTES {
+        let read = store.search_entries(status, read_at_once, next.as_deref());
+        let (entries, more) = read.await?;
+        next = entries
+            .last()
+            .filter(|_| more)
+            .map(|entry| entry.position.clone());
+        let matching = matching(store, search, entries).await?;
+        found.extend(matching);
+        if next.is_none() || found.len() >= limit {
             break;
         }
     }
-    Ok(Page { experiments, next })
+    Ok(Scan { found, next })
 }
 
-fn position(experiment: &Experiment) -> String {
-    keys::created_at_id(experiment.created_at, experiment.id.as_str())
+/// The entries that match. The definitions of those without texts are read.
+async fn matching(
+    store: &Store,
+    search: &Search,
+    entries: Vec<SearchEntry>,
+) -> Result<Found, StoreError> {
+    let mut found = Found::new();
+    let mut without_texts = BTreeMap::new();
+    for entry in entries {
+        match entry.texts {
+            Some(texts) if search.matches(&entry.id, &texts) => {
+                found.insert(entry.position, entry.id);
+            }
+            Some(_) => {}
+            None if search.is_empty() => {
+                found.insert(entry.position, entry.id);
+            }
+            None => {
+                without_texts.insert(entry.id, entry.position);
+            }
+        }
+    }
+    let ids: Vec<ExperimentId> = without_texts.keys().cloned().collect();
+    for ids in ids.chunks(DEFINITIONS_AT_ONCE) {
+        let ids = ids.iter().cloned().collect();
+        for experiment in store.experiments_by_id(&ids).await? {
+            let texts = SearchTexts::of(&experiment);
+            if search.matches(&experiment.id, &texts)
+                && let Some(position) = without_texts.remove(&experiment.id)
+            {
+                found.insert(position, experiment.id);
+            }
+        }
+    }
+    Ok(found)
 }

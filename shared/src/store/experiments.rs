@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckF
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
 use domain::placement::Placement;
+use domain::search::SearchTexts;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -27,7 +28,24 @@ struct DefinitionItem {
     version: u64,
     /// Digest of the request that created it. A repeat with the same idempotency key must have the same digest.
     creation_digest: String,
+    /// What searches look at, for the index [`key::SEARCH_BY_STATUS`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    texts: Option<SearchTexts>,
     definition: Experiment,
+}
+
+/// An experiment as the index for searches has it.
+#[derive(Debug, Deserialize)]
+pub struct SearchEntry {
+    /// Its id.
+    #[serde(rename = "experiment_id")]
+    pub id: ExperimentId,
+    /// Its place in lists, newest first.
+    #[serde(rename = "created_at_id")]
+    pub position: String,
+    /// Its texts. Definitions that were stored before the index existed have none.
+    #[serde(default)]
+    pub texts: Option<SearchTexts>,
 }
 
 /// An audit record: a version of a definition, and the token that made it.
@@ -182,6 +200,7 @@ impl Store {
             created_at_id: keys::created_at_id(experiment.created_at, experiment.id.as_str()),
             version: experiment.version,
             creation_digest: creation_digest.to_owned(),
+            texts: Some(SearchTexts::of(experiment)),
             definition: experiment.clone(),
         })?;
         Ok(Put::builder()
@@ -360,7 +379,8 @@ impl Store {
         limit: usize,
         before: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let (items, more) = self.listed(status.name(), limit, before).await?;
+        let listed = self.listed(key::BY_STATUS, status.name(), limit, before);
+        let (items, more) = listed.await?;
         let items: Vec<DefinitionItem> = serde_dynamo::from_items(items)?;
         let next = items
             .last()
@@ -372,9 +392,26 @@ impl Store {
         })
     }
 
-    /// Items of one status in the index, newest first, before a sort key if one is given, and whether there are more.
+    /// Entries of one status in the index for searches, newest first, before a position if one is given, and whether there
+    /// are more. A page has at most 1 MB, so it can have fewer than `limit`.
+    ///
+    /// # Errors
+    /// If the database fails or an item is damaged.
+    pub async fn search_entries(
+        &self,
+        status: Status,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<(Vec<SearchEntry>, bool), StoreError> {
+        let listed = self.listed(key::SEARCH_BY_STATUS, status.name(), limit, before);
+        let (items, more) = listed.await?;
+        Ok((serde_dynamo::from_items(items)?, more))
+    }
+
+    /// Items of one status in an index, newest first, before a sort key if one is given, and whether there are more.
     pub(super) async fn listed(
         &self,
+        index: &str,
         status: &str,
         limit: usize,
         before: Option<&str>,
@@ -383,7 +420,7 @@ impl Store {
             .client
             .query()
             .table_name(&self.tables.experiments)
-            .index_name(key::BY_STATUS)
+            .index_name(index)
             .expression_attribute_names("#status", key::STATUS)
             .expression_attribute_values(":status", AttributeValue::S(status.to_owned()))
             .scan_index_forward(false)

@@ -19,6 +19,10 @@ pub mod experiments {
     pub const GENERATIONS: &str = "generations";
     /// Index that lists experiments of a status, newest first.
     pub const BY_STATUS: &str = "by-status";
+    /// Index with the same keys that has only [`TEXTS`], so that a search reads a small part of each definition.
+    pub const SEARCH_BY_STATUS: &str = "search-by-status";
+    /// What searches look at.
+    pub const TEXTS: &str = "texts";
     /// Its partition key: the status of a definition, or [`LAYER`] of a layer.
     pub const STATUS: &str = "status";
     /// The record of what was said about an experiment, with its last notifications.

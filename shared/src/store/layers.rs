@@ -95,7 +95,8 @@ impl Store {
         limit: usize,
         before: Option<&str>,
     ) -> Result<LayerPage, StoreError> {
-        let (items, more) = self.listed(key::LAYER, limit, before).await?;
+        let listed = self.listed(key::BY_STATUS, key::LAYER, limit, before);
+        let (items, more) = listed.await?;
         let items: Vec<LayerItem> = serde_dynamo::from_items(items)?;
         let next = items.last().filter(|_| more);
         Ok(LayerPage {

@@ -156,10 +156,18 @@ fn key(key: &TableKey) -> Vec<(&str, &str)> {
         .collect()
 }
 
-fn index(table: &Table) -> (&str, Vec<(&str, &str)>, &Projection) {
+type Index<'t> = (&'t str, Vec<(&'t str, &'t str)>, &'t Projection);
+
+fn index(table: &Table) -> Index<'_> {
     assert_eq!(table.indexes.len(), 1);
-    let index = &table.indexes[0];
-    (&index.name, key(&index.key), &index.projection)
+    indexes(table).remove(0)
+}
+
+fn indexes(table: &Table) -> Vec<Index<'_>> {
+    let indexes = table.indexes.iter();
+    indexes
+        .map(|index| (&*index.name, key(&index.key), &index.projection))
+        .collect()
 }
 
 fn included<const N: usize>(names: [&str; N]) -> Projection {
@@ -187,7 +195,14 @@ fn keys_and_indexes_are_those_of_the_code() {
     let table = &tables["ExperimentsTable"];
     assert_eq!(key(&table.key), [(e::EXPERIMENT_ID, "S"), (e::RECORD, "S")]);
     let by_status = vec![(e::STATUS, "S"), (e::CREATED_AT_ID, "S")];
-    assert_eq!(index(table), (e::BY_STATUS, by_status, &Projection::All));
+    let texts = included([e::TEXTS]);
+    assert_eq!(
+        indexes(table),
+        [
+            (e::BY_STATUS, by_status.clone(), &Projection::All),
+            (e::SEARCH_BY_STATUS, by_status, &texts),
+        ]
+    );
 
     use keys::assignments as a;
     let table = &tables["AssignmentsTable"];

@@ -56,6 +56,13 @@ async fn a_definition_of_an_earlier_version_is_read_unchanged_and_can_be_used() 
     }
     let read = admin.get("/experiments/earlier").await.json(200);
     assert_eq!(plain(&read), plain(&recorded()[0]["definition"]));
+    // It is listed and found although the index for searches has no texts of it.
+    for query in ["", "?text=earlier+version", "?status=running&text=buyers"] {
+        let list = admin.get(&format!("/experiments{query}")).await.json(200);
+        assert_eq!(list["experiments"][0]["id"], "earlier", "{query}");
+    }
+    let other = admin.get("/experiments?text=another").await.json(200);
+    assert_eq!(other["experiments"], json!([]));
     let answer = admin
         .get("/experiments/earlier/assignment/u?country=DE&attributes.age=3")
         .await
