@@ -257,6 +257,17 @@ impl CatalogCache {
         if is_recent && (!segments || has_segments && state.changed_segments.is_empty()) {
             return Ok(());
         }
+        Box::pin(self.look_now(state, segments, (is_recent, has_segments))).await
+    }
+
+    /// Looks at the catalog, unless the last look `is_recent`, and reads segments. It is apart from [`Self::look`], and in a
+    /// box, because most requests need none of it.
+    async fn look_now(
+        &self,
+        state: &mut State,
+        segments: bool,
+        (is_recent, has_segments): (bool, bool),
+    ) -> Result<(), StoreError> {
         let now = Instant::now();
         let reads_segments = segments && (!has_segments || self.look_every.is_zero());
         if !is_recent && !reads_segments {

@@ -121,7 +121,8 @@ impl FlagSets {
         if keeps && let Some(set) = self.valid(environment, flags.number, now) {
             return Ok(set);
         }
-        let set = Arc::new(compiled(app, flags, environment, now).await?);
+        let set = Box::pin(compiled(app, flags, environment, now)).await?;
+        let set = Arc::new(set);
         self.keep(environment, &set);
         Ok(set)
     }

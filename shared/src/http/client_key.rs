@@ -50,7 +50,10 @@ impl Bearer {
     /// if the database fails.
     pub async fn of(app: &App, request: &Request, scope: Scope) -> Result<Self, Problem> {
         match context_text(request, CLIENT_KEY) {
-            Some(text) => usable(app, request, text).await.map(Self::ClientKey),
+            Some(text) => {
+                let key = Box::pin(usable(app, request, text)).await;
+                key.map(Self::ClientKey)
+            }
             None => Caller::with_scope(request, scope).map(Self::Token),
         }
     }

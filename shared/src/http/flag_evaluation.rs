@@ -119,7 +119,7 @@ pub async fn evaluate(
         if new.is_empty() || mode == Mode::Explain {
             return Ok(evaluated);
         }
-        let stored = store(app, set, &known, user, new.keys().copied()).await?;
+        let stored = Box::pin(store(app, set, &known, user, new.keys().copied())).await?;
         let as_expected = stored
             .iter()
             .all(|(id, variation)| *variation == position(set, id, new.get(id).copied()));

@@ -20,6 +20,7 @@ use domain::filter::RecordFilter;
 use domain::ids::ExperimentId;
 use domain::reason::StatedReason;
 use domain::registry::Registry;
+use futures::FutureExt;
 use std::time::{Duration, Instant};
 
 /// The least number of comparisons before numbers count as different.
@@ -240,6 +241,7 @@ impl Store {
             .expression_attribute_values(":passes", passes)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
+            .boxed()
             .await?;
         self.usage.read(answer.consumed_capacity());
         Ok(answer.count() > 0)

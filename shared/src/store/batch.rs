@@ -3,6 +3,7 @@
 use super::item::{Backoff, Item};
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use futures::FutureExt;
 
 /// Keys of one batch: DynamoDB's limit.
 pub(super) const MAX_KEYS: usize = 100;
@@ -37,6 +38,7 @@ impl Store {
                 .request_items(table, asked)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
+                .boxed()
                 .await?;
             for capacity in answer.consumed_capacity() {
                 self.usage.read(Some(capacity));

@@ -28,6 +28,9 @@ pub struct Tables {
 const INDEX_LAG: Duration = Duration::from_secs(30);
 
 /// All storage operations. Clones share the connection.
+///
+/// Each call of the database is `boxed()`: its future has 9 KB, and those of all handlers would contain several of them. They
+/// would be copied for each request that needs no call, and fill the stack of a thread in an unoptimised build.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) client: Client,

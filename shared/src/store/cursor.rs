@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::ids::UserId;
 use domain::{Invalid, limits};
-use futures::{Stream, TryStreamExt};
+use futures::{FutureExt, Stream, TryStreamExt};
 
 /// Items of a page: more than one megabyte holds of most items. DynamoDB ends a page after one megabyte in any case. A
 /// local engine that reads the rest of the partition for each page would need quadratic time.
@@ -40,7 +40,7 @@ impl Store {
     /// One page of a query.
     pub(super) async fn page(&self, query: QueryFluentBuilder) -> Result<QueryOutput, StoreError> {
         let query = query.return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = query.send().await?;
+        let answer = query.send().boxed().await?;
         self.usage.read(answer.consumed_capacity());
         Ok(answer)
     }

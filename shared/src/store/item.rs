@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
+use futures::FutureExt;
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ impl Store {
     /// Reads an item.
     pub(super) async fn read(&self, get: GetItemFluentBuilder) -> Result<Option<Item>, StoreError> {
         let get = get.return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = get.send().await?;
+        let answer = get.send().boxed().await?;
         self.usage.read(answer.consumed_capacity());
         Ok(answer.item)
     }
@@ -35,6 +36,7 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
+            .boxed()
             .await;
         let error = match answer {
             Ok(answer) => {
@@ -56,6 +58,7 @@ impl Store {
         let answer = update
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
+            .boxed()
             .await;
         match answer {
             Ok(answer) => {

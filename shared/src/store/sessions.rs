@@ -6,6 +6,7 @@ use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
 use domain::session::{Secret, Session};
 use domain::time::Timestamp;
+use futures::FutureExt;
 use std::collections::HashMap;
 
 /// The attribute with the exact time. DynamoDB's own has seconds.
@@ -89,6 +90,7 @@ impl Store {
             .set_item(Some(item))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
+            .boxed()
             .await?;
         self.usage.wrote(answer.consumed_capacity());
         Ok(())
@@ -104,6 +106,7 @@ impl Store {
             .return_values(ReturnValue::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
+            .boxed()
             .await?;
         self.usage.wrote(answer.consumed_capacity());
         Ok(answer.attributes)

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
 };
 use domain::access::Grant;
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -137,6 +138,7 @@ impl Store {
             .expression_attribute_values(":empty", AttributeValue::M(HashMap::new()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
+            .boxed()
             .await?;
         self.usage.wrote(answer.consumed_capacity());
         Ok(())

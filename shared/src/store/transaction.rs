@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::builders::{
     ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder,
 };
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
+use futures::FutureExt;
 
 /// How often two writers may conflict before a transaction is given up. The SDK does not repeat a cancelled
 /// transaction.
@@ -131,6 +132,7 @@ impl Store {
             .set_transact_items(Some(actions))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
+            .boxed()
             .await;
         let error = match answer {
             Ok(answer) => {

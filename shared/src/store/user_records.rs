@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, DeleteRequest, ReturnConsumedCapacity, WriteRequest,
 };
 use domain::ids::{ExperimentId, UserId};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
@@ -129,7 +129,7 @@ impl Store {
                 .table_name(&self.tables.assignments)
                 .set_key(Some(named(assignments::EVENT_COUNT)))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let answer = delete.send().await?;
+            let answer = delete.send().boxed().await?;
             self.usage.wrote(answer.consumed_capacity());
         }
         Ok(())
@@ -227,6 +227,7 @@ impl Store {
                 .set_request_items(Some(batch))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .send()
+                .boxed()
                 .await?;
             for capacity in answer.consumed_capacity() {
                 self.usage.wrote(Some(capacity));

@@ -8,7 +8,7 @@ use crate::store::refresh::DirtyUser;
 use crate::store::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::ids::UserId;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -261,6 +261,7 @@ impl Store {
             .key(key::ITEM, item)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
+            .boxed()
             .await?;
         self.usage.wrote(answer.consumed_capacity());
         Ok(())
