@@ -138,12 +138,12 @@ async fn a_webhook_that_is_slow_or_down_delays_nothing() {
     let down = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let down_url = format!("http://{}/", down.local_addr().unwrap());
     drop(down);
-    for url in [slow_url, Url::parse(&down_url).unwrap()] {
+    // The slow one gets more notifications than the queue has room for.
+    for (url, experiments) in [(slow_url, 120), (Url::parse(&down_url).unwrap(), 10)] {
         let world = World::with(posting_to(url)).await;
         let admin = world.admin();
         let started = Instant::now();
-        // More notifications than the queue has room for.
-        for number in 0..120 {
+        for number in 0..experiments {
             let id = format!("e{number}");
             admin.experiment(&id, json!({})).await;
             let stopped = admin.change(&id, &json!({"status": "stopped"})).await;
@@ -152,7 +152,7 @@ async fn a_webhook_that_is_slow_or_down_delays_nothing() {
         world.platform.settle().await;
         // One attempt alone takes 5 seconds.
         assert!(started.elapsed() < Duration::from_secs(60));
-        for number in [0, 119] {
+        for number in [0, experiments - 1] {
             let told = said(&admin, &format!("e{number}")).await;
             assert_eq!(kinds(&told), ["experiment_ended"]);
         }
