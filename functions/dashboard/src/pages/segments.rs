@@ -7,6 +7,7 @@ use crate::form::{Field, Form, buttons, indented};
 use crate::layout::Page;
 use crate::text::{count, list, name, text, time, words};
 use crate::visit::segment as part;
+use domain::prose::counted;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -77,7 +78,7 @@ fn used_by(desk: Desk<'_>, segment: &Value) -> Markup {
     let more = segment["used_by_count"].as_u64().unwrap_or(0);
     let more = more.saturating_sub(u64::try_from(users.len()).unwrap_or(u64::MAX));
     html! {
-        h2 { "Used by " (count(&segment["used_by_count"])) " definitions" }
+        h2 { "Used by " (counted(segment["used_by_count"].as_u64().unwrap_or(0), "definition")) }
         ul { @for user in users {
             @let (kind, id) = (text(&user["kind"]), text(&user["id"]));
             li { (kind) " " a href=(desk.visit.link(&format!("{kind}s/{}", part(id)))) { (name(id)) } }
@@ -118,7 +119,7 @@ pub(crate) async fn edit(
     let above = format!("segments/{}", part(id));
     let condition = indented(&segment["condition"]);
     let content = html! {
-        p { "A change applies within ten seconds to all definitions that name the segment: " (count(&segment["used_by_count"])) "." }
+        p { "A change applies within ten seconds to " (counted(segment["used_by_count"].as_u64().unwrap_or(0), "definition")) " with the segment." }
         (form.faults())
         (form.framed(&segment["version"], html! {
             (form.texts(&segment))
