@@ -3,7 +3,7 @@
 
 use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
-use domain::search::{Search, SearchTexts};
+use domain::search::Search;
 use futures::future::try_join_all;
 use shared::store::experiments::{Page, SearchEntry};
 use shared::store::{Store, StoreError};
@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const PAGES: usize = 10;
 /// Entries of a page of the index that a search reads. A page has at most 1 MB, so it can have fewer.
 const SEARCHED_AT_ONCE: usize = 500;
+/// Definitions without texts in the index that a search reads for each status: each has up to 300 KB.
+const READ_WITHOUT_TEXTS: usize = 100;
 /// Definitions that are read in one call.
 const DEFINITIONS_AT_ONCE: usize = 25;
 /// Definitions in one response, in bytes of JSON. A response of Lambda has at most 6 MB.
@@ -53,15 +55,15 @@ pub(crate) async fn page(
     }
     let newest: Vec<_> = found.iter().rev().take(limit).collect();
     let (mut experiments, last) = definitions(store, &newest).await?;
-    let next = if last.is_some() && last == found.keys().next() {
-        horizon
-    } else {
-        last.cloned().or(horizon)
+    let oldest = found.keys().next();
+    let next = match last {
+        Some(last) if Some(last) != oldest => Some(last.clone()),
+        _ => horizon,
     };
     // The index can be older than the definitions.
     experiments.retain(|experiment| {
         status.is_none_or(|status| experiment.status == status)
-            && search.matches(&experiment.id, &SearchTexts::of(experiment))
+            && search.matches_experiment(experiment)
     });
     Ok(Page { experiments, next })
 }
@@ -107,23 +109,32 @@ async fn scan(
     } else {
         SEARCHED_AT_ONCE
     };
+    let lacks_texts = |entry: &SearchEntry| !search.is_empty() && entry.texts.is_none();
+    let mut left = READ_WITHOUT_TEXTS;
     for _ in 0..PAGES {
         let read = store.search_entries(status, read_at_once, next.as_deref());
-        let (entries, more) = read.await?;
+        let (mut entries, mut more) = read.await?;
+        let lacking = entries.iter().enumerate();
+        let lacking = lacking.filter(|(_, entry)| lacks_texts(entry));
+        let lacking: Vec<usize> = lacking.map(|(index, _)| index).collect();
+        if let Some(beyond) = lacking.get(left) {
+            entries.truncate(*beyond);
+            more = true;
+        }
+        left = left.saturating_sub(lacking.len());
         next = entries
             .last()
             .filter(|_| more)
             .map(|entry| entry.position.clone());
-        let matching = matching(store, search, entries).await?;
-        found.extend(matching);
-        if next.is_none() || found.len() >= limit {
+        found.extend(matching(store, search, entries).await?);
+        if next.is_none() || found.len() >= limit || left == 0 {
             break;
         }
     }
     Ok(Scan { found, next })
 }
 
-/// The entries that match. The definitions of those without texts are read.
+/// The entries that match. The definitions of those without texts are read, if a search looks at texts.
 async fn matching(
     store: &Store,
     search: &Search,
@@ -132,25 +143,21 @@ async fn matching(
     let mut found = Found::new();
     let mut without_texts = BTreeMap::new();
     for entry in entries {
-        match entry.texts {
-            Some(texts) if search.matches(&entry.id, &texts) => {
-                found.insert(entry.position, entry.id);
-            }
-            Some(_) => {}
-            None if search.is_empty() => {
-                found.insert(entry.position, entry.id);
-            }
-            None => {
-                without_texts.insert(entry.id, entry.position);
-            }
+        let matches = match &entry.texts {
+            Some(texts) => Some(search.matches(&entry.id, texts)),
+            None => search.is_empty().then_some(true),
+        };
+        match matches {
+            Some(true) => drop(found.insert(entry.position, entry.id)),
+            Some(false) => {}
+            None => drop(without_texts.insert(entry.id, entry.position)),
         }
     }
     let ids: Vec<ExperimentId> = without_texts.keys().cloned().collect();
     for ids in ids.chunks(DEFINITIONS_AT_ONCE) {
         let ids = ids.iter().cloned().collect();
         for experiment in store.experiments_by_id(&ids).await? {
-            let texts = SearchTexts::of(&experiment);
-            if search.matches(&experiment.id, &texts)
+            if search.matches_experiment(&experiment)
                 && let Some(position) = without_texts.remove(&experiment.id)
             {
                 found.insert(position, experiment.id);

@@ -24,6 +24,11 @@ impl Search {
         *self == Self::default()
     }
 
+    /// Whether an experiment matches.
+    pub fn matches_experiment(&self, experiment: &Experiment) -> bool {
+        self.is_empty() || self.matches(&experiment.id, &SearchTexts::of(experiment))
+    }
+
     /// Whether an experiment with this id and these texts matches.
     pub fn matches(&self, id: &ExperimentId, texts: &SearchTexts) -> bool {
         let has_tag = |tag: &String| texts.tags.contains(tag);

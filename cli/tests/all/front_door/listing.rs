@@ -1,6 +1,7 @@
 //! Lists of experiments: newest first, in pages, each experiment exactly once.
 
 use super::support::{Caller, World, expected as expected_faults};
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde_json::json;
@@ -192,6 +193,35 @@ async fn a_search_finds_every_matching_experiment_once_newest_first() {
         ("?text", "too_long"),
     ];
     assert_eq!(refused.faults(), expected_faults(faults));
+}
+
+#[tokio::test]
+async fn a_search_reads_many_pages_of_the_index_and_no_definition_that_does_not_match() {
+    let world = World::start().await;
+    let admin = world.admin();
+    admin.experiment("first", json!({"status": "draft"})).await;
+    let archived = json!({"status": "archived", "name": "The wanted one"});
+    admin.change("first", &archived).await.json(200);
+    // Newer than the first, and without definitions, so reading one would fail.
+    let table = &world.platform.template.tables["ExperimentsTable"].name;
+    let others = json!({"name": "Another", "metrics": ["buyers"]});
+    for chunk in (0..1_100).collect::<Vec<_>>().chunks(25) {
+        let puts = chunk.iter().map(|number| {
+            let id = format!("e{number:04}");
+            let item = json!({"experiment_id": id, "record": "definition", "status": "archived",
+                "created_at_id": format!("2099-01-01T00:00:00.000000Z#{id}"), "texts": others});
+            let put = PutRequest::builder().set_item(Some(serde_dynamo::to_item(item).unwrap()));
+            WriteRequest::builder()
+                .put_request(put.build().unwrap())
+                .build()
+        });
+        let write = world.platform.dynamodb.batch_write_item();
+        let write = write.request_items(table, puts.collect());
+        write.send().await.unwrap();
+    }
+    let page = admin.get("/experiments?text=wanted").await.json(200);
+    assert_eq!(page["experiments"][0]["id"], "first");
+    assert!(page.get("next_cursor").is_none());
 }
 
 #[tokio::test]

@@ -85,3 +85,33 @@ async fn a_definition_of_an_earlier_version_is_read_unchanged_and_can_be_used() 
     let changes = json!([{"field": "targeting", "after": {"country": "DE"}}]);
     assert_eq!(history["entries"][0]["changes"], changes);
 }
+
+#[tokio::test]
+async fn a_search_reads_a_bounded_number_of_earlier_definitions_and_goes_on_with_the_next_request()
+{
+    let world = World::start().await;
+    let admin = world.admin();
+    let table = &world.platform.template.tables["ExperimentsTable"].name;
+    let [earlier, _] = recorded();
+    for number in 0..130 {
+        let mut item = earlier.clone();
+        let id = format!("earlier-{number:03}");
+        item["created_at_id"] = json!(format!("2026-11-01T00:00:00.000000Z#{id}"));
+        for place in ["/experiment_id", "/definition/id"] {
+            *item.pointer_mut(place).unwrap() = json!(id);
+        }
+        if number == 0 {
+            item["definition"]["name"] = json!("The oldest");
+        }
+        let item = serde_dynamo::to_item(item).unwrap();
+        let put = world.platform.dynamodb.put_item().table_name(table);
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+    let first = admin.get("/experiments?text=oldest").await.json(200);
+    assert_eq!(first["experiments"], json!([]));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let path = format!("/experiments?text=oldest&cursor={cursor}");
+    let second = admin.get(&path).await.json(200);
+    assert_eq!(second["experiments"][0]["id"], "earlier-000");
+    assert!(second.get("next_cursor").is_none());
+}
