@@ -24,8 +24,8 @@ use std::time::Duration;
 /// The functions that read aggregates.
 pub const AGGREGATE_READERS: [&str; 4] = ["audit", "dashboard", "get-results", "plan-experiment"];
 
-/// Bytes of the future of a handler of requests.
-const MOST_HANDLER_BYTES: usize = 16 * 1024;
+/// The largest future of a handler of requests, in bytes.
+const MAX_HANDLER_BYTES: usize = 16 * 1024;
 
 /// Why a function cannot start in this process.
 #[derive(Debug, thiserror::Error)]
@@ -202,8 +202,8 @@ impl<'e> Wiring<'e> {
         H: Fn(App, Request) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Response, Problem>> + Send + 'static,
     {
-        // It is copied for each request. What is large in it, such as a call of the database, belongs into a box.
-        const { assert!(size_of::<F>() <= MOST_HANDLER_BYTES) };
+        // It is copied for each request. What is large in it, such as a call of the database, belongs in a box.
+        const { assert!(size_of::<F>() <= MAX_HANDLER_BYTES) };
         let Some(app) = self.app(binary)? else {
             return Ok(());
         };

@@ -251,26 +251,23 @@ impl CatalogCache {
 
     /// Looks at the catalog if the last look is too old, and reads the segments that have changed if they are needed.
     async fn look(&self, state: &mut State, segments: bool) -> Result<(), StoreError> {
-        let is_recent = |at: Instant| at.elapsed() < self.look_every;
-        let is_recent = state.looked_at.is_some_and(is_recent);
-        let has_segments = state.segments.is_some() && state.read_all_at.is_some_and(is_kept);
-        if is_recent && (!segments || has_segments && state.changed_segments.is_empty()) {
+        let knows_segments = state.has_segments() && state.changed_segments.is_empty();
+        if self.is_recent(state) && (!segments || knows_segments) {
             return Ok(());
         }
-        Box::pin(self.look_now(state, segments, (is_recent, has_segments))).await
+        // In a box, because most requests need none of it.
+        Box::pin(self.look_now(state, segments)).await
     }
 
-    /// Looks at the catalog, unless the last look `is_recent`, and reads segments. It is apart from [`Self::look`], and in a
-    /// box, because most requests need none of it.
-    async fn look_now(
-        &self,
-        state: &mut State,
-        segments: bool,
-        (is_recent, has_segments): (bool, bool),
-    ) -> Result<(), StoreError> {
+    fn is_recent(&self, state: &State) -> bool {
+        let is_recent = |at: Instant| at.elapsed() < self.look_every;
+        state.looked_at.is_some_and(is_recent)
+    }
+
+    async fn look_now(&self, state: &mut State, segments: bool) -> Result<(), StoreError> {
         let now = Instant::now();
-        let reads_segments = segments && (!has_segments || self.look_every.is_zero());
-        if !is_recent && !reads_segments {
+        let reads_segments = segments && (!state.has_segments() || self.look_every.is_zero());
+        if !self.is_recent(state) && !reads_segments {
             // The segments that are known stay, unless too much has changed.
             state.apply(&self.store.catalog_changes().await?, now);
             state.looked_at = Some(now);
@@ -309,6 +306,11 @@ fn is_kept(at: Instant) -> bool {
 }
 
 impl State {
+    /// Whether all segments were read, and not too long ago.
+    fn has_segments(&self) -> bool {
+        self.segments.is_some() && self.read_all_at.is_some_and(is_kept)
+    }
+
     /// The number from which on the definition of an experiment is valid.
     fn valid_from(&self, id: &ExperimentId) -> u64 {
         let changed = self.changed.get(id).copied();

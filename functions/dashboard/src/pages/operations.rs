@@ -10,6 +10,7 @@ use crate::visit::segment;
 use domain::access::{Grant, Scope};
 use domain::ids::ExperimentId;
 use domain::limits::DASHBOARD_PAGE;
+use domain::prose::counted;
 use domain::time::Timestamp;
 use futures::future::join_all;
 use maud::{Markup, html};
@@ -115,7 +116,7 @@ fn attention(running: &[Running]) -> Markup {
         @if overdue == 0 && quarantined == 0 && failed == 0 && !is_counting && !running.is_empty() {
             @match pending {
                 0 => (note("good", "The numbers of all experiments of this page are up to date.")),
-                _ => (note("good", &format!("The numbers of all experiments of this page are up to date, except for {pending} pending records."))),
+                _ => (note("good", &format!("The numbers of all experiments of this page are up to date, except for {}.", counted(pending, "pending record")))),
             }
         }
     }

@@ -72,13 +72,18 @@ pub(crate) async fn show(desk: Desk<'_>, id: &str) -> Result<Page, Failure> {
     Ok(Page::new(text(&segment["name"]), content).below("segments", "Segments"))
 }
 
+/// How many definitions name the segment.
+fn number_of_definitions(segment: &Value) -> u64 {
+    segment["used_by_count"].as_u64().unwrap_or(0)
+}
+
 /// The definitions that name the segment, with links.
 fn used_by(desk: Desk<'_>, segment: &Value) -> Markup {
     let users = list(&segment["used_by"]);
-    let more = segment["used_by_count"].as_u64().unwrap_or(0);
-    let more = more.saturating_sub(u64::try_from(users.len()).unwrap_or(u64::MAX));
+    let all = number_of_definitions(segment);
+    let more = all.saturating_sub(u64::try_from(users.len()).unwrap_or(u64::MAX));
     html! {
-        h2 { "Used by " (counted(segment["used_by_count"].as_u64().unwrap_or(0), "definition")) }
+        h2 { "Used by " (counted(all, "definition")) }
         ul { @for user in users {
             @let (kind, id) = (text(&user["kind"]), text(&user["id"]));
             li { (kind) " " a href=(desk.visit.link(&format!("{kind}s/{}", part(id)))) { (name(id)) } }
@@ -119,7 +124,7 @@ pub(crate) async fn edit(
     let above = format!("segments/{}", part(id));
     let condition = indented(&segment["condition"]);
     let content = html! {
-        p { "A change applies within ten seconds to " (counted(segment["used_by_count"].as_u64().unwrap_or(0), "definition")) " with the segment." }
+        p { "The segment is used by " (counted(number_of_definitions(&segment), "definition")) ". A change applies within ten seconds." }
         (form.faults())
         (form.framed(&segment["version"], html! {
             (form.texts(&segment))
