@@ -19,6 +19,7 @@ pub mod error;
 mod event_counts;
 pub mod event_summaries;
 pub mod events;
+mod excluding_events;
 pub mod experiments;
 pub mod flag_evaluations;
 pub mod flags;

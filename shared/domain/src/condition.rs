@@ -150,6 +150,8 @@ impl PartialEq for Condition {
     }
 }
 
+impl Eq for Condition {}
+
 impl From<Value> for Condition {
     fn from(source: Value) -> Self {
         Self {

@@ -232,9 +232,19 @@ impl UserContribution {
         event_type: &EventType,
         counted_at: Timestamp,
     ) {
-        let is_after = |enrolment: &Enrolment| enrolment.assigned_at < counted_at;
         self.excluded |=
-            labels.excluded().has_type(event_type) && self.enrolment.as_ref().is_some_and(is_after);
+            labels.excluded().has_type(event_type) && self.is_after_assignment(counted_at);
+    }
+
+    /// Whether the user was assigned strictly before this time.
+    pub(super) fn is_after_assignment(&self, counted_at: Timestamp) -> bool {
+        let enrolment = self.enrolment.as_ref();
+        enrolment.is_some_and(|enrolment| enrolment.assigned_at < counted_at)
+    }
+
+    /// Notes that results leave the user out, because an event after the assignment has excluded properties.
+    pub fn exclude(&mut self) {
+        self.excluded = true;
     }
 
     fn disposition(

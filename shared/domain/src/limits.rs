@@ -89,6 +89,9 @@ pub const MAX_NUMBERS_READ: usize = 2_000_000;
 /// Users whose pre-exposure events are read in one request for results with `cuped`. Each takes a query, and the
 /// request has 25 seconds.
 pub const MAX_USERS_WITH_PRE_EXPOSURE: usize = 50_000;
+/// Users whose event properties are read in one request for results from raw records, because they decide whether a user is
+/// excluded. Each takes a query, and the request has 25 seconds.
+pub const MAX_USERS_WITH_PROPERTIES: usize = 50_000;
 /// Days for which a tombstone is kept. Streams keep a record for 24 hours, and the dead-letter queue keeps messages for
 /// 14 days; 30 days leave time to process these too.
 pub const ERASED_DAYS: i64 = 30;

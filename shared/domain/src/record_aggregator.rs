@@ -15,7 +15,7 @@ use super::metric::MetricSpec;
 use super::registry::Labels;
 use super::sums::Overflow;
 use super::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Aggregates the records of a set of users: first their assignments, then their events, each in any order.
 /// Its memory grows with the users and the hours in which they were active, not with the events.
@@ -24,6 +24,8 @@ pub struct RecordAggregator<'e> {
     filter: &'e RecordFilter,
     labels: &'e Labels,
     users: HashMap<UserId, UserContribution>,
+    /// Users with an event whose properties decide whether results leave them out.
+    undecided: HashSet<UserId>,
     aggregates: ExperimentAggregates,
 }
 
@@ -35,6 +37,7 @@ impl<'e> RecordAggregator<'e> {
             filter,
             labels,
             users: HashMap::new(),
+            undecided: HashSet::new(),
             aggregates: ExperimentAggregates::empty(
                 experiment.allocation.variants.as_slice().len(),
             ),
@@ -103,6 +106,44 @@ impl<'e> RecordAggregator<'e> {
         }
     }
 
+    /// Notes whether results leave the user of an event out because of it. Events before the requested time decide too:
+    /// a user who was a bot then still is one.
+    pub fn exclude_by_event(
+        &mut self,
+        user: &UserId,
+        event_type: &EventType,
+        counted_at: Timestamp,
+    ) {
+        if self.filter.window.to.is_some_and(|to| counted_at >= to) {
+            return;
+        }
+        let Some(contribution) = self.users.get_mut(user) else {
+            return;
+        };
+        contribution.exclude_by_event(self.labels, event_type, counted_at);
+        let decides = self.labels.excluded().needs_properties_of(event_type);
+        if decides && contribution.is_after_assignment(counted_at) && !self.undecided.contains(user)
+        {
+            self.undecided.insert(user.clone());
+        }
+    }
+
+    /// Users with an event whose properties decide whether results leave them out, with the times of their assignments.
+    pub fn undecided(&self) -> impl Iterator<Item = (&UserId, Timestamp)> {
+        self.undecided.iter().filter_map(|user| {
+            let contribution = self.users.get(user)?;
+            let enrolment = contribution.enrolment.as_ref()?;
+            (!contribution.excluded).then_some((user, enrolment.assigned_at))
+        })
+    }
+
+    /// Leaves a user out of the results, because of the properties of an event.
+    pub fn exclude(&mut self, user: &UserId) {
+        if let Some(contribution) = self.users.get_mut(user) {
+            contribution.exclude();
+        }
+    }
+
     /// Takes an event. It is counted if its user was assigned strictly before it and the experiment had not ended.
     ///
     /// # Errors
@@ -117,7 +158,6 @@ impl<'e> RecordAggregator<'e> {
     ) -> Result<(), Overflow> {
         self.aggregates.records += 1;
         self.aggregates.data_range.event(counted_at, received_at);
-        let own_type = event_type;
         let event_type = self.labels.event_type(event_type);
         let Some(contribution) = self.users.get_mut(user) else {
             let day = self
@@ -129,7 +169,6 @@ impl<'e> RecordAggregator<'e> {
             day.entry(event_type).or_default().other_users += 1;
             return Ok(());
         };
-        contribution.exclude_by_event(self.labels, own_type, counted_at);
         let value = value.unwrap_or_default().millionths();
         contribution.event(
             self.experiment,

@@ -115,7 +115,7 @@ impl Labels {
     }
 
     /// Assigned users that are left out of the results.
-    pub(super) fn excluded(&self) -> &ExcludedUsers {
+    pub fn excluded(&self) -> &ExcludedUsers {
         &self.excluded
     }
 

@@ -6,6 +6,7 @@ use crate::store::raw::RawError;
 use domain::coverage::CoverageGap;
 use domain::limits::{
     ERASED_DAYS, MAX_NUMBERS_READ, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE,
+    MAX_USERS_WITH_PROPERTIES,
 };
 use domain::prose::grouped_size;
 use domain::{Invalid, sums};
@@ -379,6 +380,13 @@ impl From<RawError> for Problem {
                 grouped_size(MAX_NUMBERS_READ)
             )),
             RawError::CoverageGap(why) => Self::coverage_gap(why),
+            RawError::TooManyUndecided => Self::too_much_work(format!(
+                "The aggregates cannot answer this request. Raw records would be read with the properties of the events that \
+                 `exclude` names, which is done for at most {} users; this experiment has more. Ask for the whole time \
+                 (without `from`, with an `as_of` at midnight UTC), without `dimension=…:…` and without `source=raw`; after a \
+                 change, wait for the backfill.",
+                grouped_size(MAX_USERS_WITH_PROPERTIES)
+            )),
             RawError::TooManyPreExposures => Self::too_much_work(format!(
                 "`cuped=true` reads every user's earlier events, and does so for at most {} users; this \
                  experiment has more. Look at a part of them with `dimension` or `to`, or leave `cuped` out.",

@@ -9,10 +9,11 @@ use domain::contribution::is_pre_exposure;
 use domain::coverage::CoverageGap;
 use domain::event::EventSummary;
 use domain::experiment::Experiment;
-use domain::filter::RecordFilter;
+use domain::filter::{RecordFilter, TimeWindow};
 use domain::ids::UserId;
 use domain::limits::{
     MAX_NUMBERS_READ, MAX_PRE_EXPOSURE_EVENTS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE,
+    MAX_USERS_WITH_PROPERTIES,
 };
 use domain::record_aggregator::RecordAggregator;
 use domain::registry::{Labels, Registry};
@@ -24,8 +25,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Index shards read at once.
 pub(super) const AT_ONCE: usize = 8;
-/// Users whose pre-exposure events are read at once, per shard.
-const PRE_EXPOSURES_AT_ONCE: usize = 16;
+/// Users whose own events are read at once, per shard.
+const USERS_AT_ONCE: usize = 16;
 
 /// Why the aggregates cannot be computed.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,11 @@ pub enum RawError {
     /// The caller asked for the aggregates, and they cannot answer the request.
     #[error("the aggregates cannot answer: {0:?}")]
     CoverageGap(CoverageGap),
+    /// The properties of the events of more users than one request may read decide whether the users are excluded.
+    #[error(
+        "the properties of events of more than {MAX_USERS_WITH_PROPERTIES} users decide whether they are excluded"
+    )]
+    TooManyUndecided,
     /// The request needs the pre-exposure events of more users than it may read.
     #[error(
         "the request needs the pre-exposure events of more than {MAX_USERS_WITH_PRE_EXPOSURE} users"
@@ -66,6 +72,7 @@ impl From<AggregatesError> for RawError {
 struct ShardTask {
     records: AtomicUsize,
     pre_exposures: AtomicUsize,
+    undecided: AtomicUsize,
 }
 
 impl ShardTask {
@@ -81,6 +88,13 @@ impl ShardTask {
         (so_far <= MAX_USERS_WITH_PRE_EXPOSURE)
             .then_some(())
             .ok_or(RawError::TooManyPreExposures)
+    }
+
+    fn undecided(&self, more: usize) -> Result<(), RawError> {
+        let so_far = self.undecided.fetch_add(more, Ordering::Relaxed) + more;
+        (so_far <= MAX_USERS_WITH_PROPERTIES)
+            .then_some(())
+            .ok_or(RawError::TooManyUndecided)
     }
 }
 
@@ -157,10 +171,14 @@ impl Store {
         if filter.pre_exposure {
             self.take_pre_exposures(&mut aggregator, task).await?;
         }
-        let mut pages = pin!(self.events_in_shard(id, shard, window.from));
+        // Earlier events count for nothing and can exclude their users.
+        let from = window.from;
+        let from = from.filter(|_| !labels.excluded().depends_on_events());
+        let mut pages = pin!(self.events_in_shard(id, shard, from));
         while let Some(page) = pages.try_next().await? {
             task.records(page.len())?;
             for event in page {
+                aggregator.exclude_by_event(&event.user_id, &event.event_type, event.counted_at);
                 if window.excludes(event.counted_at) {
                     continue;
                 }
@@ -173,7 +191,35 @@ impl Store {
                 )?;
             }
         }
+        self.decide_exclusions(experiment, &mut aggregator, task, window)
+            .await?;
         Ok(aggregator.finish()?)
+    }
+
+    /// Properties are in no index, so they are read user by user.
+    async fn decide_exclusions(
+        &self,
+        experiment: &Experiment,
+        aggregator: &mut RecordAggregator<'_>,
+        task: &ShardTask,
+        window: TimeWindow,
+    ) -> Result<(), RawError> {
+        let users = aggregator.undecided();
+        let users: Vec<_> = users.map(|(user, at)| (user.clone(), at)).collect();
+        task.undecided(users.len())?;
+        let excluded = AggregateSpec::of(experiment).excluded;
+        let one = async |(user, assigned_at): (UserId, Timestamp)| {
+            let between = (assigned_at, window.to);
+            let excluding = self.has_excluding_event(&user, &experiment.id, between, &excluded);
+            Ok::<_, StoreError>((excluding.await?, user))
+        };
+        let mut read = pin!(stream::iter(users).map(one).buffer_unordered(USERS_AT_ONCE));
+        while let Some((is_excluded, user)) = read.try_next().await? {
+            if is_excluded {
+                aggregator.exclude(&user);
+            }
+        }
+        Ok(())
     }
 
     /// Pre-exposure events are in no index of the experiment, so they are read user by user.
@@ -189,11 +235,7 @@ impl Store {
             let events = self.pre_exposure_of(&user, assigned_at).await?;
             Ok::<_, StoreError>((user, events))
         };
-        let mut read = pin!(
-            stream::iter(users)
-                .map(one)
-                .buffer_unordered(PRE_EXPOSURES_AT_ONCE)
-        );
+        let mut read = pin!(stream::iter(users).map(one).buffer_unordered(USERS_AT_ONCE));
         while let Some((user, events)) = read.try_next().await? {
             aggregator.pre_exposure_events(&user, &events);
         }

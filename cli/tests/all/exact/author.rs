@@ -7,17 +7,25 @@ use super::history::{
 use super::network::Crash;
 use domain::allocation::{Variant, Variants};
 use domain::assignment::Attributes;
+use domain::condition::Condition;
 use domain::decimal::Decimal;
-use domain::exclusion::ExcludedUsers;
+use domain::exclusion::{ExcludedEvent, ExcludedUsers};
 use domain::ids::{DimensionKey, DimensionLabel, EventType, MetricKey, UserId, VariantKey};
 use domain::metric::{Denominator, Direction, Measure, Metric, MetricKind, MetricRole};
 use domain::ramp::{Ramp, RampStep};
 use domain::time::Timestamp;
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// The midnight at which the times of a history start.
 const MIDNIGHT: i64 = 20_370 * DAY;
 const EVENT_TYPES: [&str; 4] = ["view", "buy", "add to cart#1", "p.q"];
+const PROPERTIES: [Option<&str>; 4] = [
+    None,
+    Some("{}"),
+    Some(r#"{"internal":false}"#),
+    Some(r#"{"internal":true}"#),
+];
 const METRIC_KEYS: [&str; 4] = ["a", "a.b", "n", "s-1.c"];
 const DIMENSIONS: [(&str, &[&str]); 2] =
     [("country", &["DE", "a#b", "é"]), ("plan", &["pro", "free"])];
@@ -107,14 +115,23 @@ fn holdout(draw: &mut Draw) -> Definition {
     }
 }
 
-/// Users with a type of events or with a value of a dimension that is often declared.
+/// Users with a type of events, with properties of an event, or with a value of a dimension that is often declared.
 fn excluded(draw: &mut Draw) -> ExcludedUsers {
     let event_type = EventType::parse(draw.pick(&EVENT_TYPES)).unwrap();
     let (by, values) = DIMENSIONS[draw.below(DIMENSIONS.len())];
     let by = DimensionKey::parse(by).unwrap();
     let value = DimensionLabel::parse(draw.pick(values)).unwrap();
     let (types, values) = draw.pick(&[(true, false), (false, true), (true, true), (false, false)]);
+    let conditions = [
+        json!({"internal": true}),
+        json!({"internal": {"$exists": false}}),
+    ];
+    let events = (0..draw.pick(&[0, 0, 1, 2])).map(|_| ExcludedEvent {
+        event_type: EventType::parse(draw.pick(&EVENT_TYPES)).unwrap(),
+        condition: Condition::compile(draw.pick(&conditions)).unwrap(),
+    });
     ExcludedUsers {
+        events: events.collect(),
         event_types: types.then_some(event_type).into_iter().collect(),
         dimensions: values.then(|| (by, [value].into())).into_iter().collect(),
     }
@@ -310,6 +327,7 @@ impl Author<'_> {
             id,
             event_type: event_type(&mut self.draw),
             value: value.map(Decimal::from_millionths),
+            properties: self.draw.pick(&PROPERTIES).map(str::to_owned),
             at: Timestamp::from_micros(anchor + offset),
             knows_no_assignments: self.draw.chance(10),
             knows_old_definitions: self.draw.chance(20),

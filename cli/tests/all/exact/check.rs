@@ -377,9 +377,18 @@ async fn aggregated(
     let all = store.all_event_summaries_of(user).try_concat().await;
     let all = all.unwrap();
     aggregator.pre_exposure_events(user, all.iter().map(|stored| &stored.event));
-    let events = store.event_summaries_of(user, &experiment.id);
-    for event in events.await.unwrap() {
+    let events = store.stored_events_after(user, None).try_concat().await;
+    for event in events.unwrap() {
+        if event.experiment.as_ref() != Some(&experiment.id) {
+            continue;
+        }
         let (event, received) = (event.event, Some(event.received_at));
+        aggregator.exclude_by_event(user, &event.event_type, event.counted_at);
+        let properties = event.properties.as_deref();
+        let is_undecided = aggregator.undecided().any(|(_, at)| at < event.counted_at);
+        if is_undecided && spec.excluded.has_properties(&event.event_type, properties) {
+            aggregator.exclude(user);
+        }
         let counted = aggregator.event(
             user,
             &event.event_type,

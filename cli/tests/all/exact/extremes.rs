@@ -115,6 +115,7 @@ fn track(user: usize, number: usize) -> Step {
         id,
         event_type: of_type,
         value: Some(Decimal::from_millionths(value)),
+        properties: None,
         at: Timestamp::from_micros(START + 1 + i64::try_from(number).unwrap() * 5 * HOUR),
         knows_no_assignments: false,
         knows_old_definitions: false,

@@ -77,6 +77,8 @@ pub(crate) struct Track {
     pub(crate) id: usize,
     pub(crate) event_type: EventType,
     pub(crate) value: Option<Decimal>,
+    /// The text of a JSON object.
+    pub(crate) properties: Option<String>,
     pub(crate) at: Timestamp,
     /// Whether the process that stores the event read the user's assignments before they were stored.
     pub(crate) knows_no_assignments: bool,

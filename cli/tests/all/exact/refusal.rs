@@ -17,6 +17,7 @@ fn buy(id: usize, after: i64) -> Step {
         id,
         event_type: EventType::parse("buy").unwrap(),
         value: None,
+        properties: None,
         at: Timestamp::from_micros(START + after),
         knows_no_assignments: false,
         knows_old_definitions: false,

@@ -54,6 +54,7 @@ fn view(id: usize, after: i64) -> Step {
         id,
         event_type: EventType::parse("view").unwrap(),
         value: None,
+        properties: None,
         at: Timestamp::from_micros(START + after),
         knows_no_assignments: false,
         knows_old_definitions: false,

@@ -187,7 +187,7 @@ impl<'w> Writer<'w> {
             user_id: self.users[track.user].clone(),
             event_type: track.event_type.clone(),
             value: track.value,
-            properties: None,
+            properties: track.properties.clone(),
             timestamp: Some(track.at),
             counted_at: track.at,
         };

@@ -95,6 +95,112 @@ async fn results_leave_out_users_with_excluded_events_or_values_after_each_chang
     assert_eq!(excluded["hours"][0]["disposition"], "excluded_user");
 }
 
+fn load(user: &str, properties: &Value, seconds_ago: i64) -> Value {
+    json!({
+        "user_id": user, "type": "load", "timestamp": ago(seconds_ago).to_string(), "properties": properties,
+    })
+}
+
+#[tokio::test]
+async fn results_leave_out_users_with_properties_of_events_after_each_change() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let metrics = json!([{"key": "pay", "kind": "sum", "event_type": "pay"}]);
+    admin.experiment("e", json!({ "metrics": metrics })).await;
+    let users = ["a", "b", "c", "d"];
+    let variants = ["control", "control", "green", "green"];
+    let rows = users.iter().zip(variants).map(|(user, variant)| {
+        json!({"user_id": user, "variant": variant, "assigned_at": ago(600).to_string()})
+    });
+    admin.import("e", &rows.collect::<Vec<_>>()).await;
+    admin.track(&users.map(|user| event(user, "pay"))).await;
+    let internal = json!({"internal": true});
+    let loads = [
+        load("a", &json!({"internal": false, "page": {"path": "/"}}), 60),
+        load("b", &json!({"page": {"path": "/admin"}}), 60),
+        // Before the assignment.
+        load("c", &internal, 6_000),
+        load("d", &internal, 400),
+        json!({"user_id": "d", "type": "load", "timestamp": ago(300).to_string()}),
+    ];
+    admin.track(&loads).await;
+    world.platform.settle().await;
+    let events =
+        |condition: Value| json!({"events": [{"event_type": "load", "condition": condition}]});
+    for (exclude, users, excluded) in [
+        (events(json!({"internal": true})), [2, 1], [0, 1]),
+        (
+            events(json!({"page.path": {"$regex": "^/admin"}})),
+            [1, 2],
+            [1, 0],
+        ),
+        // Also the event without properties.
+        (events(json!({"page": {"$exists": false}})), [2, 1], [0, 1]),
+        (
+            json!({"events": [
+                {"event_type": "pay", "condition": {"internal": true}},
+                {"event_type": "load", "condition": {"internal": false}},
+                {"event_type": "load", "condition": {"internal": true}},
+            ]}),
+            [1, 1],
+            [1, 1],
+        ),
+        (Value::Null, [2, 2], [0, 0]),
+        (events(json!({"never": 1})), [2, 2], [0, 0]),
+    ] {
+        let change = json!({ "exclude": exclude });
+        let changed = admin.change("e", &change).await.json(200);
+        assert_eq!(changed["exclude"], exclude);
+        world.platform.settle().await;
+        let report = results(&admin).await;
+        assert_eq!(of_variants(&report, "users"), users, "{exclude}");
+        assert_eq!(
+            of_variants(&report, "excluded_users"),
+            excluded,
+            "{exclude}"
+        );
+    }
+    // A later event leaves a counted user out.
+    admin.track(&[load("a", &json!({"never": 1}), 30)]).await;
+    world.platform.settle().await;
+    assert_eq!(
+        of_variants(&results(&admin).await, "excluded_users"),
+        [1, 0]
+    );
+    // An audit finds the same numbers.
+    let audit = admin.post("/experiments/e/audit", &json!({})).await;
+    assert_eq!(audit.json(200)["differing_numbers"], 0);
+}
+
+#[tokio::test]
+async fn a_bot_before_the_requested_time_is_left_out_and_one_after_it_is_not() {
+    let world = World::start().await;
+    let admin = world.admin();
+    let exclude = json!({
+        "event_types": ["bot"],
+        "events": [{"event_type": "load", "condition": {"internal": true}}],
+    });
+    admin.experiment("e", json!({ "exclude": exclude })).await;
+    let rows = ["a", "b", "c"].map(|user| {
+        json!({"user_id": user, "variant": "control", "assigned_at": ago(6_000).to_string()})
+    });
+    admin.import("e", &rows).await;
+    let bot = json!({"user_id": "a", "type": "bot", "timestamp": ago(3_000).to_string()});
+    let internal = load("b", &json!({"internal": true}), 3_000);
+    admin.track(&[bot, internal, event("c", "pay")]).await;
+    world.platform.settle().await;
+    for (window, users) in [
+        (format!("from={}", ago(1_000)), 1),
+        // All records are stored before this time.
+        (format!("from={}", ago(0)), 1),
+        (format!("to={}", ago(1_000)), 1),
+        (format!("to={}", ago(4_000)), 3),
+    ] {
+        let report = admin.results("e", &window).await;
+        assert_eq!(of_variants(&report, "users")[0], users, "{window}");
+    }
+}
+
 #[tokio::test]
 async fn users_who_match_the_condition_are_not_assigned() {
     let world = World::start().await;
@@ -153,6 +259,44 @@ async fn an_exclusion_with_faults_is_refused_with_each_place() {
                 ("/exclude/event_types/3", "wrong_type"),
             ],
         ),
+        (json!({"events": []}), vec![("/exclude/events", "empty")]),
+        (
+            json!({"events": vec![json!({"event_type": "a", "condition": {"b": 1}}); 21]}),
+            vec![("/exclude/events", "too_many")],
+        ),
+        (
+            json!({"events": [
+                {"event_type": "a"},
+                {"event_type": "(other types)", "condition": {"a": {"$foo": 1}}, "value": 1},
+                {"event_type": "a", "condition": {"id": {"$inGroup": "staff"}}},
+                3,
+            ]}),
+            vec![
+                ("/exclude/events/0/condition", "required"),
+                ("/exclude/events/1/condition/a/$foo", "unknown_operator"),
+                ("/exclude/events/1/event_type", "reserved"),
+                ("/exclude/events/1/value", "unknown_field"),
+                (
+                    "/exclude/events/2/condition/id/$inGroup",
+                    "no_segments_here",
+                ),
+                ("/exclude/events/3", "wrong_type"),
+            ],
+        ),
+        (
+            json!({"events": vec![
+                json!({"event_type": "a", "condition": {"$or": vec![json!({"b": {"$regex": "c"}}); 11]}});
+                2
+            ]}),
+            vec![("/exclude/events", "too_many")],
+        ),
+        (
+            json!({"events": vec![
+                json!({"event_type": "a", "condition": {"b": "x".repeat(11_000)}});
+                2
+            ]}),
+            vec![("/exclude/events", "too_long")],
+        ),
         (
             json!({"dimensions": {}}),
             vec![("/exclude/dimensions", "wrong_number")],
@@ -184,4 +328,13 @@ async fn an_exclusion_with_faults_is_refused_with_each_place() {
     let refused = admin.post("/experiments", &body).await;
     let pointer = "/exclude/dimensions/country";
     assert_eq!(refused.faults(), expected([(pointer, "unknown_dimension")]));
+    let events = json!({"events": [{"event_type": "load", "condition": {"internal": true}}]});
+    let body =
+        json!({"id": "g", "name": "G", "unit": "account", "variants": variants, "exclude": events});
+    let refused = admin.post("/experiments", &body).await;
+    let of_accounts = expected([("/exclude/events", "properties_of_another_unit")]);
+    assert_eq!(refused.faults(), of_accounts);
+    admin.experiment("h", json!({"unit": "account"})).await;
+    let refused = admin.change("h", &json!({ "exclude": events })).await;
+    assert_eq!(refused.code(409), "properties_of_another_unit");
 }

@@ -96,6 +96,12 @@ fn the_guide_lists_every_limit() {
             limits::MAX_EXCLUDED
         ),
         format!(
+            "| events of an exclusion | {}, with {} regular expressions and {} bytes as compact JSON together |",
+            limits::MAX_EXCLUDED,
+            limits::MAX_PATTERNS,
+            grouped(limits::MAX_CONDITION_BYTES)
+        ),
+        format!(
             "| kind of units | {} characters |",
             limits::MAX_UNIT_KIND_CHARS
         ),

@@ -1,6 +1,7 @@
 //! Whether the parts of a changed experiment fit what it measures.
 
 use super::{Change, Misfit};
+use crate::exclusion::ExclusionMisfit;
 use crate::experiment::Experiment;
 
 impl Change {
@@ -34,20 +35,26 @@ impl Change {
         Some(Misfit { field, why })
     }
 
-    /// The excluded dimensions that would not be declared.
+    /// What the exclusion is about and would not be stored.
     pub(super) fn exclusion_misfits(&self, before: &Experiment) -> Vec<Misfit> {
         let (exclusion, dimensions) = (&self.exclusion, &self.analysis.dimensions);
-        let field = match (exclusion, dimensions) {
-            (Some(_), _) => "exclude/dimensions",
-            (None, Some(_)) => "dimensions",
-            (None, None) => return Vec::new(),
-        };
+        if exclusion.is_none() && dimensions.is_none() {
+            return Vec::new();
+        }
         let exclusion = exclusion.as_ref().unwrap_or(&before.exclusion);
         let dimensions = dimensions.as_ref().unwrap_or(&before.analysis.dimensions);
-        let Some(Err(unknown)) = exclusion.as_ref().map(|one| one.fits(dimensions)) else {
+        let unit = &before.allocation.unit;
+        let Some(Err(misfits)) = exclusion.as_ref().map(|one| one.fits(unit, dimensions)) else {
             return Vec::new();
         };
-        let misfit = |(_, why)| Misfit { field, why };
-        unknown.into_iter().map(misfit).collect()
+        let misfit = |one: ExclusionMisfit| Misfit {
+            field: match (&self.exclusion, one.path.first().map(String::as_str)) {
+                (None, _) => "dimensions",
+                (Some(_), Some("events")) => "exclude/events",
+                (Some(_), _) => "exclude/dimensions",
+            },
+            why: one.why,
+        };
+        misfits.into_iter().map(misfit).collect()
     }
 }

@@ -1,11 +1,13 @@
 //! The users that are kept out of an experiment.
 
+use super::segment::located;
 use super::targeting;
 use crate::http::body::{Faults, Node};
 use domain::Invalid;
-use domain::exclusion::{ExcludedUsers, Exclusion};
+use domain::condition::Condition;
+use domain::exclusion::{ExcludedEvent, ExcludedUsers, Exclusion};
 use domain::ids::{DimensionKey, DimensionLabel, EventType};
-use domain::limits::{MAX_DIMENSIONS, MAX_EXCLUDED};
+use domain::limits::{MAX_CONDITION_BYTES, MAX_DIMENSIONS, MAX_EXCLUDED, MAX_PATTERNS};
 use domain::prose::grouped_size;
 use domain::segment_graph::SegmentGraph;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,9 +28,10 @@ pub(super) fn exclusion(
     let event_types = fields
         .optional("event_types")
         .map(|node| event_types(&node, faults));
-    fields.finish(faults, "condition, dimensions, event_types");
-    if condition.is_none() && dimensions.is_none() && event_types.is_none() {
-        let detail = "Must have a `condition`, `dimensions` or `event_types`. To exclude no user, leave the field out.";
+    let events = fields.optional("events").map(|node| events(&node, faults));
+    fields.finish(faults, "condition, dimensions, event_types, events");
+    if condition.is_none() && dimensions.is_none() && event_types.is_none() && events.is_none() {
+        let detail = "Must have a `condition`, `dimensions`, `event_types` or `events`. To exclude no user, leave the field out.";
         faults.push(node.pointer(), Invalid::new("empty", detail));
     }
     Some(Exclusion {
@@ -36,6 +39,7 @@ pub(super) fn exclusion(
         results: ExcludedUsers {
             dimensions: dimensions.unwrap_or_else(|| Some(BTreeMap::new()))?,
             event_types: event_types.unwrap_or_else(|| Some(BTreeSet::new()))?,
+            events: events.unwrap_or_else(|| Some(Vec::new()))?,
         },
     })
 }
@@ -78,6 +82,66 @@ fn event_types(node: &Node<'_>, faults: &mut Faults) -> Option<BTreeSet<EventTyp
     let repeated = |_: &EventType| "This type is listed more than once.".to_owned();
     let types = node.unique_texts(faults, MAX_EXCLUDED, EventType::parse_new, repeated)?;
     not_empty(node, faults, types)
+}
+
+/// Events with conditions on their properties, which are bounded like one condition altogether.
+fn events(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<ExcludedEvent>> {
+    let elements = node.array(faults, MAX_EXCLUDED)?;
+    if elements.is_empty() {
+        faults.push(node.pointer(), Invalid::new("empty", "Must not be empty."));
+        return None;
+    }
+    let read: Vec<_> = elements
+        .iter()
+        .map(|element| excluded_event(element, faults))
+        .collect();
+    let events: Vec<ExcludedEvent> = read.into_iter().collect::<Option<_>>()?;
+    let patterns: usize = events.iter().map(|each| each.condition.patterns()).sum();
+    if patterns > MAX_PATTERNS {
+        let detail = format!(
+            "All events together may have at most {MAX_PATTERNS} patterns; these have {patterns}."
+        );
+        faults.push(node.pointer(), Invalid::new("too_many", detail));
+    }
+    let size = serde_json::to_string(&events).map_or(usize::MAX, |text| text.len());
+    if size > MAX_CONDITION_BYTES {
+        let detail = format!(
+            "All events together may have at most {} bytes as compact JSON; these have {}.",
+            grouped_size(MAX_CONDITION_BYTES),
+            grouped_size(size)
+        );
+        faults.push(node.pointer(), Invalid::new("too_long", detail));
+    }
+    Some(events)
+}
+
+fn excluded_event(node: &Node<'_>, faults: &mut Faults) -> Option<ExcludedEvent> {
+    let mut fields = node.object(faults)?;
+    let event_type = fields
+        .required("event_type", faults)
+        .and_then(|node| node.text(faults, EventType::parse_new));
+    let condition = fields
+        .required("condition", faults)
+        .and_then(|node| condition_on_properties(&node, faults));
+    fields.finish(faults, "event_type, condition");
+    Some(ExcludedEvent {
+        event_type: event_type?,
+        condition: condition?,
+    })
+}
+
+fn condition_on_properties(node: &Node<'_>, faults: &mut Faults) -> Option<Condition> {
+    let condition = Condition::compile(node.value(faults)?);
+    let condition = condition
+        .map_err(|found| faults.extend(located(node.pointer(), found)))
+        .ok()?;
+    for segment in condition.segments() {
+        let detail =
+            "A condition on properties cannot name a segment: results would not change with it.";
+        let pointer = format!("{}{}", node.pointer(), segment.pointer);
+        faults.push(pointer, Invalid::new("no_segments_here", detail));
+    }
+    Some(condition)
 }
 
 fn not_empty<T: Ord>(node: &Node<'_>, faults: &mut Faults, list: Vec<T>) -> Option<BTreeSet<T>> {

@@ -110,10 +110,11 @@ fn fields(
         faults.push("/ramp", invalid);
     }
     if let (Some(exclusion), Some(analysis)) = (excluded, &analysis)
-        && let Err(unknown) = exclusion.fits(&analysis.dimensions)
+        && let Some(allocation) = &allocation
+        && let Err(misfits) = exclusion.fits(&allocation.unit, &analysis.dimensions)
     {
-        for (by, invalid) in unknown {
-            faults.push(format!("/exclude/dimensions/{by}"), invalid);
+        for misfit in misfits {
+            faults.push(format!("/exclude/{}", misfit.path.join("/")), misfit.why);
         }
     }
     let schedule = schedule(&mut body, faults);

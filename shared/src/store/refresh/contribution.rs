@@ -22,6 +22,8 @@ pub(super) enum PreExposureSource<'p> {
 pub(super) struct ContributionReader<'u> {
     pub(super) experiment: &'u Experiment,
     pub(super) generation: &'u OpenGeneration,
+    /// Whether the properties of an event exclude the user.
+    pub(super) has_excluding_event: bool,
     /// The range of the records that were read.
     pub(super) data_range: DataRange,
 }
@@ -55,6 +57,9 @@ impl ContributionReader<'_> {
                 value,
                 event.counted_at,
             )?;
+        }
+        if self.has_excluding_event {
+            contribution.exclude();
         }
         contribution.records = stored_events + u64::from(assignment.is_some());
         Ok(contribution.sealed(labels))

@@ -12,6 +12,7 @@ use crate::store::{Store, StoreError};
 use domain::aggregates::DataRange;
 use domain::assignment::Assignment;
 use domain::contribution::is_pre_exposure;
+use domain::exclusion::ExcludedUsers;
 use domain::experiment::Experiment;
 use domain::ids::{EventId, ExperimentId, UserId};
 use domain::sums::Overflow;
@@ -145,9 +146,13 @@ impl Store {
                     Some(enrolment) if !experiment.read_all => PreExposureSource::Stored(enrolment),
                     _ => PreExposureSource::Records(&found.pre_exposure),
                 };
+                let excluded = &generation.spec.excluded;
                 let mut reader = ContributionReader {
                     experiment: &experiment.definition.experiment,
                     generation,
+                    has_excluding_event: self
+                        .is_excluded_by_properties(user, experiment, excluded, &events)
+                        .await?,
                     data_range: DataRange::default(),
                 };
                 let computed = reader
@@ -169,6 +174,31 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Whether the properties of one of these events of a user exclude the user. They are read only if one of the events has
+    /// a type whose properties decide, and not of an outlier user.
+    async fn is_excluded_by_properties(
+        &self,
+        user: &UserId,
+        experiment: &DirtyExperiment<'_>,
+        excluded: &ExcludedUsers,
+        events: &[UserEventSummary],
+    ) -> Result<bool, StoreError> {
+        let Some(assignment) = experiment.assignment else {
+            return Ok(false);
+        };
+        let assigned_at = assignment.assigned_at;
+        let decides = |stored: &UserEventSummary| {
+            assigned_at < stored.event.counted_at
+                && excluded.needs_properties_of(&stored.event.event_type)
+        };
+        if events.len() > MOST_EVENTS || !events.iter().any(decides) {
+            return Ok(false);
+        }
+        let all_times = (assigned_at, None);
+        self.has_excluding_event(user, experiment.id(), all_times, excluded)
+            .await
     }
 
     /// Stores a user's events for the experiments that they count for.
