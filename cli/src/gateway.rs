@@ -30,17 +30,20 @@ use crate::template::{LocalNames, Preflight, Template};
 use access_log::AccessLogEntry;
 use authorizer::Authorizer;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Response};
+use axum::serve::IncomingStream;
 use event::RoutedRequest;
 use invoke::{Answer, InvokeError};
+use lambda_http::service_fn;
+use policy::Authorization;
 use refusal::{RefusalKind, Refusals};
 use request::{BodyError, IncomingRequest};
 use route::Router;
-use serde_json::{Map, Value};
 use stage::Stage;
 use std::collections::HashMap;
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -194,15 +197,22 @@ impl Gateway {
         let Self {
             api, mut finished, ..
         } = self;
-        let service = axum::Router::new().fallback(answer).with_state(api);
-        let service = service.into_make_service_with_connect_info::<SocketAddr>();
+        // Without axum's router: nothing is left to route, and it allocates for each request.
+        let connections = service_fn(move |connection: IncomingStream<'_, TcpListener>| {
+            let (api, peer) = (api.clone(), *connection.remote_addr());
+            let answer = move |request| {
+                let answer = Box::pin(answer(api.clone(), peer, request));
+                async { Ok::<_, Infallible>(answer.await) }
+            };
+            ready(Ok::<_, Infallible>(service_fn(answer)))
+        });
         let (stopping, stopped) = oneshot::channel::<()>();
         let stop = async move {
             stop.await;
             drop(stopping);
         };
         let served = async move {
-            let server = axum::serve(listener, service).with_graceful_shutdown(stop);
+            let server = axum::serve(listener, connections).with_graceful_shutdown(stop);
             server.await?;
             // A function continues to run after its caller has disconnected. The channel closes when the last function
             // has ended; the API's own senders were dropped with the service.
@@ -223,16 +233,11 @@ impl Gateway {
     }
 }
 
-async fn answer(
-    State(api): State<Arc<RestApi>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
-) -> Response<Body> {
-    let incoming = IncomingRequest::new(&request, peer);
+async fn answer(api: Arc<RestApi>, peer: SocketAddr, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let mut incoming = IncomingRequest::new(parts, peer);
     let mut log_entry = AccessLogEntry::default();
-    let outcome = api
-        .handle(&incoming, request.into_body(), &mut log_entry)
-        .await;
+    let outcome = api.handle(&mut incoming, body, &mut log_entry).await;
     let mut response = outcome.unwrap_or_else(|kind| {
         log_entry.refused = Some(kind.response_type());
         api.refusals.answer(kind, &incoming, &api.stage)
@@ -253,11 +258,11 @@ async fn answer(
 }
 
 impl RestApi {
-    async fn handle(
-        &self,
-        request: &IncomingRequest,
+    async fn handle<'r>(
+        &'r self,
+        request: &mut IncomingRequest,
         body: Body,
-        log_entry: &mut AccessLogEntry,
+        log_entry: &mut AccessLogEntry<'r>,
     ) -> Result<Response<Body>, RefusalKind> {
         let body = request::read_body(&request.headers, body).await;
         let body = body.and_then(|body| content_encoding::decoded(&request.headers, body));
@@ -268,12 +273,12 @@ impl RestApi {
         })?;
         let found = self.router.find(request.method.as_str(), &request.path);
         let found = found.ok_or(RefusalKind::MissingAuthenticationToken)?;
-        log_entry.resource = Some(found.resource.to_owned());
+        log_entry.resource = Some(found.resource);
         let target = match found.target {
             Target::Function(target) => target,
             Target::Preflight(preflight) => return Ok(response::preflight_response(preflight)),
         };
-        let authorizer = self.authorize(target, request, log_entry).await?;
+        let authorization = self.authorize(target, request, log_entry).await?;
         let function = target
             .function
             .as_ref()
@@ -282,7 +287,7 @@ impl RestApi {
             resource: found.resource,
             resource_id: &target.resource_id,
             parameters: &found.parameters,
-            authorizer: authorizer.as_ref(),
+            authorization: authorization.as_ref(),
         };
         let started = Instant::now();
         let answer = self.call(function, request, body, &routed).await;
@@ -295,7 +300,7 @@ impl RestApi {
                 InvokeError::Function(_) => RefusalKind::BadGateway,
             }
         })?;
-        let accept = request.header("accept");
+        let accept = request.accept();
         let response = match answer {
             Answer::Response(answer) => direct::response(answer, accept, &self.stage),
             Answer::Json(answer) => response::proxy_response(answer, accept, &self.stage),
@@ -310,29 +315,30 @@ impl RestApi {
     async fn call(
         &self,
         function: &DeployedFunction,
-        request: &IncomingRequest,
+        request: &mut IncomingRequest,
         body: Vec<u8>,
         routed: &RoutedRequest<'_>,
     ) -> Result<Answer, InvokeError> {
-        let (trace, timeout) = (&request.trace, self.integration_timeout);
+        let timeout = self.integration_timeout;
         let target = request.path.len() + request.query.as_ref().map_or(0, String::len);
         let is_small = direct::is_small(&request.headers, 4 * target + body.len());
         if let Some(handler) = function.request_handler().filter(|_| is_small) {
-            let request = direct::request(request, body, routed, &self.stage);
-            return function.answer(&*handler, request, trace, timeout).await;
+            let direct = direct::request(request, body, routed, &self.stage);
+            let answer = function.answer(&*handler, direct, &request.trace, timeout);
+            return answer.await;
         }
         let event = event::proxy_event(request, body, routed, &self.stage);
-        let answer = function.invoke(event, trace, timeout).await?;
+        let answer = function.invoke(event, &request.trace, timeout).await?;
         Ok(Answer::Json(answer))
     }
 
-    /// Returns `requestContext.authorizer` of an allowed request, or `None` if the route has no authorizer.
+    /// Returns the authorization of an allowed request, or `None` if the route has no authorizer.
     async fn authorize(
         &self,
         target: &FunctionTarget,
         request: &IncomingRequest,
-        log_entry: &mut AccessLogEntry,
-    ) -> Result<Option<Map<String, Value>>, RefusalKind> {
+        log_entry: &mut AccessLogEntry<'_>,
+    ) -> Result<Option<Authorization>, RefusalKind> {
         let Some(name) = &target.authorizer else {
             return Ok(None);
         };
@@ -348,11 +354,7 @@ impl RestApi {
         let authorization = authorizer
             .authorize(token, &method_arn, &request.trace)
             .await?;
-        log_entry.principal = Some(authorization.policy.principal_id.clone());
-        Ok(Some(
-            authorization
-                .policy
-                .request_context(authorization.latency_ms),
-        ))
+        log_entry.policy = Some(authorization.policy.clone());
+        Ok(Some(authorization))
     }
 }

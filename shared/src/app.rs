@@ -35,17 +35,19 @@ const GUARDRAIL_INTERVAL: u32 = 6;
 
 /// A function's state. A clone shares it.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<AppState>);
+
+struct AppState {
     store: Store,
     /// It looks at the changes after the configured time, so that every process sees a change within it.
-    catalog: Arc<CatalogCache>,
+    catalog: CatalogCache,
     /// How long a definition is cached.
     definition_cache: Duration,
-    environments: Arc<Environments>,
+    environments: Environments,
     client_keys: ClientKeyCache,
-    event_budgets: Arc<EventBudgets>,
-    flag_sets: Arc<FlagSets>,
-    evaluated_flags: Arc<EvaluatedFlags>,
+    event_budgets: EventBudgets,
+    flag_sets: FlagSets,
+    evaluated_flags: EvaluatedFlags,
     /// Checkpoints of stored records that this process has advanced a moment ago.
     checkpoints: Cache<CheckpointKey, ()>,
     /// Experiments with guarded ramps whose guardrails this process has looked at a moment ago.
@@ -72,15 +74,15 @@ impl App {
 
     /// The state over a given store.
     pub fn new(store: Store, config: &Config) -> Self {
-        Self {
-            catalog: Arc::new(CatalogCache::new(store.clone(), config.definition_cache)),
+        Self(Arc::new(AppState {
+            catalog: CatalogCache::new(store.clone(), config.definition_cache),
             client_keys: ClientKeyCache::new(store.clone(), config.definition_cache),
             store,
             definition_cache: config.definition_cache,
-            environments: Arc::new(config.environments.clone()),
-            event_budgets: Arc::default(),
-            flag_sets: Arc::default(),
-            evaluated_flags: Arc::default(),
+            environments: config.environments.clone(),
+            event_budgets: EventBudgets::default(),
+            flag_sets: FlagSets::default(),
+            evaluated_flags: EvaluatedFlags::default(),
             checkpoints: Cache::builder()
                 .max_capacity(MAX_CHECKPOINTS)
                 .time_to_live(CHECKPOINT_INTERVAL)
@@ -94,17 +96,17 @@ impl App {
                 .time_to_live(config.notification_interval)
                 .build(),
             notification_interval: config.notification_interval,
-        }
+        }))
     }
 
     /// The storage.
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.0.store
     }
 
     /// The environments of the deployment.
     pub fn environments(&self) -> &Environments {
-        &self.environments
+        &self.0.environments
     }
 
     /// The client key with this text, at most a minute old; none if the text is no key, or if there is no such key or it
@@ -113,7 +115,7 @@ impl App {
     /// # Errors
     /// If the database fails or the item is damaged.
     pub async fn client_key(&self, text: &str) -> Result<Option<Arc<ClientKey>>, StoreError> {
-        self.client_keys.find(text).await
+        self.0.client_keys.find(text).await
     }
 
     /// The current instant.
@@ -124,7 +126,7 @@ impl App {
     /// From when on a range of a layer that is freed at an instant can be given to another experiment: no process uses a
     /// definition from before that instant any more.
     pub fn layer_free_from(&self, freed_at: Timestamp) -> Timestamp {
-        let cached = i64::try_from(self.definition_cache.as_secs()).unwrap_or(i64::MAX / 4);
+        let cached = i64::try_from(self.0.definition_cache.as_secs()).unwrap_or(i64::MAX / 4);
         let seconds = cached
             .saturating_mul(2)
             .saturating_add(LAYER_RELEASE_SECONDS);
@@ -143,8 +145,9 @@ impl App {
         now: Timestamp,
     ) -> Result<Spent, StoreError> {
         let events = u64::try_from(events).unwrap_or(u64::MAX);
-        self.event_budgets
-            .spend(&self.store, token_id, events_per_second, events, now)
+        self.0
+            .event_budgets
+            .spend(&self.0.store, token_id, events_per_second, events, now)
             .await
     }
 
@@ -153,21 +156,22 @@ impl App {
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn advance_checkpoint(&self, key: CheckpointKey) -> Result<(), StoreError> {
-        if self.checkpoints.contains_key(&key) {
+        if self.0.checkpoints.contains_key(&key) {
             return Ok(());
         }
         let (kind, experiment, shard) = &key;
-        let until = self.store.settled_before();
-        self.store
+        let until = self.0.store.settled_before();
+        self.0
+            .store
             .advance_checkpoint(*kind, experiment, *shard, until)
             .await?;
-        self.checkpoints.insert(key, ()).await;
+        self.0.checkpoints.insert(key, ()).await;
         Ok(())
     }
 
     /// Whether it is time to look at the guardrails of a guarded ramp again. The next time is a minute later.
     pub async fn guardrails_are_due(&self, id: &ExperimentId) -> bool {
-        let entry = self.guardrails.entry(id.clone()).or_insert(()).await;
+        let entry = self.0.guardrails.entry(id.clone()).or_insert(()).await;
         entry.is_fresh()
     }
 
@@ -177,12 +181,12 @@ impl App {
     /// # Errors
     /// If the database fails.
     pub async fn notifications_are_due(&self, id: &ExperimentId) -> Result<bool, StoreError> {
-        let interval = self.notification_interval;
+        let interval = self.0.notification_interval;
         if interval.is_zero() {
             return Ok(true);
         }
-        let entry = self.notifications.entry(id.clone()).or_insert(()).await;
-        Ok(entry.is_fresh() && self.store.claim_look(id, self.now(), interval).await?)
+        let entry = self.0.notifications.entry(id.clone()).or_insert(()).await;
+        Ok(entry.is_fresh() && self.0.store.claim_look(id, self.now(), interval).await?)
     }
 
     /// An experiment's definition, at most some seconds old; none if there is no such experiment. Concurrent calls
@@ -194,7 +198,7 @@ impl App {
         &self,
         id: &ExperimentId,
     ) -> Result<Option<Arc<Experiment>>, StoreError> {
-        self.catalog.experiment(id).await
+        self.0.catalog.experiment(id).await
     }
 
     /// The holdouts that an experiment lists, at most some seconds old, in the order of the list.
@@ -211,7 +215,7 @@ impl App {
                 return Ok(holdout);
             }
             // It was created a moment ago, and the eventually consistent read does not see it.
-            let holdout = self.store.experiment(id, true).await?.map(Arc::new);
+            let holdout = self.0.store.experiment(id, true).await?.map(Arc::new);
             holdout.ok_or_else(|| StoreError::Corrupt(format!("there is no holdout `{id}`")))
         });
         try_join_all(found).await
@@ -224,7 +228,7 @@ impl App {
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn running_experiments(&self) -> Result<Option<Arc<[Arc<Experiment>]>>, StoreError> {
-        self.catalog.running(self.now()).await
+        self.0.catalog.running(self.now()).await
     }
 
     /// The segments that an experiment can name, at most some seconds old. Without any in its conditions, nothing is read.
@@ -241,7 +245,7 @@ impl App {
         if is_over || conditions.all(|condition| condition.segments().is_empty()) {
             return Ok(Arc::default());
         }
-        self.catalog.segments().await
+        self.0.catalog.segments().await
     }
 
     /// All segments, at most some seconds old.
@@ -249,7 +253,7 @@ impl App {
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn segments(&self) -> Result<Arc<EvaluatedSegments>, StoreError> {
-        self.catalog.segments().await
+        self.0.catalog.segments().await
     }
 
     /// The flags of an environment, at most some seconds old. Concurrent calls cause one read and compile them once.
@@ -257,9 +261,9 @@ impl App {
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn flags(&self, environment: &EnvironmentName) -> Result<Arc<FlagSet>, StoreError> {
-        let flags = self.catalog.flags().await?;
-        let keeps = !self.definition_cache.is_zero();
-        self.flag_sets.of(self, flags, environment, keeps).await
+        let flags = self.0.catalog.flags().await?;
+        let keeps = !self.0.definition_cache.is_zero();
+        self.0.flag_sets.of(self, flags, environment, keeps).await
     }
 
     /// Chunks of id lists.
@@ -267,6 +271,6 @@ impl App {
     /// # Errors
     /// If the database fails or an item is damaged.
     pub async fn id_chunks(&self, keys: BTreeSet<ChunkKey>) -> Result<LoadedChunks, StoreError> {
-        self.catalog.chunks(keys).await
+        self.0.catalog.chunks(keys).await
     }
 }

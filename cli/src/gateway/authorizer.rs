@@ -1,7 +1,7 @@
 //! A TOKEN authorizer: checks the form of the token, calls the authorizer function, and caches the policy.
 
 use super::invoke::{DeployedFunction, InvokeError};
-use super::policy::Policy;
+use super::policy::{Authorization, Policy};
 use super::refusal::RefusalKind;
 use crate::template::TokenAuthorizer;
 use moka::future::Cache;
@@ -24,12 +24,6 @@ pub(super) struct Authorizer {
     /// Cached policies by token. A cached policy applies to the whole stage, so it must not depend on the method of the
     /// request.
     policies: Option<Cache<String, Arc<Policy>>>,
-}
-
-/// A policy and the time that it took to get it.
-pub(super) struct Authorization {
-    pub(super) policy: Arc<Policy>,
-    pub(super) latency_ms: u64,
 }
 
 impl Authorizer {

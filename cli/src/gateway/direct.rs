@@ -2,7 +2,7 @@
 //! again, which takes longer than most handlers. The request is the one that Lambda's runtime makes of the event of
 //! [`super::event`]; a test compares both.
 
-use super::event::{RoutedRequest, is_forwarded, replaced_headers, request_time};
+use super::event::{NOT_FORWARDED, RoutedRequest, replaced_headers, request_time};
 use super::payload::MAX_PAYLOAD_BYTES;
 use super::request::IncomingRequest;
 use super::response::{MalformedResponse, add_valid_header, with_body};
@@ -32,7 +32,7 @@ pub(super) fn is_small(headers: &HeaderMap, other_bytes: usize) -> bool {
 
 /// The request of a handler.
 pub(super) fn request(
-    incoming: &IncomingRequest,
+    incoming: &mut IncomingRequest,
     body: Vec<u8>,
     routed: &RoutedRequest<'_>,
     stage: &Stage,
@@ -41,33 +41,42 @@ pub(super) fn request(
     *request.method_mut() = incoming.method.clone();
     // Handlers read the path and the query as the event has them; a test finds one that reads the address.
     *request.uri_mut() = Uri::from_static("/");
-    *request.headers_mut() = headers(incoming);
     let context = RequestContext::ApiGatewayV1(context(incoming, routed, stage));
-    request
+    *request.headers_mut() = taken_headers(incoming);
+    let mut request = request
         .with_raw_http_path(incoming.path.clone())
-        .with_query_string_parameters(query(incoming.query.as_deref()))
-        .with_path_parameters(routed.parameters.iter().cloned().collect::<HashMap<_, _>>())
-        .with_stage_variables(stage_variables(stage))
-        .with_request_context(context)
+        .with_request_context(context);
+    // What is missing reads like what is empty.
+    if let Some(text) = incoming.query.as_deref() {
+        request = request.with_query_string_parameters(query(text));
+    }
+    if !routed.parameters.is_empty() {
+        let parameters = routed.parameters.iter().cloned();
+        request = request.with_path_parameters(parameters.collect::<HashMap<_, _>>());
+    }
+    let variables = stage_variables(stage);
+    if !variables.is_empty() {
+        request = request.with_stage_variables(variables);
+    }
+    request
 }
 
-fn headers(incoming: &IncomingRequest) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(incoming.headers.len() + 4);
-    for (name, value) in &incoming.headers {
-        if !is_forwarded(name) {
-            continue;
-        }
-        // The event has text.
-        let value = match std::str::from_utf8(value.as_bytes()) {
-            Ok(_) => value.clone(),
-            Err(_) => match HeaderValue::from_str(&String::from_utf8_lossy(value.as_bytes())) {
-                Ok(value) => value,
-                Err(_) => continue,
-            },
-        };
-        headers.append(name.clone(), value);
+/// The headers of the event. They are moved: the gateway needs none of them after this.
+fn taken_headers(incoming: &mut IncomingRequest) -> HeaderMap {
+    let replaced = replaced_headers(incoming);
+    let mut headers = std::mem::take(&mut incoming.headers);
+    for name in NOT_FORWARDED {
+        headers.remove(&name);
     }
-    for (name, value) in replaced_headers(incoming) {
+    for value in headers.values_mut() {
+        // The event has text.
+        if std::str::from_utf8(value.as_bytes()).is_err()
+            && let Ok(text) = HeaderValue::from_str(&String::from_utf8_lossy(value.as_bytes()))
+        {
+            *value = text;
+        }
+    }
+    for (name, value) in replaced {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.append(HeaderName::from_static(name), value);
         }
@@ -75,9 +84,9 @@ fn headers(incoming: &IncomingRequest) -> HeaderMap {
     headers
 }
 
-fn query(query: Option<&str>) -> HashMap<String, Vec<String>> {
+fn query(query: &str) -> HashMap<String, Vec<String>> {
     let mut values: HashMap<String, Vec<String>> = HashMap::new();
-    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let values = values.entry(name.into_owned()).or_default();
         values.push(value.into_owned());
     }
@@ -110,13 +119,11 @@ fn context(
 ) -> ApiGatewayProxyRequestContext {
     let host = request.header("host").unwrap_or("localhost");
     let mut identity = ApiGatewayRequestIdentity::default();
-    identity.source_ip = Some(request.peer.ip().to_string());
+    identity.source_ip = Some(request.peer_ip.clone());
     identity.user_agent = request.header("user-agent").map(str::to_owned);
     let mut authorizer = ApiGatewayRequestAuthorizer::default();
-    if let Some(members) = routed.authorizer {
-        let members = members.iter();
-        let members = members.map(|(name, value)| (name.clone(), value.clone()));
-        authorizer.fields = members.collect();
+    if let Some(authorization) = routed.authorization {
+        authorizer.fields = authorization.context().collect();
     }
     // These types are non-exhaustive, so they cannot be built with a struct expression here.
     let mut context = ApiGatewayProxyRequestContext::default();
@@ -127,7 +134,7 @@ fn context(
     context.resource_path = Some(routed.resource.to_owned());
     context.http_method = request.method.clone();
     context.path = Some(format!("/{}{}", stage.name, request.path));
-    context.protocol = Some(request.protocol.clone());
+    context.protocol = Some(request.protocol.to_owned());
     context.domain_name = Some(host.to_owned());
     context.domain_prefix = host.split('.').next().map(str::to_owned);
     context.request_id = Some(request.id.clone());

@@ -1,10 +1,13 @@
 //! Builds the event of a proxy integration, with the members that a REST API of API Gateway sends.
 
+use super::policy::Authorization;
 use super::request::IncomingRequest;
 use super::stage::Stage;
 use axum::http::{HeaderMap, HeaderName, header};
+use chrono::format::{Item, StrftimeItems};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
 /// The route of a request.
 #[derive(Debug)]
@@ -12,8 +15,8 @@ pub(super) struct RoutedRequest<'r> {
     pub(super) resource: &'r str,
     pub(super) resource_id: &'r str,
     pub(super) parameters: &'r [(String, String)],
-    /// `requestContext.authorizer`, if the route has an authorizer.
-    pub(super) authorizer: Option<&'r Map<String, Value>>,
+    /// If the route has an authorizer.
+    pub(super) authorization: Option<&'r Authorization>,
 }
 
 /// Builds the event of a request.
@@ -67,7 +70,7 @@ fn request_context(request: &IncomingRequest, routed: &RoutedRequest<'_>, stage:
             "accountId": null,
             "cognitoIdentityId": null,
             "caller": null,
-            "sourceIp": request.peer.ip().to_string(),
+            "sourceIp": request.peer_ip,
             "principalOrgId": null,
             "accessKey": null,
             "cognitoAuthenticationType": null,
@@ -77,16 +80,22 @@ fn request_context(request: &IncomingRequest, routed: &RoutedRequest<'_>, stage:
             "user": null,
         },
     });
-    if let (Some(authorizer), Some(members)) = (routed.authorizer, context.as_object_mut()) {
-        members.insert("authorizer".to_owned(), Value::Object(authorizer.clone()));
+    if let (Some(authorization), Some(members)) = (routed.authorization, context.as_object_mut()) {
+        let authorizer = authorization.context().collect();
+        members.insert("authorizer".to_owned(), Value::Object(authorizer));
     }
     context
 }
 
+/// The format of the request time, parsed once.
+static REQUEST_TIME: LazyLock<Vec<Item<'static>>> =
+    LazyLock::new(|| StrftimeItems::new("%d/%b/%Y:%H:%M:%S %z").collect());
+
 /// When the request was received: as text, and in milliseconds since 1970.
 pub(super) fn request_time(request: &IncomingRequest) -> (String, i64) {
     let received = DateTime::<Utc>::from(request.received);
-    let text = received.format("%d/%b/%Y:%H:%M:%S %z").to_string();
+    let text = received.format_with_items(REQUEST_TIME.iter());
+    let text = text.to_string();
     (text, received.timestamp_millis())
 }
 
@@ -110,7 +119,7 @@ fn headers(request: &IncomingRequest) -> (Value, Value) {
         single.insert(name.to_owned(), Value::String(value));
     };
     for (name, value) in &request.headers {
-        if is_forwarded(name) {
+        if !NOT_FORWARDED.contains(name) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             add(name.as_str(), value);
         }
@@ -121,21 +130,22 @@ fn headers(request: &IncomingRequest) -> (Value, Value) {
     (Value::Object(single), Value::Object(multi))
 }
 
-/// Whether a function gets a header as the caller sent it. The gateway replaces the forwarding headers. It reads a body of
-/// unknown length completely, so the function sees no transfer encoding.
-pub(super) fn is_forwarded(name: &HeaderName) -> bool {
-    !matches!(
-        name.as_str(),
-        "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-port" | "x-amzn-trace-id"
-    ) && name != header::TRANSFER_ENCODING
-}
+/// The headers that a function does not get as the caller sent them. The gateway replaces the forwarding headers. It reads a
+/// body of unknown length completely, so the function sees no transfer encoding.
+pub(super) const NOT_FORWARDED: [HeaderName; 5] = [
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-amzn-trace-id"),
+    header::TRANSFER_ENCODING,
+];
 
 /// The headers that the gateway adds.
 pub(super) fn replaced_headers(request: &IncomingRequest) -> [(&'static str, String); 4] {
-    let peer = request.peer.ip().to_string();
+    let peer = &request.peer_ip;
     let forwarded_for = match request.header("x-forwarded-for") {
         Some(sent) => format!("{sent}, {peer}"),
-        None => peer,
+        None => peer.clone(),
     };
     let port = request
         .header("host")

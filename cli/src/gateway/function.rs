@@ -2,6 +2,7 @@
 
 use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use futures::future::BoxFuture;
+use lambda_http::http::{HeaderValue, header};
 use lambda_http::request::LambdaRequest;
 use lambda_http::{Adapter, Body, IntoResponse, Request, Response};
 use lambda_runtime::tower::{Service, ServiceExt};
@@ -123,11 +124,10 @@ impl From<Diagnostic> for FunctionError {
 
 /// Turns an HTTP handler into a function, with the same adapter that `shared::http::run` uses in Lambda:
 /// `http_function(service_fn(move |request| handle(app.clone(), request)))`.
-pub fn http_function<S, R, E>(service: S) -> Function
+pub fn http_function<S, E>(service: S) -> Function
 where
-    S: Service<Request, Response = R, Error = E> + Clone + Send + Sync + 'static,
+    S: Service<Request, Response = Response<Body>, Error = E> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
-    R: IntoResponse + Send + Sync + 'static,
     E: Into<Diagnostic> + Send + 'static,
 {
     let adapter = Adapter::from(service.clone());
@@ -149,13 +149,27 @@ where
         Box::pin(async move {
             let response = service.oneshot(request).await.map_err(reported)?;
             // The same conversion of the body as in the adapter.
-            Ok(response.into_response().await)
+            match is_json_text(&response) {
+                true => Ok(response),
+                false => Ok(response.into_response().await),
+            }
         })
     };
     Function {
         request: Some(Arc::new(request)),
         ..function
     }
+}
+
+/// Whether the adapter would make the same body of this one.
+fn is_json_text(response: &Response<Body>) -> bool {
+    const BYTE_ORDER_MARK: char = '\u{feff}';
+    let headers = response.headers();
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_json = content_type == Some(b"application/json");
+    is_json
+        && !headers.contains_key(header::CONTENT_ENCODING)
+        && matches!(response.body(), Body::Text(text) if !text.starts_with(BYTE_ORDER_MARK))
 }
 
 /// Turns any other handler into a function, such as an authorizer or the consumer of a stream:

@@ -3,10 +3,16 @@
 use super::direct;
 use super::function::{Function, FunctionError, RequestHandler, unwritable_response};
 use super::payload::too_large;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use lambda_http::{Body, Request, RequestExt, Response};
 use lambda_runtime::{Config, Context};
 use serde_json::Value;
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
@@ -66,8 +72,7 @@ impl DeployedFunction {
         }
     }
 
-    /// Calls the function in a separate task. A panic ends only that task. The function continues to run if the caller
-    /// disconnects, and also after `caller_timeout`, when the gateway stops waiting.
+    /// Calls the function. A panic ends only this call. The function continues to run if the caller disconnects, and also after `caller_timeout`, when the gateway stops waiting.
     pub(super) async fn invoke(
         &self,
         event: Value,
@@ -119,30 +124,44 @@ impl DeployedFunction {
         self.checked(written).map(Answer::Json)
     }
 
-    /// Runs a call in a separate task.
+    /// Runs a call. One that waits for something continues in a task of its own; most answers come from memory, and those that
+    /// wait for nothing need no task and no timer.
     async fn run<T: Send + 'static>(
         &self,
         call: impl Future<Output = Result<T, FunctionError>> + Send + 'static,
         caller_timeout: Duration,
     ) -> Result<T, InvokeError> {
-        let limit = self.timeout;
-        let running = self.running.clone();
+        let mut call = AssertUnwindSafe(call).catch_unwind().boxed();
+        let begun = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
+        let ended = match begun {
+            Poll::Ready(ended) => ended,
+            Poll::Pending => self.continued(call, caller_timeout).await?,
+        };
+        let answer = ended.map_err(|panic| exited(panic_text(&*panic)))?;
+        Ok(answer?)
+    }
+
+    /// Runs the rest of a call in a separate task.
+    async fn continued<T: Send + 'static>(
+        &self,
+        call: BoxFuture<'static, T>,
+        caller_timeout: Duration,
+    ) -> Result<T, InvokeError> {
+        let (limit, running) = (self.timeout, self.running.clone());
         let task = tokio::spawn(async move {
-            let outcome = tokio::time::timeout(limit, call).await;
+            let ended = tokio::time::timeout(limit, call).await;
             drop(running);
-            outcome
+            ended
         });
         match tokio::time::timeout(caller_timeout, task).await {
             Err(_) => Err(InvokeError::GatewayTimeout),
-            Ok(Err(crash)) => {
-                Err(FunctionError::new("Runtime.ExitError", crash.to_string()).into())
-            }
+            Ok(Err(crash)) => Err(exited(&crash.to_string()).into()),
             Ok(Ok(Err(_))) => Err(FunctionError::new(
                 "Sandbox.Timedout",
                 format!("Task timed out after {:.2} seconds", limit.as_secs_f64()),
             )
             .into()),
-            Ok(Ok(Ok(answer))) => Ok(answer?),
+            Ok(Ok(Ok(ended))) => Ok(ended),
         }
     }
 
@@ -167,4 +186,14 @@ impl DeployedFunction {
         context.env_config = self.config.clone();
         context
     }
+}
+
+fn exited(why: &str) -> FunctionError {
+    FunctionError::new("Runtime.ExitError", format!("the function panicked: {why}"))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }

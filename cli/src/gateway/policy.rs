@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The caller's principal and the methods that its token may call.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,16 +151,25 @@ impl Policy {
         let mut applicable = self.statements.iter().filter(applies).peekable();
         applicable.peek().is_some() && applicable.all(|statement| statement.allows)
     }
+}
 
-    /// Builds `requestContext.authorizer`. Context values of any type are converted to strings.
-    pub(super) fn request_context(&self, latency_ms: u64) -> Map<String, Value> {
-        let mut context = self.context.clone();
-        context.insert(
-            "principalId".to_owned(),
-            Value::from(self.principal_id.as_str()),
-        );
-        context.insert("integrationLatency".to_owned(), Value::from(latency_ms));
-        context
+/// A policy and the time that it took to get it.
+#[derive(Debug)]
+pub(super) struct Authorization {
+    pub(super) policy: Arc<Policy>,
+    pub(super) latency_ms: u64,
+}
+
+impl Authorization {
+    /// The members of `requestContext.authorizer`.
+    pub(super) fn context(&self) -> impl Iterator<Item = (String, Value)> {
+        let own = self.policy.context.iter();
+        let own = own.map(|(name, value)| (name.clone(), value.clone()));
+        let principal = Value::from(self.policy.principal_id.as_str());
+        own.chain([
+            ("principalId".to_owned(), principal),
+            ("integrationLatency".to_owned(), self.latency_ms.into()),
+        ])
     }
 }
 

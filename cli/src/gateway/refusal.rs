@@ -134,7 +134,7 @@ impl Refusals {
             "DEFAULT_5XX"
         };
         let declared = self.declared.get(name).or_else(|| self.declared.get(class));
-        let accept = request.header("accept").unwrap_or_default();
+        let accept = request.accept().unwrap_or_default();
         let (content_type, template) = declared
             .and_then(|response| choose(&response.templates, accept))
             .unwrap_or(("application/json", DEFAULT_TEMPLATE));

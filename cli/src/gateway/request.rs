@@ -1,7 +1,8 @@
 //! A received request: its parts, its body, and the ids that logs contain.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, Version, header};
 use futures::StreamExt;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,8 +22,11 @@ pub(super) struct IncomingRequest {
     pub(super) path: String,
     pub(super) query: Option<String>,
     pub(super) headers: HeaderMap,
-    pub(super) peer: SocketAddr,
-    pub(super) protocol: String,
+    /// The header `accept`, also after the other headers were given to a function.
+    accept: Option<HeaderValue>,
+    /// The address of the caller.
+    pub(super) peer_ip: String,
+    pub(super) protocol: &'static str,
     pub(super) id: String,
     pub(super) extended_id: String,
     /// Value of the X-Ray trace header.
@@ -31,27 +35,36 @@ pub(super) struct IncomingRequest {
 }
 
 impl IncomingRequest {
-    pub(super) fn new(request: &Request<Body>, peer: SocketAddr) -> Self {
+    pub(super) fn new(request: Parts, peer: SocketAddr) -> Self {
         let received = SystemTime::now();
         let random = uuid::Uuid::new_v4();
-        let sent_trace = request.headers().get("x-amzn-trace-id");
+        let sent_trace = request.headers.get("x-amzn-trace-id");
         let trace = sent_trace.and_then(|trace| trace.to_str().ok());
         Self {
-            method: request.method().clone(),
-            path: request.uri().path().to_owned(),
-            query: request.uri().query().map(str::to_owned),
-            headers: request.headers().clone(),
-            peer,
-            protocol: format!("{:?}", request.version()),
+            trace: trace.map_or_else(new_trace, str::to_owned),
+            method: request.method,
+            path: request.uri.path().to_owned(),
+            query: request.uri.query().map(str::to_owned),
+            accept: request.headers.get(header::ACCEPT).cloned(),
+            headers: request.headers,
+            peer_ip: peer.ip().to_string(),
+            protocol: match request.version {
+                Version::HTTP_10 => "HTTP/1.0",
+                _ => "HTTP/1.1",
+            },
             id: uuid::Uuid::new_v4().to_string(),
             extended_id: data_encoding::BASE64.encode(&random.as_bytes()[..11]),
-            trace: trace.map_or_else(new_trace, str::to_owned),
             received,
         }
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The header `accept`.
+    pub(super) fn accept(&self) -> Option<&str> {
+        self.accept.as_ref()?.to_str().ok()
     }
 }
 

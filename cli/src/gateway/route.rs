@@ -1,6 +1,6 @@
 //! Finds the resource of a path. Path segments are compared in their percent-encoded form, so `a%2Fb` is one path segment.
 
-/// The resources of an API with their methods.
+/// The resources of an API with their methods, the most specific ones first.
 #[derive(Debug)]
 pub(super) struct Router<T> {
     resources: Vec<Resource<T>>,
@@ -45,6 +45,7 @@ impl<T> Router<T> {
                 }),
             }
         }
+        resources.sort_by_key(Resource::rank);
         Self { resources }
     }
 
@@ -57,10 +58,9 @@ impl<T> Router<T> {
         let trimmed = path.strip_suffix('/').filter(|rest| !rest.is_empty());
         let path = trimmed.unwrap_or(path);
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let matching = self.resources.iter().filter_map(|resource| {
+        let (resource, parameters) = self.resources.iter().find_map(|resource| {
             capture(&resource.segments, &segments).map(|parameters| (resource, parameters))
-        });
-        let (resource, parameters) = matching.min_by_key(|(resource, _)| resource.rank())?;
+        })?;
         let exact = resource.methods.iter().find(|(name, _)| name == method);
         let any = || resource.methods.iter().find(|(name, _)| name == "ANY");
         exact.or_else(any).map(|(_, target)| Match {

@@ -1,44 +1,47 @@
 //! Sends many small requests to a local server, and prints how many it answers in a second. It uses little processor time
-//! itself, because it shares the machine with the server: one thread per connection, and HTTP/1.1 over a plain socket.
+//! itself, because it shares the machine with the server: HTTP/1.1 over plain sockets, and few threads. Each thread has some
+//! of the connections and looks at them in turn: it reads an answer and sends the next request.
 //!
-//! `load assign|event|flag HOST:PORT TOKEN KEY FIRST COUNT CONNECTIONS` calls for the users with the numbers from FIRST on:
-//! `assign` requests the assignment of each in the experiment KEY, `event` sends one event of each, and `flag` evaluates the
-//! flag KEY for each by OpenFeature's protocol.
+//! `load assign|event|flag HOST:PORT TOKEN KEY FIRST COUNT CONNECTIONS THREADS` calls for the users with the numbers from
+//! FIRST on: `assign` requests the assignment of each in the experiment KEY, `event` sends one event of each, and `flag`
+//! evaluates the flag KEY for each by OpenFeature's protocol.
 
 #![expect(clippy::expect_used, reason = "a tool that a failure ends")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, address, token, key, first, count, connections] = arguments.as_slice() else {
-        panic!("usage: load assign|event|flag HOST:PORT TOKEN KEY FIRST COUNT CONNECTIONS");
+    let [
+        mode,
+        address,
+        token,
+        key,
+        first,
+        count,
+        connections,
+        threads,
+    ] = arguments.as_slice()
+    else {
+        panic!("usage: load assign|event|flag HOST:PORT TOKEN KEY FIRST COUNT CONNECTIONS THREADS");
     };
     let number = |text: &String| text.parse::<u64>().expect("a number");
-    let (first, count, connections) = (number(first), number(count), number(connections));
+    let (first, count) = (number(first), number(count));
+    let (connections, threads) = (number(connections), number(threads));
     let next = AtomicU64::new(first);
+    let next_request = || {
+        let user = next.fetch_add(1, Ordering::Relaxed);
+        (user < first + count).then(|| request(mode, token, key, user))
+    };
     let started = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..connections {
-            scope.spawn(|| {
-                let mut connection = BufReader::new(TcpStream::connect(address).expect("a server"));
-                connection.get_ref().set_nodelay(true).expect("an option");
-                loop {
-                    let user = next.fetch_add(1, Ordering::Relaxed);
-                    if user >= first + count {
-                        break;
-                    }
-                    let request = request(mode, token, key, user);
-                    connection
-                        .get_mut()
-                        .write_all(request.as_bytes())
-                        .expect("a connection");
-                    answered(&mut connection);
-                }
-            });
+        for thread in 0..threads {
+            let own = (thread..connections).step_by(usize::try_from(threads).expect("a number"));
+            let own: Vec<_> = own.map(|_| Connection::open(address)).collect();
+            scope.spawn(|| in_turn(own, next_request));
         }
     });
     #[expect(clippy::cast_precision_loss, reason = "a rate for readers")]
@@ -82,30 +85,77 @@ fn request(mode: &str, token: &str, key: &str, user: u64) -> String {
     }
 }
 
-/// Reads a response; anything other than 200 ends the program.
-fn answered(connection: &mut BufReader<TcpStream>) {
-    let mut line = String::new();
-    let mut length = 0;
-    let mut status = String::new();
-    loop {
-        line.clear();
-        connection.read_line(&mut line).expect("a response");
-        if status.is_empty() {
-            status.clone_from(&line);
-        }
-        let header = line.trim_end().to_ascii_lowercase();
-        if let Some(text) = header.strip_prefix("content-length:") {
-            length = text.trim().parse().expect("a length");
-        }
-        if header.is_empty() {
-            break;
+/// Has one request on each connection until there are no more.
+fn in_turn(mut connections: Vec<Connection>, next_request: impl Fn() -> Option<String>) {
+    connections.retain_mut(|connection| connection.sends(next_request()));
+    while !connections.is_empty() {
+        connections.retain_mut(|connection| {
+            connection.answered();
+            connection.sends(next_request())
+        });
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("a server");
+        stream.set_nodelay(true).expect("an option");
+        Self {
+            stream,
+            received: Vec::new(),
         }
     }
-    let mut body = vec![0; length];
-    connection.read_exact(&mut body).expect("a body");
-    assert!(
-        status.starts_with("HTTP/1.1 200"),
-        "{status}{}",
-        String::from_utf8_lossy(&body)
-    );
+
+    /// Sends a request, if there is one.
+    fn sends(&mut self, request: Option<String>) -> bool {
+        if let Some(request) = &request {
+            self.stream
+                .write_all(request.as_bytes())
+                .expect("a connection");
+        }
+        request.is_some()
+    }
+
+    /// Reads a response; anything other than 200 ends the program.
+    fn answered(&mut self) {
+        self.received.clear();
+        let mut missing = 1;
+        while missing > 0 {
+            let mut bytes = [0; 4096];
+            let read = self.stream.read(&mut bytes).expect("a response");
+            assert!(read > 0, "the server has closed the connection");
+            self.received.extend_from_slice(&bytes[..read]);
+            missing = missing_bytes(&self.received);
+        }
+        assert!(
+            self.received.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&self.received)
+        );
+    }
+}
+
+/// How many bytes of a response are missing; at least one while its head is incomplete.
+fn missing_bytes(received: &[u8]) -> usize {
+    const LENGTH: &[u8] = b"content-length:";
+    let (mut at, mut length) = (0, 0);
+    for line in received.split_inclusive(|byte| *byte == b'\n') {
+        at += line.len();
+        if line == b"\r\n" {
+            return (at + length).saturating_sub(received.len());
+        }
+        if let Some((name, value)) = line.split_at_checked(LENGTH.len())
+            && name.eq_ignore_ascii_case(LENGTH)
+        {
+            let digits = std::str::from_utf8(value).expect("a length").trim();
+            // Incomplete digits are followed by no empty line.
+            length = digits.parse().unwrap_or_default();
+        }
+    }
+    1
 }

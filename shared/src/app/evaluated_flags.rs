@@ -48,13 +48,13 @@ impl App {
     /// next evaluation notes it.
     pub async fn note_flag_evaluation(&self, environment: &EnvironmentName, flag: &FlagKey) {
         let day = day_of(self.now());
-        if !self.evaluated_flags.is_new(environment, flag, day) {
+        if !self.0.evaluated_flags.is_new(environment, flag, day) {
             return;
         }
         // In a box, so that the futures of the callers do not contain all of the database client.
-        let note = Box::pin(self.store.note_flag_evaluation(flag, environment, day));
+        let note = Box::pin(self.0.store.note_flag_evaluation(flag, environment, day));
         if let Err(error) = note.await {
-            self.evaluated_flags.forget(environment, flag);
+            self.0.evaluated_flags.forget(environment, flag);
             tracing::warn!(%error, "the evaluation of a flag could not be noted");
         }
     }
