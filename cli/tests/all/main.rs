@@ -10,6 +10,7 @@
 //! | `openapi` | openapi.yaml and the docs agree with the code and its answers |
 //! | `platform` | starting, stopping, restarting and crashing; the streams |
 //! | `shared_world` | worlds that several tests read |
+//! | `soak` | how much the long searches search |
 //! | `template` | reading `template.yaml` |
 //!
 //! `cargo test --test all gateway::` runs one module.
@@ -24,4 +25,5 @@ mod gateway;
 mod openapi;
 mod platform;
 mod shared_world;
+mod soak;
 mod template;

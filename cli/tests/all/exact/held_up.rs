@@ -4,6 +4,7 @@ use super::crowd::{self, RecordKind, UserRecord};
 use super::history::{DAY, HOUR};
 use super::network::Pressure;
 use super::world::World;
+use crate::soak::part_of;
 use domain::coverage::{DataSource, PendingRecords};
 use domain::experiment::Experiment;
 use domain::filter::RecordFilter;
@@ -127,6 +128,6 @@ async fn no_answer_has_a_verdict_until_an_import_is_counted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes long: scripts/check soak"]
-async fn no_answer_has_a_verdict_until_an_import_of_20_000_users_is_counted() {
-    held_up(20_000, 2_000).await;
+async fn no_answer_has_a_verdict_until_an_import_of_many_users_is_counted() {
+    held_up(part_of(20_000), part_of(2_000)).await;
 }

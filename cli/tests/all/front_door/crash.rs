@@ -1,6 +1,7 @@
 //! A process is killed during writes: no acknowledged record is lost, and repeating all requests changes nothing.
 
 use super::support::{Caller, ago};
+use crate::soak::part_of;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,7 +14,7 @@ const EVENTS_PER_USER: usize = 4;
 /// Rows or events in a request.
 const BATCH: usize = 50;
 
-/// Each user has one assignment and four events: 10,000 writes in all.
+/// Each user has one assignment and four events: 10,000 writes in all of a whole soak.
 const USERS: usize = 2_000;
 
 pub(super) struct Process {
@@ -126,7 +127,7 @@ async fn counted(caller: &Caller) -> Value {
 async fn kill_9_during_writes_loses_no_acknowledged_record_and_a_repeat_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("assay.db");
-    let users = USERS;
+    let users = part_of(USERS);
     let requests = requests(users);
     let mut process = serve(&data);
     let metrics = json!([{"key": "n", "kind": "count", "event_type": "buy"}, {"key": "s", "kind": "sum", "event_type": "buy"}]);
