@@ -96,6 +96,10 @@ fn the_guide_lists_every_limit() {
             limits::MAX_EXCLUDED
         ),
         format!(
+            "| users whose properties of events decide about their [exclusion](#bots-and-internal-traffic) | {} |",
+            grouped(limits::MAX_USERS_WITH_PROPERTIES)
+        ),
+        format!(
             "| events of an exclusion | {}, with {} regular expressions and {} bytes as compact JSON together |",
             limits::MAX_EXCLUDED,
             limits::MAX_PATTERNS,
