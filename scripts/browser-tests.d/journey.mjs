@@ -26,6 +26,7 @@ async function look(page) {
   await page.click('form.search button');
   // On a busy machine the browser may still be loading, and then it cannot go back.
   await page.waitForURL(/method=fixed/);
+  must(page.url().includes('method=fixed'), 'the chosen method is in the address');
   await page.goBack();
   must(!page.url().includes('method=fixed'), 'the back button leads back');
 }

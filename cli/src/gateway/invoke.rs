@@ -72,7 +72,8 @@ impl DeployedFunction {
         }
     }
 
-    /// Calls the function. A panic ends only this call. The function continues to run if the caller disconnects, and also after `caller_timeout`, when the gateway stops waiting.
+    /// Calls the function. A panic ends only this call. The function continues to run if the caller disconnects, and also
+    /// after `caller_timeout`, when the gateway stops waiting.
     pub(super) async fn invoke(
         &self,
         event: Value,
@@ -137,7 +138,8 @@ impl DeployedFunction {
             Poll::Ready(ended) => ended,
             Poll::Pending => self.continued(call, caller_timeout).await?,
         };
-        let answer = ended.map_err(|panic| exited(panic_text(&*panic)))?;
+        let answer = ended
+            .map_err(|panic| exited(format!("the function panicked: {}", panic_text(&*panic))))?;
         Ok(answer?)
     }
 
@@ -155,7 +157,8 @@ impl DeployedFunction {
         });
         match tokio::time::timeout(caller_timeout, task).await {
             Err(_) => Err(InvokeError::GatewayTimeout),
-            Ok(Err(crash)) => Err(exited(&crash.to_string()).into()),
+            // The call catches its panics, so the runtime has ended the task.
+            Ok(Err(cancelled)) => Err(exited(cancelled.to_string()).into()),
             Ok(Ok(Err(_))) => Err(FunctionError::new(
                 "Sandbox.Timedout",
                 format!("Task timed out after {:.2} seconds", limit.as_secs_f64()),
@@ -188,8 +191,8 @@ impl DeployedFunction {
     }
 }
 
-fn exited(why: &str) -> FunctionError {
-    FunctionError::new("Runtime.ExitError", format!("the function panicked: {why}"))
+fn exited(why: String) -> FunctionError {
+    FunctionError::new("Runtime.ExitError", why)
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

@@ -31,6 +31,10 @@ fn main() {
     let number = |text: &String| text.parse::<u64>().expect("a number");
     let (first, count) = (number(first), number(count));
     let (connections, threads) = (number(connections), number(threads));
+    assert!(
+        (1..=connections).contains(&threads),
+        "1 thread to 1 for each connection"
+    );
     let next = AtomicU64::new(first);
     let next_request = || {
         let user = next.fetch_add(1, Ordering::Relaxed);

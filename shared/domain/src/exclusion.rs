@@ -45,8 +45,10 @@ pub struct ExcludedEvent {
 /// Why an exclusion does not fit an experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExclusionMisfit {
-    /// The names of the fields that lead to the fault, from the exclusion on.
-    pub path: Vec<String>,
+    /// The JSON name of the field of the experiment.
+    pub field: &'static str,
+    /// The dimension, if the fault is about one.
+    pub dimension: Option<DimensionKey>,
     /// The fault.
     pub why: Invalid,
 }
@@ -68,7 +70,8 @@ impl Exclusion {
                 "The experiment declares no dimension `{by}`, so its values are not stored. Declare it in `dimensions`."
             );
             ExclusionMisfit {
-                path: vec!["dimensions".to_owned(), by.to_string()],
+                field: "exclude/dimensions",
+                dimension: Some(by.clone()),
                 why: Invalid::new("unknown_dimension", detail),
             }
         });
@@ -80,7 +83,8 @@ impl Exclusion {
                 unit.as_str()
             );
             misfits.push(ExclusionMisfit {
-                path: vec!["events".to_owned()],
+                field: "exclude/events",
+                dimension: None,
                 why: Invalid::new("properties_of_another_unit", detail),
             });
         }

@@ -114,14 +114,17 @@ impl<'e> RecordAggregator<'e> {
         event_type: &EventType,
         counted_at: Timestamp,
     ) {
-        if self.filter.window.to.is_some_and(|to| counted_at >= to) {
+        let excluded = self.labels.excluded();
+        let is_later = self.filter.window.to.is_some_and(|to| counted_at >= to);
+        // Most experiments exclude by no event, and may have millions of events.
+        if is_later || !excluded.depends_on_events() {
             return;
         }
         let Some(contribution) = self.users.get_mut(user) else {
             return;
         };
         contribution.exclude_by_event(self.labels, event_type, counted_at);
-        let decides = self.labels.excluded().needs_properties_of(event_type);
+        let decides = excluded.needs_properties_of(event_type);
         if decides && contribution.is_after_assignment(counted_at) && !self.undecided.contains(user)
         {
             self.undecided.insert(user.clone());

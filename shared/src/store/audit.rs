@@ -131,7 +131,7 @@ impl Store {
             audit.quarantined = stored.quarantined;
             let found = match self.recomputed(experiment, &stored.registry).await {
                 Ok(found) => found,
-                Err(RawError::TooManyRecords) => {
+                Err(RawError::TooManyRecords | RawError::TooManyUndecided) => {
                     audit.not_compared = Some(TOO_MANY_RECORDS);
                     return Ok(());
                 }

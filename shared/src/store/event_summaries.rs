@@ -38,13 +38,7 @@ impl Store {
         user: &UserId,
         experiment: &ExperimentId,
     ) -> Result<Vec<UserEventSummary>, StoreError> {
-        let query = self
-            .query_of(&self.tables.events, key::USER_ID, user)
-            .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
-            .expression_attribute_values(
-                ":experiment",
-                AttributeValue::S(format!("{experiment}#")),
-            );
+        let query = self.query_of_events(user, experiment);
         let mut all = Vec::new();
         let mut pages = pin!(self.summary_pages(query));
         while let Some(page) = pages.try_next().await? {
@@ -56,6 +50,18 @@ impl Store {
         Ok(all)
     }
 
+    /// A query for a user's events stored for one experiment, ordered by key, read consistently.
+    pub(super) fn query_of_events(
+        &self,
+        user: &UserId,
+        experiment: &ExperimentId,
+    ) -> QueryFluentBuilder {
+        self.query_of(&self.tables.events, key::USER_ID, user)
+            .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
+            .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
+            .expression_attribute_values(":experiment", AttributeValue::S(format!("{experiment}#")))
+    }
+
     /// The number of a user's events stored for one experiment, read consistently.
     ///
     /// # Errors
@@ -65,12 +71,7 @@ impl Store {
         user: &UserId,
         experiment: &ExperimentId,
     ) -> Result<u64, StoreError> {
-        let query = self
-            .query_of(&self.tables.events, key::USER_ID, user)
-            .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
-            .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
-            .expression_attribute_values(":experiment", AttributeValue::S(format!("{experiment}#")))
-            .select(Select::Count);
+        let query = self.query_of_events(user, experiment).select(Select::Count);
         let mut events = 0;
         let mut start = None;
         loop {

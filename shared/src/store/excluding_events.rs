@@ -5,7 +5,6 @@
 
 use super::events::parsed;
 use super::item::Item;
-use super::keys::events as key;
 use super::{Store, StoreError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::exclusion::ExcludedUsers;
@@ -41,12 +40,9 @@ impl Store {
             .collect();
         let names: Vec<&str> = types.iter().map(|(name, _)| name.as_str()).collect();
         let mut query = self
-            .query_of(&self.tables.events, key::USER_ID, user)
-            .key_condition_expression("#user = :user AND begins_with(#event, :experiment)")
-            .expression_attribute_values(":experiment", AttributeValue::S(format!("{experiment}#")))
+            .query_of_events(user, experiment)
             .filter_expression(format!("event_type IN ({})", names.join(", ")))
             .projection_expression("event_type, #properties, counted_at")
-            .expression_attribute_names("#event", key::EXPERIMENT_EVENT)
             .expression_attribute_names("#properties", "properties");
         for (name, event_type) in types {
             query = query.expression_attribute_values(name, AttributeValue::S(event_type));

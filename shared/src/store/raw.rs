@@ -8,9 +8,10 @@ use domain::aggregates::ExperimentAggregates;
 use domain::contribution::is_pre_exposure;
 use domain::coverage::CoverageGap;
 use domain::event::EventSummary;
+use domain::exclusion::ExcludedUsers;
 use domain::experiment::Experiment;
 use domain::filter::{RecordFilter, TimeWindow};
-use domain::ids::UserId;
+use domain::ids::{ExperimentId, UserId};
 use domain::limits::{
     MAX_NUMBERS_READ, MAX_PRE_EXPOSURE_EVENTS, MAX_RECORDS_READ, MAX_USERS_WITH_PRE_EXPOSURE,
     MAX_USERS_WITH_PROPERTIES,
@@ -77,25 +78,24 @@ struct ShardTask {
 
 impl ShardTask {
     fn records(&self, more: usize) -> Result<(), RawError> {
-        let so_far = self.records.fetch_add(more, Ordering::Relaxed) + more;
-        (so_far <= MAX_RECORDS_READ)
-            .then_some(())
-            .ok_or(RawError::TooManyRecords)
+        within(&self.records, more, MAX_RECORDS_READ).ok_or(RawError::TooManyRecords)
     }
 
     fn pre_exposures(&self, more: usize) -> Result<(), RawError> {
-        let so_far = self.pre_exposures.fetch_add(more, Ordering::Relaxed) + more;
-        (so_far <= MAX_USERS_WITH_PRE_EXPOSURE)
-            .then_some(())
-            .ok_or(RawError::TooManyPreExposures)
+        let most = MAX_USERS_WITH_PRE_EXPOSURE;
+        within(&self.pre_exposures, more, most).ok_or(RawError::TooManyPreExposures)
     }
 
     fn undecided(&self, more: usize) -> Result<(), RawError> {
-        let so_far = self.undecided.fetch_add(more, Ordering::Relaxed) + more;
-        (so_far <= MAX_USERS_WITH_PROPERTIES)
-            .then_some(())
-            .ok_or(RawError::TooManyUndecided)
+        let most = MAX_USERS_WITH_PROPERTIES;
+        within(&self.undecided, more, most).ok_or(RawError::TooManyUndecided)
     }
+}
+
+/// Adds to what all shards have read; none if it is more than `most`.
+fn within(read: &AtomicUsize, more: usize, most: usize) -> Option<()> {
+    let so_far = read.fetch_add(more, Ordering::Relaxed) + more;
+    (so_far <= most).then_some(())
 }
 
 impl Store {
@@ -191,7 +191,7 @@ impl Store {
                 )?;
             }
         }
-        self.decide_exclusions(experiment, &mut aggregator, task, window)
+        self.decide_exclusions(id, &mut aggregator, task, (labels.excluded(), window))
             .await?;
         Ok(aggregator.finish()?)
     }
@@ -199,18 +199,17 @@ impl Store {
     /// Properties are in no index, so they are read user by user.
     async fn decide_exclusions(
         &self,
-        experiment: &Experiment,
+        experiment: &ExperimentId,
         aggregator: &mut RecordAggregator<'_>,
         task: &ShardTask,
-        window: TimeWindow,
+        (excluded, window): (&ExcludedUsers, TimeWindow),
     ) -> Result<(), RawError> {
         let users = aggregator.undecided();
         let users: Vec<_> = users.map(|(user, at)| (user.clone(), at)).collect();
         task.undecided(users.len())?;
-        let excluded = AggregateSpec::of(experiment).excluded;
         let one = async |(user, assigned_at): (UserId, Timestamp)| {
             let between = (assigned_at, window.to);
-            let excluding = self.has_excluding_event(&user, &experiment.id, between, &excluded);
+            let excluding = self.has_excluding_event(&user, experiment, between, excluded);
             Ok::<_, StoreError>((excluding.await?, user))
         };
         let mut read = pin!(stream::iter(users).map(one).buffer_unordered(USERS_AT_ONCE));
@@ -258,5 +257,24 @@ impl Store {
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_shards_together_read_up_to_each_limit_and_nothing_beyond() {
+        let task = ShardTask::default();
+        for _ in 0..2 {
+            task.records(MAX_RECORDS_READ / 2).unwrap();
+            task.pre_exposures(MAX_USERS_WITH_PRE_EXPOSURE / 2).unwrap();
+            task.undecided(MAX_USERS_WITH_PROPERTIES / 2).unwrap();
+        }
+        assert!(matches!(task.records(1), Err(RawError::TooManyRecords)));
+        let pre_exposures = task.pre_exposures(1);
+        assert!(matches!(pre_exposures, Err(RawError::TooManyPreExposures)));
+        assert!(matches!(task.undecided(1), Err(RawError::TooManyUndecided)));
     }
 }

@@ -14,7 +14,7 @@ const EVENTS_PER_USER: usize = 4;
 /// Rows or events in a request.
 const BATCH: usize = 50;
 
-/// Each user has one assignment and four events: 10,000 writes in all of a whole soak.
+/// Each user has one assignment and four events, so a whole soak has 10,000 writes.
 const USERS: usize = 2_000;
 
 pub(super) struct Process {

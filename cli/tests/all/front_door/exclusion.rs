@@ -33,6 +33,27 @@ fn of_variants(report: &Value, field: &str) -> Vec<u64> {
         .collect()
 }
 
+/// The results with another exclusion, which have these users and leave out these, by variant.
+async fn excluding(
+    world: &World,
+    exclude: &Value,
+    (users, excluded): ([u64; 2], [u64; 2]),
+) -> Value {
+    let admin = world.admin();
+    let change = json!({ "exclude": exclude });
+    let changed = admin.change("e", &change).await.json(200);
+    assert_eq!(changed.get("exclude").unwrap_or(&Value::Null), exclude);
+    world.platform.settle().await;
+    let report = results(&admin).await;
+    assert_eq!(of_variants(&report, "users"), users, "{exclude}");
+    assert_eq!(
+        of_variants(&report, "excluded_users"),
+        excluded,
+        "{exclude}"
+    );
+    report
+}
+
 #[tokio::test]
 async fn results_leave_out_users_with_excluded_events_or_values_after_each_change() {
     let world = World::start().await;
@@ -66,16 +87,7 @@ async fn results_leave_out_users_with_excluded_events_or_values_after_each_chang
         (Value::Null, [2, 2], [0, 0]),
         (json!({"event_types": ["never"]}), [2, 2], [0, 0]),
     ] {
-        let change = json!({ "exclude": exclude });
-        admin.change("e", &change).await.json(200);
-        world.platform.settle().await;
-        let report = results(&admin).await;
-        assert_eq!(of_variants(&report, "users"), users, "{exclude}");
-        assert_eq!(
-            of_variants(&report, "excluded_users"),
-            excluded,
-            "{exclude}"
-        );
+        let report = excluding(&world, &exclude, (users, excluded)).await;
         let accounting = &report["event_accounting"]["pay"];
         let left_out: u64 = excluded.iter().sum();
         let events = accounting["excluded_users"].as_u64().unwrap_or_default();
@@ -148,17 +160,7 @@ async fn results_leave_out_users_with_properties_of_events_after_each_change() {
         (Value::Null, [2, 2], [0, 0]),
         (events(json!({"never": 1})), [2, 2], [0, 0]),
     ] {
-        let change = json!({ "exclude": exclude });
-        let changed = admin.change("e", &change).await.json(200);
-        assert_eq!(changed["exclude"], exclude);
-        world.platform.settle().await;
-        let report = results(&admin).await;
-        assert_eq!(of_variants(&report, "users"), users, "{exclude}");
-        assert_eq!(
-            of_variants(&report, "excluded_users"),
-            excluded,
-            "{exclude}"
-        );
+        excluding(&world, &exclude, (users, excluded)).await;
     }
     // A later event leaves a counted user out.
     admin.track(&[load("a", &json!({"never": 1}), 30)]).await;

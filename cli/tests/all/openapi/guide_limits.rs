@@ -96,7 +96,7 @@ fn the_guide_lists_every_limit() {
             limits::MAX_EXCLUDED
         ),
         format!(
-            "| users whose properties of events decide about their [exclusion](#bots-and-internal-traffic) | {} |",
+            "| users of results with an [exclusion](#bots-and-internal-traffic) by `events` | {} |",
             grouped(limits::MAX_USERS_WITH_PROPERTIES)
         ),
         format!(

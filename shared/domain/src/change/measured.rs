@@ -48,10 +48,9 @@ impl Change {
             return Vec::new();
         };
         let misfit = |one: ExclusionMisfit| Misfit {
-            field: match (&self.exclusion, one.path.first().map(String::as_str)) {
-                (None, _) => "dimensions",
-                (Some(_), Some("events")) => "exclude/events",
-                (Some(_), _) => "exclude/dimensions",
+            field: match self.exclusion {
+                Some(_) => one.field,
+                None => "dimensions",
             },
             why: one.why,
         };

@@ -1,13 +1,12 @@
 //! The users that are kept out of an experiment.
 
-use super::segment::located;
-use super::targeting;
+use super::{segment, targeting};
 use crate::http::body::{Faults, Node};
 use domain::Invalid;
 use domain::condition::Condition;
 use domain::exclusion::{ExcludedEvent, ExcludedUsers, Exclusion};
 use domain::ids::{DimensionKey, DimensionLabel, EventType};
-use domain::limits::{MAX_CONDITION_BYTES, MAX_DIMENSIONS, MAX_EXCLUDED, MAX_PATTERNS};
+use domain::limits::{MAX_CONDITION_BYTES, MAX_DIMENSIONS, MAX_EXCLUDED};
 use domain::prose::grouped_size;
 use domain::segment_graph::SegmentGraph;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,22 +95,9 @@ fn events(node: &Node<'_>, faults: &mut Faults) -> Option<Vec<ExcludedEvent>> {
         .map(|element| excluded_event(element, faults))
         .collect();
     let events: Vec<ExcludedEvent> = read.into_iter().collect::<Option<_>>()?;
-    let patterns: usize = events.iter().map(|each| each.condition.patterns()).sum();
-    if patterns > MAX_PATTERNS {
-        let detail = format!(
-            "All events together may have at most {MAX_PATTERNS} patterns; these have {patterns}."
-        );
-        faults.push(node.pointer(), Invalid::new("too_many", detail));
-    }
-    let size = serde_json::to_string(&events).map_or(usize::MAX, |text| text.len());
-    if size > MAX_CONDITION_BYTES {
-        let detail = format!(
-            "All events together may have at most {} bytes as compact JSON; these have {}.",
-            grouped_size(MAX_CONDITION_BYTES),
-            grouped_size(size)
-        );
-        faults.push(node.pointer(), Invalid::new("too_long", detail));
-    }
+    let conditions = events.iter().map(|event| &event.condition);
+    let bounds = ("events", MAX_CONDITION_BYTES);
+    targeting::check_together(node, bounds, &events, conditions, faults);
     Some(events)
 }
 
@@ -131,14 +117,11 @@ fn excluded_event(node: &Node<'_>, faults: &mut Faults) -> Option<ExcludedEvent>
 }
 
 fn condition_on_properties(node: &Node<'_>, faults: &mut Faults) -> Option<Condition> {
-    let condition = Condition::compile(node.value(faults)?);
-    let condition = condition
-        .map_err(|found| faults.extend(located(node.pointer(), found)))
-        .ok()?;
-    for segment in condition.segments() {
+    let condition = segment::condition(node, faults)?;
+    for named in condition.segments() {
         let detail =
             "A condition on properties cannot name a segment: results would not change with it.";
-        let pointer = format!("{}{}", node.pointer(), segment.pointer);
+        let pointer = format!("{}{}", node.pointer(), named.pointer);
         faults.push(pointer, Invalid::new("no_segments_here", detail));
     }
     Some(condition)

@@ -114,7 +114,9 @@ fn fields(
         && let Err(misfits) = exclusion.fits(&allocation.unit, &analysis.dimensions)
     {
         for misfit in misfits {
-            faults.push(format!("/exclude/{}", misfit.path.join("/")), misfit.why);
+            let dimension = misfit.dimension.map(|by| format!("/{by}"));
+            let pointer = format!("/{}{}", misfit.field, dimension.unwrap_or_default());
+            faults.push(pointer, misfit.why);
         }
     }
     let schedule = schedule(&mut body, faults);

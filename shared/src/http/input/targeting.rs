@@ -1,6 +1,6 @@
 //! Targeting conditions and overrides.
 
-use super::segment::located;
+use super::segment::{self, located};
 use crate::http::body::{Faults, Node};
 use domain::Invalid;
 use domain::condition::Condition;
@@ -9,6 +9,7 @@ use domain::limits;
 use domain::overrides::Override;
 use domain::prose::grouped_size;
 use domain::segment_graph::{SegmentGraph, too_many_names};
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 pub(super) fn condition(
@@ -16,17 +17,10 @@ pub(super) fn condition(
     segments: &SegmentGraph,
     faults: &mut Faults,
 ) -> Option<Condition> {
-    match Condition::compile(node.value(faults)?) {
-        Ok(condition) => {
-            let found = segments.faults_of_names(&condition);
-            faults.extend(located(node.pointer(), found));
-            Some(condition)
-        }
-        Err(found) => {
-            faults.extend(located(node.pointer(), found));
-            None
-        }
-    }
+    let condition = segment::condition(node, faults)?;
+    let found = segments.faults_of_names(&condition);
+    faults.extend(located(node.pointer(), found));
+    Some(condition)
 }
 
 /// Notes a fault if all conditions of an experiment together name too many segments.
@@ -73,24 +67,36 @@ pub(super) fn overrides(
         faults.push(node.pointer(), Invalid::new("too_many", detail));
     }
     let conditions = overrides.iter().filter_map(|each| each.condition.as_ref());
+    let bounds = ("overrides", limits::MAX_OVERRIDES_BYTES);
+    check_together(node, bounds, &overrides, conditions, faults);
+    Some(overrides)
+}
+
+/// Notes a fault if parts of a definition have too many patterns together, or too many bytes as compact JSON.
+pub(super) fn check_together<'c, T: Serialize>(
+    node: &Node<'_>,
+    (what, most_bytes): (&str, usize),
+    parts: &[T],
+    conditions: impl Iterator<Item = &'c Condition>,
+    faults: &mut Faults,
+) {
     let patterns: usize = conditions.map(Condition::patterns).sum();
     if patterns > limits::MAX_PATTERNS {
         let detail = format!(
-            "All overrides together may have at most {} patterns; these have {patterns}.",
+            "All {what} together may have at most {} patterns; these have {patterns}.",
             limits::MAX_PATTERNS
         );
         faults.push(node.pointer(), Invalid::new("too_many", detail));
     }
-    let size = serde_json::to_string(&overrides).map_or(usize::MAX, |text| text.len());
-    if size > limits::MAX_OVERRIDES_BYTES {
+    let size = serde_json::to_string(parts).map_or(usize::MAX, |text| text.len());
+    if size > most_bytes {
         let detail = format!(
-            "All overrides together may have at most {} bytes as compact JSON; these have {}.",
-            grouped_size(limits::MAX_OVERRIDES_BYTES),
+            "All {what} together may have at most {} bytes as compact JSON; these have {}.",
+            grouped_size(most_bytes),
             grouped_size(size)
         );
         faults.push(node.pointer(), Invalid::new("too_long", detail));
     }
-    Some(overrides)
 }
 
 fn one_override(node: &Node<'_>, segments: &SegmentGraph, faults: &mut Faults) -> Option<Override> {
