@@ -19,6 +19,7 @@ use domain::ids::{EnvironmentName, ExperimentId};
 use domain::limits::LAYER_RELEASE_SECONDS;
 use domain::segment_lookup::{ChunkKey, EvaluatedSegments, LoadedChunks};
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use futures::future::try_join_all;
 use moka::future::Cache;
 use std::collections::BTreeSet;
@@ -227,25 +228,29 @@ impl App {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn running_experiments(&self) -> Result<Option<Arc<[Arc<Experiment>]>>, StoreError> {
-        self.0.catalog.running(self.now()).await
+    pub fn running_experiments(
+        &self,
+    ) -> BoxFuture<'_, Result<Option<Arc<[Arc<Experiment>]>>, StoreError>> {
+        Box::pin(async move { self.0.catalog.running(self.now()).await })
     }
 
     /// The segments that an experiment can name, at most some seconds old. Without any in its conditions, nothing is read.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn segments_of(
-        &self,
-        experiment: &Experiment,
-    ) -> Result<Arc<EvaluatedSegments>, StoreError> {
-        // The conditions of a stopped experiment are not evaluated.
-        let is_over = matches!(experiment.status, Status::Stopped | Status::Archived);
-        let mut conditions = experiment.conditions();
-        if is_over || conditions.all(|condition| condition.segments().is_empty()) {
-            return Ok(Arc::default());
-        }
-        self.0.catalog.segments().await
+    pub fn segments_of<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+    ) -> BoxFuture<'a, Result<Arc<EvaluatedSegments>, StoreError>> {
+        Box::pin(async move {
+            // The conditions of a stopped experiment are not evaluated.
+            let is_over = matches!(experiment.status, Status::Stopped | Status::Archived);
+            let mut conditions = experiment.conditions();
+            if is_over || conditions.all(|condition| condition.segments().is_empty()) {
+                return Ok(Arc::default());
+            }
+            self.0.catalog.segments().await
+        })
     }
 
     /// All segments, at most some seconds old.
@@ -260,10 +265,15 @@ impl App {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn flags(&self, environment: &EnvironmentName) -> Result<Arc<FlagSet>, StoreError> {
-        let flags = self.0.catalog.flags().await?;
-        let keeps = !self.0.definition_cache.is_zero();
-        self.0.flag_sets.of(self, flags, environment, keeps).await
+    pub fn flags<'a>(
+        &'a self,
+        environment: &'a EnvironmentName,
+    ) -> BoxFuture<'a, Result<Arc<FlagSet>, StoreError>> {
+        Box::pin(async move {
+            let flags = self.0.catalog.flags().await?;
+            let keeps = !self.0.definition_cache.is_zero();
+            self.0.flag_sets.of(self, flags, environment, keeps).await
+        })
     }
 
     /// Chunks of id lists.

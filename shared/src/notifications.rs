@@ -53,9 +53,15 @@ impl Notifier {
     ///
     /// # Errors
     /// If the database fails, an item is damaged, or a sum grows beyond 38 digits.
-    pub async fn look(&self, app: &App, experiment: &Experiment) -> Result<(), RawError> {
-        let results = ResultsLook::new(app, experiment).await?;
-        self.notify(app, experiment, results.as_ref()).await
+    pub fn look<'a>(
+        &'a self,
+        app: &'a App,
+        experiment: &'a Experiment,
+    ) -> BoxFuture<'a, Result<(), RawError>> {
+        Box::pin(async move {
+            let results = ResultsLook::new(app, experiment).await?;
+            self.notify(app, experiment, results.as_ref()).await
+        })
     }
 
     /// Notes and sends what is new about an experiment, and about its results if they are known.
@@ -63,30 +69,32 @@ impl Notifier {
     /// # Errors
     /// If the database fails, or a sum grows beyond 38 digits. A failure to send is logged: the change is noted already, so
     /// it is not sent again.
-    pub async fn notify(
-        &self,
-        app: &App,
-        experiment: &Experiment,
-        results: Option<&ResultsLook<'_>>,
-    ) -> Result<(), RawError> {
-        let findings = results.map(ResultsLook::findings).transpose()?.flatten();
-        let (store, id) = (app.store(), &experiment.id);
-        for _ in 0..MAX_TRIES {
-            let read = store.notification_state(id, true).await?;
-            let observed = read.state.observe(experiment, findings.as_ref(), app.now());
-            if observed.state == read.state {
-                return Ok(());
-            }
-            let noted = store.replace_notification_state(id, &read, observed.state);
-            if noted.await? {
-                if !observed.notifications.is_empty() {
-                    self.send(experiment, observed.notifications).await;
+    pub fn notify<'a>(
+        &'a self,
+        app: &'a App,
+        experiment: &'a Experiment,
+        results: Option<&'a ResultsLook<'a>>,
+    ) -> BoxFuture<'a, Result<(), RawError>> {
+        Box::pin(async move {
+            let findings = results.map(ResultsLook::findings).transpose()?.flatten();
+            let (store, id) = (app.store(), &experiment.id);
+            for _ in 0..MAX_TRIES {
+                let read = store.notification_state(id, true).await?;
+                let observed = read.state.observe(experiment, findings.as_ref(), app.now());
+                if observed.state == read.state {
+                    return Ok(());
                 }
-                return Ok(());
+                let noted = store.replace_notification_state(id, &read, observed.state);
+                if noted.await? {
+                    if !observed.notifications.is_empty() {
+                        self.send(experiment, observed.notifications).await;
+                    }
+                    return Ok(());
+                }
+                // Another process has looked at the same moment, and may not have found the same.
             }
-            // Another process has looked at the same moment, and may not have found the same.
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     async fn send(&self, experiment: &Experiment, notifications: Vec<Notification>) {

@@ -64,7 +64,7 @@ const AT_ONCE: usize = 3;
 /// Threads with an engine each.
 const THREADS: usize = 2;
 /// Default duration of the test with random histories.
-const USUAL_SECONDS: u64 = 10;
+const USUAL_SECONDS: u64 = 6;
 
 #[test]
 fn aggregates_equal_the_raw_records_after_any_history() {

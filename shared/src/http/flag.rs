@@ -17,6 +17,7 @@ use domain::history::{FieldChange, flag_changes};
 use domain::ids::{EnvironmentName, ExperimentId, FlagKey};
 use domain::limits::{MAX_ALL_FLAGS_BYTES, MAX_FLAGS};
 use domain::prose::grouped_size;
+use futures::future::BoxFuture;
 use lambda_http::http::StatusCode;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,14 +33,16 @@ impl FlagCatalog {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn read(app: &App) -> Result<Self, StoreError> {
-        // The changes are read first: what is read later is at least as new.
-        let catalog = app.store().catalog().await?;
-        let flags = app.store().flags().await?.into_iter();
-        let by_key = flags.map(|stored| (stored.flag.key.clone(), stored));
-        Ok(Self {
-            catalog,
-            flags: by_key.collect(),
+    pub fn read(app: &App) -> BoxFuture<'_, Result<Self, StoreError>> {
+        Box::pin(async move {
+            // The changes are read first: what is read later is at least as new.
+            let catalog = app.store().catalog().await?;
+            let flags = app.store().flags().await?.into_iter();
+            let by_key = flags.map(|stored| (stored.flag.key.clone(), stored));
+            Ok(Self {
+                catalog,
+                flags: by_key.collect(),
+            })
         })
     }
 
@@ -60,27 +63,29 @@ impl FlagCatalog {
     ///
     /// # Errors
     /// 422 with all faults; 409 if there are too many flags; if the database fails.
-    pub async fn check(&self, app: &App, flag: &Flag) -> Result<(), Problem> {
-        self.check_room(flag)?;
-        let mut faults = flag.faults();
-        let others: FlagGraph = self.flags.values().map(|stored| &stored.flag).collect();
-        faults.extend(others.faults_of(flag));
-        if !flag.archived {
-            faults.extend(flag.faults_of_segments(&self.catalog.graph()));
-        }
-        let named: BTreeSet<ExperimentId> = flag.experiments().into_iter().cloned().collect();
-        if named.len() <= domain::limits::MAX_FLAG_EXPERIMENTS {
-            let experiments = app.store().experiments_by_id(&named).await?.into_iter();
-            let by_id = experiments.map(|one| (one.id.clone(), one)).collect();
-            faults.extend(flag.faults_of_experiments(&by_id));
-        }
-        let mut faults = located(faults);
-        let before = self.flags.get(&flag.key).map(|stored| &stored.flag);
-        faults.extend(unknown_environments(app, flag, before));
-        match faults {
-            none if none.is_empty() => Ok(()),
-            faults => Err(Problem::invalid(faults)),
-        }
+    pub fn check<'a>(&'a self, app: &'a App, flag: &'a Flag) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            self.check_room(flag)?;
+            let mut faults = flag.faults();
+            let others: FlagGraph = self.flags.values().map(|stored| &stored.flag).collect();
+            faults.extend(others.faults_of(flag));
+            if !flag.archived {
+                faults.extend(flag.faults_of_segments(&self.catalog.graph()));
+            }
+            let named: BTreeSet<ExperimentId> = flag.experiments().into_iter().cloned().collect();
+            if named.len() <= domain::limits::MAX_FLAG_EXPERIMENTS {
+                let experiments = app.store().experiments_by_id(&named).await?.into_iter();
+                let by_id = experiments.map(|one| (one.id.clone(), one)).collect();
+                faults.extend(flag.faults_of_experiments(&by_id));
+            }
+            let mut faults = located(faults);
+            let before = self.flags.get(&flag.key).map(|stored| &stored.flag);
+            faults.extend(unknown_environments(app, flag, before));
+            match faults {
+                none if none.is_empty() => Ok(()),
+                faults => Err(Problem::invalid(faults)),
+            }
+        })
     }
 
     /// Checks that all flags together still fit into the memory of a function and into one answer.
@@ -113,31 +118,35 @@ impl FlagCatalog {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn write(
-        &self,
-        app: &App,
-        before: Option<&Flag>,
-        after: &StoredFlag,
-        author: Author<'_>,
-    ) -> Result<FlagWrite, StoreError> {
-        let changes = &self.catalog.changes;
-        app.store().write_flag(changes, before, after, author).await
+    pub fn write<'a>(
+        &'a self,
+        app: &'a App,
+        before: Option<&'a Flag>,
+        after: &'a StoredFlag,
+        author: Author<'a>,
+    ) -> BoxFuture<'a, Result<FlagWrite, StoreError>> {
+        Box::pin(async move {
+            let changes = &self.catalog.changes;
+            app.store().write_flag(changes, before, after, author).await
+        })
     }
 
     /// Deletes a flag.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn delete(
-        &self,
-        app: &App,
-        flag: &Flag,
-        author: Author<'_>,
-    ) -> Result<FlagWrite, StoreError> {
-        let changes = &self.catalog.changes;
-        app.store()
-            .delete_flag(changes, flag, author, app.now())
-            .await
+    pub fn delete<'a>(
+        &'a self,
+        app: &'a App,
+        flag: &'a Flag,
+        author: Author<'a>,
+    ) -> BoxFuture<'a, Result<FlagWrite, StoreError>> {
+        Box::pin(async move {
+            let changes = &self.catalog.changes;
+            app.store()
+                .delete_flag(changes, flag, author, app.now())
+                .await
+        })
     }
 }
 

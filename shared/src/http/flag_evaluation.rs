@@ -16,6 +16,7 @@ use domain::experiment::Experiment;
 use domain::feature::FeatureUser;
 use domain::flag::{FlagEvaluation, FlagEvaluator, FlagReason, LeftOutRule, RulePart};
 use domain::ids::{ExperimentId, FlagKey, RuleId, UnitKind, UserId, VariantKey};
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
@@ -100,37 +101,39 @@ pub enum Mode {
 ///
 /// # Errors
 /// If the database fails; a repeat is safe.
-pub async fn evaluate(
-    app: &App,
-    set: &FlagSet,
-    keys: &[&FlagKey],
-    user: &FlagUser,
+pub fn evaluate<'a>(
+    app: &'a App,
+    set: &'a FlagSet,
+    keys: &'a [&'a FlagKey],
+    user: &'a FlagUser,
     mode: Mode,
-) -> Result<Vec<EvaluatedFlag>, Problem> {
-    let known = known_units(app, set, keys, user).await?;
-    let mut variations = stored_variations(set, &known);
-    for _ in 0..MOST_ROUNDS {
-        let evaluated = evaluate_once(app, set, keys, user, (&variations, mode)).await?;
-        let new = evaluated.iter().filter_map(|flag| flag.experiment.as_ref());
-        let new: BTreeMap<&ExperimentId, &VariantKey> = new
-            .filter(|(id, _)| !variations.contains_key(id.as_str()))
-            .map(|(id, variant)| (id, variant))
-            .collect();
-        if new.is_empty() || mode == Mode::Explain {
-            return Ok(evaluated);
+) -> BoxFuture<'a, Result<Vec<EvaluatedFlag>, Problem>> {
+    Box::pin(async move {
+        let known = known_units(app, set, keys, user).await?;
+        let mut variations = stored_variations(set, &known);
+        for _ in 0..MOST_ROUNDS {
+            let evaluated = evaluate_once(app, set, keys, user, (&variations, mode)).await?;
+            let new = evaluated.iter().filter_map(|flag| flag.experiment.as_ref());
+            let new: BTreeMap<&ExperimentId, &VariantKey> = new
+                .filter(|(id, _)| !variations.contains_key(id.as_str()))
+                .map(|(id, variant)| (id, variant))
+                .collect();
+            if new.is_empty() || mode == Mode::Explain {
+                return Ok(evaluated);
+            }
+            let stored = Box::pin(store(app, set, &known, user, new.keys().copied())).await?;
+            let as_expected = stored
+                .iter()
+                .all(|(id, variation)| *variation == position(set, id, new.get(id).copied()));
+            if as_expected {
+                return Ok(evaluated);
+            }
+            let stored = stored.into_iter();
+            variations.extend(stored.map(|(id, variation)| (id.to_string(), variation)));
         }
-        let stored = Box::pin(store(app, set, &known, user, new.keys().copied())).await?;
-        let as_expected = stored
-            .iter()
-            .all(|(id, variation)| *variation == position(set, id, new.get(id).copied()));
-        if as_expected {
-            return Ok(evaluated);
-        }
-        let stored = stored.into_iter();
-        variations.extend(stored.map(|(id, variation)| (id.to_string(), variation)));
-    }
-    let text = "the assignments of a user change all the time".to_owned();
-    Err(StoreError::Contended(text).into())
+        let text = "the assignments of a user change all the time".to_owned();
+        Err(StoreError::Contended(text).into())
+    })
 }
 
 /// A unit of an experiment, with what is stored of it.

@@ -11,6 +11,7 @@ use domain::ids::MetricKey;
 use domain::metric::MetricRole;
 use domain::notification::Findings;
 use domain::report::{AnalysisRequest, Breakdown, Correction, DecidingMethod, Report};
+use futures::future::BoxFuture;
 use std::collections::BTreeSet;
 
 /// The aggregates of an experiment at one moment, complete enough for a decision. What is asked of them is computed then.
@@ -28,38 +29,43 @@ impl<'e> ResultsLook<'e> {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn new(app: &App, experiment: &'e Experiment) -> Result<Option<Self>, RawError> {
-        let filter = RecordFilter::default();
-        let sections = AggregateSections::default();
-        let source = Some(DataSource::Aggregates);
-        let sourced = app
-            .store()
-            .sourced_aggregates(experiment, &filter, sections, source)
-            .await;
-        let sourced = match sourced {
-            Err(RawError::CoverageGap(_)) => return Ok(None),
-            other => other?,
-        };
-        let pending = sourced.provenance.pending.unwrap_or_default();
-        if pending.still_counting() {
-            return Ok(None);
-        }
-        let request = AnalysisRequest {
-            filter,
-            as_of: app.now(),
-            metrics: BTreeSet::new(),
-            baseline: None,
-            method: None,
-            alpha: None,
-            correction: Correction::default(),
-            breakdown: Breakdown::None,
-            series: false,
-        };
-        Ok(Some(Self {
-            experiment,
-            sourced,
-            request,
-        }))
+    pub fn new(
+        app: &'e App,
+        experiment: &'e Experiment,
+    ) -> BoxFuture<'e, Result<Option<Self>, RawError>> {
+        Box::pin(async move {
+            let filter = RecordFilter::default();
+            let sections = AggregateSections::default();
+            let source = Some(DataSource::Aggregates);
+            let sourced = app
+                .store()
+                .sourced_aggregates(experiment, &filter, sections, source)
+                .await;
+            let sourced = match sourced {
+                Err(RawError::CoverageGap(_)) => return Ok(None),
+                other => other?,
+            };
+            let pending = sourced.provenance.pending.unwrap_or_default();
+            if pending.still_counting() {
+                return Ok(None);
+            }
+            let request = AnalysisRequest {
+                filter,
+                as_of: app.now(),
+                metrics: BTreeSet::new(),
+                baseline: None,
+                method: None,
+                alpha: None,
+                correction: Correction::default(),
+                breakdown: Breakdown::None,
+                series: false,
+            };
+            Ok(Some(Self {
+                experiment,
+                sourced,
+                request,
+            }))
+        })
     }
 
     /// The guardrails that are worse in any variant, by the method that is valid however often one looks.

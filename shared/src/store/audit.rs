@@ -21,6 +21,7 @@ use domain::ids::ExperimentId;
 use domain::reason::StatedReason;
 use domain::registry::Registry;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use std::time::{Duration, Instant};
 
 /// The least number of comparisons before numbers count as different.
@@ -79,21 +80,23 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or a sum of the records is too large.
-    pub async fn audit(
-        &self,
-        experiment: &Experiment,
+    pub fn audit<'a>(
+        &'a self,
+        experiment: &'a Experiment,
         patience: Patience,
-    ) -> Result<Audit, RawError> {
-        let mut audit = Audit::new(&experiment.id, None);
-        match self.compare(experiment, patience, &mut audit).await {
-            Err(RawError::Store(error)) if error.concerns_one_item() => {
-                unreadable(&mut audit, &error);
+    ) -> BoxFuture<'a, Result<Audit, RawError>> {
+        Box::pin(async move {
+            let mut audit = Audit::new(&experiment.id, None);
+            match self.compare(experiment, patience, &mut audit).await {
+                Err(RawError::Store(error)) if error.concerns_one_item() => {
+                    unreadable(&mut audit, &error);
+                }
+                Err(RawError::Overflow(error)) => unreadable(&mut audit, &error),
+                compared => compared?,
             }
-            Err(RawError::Overflow(error)) => unreadable(&mut audit, &error),
-            compared => compared?,
-        }
-        log(&audit);
-        Ok(audit)
+            log(&audit);
+            Ok(audit)
+        })
     }
 
     /// Fills the audit in. After an error it has what was found before.
@@ -251,25 +254,29 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn ask_for_sums(
-        &self,
-        experiment: &Experiment,
-    ) -> Result<Option<GenerationNumber>, StoreError> {
-        let id = AttributeValue::S(experiment.id.to_string());
-        let generation = Generation::new(AggregateSpec::of(experiment), clock::now());
-        let version = AttributeValue::N(experiment.version.to_string());
-        let unchanged = ConditionCheck::builder()
-            .table_name(&self.tables.experiments)
-            .key(key::EXPERIMENT_ID, id)
-            .key(key::RECORD, AttributeValue::S(key::DEFINITION.to_owned()))
-            .condition_expression("version = :version")
-            .expression_attribute_values(":version", version)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let next = self.next_generation(&experiment.id, &generation)?;
-        let actions = [transaction::check(unchanged)?, next];
-        Ok(match self.transact(&actions).await? {
-            Transaction::Done => Some(generation.number),
-            Transaction::FirstRefused => None,
+    pub fn ask_for_sums<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+    ) -> BoxFuture<'a, Result<Option<GenerationNumber>, StoreError>> {
+        Box::pin(async move {
+            let id = AttributeValue::S(experiment.id.to_string());
+            let generation = Generation::new(AggregateSpec::of(experiment), clock::now());
+            let version = AttributeValue::N(experiment.version.to_string());
+            let unchanged = ConditionCheck::builder()
+                .table_name(&self.tables.experiments)
+                .key(key::EXPERIMENT_ID, id)
+                .key(key::RECORD, AttributeValue::S(key::DEFINITION.to_owned()))
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", version)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            let next = self.next_generation(&experiment.id, &generation)?;
+            let actions = [transaction::check(unchanged)?, next];
+            Ok(match self.transact(&actions).await? {
+                Transaction::Done => Some(generation.number),
+                Transaction::FirstRefused => None,
+            })
         })
     }
 }

@@ -36,6 +36,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use domain::experiment::{EndChange, Experiment};
 use domain::ids::ExperimentId;
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// How long a retired generation is kept: much longer than any function runs that may still write it.
@@ -48,127 +49,137 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails; a repeat continues where this stopped.
-    pub async fn generations_changed(
-        &self,
-        id: &ExperimentId,
-        before: &Generations,
-        after: &Generations,
-    ) -> Result<(), StoreError> {
-        let Some(experiment) = self.experiment(id, true).await? else {
-            return Ok(());
-        };
-        // A draft has no users, and so no aggregates.
-        if experiment.schedule.started_at.is_none() {
-            return Ok(());
-        }
-        for gone in before.all().filter(|one| !after.has(one.number)) {
-            self.retire(id, gone.number).await?;
-        }
-        match &after.next {
-            Some(next) if !before.is_next(next.number) => {
-                self.begin_build(&experiment, next.number).await
+    pub fn generations_changed<'a>(
+        &'a self,
+        id: &'a ExperimentId,
+        before: &'a Generations,
+        after: &'a Generations,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let Some(experiment) = self.experiment(id, true).await? else {
+                return Ok(());
+            };
+            // A draft has no users, and so no aggregates.
+            if experiment.schedule.started_at.is_none() {
+                return Ok(());
             }
-            _ => Ok(()),
-        }
+            for gone in before.all().filter(|one| !after.has(one.number)) {
+                self.retire(id, gone.number).await?;
+            }
+            match &after.next {
+                Some(next) if !before.is_next(next.number) => {
+                    self.begin_build(&experiment, next.number).await
+                }
+                _ => Ok(()),
+            }
+        })
     }
 
     /// The consequence of a changed definition: affected users are refreshed.
     ///
     /// # Errors
     /// If the database fails; a repeat continues where this stopped.
-    pub async fn definition_changed(
-        &self,
-        before: &Experiment,
-        after: &Experiment,
-    ) -> Result<(), StoreError> {
-        if before.schedule.started_at.is_none() {
-            return Ok(());
-        }
-        let end = EndChange::between(before, after);
-        let earlier_end = match end {
-            EndChange::Earlier(end) => Some(end),
-            EndChange::None | EndChange::Later => None,
-        };
-        let mut phases = after.allocation.phases.iter().zip(0..);
-        let new_phase =
-            phases.find(|(phase, place)| before.allocation.phases.get(*place) != Some(*phase));
-        let new_phase = new_phase.map(|(phase, _)| phase.since);
-        for (task, from) in [
-            (
-                Task::PassAll,
-                (end == EndChange::Later).then_some(Timestamp::MIN),
-            ),
-            (Task::PassActive, earlier_end),
-            (
-                Task::PassAssigned,
-                earlier_end.into_iter().chain(new_phase).min(),
-            ),
-        ] {
-            if let Some(from) = from {
-                self.begin_pass(after, task, from).await?;
+    pub fn definition_changed<'a>(
+        &'a self,
+        before: &'a Experiment,
+        after: &'a Experiment,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            if before.schedule.started_at.is_none() {
+                return Ok(());
             }
-        }
-        Ok(())
+            let end = EndChange::between(before, after);
+            let earlier_end = match end {
+                EndChange::Earlier(end) => Some(end),
+                EndChange::None | EndChange::Later => None,
+            };
+            let mut phases = after.allocation.phases.iter().zip(0..);
+            let new_phase =
+                phases.find(|(phase, place)| before.allocation.phases.get(*place) != Some(*phase));
+            let new_phase = new_phase.map(|(phase, _)| phase.since);
+            for (task, from) in [
+                (
+                    Task::PassAll,
+                    (end == EndChange::Later).then_some(Timestamp::MIN),
+                ),
+                (Task::PassActive, earlier_end),
+                (
+                    Task::PassAssigned,
+                    earlier_end.into_iter().chain(new_phase).min(),
+                ),
+            ] {
+                if let Some(from) = from {
+                    self.begin_pass(after, task, from).await?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// The consequence when no shard of a build remains: results are read from its generation.
     ///
     /// # Errors
     /// If the database fails; a repeat is safe.
-    pub async fn build_done(
-        &self,
-        id: &ExperimentId,
+    pub fn build_done<'a>(
+        &'a self,
+        id: &'a ExperimentId,
         generation: GenerationNumber,
-    ) -> Result<(), StoreError> {
-        let switch = Update::builder()
-            .table_name(&self.tables.experiments)
-            .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
-            .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
-            .update_expression("SET #current = #next REMOVE #next")
-            .condition_expression("#next.#number = :number")
-            .expression_attribute_names("#current", "current")
-            .expression_attribute_names("#next", "next")
-            .expression_attribute_names("#number", "number")
-            .expression_attribute_values(":number", AttributeValue::N(generation.to_string()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let end = self
-            .build_update(id, generation)
-            .update_expression("SET #expires_at = :expires_at")
-            .expression_attribute_names("#expires_at", key::EXPIRES_AT)
-            .expression_attribute_values(
-                ":expires_at",
-                AttributeValue::N(work::kept_until().to_string()),
-            );
-        let end = transaction::update(end)?;
-        let both = [transaction::update(switch)?, end.clone()];
-        match self.transact(&both).await? {
-            Transaction::Done => {
-                tracing::info!(experiment_id = %id, generation, "sums built");
-                Ok(())
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let switch = Update::builder()
+                .table_name(&self.tables.experiments)
+                .key(key::EXPERIMENT_ID, AttributeValue::S(id.to_string()))
+                .key(key::RECORD, AttributeValue::S(key::GENERATIONS.to_owned()))
+                .update_expression("SET #current = #next REMOVE #next")
+                .condition_expression("#next.#number = :number")
+                .expression_attribute_names("#current", "current")
+                .expression_attribute_names("#next", "next")
+                .expression_attribute_names("#number", "number")
+                .expression_attribute_values(":number", AttributeValue::N(generation.to_string()))
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            let end = self
+                .build_update(id, generation)
+                .update_expression("SET #expires_at = :expires_at")
+                .expression_attribute_names("#expires_at", key::EXPIRES_AT)
+                .expression_attribute_values(
+                    ":expires_at",
+                    AttributeValue::N(work::kept_until().to_string()),
+                );
+            let end = transaction::update(end)?;
+            let both = [transaction::update(switch)?, end.clone()];
+            match self.transact(&both).await? {
+                Transaction::Done => {
+                    tracing::info!(experiment_id = %id, generation, "sums built");
+                    Ok(())
+                }
+                // Another generation was requested meanwhile, or the step was done before.
+                Transaction::FirstRefused => self.transact(&[end]).await.map(drop),
             }
-            // Another generation was requested meanwhile, or the step was done before.
-            Transaction::FirstRefused => self.transact(&[end]).await.map(drop),
-        }
+        })
     }
 
     /// The consequence when the time of a retired generation is over: it is deleted.
     ///
     /// # Errors
     /// If the database fails; a repeat is safe.
-    pub async fn retirement_over(
-        &self,
-        id: &ExperimentId,
+    pub fn retirement_over<'a>(
+        &'a self,
+        id: &'a ExperimentId,
         generation: GenerationNumber,
-    ) -> Result<(), StoreError> {
-        let Some(experiment) = self.experiment(id, true).await? else {
-            return Ok(());
-        };
-        for shard in 0..experiment.shards {
-            self.begin(&Work::new(id, Task::CleanUsers, generation, shard))
-                .await?;
-        }
-        self.begin(&Work::new(id, Task::CleanSums, generation, 0))
-            .await
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let Some(experiment) = self.experiment(id, true).await? else {
+                return Ok(());
+            };
+            for shard in 0..experiment.shards {
+                self.begin(&Work::new(id, Task::CleanUsers, generation, shard))
+                    .await?;
+            }
+            self.begin(&Work::new(id, Task::CleanSums, generation, 0))
+                .await
+        })
     }
 
     async fn retire(

@@ -25,6 +25,7 @@ use domain::contribution::UserContribution;
 use domain::ids::{ExperimentId, SegmentId, UserId};
 use domain::segment::IdsChange;
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -53,54 +54,56 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails, or the time is over before the first records are deleted; a repeat continues.
-    pub async fn erase(
-        &self,
-        user: &UserId,
+    pub fn erase<'a>(
+        &'a self,
+        user: &'a UserId,
         now: Timestamp,
-        by: &str,
+        by: &'a str,
         deadline: Instant,
-    ) -> Result<Erased, StoreError> {
-        let tombstone = self.put_tombstone(user, now).await?;
-        let segments = self
-            .remove_from_lists(user, tombstone.erased_at, (now, by), deadline)
-            .await?;
-        let mut records = self.next_records_of(user).await?;
-        let mut experiments = records.experiments();
-        let contributions = self.contributions_of(user).await?.into_iter();
-        let counted =
-            contributions.filter(|(_, stored)| stored.contribution != UserContribution::default());
-        experiments.extend(counted.map(|((experiment, _), _)| experiment));
-        let assignments = records.assignments.len();
-        let mut events = records.events.len();
+    ) -> BoxFuture<'a, Result<Erased, StoreError>> {
+        Box::pin(async move {
+            let tombstone = self.put_tombstone(user, now).await?;
+            let segments = self
+                .remove_from_lists(user, tombstone.erased_at, (now, by), deadline)
+                .await?;
+            let mut records = self.next_records_of(user).await?;
+            let mut experiments = records.experiments();
+            let contributions = self.contributions_of(user).await?.into_iter();
+            let counted = contributions
+                .filter(|(_, stored)| stored.contribution != UserContribution::default());
+            experiments.extend(counted.map(|((experiment, _), _)| experiment));
+            let assignments = records.assignments.len();
+            let mut events = records.events.len();
 
-        // A user with a tombstone is refreshed in every experiment that has a record or a contribution of the user. The
-        // refresh deletes the records of the first step.
-        let dirty = BTreeMap::from([(user.clone(), DirtyUser::default())]);
-        let mut refreshed = self.refresh_users(&dirty, deadline).await;
-        if let Some(error) = refreshed.failures.remove(user) {
-            return Err(error);
-        }
-        if refreshed.quarantined.contains(user) {
-            let text = "the user's contributions could not be removed from the aggregates";
-            return Err(StoreError::Unstorable(text.to_owned()));
-        }
-        while records.more && Instant::now() < deadline {
-            records = self.next_records_of(user).await?;
-            events += records.events.len();
-            experiments.extend(records.experiments());
-            match self.delete_records(user, &records, deadline).await {
-                // A repeat lists the records of this step again.
-                Err(StoreError::Throttled(_)) => records.more = true,
-                outcome => outcome?,
+            // A user with a tombstone is refreshed in every experiment that has a record or a contribution of the user. The
+            // refresh deletes the records of the first step.
+            let dirty = BTreeMap::from([(user.clone(), DirtyUser::default())]);
+            let mut refreshed = self.refresh_users(&dirty, deadline).await;
+            if let Some(error) = refreshed.failures.remove(user) {
+                return Err(error);
             }
-        }
-        Ok(Erased {
-            tombstone,
-            assignments,
-            events,
-            experiments,
-            segments,
-            is_complete: !records.more,
+            if refreshed.quarantined.contains(user) {
+                let text = "the user's contributions could not be removed from the aggregates";
+                return Err(StoreError::Unstorable(text.to_owned()));
+            }
+            while records.more && Instant::now() < deadline {
+                records = self.next_records_of(user).await?;
+                events += records.events.len();
+                experiments.extend(records.experiments());
+                match self.delete_records(user, &records, deadline).await {
+                    // A repeat lists the records of this step again.
+                    Err(StoreError::Throttled(_)) => records.more = true,
+                    outcome => outcome?,
+                }
+            }
+            Ok(Erased {
+                tombstone,
+                assignments,
+                events,
+                experiments,
+                segments,
+                is_complete: !records.more,
+            })
         })
     }
 
@@ -151,23 +154,25 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or the time is over; a repeat continues.
-    pub async fn delete_remaining_records(
-        &self,
-        user: &UserId,
+    pub fn delete_remaining_records<'a>(
+        &'a self,
+        user: &'a UserId,
         now: Timestamp,
         deadline: Instant,
-    ) -> Result<(), StoreError> {
-        if let Some(tombstone) = self.tombstone(user).await? {
-            self.remove_from_lists(user, tombstone.erased_at, (now, BACKGROUND), deadline)
-                .await?;
-        }
-        loop {
-            let records = self.next_records_of(user).await?;
-            self.delete_records(user, &records, deadline).await?;
-            if !records.more {
-                return Ok(());
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            if let Some(tombstone) = self.tombstone(user).await? {
+                self.remove_from_lists(user, tombstone.erased_at, (now, BACKGROUND), deadline)
+                    .await?;
             }
-        }
+            loop {
+                let records = self.next_records_of(user).await?;
+                self.delete_records(user, &records, deadline).await?;
+                if !records.more {
+                    return Ok(());
+                }
+            }
+        })
     }
 
     async fn next_records_of(&self, user: &UserId) -> Result<UserRecordKeys, StoreError> {

@@ -10,6 +10,7 @@ use domain::event::EventSummary;
 use domain::ids::{EventId, EventType, ExperimentId, UserId};
 use domain::limits;
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use futures::{Stream, StreamExt, TryStreamExt};
 use std::pin::pin;
 
@@ -33,21 +34,23 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn event_summaries_of(
-        &self,
-        user: &UserId,
-        experiment: &ExperimentId,
-    ) -> Result<Vec<UserEventSummary>, StoreError> {
-        let query = self.query_of_events(user, experiment);
-        let mut all = Vec::new();
-        let mut pages = pin!(self.summary_pages(query));
-        while let Some(page) = pages.try_next().await? {
-            all.extend(page);
-            if all.len() > MOST_EVENTS {
-                break;
+    pub fn event_summaries_of<'a>(
+        &'a self,
+        user: &'a UserId,
+        experiment: &'a ExperimentId,
+    ) -> BoxFuture<'a, Result<Vec<UserEventSummary>, StoreError>> {
+        Box::pin(async move {
+            let query = self.query_of_events(user, experiment);
+            let mut all = Vec::new();
+            let mut pages = pin!(self.summary_pages(query));
+            while let Some(page) = pages.try_next().await? {
+                all.extend(page);
+                if all.len() > MOST_EVENTS {
+                    break;
+                }
             }
-        }
-        Ok(all)
+            Ok(all)
+        })
     }
 
     /// A query for a user's events stored for one experiment, ordered by key, read consistently.

@@ -1,5 +1,10 @@
-//! Definitions and their audit trail.
+//! Definitions of experiments.
 
+mod audit_trail;
+mod listing;
+
+pub use self::audit_trail::AuditRecord;
+pub use self::listing::{Page, SearchEntry};
 use super::batch::MAX_KEYS;
 use super::catalog::{Catalog, CatalogEntry, CatalogTries, CatalogWrite};
 use super::item::Item;
@@ -14,7 +19,7 @@ use domain::experiment::{Experiment, Status};
 use domain::ids::ExperimentId;
 use domain::placement::Placement;
 use domain::search::SearchTexts;
-use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -32,36 +37,6 @@ struct DefinitionItem {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     texts: Option<SearchTexts>,
     definition: Experiment,
-}
-
-/// An experiment as the index for searches has it.
-#[derive(Debug, Deserialize)]
-pub struct SearchEntry {
-    /// Its id.
-    #[serde(rename = "experiment_id")]
-    pub id: ExperimentId,
-    /// Its place in lists, newest first.
-    #[serde(rename = "created_at_id")]
-    pub position: String,
-    /// Its texts. Definitions that were stored before the index existed have none.
-    #[serde(default)]
-    pub texts: Option<SearchTexts>,
-}
-
-/// An audit record: a version of a definition, and the token that made it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct AuditRecord {
-    experiment_id: ExperimentId,
-    record: String,
-    /// When it was made.
-    pub at: Timestamp,
-    /// The id of the token.
-    pub by: String,
-    /// Why, in the words of the caller.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reason: Option<String>,
-    /// The definition of this version.
-    pub definition: Experiment,
 }
 
 /// Who makes a change, and why.
@@ -115,50 +90,42 @@ enum DefinitionWrite {
     SegmentDeleted(String),
 }
 
-/// The largest version whose audit record sorts behind all earlier ones.
-const MAX_VERSION: u64 = 9_999_999_999;
-
-/// A page of a list.
-#[derive(Debug)]
-pub struct Page {
-    /// Newest first.
-    pub experiments: Vec<Experiment>,
-    /// The start of the next page, if there may be one.
-    pub next: Option<String>,
-}
-
 impl Store {
     /// Stores a new experiment, its first audit record and its place, all or nothing. `catalog` is the catalog in which the
     /// segments that it names were found.
     ///
     /// # Errors
     /// If the database fails; then nothing was stored, or a repeat finds it [`Creation::Taken`].
-    pub async fn create_experiment(
-        &self,
-        new: &Placement,
-        creation_digest: &str,
-        by: &str,
+    pub fn create_experiment<'a>(
+        &'a self,
+        new: &'a Placement,
+        creation_digest: &'a str,
+        by: &'a str,
         catalog: Catalog,
-    ) -> Result<Creation, StoreError> {
-        let put = self
-            .definition_put(&new.experiment, creation_digest)?
-            .condition_expression("attribute_not_exists(#id)")
-            .expression_attribute_names("#id", key::EXPERIMENT_ID)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let author = Author { by, reason: None };
-        let written = self.write_with_audit(put, None, new, author, catalog);
-        match written.await? {
-            DefinitionWrite::Written => Ok(Creation::Created(Box::new(new.experiment.clone()))),
-            DefinitionWrite::SegmentDeleted(id) => Ok(Creation::SegmentDeleted(id)),
-            DefinitionWrite::Moved => Ok(Creation::Moved),
-            DefinitionWrite::Refused(item) => {
-                let item: DefinitionItem = serde_dynamo::from_item(item)?;
-                Ok(Creation::Taken {
-                    experiment: Box::new(item.definition),
-                    creation_digest: item.creation_digest,
-                })
+    ) -> BoxFuture<'a, Result<Creation, StoreError>> {
+        Box::pin(async move {
+            let put = self
+                .definition_put(&new.experiment, creation_digest)?
+                .condition_expression("attribute_not_exists(#id)")
+                .expression_attribute_names("#id", key::EXPERIMENT_ID)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            let author = Author { by, reason: None };
+            let written = self.write_with_audit(put, None, new, author, catalog);
+            match written.await? {
+                DefinitionWrite::Written => Ok(Creation::Created(Box::new(new.experiment.clone()))),
+                DefinitionWrite::SegmentDeleted(id) => Ok(Creation::SegmentDeleted(id)),
+                DefinitionWrite::Moved => Ok(Creation::Moved),
+                DefinitionWrite::Refused(item) => {
+                    let item: DefinitionItem = serde_dynamo::from_item(item)?;
+                    Ok(Creation::Taken {
+                        experiment: Box::new(item.definition),
+                        creation_digest: item.creation_digest,
+                    })
+                }
             }
-        }
+        })
     }
 
     /// Replaces an experiment by its next version, adds an audit record and changes its place, all or nothing. `catalog` is
@@ -166,25 +133,32 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn change_experiment(
-        &self,
-        before: &Experiment,
-        after: &Placement,
-        creation_digest: &str,
-        author: Author<'_>,
+    pub fn change_experiment<'a>(
+        &'a self,
+        before: &'a Experiment,
+        after: &'a Placement,
+        creation_digest: &'a str,
+        author: Author<'a>,
         catalog: Catalog,
-    ) -> Result<ChangeOutcome, StoreError> {
-        let put = self
-            .definition_put(&after.experiment, creation_digest)?
-            .condition_expression("version = :before")
-            .expression_attribute_values(":before", AttributeValue::N(before.version.to_string()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let written = self.write_with_audit(put, Some(before), after, author, catalog);
-        Ok(match written.await? {
-            DefinitionWrite::Written => ChangeOutcome::Changed,
-            DefinitionWrite::Refused(_) => ChangeOutcome::Stale,
-            DefinitionWrite::Moved => ChangeOutcome::Moved,
-            DefinitionWrite::SegmentDeleted(id) => ChangeOutcome::SegmentDeleted(id),
+    ) -> BoxFuture<'a, Result<ChangeOutcome, StoreError>> {
+        Box::pin(async move {
+            let put = self
+                .definition_put(&after.experiment, creation_digest)?
+                .condition_expression("version = :before")
+                .expression_attribute_values(
+                    ":before",
+                    AttributeValue::N(before.version.to_string()),
+                )
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            let written = self.write_with_audit(put, Some(before), after, author, catalog);
+            Ok(match written.await? {
+                DefinitionWrite::Written => ChangeOutcome::Changed,
+                DefinitionWrite::Refused(_) => ChangeOutcome::Stale,
+                DefinitionWrite::Moved => ChangeOutcome::Moved,
+                DefinitionWrite::SegmentDeleted(id) => ChangeOutcome::SegmentDeleted(id),
+            })
         })
     }
 
@@ -297,143 +271,23 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn experiments_by_id(
-        &self,
-        ids: &BTreeSet<ExperimentId>,
-    ) -> Result<Vec<Experiment>, StoreError> {
-        let keys = ids
-            .iter()
-            .map(|id| record_key(id.as_str(), key::DEFINITION));
-        let keys: Vec<Item> = keys.collect();
-        let mut experiments = Vec::new();
-        for keys in keys.chunks(MAX_KEYS) {
-            let table = &self.tables.experiments;
-            let items = self.read_batch(table, keys.to_vec(), true).await?;
-            let items: Vec<DefinitionItem> = serde_dynamo::from_items(items)?;
-            experiments.extend(items.into_iter().map(|item| item.definition));
-        }
-        Ok(experiments)
-    }
-
-    /// Audit records of an experiment, the newest first, from before a version if one is given. Fewer than `limit` do not
-    /// mean that there are no more: a page has at most 1 MB, and at least two records of the largest size.
-    ///
-    /// # Errors
-    /// If the database fails or an item is damaged.
-    pub async fn audit_records(
-        &self,
-        id: &ExperimentId,
-        limit: usize,
-        before: Option<u64>,
-    ) -> Result<Vec<AuditRecord>, StoreError> {
-        let items = self.audit_items(id.to_string(), limit, before).await?;
-        Ok(serde_dynamo::from_items(items)?)
-    }
-
-    /// Audit records of a partition.
-    pub(super) async fn audit_items(
-        &self,
-        partition: String,
-        limit: usize,
-        before: Option<u64>,
-    ) -> Result<Vec<Item>, StoreError> {
-        let last = before.map_or(u64::MAX, |version| version.saturating_sub(1));
-        let text = |text: String| AttributeValue::S(text);
-        let query = self
-            .records_where(&partition, "#record BETWEEN :first AND :last")
-            .expression_attribute_values(":first", text(keys::audit_record(0)))
-            .expression_attribute_values(":last", text(keys::audit_record(last.min(MAX_VERSION))))
-            .scan_index_forward(false)
-            .consistent_read(true)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let answer = self.page(query).await?;
-        Ok(answer.items.unwrap_or_default())
-    }
-
-    /// The running experiments, read until there are more than `most`.
-    ///
-    /// # Errors
-    /// If the database fails or an item is damaged.
-    pub async fn running_experiments(&self, most: usize) -> Result<Vec<Experiment>, StoreError> {
-        let mut all = Vec::new();
-        let mut before: Option<String> = None;
-        loop {
-            let limit = most + 1 - all.len();
-            let page = self.experiments_by_status(Status::Running, limit, before.as_deref());
-            let page = page.await?;
-            all.extend(page.experiments);
-            before = page.next;
-            if before.is_none() || all.len() > most {
-                return Ok(all);
+    pub fn experiments_by_id<'a>(
+        &'a self,
+        ids: &'a BTreeSet<ExperimentId>,
+    ) -> BoxFuture<'a, Result<Vec<Experiment>, StoreError>> {
+        Box::pin(async move {
+            let keys = ids
+                .iter()
+                .map(|id| record_key(id.as_str(), key::DEFINITION));
+            let keys: Vec<Item> = keys.collect();
+            let mut experiments = Vec::new();
+            for keys in keys.chunks(MAX_KEYS) {
+                let table = &self.tables.experiments;
+                let items = self.read_batch(table, keys.to_vec(), true).await?;
+                let items: Vec<DefinitionItem> = serde_dynamo::from_items(items)?;
+                experiments.extend(items.into_iter().map(|item| item.definition));
             }
-        }
-    }
-
-    /// Experiments of one status, newest first, before a sort key if one is given.
-    ///
-    /// # Errors
-    /// If the database fails or an item is damaged.
-    pub async fn experiments_by_status(
-        &self,
-        status: Status,
-        limit: usize,
-        before: Option<&str>,
-    ) -> Result<Page, StoreError> {
-        let listed = self.listed(key::BY_STATUS, status.name(), limit, before);
-        let (items, more) = listed.await?;
-        let items: Vec<DefinitionItem> = serde_dynamo::from_items(items)?;
-        let next = items
-            .last()
-            .filter(|_| more)
-            .map(|item| item.created_at_id.clone());
-        Ok(Page {
-            experiments: items.into_iter().map(|item| item.definition).collect(),
-            next,
+            Ok(experiments)
         })
-    }
-
-    /// Entries of one status in the index for searches, newest first, before a position if one is given, and whether there
-    /// are more. A page has at most 1 MB, so it can have fewer than `limit`.
-    ///
-    /// # Errors
-    /// If the database fails or an item is damaged.
-    pub async fn search_entries(
-        &self,
-        status: Status,
-        limit: usize,
-        before: Option<&str>,
-    ) -> Result<(Vec<SearchEntry>, bool), StoreError> {
-        let listed = self.listed(key::SEARCH_BY_STATUS, status.name(), limit, before);
-        let (items, more) = listed.await?;
-        Ok((serde_dynamo::from_items(items)?, more))
-    }
-
-    /// Items of one status in an index, newest first, before a sort key if one is given, and whether there are more.
-    pub(super) async fn listed(
-        &self,
-        index: &str,
-        status: &str,
-        limit: usize,
-        before: Option<&str>,
-    ) -> Result<(Vec<Item>, bool), StoreError> {
-        let mut query = self
-            .client
-            .query()
-            .table_name(&self.tables.experiments)
-            .index_name(index)
-            .expression_attribute_names("#status", key::STATUS)
-            .expression_attribute_values(":status", AttributeValue::S(status.to_owned()))
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        query = match before {
-            None => query.key_condition_expression("#status = :status"),
-            Some(before) => query
-                .key_condition_expression("#status = :status AND #created < :before")
-                .expression_attribute_names("#created", key::CREATED_AT_ID)
-                .expression_attribute_values(":before", AttributeValue::S(before.to_owned())),
-        };
-        let answer = self.page(query).await?;
-        let more = answer.last_evaluated_key.is_some();
-        Ok((answer.items.unwrap_or_default(), more))
     }
 }

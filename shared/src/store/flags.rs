@@ -17,6 +17,7 @@ use domain::flag::{Flag, FlagDraft};
 use domain::ids::FlagKey;
 use domain::segment_graph::names_in;
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -70,32 +71,45 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
-    pub async fn flag(&self, flag: &FlagKey) -> Result<Option<StoredFlag>, StoreError> {
-        let item = self.record(key::PARTITION, &key::flag(flag), true).await?;
-        Ok(item.map(serde_dynamo::from_item).transpose()?)
+    pub fn flag<'a>(
+        &'a self,
+        flag: &'a FlagKey,
+    ) -> BoxFuture<'a, Result<Option<StoredFlag>, StoreError>> {
+        Box::pin(async move {
+            let item = self.record(key::PARTITION, &key::flag(flag), true).await?;
+            Ok(item.map(serde_dynamo::from_item).transpose()?)
+        })
     }
 
     /// All flags, read consistently, in one call for each megabyte.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn flags(&self) -> Result<Vec<StoredFlag>, StoreError> {
-        let query = self.records_of(key::PARTITION).consistent_read(true);
-        let items = collect_pages(self.pages(query)).await?;
-        Ok(serde_dynamo::from_items(items)?)
+    pub fn flags(&self) -> BoxFuture<'_, Result<Vec<StoredFlag>, StoreError>> {
+        Box::pin(async move {
+            let query = self.records_of(key::PARTITION).consistent_read(true);
+            let items = collect_pages(self.pages(query)).await?;
+            Ok(serde_dynamo::from_items(items)?)
+        })
     }
 
     /// Flags in the order of their keys, from after a key, at most this many.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn flags_after(&self, after: &str, limit: usize) -> Result<Vec<Flag>, StoreError> {
-        let read = |item| {
-            let stored: StoredFlag = serde_dynamo::from_item(item)?;
-            Ok(Some(stored.flag))
-        };
-        self.list_after(key::PARTITION, (key::FLAG, after), limit, read)
-            .await
+    pub fn flags_after<'a>(
+        &'a self,
+        after: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Flag>, StoreError>> {
+        Box::pin(async move {
+            let read = |item| {
+                let stored: StoredFlag = serde_dynamo::from_item(item)?;
+                Ok(Some(stored.flag))
+            };
+            self.list_after(key::PARTITION, (key::FLAG, after), limit, read)
+                .await
+        })
     }
 
     /// The last version that a flag with this key had; 0 if there never was one.
@@ -112,39 +126,43 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn write_flag(
-        &self,
-        changes: &CatalogChanges,
-        before: Option<&Flag>,
-        after: &StoredFlag,
-        author: Author<'_>,
-    ) -> Result<FlagWrite, StoreError> {
-        self.write_flag_version(
-            changes,
-            before,
-            &after.flag,
-            FlagContent::Stored(after),
-            author,
-        )
-        .await
+    pub fn write_flag<'a>(
+        &'a self,
+        changes: &'a CatalogChanges,
+        before: Option<&'a Flag>,
+        after: &'a StoredFlag,
+        author: Author<'a>,
+    ) -> BoxFuture<'a, Result<FlagWrite, StoreError>> {
+        Box::pin(async move {
+            self.write_flag_version(
+                changes,
+                before,
+                &after.flag,
+                FlagContent::Stored(after),
+                author,
+            )
+            .await
+        })
     }
 
     /// Deletes a flag, and keeps its audit trail. All is written, or nothing.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn delete_flag(
-        &self,
-        changes: &CatalogChanges,
-        flag: &Flag,
-        author: Author<'_>,
+    pub fn delete_flag<'a>(
+        &'a self,
+        changes: &'a CatalogChanges,
+        flag: &'a Flag,
+        author: Author<'a>,
         now: Timestamp,
-    ) -> Result<FlagWrite, StoreError> {
-        let mut last = flag.clone();
-        last.version += 1;
-        last.updated_at = now.max(flag.updated_at);
-        self.write_flag_version(changes, Some(flag), &last, FlagContent::Deleted, author)
-            .await
+    ) -> BoxFuture<'a, Result<FlagWrite, StoreError>> {
+        Box::pin(async move {
+            let mut last = flag.clone();
+            last.version += 1;
+            last.updated_at = now.max(flag.updated_at);
+            self.write_flag_version(changes, Some(flag), &last, FlagContent::Deleted, author)
+                .await
+        })
     }
 
     async fn write_flag_version(
@@ -195,20 +213,30 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
-    pub async fn flag_draft(&self, flag: &FlagKey) -> Result<Option<FlagDraft>, StoreError> {
-        let item = self.record(key::DRAFTS, &key::flag(flag), true).await?;
-        Ok(item.map(serde_dynamo::from_item).transpose()?)
+    pub fn flag_draft<'a>(
+        &'a self,
+        flag: &'a FlagKey,
+    ) -> BoxFuture<'a, Result<Option<FlagDraft>, StoreError>> {
+        Box::pin(async move {
+            let item = self.record(key::DRAFTS, &key::flag(flag), true).await?;
+            Ok(item.map(serde_dynamo::from_item).transpose()?)
+        })
     }
 
     /// Saves the draft of a flag, in place of another one.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn put_flag_draft(&self, draft: &FlagDraft) -> Result<(), StoreError> {
-        let record = key::flag(&draft.definition.key);
-        let put = self.flag_record(key::DRAFTS, &record, draft)?;
-        // The action has no condition, so it is written.
-        self.transact(&[put]).await.map(drop)
+    pub fn put_flag_draft<'a>(
+        &'a self,
+        draft: &'a FlagDraft,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let record = key::flag(&draft.definition.key);
+            let put = self.flag_record(key::DRAFTS, &record, draft)?;
+            // The action has no condition, so it is written.
+            self.transact(&[put]).await.map(drop)
+        })
     }
 
     fn flag_record(
@@ -229,14 +257,16 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn flag_audit_records(
-        &self,
-        flag: &FlagKey,
+    pub fn flag_audit_records<'a>(
+        &'a self,
+        flag: &'a FlagKey,
         limit: usize,
         before: Option<u64>,
-    ) -> Result<Vec<FlagAuditRecord>, StoreError> {
-        let items = self.audit_items(key::of_flag(flag), limit, before).await?;
-        Ok(serde_dynamo::from_items(items)?)
+    ) -> BoxFuture<'a, Result<Vec<FlagAuditRecord>, StoreError>> {
+        Box::pin(async move {
+            let items = self.audit_items(key::of_flag(flag), limit, before).await?;
+            Ok(serde_dynamo::from_items(items)?)
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use domain::ids::{SegmentId, UserId};
 use domain::segment::{IdsChange, SegmentRule};
 use domain::segment_lookup::{ChunkKey, LoadedChunks};
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Store {
@@ -21,32 +22,37 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn id_chunks(&self, keys: &BTreeSet<ChunkKey>) -> Result<LoadedChunks, StoreError> {
-        let place = |key: &ChunkKey| (key::of_segment(&key.segment), key::ids(key.chunk));
-        let all: Vec<&ChunkKey> = keys.iter().collect();
-        let mut loaded = LoadedChunks::new();
-        for keys in all.chunks(MAX_KEYS) {
-            let named: BTreeMap<_, _> = keys.iter().map(|key| (place(key), *key)).collect();
-            let asked = named.keys();
-            let asked = asked.map(|(partition, record)| record_key(partition, record));
-            let table = &self.tables.experiments;
-            for item in self.read_batch(table, asked.collect(), true).await? {
-                let own = (
-                    text(&item, table_key::EXPERIMENT_ID)?.to_owned(),
-                    text(&item, table_key::RECORD)?.to_owned(),
-                );
-                let wanted = named.get(&own).ok_or_else(|| damaged(table_key::RECORD))?;
-                let ids = read_chunk(&item)?;
-                if number::<u64>(&item, key::VERSION)? >= wanted.version {
-                    loaded.insert((*wanted).clone(), ids.into());
+    pub fn id_chunks<'a>(
+        &'a self,
+        keys: &'a BTreeSet<ChunkKey>,
+    ) -> BoxFuture<'a, Result<LoadedChunks, StoreError>> {
+        Box::pin(async move {
+            let place = |key: &ChunkKey| (key::of_segment(&key.segment), key::ids(key.chunk));
+            let all: Vec<&ChunkKey> = keys.iter().collect();
+            let mut loaded = LoadedChunks::new();
+            for keys in all.chunks(MAX_KEYS) {
+                let named: BTreeMap<_, _> = keys.iter().map(|key| (place(key), *key)).collect();
+                let asked = named.keys();
+                let asked = asked.map(|(partition, record)| record_key(partition, record));
+                let table = &self.tables.experiments;
+                for item in self.read_batch(table, asked.collect(), true).await? {
+                    let own = (
+                        text(&item, table_key::EXPERIMENT_ID)?.to_owned(),
+                        text(&item, table_key::RECORD)?.to_owned(),
+                    );
+                    let wanted = named.get(&own).ok_or_else(|| damaged(table_key::RECORD))?;
+                    let ids = read_chunk(&item)?;
+                    if number::<u64>(&item, key::VERSION)? >= wanted.version {
+                        loaded.insert((*wanted).clone(), ids.into());
+                    }
+                }
+                // A list that was deleted a moment ago contains nothing.
+                for key in keys {
+                    loaded.entry((*key).clone()).or_default();
                 }
             }
-            // A list that was deleted a moment ago contains nothing.
-            for key in keys {
-                loaded.entry((*key).clone()).or_default();
-            }
-        }
-        Ok(loaded)
+            Ok(loaded)
+        })
     }
 
     pub(super) fn chunk_action(
@@ -75,65 +81,68 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn change_ids(
-        &self,
-        before: &StoredSegment,
-        ids: &IdsChange,
+    pub fn change_ids<'a>(
+        &'a self,
+        before: &'a StoredSegment,
+        ids: &'a IdsChange,
         now: Timestamp,
-    ) -> Result<Option<SegmentVersion>, StoreError> {
-        let mut stored = before.clone();
-        let (Some(index), SegmentRule::List { id_count, .. }) =
-            (&mut stored.index, &mut stored.segment.rule)
-        else {
-            return Ok(None);
-        };
-        let mut by_chunk: BTreeMap<u8, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
-        for hash in ids.add.iter().map(|id| index.hash_of(id)) {
-            by_chunk.entry(chunk_of(hash)).or_default().0.push(hash);
-        }
-        for hash in ids.remove.iter().map(|id| index.hash_of(id)) {
-            by_chunk.entry(chunk_of(hash)).or_default().1.push(hash);
-        }
-        let keys = by_chunk.keys().filter_map(|chunk| {
-            let version = index.version_of(*chunk)?;
-            let segment = before.segment.id.clone();
-            Some(ChunkKey {
-                segment,
-                chunk: *chunk,
-                version,
-            })
-        });
-        let loaded = self.id_chunks(&keys.collect()).await?;
-        let loaded: BTreeMap<u8, _> = loaded.iter().map(|(key, ids)| (key.chunk, ids)).collect();
-        let version = before.segment.version + 1;
-        let (mut chunks, mut ids_added, mut ids_removed) = (Vec::new(), 0, 0);
-        for (chunk, (add, remove)) in by_chunk {
-            let empty = IdChunk::default();
-            let old = loaded.get(&chunk).map_or(&empty, |ids| &***ids);
-            let (ids, changed) = old.changed(&add, &remove);
-            if changed.added + changed.removed == 0 {
-                continue;
+    ) -> BoxFuture<'a, Result<Option<SegmentVersion>, StoreError>> {
+        Box::pin(async move {
+            let mut stored = before.clone();
+            let (Some(index), SegmentRule::List { id_count, .. }) =
+                (&mut stored.index, &mut stored.segment.rule)
+            else {
+                return Ok(None);
+            };
+            let mut by_chunk: BTreeMap<u8, (Vec<u64>, Vec<u64>)> = BTreeMap::new();
+            for hash in ids.add.iter().map(|id| index.hash_of(id)) {
+                by_chunk.entry(chunk_of(hash)).or_default().0.push(hash);
             }
-            ids_added += changed.added;
-            ids_removed += changed.removed;
-            index.change(chunk, version);
-            chunks.push(ChunkChange {
-                chunk,
-                version,
-                ids,
+            for hash in ids.remove.iter().map(|id| index.hash_of(id)) {
+                by_chunk.entry(chunk_of(hash)).or_default().1.push(hash);
+            }
+            let keys = by_chunk.keys().filter_map(|chunk| {
+                let version = index.version_of(*chunk)?;
+                let segment = before.segment.id.clone();
+                Some(ChunkKey {
+                    segment,
+                    chunk: *chunk,
+                    version,
+                })
             });
-        }
-        if chunks.is_empty() {
-            return Ok(None);
-        }
-        *id_count = (*id_count + ids_added).saturating_sub(ids_removed);
-        stored.segment.begin_version(now);
-        Ok(Some(SegmentVersion {
-            stored,
-            chunks,
-            ids_added,
-            ids_removed,
-        }))
+            let loaded = self.id_chunks(&keys.collect()).await?;
+            let loaded: BTreeMap<u8, _> =
+                loaded.iter().map(|(key, ids)| (key.chunk, ids)).collect();
+            let version = before.segment.version + 1;
+            let (mut chunks, mut ids_added, mut ids_removed) = (Vec::new(), 0, 0);
+            for (chunk, (add, remove)) in by_chunk {
+                let empty = IdChunk::default();
+                let old = loaded.get(&chunk).map_or(&empty, |ids| &***ids);
+                let (ids, changed) = old.changed(&add, &remove);
+                if changed.added + changed.removed == 0 {
+                    continue;
+                }
+                ids_added += changed.added;
+                ids_removed += changed.removed;
+                index.change(chunk, version);
+                chunks.push(ChunkChange {
+                    chunk,
+                    version,
+                    ids,
+                });
+            }
+            if chunks.is_empty() {
+                return Ok(None);
+            }
+            *id_count = (*id_count + ids_added).saturating_sub(ids_removed);
+            stored.segment.begin_version(now);
+            Ok(Some(SegmentVersion {
+                stored,
+                chunks,
+                ids_added,
+                ids_removed,
+            }))
+        })
     }
 
     /// The lists among these segments that contain a user by id.

@@ -18,6 +18,7 @@ use domain::layer::Layer;
 use domain::placement::Placement;
 use domain::running_holdouts::RunningHoldouts;
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 /// A layer as stored: the keys, what the index needs, and the layer itself.
@@ -78,30 +79,34 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or the item is damaged.
-    pub async fn running_holdouts(&self) -> Result<RunningHoldouts, StoreError> {
-        let item = self
-            .record(key::HOLDOUTS, key::HOLDOUTS_RECORD, true)
-            .await?;
-        let item: Option<HoldoutsItem> = item.map(serde_dynamo::from_item).transpose()?;
-        Ok(item.map(|item| item.holdouts).unwrap_or_default())
+    pub fn running_holdouts(&self) -> BoxFuture<'_, Result<RunningHoldouts, StoreError>> {
+        Box::pin(async move {
+            let item = self
+                .record(key::HOLDOUTS, key::HOLDOUTS_RECORD, true)
+                .await?;
+            let item: Option<HoldoutsItem> = item.map(serde_dynamo::from_item).transpose()?;
+            Ok(item.map(|item| item.holdouts).unwrap_or_default())
+        })
     }
 
     /// Layers, newest first, before a sort key if one is given.
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn layers(
-        &self,
+    pub fn layers<'a>(
+        &'a self,
         limit: usize,
-        before: Option<&str>,
-    ) -> Result<LayerPage, StoreError> {
-        let listed = self.listed(key::BY_STATUS, key::LAYER, limit, before);
-        let (items, more) = listed.await?;
-        let items: Vec<LayerItem> = serde_dynamo::from_items(items)?;
-        let next = items.last().filter(|_| more);
-        Ok(LayerPage {
-            next: next.map(|item| item.created_at_id.clone()),
-            layers: items.into_iter().map(|item| item.layer).collect(),
+        before: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LayerPage, StoreError>> {
+        Box::pin(async move {
+            let listed = self.listed(key::BY_STATUS, key::LAYER, limit, before);
+            let (items, more) = listed.await?;
+            let items: Vec<LayerItem> = serde_dynamo::from_items(items)?;
+            let next = items.last().filter(|_| more);
+            Ok(LayerPage {
+                next: next.map(|item| item.created_at_id.clone()),
+                layers: items.into_iter().map(|item| item.layer).collect(),
+            })
         })
     }
 

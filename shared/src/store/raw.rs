@@ -20,6 +20,7 @@ use domain::record_aggregator::RecordAggregator;
 use domain::registry::{Labels, Registry};
 use domain::sums::Overflow;
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,19 +105,21 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails, a sum is too large, or too many users' pre-exposure events are requested.
-    pub async fn aggregates_from_records(
-        &self,
-        experiment: &Experiment,
-        filter: &RecordFilter,
-    ) -> Result<ExperimentAggregates, RawError> {
-        let registry = match self.generations(&experiment.id).await?.current {
-            Some(current) => self.registry(&experiment.id, current.number).await?,
-            None => StoredRegistry::default(),
-        };
-        let (aggregates, _) = self
-            .aggregates_of_records(experiment, filter, registry.registry)
-            .await?;
-        Ok(aggregates)
+    pub fn aggregates_from_records<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+        filter: &'a RecordFilter,
+    ) -> BoxFuture<'a, Result<ExperimentAggregates, RawError>> {
+        Box::pin(async move {
+            let registry = match self.generations(&experiment.id).await?.current {
+                Some(current) => self.registry(&experiment.id, current.number).await?,
+                None => StoredRegistry::default(),
+            };
+            let (aggregates, _) = self
+                .aggregates_of_records(experiment, filter, registry.registry)
+                .await?;
+            Ok(aggregates)
+        })
     }
 
     /// The same with the names of this registry, and the number of records that were read.

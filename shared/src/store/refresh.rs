@@ -49,6 +49,7 @@ use diff::RefreshPlan;
 use domain::aggregates::DataRange;
 use domain::ids::{EventId, ExperimentId, UserId};
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -93,29 +94,31 @@ impl RefreshOutcome {
 impl Store {
     /// Refreshes these users, in every experiment where they are dirty and in every generation of its aggregates.
     /// Users that are not done by the deadline are failures. A repeat is safe at any time.
-    pub async fn refresh_users(
-        &self,
-        dirty: &BTreeMap<UserId, DirtyUser>,
+    pub fn refresh_users<'a>(
+        &'a self,
+        dirty: &'a BTreeMap<UserId, DirtyUser>,
         deadline: Instant,
-    ) -> RefreshOutcome {
-        let mut outcome = RefreshOutcome::default();
-        let mut open: BTreeSet<&UserId> = dirty.keys().collect();
-        let mut backoff = Backoff::new();
-        while !open.is_empty() {
-            let failures = self.try_refresh(&open, dirty, deadline, &mut outcome).await;
-            outcome.users += open.len() - failures.len();
-            let in_time = backoff.fits(deadline);
-            let (repeat, lost): (BTreeMap<_, _>, BTreeMap<_, _>) = failures
-                .into_iter()
-                .partition(|(_, error)| error.is_passing() && in_time);
-            let lost = lost.into_iter().map(|(user, error)| (user.clone(), error));
-            outcome.failures.extend(lost);
-            open = repeat.into_keys().collect();
-            if !open.is_empty() {
-                backoff.pause().await;
+    ) -> BoxFuture<'a, RefreshOutcome> {
+        Box::pin(async move {
+            let mut outcome = RefreshOutcome::default();
+            let mut open: BTreeSet<&UserId> = dirty.keys().collect();
+            let mut backoff = Backoff::new();
+            while !open.is_empty() {
+                let failures = self.try_refresh(&open, dirty, deadline, &mut outcome).await;
+                outcome.users += open.len() - failures.len();
+                let in_time = backoff.fits(deadline);
+                let (repeat, lost): (BTreeMap<_, _>, BTreeMap<_, _>) = failures
+                    .into_iter()
+                    .partition(|(_, error)| error.is_passing() && in_time);
+                let lost = lost.into_iter().map(|(user, error)| (user.clone(), error));
+                outcome.failures.extend(lost);
+                open = repeat.into_keys().collect();
+                if !open.is_empty() {
+                    backoff.pause().await;
+                }
             }
-        }
-        outcome
+            outcome
+        })
     }
 
     /// One try for these users: plan, register names, write contributions, note record ranges, delete records of erased

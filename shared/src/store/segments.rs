@@ -14,6 +14,7 @@ use domain::ids::SegmentId;
 use domain::segment::Segment;
 use domain::segment_graph::named_by;
 use domain::time::Timestamp;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 /// An audit record: a version of a segment, and the token that made it.
@@ -101,87 +102,91 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn write_segment(
-        &self,
-        catalog: &Catalog,
-        before: Option<&Segment>,
+    pub fn write_segment<'a>(
+        &'a self,
+        catalog: &'a Catalog,
+        before: Option<&'a Segment>,
         version: SegmentVersion,
-        author: Author<'_>,
-    ) -> Result<SegmentWrite, StoreError> {
-        let segment = &version.stored.segment;
-        let mut item: Item = serde_dynamo::to_item(&version.stored)?;
-        item.insert(table_key::EXPERIMENT_ID.to_owned(), partition());
-        let record = AttributeValue::S(key::segment(&segment.id));
-        item.insert(table_key::RECORD.to_owned(), record);
-        let definition = Put::builder()
-            .table_name(&self.tables.experiments)
-            .set_item(Some(item));
-        let audit = SegmentAuditRecord {
-            at: segment.updated_at,
-            by: author.by.to_owned(),
-            reason: author.reason.map(str::to_owned),
-            definition: segment.clone(),
-            ids_added: version.ids_added,
-            ids_removed: version.ids_removed,
-            created: before.is_none(),
-            deleted: false,
-        };
-        let mut actions = vec![
-            transaction::put(definition)?,
-            self.segment_audit_action(&segment.id, segment.version, &audit)?,
-        ];
-        for chunk in version.chunks {
-            actions.push(self.chunk_action(&segment.id, chunk)?);
-        }
-        let uses = UsesChange {
-            user: SegmentUser::Segment(segment.id.clone()),
-            before: before.map(named_by).unwrap_or_default(),
-            after: named_by(segment),
-        };
-        actions.extend(self.use_actions(&uses)?);
-        self.write_actions(catalog, actions, segment).await
+        author: Author<'a>,
+    ) -> BoxFuture<'a, Result<SegmentWrite, StoreError>> {
+        Box::pin(async move {
+            let segment = &version.stored.segment;
+            let mut item: Item = serde_dynamo::to_item(&version.stored)?;
+            item.insert(table_key::EXPERIMENT_ID.to_owned(), partition());
+            let record = AttributeValue::S(key::segment(&segment.id));
+            item.insert(table_key::RECORD.to_owned(), record);
+            let definition = Put::builder()
+                .table_name(&self.tables.experiments)
+                .set_item(Some(item));
+            let audit = SegmentAuditRecord {
+                at: segment.updated_at,
+                by: author.by.to_owned(),
+                reason: author.reason.map(str::to_owned),
+                definition: segment.clone(),
+                ids_added: version.ids_added,
+                ids_removed: version.ids_removed,
+                created: before.is_none(),
+                deleted: false,
+            };
+            let mut actions = vec![
+                transaction::put(definition)?,
+                self.segment_audit_action(&segment.id, segment.version, &audit)?,
+            ];
+            for chunk in version.chunks {
+                actions.push(self.chunk_action(&segment.id, chunk)?);
+            }
+            let uses = UsesChange {
+                user: SegmentUser::Segment(segment.id.clone()),
+                before: before.map(named_by).unwrap_or_default(),
+                after: named_by(segment),
+            };
+            actions.extend(self.use_actions(&uses)?);
+            self.write_actions(catalog, actions, segment).await
+        })
     }
 
     /// Deletes a segment that no definition names, with its ids, and keeps its audit trail. All are written, or none.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn delete_segment(
-        &self,
-        catalog: &Catalog,
-        stored: &StoredSegment,
-        author: Author<'_>,
+    pub fn delete_segment<'a>(
+        &'a self,
+        catalog: &'a Catalog,
+        stored: &'a StoredSegment,
+        author: Author<'a>,
         now: Timestamp,
-    ) -> Result<SegmentWrite, StoreError> {
-        let segment = &stored.segment;
-        let definition = self.delete_action(key::PARTITION, &key::segment(&segment.id))?;
-        let mut deleted = segment.clone();
-        deleted.begin_version(now);
-        let audit = SegmentAuditRecord {
-            at: now,
-            by: author.by.to_owned(),
-            reason: author.reason.map(str::to_owned),
-            definition: deleted.clone(),
-            ids_added: 0,
-            ids_removed: 0,
-            created: false,
-            deleted: true,
-        };
-        let mut actions = vec![
-            definition,
-            self.segment_audit_action(&segment.id, deleted.version, &audit)?,
-        ];
-        for chunk in stored.index.iter().flat_map(IdListIndex::used_chunks) {
-            let own = key::of_segment(&segment.id);
-            actions.push(self.delete_action(&own, &key::ids(chunk))?);
-        }
-        let uses = UsesChange {
-            user: SegmentUser::Segment(segment.id.clone()),
-            before: named_by(segment),
-            after: Default::default(),
-        };
-        actions.extend(self.use_actions(&uses)?);
-        self.write_actions(catalog, actions, &deleted).await
+    ) -> BoxFuture<'a, Result<SegmentWrite, StoreError>> {
+        Box::pin(async move {
+            let segment = &stored.segment;
+            let definition = self.delete_action(key::PARTITION, &key::segment(&segment.id))?;
+            let mut deleted = segment.clone();
+            deleted.begin_version(now);
+            let audit = SegmentAuditRecord {
+                at: now,
+                by: author.by.to_owned(),
+                reason: author.reason.map(str::to_owned),
+                definition: deleted.clone(),
+                ids_added: 0,
+                ids_removed: 0,
+                created: false,
+                deleted: true,
+            };
+            let mut actions = vec![
+                definition,
+                self.segment_audit_action(&segment.id, deleted.version, &audit)?,
+            ];
+            for chunk in stored.index.iter().flat_map(IdListIndex::used_chunks) {
+                let own = key::of_segment(&segment.id);
+                actions.push(self.delete_action(&own, &key::ids(chunk))?);
+            }
+            let uses = UsesChange {
+                user: SegmentUser::Segment(segment.id.clone()),
+                before: named_by(segment),
+                after: Default::default(),
+            };
+            actions.extend(self.use_actions(&uses)?);
+            self.write_actions(catalog, actions, &deleted).await
+        })
     }
 
     async fn write_actions(
@@ -223,14 +228,16 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn segment_audit_records(
-        &self,
-        id: &SegmentId,
+    pub fn segment_audit_records<'a>(
+        &'a self,
+        id: &'a SegmentId,
         limit: usize,
         before: Option<u64>,
-    ) -> Result<Vec<SegmentAuditRecord>, StoreError> {
-        let own = key::of_segment(id);
-        let items = self.audit_items(own, limit, before).await?;
-        Ok(serde_dynamo::from_items(items)?)
+    ) -> BoxFuture<'a, Result<Vec<SegmentAuditRecord>, StoreError>> {
+        Box::pin(async move {
+            let own = key::of_segment(id);
+            let items = self.audit_items(own, limit, before).await?;
+            Ok(serde_dynamo::from_items(items)?)
+        })
     }
 }

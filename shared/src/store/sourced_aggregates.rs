@@ -12,6 +12,7 @@ use domain::coverage::{
 };
 use domain::experiment::Experiment;
 use domain::filter::RecordFilter;
+use futures::future::BoxFuture;
 
 /// How often aggregates are read again that are inconsistent because they were being written.
 const ATTEMPTS: usize = 3;
@@ -32,30 +33,32 @@ impl Store {
     /// # Errors
     /// If the database fails, a sum is too large, there are too many records, or the caller chooses aggregates that
     /// cannot answer the request.
-    pub async fn sourced_aggregates(
-        &self,
-        experiment: &Experiment,
-        filter: &RecordFilter,
+    pub fn sourced_aggregates<'a>(
+        &'a self,
+        experiment: &'a Experiment,
+        filter: &'a RecordFilter,
         sections: AggregateSections,
         wanted: Option<DataSource>,
-    ) -> Result<SourcedAggregates, RawError> {
-        let because = match wanted {
-            Some(DataSource::Raw) => None,
-            Some(DataSource::Aggregates) | None => {
-                match self.stored_aggregates(experiment, filter, sections).await? {
-                    Ok(sourced) => return Ok(sourced),
-                    Err(why) if wanted.is_some() => return Err(RawError::CoverageGap(why)),
-                    Err(why) => Some(why.reason()),
+    ) -> BoxFuture<'a, Result<SourcedAggregates, RawError>> {
+        Box::pin(async move {
+            let because = match wanted {
+                Some(DataSource::Raw) => None,
+                Some(DataSource::Aggregates) | None => {
+                    match self.stored_aggregates(experiment, filter, sections).await? {
+                        Ok(sourced) => return Ok(sourced),
+                        Err(why) if wanted.is_some() => return Err(RawError::CoverageGap(why)),
+                        Err(why) => Some(why.reason()),
+                    }
                 }
-            }
-        };
-        Ok(SourcedAggregates {
-            aggregates: self.aggregates_from_records(experiment, filter).await?,
-            provenance: Provenance {
-                source: DataSource::Raw,
-                because,
-                ..Provenance::default()
-            },
+            };
+            Ok(SourcedAggregates {
+                aggregates: self.aggregates_from_records(experiment, filter).await?,
+                provenance: Provenance {
+                    source: DataSource::Raw,
+                    because,
+                    ..Provenance::default()
+                },
+            })
         })
     }
 

@@ -11,6 +11,7 @@ use domain::experiment::{Experiment, Status};
 use domain::ids::{ExperimentId, FlagKey, SegmentId};
 use domain::limits::MAX_USED_BY_SHOWN;
 use domain::segment_graph::names_in;
+use futures::future::BoxFuture;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -102,21 +103,26 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn users_of_segment(&self, id: &SegmentId) -> Result<UsedBy, StoreError> {
-        let query = self
-            .records_where(&key::of_segment(id), "begins_with(#record, :users)")
-            .expression_attribute_values(":users", AttributeValue::S(key::USED_BY.to_owned()))
-            .consistent_read(true);
-        let items = collect_pages(self.pages(query)).await?;
-        let user = |item: &Item| {
-            let record = text(item, table_key::RECORD)?;
-            let damaged = || StoreError::Corrupt(format!("`{record}` is no user of a segment"));
-            SegmentUser::read(record).ok_or_else(damaged)
-        };
-        let shown = items.iter().take(MAX_USED_BY_SHOWN).map(user);
-        Ok(UsedBy {
-            used_by: shown.collect::<Result<_, _>>()?,
-            used_by_count: items.len(),
+    pub fn users_of_segment<'a>(
+        &'a self,
+        id: &'a SegmentId,
+    ) -> BoxFuture<'a, Result<UsedBy, StoreError>> {
+        Box::pin(async move {
+            let query = self
+                .records_where(&key::of_segment(id), "begins_with(#record, :users)")
+                .expression_attribute_values(":users", AttributeValue::S(key::USED_BY.to_owned()))
+                .consistent_read(true);
+            let items = collect_pages(self.pages(query)).await?;
+            let user = |item: &Item| {
+                let record = text(item, table_key::RECORD)?;
+                let damaged = || StoreError::Corrupt(format!("`{record}` is no user of a segment"));
+                SegmentUser::read(record).ok_or_else(damaged)
+            };
+            let shown = items.iter().take(MAX_USED_BY_SHOWN).map(user);
+            Ok(UsedBy {
+                used_by: shown.collect::<Result<_, _>>()?,
+                used_by_count: items.len(),
+            })
         })
     }
 }

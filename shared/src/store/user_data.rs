@@ -14,6 +14,7 @@ use domain::ids::{ExperimentId, UserId};
 use domain::limits::ERASED_DAYS;
 use domain::time::Timestamp;
 use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,26 +60,31 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub async fn user_data(&self, user: &UserId) -> Result<UserData, StoreError> {
-        let pages = self.items_of(&self.tables.assignments, key::USER_ID, user);
-        let mut user_data = UserData::default();
-        for item in pages.try_concat().await? {
-            if is_tombstone(&item) {
-                user_data.tombstone = Some(tombstone_of(&item)?);
-            } else if is_event_count(&item) {
-                user_data.event_count = Some(event_count_of(&item)?);
-            } else {
-                let place = IndexPlace::of(&item, key::EXPERIMENT_SHARD, key::STORED_AT_HASH);
-                let place = place.ok_or_else(|| {
-                    StoreError::Corrupt("an assignment is in no index".to_owned())
-                })?;
-                let assignment: Assignment = serde_dynamo::from_item(item)?;
-                let experiment = assignment.experiment_id.clone();
-                user_data.index_places.insert(experiment, place);
-                user_data.assignments.push(assignment);
+    pub fn user_data<'a>(
+        &'a self,
+        user: &'a UserId,
+    ) -> BoxFuture<'a, Result<UserData, StoreError>> {
+        Box::pin(async move {
+            let pages = self.items_of(&self.tables.assignments, key::USER_ID, user);
+            let mut user_data = UserData::default();
+            for item in pages.try_concat().await? {
+                if is_tombstone(&item) {
+                    user_data.tombstone = Some(tombstone_of(&item)?);
+                } else if is_event_count(&item) {
+                    user_data.event_count = Some(event_count_of(&item)?);
+                } else {
+                    let place = IndexPlace::of(&item, key::EXPERIMENT_SHARD, key::STORED_AT_HASH);
+                    let place = place.ok_or_else(|| {
+                        StoreError::Corrupt("an assignment is in no index".to_owned())
+                    })?;
+                    let assignment: Assignment = serde_dynamo::from_item(item)?;
+                    let experiment = assignment.experiment_id.clone();
+                    user_data.index_places.insert(experiment, place);
+                    user_data.assignments.push(assignment);
+                }
             }
-        }
-        Ok(user_data)
+            Ok(user_data)
+        })
     }
 
     /// The user's tombstone, by an eventually consistent read at half the price. A record that is stored because a
@@ -96,11 +102,11 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails, does not keep up, or an item is damaged.
-    pub async fn erased_among(
-        &self,
-        users: BTreeSet<&UserId>,
-    ) -> Result<BTreeSet<UserId>, StoreError> {
-        self.erased_users(users, false).await
+    pub fn erased_among<'a>(
+        &'a self,
+        users: BTreeSet<&'a UserId>,
+    ) -> BoxFuture<'a, Result<BTreeSet<UserId>, StoreError>> {
+        Box::pin(async move { self.erased_users(users, false).await })
     }
 
     /// As [`Self::erased_among`], with consistent reads: a tombstone that was written before this call is seen.

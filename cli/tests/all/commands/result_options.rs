@@ -10,7 +10,7 @@ fn world() -> &'static World {
     WORLD.get_or_init(|| {
         shared_world::start(async {
             let world = World::start().await;
-            let simulate = "simulate --users 1500 --rate 40 --lift 25 --seed 4";
+            let simulate = "simulate --users 1000 --rate 40 --lift 25 --seed 4";
             world
                 .done(&simulate.split_whitespace().collect::<Vec<_>>())
                 .await;

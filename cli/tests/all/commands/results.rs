@@ -1,8 +1,10 @@
 //! `assay results`: the table and the other formats.
 
 use super::support::World;
+use crate::shared_world;
 use assay::client::http_client;
 use serde_json::{Value, json};
+use std::sync::OnceLock;
 
 /// A platform with an experiment that has these numbers of users and buyers in each variant. Users are assigned on
 /// 1 January, and purchases of 10 follow on 2 January.
@@ -34,6 +36,12 @@ async fn world(users: [usize; 2], buyers: [usize; 2]) -> World {
     world
 }
 
+/// A platform whose variants are equal. The tests that use it only read.
+fn undecided() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| shared_world::start(world([500, 500], [100, 100])))
+}
+
 /// Stops the experiment, so that the present data decide.
 async fn stop(world: &World) {
     let request = http_client()
@@ -46,7 +54,7 @@ async fn stop(world: &World) {
 
 #[tokio::test]
 async fn the_table_shows_the_verdict_first_and_the_data_quality_last() {
-    let world = world([500, 500], [100, 100]).await;
+    let world = undecided();
     let table = world.done(&["results", "checkout"]).await;
     let position = |text: &str| {
         table
@@ -171,7 +179,7 @@ async fn the_monitoring_view_shows_alarms_traffic_and_rates() {
 
 #[tokio::test]
 async fn json_csv_time_windows_and_metrics_come_from_the_api() {
-    let world = world([500, 500], [100, 100]).await;
+    let world = undecided();
     let json = world
         .done_json(&["results", "checkout", "--json", "--metrics", "purchase"])
         .await;

@@ -39,8 +39,8 @@ async fn a_clear_gain_ships_after_a_week_and_keeps_running_before() {
     let world = World::start().await;
     let admin = world.admin();
     let fields =
-        json!({"metrics": metrics(), "plan": {"minimum_detectable_effect": 0.1, "users": 2000}});
-    with_users(&admin, fields.clone(), [700, 70], [700, 210], 8).await;
+        json!({"metrics": metrics(), "plan": {"minimum_detectable_effect": 0.1, "users": 1000}});
+    with_users(&admin, fields.clone(), [350, 35], [350, 105], 8).await;
     let (verdict, reason, summary) = decision(&admin, "e").await;
     assert_eq!(
         (verdict.as_str(), reason.as_str()),
@@ -56,7 +56,7 @@ async fn a_clear_gain_ships_after_a_week_and_keeps_running_before() {
 
     let world = World::start().await;
     let admin = world.admin();
-    with_users(&admin, fields, [700, 70], [700, 210], 2).await;
+    with_users(&admin, fields, [350, 35], [350, 105], 2).await;
     let (verdict, reason, summary) = decision(&admin, "e").await;
     assert_eq!(
         (verdict.as_str(), reason.as_str()),
@@ -76,7 +76,7 @@ async fn a_clear_loss_or_a_worse_guardrail_stops_at_any_time() {
     let world = World::start().await;
     let admin = world.admin();
     let fields = json!({"metrics": metrics()});
-    with_users(&admin, fields.clone(), [700, 350], [700, 100], 0).await;
+    with_users(&admin, fields.clone(), [300, 150], [300, 43], 0).await;
     let (verdict, reason, summary) = decision(&admin, "e").await;
     assert_eq!(
         (verdict.as_str(), reason.as_str()),
@@ -94,8 +94,8 @@ async fn a_clear_loss_or_a_worse_guardrail_stops_at_any_time() {
     let world = World::start().await;
     let admin = world.admin();
     admin.experiment("e", fields).await;
-    let mut users = crowd("control", 700, 70, 9);
-    users.extend(crowd("green", 700, 300, 9));
+    let mut users = crowd("control", 350, 35, 9);
+    users.extend(crowd("green", 350, 150, 9));
     for (number, user) in users.iter_mut().enumerate() {
         let often = if user.variant == "green" { 2 } else { 8 };
         if number % often == 0 {

@@ -3,13 +3,15 @@
 use super::answers::{all_documented, experiment};
 use super::api::{Api, CheckedAnswer};
 use super::document::Document;
+use crate::shared_world;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 const VARIANTS: [&str; 3] = ["control", "green", "blue"];
 
 /// Creates an experiment that has ended, with every kind of metric, a plan, and pre-exposure events.
-async fn filled(api: &Api) {
+async fn fill(api: &Api) {
     let definition = json!({
         "id": "rich", "name": "Rich", "dimensions": ["country", "platform"], "ends_at": "2026-02-01T00:00:00Z",
         "variants": [{"key": "control", "percent": 40}, {"key": "green", "percent": 30}, {"key": "blue", "percent": 30}],
@@ -75,6 +77,18 @@ async fn filled(api: &Api) {
     assert_eq!(imported.at("/stored"), 480);
 }
 
+/// A platform with the experiment of [`fill`]. The tests that use it only read.
+fn filled() -> &'static Api {
+    static API: OnceLock<Api> = OnceLock::new();
+    API.get_or_init(|| {
+        shared_world::start(async {
+            let api = Api::start().await;
+            fill(&api).await;
+            api
+        })
+    })
+}
+
 async fn results(api: &Api, query: &str) -> CheckedAnswer {
     let answer = api.get(&format!("/experiments/rich/results?{query}")).await;
     assert_eq!(answer.status, 200, "{query}: {}", answer.text);
@@ -84,8 +98,7 @@ async fn results(api: &Api, query: &str) -> CheckedAnswer {
 
 #[tokio::test]
 async fn results_of_all_requests_conform_to_the_document() {
-    let api = Api::start().await;
-    filled(&api).await;
+    let api = filled();
     for query in [
         "view=summary",
         "view=monitoring",
@@ -125,8 +138,7 @@ async fn results_of_all_requests_conform_to_the_document() {
 
 #[tokio::test]
 async fn every_part_of_an_analysis_is_present_if_it_can_be_computed() {
-    let api = Api::start().await;
-    filled(&api).await;
+    let api = filled();
     let report = results(&api, "").await;
     let metric = |report: &CheckedAnswer, key: &str| {
         let mut all = report.at("/metrics").as_array().unwrap().iter();

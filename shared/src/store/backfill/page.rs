@@ -8,6 +8,7 @@ use crate::store::refresh::DirtyUser;
 use crate::store::{Store, StoreError};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::ids::UserId;
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -39,40 +40,46 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or a user cannot be refreshed by the deadline; a repeat is safe.
-    pub async fn work_on(&self, work: &Work, deadline: Instant) -> Result<Worked, StoreError> {
-        let over = work.expires_at.is_some();
-        if over || self.work_now(work).await?.as_ref() != Some(work) {
-            return Ok(Worked::default());
-        }
-        if !self.is_wanted(work).await? {
-            self.advance(work, &work.done()).await?;
-            return Ok(Worked::default());
-        }
-        if work.task.counts() && work.place.is_none() {
-            self.index_catches_up(work).await;
-        }
-        let (mut worked, next) = match work.task {
-            Task::CleanSums => {
-                let more = self.clean_sums(work).await?;
-                (Worked::default(), more.then_some(Place::new()))
+    pub fn work_on<'a>(
+        &'a self,
+        work: &'a Work,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Worked, StoreError>> {
+        Box::pin(async move {
+            let over = work.expires_at.is_some();
+            if over || self.work_now(work).await?.as_ref() != Some(work) {
+                return Ok(Worked::default());
             }
-            Task::CleanUsers => {
-                let page = self.users_of(work, PAGE).await?;
-                self.clean_users(work, &page.users).await?;
-                (Worked::default(), page.next)
+            if !self.is_wanted(work).await? {
+                self.advance(work, &work.done()).await?;
+                return Ok(Worked::default());
             }
-            Task::Build | Task::PassActive | Task::PassAssigned | Task::PassAll => {
-                let page = self.users_of(work, PAGE).await?;
-                (
-                    self.count_again(work, page.users, deadline).await?,
-                    page.next,
-                )
+            if work.task.counts() && work.place.is_none() {
+                self.index_catches_up(work).await;
             }
-        };
-        let next = work.after(next);
-        worked.done = next.expires_at.is_some();
-        self.advance(work, &next).await?;
-        Ok(worked)
+            let (mut worked, next) = match work.task {
+                Task::CleanSums => {
+                    let more = self.clean_sums(work).await?;
+                    (Worked::default(), more.then_some(Place::new()))
+                }
+                Task::CleanUsers => {
+                    let page = self.users_of(work, PAGE).await?;
+                    self.clean_users(work, &page.users).await?;
+                    (Worked::default(), page.next)
+                }
+                Task::Build | Task::PassActive | Task::PassAssigned | Task::PassAll => {
+                    let page = self.users_of(work, PAGE).await?;
+                    (
+                        self.count_again(work, page.users, deadline).await?,
+                        page.next,
+                    )
+                }
+            };
+            let next = work.after(next);
+            worked.done = next.expires_at.is_some();
+            self.advance(work, &next).await?;
+            Ok(worked)
+        })
     }
 
     /// Whether the work is obsolete or still needed: its generation may have been replaced.

@@ -1,10 +1,5 @@
 //! Guarded ramps in random histories of guardrails, changes and time.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test; values that it generates are valid"
-)]
-
 use domain::allocation::{Allocation, Variant, Variants};
 use domain::analysis_definition::AnalysisDefinition;
 use domain::change::{AllocationChange, Change};

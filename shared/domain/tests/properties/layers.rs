@@ -1,11 +1,6 @@
 //! Layers and holdouts over random histories: experiments are created, resized and stopped, while processes with
 //! definitions from before a change assign users.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test; values that it generates are valid"
-)]
-
 mod steps;
 mod world;
 

@@ -1,7 +1,5 @@
 //! Independence of hashes: the variants of two experiments, and the parts of two layers, have nothing to do with each other.
 
-#![expect(clippy::unwrap_used, reason = "a test; its values are valid")]
-
 use domain::bucketing::bucket;
 
 const USERS: usize = 200_000;

@@ -1,7 +1,5 @@
 //! The report of the largest definition: it fits into one response, and says what it leaves out.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use domain::aggregates::{AggregateCell, Days, DimensionValue, ExperimentAggregates};
 use domain::coverage::Provenance;
 use domain::experiment::Experiment;

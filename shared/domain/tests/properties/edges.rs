@@ -1,7 +1,5 @@
 //! Reports at the edges: metrics that die or appear, arms without variation, few conversions, and baselines near zero.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod large_differences;
 mod support;
 

@@ -1,7 +1,5 @@
 //! A hundred million users, each with the largest total that is counted: every number still has at most 38 digits.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use domain::aggregate_items::{AggregateItems, AggregateLayout, AggregateSpec};
 use domain::aggregates::{ExperimentAggregates, start_of};
 use domain::contribution::{

@@ -1,7 +1,5 @@
 //! What changes from one state of a path to another is the difference of both states, computed as a whole.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use domain::aggregate_items::{AggregateItems, AggregateLayout, AggregateSpec};
 use domain::aggregates::DimensionValue;
 use domain::contribution::{
@@ -143,6 +141,8 @@ fn layout(declared: bool) -> AggregateLayout {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+
     #[test]
     fn a_difference_is_that_of_both_states((from, to) in pair(), declared in any::<bool>()) {
         let layout = layout(declared);
