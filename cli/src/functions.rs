@@ -8,6 +8,7 @@ use crate::gateway::{Functions, event_function, http_function};
 use crate::notifications::LocalSink;
 use domain::access::{Grant, Scope, Token};
 use domain::session::{Secret, Session};
+use futures::future::BoxFuture;
 use lambda_http::service_fn;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
@@ -19,6 +20,7 @@ use shared::http::{Problem, Request, Response};
 use shared::notifications::Notifier;
 use shared::store::Store;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The functions that read aggregates.
@@ -26,6 +28,10 @@ pub const AGGREGATE_READERS: [&str; 4] = ["audit", "dashboard", "get-results", "
 
 /// The largest future of a handler of requests, in bytes.
 const MAX_HANDLER_BYTES: usize = 16 * 1024;
+
+/// A handler of API routes.
+type BoxedHandler =
+    dyn Fn(App, Request) -> BoxFuture<'static, Result<Response, Problem>> + Send + Sync;
 
 /// Why a function cannot start in this process.
 #[derive(Debug, thiserror::Error)]
@@ -199,16 +205,26 @@ impl<'e> Wiring<'e> {
     /// Adds a handler of API routes.
     fn http<H, F>(&mut self, binary: &str, handler: H) -> Result<(), WiringError>
     where
-        H: Fn(App, Request) -> F + Clone + Send + Sync + 'static,
+        H: Fn(App, Request) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Response, Problem>> + Send + 'static,
     {
         // It is copied for each request. What is large in it, such as a call of the database, belongs in a box.
         const { assert!(size_of::<F>() <= MAX_HANDLER_BYTES) };
+        self.boxed_http(
+            binary,
+            Arc::new(move |app, request| Box::pin(handler(app, request))),
+        )
+    }
+
+    /// What wires a handler is compiled once, and not for each of the handlers.
+    fn boxed_http(&mut self, binary: &str, handler: Arc<BoxedHandler>) -> Result<(), WiringError> {
         let Some(app) = self.app(binary)? else {
             return Ok(());
         };
         let service = service_fn(move |request| {
-            shared::http::run::answer(app.clone(), handler.clone(), request)
+            let handler = handler.clone();
+            let handler = move |app, request| handler(app, request);
+            shared::http::run::answer(app.clone(), handler, request)
         });
         self.functions
             .insert(binary.to_owned(), http_function(service));

@@ -228,10 +228,8 @@ impl App {
     ///
     /// # Errors
     /// If the database fails or an item is damaged.
-    pub fn running_experiments(
-        &self,
-    ) -> BoxFuture<'_, Result<Option<Arc<[Arc<Experiment>]>>, StoreError>> {
-        Box::pin(async move { self.0.catalog.running(self.now()).await })
+    pub async fn running_experiments(&self) -> Result<Option<Arc<[Arc<Experiment>]>>, StoreError> {
+        self.0.catalog.running(self.now()).await
     }
 
     /// The segments that an experiment can name, at most some seconds old. Without any in its conditions, nothing is read.

@@ -55,7 +55,7 @@ impl CatalogCache {
                 Arc::new(all)
             }
             None => {
-                let read = Box::pin(self.store.flags()).await?.into_iter();
+                let read = self.store.flags().await?.into_iter();
                 let named = read.map(|stored| {
                     let key = stored.flag.key.clone();
                     checked(stored.flag).map(|flag| (key, flag))
