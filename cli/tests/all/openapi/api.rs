@@ -8,10 +8,11 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub(crate) struct Api {
     pub(crate) document: Document,
-    platform: Platform,
+    platform: Arc<Platform>,
     client: reqwest::Client,
     pub(crate) token: String,
 }
@@ -38,7 +39,17 @@ impl Api {
         Self {
             document: Document::load(),
             token: platform.token.clone(),
-            platform,
+            platform: Arc::new(platform),
+            client: http_client(),
+        }
+    }
+
+    /// The same platform for another test. Its client is a new one: a connection ends with the test that has opened it.
+    pub(crate) fn in_another_test(&self) -> Self {
+        Self {
+            document: Document::load(),
+            token: self.token.clone(),
+            platform: self.platform.clone(),
             client: http_client(),
         }
     }

@@ -78,15 +78,16 @@ async fn fill(api: &Api) {
 }
 
 /// A platform with the experiment of [`fill`]. The tests that use it only read.
-fn filled() -> &'static Api {
+fn filled() -> Api {
     static API: OnceLock<Api> = OnceLock::new();
-    API.get_or_init(|| {
+    let api = API.get_or_init(|| {
         shared_world::start(async {
             let api = Api::start().await;
             fill(&api).await;
             api
         })
-    })
+    });
+    api.in_another_test()
 }
 
 async fn results(api: &Api, query: &str) -> CheckedAnswer {
@@ -122,7 +123,7 @@ async fn results_of_all_requests_conform_to_the_document() {
         "metrics=never",
         "from=2026-01-02T00:00:00Z&to=2026-01-04T00:00:00%2B01:00&source=raw",
     ] {
-        results(api, query).await;
+        results(&api, query).await;
     }
     for (query, kind) in [
         ("format=svg", "image/svg+xml"),
@@ -131,7 +132,7 @@ async fn results_of_all_requests_conform_to_the_document() {
         ("format=csv", "text/csv; charset=utf-8"),
         ("format=csv&view=summary", "text/csv; charset=utf-8"),
     ] {
-        let answer = results(api, query).await;
+        let answer = results(&api, query).await;
         assert_eq!(answer.headers["content-type"], kind);
     }
 }
@@ -139,7 +140,7 @@ async fn results_of_all_requests_conform_to_the_document() {
 #[tokio::test]
 async fn every_part_of_an_analysis_is_present_if_it_can_be_computed() {
     let api = filled();
-    let report = results(api, "").await;
+    let report = results(&api, "").await;
     let metric = |report: &CheckedAnswer, key: &str| {
         let mut all = report.at("/metrics").as_array().unwrap().iter();
         all.find(|metric| metric["key"] == key).unwrap().clone()
@@ -183,17 +184,17 @@ async fn every_part_of_an_analysis_is_present_if_it_can_be_computed() {
     assert_eq!(report.at("/experiment/plan/users"), 600);
     assert_eq!(report.at("/analysis_settings/deciding_method"), "hybrid");
 
-    let before = results(api, "as_of=2026-01-10T00:00:00Z").await;
+    let before = results(&api, "as_of=2026-01-10T00:00:00Z").await;
     let running = &metric(&before, "buys")["comparisons"][0]["hybrid"]["phase"];
     assert_eq!(running, "running");
-    let early = results(api, "as_of=2026-01-01T03:00:00Z").await;
+    let early = results(&api, "as_of=2026-01-01T03:00:00Z").await;
     let early = missing(&metric(&early, "buys")["comparisons"][0]);
     assert!(
         early.contains(r#""finding": "too_few_conversions""#),
         "{early:?}"
     );
 
-    let adjusted = results(api, "cuped=true").await;
+    let adjusted = results(&api, "cuped=true").await;
     let worth = &metric(&adjusted, "worth")["comparisons"][0];
     assert!(
         worth["cuped_adjusted"]["pre_exposure"][0]["p_value"].is_number(),
@@ -211,9 +212,9 @@ async fn every_part_of_an_analysis_is_present_if_it_can_be_computed() {
     );
     assert_eq!(adjusted.at("/decision/verdict"), "do_not_trust");
 
-    let summary = results(api, "view=summary").await;
+    let summary = results(&api, "view=summary").await;
     assert_eq!(summary.at("/variants").as_array().unwrap().len(), 2);
-    let monitoring = results(api, "view=monitoring").await;
+    let monitoring = results(&api, "view=monitoring").await;
     assert_eq!(monitoring.at("/refused/missing/reason"), "not_kept");
     let hours = monitoring.at("/traffic/hours").as_array().unwrap().len();
     let assigned = monitoring.at("/traffic/variants/0/assigned");

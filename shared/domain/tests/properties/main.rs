@@ -8,7 +8,7 @@
 //! | `independence` | experiments and layers divide users independently |
 //! | `largest_report` | the largest report fits a response |
 //! | `largest_totals` | the largest totals fit an item |
-//! | `layers` | nobody is in two experiments of a layer |
+//! | `layers` | no user is in two experiments of a layer |
 //! | `rule_order` | a second and a third implementation of the rules |
 //!
 //! `raw_memory` has a binary of its own, because its allocator counts, and `growthbook`, because its cases come from a file.
