@@ -232,5 +232,5 @@ async fn a_difference_of_ten_standard_errors_is_never_missing_in_many_random_exp
     for seed in (10..22).take(part_of(12)) {
         large += check_large_differences(&admin, seed).await;
     }
-    assert!(large > part_of(5), "{large}");
+    assert!(large >= part_of(5), "{large}");
 }
