@@ -125,10 +125,8 @@ impl FlagCatalog {
         after: &'a StoredFlag,
         author: Author<'a>,
     ) -> BoxFuture<'a, Result<FlagWrite, StoreError>> {
-        Box::pin(async move {
-            let changes = &self.catalog.changes;
-            app.store().write_flag(changes, before, after, author).await
-        })
+        let changes = &self.catalog.changes;
+        app.store().write_flag(changes, before, after, author)
     }
 
     /// Deletes a flag.
@@ -141,12 +139,8 @@ impl FlagCatalog {
         flag: &'a Flag,
         author: Author<'a>,
     ) -> BoxFuture<'a, Result<FlagWrite, StoreError>> {
-        Box::pin(async move {
-            let changes = &self.catalog.changes;
-            app.store()
-                .delete_flag(changes, flag, author, app.now())
-                .await
-        })
+        let changes = &self.catalog.changes;
+        app.store().delete_flag(changes, flag, author, app.now())
     }
 }
 

@@ -32,8 +32,8 @@ const INDEX_LAG: Duration = Duration::from_secs(30);
 /// Each call of the database is `boxed()`: its future has 9 KB, and those of all handlers would contain several of them. They
 /// would be copied for each request that needs no call, and fill the stack of a thread in an unoptimised build.
 ///
-/// Operations that many functions call, or that call many others, return a `BoxFuture`. It is compiled here. The future of
-/// an `async` method is compiled in each crate that awaits it, with all that it awaits itself: in fifty functions.
+/// Operations that many functions call, or that call many others, return a `BoxFuture`, so that they are compiled once, in
+/// this crate. An `async` method is compiled again in each crate that awaits it, with all that it awaits itself.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) client: Client,

@@ -263,10 +263,7 @@ impl Store {
         limit: usize,
         before: Option<u64>,
     ) -> BoxFuture<'a, Result<Vec<FlagAuditRecord>, StoreError>> {
-        Box::pin(async move {
-            let items = self.audit_items(key::of_flag(flag), limit, before).await?;
-            Ok(serde_dynamo::from_items(items)?)
-        })
+        Box::pin(self.audit_trail(key::of_flag(flag), limit, before))
     }
 }
 

@@ -234,10 +234,6 @@ impl Store {
         limit: usize,
         before: Option<u64>,
     ) -> BoxFuture<'a, Result<Vec<SegmentAuditRecord>, StoreError>> {
-        Box::pin(async move {
-            let own = key::of_segment(id);
-            let items = self.audit_items(own, limit, before).await?;
-            Ok(serde_dynamo::from_items(items)?)
-        })
+        Box::pin(self.audit_trail(key::of_segment(id), limit, before))
     }
 }

@@ -106,7 +106,7 @@ impl Store {
         &'a self,
         users: BTreeSet<&'a UserId>,
     ) -> BoxFuture<'a, Result<BTreeSet<UserId>, StoreError>> {
-        Box::pin(async move { self.erased_users(users, false).await })
+        Box::pin(self.erased_users(users, false))
     }
 
     /// As [`Self::erased_among`], with consistent reads: a tombstone that was written before this call is seen.

@@ -229,8 +229,9 @@ async fn a_difference_of_ten_standard_errors_is_never_missing_in_many_random_exp
     let world = World::start().await;
     let admin = world.admin();
     let mut large = 0;
-    for seed in (10..22).take(part_of(12)) {
+    let seeds = part_of(12);
+    for seed in (10..22).take(seeds) {
         large += check_large_differences(&admin, seed).await;
     }
-    assert!(large >= part_of(5), "{large}");
+    assert!(12 * large > 5 * seeds, "{large} of {seeds}");
 }

@@ -141,8 +141,6 @@ fn layout(declared: bool) -> AggregateLayout {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
-
     #[test]
     fn a_difference_is_that_of_both_states((from, to) in pair(), declared in any::<bool>()) {
         let layout = layout(declared);

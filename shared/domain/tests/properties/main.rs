@@ -2,8 +2,8 @@
 //!
 //! | module | tests |
 //! | --- | --- |
-//! | `differences` | the difference of two contributions of a user |
-//! | `edges` | analyses of users at every limit |
+//! | `differences` | a change of a user's contribution is the difference of both states |
+//! | `edges` | reports of metrics that end or appear, and of few users who convert |
 //! | `guarded_ramps` | which traffic holds at every second |
 //! | `independence` | experiments and layers divide users independently |
 //! | `largest_report` | the largest report fits a response |

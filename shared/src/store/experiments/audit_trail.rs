@@ -1,12 +1,12 @@
 //! The audit trail of a definition.
 
-use crate::store::item::Item;
 use crate::store::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::experiment::Experiment;
 use domain::ids::ExperimentId;
 use domain::time::Timestamp;
 use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// An audit record: a version of a definition, and the token that made it.
@@ -40,19 +40,16 @@ impl Store {
         limit: usize,
         before: Option<u64>,
     ) -> BoxFuture<'a, Result<Vec<AuditRecord>, StoreError>> {
-        Box::pin(async move {
-            let items = self.audit_items(id.to_string(), limit, before).await?;
-            Ok(serde_dynamo::from_items(items)?)
-        })
+        Box::pin(self.audit_trail(id.to_string(), limit, before))
     }
 
-    /// Audit records of a partition.
-    pub(in crate::store) async fn audit_items(
+    /// Audit records of a partition, as [`Self::audit_records`] reads them.
+    pub(in crate::store) async fn audit_trail<T: DeserializeOwned>(
         &self,
         partition: String,
         limit: usize,
         before: Option<u64>,
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<Vec<T>, StoreError> {
         let last = before.map_or(u64::MAX, |version| version.saturating_sub(1));
         let text = |text: String| AttributeValue::S(text);
         let query = self
@@ -63,6 +60,6 @@ impl Store {
             .consistent_read(true)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = self.page(query).await?;
-        Ok(answer.items.unwrap_or_default())
+        Ok(serde_dynamo::from_items(answer.items.unwrap_or_default())?)
     }
 }

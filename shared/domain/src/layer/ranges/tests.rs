@@ -180,14 +180,14 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
     fn any_history_of_changes_moves_values_only_as_it_may(steps in prop::collection::vec(step(), 1..60)) {
         let ranges = &mut LayerRanges::default();
         let mut second = 0;
+        let mut before = owners(ranges);
         for step in steps {
-            let before = owners(ranges);
             let (changed, wanted) = match step {
                 Step::Resize { experiment, buckets } => {
                     let outcome = resized(ranges, experiment, buckets, second);
@@ -233,6 +233,7 @@ proptest! {
                 Owner::Freed(from) => *from <= second,
                 Owner::Experiment(_) => false,
             }).count());
+            before = after;
         }
     }
 }
