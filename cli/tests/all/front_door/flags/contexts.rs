@@ -182,7 +182,7 @@ fn any_context_gets_values_or_an_error_of_the_protocol_and_never_much_time() {
         (eval.as_str(), "attributes"),
     ];
     let config = Config {
-        cases: 100,
+        cases: 200,
         failure_persistence: None,
         ..Config::default()
     };
