@@ -25,12 +25,13 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_types::SdkConfig;
 
-/// Access key for a local engine. The engine requires credentials but does not check their value.
-pub const LOCAL_ACCESS_KEY: &str = "local";
-
 /// An SDK client for the streams of a local engine.
-pub fn streams_client(endpoint: &str, region: &str) -> aws_sdk_dynamodbstreams::Client {
-    let config = sdk_config(endpoint, region);
+pub fn streams_client(
+    endpoint: &str,
+    region: &str,
+    access_key: &str,
+) -> aws_sdk_dynamodbstreams::Client {
+    let config = sdk_config(endpoint, region, access_key);
     let mut builder = aws_sdk_dynamodbstreams::config::Builder::from(&config);
     if config.credentials_provider().is_none() {
         builder.set_allow_no_auth();
@@ -39,8 +40,8 @@ pub fn streams_client(endpoint: &str, region: &str) -> aws_sdk_dynamodbstreams::
 }
 
 /// An SDK client for a local engine.
-pub fn client(endpoint: &str, region: &str) -> Client {
-    let config = sdk_config(endpoint, region);
+pub fn client(endpoint: &str, region: &str, access_key: &str) -> Client {
+    let config = sdk_config(endpoint, region, access_key);
     let mut builder = aws_sdk_dynamodb::config::Builder::from(&config);
     if config.credentials_provider().is_none() {
         builder.set_allow_no_auth();
@@ -50,7 +51,7 @@ pub fn client(endpoint: &str, region: &str) -> Client {
 
 /// The SDK configuration for a function whose environment variables are not those of this process. An engine of this
 /// process is called without a network, without a signature, and so without credentials.
-pub fn sdk_config(endpoint: &str, region: &str) -> SdkConfig {
+pub fn sdk_config(endpoint: &str, region: &str, access_key: &str) -> SdkConfig {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
@@ -61,8 +62,8 @@ pub fn sdk_config(endpoint: &str, region: &str) -> SdkConfig {
             .http_client(direct)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled()),
         None => {
-            let key = LOCAL_ACCESS_KEY;
-            let credentials = Credentials::new(key, key, None, None, "local engine");
+            let secret = access_key;
+            let credentials = Credentials::new(access_key, secret, None, None, "local engine");
             config
                 .http_client(shared::config::https_client())
                 .credentials_provider(SharedCredentialsProvider::new(credentials))

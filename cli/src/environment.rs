@@ -1,6 +1,5 @@
 //! The environment variables that each function has in Lambda.
 
-use crate::engine::LOCAL_ACCESS_KEY;
 use crate::template::{LambdaFunction, LocalNames, Template};
 use std::collections::BTreeMap;
 
@@ -20,8 +19,8 @@ impl Environments {
         let common = Environment::from([
             text("AWS_REGION", &local.region),
             text("AWS_DEFAULT_REGION", &local.region),
-            text("AWS_ACCESS_KEY_ID", LOCAL_ACCESS_KEY),
-            text("AWS_SECRET_ACCESS_KEY", LOCAL_ACCESS_KEY),
+            text("AWS_ACCESS_KEY_ID", &local.access_key),
+            text("AWS_SECRET_ACCESS_KEY", &local.access_key),
             text("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_endpoint),
         ]);
         let environment = |function: &LambdaFunction| {

@@ -284,6 +284,7 @@ fn connect(binary: &str, environment: &Environment) -> Result<(Store, Config), W
     let sdk = engine::sdk_config(
         variable("AWS_ENDPOINT_URL_DYNAMODB"),
         variable("AWS_REGION"),
+        variable("AWS_ACCESS_KEY_ID"),
     );
     let store = Store::with_config(&sdk, config.tables.clone());
     Ok((store, config))

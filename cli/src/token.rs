@@ -254,7 +254,7 @@ async fn open(location: &TokenStoreArgs) -> Result<(Store, Option<Engine>), Toke
         .tables
         .get(TABLE)
         .map_or(TABLE, |table| &table.name);
-    let config = engine::sdk_config(&endpoint, &names.region);
+    let config = engine::sdk_config(&endpoint, &names.region, &names.access_key);
     Ok((Store::with_config(&config, tables(table)), engine))
 }
 

@@ -10,6 +10,7 @@ use crate::notifications::{LocalSink, Webhook};
 use crate::streams::{DeadLetter, Mappings, Settler, Streams, StreamsError};
 use crate::template::{LocalNames, Template, TemplateError};
 use aws_sdk_dynamodb::Client;
+use aws_types::SdkConfig;
 use domain::session::Secret;
 use reqwest::Url;
 use shared::notifications::Notifier;
@@ -88,7 +89,8 @@ impl Default for PlatformOptions {
 }
 
 impl PlatformOptions {
-    /// Options for tests: in memory, or on the engine at `DYNAMODB_ENDPOINT`. There each platform has its own tables.
+    /// Options for tests: in memory, or on the engine at `DYNAMODB_ENDPOINT`. There each platform has tables and, if the engine
+    /// separates them by access key, a database of its own: DynamoDB Local gets slower with each stream in a database.
     pub fn for_tests() -> Self {
         let mut options = Self {
             // A test that waits longer has failed.
@@ -97,7 +99,7 @@ impl PlatformOptions {
         };
         if let Ok(endpoint) = std::env::var("DYNAMODB_ENDPOINT") {
             options.database = Database::Endpoint(endpoint);
-            options.local.table_prefix = format!("{}-", uuid::Uuid::new_v4().simple());
+            options.local = LocalNames::of_another_platform();
         }
         options
     }
@@ -174,6 +176,8 @@ pub struct Platform {
     pub token: String,
     /// URL of DynamoDB.
     pub dynamodb_endpoint: String,
+    /// Region, access key and prefix of the tables.
+    pub local: LocalNames,
     /// The template with the local names of the tables.
     pub template: Template,
     /// The environment variables of each function.
@@ -210,8 +214,13 @@ impl Platform {
             }
             Database::Endpoint(endpoint) => (None, endpoint.clone()),
         };
-        let dynamodb = engine::client(&dynamodb_endpoint, &options.local.region);
+        let dynamodb = engine::client(
+            &dynamodb_endpoint,
+            &options.local.region,
+            &options.local.access_key,
+        );
         let environments = Environments::new(&template, &options.local, &dynamodb_endpoint);
+        let local = options.local.clone();
         let connection = Connection {
             endpoint: &dynamodb_endpoint,
             client: &dynamodb,
@@ -241,6 +250,7 @@ impl Platform {
             address,
             token,
             dynamodb_endpoint,
+            local,
             template,
             environments,
             dynamodb,
@@ -256,6 +266,14 @@ impl Platform {
     /// The address as a URL, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The configuration of an SDK client for DynamoDB.
+    pub fn sdk_config(&self) -> SdkConfig {
+        let LocalNames {
+            region, access_key, ..
+        } = &self.local;
+        engine::sdk_config(&self.dynamodb_endpoint, region, access_key)
     }
 
     /// A link to the dashboard that signs a browser in once, within some minutes; none without the dashboard.
@@ -353,7 +371,7 @@ async fn assemble(
     let mappings = Mappings::read(template, &options.local, &wired)?;
     let mut unwired = mappings.unwired().to_vec();
     let data = options.database.file();
-    let client = engine::streams_client(endpoint, &options.local.region);
+    let client = engine::streams_client(endpoint, &options.local.region, &options.local.access_key);
     let streams = Streams::start(mappings, dynamodb, &client, data, writes).await?;
     let mut template = template.clone();
     for binary in functions::AGGREGATE_READERS {

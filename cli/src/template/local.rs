@@ -13,6 +13,9 @@ pub struct LocalNames {
     pub stack: String,
     /// Prefix of every table name. Platforms that share an engine need different prefixes.
     pub table_prefix: String,
+    /// Access key of calls to the engine, letters and digits. Engines do not check it, but DynamoDB Local keeps a database for each
+    /// key, unless it is started with `-sharedDb`.
+    pub access_key: String,
     /// Parameters with other values than their defaults.
     pub parameters: BTreeMap<String, String>,
 }
@@ -24,12 +27,23 @@ impl Default for LocalNames {
             account: "123456789012".to_owned(),
             stack: "assay-local".to_owned(),
             table_prefix: String::new(),
+            access_key: "local".to_owned(),
             parameters: BTreeMap::new(),
         }
     }
 }
 
 impl LocalNames {
+    /// The defaults with a new table prefix and access key, for one of several platforms on an engine.
+    pub fn of_another_platform() -> Self {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        Self {
+            table_prefix: format!("{id}-"),
+            access_key: id,
+            ..Self::default()
+        }
+    }
+
     /// The defaults with values for some parameters.
     pub fn with_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());

@@ -2,7 +2,6 @@
 //! the expected one. `scripts/lambda-contracts` does the same with the functions as processes.
 
 use assay::client::http_client;
-use assay::engine::sdk_config;
 use assay::functions::{self, Notifications};
 use assay::serve::{Platform, PlatformOptions};
 use domain::access::{Grant, Scope, Token};
@@ -29,8 +28,7 @@ async fn prepared() -> Platform {
     let prepare = read(&events().join("prepare.json"));
     let environment = platform.environments.of("authorizer").unwrap();
     let config = Config::read(|name| environment.get(name).cloned()).unwrap();
-    let sdk = sdk_config(&platform.dynamodb_endpoint, "us-east-1");
-    let store = Store::with_config(&sdk, config.tables);
+    let store = Store::with_config(&platform.sdk_config(), config.tables);
     for token in prepare["tokens"].as_array().unwrap() {
         let text = |name: &str| token[name].as_str().unwrap();
         let scopes = token["scopes"].as_array().unwrap().iter();

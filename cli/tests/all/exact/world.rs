@@ -25,7 +25,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Timeout of an invocation. No test reaches it.
 const TIME: Duration = Duration::from_secs(300);
-const REGION: &str = "us-east-1";
 
 /// Tables without a platform. Only the test delivers records to the functions.
 pub(crate) struct World {
@@ -34,7 +33,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) client: Client,
     pub(crate) config: Config,
-    endpoint: String,
+    sdk: SdkConfig,
     /// Number of the next history, so that histories use different ids.
     serial: AtomicU64,
     _engine: Option<Engine>,
@@ -112,36 +111,32 @@ pub(crate) fn batch(records: Vec<EventRecord>) -> LambdaEvent<aggregate::Batch> 
 impl World {
     /// In memory, or on the engine that `DYNAMODB_ENDPOINT` names.
     pub(crate) async fn start() -> Self {
-        let mut names = LocalNames::default();
-        let (engine, endpoint) = match std::env::var("DYNAMODB_ENDPOINT") {
-            Ok(endpoint) => {
-                names.table_prefix = format!("{}-", uuid::Uuid::new_v4().simple());
-                (None, endpoint)
-            }
+        let (names, engine, endpoint) = match std::env::var("DYNAMODB_ENDPOINT") {
+            Ok(endpoint) => (LocalNames::of_another_platform(), None, endpoint),
             Err(_) => {
                 let engine = Engine::start(&Storage::Memory).unwrap();
                 let endpoint = engine.endpoint().to_owned();
-                (Some(engine), endpoint)
+                (LocalNames::default(), Some(engine), endpoint)
             }
         };
         let template = Template::parse(BUILT_IN_TEMPLATE, &names).unwrap();
         let environments = Environments::new(&template, &names, &endpoint);
         let environment = environments.of("aggregate").unwrap();
         let config = Config::read(|name| environment.get(name).cloned()).unwrap();
-        let client = engine::client(&endpoint, REGION);
+        let client = engine::client(&endpoint, &names.region, &names.access_key);
         let mut tables = template.local_tables();
         // The test builds the records itself, so streams would only take time.
         for table in tables.values_mut() {
             table.stream = None;
         }
         ensure_tables(&client, &tables).await.unwrap();
-        let sdk = sdk_config(&endpoint, REGION);
+        let sdk = sdk_config(&endpoint, &names.region, &names.access_key);
         Self {
             figures: Arc::default(),
             store: Store::with_config(&sdk, config.tables.clone()),
             client,
             config,
-            endpoint,
+            sdk,
             serial: AtomicU64::new(0),
             _engine: engine,
         }
@@ -156,17 +151,17 @@ impl World {
         &self,
         wrap: impl FnOnce(SharedHttpClient) -> SharedHttpClient,
     ) -> SdkConfig {
-        let sdk = sdk_config(&self.endpoint, REGION);
-        let http = sdk.http_client().unwrap();
-        sdk.into_builder().http_client(wrap(http)).build()
+        let http = self.sdk.http_client().unwrap();
+        let sdk = self.sdk.clone().into_builder();
+        sdk.http_client(wrap(http)).build()
     }
 
     /// Starts a process whose network fails on request.
     pub(crate) fn process(&self, pressure: Pressure, seed: u64) -> Process {
-        let sdk = sdk_config(&self.endpoint, REGION);
-        let http = sdk.http_client().unwrap();
+        let http = self.sdk.http_client().unwrap();
         let network = Network::new(http, self.figures.clone(), pressure, seed);
-        let sdk = sdk.into_builder().http_client(network.clone()).build();
+        let sdk = self.sdk.clone().into_builder();
+        let sdk = sdk.http_client(network.clone()).build();
         let store = Store::with_config(&sdk, self.config.tables.clone());
         Process {
             app: App::new(store, &self.config),

@@ -163,7 +163,7 @@ fn app(local: &LocalNames, binary: &str, endpoint: &str) -> App {
     let environments = Environments::new(&template, local, endpoint);
     let environment = environments.of(binary).unwrap();
     let config = Config::read(|name| environment.get(name).cloned()).unwrap();
-    let sdk = sdk_config(endpoint, &local.region);
+    let sdk = sdk_config(endpoint, &local.region, &local.access_key);
     App::new(Store::with_config(&sdk, config.tables.clone()), &config)
 }
 

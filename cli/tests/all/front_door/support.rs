@@ -1,7 +1,6 @@
 //! A platform for each test, callers with scopes, and shared helpers.
 
 use assay::client::http_client;
-use assay::engine::sdk_config;
 use assay::serve::{Platform, PlatformOptions};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::access::{Grant, Scope, Token};
@@ -93,8 +92,7 @@ impl World {
     pub(crate) fn store(&self) -> Store {
         let environment = self.platform.environments.of("authorizer").unwrap();
         let config = Config::read(|name| environment.get(name).cloned()).unwrap();
-        let sdk = sdk_config(&self.platform.dynamodb_endpoint, "us-east-1");
-        Store::with_config(&sdk, config.tables)
+        Store::with_config(&self.platform.sdk_config(), config.tables)
     }
 
     /// All items of a table. `table` is its logical id.

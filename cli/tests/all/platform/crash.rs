@@ -46,7 +46,7 @@ fn serve(folder: &Path) -> Process {
             break;
         }
     }
-    let client = client(&endpoint.unwrap(), "us-east-1");
+    let client = client(&endpoint.unwrap(), "us-east-1", "local");
     Process {
         child,
         url: url.unwrap(),

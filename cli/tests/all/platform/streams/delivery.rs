@@ -212,8 +212,11 @@ async fn a_write_of_another_process_is_delivered_within_seconds() {
     let seen = Seen::default();
     let platform = start(mapped(""), seen.handler()).await;
     let item = json!({ "TableName": table(&platform), "Item": { "id": { "S": "a" } } });
-    let authorization = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
-        SignedHeaders=host;x-amz-date, Signature=0";
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/dynamodb/aws4_request, \
+        SignedHeaders=host;x-amz-date, Signature=0",
+        platform.local.access_key
+    );
     let request = http_client()
         .post(&platform.dynamodb_endpoint)
         .header("content-type", "application/x-amz-json-1.0")

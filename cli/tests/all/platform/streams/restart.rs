@@ -150,6 +150,7 @@ async fn two_platforms_on_one_engine_have_separate_streams() {
     let guest = |prefix: &str| {
         let mut options = mapped("");
         options.database = Database::Endpoint(host.dynamodb_endpoint.clone());
+        options.local.access_key.clone_from(&host.local.access_key);
         options.local.table_prefix = format!("{prefix}-{}", uuid::Uuid::new_v4());
         options
     };

@@ -201,8 +201,8 @@ async fn start(position: &str, endpoint: &str, function: Function, data: Option<
     let template = Template::parse(&text, &local).unwrap();
     let functions = Functions::from([("slow".to_owned(), function)]);
     let mappings = Mappings::read(&template, &local, &functions).unwrap();
-    let tables = client(endpoint, &local.region);
-    let streams = streams_client(endpoint, &local.region);
+    let tables = client(endpoint, &local.region, &local.access_key);
+    let streams = streams_client(endpoint, &local.region, &local.access_key);
     Streams::start(mappings, &tables, &streams, data, None)
         .await
         .unwrap()
