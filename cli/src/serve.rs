@@ -1,11 +1,11 @@
 //! `assay serve`: the whole platform on the local machine, without Docker, Java or an AWS account.
 
+mod options;
 mod platform;
 mod token;
 
-pub use platform::{
-    BUILT_IN_TEMPLATE, DEFAULT_DATA_FILE, Database, Platform, PlatformError, PlatformOptions,
-};
+pub use options::{Database, PlatformOptions};
+pub use platform::{BUILT_IN_TEMPLATE, DEFAULT_DATA_FILE, Platform, PlatformError};
 pub use token::{DevelopmentTokenError, new_token, stored_token};
 
 use crate::engine::Storage;
