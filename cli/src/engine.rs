@@ -62,8 +62,7 @@ pub fn sdk_config(endpoint: &str, region: &str, access_key: &str) -> SdkConfig {
             .http_client(direct)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled()),
         None => {
-            let secret = access_key;
-            let credentials = Credentials::new(access_key, secret, None, None, "local engine");
+            let credentials = Credentials::new(access_key, access_key, None, None, "local engine");
             config
                 .http_client(shared::config::https_client())
                 .credentials_provider(SharedCredentialsProvider::new(credentials))

@@ -70,8 +70,8 @@ impl Default for PlatformOptions {
 }
 
 impl PlatformOptions {
-    /// Options for tests: in memory, or on the engine at `DYNAMODB_ENDPOINT`. There each platform has tables and, if the engine
-    /// separates them by access key, a database of its own: DynamoDB Local gets slower with each stream in a database.
+    /// Options for tests: in memory, or on the engine at `DYNAMODB_ENDPOINT`. There each platform has its own tables and access
+    /// key. DynamoDB Local keeps a database for each key, and gets slower with each stream in a database.
     pub fn for_tests() -> Self {
         let mut options = Self {
             // A test that waits longer has failed.
