@@ -26,13 +26,8 @@ use aws_sdk_dynamodb::config::{
 use aws_types::SdkConfig;
 
 /// An SDK client for the streams of a local engine.
-pub fn streams_client(
-    endpoint: &str,
-    region: &str,
-    access_key: &str,
-) -> aws_sdk_dynamodbstreams::Client {
-    let config = sdk_config(endpoint, region, access_key);
-    let mut builder = aws_sdk_dynamodbstreams::config::Builder::from(&config);
+pub fn streams_client(config: &SdkConfig) -> aws_sdk_dynamodbstreams::Client {
+    let mut builder = aws_sdk_dynamodbstreams::config::Builder::from(config);
     if config.credentials_provider().is_none() {
         builder.set_allow_no_auth();
     }
@@ -40,9 +35,8 @@ pub fn streams_client(
 }
 
 /// An SDK client for a local engine.
-pub fn client(endpoint: &str, region: &str, access_key: &str) -> Client {
-    let config = sdk_config(endpoint, region, access_key);
-    let mut builder = aws_sdk_dynamodb::config::Builder::from(&config);
+pub fn client(config: &SdkConfig) -> Client {
+    let mut builder = aws_sdk_dynamodb::config::Builder::from(config);
     if config.credentials_provider().is_none() {
         builder.set_allow_no_auth();
     }

@@ -76,6 +76,8 @@ pub struct Platform {
     pub dynamodb_endpoint: String,
     /// Region, access key and prefix of the tables.
     pub local: LocalNames,
+    /// The configuration of SDK clients for DynamoDB.
+    pub sdk_config: SdkConfig,
     /// The template with the local names of the tables.
     pub template: Template,
     /// The environment variables of each function.
@@ -112,15 +114,12 @@ impl Platform {
             }
             Database::Endpoint(endpoint) => (None, endpoint.clone()),
         };
-        let dynamodb = engine::client(
-            &dynamodb_endpoint,
-            &options.local.region,
-            &options.local.access_key,
-        );
-        let environments = Environments::new(&template, &options.local, &dynamodb_endpoint);
         let local = options.local.clone();
+        let sdk_config = engine::sdk_config(&dynamodb_endpoint, &local.region, &local.access_key);
+        let dynamodb = engine::client(&sdk_config);
+        let environments = Environments::new(&template, &local, &dynamodb_endpoint);
         let connection = Connection {
-            endpoint: &dynamodb_endpoint,
+            sdk_config: &sdk_config,
             client: &dynamodb,
             writes: engine.as_ref().map(Engine::writes),
         };
@@ -149,6 +148,7 @@ impl Platform {
             token,
             dynamodb_endpoint,
             local,
+            sdk_config,
             template,
             environments,
             dynamodb,
@@ -164,14 +164,6 @@ impl Platform {
     /// The address as a URL, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    /// The configuration of an SDK client for DynamoDB.
-    pub fn sdk_config(&self) -> SdkConfig {
-        let LocalNames {
-            region, access_key, ..
-        } = &self.local;
-        engine::sdk_config(&self.dynamodb_endpoint, region, access_key)
     }
 
     /// A link to the dashboard that signs a browser in once, within some minutes; none without the dashboard.
@@ -231,7 +223,7 @@ struct Assembled {
 
 /// The DynamoDB of the platform.
 struct Connection<'c> {
-    endpoint: &'c str,
+    sdk_config: &'c SdkConfig,
     client: &'c Client,
     /// Notices writes to an engine of this process.
     writes: Option<&'c TableWrites>,
@@ -244,7 +236,7 @@ async fn assemble(
     mut options: PlatformOptions,
 ) -> Result<Assembled, PlatformError> {
     let Connection {
-        endpoint,
+        sdk_config,
         client: dynamodb,
         writes,
     } = connection;
@@ -269,7 +261,7 @@ async fn assemble(
     let mappings = Mappings::read(template, &options.local, &wired)?;
     let mut unwired = mappings.unwired().to_vec();
     let data = options.database.file();
-    let client = engine::streams_client(endpoint, &options.local.region, &options.local.access_key);
+    let client = engine::streams_client(sdk_config);
     let streams = Streams::start(mappings, dynamodb, &client, data, writes).await?;
     let mut template = template.clone();
     for binary in functions::AGGREGATE_READERS {

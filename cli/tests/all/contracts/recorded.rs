@@ -28,7 +28,7 @@ async fn prepared() -> Platform {
     let prepare = read(&events().join("prepare.json"));
     let environment = platform.environments.of("authorizer").unwrap();
     let config = Config::read(|name| environment.get(name).cloned()).unwrap();
-    let store = Store::with_config(&platform.sdk_config(), config.tables);
+    let store = Store::with_config(&platform.sdk_config, config.tables);
     for token in prepare["tokens"].as_array().unwrap() {
         let text = |name: &str| token[name].as_str().unwrap();
         let scopes = token["scopes"].as_array().unwrap().iter();

@@ -123,14 +123,14 @@ impl World {
         let environments = Environments::new(&template, &names, &endpoint);
         let environment = environments.of("aggregate").unwrap();
         let config = Config::read(|name| environment.get(name).cloned()).unwrap();
-        let client = engine::client(&endpoint, &names.region, &names.access_key);
+        let sdk = sdk_config(&endpoint, &names.region, &names.access_key);
+        let client = engine::client(&sdk);
         let mut tables = template.local_tables();
         // The test builds the records itself, so streams would only take time.
         for table in tables.values_mut() {
             table.stream = None;
         }
         ensure_tables(&client, &tables).await.unwrap();
-        let sdk = sdk_config(&endpoint, &names.region, &names.access_key);
         Self {
             figures: Arc::default(),
             store: Store::with_config(&sdk, config.tables.clone()),

@@ -92,7 +92,7 @@ impl World {
     pub(crate) fn store(&self) -> Store {
         let environment = self.platform.environments.of("authorizer").unwrap();
         let config = Config::read(|name| environment.get(name).cloned()).unwrap();
-        Store::with_config(&self.platform.sdk_config(), config.tables)
+        Store::with_config(&self.platform.sdk_config, config.tables)
     }
 
     /// All items of a table. `table` is its logical id.

@@ -2,7 +2,7 @@
 
 use super::support::{has, put};
 use assay::client::http_client;
-use assay::engine::client;
+use assay::engine::{client, sdk_config};
 use aws_sdk_dynamodb::Client;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -46,7 +46,7 @@ fn serve(folder: &Path) -> Process {
             break;
         }
     }
-    let client = client(&endpoint.unwrap(), "us-east-1", "local");
+    let client = client(&sdk_config(&endpoint.unwrap(), "us-east-1", "local"));
     Process {
         child,
         url: url.unwrap(),

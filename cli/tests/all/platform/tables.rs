@@ -84,7 +84,7 @@ async fn a_platform_can_use_a_running_engine() {
     let guest = Platform::start(guest).await.unwrap();
     assert!(has(&guest.dynamodb, table(&guest), "shared").await);
     guest.shutdown().await.unwrap();
-    let client = client(&host.dynamodb_endpoint, "us-east-1", "local");
+    let client = client(&host.sdk_config);
     assert!(
         has(&client, table(&host), "shared").await,
         "the engine belongs to its own platform"

@@ -145,12 +145,7 @@ async fn found(platform: &Platform, batch: &Value) -> String {
         .describe_table()
         .table_name(table(platform));
     let described = described.send().await.unwrap().table.unwrap();
-    let local = &platform.local;
-    let client = streams_client(
-        &platform.dynamodb_endpoint,
-        &local.region,
-        &local.access_key,
-    );
+    let client = streams_client(&platform.sdk_config);
     let request = client
         .get_shard_iterator()
         .stream_arn(described.latest_stream_arn.unwrap());

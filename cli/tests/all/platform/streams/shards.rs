@@ -3,7 +3,7 @@
 
 use super::Seen;
 use crate::platform::support::TEMPLATE;
-use assay::engine::{client, streams_client};
+use assay::engine::{client, sdk_config, streams_client};
 use assay::gateway::{Function, Functions};
 use assay::streams::{Mappings, Streams};
 use assay::template::{LocalNames, Template};
@@ -201,8 +201,9 @@ async fn start(position: &str, endpoint: &str, function: Function, data: Option<
     let template = Template::parse(&text, &local).unwrap();
     let functions = Functions::from([("slow".to_owned(), function)]);
     let mappings = Mappings::read(&template, &local, &functions).unwrap();
-    let tables = client(endpoint, &local.region, &local.access_key);
-    let streams = streams_client(endpoint, &local.region, &local.access_key);
+    let sdk_config = sdk_config(endpoint, &local.region, &local.access_key);
+    let tables = client(&sdk_config);
+    let streams = streams_client(&sdk_config);
     Streams::start(mappings, &tables, &streams, data, None)
         .await
         .unwrap()
