@@ -8,7 +8,6 @@ use crate::gateway::{Functions, event_function, http_function};
 use crate::notifications::LocalSink;
 use domain::access::{Grant, Scope, Token};
 use domain::session::{Secret, Session};
-use futures::future::BoxFuture;
 use lambda_http::service_fn;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde::Serialize;
@@ -16,11 +15,11 @@ use serde::de::DeserializeOwned;
 use shared::app::App;
 use shared::clock;
 use shared::config::Config;
+use shared::http::run::{BoxedHandler, answer, boxed};
 use shared::http::{Problem, Request, Response};
 use shared::notifications::Notifier;
 use shared::store::Store;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The functions that read aggregates.
@@ -28,10 +27,6 @@ pub const AGGREGATE_READERS: [&str; 4] = ["audit", "dashboard", "get-results", "
 
 /// The largest future of a handler of requests, in bytes.
 const MAX_HANDLER_BYTES: usize = 16 * 1024;
-
-/// A handler of API routes.
-type BoxedHandler =
-    dyn Fn(App, Request) -> BoxFuture<'static, Result<Response, Problem>> + Send + Sync;
 
 /// Why a function cannot start in this process.
 #[derive(Debug, thiserror::Error)]
@@ -210,22 +205,15 @@ impl<'e> Wiring<'e> {
     {
         // It is copied for each request. What is large in it, such as a call of the database, belongs in a box.
         const { assert!(size_of::<F>() <= MAX_HANDLER_BYTES) };
-        self.boxed_http(
-            binary,
-            Arc::new(move |app, request| Box::pin(handler(app, request))),
-        )
+        self.boxed_http(binary, boxed(handler))
     }
 
     /// What wires a handler is compiled once, and not for each of the handlers.
-    fn boxed_http(&mut self, binary: &str, handler: Arc<BoxedHandler>) -> Result<(), WiringError> {
+    fn boxed_http(&mut self, binary: &str, handler: BoxedHandler) -> Result<(), WiringError> {
         let Some(app) = self.app(binary)? else {
             return Ok(());
         };
-        let service = service_fn(move |request| {
-            let handler = handler.clone();
-            let handler = move |app, request| handler(app, request);
-            shared::http::run::answer(app.clone(), handler, request)
-        });
+        let service = service_fn(move |request| answer(app.clone(), handler.clone(), request));
         self.functions
             .insert(binary.to_owned(), http_function(service));
         Ok(())

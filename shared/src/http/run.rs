@@ -5,12 +5,27 @@ use super::problem::Problem;
 use super::routes::{is_open_to_client_keys, is_page};
 use super::{Request, Response, response};
 use crate::app::App;
+use futures::future::{BoxFuture, LocalBoxFuture};
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::tower::ServiceExt;
 use lambda_http::{Adapter, Context, LambdaEvent, RequestExt};
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Instant;
+
+/// A handler of API routes, of the same type for all, so that what is around it is compiled once.
+pub type BoxedHandler =
+    Arc<dyn Fn(App, Request) -> BoxFuture<'static, Result<Response, Problem>> + Send + Sync>;
+
+/// Puts a handler into a box.
+pub fn boxed<H, F>(handler: H) -> BoxedHandler
+where
+    H: Fn(App, Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Response, Problem>> + Send + 'static,
+{
+    Arc::new(move |app, request| Box::pin(handler(app, request)))
+}
 
 /// Runs a handler as a Lambda function until the environment ends.
 ///
@@ -18,17 +33,24 @@ use std::time::Instant;
 /// If a setting is missing, or the runtime cannot be reached.
 pub async fn run<H, F>(handler: H) -> Result<(), lambda_http::Error>
 where
-    H: Fn(App, Request) -> F + Clone + Send + Sync + 'static,
+    H: Fn(App, Request) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Response, Problem>> + Send + 'static,
 {
-    crate::telemetry::init();
-    let app = App::from_environment()?;
-    let service =
-        lambda_http::service_fn(move |request| answer(app.clone(), handler.clone(), request));
-    let service = Adapter::from(service).map_request(|event: LambdaEvent<LambdaRequest>| {
-        LambdaEvent::new(with_all_headers(event.payload), event.context)
-    });
-    lambda_http::lambda_runtime::run(service).await
+    run_boxed(boxed(handler)).await
+}
+
+/// Not an `async` function: each binary would compile the runtime of Lambda again.
+fn run_boxed(handler: BoxedHandler) -> LocalBoxFuture<'static, Result<(), lambda_http::Error>> {
+    Box::pin(async move {
+        crate::telemetry::init();
+        let app = App::from_environment()?;
+        let service =
+            lambda_http::service_fn(move |request| answer(app.clone(), handler.clone(), request));
+        let service = Adapter::from(service).map_request(|event: LambdaEvent<LambdaRequest>| {
+            LambdaEvent::new(with_all_headers(event.payload), event.context)
+        });
+        lambda_http::lambda_runtime::run(service).await
+    })
 }
 
 /// Keeps all values of a repeated header. An event of API Gateway has all values in one map and the last value in another,
@@ -47,11 +69,11 @@ pub fn with_all_headers(event: LambdaRequest) -> LambdaRequest {
 ///
 /// # Errors
 /// Never.
-pub async fn answer<H, F>(app: App, handler: H, request: Request) -> Result<Response, Infallible>
-where
-    H: Fn(App, Request) -> F,
-    F: Future<Output = Result<Response, Problem>>,
-{
+pub async fn answer(
+    app: App,
+    handler: BoxedHandler,
+    request: Request,
+) -> Result<Response, Infallible> {
     let begun = Instant::now();
     let before = app.store().usage().reading();
     let request_id = request_id(&request);
