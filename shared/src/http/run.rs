@@ -14,7 +14,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A handler of API routes, of the same type for all, so that what is around it is compiled once.
+/// A handler of API routes. All have this type, so that the code that calls them is compiled once.
 pub type BoxedHandler =
     Arc<dyn Fn(App, Request) -> BoxFuture<'static, Result<Response, Problem>> + Send + Sync>;
 
@@ -39,7 +39,8 @@ where
     run_boxed(boxed(handler)).await
 }
 
-/// Not an `async` function: each binary would compile the runtime of Lambda again.
+/// Runs a handler that is in a box. It is not an `async` function, because each binary would then compile the runtime of Lambda
+/// again.
 fn run_boxed(handler: BoxedHandler) -> LocalBoxFuture<'static, Result<(), lambda_http::Error>> {
     Box::pin(async move {
         crate::telemetry::init();
